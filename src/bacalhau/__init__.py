@@ -1,0 +1,1 @@
+"""Compute over data: containers go to where the data is."""

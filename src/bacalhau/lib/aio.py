@@ -1,0 +1,105 @@
+"""The only place that makes tasks, so that everything that runs has a parent and every crash is seen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def background(*loops: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Run endless loops beside the block; the first crash ends the block with the real error."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop, name=getattr(loop, "__qualname__", "loop")) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+class Crew:
+    """Tasks that come and go under one parent. A task that raises ends the crew: catch inside what may fail."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+
+@asynccontextmanager
+async def crew() -> AsyncIterator[Crew]:
+    """A parent for tasks; leaving the block cancels what still runs and waits for it."""
+    async with asyncio.TaskGroup() as group:
+        made = Crew(group)
+        try:
+            yield made
+        finally:
+            made.cancel()
+
+
+async def gather_bounded(limit: int, work: list[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+    """Run thunks with at most `limit` at once; results in order; the first error cancels the rest and is raised itself."""
+    results: dict[int, T] = {}
+    queue = iter(enumerate(work))
+
+    async def worker() -> None:
+        for index, thunk in queue:
+            results[index] = await thunk()
+
+    await together(*(worker() for _ in range(min(limit, len(work)))))
+    return [results[i] for i in range(len(work))]
+
+
+async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Run coroutines side by side; the first error cancels the others and is raised bare, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(w) for w in work]
+    except* Exception as group_error:
+        raise first_error(group_error) from None
+    return [t.result() for t in tasks]
+
+
+def first_error(error: BaseException) -> BaseException:
+    """The first real error inside nested groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class Signal:
+    """Wakes every waiter when something changed; waiters look at the state themselves."""
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def fire(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def wait(self, seconds: float) -> bool:
+        """True when fired, False after `seconds`."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters.discard(waiter)

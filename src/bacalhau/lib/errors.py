@@ -1,0 +1,82 @@
+"""The one tree of errors.
+
+    BacalhauError(message, code, retryable, hint)
+    ├── BadRequest        the caller's input is wrong; all problems are listed before it is raised
+    ├── NotFound          the named thing does not exist
+    ├── Conflict          someone else changed it first, or its state forbids the change
+    ├── Unauthorized      no or wrong credentials
+    ├── Forbidden         known caller, not allowed
+    ├── Unavailable       a server, engine or registry cannot be reached right now
+    ├── EngineFailure     the container or module could not be run
+    ├── StorageFailure    an input could not be brought
+    ├── PublisherFailure  a result could not be published
+    └── TimedOut          a limit given in the job or the configuration was reached
+
+Adapters translate a vendor's errors in one place each, keeping the cause. The message is the root cause and
+the first line a user sees; the hint says what to do and is the second.
+"""
+
+from typing import ClassVar
+
+
+class BacalhauError(Exception):
+    """An expected failure. `retryable` tells whether the same attempt may succeed later or elsewhere."""
+
+    code: ClassVar[str] = "InternalError"
+    status: ClassVar[int] = 500
+    retryable_by_default: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", retryable: bool | None = None, component: str = "Bacalhau") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retryable = self.retryable_by_default if retryable is None else retryable
+        self.component = component
+
+
+class BadRequest(BacalhauError):
+    code = "BadRequest"
+    status = 400
+
+
+class NotFound(BacalhauError):
+    code = "NotFound"
+    status = 404
+
+
+class Conflict(BacalhauError):
+    code = "ResourceInUse"
+    status = 409
+
+
+class Unauthorized(BacalhauError):
+    code = "Unauthorized"
+    status = 401
+
+
+class Forbidden(BacalhauError):
+    code = "Forbidden"
+    status = 403
+
+
+class Unavailable(BacalhauError):
+    code = "ServiceUnavailable"
+    status = 503
+    retryable_by_default = True
+
+
+class EngineFailure(BacalhauError):
+    code = "EngineFailure"
+
+
+class StorageFailure(BacalhauError):
+    code = "StorageFailure"
+
+
+class PublisherFailure(BacalhauError):
+    code = "PublisherFailure"
+
+
+class TimedOut(BacalhauError):
+    code = "TimeOut"
+    status = 504

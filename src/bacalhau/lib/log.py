@@ -1,0 +1,26 @@
+"""Log lines on stderr: text for people, JSON for machines. Everything else logs through `logging` by module name."""
+
+import json
+import logging
+import sys
+from typing import Any
+
+from bacalhau.lib.clock import now_ns, rfc3339
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {"time": rfc3339(now_ns()), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def set_up_logging(level: str, mode: str) -> None:
+    """`level` is debug, info, warn or error; `mode` is default (text) or json."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname).4s | %(name)s | %(message)s", "%H:%M:%S")
+    handler.setFormatter(_Json() if mode == "json" else text)
+    logging.basicConfig(level={"warn": "WARNING", "trace": "DEBUG"}.get(level.lower(), level.upper()), handlers=[handler], force=True)
+    for chatty in ("botocore", "aiohttp", "asyncio", "httpx", "httpcore", "nats", "urllib3", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

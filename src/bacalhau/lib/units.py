@@ -1,0 +1,49 @@
+"""Quantities as users write them: CPU in cores or millicores, bytes with decimal or binary suffixes, Go durations."""
+
+import re
+
+_BYTES = {"": 1, "b": 1}
+for _i, _letter in enumerate("kmgtpe", start=1):
+    _BYTES[_letter] = _BYTES[_letter + "b"] = 1000**_i
+    _BYTES[_letter + "i"] = _BYTES[_letter + "ib"] = 1024**_i
+
+_QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([a-z]*)$")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_cpu(text: str) -> float:
+    """`0.5` or `500m` → cores. Raises ValueError."""
+    clean = text.strip().lower().replace(" ", "")
+    value = float(clean[:-1]) / 1000 if clean.endswith("m") else float(clean)
+    if not 0 <= value < 1e6:
+        raise ValueError(text)
+    return value
+
+
+def parse_bytes(text: str) -> int:
+    """`512Mb` → 512,000,000; `1Gi` → 1,073,741,824; no unit is bytes. Raises ValueError."""
+    match = _QUANTITY.match(text.strip().lower().replace(" ", ""))
+    if not match or match[2] not in _BYTES:
+        raise ValueError(text)
+    return int(float(match[1]) * _BYTES[match[2]])
+
+
+def parse_duration(text: str) -> float:
+    """Go's `1h2m3.5s` → seconds. Raises ValueError."""
+    clean = text.strip()
+    if clean in ("0", ""):
+        return 0.0
+    parts = _DURATION.findall(clean)
+    if "".join(a + b for a, b in parts) != clean:
+        raise ValueError(text)
+    return sum(float(a) * _SECONDS[b] for a, b in parts)
+
+
+def show_bytes(count: float) -> str:
+    """Powers of 1000, as `7.5 GB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""

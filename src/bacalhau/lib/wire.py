@@ -1,0 +1,115 @@
+"""How Python names and values become the wire's JSON, once for every floor.
+
+Structs are frozen; the wire's PascalCase is `wire_name`. Go's `omitempty` is msgspec's `omit_defaults`: a field with a
+plain default is absent while it holds it, a field made with `always(...)` is written even when empty.
+"""
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin
+
+import msgspec
+
+from bacalhau.lib.errors import BadRequest
+
+T = TypeVar("T")
+
+_ACRONYMS = {"id": "ID", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "url": "URL", "cid": "CID", "os": "OS", "pci": "PCI"}
+
+
+def wire_name(name: str) -> str:
+    """`job_id` → `JobID`, `create_time` → `CreateTime`."""
+    return "".join(_ACRONYMS.get(part) or part.capitalize() for part in name.split("_"))
+
+
+def always(*, factory: Callable[[], T]) -> T:
+    """A field default that is written even when it is the empty value."""
+    # The lambda matters: msgspec would recognise a bare `dict` or `list` factory and omit empty values.
+    made: T = msgspec.field(default_factory=lambda: factory())
+    return made
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field, always))
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name):
+    """Base of everything that crosses a process boundary."""
+
+
+def encode(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def decode(data: bytes | str, kind: type[T]) -> T:
+    return msgspec.json.decode(data, type=kind)
+
+
+def fold_keys(raw: Any, kind: Any) -> tuple[Any, list[str]]:
+    """Give the keys of `raw` the spelling of `kind`'s fields, whatever their case; maps (Params, Env, Labels) stay as they are.
+
+    Returns the folded value and the paths of unknown keys, such as `Tasks[0].Nope`.
+    """
+    unknown: list[str] = []
+    return _fold(raw, kind, "", unknown), unknown
+
+
+def _fold(raw: Any, kind: Any, path: str, unknown: list[str]) -> Any:
+    kind = _core(kind)
+    if isinstance(raw, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        spelled = _spelling(kind)
+        folded: dict[str, Any] = {}
+        for key, value in raw.items():
+            known = spelled.get(str(key).lower())
+            here = f"{path}.{key}" if path else str(key)
+            if known is None:
+                unknown.append(here)
+            else:
+                folded[known[0]] = _fold(value, known[1], here, unknown)
+        return folded
+    if isinstance(raw, list | tuple) and get_origin(kind) in (list, tuple):
+        item = get_args(kind)[0]
+        return [_fold(value, item, f"{path}[{i}]", unknown) for i, value in enumerate(raw)]
+    return raw
+
+
+_spellings: dict[type, dict[str, tuple[str, Any]]] = {}
+
+
+def _spelling(kind: type[msgspec.Struct]) -> dict[str, tuple[str, Any]]:
+    found = _spellings.get(kind)
+    if found is None:
+        found = {f.encode_name.lower(): (f.encode_name, f.type) for f in msgspec.structs.fields(kind)}
+        _spellings[kind] = found
+    return found
+
+
+def _core(kind: Any) -> Any:
+    """`X | None` → `X`."""
+    if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
+        rest = [a for a in get_args(kind) if a is not type(None)]
+        return rest[0] if len(rest) == 1 else kind
+    return kind
+
+
+def convert_all(raw: Any, kind: type[T]) -> T:
+    """`msgspec.convert`, but a failure lists every wrong field with its path, value and expected type."""
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as e:
+        problems = list(_problems(raw, kind, "")) or [str(e)]
+        raise BadRequest("\n".join(problems)) from e
+
+
+def _problems(raw: Any, kind: Any, path: str) -> Iterator[str]:
+    core = _core(kind)
+    if isinstance(raw, dict) and isinstance(core, type) and issubclass(core, msgspec.Struct):
+        for name, inner in _spelling(core).values():
+            if name in raw:
+                yield from _problems(raw[name], inner, f"{path}.{name}" if path else name)
+        return
+    if isinstance(raw, list) and get_origin(core) in (list, tuple):
+        for i, value in enumerate(raw):
+            yield from _problems(value, get_args(core)[0], f"{path}[{i}]")
+        return
+    try:
+        msgspec.convert(raw, kind)
+    except msgspec.ValidationError as e:
+        yield f"field '{path}': {str(e)[:1].lower()}{str(e)[1:]} (value: {raw!r})"

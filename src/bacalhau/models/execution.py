@@ -1,0 +1,143 @@
+"""One attempt to run one partition of a job on one node, its states and its outcome."""
+
+from enum import IntEnum
+
+import msgspec
+
+from bacalhau.lib.errors import Conflict
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.job import Job
+from bacalhau.models.resources import Resources
+from bacalhau.models.spec import SpecConfig
+
+OUTPUT_LIMIT = 2048  # bytes of each stream kept in the record; the full streams are in the result
+
+
+class ComputeStateType(IntEnum):
+    """Numbers are the wire's."""
+
+    UNDEFINED = 0
+    NEW = 1
+    ASK_FOR_BID = 2
+    ASK_FOR_BID_ACCEPTED = 3
+    ASK_FOR_BID_REJECTED = 4
+    BID_ACCEPTED = 5
+    RUNNING = 6
+    PUBLISHING = 7
+    BID_REJECTED = 8
+    COMPLETED = 9
+    FAILED = 10
+    CANCELLED = 11
+
+    @property
+    def label(self) -> str:
+        return "".join(word.capitalize() for word in self.name.split("_"))
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in TERMINAL
+
+
+class DesiredStateType(IntEnum):
+    PENDING = 0
+    RUNNING = 1
+    STOPPED = 2
+
+
+C = ComputeStateType
+TERMINAL = frozenset({C.ASK_FOR_BID_REJECTED, C.BID_REJECTED, C.COMPLETED, C.FAILED, C.CANCELLED})
+_ENDS = frozenset({C.ASK_FOR_BID_REJECTED, C.BID_REJECTED, C.COMPLETED, C.FAILED, C.CANCELLED})
+
+EXECUTION_MOVES: dict[ComputeStateType, frozenset[ComputeStateType]] = {
+    C.UNDEFINED: frozenset({C.NEW}),
+    C.NEW: frozenset({C.ASK_FOR_BID, C.ASK_FOR_BID_ACCEPTED, C.BID_ACCEPTED, C.RUNNING}) | _ENDS,
+    C.ASK_FOR_BID: frozenset({C.ASK_FOR_BID_ACCEPTED, C.BID_ACCEPTED}) | _ENDS,
+    C.ASK_FOR_BID_ACCEPTED: frozenset({C.BID_ACCEPTED}) | _ENDS,
+    C.BID_ACCEPTED: frozenset({C.RUNNING, C.PUBLISHING}) | _ENDS,
+    C.RUNNING: frozenset({C.PUBLISHING}) | _ENDS,
+    C.PUBLISHING: _ENDS,
+} | {end: frozenset() for end in _ENDS}
+
+
+class ComputeState(Model):
+    state_type: ComputeStateType = always(factory=lambda: ComputeStateType.UNDEFINED)
+    message: str = ""
+    details: dict[str, str] | None = None
+
+
+class DesiredState(Model):
+    state_type: DesiredStateType = always(factory=lambda: DesiredStateType.PENDING)
+    message: str = ""
+    details: dict[str, str] | None = None
+
+
+class RunCommandResult(Model):
+    """`exit_code` -1: did not run. Streams hold at most OUTPUT_LIMIT bytes; the lower-case `stderr` is the wire's."""
+
+    stdout: str = always(factory=str)
+    stdout_truncated: bool = always(factory=bool)
+    stderr: str = msgspec.field(default_factory=str, name="stderr")
+    stderr_truncated: bool = always(factory=bool)
+    exit_code: int = always(factory=int)
+    error_msg: str = always(factory=str)
+
+
+class AllocatedResources(Model):
+    """Resources by task name."""
+
+    tasks: dict[str, Resources] = always(factory=dict)
+
+
+class Execution(Model):
+    """`job` is the job as of creation; it is filled on the wire and in API answers, not in the stored row."""
+
+    id: str = always(factory=str)
+    namespace: str = always(factory=str)
+    eval_id: str = always(factory=str)
+    name: str = always(factory=str)
+    node_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    job: Job | None = None
+    job_version: int = always(factory=int)
+    allocated_resources: AllocatedResources = always(factory=AllocatedResources)
+    desired_state: DesiredState = always(factory=DesiredState)
+    compute_state: ComputeState = always(factory=ComputeState)
+    published_result: SpecConfig = always(factory=SpecConfig)
+    run_output: RunCommandResult | None = always(factory=RunCommandResult)
+    previous_execution: str = always(factory=str)
+    next_execution: str = always(factory=str)
+    followup_eval_id: str = always(factory=str)
+    partition_index: int = 0
+    revision: int = always(factory=int)
+    create_time: int = always(factory=int)
+    modify_time: int = always(factory=int)
+
+    @property
+    def state(self) -> ComputeStateType:
+        return self.compute_state.state_type
+
+    @property
+    def is_live(self) -> bool:
+        """Still holds capacity on its node."""
+        return not self.state.is_terminal and self.desired_state.state_type != DesiredStateType.STOPPED
+
+    @property
+    def reserved(self) -> Resources:
+        """What the orchestrator set aside for it on its node."""
+        total = Resources()
+        for part in self.allocated_resources.tasks.values():
+            total = total.plus(part)
+        return total
+
+    def moved(self, state: ComputeStateType, now: int, message: str = "", *, details: dict[str, str] | None = None, why: str = "") -> "Execution":
+        """The execution in its next state. A terminal state also stops it, with `why` as the desired state's message."""
+        if state not in EXECUTION_MOVES[self.state]:
+            raise Conflict(f"execution {self.id} is {self.state.label} and cannot become {state.label}")
+        desired = DesiredState(state_type=DesiredStateType.STOPPED, message=why) if state.is_terminal else self.desired_state
+        return msgspec.structs.replace(
+            self,
+            compute_state=ComputeState(state_type=state, message=message, details=details),
+            desired_state=desired,
+            revision=self.revision + 1,
+            modify_time=now,
+        )

@@ -1,0 +1,101 @@
+"""What a user asks for: a job and its task."""
+
+from typing import Any
+
+import msgspec
+
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.job_state import JobStateType, check_job_move
+from bacalhau.models.network import NetworkConfig
+from bacalhau.models.resources import ResourcesConfig
+from bacalhau.models.spec import SpecConfig
+
+RESERVED_META = "bacalhau.org/"
+CLIENT_META = "bacalhau.org/client.installation.id"
+LONG_RUNNING = ("service", "daemon")
+JOB_TYPES = ("batch", "ops", "service", "daemon")
+
+
+class InputSource(Model):
+    """`target` is the absolute path inside the job where `source` appears."""
+
+    source: SpecConfig = always(factory=SpecConfig)
+    alias: str = always(factory=str)
+    target: str = always(factory=str)
+
+
+class ResultPath(Model):
+    name: str = always(factory=str)
+    path: str = always(factory=str)
+
+
+class Timeouts(Model):
+    """Seconds; 0 is no limit."""
+
+    execution_timeout: int = 0
+    queue_timeout: int = 0
+    total_timeout: int = 0
+
+
+class Task(Model):
+    name: str = always(factory=str)
+    engine: SpecConfig = always(factory=SpecConfig)
+    publisher: SpecConfig | None = always(factory=SpecConfig)
+    env: dict[str, str] | None = None
+    meta: dict[str, str] | None = None
+    input_sources: tuple[InputSource, ...] | None = None
+    result_paths: tuple[ResultPath, ...] | None = None
+    resources: ResourcesConfig | None = always(factory=ResourcesConfig)
+    network: NetworkConfig | None = always(factory=NetworkConfig)
+    timeouts: Timeouts | None = always(factory=Timeouts)
+
+
+class LabelSelectorRequirement(Model):
+    key: str = always(factory=str)
+    operator: str = always(factory=str)
+    values: tuple[str, ...] | None = None
+
+
+class JobState(Model):
+    state_type: JobStateType = always(factory=lambda: JobStateType.UNDEFINED)
+    message: str = ""
+    details: dict[str, Any] | None = None
+
+
+class Job(Model):
+    """Times are Unix nanoseconds. `version` counts specs, `revision` counts every change."""
+
+    id: str = always(factory=str)
+    name: str = always(factory=str)
+    namespace: str = always(factory=str)
+    type: str = always(factory=str)
+    priority: int = always(factory=int)
+    count: int | None = always(factory=lambda: None)
+    constraints: tuple[LabelSelectorRequirement, ...] | None = always(factory=tuple)
+    meta: dict[str, str] | None = always(factory=dict)
+    labels: dict[str, str] | None = always(factory=dict)
+    tasks: tuple[Task, ...] | None = always(factory=tuple)
+    state: JobState = always(factory=JobState)
+    version: int = always(factory=int)
+    revision: int = always(factory=int)
+    create_time: int = always(factory=int)
+    modify_time: int = always(factory=int)
+
+    @property
+    def task(self) -> Task:
+        """The one task of a validated job."""
+        return (self.tasks or (Task(),))[0]
+
+    @property
+    def wanted(self) -> int:
+        """Executions asked for: partitions 0..wanted-1."""
+        return 1 if self.count is None else self.count
+
+    @property
+    def is_done(self) -> bool:
+        return self.state.state_type.is_terminal
+
+    def moved(self, state: JobStateType, now: int, message: str = "") -> "Job":
+        """The job in its next state; raises Conflict for an illegal move."""
+        check_job_move(self.id, self.state.state_type, state)
+        return msgspec.structs.replace(self, state=JobState(state_type=state, message=message), revision=self.revision + 1, modify_time=now)

@@ -1,0 +1,201 @@
+"""What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
+
+Extensions of ours: `transport.Progress` (at most once, never stored), `content.*` (blocks of published results).
+"""
+
+from typing import Any
+
+import msgspec
+
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.event import Event
+from bacalhau.models.execution import Execution, RunCommandResult
+from bacalhau.models.node import NodeInfo
+from bacalhau.models.resources import Resources
+from bacalhau.models.spec import SpecConfig
+
+
+class AskForBid(Model):
+    """`execution` carries its job; desired Running means: start at once, answer only to refuse."""
+
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    execution: Execution = always(factory=Execution)
+
+
+class BidAccepted(Model):
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    execution_id: str = always(factory=str)
+    accepted: bool = always(factory=bool)
+
+
+class BidRejected(Model):
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    execution_id: str = always(factory=str)
+
+
+class CancelExecution(Model):
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    execution_id: str = always(factory=str)
+
+
+class BidResult(Model):
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    job_type: str = always(factory=str)
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    accepted: bool = always(factory=bool)
+
+
+class RunResult(Model):
+    """`image` (ours) is the pinned image the container ran."""
+
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    job_type: str = always(factory=str)
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    publish_result: SpecConfig | None = always(factory=SpecConfig)
+    run_command_result: RunCommandResult | None = always(factory=RunCommandResult)
+    image: str = ""
+
+
+class ComputeError(Model):
+    """The first event's message is the error. `run_command_result` (ours) keeps what was printed before it."""
+
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    job_type: str = always(factory=str)
+    events: tuple[Event, ...] | None = always(factory=lambda: None)
+    run_command_result: RunCommandResult | None = None
+    cancelled: bool = False
+
+
+class HandshakeRequest(Model):
+    node_info: NodeInfo = always(factory=NodeInfo)
+    start_time: str = always(factory=str)
+    last_orchestrator_seq_num: int = always(factory=int)
+    running: tuple[str, ...] | None = None
+
+
+class HandshakeResponse(Model):
+    """`stop` (ours): executions of the request's `running` that are no longer wanted."""
+
+    accepted: bool = msgspec.field(default_factory=bool, name="accepted")
+    reason: str = msgspec.field(default_factory=str, name="reason")
+    last_compute_seq_num: int = always(factory=int)
+    last_orchestrator_seq_num: int = always(factory=int)
+    stop: tuple[str, ...] | None = None
+
+
+class HeartbeatRequest(Model):
+    node_id: str = always(factory=str)
+    available_capacity: Resources = always(factory=Resources)
+    queue_used_capacity: Resources = always(factory=Resources)
+    last_orchestrator_seq_num: int = always(factory=int)
+
+
+class HeartbeatResponse(Model):
+    last_compute_seq_num: int = always(factory=int)
+
+
+class UpdateNodeInfoRequest(Model):
+    node_info: NodeInfo = always(factory=NodeInfo)
+
+
+class UpdateNodeInfoResponse(Model):
+    accepted: bool = msgspec.field(default_factory=bool, name="accepted")
+    reason: str = msgspec.field(default_factory=str, name="reason")
+
+
+class ShutdownNoticeRequest(Model):
+    node_id: str = always(factory=str)
+    reason: str = always(factory=str)
+    last_orchestrator_seq_num: int = always(factory=int)
+
+
+class ShutdownNoticeResponse(Model):
+    last_compute_seq_num: int = always(factory=int)
+
+
+class BacError(Model):
+    """An answer to a request that failed."""
+
+    cause: str = always(factory=str)
+    hint: str = always(factory=str)
+    retryable: bool = always(factory=bool)
+    fails_execution: bool = always(factory=bool)
+    component: str = always(factory=str)
+    http_status_code: int = msgspec.field(default_factory=int, name="HTTPStatusCode")
+    details: dict[str, Any] | None = always(factory=lambda: None)
+    code: str = always(factory=str)
+
+
+class Progress(Model):
+    """Where an execution is: `stage` of preparing, pulling, staging, running, publishing; counts in objects and bytes."""
+
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    stage: str = always(factory=str)
+    done: int = 0
+    total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+class MissingBlocksRequest(Model):
+    """CIDs as text; the answer names those the store does not hold."""
+
+    cids: tuple[str, ...] = always(factory=tuple)
+
+
+class MissingBlocksResponse(Model):
+    cids: tuple[str, ...] = always(factory=tuple)
+
+
+class PutBlocksRequest(Model):
+    """Blocks by CID text; at most about 700 KiB together. `bytes` travel as base64."""
+
+    blocks: dict[str, bytes] = always(factory=dict)
+
+
+class PutBlocksResponse(Model):
+    stored: int = always(factory=int)
+
+
+class GetBlockRequest(Model):
+    cid: str = always(factory=str)
+
+
+class GetBlockResponse(Model):
+    """`found` False: the store does not hold it."""
+
+    found: bool = always(factory=bool)
+    block: bytes = always(factory=bytes)
+
+
+# Wire type name of each message; `transport.` and `content.` are part of the name.
+MESSAGE_TYPES: dict[str, type[Model]] = {
+    "AskForBid": AskForBid,
+    "BidAccepted": BidAccepted,
+    "BidRejected": BidRejected,
+    "CancelExecution": CancelExecution,
+    "BidResult": BidResult,
+    "RunResult": RunResult,
+    "ComputeError": ComputeError,
+    "BacError": BacError,
+    "transport.HandshakeRequest": HandshakeRequest,
+    "transport.HandshakeResponse": HandshakeResponse,
+    "transport.HeartbeatRequest": HeartbeatRequest,
+    "transport.HeartbeatResponse": HeartbeatResponse,
+    "transport.UpdateNodeInfoRequest": UpdateNodeInfoRequest,
+    "transport.UpdateNodeInfoResponse": UpdateNodeInfoResponse,
+    "transport.ShutdownNoticeRequest": ShutdownNoticeRequest,
+    "transport.ShutdownNoticeResponse": ShutdownNoticeResponse,
+    "transport.Progress": Progress,
+    "content.MissingBlocksRequest": MissingBlocksRequest,
+    "content.MissingBlocksResponse": MissingBlocksResponse,
+    "content.PutBlocksRequest": PutBlocksRequest,
+    "content.PutBlocksResponse": PutBlocksResponse,
+    "content.GetBlockRequest": GetBlockRequest,
+    "content.GetBlockResponse": GetBlockResponse,
+}
+MESSAGE_NAMES: dict[type[Model], str] = {kind: name for name, kind in MESSAGE_TYPES.items()}

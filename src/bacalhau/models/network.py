@@ -1,0 +1,37 @@
+"""What network a task may use."""
+
+from enum import StrEnum
+
+from bacalhau.lib.wire import Model, always
+
+
+class NetworkType(StrEnum):
+    DEFAULT = "Default"
+    NONE = "None"
+    HOST = "Host"
+    FULL = "Full"
+    HTTP = "HTTP"
+    BRIDGE = "Bridge"
+
+    @classmethod
+    def parse(cls, text: str) -> "NetworkType | None":
+        """Any case; the empty text is Default; None when unknown."""
+        return next((kind for kind in cls if kind.value.lower() == (text or "default").strip().lower()), None)
+
+
+class PortMapping(Model):
+    name: str = always(factory=str)
+    static: int = 0
+    target: int = 0
+    host_network: str = ""
+
+
+class NetworkConfig(Model):
+    """`type` is kept as text so that every problem of a job can be listed; see `NetworkType.parse`."""
+
+    type: str = always(factory=lambda: "Default")
+    domains: tuple[str, ...] = ()
+    ports: tuple[PortMapping, ...] = ()
+
+    def kind(self) -> NetworkType:
+        return NetworkType.parse(self.type) or NetworkType.DEFAULT

@@ -1,0 +1,65 @@
+"""Who can run jobs: what a node offers, whether it is a member, whether it is there."""
+
+import msgspec
+
+from bacalhau.lib.clock import ZERO_TIME
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.resources import Resources
+from bacalhau.models.version import BuildVersion
+
+CONNECTED, DISCONNECTED = "CONNECTED", "DISCONNECTED"
+APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"
+NCL_V1 = "ncl/v1"
+
+
+class ComputeNodeInfo(Model):
+    """Lists are lower-case plug-in names. `unavailable` (ours) says why an engine, source or publisher is not offered."""
+
+    execution_engines: tuple[str, ...] | None = always(factory=tuple)
+    publishers: tuple[str, ...] | None = always(factory=tuple)
+    storage_sources: tuple[str, ...] | None = always(factory=tuple)
+    max_capacity: Resources = always(factory=Resources)
+    queue_capacity: Resources = always(factory=Resources)
+    available_capacity: Resources = always(factory=Resources)
+    max_job_requirements: Resources = always(factory=Resources)
+    running_executions: int = always(factory=int)
+    enqueued_executions: int = always(factory=int)
+    address: str = msgspec.field(default_factory=str, name="address")
+    unavailable: dict[str, str] = {}
+
+
+class NodeInfo(Model):
+    node_id: str = always(factory=str)
+    node_type: str = always(factory=lambda: "Compute")
+    labels: dict[str, str] | None = always(factory=dict)
+    supported_protocols: tuple[str, ...] | None = always(factory=lambda: (NCL_V1,))
+    compute_node_info: ComputeNodeInfo | None = always(factory=ComputeNodeInfo)
+    bacalhau_version: BuildVersion = always(factory=BuildVersion)
+
+    @property
+    def compute(self) -> ComputeNodeInfo:
+        return self.compute_node_info or ComputeNodeInfo()
+
+
+class ConnectionState(Model):
+    """Times are RFC 3339; unset ones are Go's zero time."""
+
+    status: str = always(factory=lambda: DISCONNECTED)
+    last_heartbeat: str = always(factory=lambda: ZERO_TIME)
+    last_compute_seq_num: int = 0
+    last_orchestrator_seq_num: int = 0
+    connected_since: str = always(factory=lambda: ZERO_TIME)
+    disconnected_since: str = always(factory=lambda: ZERO_TIME)
+    last_error: str = ""
+
+
+class NodeState(Model):
+    info: NodeInfo = always(factory=NodeInfo)
+    membership: str = always(factory=lambda: APPROVED)
+    connection: str = always(factory=lambda: DISCONNECTED)
+    connection_state: ConnectionState = always(factory=ConnectionState)
+
+    @property
+    def is_usable(self) -> bool:
+        """May be given work."""
+        return self.membership == APPROVED and self.connection_state.status == CONNECTED and self.info.node_type == "Compute"

@@ -1,0 +1,42 @@
+"""What a decision leads to: one value that the store applies whole or not at all."""
+
+from bacalhau.lib.wire import Model
+from bacalhau.models.evaluation import Evaluation
+from bacalhau.models.event import Event
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+
+
+class HistoryEntry(Model):
+    """An event of a job, or of one of its executions when `execution_id` is set."""
+
+    job_id: str
+    job_version: int
+    event: Event
+    execution_id: str = ""
+
+
+class OutgoingMessage(Model):
+    """A message to a node, kept until acknowledged. `body` is the encoded payload, `type` its wire name."""
+
+    node_id: str
+    type: str
+    body: bytes
+
+
+class Change(Model):
+    """One transaction. Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1).
+
+    `done_evaluations` are removed, `evaluations` added; `seen` records (node, sequence number) as handled: a change for a
+    number that was already seen raises Conflict.
+    """
+
+    new_jobs: tuple[Job, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    new_executions: tuple[Execution, ...] = ()
+    executions: tuple[Execution, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
+    messages: tuple[OutgoingMessage, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    done_evaluations: tuple[str, ...] = ()
+    seen: tuple[str, int] | None = None

@@ -1,0 +1,30 @@
+"""Content-addressed blocks: where published IPFS results live."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from bacalhau.models.spec import SpecConfig
+
+
+class ContentStore(Protocol):
+    """Blocks by CID text (`Qm…`, `bafy…`). A store checks that a block hashes to its CID before it keeps it."""
+
+    async def missing(self, cids: Iterable[str]) -> list[str]:
+        """Those of `cids` that are not held."""
+        ...
+
+    async def put(self, blocks: dict[str, bytes]) -> None:
+        """Keep blocks, durably when the call returns."""
+        ...
+
+    async def get(self, cid: str) -> bytes:
+        """One block; NotFound when it is not held."""
+        ...
+
+
+class SpecCheck(Protocol):
+    """Pure check of an engine's, source's or publisher's parameters at submission."""
+
+    def __call__(self, spec: SpecConfig) -> list[str]:
+        """All problems, naming field, value and cure; empty when the spec is good."""
+        ...

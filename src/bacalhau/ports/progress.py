@@ -1,0 +1,22 @@
+"""How a long operation tells where it is."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """`stage` of pulling, staging, publishing, downloading…; objects done of total, bytes done of total (0: unknown)."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+Report = Callable[[Step], None]
+"""Called often from the event loop; must return at once. Receivers thin out what they pass on."""
+
+
+def ignore(step: Step) -> None:
+    """The Report of those who do not care."""

@@ -1,0 +1,58 @@
+"""What brings the inputs of a task: S3, IPFS, URLs, the node's disk."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from bacalhau.models.spec import SpecConfig
+from bacalhau.ports.progress import Report
+
+
+class Entry(NamedTuple):
+    """One object, pinned: `path` is relative to the volume, normalised and safe; `size` in bytes (-1: unknown).
+
+    `etag`, `version` and `checksum` (base64 SHA-256) are "" where the source has none.
+    """
+
+    key: str
+    path: str
+    size: int
+    etag: str = ""
+    version: str = ""
+    checksum: str = ""
+
+
+class Manifest(NamedTuple):
+    """What a source holds at this moment. Made once by `resolve`, then only read."""
+
+    source: SpecConfig
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(max(entry.size, 0) for entry in self.entries)
+
+
+class Volume(NamedTuple):
+    """A path on the node to bind at the input's target; a file or a directory."""
+
+    path: Path
+    read_only: bool = True
+
+
+class Storage(Protocol):
+    """Failures are StorageFailure (the cause first, naming bucket, key or URL; `retryable` where a retry can help)."""
+
+    async def check(self) -> None:
+        """Return when this source can be used on this node, else raise Unavailable saying why."""
+        ...
+
+    async def resolve(self, source: SpecConfig) -> Manifest:
+        """List once, pin version or ETag, count bytes. An empty match is an error."""
+        ...
+
+    async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        """Bring the objects below `into`, an existing empty directory of this input's own (stage "staging").
+
+        Bounded memory; every file is written under a temporary name and renamed when complete and verified.
+        """
+        ...

@@ -1,0 +1,126 @@
+"""What the orchestrator remembers. One transaction is one `Change`; everything else is reading."""
+
+from typing import NamedTuple, Protocol
+
+from bacalhau.models.evaluation import Evaluation
+from bacalhau.models.event import JobHistory
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.node import NodeState
+from bacalhau.models.plan import Change
+
+
+class JobQuery(NamedTuple):
+    """`namespace` "" or "*" is all; `order_by` of created_at, modified_at, id; `limit` 0 is no limit."""
+
+    namespace: str = ""
+    order_by: str = "created_at"
+    reverse: bool = False
+    limit: int = 0
+    offset: int = 0
+
+
+class HistoryQuery(NamedTuple):
+    """Rows after `after_seq`, of `job_version` (0: latest; -1: all), `level` of "", JobLevel, ExecutionLevel."""
+
+    job_id: str
+    after_seq: int = 0
+    limit: int = 100
+    job_version: int = -1
+    level: str = ""
+    execution_id: str = ""
+    since: int = 0
+
+
+class JobView(NamedTuple):
+    """A job and all executions of all its versions."""
+
+    job: Job
+    executions: tuple[Execution, ...]
+
+
+class PendingMessage(NamedTuple):
+    seq: int
+    node_id: str
+    type: str
+    body: bytes
+
+
+class JobReader(Protocol):
+    """What the API reads."""
+
+    async def find_job(self, id_or_name: str, namespace: str = "") -> Job:
+        """By exact name in the namespace, then by id, then by unique id prefix. Raises NotFound or Conflict (ambiguous)."""
+        ...
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]: ...
+
+    async def list_executions(self, job_id: str, job_version: int) -> list[Execution]:
+        """With their jobs filled in; `job_version` 0 is the latest, -1 all."""
+        ...
+
+    async def list_history(self, query: HistoryQuery) -> list[JobHistory]: ...
+
+
+class VersionReader(Protocol):
+    async def get_job_version(self, job_id: str, version: int) -> Job: ...
+
+    async def list_job_versions(self, job_id: str) -> list[Job]: ...
+
+
+class PlanStore(Protocol):
+    """What scheduling and message handling need."""
+
+    async def load_views(self, job_ids: list[str]) -> dict[str, JobView]: ...
+
+    async def load_execution(self, execution_id: str) -> tuple[Execution, Job]:
+        """The execution and its job as it is now. Raises NotFound."""
+        ...
+
+    async def apply(self, change: Change) -> list[int]:
+        """Apply whole or raise Conflict; durable on return. Returns the sequence numbers of the change's messages, in order."""
+        ...
+
+    async def list_open_jobs(self) -> list[Job]:
+        """All jobs that are not finished."""
+        ...
+
+
+class EvaluationStore(Protocol):
+    async def list_evaluations(self) -> list[Evaluation]:
+        """Those not done yet, oldest first."""
+        ...
+
+    async def list_live_executions(self) -> list[Execution]:
+        """All executions that hold capacity."""
+        ...
+
+
+class OutboxStore(Protocol):
+    async def list_messages(self, node_id: str, after_seq: int, limit: int) -> list[PendingMessage]:
+        """Unacknowledged messages to a node in order."""
+        ...
+
+    async def drop_messages(self, seqs: list[int]) -> None:
+        """Forget acknowledged messages."""
+        ...
+
+    async def put_dead_letter(self, source: str, reason: str, body: bytes) -> None:
+        """Set aside a message that nobody can handle."""
+        ...
+
+
+class NodeStore(Protocol):
+    async def list_nodes(self) -> list[NodeState]: ...
+
+    async def put_node(self, node: NodeState, secret: str) -> None:
+        """Create or replace. `secret` is the hash the node must present to come back; "" leaves the stored one."""
+        ...
+
+    async def node_secret(self, node_id: str) -> str:
+        """The stored hash, "" when the node is unknown or has none."""
+        ...
+
+
+class Store(JobReader, VersionReader, PlanStore, EvaluationStore, OutboxStore, NodeStore, Protocol):
+    """All of it, as one adapter offers it."""
