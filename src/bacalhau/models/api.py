@@ -1,0 +1,83 @@
+"""Bodies of the HTTP API under /api/v1."""
+
+import msgspec
+
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.event import JobHistory
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.messages import Progress
+from bacalhau.models.node import NodeState
+from bacalhau.models.spec import SpecConfig
+
+
+class ErrorBody(Model):
+    status: int = always(factory=int)
+    message: str = always(factory=str)
+    request_id: str = always(factory=str)
+    code: str = always(factory=str)
+    component: str = always(factory=str)
+    hint: str = ""
+    details: dict[str, str] | None = None
+
+
+class PutJobRequest(Model):
+    job: Job | None = None
+    force: bool = False
+
+
+class PutJobResponse(Model):
+    job_id: str = always(factory=str)
+    evaluation_id: str = always(factory=str)
+    warnings: tuple[str, ...] | None = always(factory=lambda: None)
+
+
+class StopJobRequest(Model):
+    reason: str = msgspec.field(default="", name="reason")
+
+
+class StopJobResponse(Model):
+    evaluation_id: str = always(factory=str)
+
+
+class ListJobsResponse(Model):
+    next_token: str = always(factory=str)
+    items: tuple[Job, ...] = always(factory=tuple)
+
+
+class ListExecutionsResponse(Model):
+    next_token: str = always(factory=str)
+    items: tuple[Execution, ...] = always(factory=tuple)
+
+
+class ListHistoryResponse(Model):
+    """`progress` and `progress_seq` (ours) answer a waiting request: the latest stage of each live execution."""
+
+    next_token: str = always(factory=str)
+    items: tuple[JobHistory, ...] = always(factory=tuple)
+    progress: tuple[Progress, ...] | None = None
+    progress_seq: int = 0
+
+
+class GetJobResponse(Model):
+    job: Job = always(factory=Job)
+    history: ListHistoryResponse | None = None
+    executions: ListExecutionsResponse | None = None
+
+
+class ListResultsResponse(Model):
+    next_token: str = always(factory=str)
+    items: tuple[SpecConfig, ...] = always(factory=tuple)
+
+
+class ListNodesResponse(Model):
+    next_token: str = always(factory=str)
+    nodes: tuple[NodeState, ...] = always(factory=tuple)
+
+
+class GetNodeResponse(Model):
+    node: NodeState = always(factory=NodeState)
+
+
+class AliveResponse(Model):
+    status: str = always(factory=lambda: "OK")

@@ -1,0 +1,8 @@
+"""Async tests run on asyncio alone."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
