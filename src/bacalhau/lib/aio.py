@@ -67,7 +67,7 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(w) for w in work]
-    except* Exception as group_error:
+    except BaseExceptionGroup as group_error:
         raise first_error(group_error) from None
     return [t.result() for t in tasks]
 
