@@ -9,9 +9,18 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
+async def _bare_group() -> AsyncIterator[asyncio.TaskGroup]:
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as group_error:
+        raise first_error(group_error) from None
+
+
+@asynccontextmanager
 async def background(*loops: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-    """Run endless loops beside the block; the first crash ends the block with the real error."""
-    async with asyncio.TaskGroup() as group:
+    """Run endless loops beside the block; the first crash ends the block with the real error, bare."""
+    async with _bare_group() as group:
         tasks = [group.create_task(loop, name=getattr(loop, "__qualname__", "loop")) for loop in loops]
         try:
             yield
@@ -40,8 +49,8 @@ class Crew:
 
 @asynccontextmanager
 async def crew() -> AsyncIterator[Crew]:
-    """A parent for tasks; leaving the block cancels what still runs and waits for it."""
-    async with asyncio.TaskGroup() as group:
+    """A parent for tasks; leaving the block cancels what still runs and waits for it. The first error is raised bare."""
+    async with _bare_group() as group:
         made = Crew(group)
         try:
             yield made
