@@ -59,14 +59,14 @@ class RunResult(Model):
 
 
 class ComputeError(Model):
-    """The first event's message is the error. `run_command_result` (ours) keeps what was printed before it."""
+    """The first event's message is the error. `run_command_result` and `publish_result` (ours) keep what was printed and written before it."""
 
     execution_id: str = always(factory=str)
     job_id: str = always(factory=str)
     job_type: str = always(factory=str)
     events: tuple[Event, ...] | None = always(factory=lambda: None)
     run_command_result: RunCommandResult | None = None
-    cancelled: bool = False
+    publish_result: SpecConfig | None = None
 
 
 class HandshakeRequest(Model):

@@ -1,0 +1,31 @@
+"""The cursor of a list: base64 of `SortBy:Y|N:Limit:Offset`, the original's form, so that tokens survive a change of server."""
+
+import base64
+import binascii
+from typing import NamedTuple
+
+from bacalhau.lib.errors import BadRequest
+
+
+class PagingToken(NamedTuple):
+    sort_by: str = ""
+    reverse: bool = False
+    limit: int = 0
+    offset: int = 0
+
+    def encoded(self) -> str:
+        text = f"{self.sort_by}:{'Y' if self.reverse else 'N'}:{self.limit}:{self.offset}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def parse_token(text: str) -> PagingToken:
+    """Raises BadRequest."""
+    try:
+        parts = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace").split(":")
+    except (binascii.Error, ValueError) as e:
+        raise BadRequest(f"failed to decode paging token: invalid paging token: {text}", component="APIServer") from e
+    if len(parts) != 4:
+        raise BadRequest(f"invalid number of parts: invalid paging token: {text}", component="APIServer")
+    if parts[1] not in ("Y", "N") or not (parts[2].isdigit() and parts[3].isdigit()):
+        raise BadRequest(f"malformed token: invalid paging token: {text}", component="APIServer")
+    return PagingToken(parts[0], parts[1] == "Y", int(parts[2]), int(parts[3]))

@@ -1,0 +1,59 @@
+"""From the outbox to the nodes: each message is sent until it is acknowledged, and only then forgotten."""
+
+import logging
+
+from bacalhau.lib.aio import Crew, crew, together
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.orchestrator.lanes import Lane
+from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.ports.store import PendingMessage
+
+WINDOW = 64
+log = logging.getLogger(__name__)
+
+
+async def dispatch_forever(orch: Orchestrator) -> None:
+    """One sender per node, started when the node is first heard of."""
+    started: set[str] = set()
+    async with crew() as senders:
+        while True:
+            for node_id in orch.lanes.names():
+                if node_id not in started:
+                    started.add(node_id)
+                    senders.start(_serve_lane_forever(orch, node_id, senders))
+            await orch.lanes.opened.wait(60)
+
+
+async def _serve_lane_forever(orch: Orchestrator, node_id: str, helpers: Crew) -> None:
+    lane = orch.lanes.lane(node_id)
+    failures = 0
+    while True:
+        if not (lane.waiting and lane.is_open):
+            await lane.signal.wait(60)
+            continue
+        unsent = await _send_batch(orch, lane, helpers)
+        lane.settle(unsent)
+        if not unsent:
+            failures = 0
+            continue
+        failures += 1
+        await lane.signal.wait(min(5.0, 0.1 * 2**failures))
+
+
+async def _send_batch(orch: Orchestrator, lane: Lane, helpers: Crew) -> list[PendingMessage]:
+    """Returns what was not acknowledged."""
+    batch = lane.take(WINDOW)
+    acknowledged = await together(*(_send(orch, message) for message in batch))
+    done = [m.seq for m, ok in zip(batch, acknowledged, strict=True) if ok]
+    if done:
+        helpers.start(orch.store.drop_messages(done))
+    return [m for m, ok in zip(batch, acknowledged, strict=True) if not ok]
+
+
+async def _send(orch: Orchestrator, message: PendingMessage) -> bool:
+    try:
+        await orch.bus.send(message.node_id, message.type, message.body, message.seq)
+    except BacalhauError as e:
+        log.info("%s to %s will be sent again: %s", message.type, message.node_id, e)
+        return False
+    return True

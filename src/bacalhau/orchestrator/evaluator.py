@@ -1,0 +1,92 @@
+"""Looks at jobs that may need something, plans with the pure scheduler, and applies what was planned."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from bacalhau.lib.aio import together
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Conflict
+from bacalhau.lib.ids import new_execution_id
+from bacalhau.lib.wire import encode
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Timeouts
+from bacalhau.models.messages import AskForBid, CancelExecution
+from bacalhau.models.plan import Change, OutgoingMessage
+from bacalhau.orchestrator.scheduling.batch import NODE_DEADLINE_SLACK, SECOND, Context, plan_batch
+from bacalhau.orchestrator.scheduling.view import Plan
+from bacalhau.orchestrator.service import WAKE_AT_ONCE, Orchestrator
+from bacalhau.ports.store import JobView
+
+BATCH = 64
+log = logging.getLogger(__name__)
+
+
+async def evaluate_forever(orch: Orchestrator) -> None:
+    while True:
+        job_ids = await orch.queue.take(BATCH)
+        views = await orch.store.load_views(job_ids)
+        plans = [(view, _plan(orch, view)) for view in views.values()]
+        await together(*(_apply(orch, view, plan) for view, plan in plans))
+        for job_id in job_ids:
+            orch.queue.done(job_id)
+
+
+def _new_ids() -> Iterator[str]:
+    while True:
+        yield new_execution_id()
+
+
+def _plan(orch: Orchestrator, view: JobView) -> Plan:
+    """Plans one job and reserves at once, so that the next plan of the same batch sees less room."""
+    now = now_ns()
+    plan = plan_batch(view, Context(orch.cluster.seats(now), now, _new_ids(), now - orch.started > orch.settle_ns))
+    for execution in plan.asks:
+        orch.cluster.hold(execution)
+    return plan
+
+
+async def _apply(orch: Orchestrator, view: JobView, plan: Plan) -> None:
+    if not plan.is_empty:
+        try:
+            await orch.commit(plan_change(plan))
+        except Conflict as e:
+            log.debug("job %s changed meanwhile, looking again: %s", view.job.id, e)
+            for execution in plan.asks:
+                orch.cluster.release(execution.id)
+            orch.queue.add(view.job.id)
+            return
+    _schedule_next_look(orch, view, plan)
+
+
+def _schedule_next_look(orch: Orchestrator, view: JobView, plan: Plan) -> None:
+    job = plan.job or view.job
+    if plan.waiting and not job.is_done:
+        orch.queue.block(job)
+        if plan.look_again:
+            orch.queue.add(job.id, plan.look_again)
+    else:
+        orch.queue.unblock(job.id)
+        limit = (job.task.timeouts or Timeouts()).total_timeout
+        if plan.asks and limit:
+            orch.queue.add(job.id, job.create_time + limit * SECOND + NODE_DEADLINE_SLACK)
+        if plan.asks:
+            orch.queue.wake(1 if orch.queue.waiting < WAKE_AT_ONCE else WAKE_AT_ONCE)
+
+
+def plan_change(plan: Plan) -> Change:
+    """The plan as one transaction: new rows, changed rows, history, and the messages to the nodes."""
+    asks = (OutgoingMessage(node_id=e.node_id, type="AskForBid", body=encode(AskForBid(execution=e))) for e in plan.asks)
+    cancels = (OutgoingMessage(node_id=e.node_id, type="CancelExecution", body=encode(CancelExecution(execution_id=e.id))) for e in plan.cancels)
+    return Change(
+        jobs=(plan.job,) if plan.job else (),
+        new_executions=_without_job(plan.asks),
+        executions=_without_job(plan.updates + plan.cancels),
+        history=plan.history,
+        messages=(*asks, *cancels),
+    )
+
+
+def _without_job(executions: Sequence[Execution]) -> tuple[Execution, ...]:
+    return tuple(e if e.job is None else msgspec.structs.replace(e, job=None) for e in executions)

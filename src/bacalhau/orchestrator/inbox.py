@@ -1,0 +1,93 @@
+"""What nodes report: each message becomes a changed execution and another look at its job. Safe to repeat."""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Conflict, NotFound
+from bacalhau.lib.wire import Model, encode
+from bacalhau.models.event import Event, Topic, make_event
+from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
+from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.ports.bus import Delivery
+
+ATTEMPTS = 5
+Update = Callable[[Execution], tuple[Execution, tuple[Event, ...]]]
+log = logging.getLogger(__name__)
+
+
+async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
+    """Returns when the message is durable."""
+    message = delivery.message
+    if isinstance(message, RunResult):
+        await _update(orch, delivery, message.execution_id, lambda e: _completed(e, message))
+    elif isinstance(message, ComputeError):
+        await _update(orch, delivery, message.execution_id, lambda e: _failed(e, message))
+    elif isinstance(message, BidResult):
+        await _update(orch, delivery, message.execution_id, lambda e: _bid(e, message))
+    else:
+        log.warning("%s from %s is not a message for an orchestrator", delivery.type, delivery.node_id)
+
+
+def on_progress(orch: Orchestrator, delivery: Delivery) -> None:
+    if isinstance(delivery.message, Progress):
+        orch.board.put_progress(delivery.message)
+
+
+async def _update(orch: Orchestrator, delivery: Delivery, execution_id: str, change: Update) -> None:
+    for _ in range(ATTEMPTS):
+        try:
+            stored, job = await orch.store.load_execution(execution_id)
+        except NotFound:
+            log.warning("%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, execution_id)
+            return
+        if stored.node_id != delivery.node_id or not stored.is_live:
+            return
+        updated, events = change(stored)
+        history = tuple(HistoryEntry(job_id=job.id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
+        try:
+            await orch.commit(Change(executions=(updated,), history=history, messages=_answer(updated, delivery.message)))
+        except Conflict:
+            continue
+        orch.queue.add(job.id)
+        return
+    raise Conflict(f"execution {execution_id} keeps changing")
+
+
+def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]:
+    """An accepted bid is confirmed; capacity was reserved when the execution was placed."""
+    if isinstance(message, BidResult) and message.accepted:
+        body = encode(BidAccepted(execution_id=execution.id, accepted=True))
+        return (OutgoingMessage(node_id=execution.node_id, type="BidAccepted", body=body),)
+    return ()
+
+
+def _completed(execution: Execution, message: RunResult) -> tuple[Execution, tuple[Event, ...]]:
+    details = {"Image": message.image} if message.image else None
+    moved = execution.moved(ComputeStateType.COMPLETED, now_ns(), "Completed", details=details, why="execution completed")
+    done = msgspec.structs.replace(
+        moved,
+        published_result=message.publish_result or SpecConfig(),
+        run_output=message.run_command_result or RunCommandResult(),
+    )
+    return done, message.events or (make_event(Topic.EXECUTION, "Completed successfully", now_ns()),)
+
+
+def _failed(execution: Execution, message: ComputeError) -> tuple[Execution, tuple[Event, ...]]:
+    events = message.events or (make_event(Topic.EXECUTION, "execution failed", now_ns(), IsError="true"),)
+    moved = execution.moved(ComputeStateType.FAILED, now_ns(), events[0].message, details=events[0].details, why="execution failed")
+    output = message.run_command_result or moved.run_output
+    return msgspec.structs.replace(moved, run_output=output, published_result=message.publish_result or SpecConfig()), events
+
+
+def _bid(execution: Execution, message: BidResult) -> tuple[Execution, tuple[Event, ...]]:
+    if message.accepted:
+        return msgspec.structs.replace(execution, revision=execution.revision + 1, modify_time=now_ns()), message.events or ()
+    reason = message.events[0].message if message.events else "the node refused the execution"
+    details = {"Retryable": "true"}
+    return execution.moved(ComputeStateType.ASK_FOR_BID_REJECTED, now_ns(), reason, details=details, why="bid rejected"), message.events or ()

@@ -1,0 +1,87 @@
+"""What clients ask: jobs, executions, history as a cursor that can wait, and where results are."""
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.models.api import ListHistoryResponse
+from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.job import Job, LabelSelectorRequirement
+from bacalhau.models.paging import PagingToken
+from bacalhau.models.selector import match_labels
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.ports.store import HistoryQuery, JobQuery
+
+MAX_WAIT = 60.0
+PAGE = 500
+
+
+async def find_job(orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0) -> Job:
+    """`version` 0 is the latest."""
+    job = await orch.store.find_job(id_or_name, namespace)
+    if version in (0, job.version):
+        return job
+    return await orch.store.get_job_version(job.id, version)
+
+
+async def list_jobs(orch: Orchestrator, query: JobQuery, selector: tuple[LabelSelectorRequirement, ...]) -> tuple[list[Job], bool]:
+    """A page, and whether more match after it."""
+    if not selector:
+        jobs = await orch.store.list_jobs(query._replace(limit=query.limit + 1 if query.limit else 0))
+        return (jobs[: query.limit], len(jobs) > query.limit) if query.limit else (jobs, False)
+    wanted = query.offset + query.limit + 1 if query.limit else 0
+    matching: list[Job] = []
+    offset = 0
+    while not wanted or len(matching) < wanted:
+        page = await orch.store.list_jobs(query._replace(limit=PAGE, offset=offset))
+        matching += [job for job in page if not match_labels(selector, job.labels or {})]
+        offset += PAGE
+        if len(page) < PAGE:
+            break
+    rest = matching[query.offset :]
+    return (rest[: query.limit], len(rest) > query.limit) if query.limit else (rest, False)
+
+
+async def list_executions(orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0) -> list[Execution]:
+    """`version` 0 is the latest, -1 all."""
+    job = await orch.store.find_job(id_or_name, namespace)
+    return await orch.store.list_executions(job.id, version or job.version)
+
+
+async def list_versions(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[Job]:
+    job = await orch.store.find_job(id_or_name, namespace)
+    return await orch.store.list_job_versions(job.id)
+
+
+async def wait_history(orch: Orchestrator, query: HistoryQuery, *, wait: float, progress_seq: int) -> ListHistoryResponse:
+    """Rows after the cursor. With `wait` (seconds), returns when there are some, when progress differs from `progress_seq`, or
+    when nothing more can come; NextToken is "" only then."""
+    deadline = now_ns() + int(min(wait, MAX_WAIT) * 1e9)
+    with orch.board.watch(query.job_id) as watch:
+        while True:
+            watch.clear()
+            job = await orch.store.find_job(query.job_id)
+            items = await orch.store.list_history(query)
+            seq, progress = orch.board.progress(query.job_id)
+            left = (deadline - now_ns()) / 1e9
+            if items or job.is_done or (seq and seq != progress_seq) or left <= 0:
+                break
+            await watch.wait(left)
+    after = items[-1].seq_num if items else query.after_seq
+    more = len(items) == query.limit or not await _is_over(orch, query, job)
+    token = PagingToken("", False, query.limit, after + 1).encoded() if more else ""
+    return ListHistoryResponse(next_token=token, items=tuple(items), progress=progress or None, progress_seq=seq)
+
+
+async def _is_over(orch: Orchestrator, query: HistoryQuery, job: Job) -> bool:
+    if not query.execution_id or job.is_done:
+        return job.is_done
+    executions = await orch.store.list_executions(job.id, -1)
+    return all(not e.is_live for e in executions if e.id.startswith(query.execution_id))
+
+
+async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[SpecConfig]:
+    """Published results of the latest version in partition order; of a failed execution too when it published what it had."""
+    executions = await list_executions(orch, id_or_name, namespace)
+    published = [e for e in executions if e.published_result.type and e.state in (ComputeStateType.COMPLETED, ComputeStateType.FAILED)]
+    completed = {e.partition_index for e in published if e.state == ComputeStateType.COMPLETED}
+    kept = [e for e in published if e.state == ComputeStateType.COMPLETED or e.partition_index not in completed]
+    return [await orch.presign(e.published_result) for e in sorted(kept, key=lambda e: e.partition_index)]

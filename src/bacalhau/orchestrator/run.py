@@ -1,0 +1,24 @@
+"""Assembly: the orchestrator's loops under one roof."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from bacalhau.lib.aio import background
+from bacalhau.orchestrator.dispatcher import dispatch_forever
+from bacalhau.orchestrator.evaluator import evaluate_forever
+from bacalhau.orchestrator.housekeeping import load_state, watch_nodes_forever
+from bacalhau.orchestrator.inbox import on_message
+from bacalhau.orchestrator.nodes import on_gone, on_request
+from bacalhau.orchestrator.service import Orchestrator
+
+
+@asynccontextmanager
+async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
+    """Take up where the last process stopped, then serve nodes until the block ends."""
+    await load_state(orch)
+    async with (
+        orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
+        background(evaluate_forever(orch), dispatch_forever(orch), watch_nodes_forever(orch)),
+    ):
+        yield

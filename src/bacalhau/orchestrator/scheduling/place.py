@@ -1,0 +1,94 @@
+"""Which node runs an execution, and for every other node why not."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from bacalhau.lib.ids import short_id
+from bacalhau.models.job import Job
+from bacalhau.models.node import APPROVED, CONNECTED, ComputeNodeInfo
+from bacalhau.models.resources import Resources, ResourcesConfig
+from bacalhau.models.selector import match_labels
+from bacalhau.orchestrator.scheduling.view import Refusal, Seat
+
+
+class Placement(NamedTuple):
+    """`node_id` "" when no node can take it now."""
+
+    node_id: str
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def is_hopeless(self) -> bool:
+        """No known node could ever take it."""
+        return not self.node_id and all(r.never for r in self.refusals)
+
+
+def needed_resources(job: Job) -> Resources:
+    return (job.task.resources or ResourcesConfig()).parsed()
+
+
+def match_node(job: Job, need: Resources, seat: Seat) -> Refusal | None:
+    """None when the node can take one more execution of the job now."""
+    node = seat.node
+    if node.membership != APPROVED:
+        return Refusal(seat.node_id, f"is {node.membership.lower()}", True)
+    never = _mismatches(job, node.info.compute, node.info.labels or {}) + node.info.compute.max_job_requirements.lacks(need)
+    if never:
+        return Refusal(seat.node_id, "; ".join(never), True)
+    if node.connection_state.status != CONNECTED:
+        return Refusal(seat.node_id, "is not connected", False)
+    busy = seat.free.lacks(need)
+    return Refusal(seat.node_id, "busy: " + "; ".join(busy).replace("has", "free"), False) if busy else None
+
+
+def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> list[str]:
+    task = job.task
+    wanted = [(task.engine.type, "run", offer.execution_engines)]
+    wanted += [(s.source.type, "read inputs from", offer.storage_sources) for s in task.input_sources or ()]
+    if task.publisher and task.publisher.type:
+        wanted.append((task.publisher.type, "publish to", offer.publishers))
+    reasons = []
+    for kind, verb, offered in wanted:
+        name = kind.strip().lower()
+        if name not in (offered or ()):
+            reasons.append(offer.unavailable.get(name) or f"cannot {verb} {name}")
+    return reasons + match_labels(job.constraints or (), labels)
+
+
+def rank_seats(seats: Sequence[Seat], failures: Mapping[str, int]) -> list[Seat]:
+    """Best first: fewest failures of this job, then most free CPU and memory, so that work spreads."""
+    return sorted(seats, key=lambda s: (failures.get(s.node_id, 0), -s.free.cpu, -s.free.memory, s.node_id))
+
+
+def place(job: Job, need: Resources, seats: Sequence[Seat], failures: Mapping[str, int]) -> Placement:
+    """The best node with room, or every node's refusal."""
+    refusals: list[Refusal] = []
+    fitting: list[Seat] = []
+    for seat in seats:
+        refusal = match_node(job, need, seat)
+        if refusal:
+            refusals.append(refusal)
+        else:
+            fitting.append(seat)
+    best = rank_seats(fitting, failures)
+    return Placement(best[0].node_id if best else "", tuple(refusals))
+
+
+def explain(job: Job, refusals: Sequence[Refusal]) -> str:
+    """One line a person can act on: `no node can run docker: n-1234: cannot reach the Docker API at …`."""
+    kind = job.task.engine.type.strip().lower()
+    if not refusals:
+        return f"no node can run {kind}: no compute node has joined"
+    told = refusals[:5]
+    more = f" (and {len(refusals) - len(told)} more nodes)" if len(refusals) > len(told) else ""
+    return f"no node can run {kind}: " + "; ".join(f"{short_id(r.node_id)}: {r.reason}" for r in told) + more
+
+
+def explain_waiting(refusals: Sequence[Refusal]) -> str:
+    """Why the job waits: what the nodes that could run it are short of."""
+    could = [r for r in refusals if not r.never] or list(refusals)
+    if not could:
+        return "waiting for a compute node to join"
+    told = could[:3]
+    more = f" (and {len(could) - len(told)} more nodes)" if len(could) > len(told) else ""
+    return "waiting for capacity: " + "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in told) + more

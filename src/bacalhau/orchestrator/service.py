@@ -1,0 +1,76 @@
+"""The orchestrator: what its parts share, and the one way in which anything changes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.plan import Change
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.board import Board
+from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.lanes import Lanes
+from bacalhau.orchestrator.queue import EvaluationQueue
+from bacalhau.ports.bus import OrchestratorBus
+from bacalhau.ports.content import ContentStore, SpecCheck
+from bacalhau.ports.store import PendingMessage, Store
+
+WAKE_AT_ONCE = 8  # waiting jobs looked at when capacity is freed; each look that places a job wakes the next
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Pure parameter checks by lower-case type name: what this system knows at all."""
+
+    engines: Mapping[str, SpecCheck]
+    sources: Mapping[str, SpecCheck]
+    publishers: Mapping[str, SpecCheck]
+
+
+@dataclass
+class Orchestrator:
+    """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable."""
+
+    node_id: str
+    store: Store
+    bus: OrchestratorBus
+    content: ContentStore
+    checks: Checks
+    fill_defaults: Callable[[Job], Job]
+    presign: Callable[[SpecConfig], Awaitable[SpecConfig]]
+    cluster: Cluster
+    token: str = ""
+    settle_ns: int = 5_000_000_000
+    queue: EvaluationQueue = field(default_factory=EvaluationQueue)
+    board: Board = field(default_factory=Board)
+    lanes: Lanes = field(default_factory=Lanes)
+    new_secrets: dict[str, str] = field(default_factory=dict)
+    started: int = field(default_factory=now_ns)
+
+    async def commit(self, change: Change) -> None:
+        """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first."""
+        seqs = await self.store.apply(change)
+        for message, seq in zip(change.messages, seqs, strict=True):
+            self.lanes.push(PendingMessage(seq, message.node_id, message.type, message.body))
+        for execution in change.new_executions:
+            self.cluster.hold(execution)
+        self._release(change.executions)
+        for job in change.jobs:
+            self._announce(job)
+        for entry in change.history:
+            self.board.changed(entry.job_id)
+
+    def _announce(self, job: Job) -> None:
+        if job.is_done:
+            self.queue.unblock(job.id)
+        self.board.changed(job.id)
+
+    def _release(self, executions: tuple[Execution, ...]) -> None:
+        freed = False
+        for execution in executions:
+            if not execution.is_live:
+                freed = self.cluster.release(execution.id) or freed
+                self.board.forget(execution.job_id, execution.id)
+        if freed:
+            self.queue.wake(WAKE_AT_ONCE)

@@ -1,0 +1,100 @@
+"""A job enters, is changed or is stopped: checked whole, then one transaction and one look."""
+
+import msgspec
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BadRequest, Conflict, NotFound
+from bacalhau.lib.ids import new_job_id, new_uuid
+from bacalhau.lib.wire import encode
+from bacalhau.models.api import PutJobResponse, StopJobResponse
+from bacalhau.models.event import Topic, make_event
+from bacalhau.models.job import CLIENT_META, Job, JobState
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
+from bacalhau.orchestrator.service import Orchestrator
+
+MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most 1 MiB
+INSTANCE_META = "bacalhau.org/client.instance.id"
+
+
+async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], client: str, instance: str) -> PutJobResponse:
+    """Create the job, or update the one of its name. Raises BadRequest with every problem, Conflict when nothing changed."""
+    ready, notes = prepare_job(orch, job, client, instance)
+    existing = await _existing(orch, ready) if job.name else None
+    change = _create(ready) if existing is None else _update(existing, ready, force)
+    await orch.commit(change)
+    stored = (change.new_jobs + change.jobs)[0]
+    orch.queue.add(stored.id)
+    return PutJobResponse(job_id=stored.id, evaluation_id=new_uuid(), warnings=(*warnings, *notes) or None)
+
+
+def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tuple[Job, list[str]]:
+    """The job as it will be stored, and the warnings; raises BadRequest with every problem."""
+    clean, notes = sanitized(normalized(job))
+    complete = orch.fill_defaults(clean)
+    problems = validate_job(complete, orch.checks.engines, orch.checks.sources, orch.checks.publishers)
+    if problems:
+        raise BadRequest("\n".join(problems), component="APIServer")
+    job_id = complete.id or new_job_id()
+    meta = dict(complete.meta or {}) | {"bacalhau.org/orchestrator.id": orch.node_id, "bacalhau.org/requester.id": orch.node_id}
+    meta |= {key: value for key, value in ((CLIENT_META, client), (INSTANCE_META, instance)) if value}
+    ready = msgspec.structs.replace(complete, id=job_id, name=complete.name or job_id, meta=meta)
+    if len(encode(ready)) > MAX_SPEC:
+        raise BadRequest(f"the job is larger than {MAX_SPEC} bytes", hint="put large inputs into S3 or IPFS and name them as input sources")
+    return ready, notes
+
+
+async def _existing(orch: Orchestrator, job: Job) -> Job | None:
+    try:
+        found = await orch.store.find_job(job.name, job.namespace)
+    except (NotFound, Conflict):
+        return None
+    return found if found.name == job.name and found.namespace == job.namespace else None
+
+
+def _create(job: Job) -> Change:
+    now = now_ns()
+    state = JobState(state_type=JobStateType.PENDING)
+    new = msgspec.structs.replace(job, state=state, version=1, revision=1, create_time=now, modify_time=now)
+    return Change(new_jobs=(new,), history=(_entry(new, "Job submitted", now),))
+
+
+def _update(existing: Job, job: Job, force: bool) -> Change:
+    if not force and same_spec(existing, job):
+        text = f"no changes detected for new job spec. Job Name: '{existing.name}', Job Id: '{existing.id}'"
+        raise Conflict(text, hint="Use the --force flag to override this warning")
+    now = now_ns()
+    moved = existing.moved(JobStateType.PENDING, now, "Job update requested by user")
+    changed = msgspec.structs.replace(
+        moved,
+        priority=job.priority,
+        count=job.count,
+        constraints=job.constraints,
+        meta=job.meta,
+        labels=job.labels,
+        tasks=job.tasks,
+        version=existing.version + 1,
+        create_time=now,
+    )
+    return Change(jobs=(changed,), history=(_entry(changed, "Job updated", now),))
+
+
+def _entry(job: Job, text: str, now: int, **details: str) -> HistoryEntry:
+    return HistoryEntry(job_id=job.id, job_version=job.version, event=make_event(Topic.SUBMISSION, text, now, **details))
+
+
+async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str) -> StopJobResponse:
+    """Raises NotFound, and Conflict for a job that has ended otherwise than by a stop."""
+    job = await orch.store.find_job(job_id, namespace)
+    if job.state.state_type == JobStateType.STOPPED:
+        return StopJobResponse()
+    if job.is_done:
+        raise Conflict(f"cannot stop job in state {job.state.state_type}")
+    now = now_ns()
+    stopped = job.moved(JobStateType.STOPPED, now, reason)
+    text = "Job requested to stop before completion"
+    event = make_event(Topic.SCHEDULING, text, now, NewState="Stopped", Reason=reason)
+    await orch.commit(Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),)))
+    orch.queue.add(job.id)
+    return StopJobResponse(evaluation_id=new_uuid())
