@@ -1,0 +1,26 @@
+"""`bacalhau docker`: how `docker run` is called. What it does is in `submission`."""
+
+from bacalhau.cli.options import DOWNLOAD, IPFS_NODE_FLAGS, JOB, NETWORK, RESOURCES, RUNTIME, TASK, listed, runs, switch, text
+from bacalhau.cli.pflag import SOME_ARGS, Command, Entry, Tree
+
+run = Command(
+    "run",
+    callback=runs("bacalhau.cli.submission:docker_run"),
+    arity=SOME_ARGS,
+    operands="IMAGE[:TAG|@DIGEST] [--] [COMMAND] [ARG]...",
+    help="Run a container on the network, wait for it and publish its /outputs.\n\nFlags may stand anywhere before `--`; what follows `--` belongs to the container.",
+    params=[
+        *TASK,
+        *JOB,
+        *RESOURCES,
+        *NETWORK,
+        text("-w", "--workdir", section="Container", default="", metavar="PATH", help="Working directory in the container, absolute."),
+        listed("--entrypoint", section="Container", metavar="ARG", help="Instead of the image's entrypoint; repeatable."),
+        *RUNTIME,
+        *DOWNLOAD,
+        *IPFS_NODE_FLAGS,
+        switch("--do-not-track", help="Has never had an effect; accepted."),
+    ],
+)
+
+docker = Tree("docker", {"run": Entry("bacalhau.cli.docker:run", "Run a container")}, help="Run containers.")

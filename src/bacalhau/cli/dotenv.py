@@ -1,0 +1,35 @@
+"""Variables from `.env` in the working directory, and from the file that DEVSTACK_ENV_FILE names.
+
+Only names this program reads are taken: a file that lies in a folder must not change PATH or LD_PRELOAD.
+"""
+
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+
+_LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$")
+_OURS = ("BACALHAU_", "AWS_", "DOCKER_")
+_ALSO = ("LOG_LEVEL", "NO_COLOR", "FORCE_COLOR")
+
+
+def load_dotenv(environ: MutableMapping[str, str]) -> None:
+    """`.env` fills what is not set; the file of DEVSTACK_ENV_FILE replaces."""
+    for name, value in _read(Path(".env")).items():
+        environ.setdefault(name, value)
+    if environ.get("DEVSTACK_ENV_FILE"):
+        environ.update(_read(Path(environ["DEVSTACK_ENV_FILE"])))
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found = (_LINE.match(line) for line in text.splitlines())
+    return {m[1]: _unquoted(m[2]) for m in found if m and (m[1].startswith(_OURS) or m[1] in _ALSO)}
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value.partition(" #")[0].rstrip()

@@ -1,0 +1,55 @@
+"""What a failure looks like: `Error: ` and the root cause, `Hint:  ` and what to do, once, on stderr; and when there is colour."""
+
+import os
+import sys
+import traceback
+from types import TracebackType
+from typing import TextIO
+
+import click
+
+from bacalhau.lib.errors import BacalhauError
+
+RED, GREEN, BOLD = "31", "32", "1"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Colour belongs on a terminal whose user did not refuse it."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if coloured(stream) else text
+
+
+def failed(error: BacalhauError | click.ClickException | OSError) -> int:
+    """Print an expected failure; the exit code. A reader that went away (`| head`) is none."""
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, BacalhauError):
+        return say_error(error.message, error.hint)
+    if isinstance(error, click.ClickException):
+        return say_error(error.format_message(), "")
+    return say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error), "")
+
+
+def say_error(message: str, hint: str = "") -> int:
+    """Messages of the older generation that name what failed (`error downloading job: …`) need no second `Error`."""
+    prefix = "" if message.startswith("error ") else painted("Error: ", RED, sys.stderr)
+    click.echo(f"{prefix}{message}", err=True)
+    if hint:
+        click.echo(f"{painted('Hint:  ', GREEN, sys.stderr)}{hint}", err=True)
+    return 1
+
+
+def say_warning(message: str) -> None:
+    click.echo(f"{painted('Warning: ', BOLD, sys.stderr)}{message}", err=True)
+
+
+def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """For what nobody expected: one message, and the trace for those who ask with DEBUG=true."""
+    if os.environ.get("DEBUG", "").lower() in ("1", "true"):
+        traceback.print_exception(kind, error, trace)
+    else:
+        say_error(f"{kind.__name__}: {error}", "this is a fault of the program; DEBUG=true shows where it happened")

@@ -1,0 +1,45 @@
+"""The flags every command takes, before or after its name: which configuration, which server.
+
+Nothing is read here; the command that needs a configuration gives these to the loader.
+"""
+
+from typing import Any, NamedTuple
+
+import click
+
+_KEY = "bacalhau.settings"
+
+
+class Settings(NamedTuple):
+    """`config` holds the values of `-c` in order: files and `Key.Path=value`. None: not given."""
+
+    config: tuple[str, ...] = ()
+    api_host: str | None = None
+    api_port: int | None = None
+    data_dir: str | None = None
+    tls: bool = False
+
+
+def current() -> Settings:
+    """What was given on the command line being run."""
+    return Settings(**click.get_current_context().meta.get(_KEY, {}))
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value in (None, (), False):
+        return
+    kept = ctx.meta.setdefault(_KEY, {})
+    kept[str(param.name)] = (*kept.get("config", ()), *value) if param.name == "config" else value
+
+
+def _global(*names: str, **kwargs: Any) -> click.Option:
+    return click.Option([*names], expose_value=False, callback=_keep, **kwargs)
+
+
+FLAGS: list[click.Option] = [
+    _global("-c", "--config", multiple=True, metavar="FILE|KEY=VALUE", help="Configuration file, or one value such as API.Port=1234; repeatable, later wins."),
+    _global("--api-host", default=None, metavar="HOST", help="Host of the orchestrator's API (BACALHAU_API_HOST)."),
+    _global("--api-port", default=None, type=int, metavar="PORT", help="Port of the orchestrator's API (BACALHAU_API_PORT)."),
+    _global("--data-dir", "--repo", "data_dir", default=None, metavar="DIR", help="Directory for configuration and state (BACALHAU_DIR)."),
+    _global("--tls", is_flag=True, default=False, help="Talk to the API over TLS."),
+]
