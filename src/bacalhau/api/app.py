@@ -1,0 +1,122 @@
+"""The HTTP server: routes put together, and uvicorn running them inside our own event loop."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from bacalhau.api.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
+from bacalhau.api.answer import Answer
+from bacalhau.api.edge import Edge, Receive, Scope, Send
+from bacalhau.api.errors import on_crash, on_expected, on_framework
+from bacalhau.api.gateway import GATEWAY_ROUTES
+from bacalhau.api.jobs import JOB_ROUTES
+from bacalhau.api.logs import LOG_ROUTES
+from bacalhau.api.nodes import NODE_ROUTES
+from bacalhau.api.openapi import openapi_config
+from bacalhau.api.request import Waits
+from bacalhau.lib.aio import background
+from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.orchestrator.service import Orchestrator
+
+MAX_BODY = 10_000_000  # bytes
+IDLE_SECONDS = 75  # a connection without requests; clients that poll keep theirs
+STOP_SECONDS = 2  # for answers under way
+
+
+class HttpApi:
+    """The ASGI application; `end_waits` makes every waiting answer come at once."""
+
+    def __init__(self, app: Litestar, waits: Waits) -> None:
+        self.litestar = app
+        self.end_waits = waits.end
+        self._edge = Edge(app, server_version())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+
+def make_app(orch: Orchestrator) -> HttpApi:
+    """All routes over an orchestrator."""
+    waits = Waits()
+    api = Router("/api/v1", route_handlers=[Router("/orchestrator", route_handlers=[*JOB_ROUTES, *NODE_ROUTES, *LOG_ROUTES]), *AGENT_ROUTES])
+    app = Litestar(
+        [api, *GATEWAY_ROUTES, *ROOT_ROUTES],
+        state=State({"orchestrator": orch, "waits": waits}),
+        response_class=Answer,
+        exception_handlers={BacalhauError: on_expected, HTTPException: on_framework, Exception: on_crash},
+        openapi_config=openapi_config(server_version()),
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+    )
+    return HttpApi(app, waits)
+
+
+class _Server(uvicorn.Server):
+    """Signals stay with the process's owner; `ready` is set when connections are taken."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self.stopped = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets=sockets)
+        self.stopped.set()
+
+
+@asynccontextmanager
+async def serve_http(app: HttpApi, host: str, port: int) -> AsyncIterator[str]:
+    """Serve while the block runs; yields the URL (port 0 takes a free one). Raises Unavailable when the port is in use."""
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = _Server(config)
+    shown = f"[{host}]" if ":" in host else host
+    async with background(server.serve(sockets=[listener])):
+        async with asyncio.timeout(10):
+            await server.ready.wait()
+        try:
+            yield f"http://{shown}:{listener.getsockname()[1]}"
+        finally:
+            app.end_waits()
+            server.should_exit = True
+            async with asyncio.timeout(STOP_SECONDS + 5):
+                await server.stopped.wait()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as e:
+        if e.errno == errno.EADDRINUSE:
+            raise Unavailable(f"port {port} is in use", hint="choose another with -c API.Port=PORT") from e
+        raise Unavailable(f"cannot listen on {host} port {port}: {e.strerror or e}", hint="set -c API.Host=ADDRESS and -c API.Port=PORT") from e
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,108 @@
+"""What every HTTP exchange shares, in one plain ASGI layer: version headers, the request's id, CORS, `?pretty`.
+
+Limits on bodies, routing and errors belong to the application below.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from secrets import token_hex
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from bacalhau.api.errors import REQUEST_ID
+from bacalhau.api.request import SLASH
+from bacalhau.models.version import BuildVersion
+
+Headers = list[tuple[bytes, bytes]]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+_METHODS = b"GET,HEAD,PUT,PATCH,POST,DELETE"
+
+
+def version_headers(version: BuildVersion) -> Headers:
+    date = version.build_date.replace("T", " ").replace("Z", " +0000 UTC")
+    told = {
+        "x-bacalhau-git-version": version.git_version,
+        "x-bacalhau-git-commit": version.git_commit,
+        "x-bacalhau-build-date": date,
+        "x-bacalhau-build-os": version.goos,
+        "x-bacalhau-arch": version.goarch,
+    }
+    return [(name.encode(), value.encode()) for name, value in told.items()]
+
+
+class Edge:
+    def __init__(self, app: ASGIApp, version: BuildVersion) -> None:
+        self._app = app
+        self._headers = [*version_headers(version), (b"vary", b"Origin")]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            _keep_slashes(scope)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = dict(scope["headers"])
+        if scope["method"] == "OPTIONS":
+            await _answer_preflight(asked, send)
+            return
+        request_id = asked.get(b"x-request-id") or token_hex(16).encode()
+        scope[REQUEST_ID] = request_id.decode("latin-1")
+        common = [*self._headers, (b"x-request-id", request_id)]
+        if b"origin" in asked:
+            common.append((b"access-control-allow-origin", b"*"))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *common]
+            await send(message)
+
+        pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
+        await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
+
+
+async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
+    headers = [(b"vary", b"Origin"), (b"vary", b"Access-Control-Request-Method"), (b"vary", b"Access-Control-Request-Headers")]
+    if b"origin" in asked:
+        headers += [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", _METHODS)]
+    if wanted := asked.get(b"access-control-request-headers"):
+        headers.append((b"access-control-allow-headers", wanted))
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _keep_slashes(scope: Scope) -> None:
+    """A name with an escaped slash stays one path segment; `request.named` gives the slash back."""
+    raw = scope.get("raw_path") or b""
+    if b"%2f" in raw.lower():
+        segments = raw.decode("ascii", "replace").split("/")
+        scope["path"] = "/".join(unquote(segment).replace("/", SLASH) for segment in segments)
+
+
+def _wants_pretty(scope: Scope) -> bool:
+    names = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return any(name.lower() == "pretty" for name, _ in names)
+
+
+def _indented(send: Send) -> Send:
+    """JSON answers of one piece are laid out with two spaces; all others pass."""
+    held: list[Message] = []
+
+    async def send_indented(message: Message) -> None:
+        if message["type"] == "http.response.start" and dict(message["headers"]).get(b"content-type", b"").startswith(b"application/json"):
+            held.append(message)
+            return
+        if held and message["type"] == "http.response.body":
+            start = held.pop()
+            message = {"type": "http.response.body", "body": msgspec.json.format(message["body"], indent=2) + b"\n", "more_body": False}
+            kept = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+            length = (b"content-length", str(len(message["body"])).encode())
+            await send({"type": "http.response.start", "status": start["status"], "headers": [*kept, length]})
+        await send(message)
+
+    return send_indented

@@ -1,0 +1,77 @@
+"""The one place where a failure becomes an answer: `{Status, Message, RequestID, Code, Component, Hint?, Details?}`.
+
+Texts belong to whoever raised; here only the envelope is made, and what nobody expected is logged.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from bacalhau.api.answer import JSON, go_json
+from bacalhau.lib.errors import BacalhauError, BadRequest
+from bacalhau.models.api import ErrorBody
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "APIServer"
+REQUEST_ID = "bacalhau.request_id"  # key of the ASGI scope
+
+_NO_SUCH_PLACE = ErrorBody(
+    status=404,
+    message="The requested resource/URL was not found.",
+    code="NotFound",
+    component=COMPONENT,
+    hint="The server version may be older than this CLI version and does not support the endpoint yet.",
+    details={"cli_usage": "If you are using the CLI, try updating your server to a newer version or check if the command is supported in your server version."},
+)
+_PHRASES = {405: "Method Not Allowed", 413: "Request Entity Too Large"}
+
+
+class NotSupported(BacalhauError):
+    """A known request that this server does not answer."""
+
+    code = "NotImplemented"
+    status = 501
+
+
+def refused(*problems: str) -> BadRequest:
+    """The request itself is wrong; every problem in words, one a line."""
+    return BadRequest("\n".join(problems), component=COMPONENT)
+
+
+def envelope(error: BacalhauError) -> ErrorBody:
+    """Without the request's id."""
+    # Clients know what the server's own door refuses by this pair of code and component.
+    at_the_door = error.component == COMPONENT and error.status == 400
+    code = "InternalError" if at_the_door else error.code
+    return ErrorBody(status=error.status, message=error.message, code=code, component=error.component, hint=error.hint)
+
+
+def on_expected(request: Request[Any, Any, Any], error: BacalhauError) -> Response[bytes]:
+    return _answer(request, envelope(error))
+
+
+def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Unknown paths, wrong methods, bodies that are too large."""
+    if error.status_code == 404:
+        return _answer(request, _NO_SUCH_PLACE)
+    message = _PHRASES.get(error.status_code, error.detail)
+    body = ErrorBody(status=error.status_code, message=message, code="InternalError", component=COMPONENT)
+    return _answer(request, body, dict(error.headers or {}))
+
+
+def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("%s %s failed (request %s)", request.method, request.url.path, _request_id(request), exc_info=error)
+    return _answer(request, ErrorBody(status=500, message="Internal server error", code="InternalError", component="Unknown"))
+
+
+def _answer(request: Request[Any, Any, Any], body: ErrorBody, headers: dict[str, str] | None = None) -> Response[bytes]:
+    named = msgspec.structs.replace(body, request_id=_request_id(request))
+    return Response(go_json(named), status_code=body.status, media_type=JSON, headers=headers)
+
+
+def _request_id(request: Request[Any, Any, Any]) -> str:
+    return str(request.scope.get(REQUEST_ID, ""))

@@ -1,0 +1,196 @@
+"""Routes of jobs: submit, look, stop. Each reads its request, makes one call to the orchestrator and answers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from litestar import delete, get, put, route
+from litestar.types import ControllerRouterHandler
+
+from bacalhau.api.answer import PlainAnswer
+from bacalhau.api.errors import NotSupported, refused
+from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_query
+from bacalhau.api.request import Ask, named, orchestrator, read_body, waits
+from bacalhau.lib.ids import is_full_id
+from bacalhau.models.api import (
+    ErrorBody,
+    GetJobResponse,
+    ListExecutionsResponse,
+    ListHistoryResponse,
+    ListJobsResponse,
+    ListResultsResponse,
+    PutJobRequest,
+    PutJobResponse,
+    StopJobRequest,
+    StopJobResponse,
+)
+from bacalhau.models.execution import Execution
+from bacalhau.models.paging import PagingToken, parse_token
+from bacalhau.models.selector import parse_selector
+from bacalhau.orchestrator import read
+from bacalhau.orchestrator.submit import stop_job, submit_job
+from bacalhau.ports.store import HistoryQuery, JobQuery
+
+HISTORY_PAGE = 100
+LARGEST = 2**32 - 1
+_LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
+_SORTS: dict[str, Callable[[Execution], Any]] = {
+    "created_at": lambda e: e.create_time,
+    "create_time": lambda e: e.create_time,
+    "modified_at": lambda e: e.modify_time,
+    "modify_time": lambda e: e.modify_time,
+    "id": lambda e: e.id,
+    "state": lambda e: e.state,
+}
+
+
+@route("/jobs", http_method=["PUT", "POST"], status_code=200, body=PutJobRequest)
+async def put_job(request: Ask) -> PutJobResponse:
+    """Submit a job, or a new version of the job of that name."""
+    asked, unknown = await read_body(request, PutJobRequest)
+    if asked.job is None:
+        raise refused("empty/nil job")
+    warnings = tuple(f"unknown field '{path}' is ignored" for path in unknown)
+    headers = request.headers
+    client, instance = headers.get("x-bacalhau-installationid", ""), headers.get("x-bacalhau-instanceid", "")
+    return await submit_job(orchestrator(request), asked.job, force=asked.force, warnings=warnings, client=client, instance=instance)
+
+
+@get("/jobs", query=ListJobs)
+async def list_jobs(request: Ask) -> ListJobsResponse:
+    """Jobs of a namespace (empty or `*`: of all), oldest first."""
+    query = read_query(request.scope["query_string"], ListJobs)
+    page = _page(query)
+    selector = parse_selector(",".join(query.labels))
+    wanted = JobQuery(query.namespace, page.sort_by or "created_at", page.reverse, page.limit, page.offset)
+    jobs, more = await read.list_jobs(orchestrator(request), wanted, selector)
+    following = page._replace(offset=page.offset + len(jobs)).encoded() if more else ""
+    return ListJobsResponse(next_token=following, items=tuple(jobs))
+
+
+def _page(query: ListJobs) -> PagingToken:
+    """A token's order and place replace the query's."""
+    if not query.next_token:
+        return PagingToken(query.order_by or "", query.reverse, query.limit)
+    page = _token(query.next_token)
+    if page.sort_by not in ("", "created_at", "modified_at", "id"):
+        raise refused(f"invalid paging token: {query.next_token} sorts by '{page.sort_by}'")
+    return page
+
+
+def _token(text: str) -> PagingToken:
+    """The empty text is the beginning. Raises BadRequest."""
+    token = parse_token(text) if text else PagingToken()
+    if max(token.limit, token.offset) > LARGEST:
+        raise refused(f"malformed token: invalid paging token: {text}")
+    return token
+
+
+@get("/jobs/{job_id:str}", query=GetJob)
+async def get_job(request: Ask, job_id: str) -> GetJobResponse:
+    """A job, with its history and executions when `include` asks for them."""
+    query = read_query(request.scope["query_string"], GetJob)
+    orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
+    job = await read.find_job(orch, named(job_id), query.namespace, query.job_version)
+    history = executions = None
+    if "history" in include:
+        wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)
+        history = ListHistoryResponse(items=(await read.wait_history(orch, wanted, wait=0, progress_seq=0)).items)
+    if "executions" in include:
+        executions = ListExecutionsResponse(items=tuple(await read.list_executions(orch, job.id, query.namespace, job.version)))
+    return GetJobResponse(job=job, history=history, executions=executions)
+
+
+@delete("/jobs/{job_id:str}", status_code=200, query=StopJob, body=StopJobRequest)
+async def delete_job(request: Ask, job_id: str) -> StopJobResponse:
+    """Stop a job. The reason is the body's, else the query's."""
+    query = read_query(request.scope["query_string"], StopJob)
+    body, _ = await read_body(request, StopJobRequest)
+    return await stop_job(orchestrator(request), named(job_id), query.namespace, body.reason or query.reason)
+
+
+@get("/jobs/{job_id:str}/history", query=ListHistory)
+async def get_history(request: Ask, job_id: str) -> ListHistoryResponse:
+    """Events after the token's place; `NextToken` is empty when nothing more can come.
+
+    With `wait` the answer comes when there is something new, at the latest after that many seconds.
+    """
+    query, orch = read_query(request.scope["query_string"], ListHistory), orchestrator(request)
+    full_id = named(job_id)
+    if not is_full_id(full_id):
+        full_id = (await read.find_job(orch, full_id, query.namespace)).id
+    wanted = _history_query(query, full_id)
+    if query.wait:
+        try:
+            waiting = read.wait_history(orch, wanted, wait=query.wait, progress_seq=query.progress)
+            return await waits(request).wait(query.wait + 5, waiting)
+        except TimeoutError:
+            pass
+    return await read.wait_history(orch, wanted, wait=0, progress_seq=query.progress)
+
+
+def _history_query(query: ListHistory, job_id: str) -> HistoryQuery:
+    page = _token(query.next_token)
+    version = query.job_version or (-1 if query.all_job_versions else 0)
+    return HistoryQuery(
+        job_id,
+        after_seq=max(0, page.offset - 1),
+        limit=query.limit or page.limit or HISTORY_PAGE,
+        job_version=version,
+        level=_LEVELS[query.event_type],
+        execution_id=query.execution_id,
+        since=query.since,
+    )
+
+
+@get("/jobs/{job_id:str}/executions", query=ListExecutions)
+async def list_executions(request: Ask, job_id: str) -> ListExecutionsResponse:
+    """Executions of the latest version, of `job_version`, or of all versions."""
+    query = read_query(request.scope["query_string"], ListExecutions)
+    version = query.job_version or (-1 if query.all_job_versions else 0)
+    found = await read.list_executions(orchestrator(request), named(job_id), query.namespace, version)
+    ordered = _sorted(found, query)
+    return ListExecutionsResponse(items=tuple(ordered[: query.limit or None]))
+
+
+def _sorted(executions: list[Execution], query: ListExecutions) -> Sequence[Execution]:
+    return sorted(executions, key=_SORTS[query.order_by or "created_at"], reverse=query.reverse)
+
+
+@get("/jobs/{job_id:str}/versions", query=Query)
+async def list_versions(request: Ask, job_id: str) -> ListJobsResponse:
+    """Every version of a job, oldest first."""
+    query = read_query(request.scope["query_string"], Query)
+    return ListJobsResponse(items=tuple(await read.list_versions(orchestrator(request), named(job_id), query.namespace)))
+
+
+@get("/jobs/{job_id:str}/results", query=Query, response_class=PlainAnswer)
+async def list_results(request: Ask, job_id: str) -> ListResultsResponse:
+    """Where the results of the completed executions are."""
+    query = read_query(request.scope["query_string"], Query)
+    return ListResultsResponse(items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace)))
+
+
+@put("/jobs/diff", status_code=501)
+async def diff_job() -> ErrorBody:
+    """Not supported yet."""
+    raise NotSupported("comparing a job with its stored version is not supported yet", hint="read the stored one with GET /api/v1/orchestrator/jobs/:id")
+
+
+@put("/jobs/{job_id:str}/rerun", status_code=501)
+async def rerun_job(job_id: str) -> ErrorBody:
+    """Not supported yet."""
+    raise NotSupported(f"running job {named(job_id)} again is not supported yet", hint="submit it again with Force set to true")
+
+
+JOB_ROUTES: list[ControllerRouterHandler] = [
+    put_job,
+    list_jobs,
+    get_job,
+    delete_job,
+    get_history,
+    list_executions,
+    list_versions,
+    list_results,
+    diff_job,
+    rerun_job,
+]

@@ -1,0 +1,77 @@
+"""The log socket: one text frame a piece of output, errors as one frame, and always a normal close."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, WebSocket, get, websocket
+from litestar.datastructures import State
+from litestar.exceptions import WebSocketDisconnect
+from litestar.types import ControllerRouterHandler
+
+from bacalhau.api.answer import go_json
+from bacalhau.api.query import ReadLogs, read_query
+from bacalhau.api.request import named, orchestrator
+from bacalhau.lib.aio import background
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.wire import Model, always
+from bacalhau.orchestrator.logs import stream_logs
+
+Socket = WebSocket[Any, Any, State]
+
+
+class LogLine(Model):
+    """`type` 1 is stdout, 2 stderr."""
+
+    type: int = always(factory=int)
+    line: str = always(factory=str)
+
+
+class LogFrame(Model):
+    error: str = msgspec.field(default="", name="error")
+    value: LogLine = msgspec.field(default_factory=LogLine, name="value")
+
+
+class _Left(Exception):
+    """The client went away."""
+
+
+@websocket("/jobs/{job_id:str}/logs")
+async def read_logs(socket: Socket, job_id: str) -> None:
+    await socket.accept()
+    try:
+        async with background(_until_left(socket)):
+            await _pump(socket, named(job_id))
+            await socket.close(1000)
+    except* (_Left, WebSocketDisconnect):
+        pass
+
+
+async def _pump(socket: Socket, job_id: str) -> None:
+    try:
+        query = read_query(socket.scope["query_string"], ReadLogs)
+        lines = stream_logs(orchestrator(socket), job_id, query.namespace, execution_id=query.execution_id, tail=query.tail, follow=query.follow)
+        async for stream, text in lines:
+            await _send(socket, LogFrame(value=LogLine(type=stream, line=text)))
+    except BacalhauError as e:
+        await _send(socket, LogFrame(error=e.message))
+
+
+async def _send(socket: Socket, frame: LogFrame) -> None:
+    await socket.send_data(go_json(frame).decode(), mode="text")
+
+
+async def _until_left(socket: Socket) -> None:
+    # Output may be silent for hours: only listening tells that nobody reads any more.
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise _Left
+
+
+@get("/jobs/{job_id:str}/logs", include_in_schema=False)
+async def refuse_plain_logs(job_id: str) -> Response[str]:
+    """Logs are a WebSocket."""
+    return Response("Bad Request", status_code=400, media_type="text/plain")
+
+
+LOG_ROUTES: list[ControllerRouterHandler] = [read_logs, refuse_plain_logs]

@@ -1,0 +1,57 @@
+"""Routes of nodes: who is there, what it offers, how much of it is free."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import get, put
+from litestar.types import ControllerRouterHandler
+
+from bacalhau.api.errors import NotSupported
+from bacalhau.api.query import ListNodes, Query, read_query
+from bacalhau.api.request import Ask, named, orchestrator
+from bacalhau.models.api import ErrorBody, GetNodeResponse, ListNodesResponse
+from bacalhau.models.node import NodeState
+from bacalhau.models.selector import match_labels, parse_selector
+from bacalhau.orchestrator import nodes
+
+# Who has most comes first where a capacity is asked for.
+_SORTS: dict[str, Callable[[NodeState], Any]] = {
+    "id": lambda n: n.info.node_id,
+    "type": lambda n: n.info.node_type,
+    "available_cpu": lambda n: -n.info.compute.available_capacity.cpu,
+    "available_memory": lambda n: -n.info.compute.available_capacity.memory,
+    "available_disk": lambda n: -n.info.compute.available_capacity.disk,
+    "available_gpu": lambda n: -n.info.compute.available_capacity.gpu,
+    "approval": lambda n: n.membership,
+    "status": lambda n: n.connection_state.status,
+}
+
+
+@get("/nodes", query=ListNodes)
+async def list_nodes(request: Ask) -> ListNodesResponse:
+    """All nodes that ever joined, or those that match labels, approval and status."""
+    query = read_query(request.scope["query_string"], ListNodes)
+    selector = parse_selector(",".join(query.labels))
+    known = await nodes.list_nodes(orchestrator(request))
+    found = [n for n in known if _is_asked_for(n, query) and not match_labels(selector, n.info.labels or {})]
+    found.sort(key=_SORTS[query.order_by], reverse=query.reverse)
+    return ListNodesResponse(nodes=tuple(found[: query.limit or None]))
+
+
+def _is_asked_for(node: NodeState, query: ListNodes) -> bool:
+    return query.filter_approval in (None, node.membership) and query.filter_status in (None, node.connection_state.status)
+
+
+@get("/nodes/{node_id:str}", query=Query)
+async def get_node(request: Ask, node_id: str) -> GetNodeResponse:
+    """A node by its id or a unique beginning of it."""
+    return GetNodeResponse(node=await nodes.get_node(orchestrator(request), named(node_id)))
+
+
+@put("/nodes/{node_id:str}", status_code=501)
+async def put_node(node_id: str) -> ErrorBody:
+    """Not supported yet."""
+    raise NotSupported(f"approving, rejecting or deleting node {named(node_id)} is not supported yet", component="NodesManager")
+
+
+NODE_ROUTES: list[ControllerRouterHandler] = [list_nodes, get_node, put_node]

@@ -1,0 +1,66 @@
+"""The OpenAPI document: Litestar knows paths and answers; query parameters, bodies and errors are added from the routes' own structs."""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import HTTPRoute
+
+from bacalhau.models.api import ErrorBody
+from bacalhau.models.version import BuildVersion
+
+_REF = "#/components/schemas/{name}"
+
+
+class _Document(JsonRenderPlugin):
+    """The document alone, made once; no pages that need a network."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/openapi.json")
+        self._made: bytes = b""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        if not self._made:
+            self._made = msgspec.json.encode(_completed(request.app, openapi_schema)) + b"\n"
+        return self._made
+
+
+def openapi_config(version: BuildVersion) -> OpenAPIConfig:
+    return OpenAPIConfig(title="Bacalhau", version=version.git_version, path="/api/v1", render_plugins=[_Document()], use_handler_docstrings=True)
+
+
+def _completed(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:
+    kinds: set[type] = {ErrorBody}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                _complete_route(document["paths"].get(route.path_format, {}), handler, kinds)
+    _, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    document["components"]["schemas"].update(components)
+    return document
+
+
+def _complete_route(path: dict[str, Any], handler: HTTPRouteHandler, kinds: set[type]) -> None:
+    for method in handler.http_methods:
+        operation = path.get(method.lower())
+        if operation is None:
+            continue
+        operation.setdefault("responses", {})["default"] = _of_kind(ErrorBody, "A failure, in words")
+        if query := handler.opt.get("query"):
+            operation.setdefault("parameters", []).extend(_parameters(query))
+        if body := handler.opt.get("body"):
+            kinds.add(body)
+            operation["requestBody"] = _of_kind(body, body.__name__)
+
+
+def _of_kind(kind: type, description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}}
+
+
+def _parameters(query: type) -> list[dict[str, Any]]:
+    _, components = msgspec.json.schema_components([query], ref_template=_REF)
+    properties = components[query.__name__]["properties"]
+    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in properties.items()]

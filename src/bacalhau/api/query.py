@@ -1,0 +1,178 @@
+"""Query parameters as frozen structs: each route says once what it reads, for the handler and for the OpenAPI document.
+
+Names are matched in any case, `-` or `_`; an empty value means "not given"; unknown names are ignored; all problems
+are told at once.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from bacalhau.api.errors import refused
+
+_TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
+
+Limit = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What every route reads."""
+
+    namespace: str = ""
+
+
+class ListQuery(Query, frozen=True, kw_only=True):
+    """`limit` 0 is no limit."""
+
+    limit: Limit = 0
+    next_token: str = ""
+    reverse: bool = False
+
+
+class ListJobs(ListQuery, frozen=True, kw_only=True):
+    order_by: Literal["created_at", "modified_at", "id"] | None = None
+    labels: tuple[str, ...] = ()
+
+
+class GetJob(Query, frozen=True, kw_only=True):
+    """`include` is a comma list of history and executions; `job_version` 0 is the latest."""
+
+    include: str = ""
+    job_version: Number = 0
+
+
+class StopJob(Query, frozen=True, kw_only=True):
+    reason: str = ""
+
+
+class ListHistory(ListQuery, frozen=True, kw_only=True):
+    """`since` in Unix seconds; `wait` in seconds, until there is something new; `progress` is the last ProgressSeq seen."""
+
+    event_type: Literal["all", "job", "execution"] = "all"
+    execution_id: str = ""
+    job_version: Number = 0
+    all_job_versions: bool = False
+    since: Annotated[int, msgspec.Meta(ge=0, le=2**33)] = 0
+    wait: Annotated[int, msgspec.Meta(ge=0, le=60)] = 0
+    progress: Number = 0
+
+
+class ListExecutions(ListQuery, frozen=True, kw_only=True):
+    order_by: Literal["created_at", "create_time", "modified_at", "modify_time", "id", "state"] | None = None
+    job_version: Number = 0
+    all_job_versions: bool = False
+
+
+class ReadLogs(Query, frozen=True, kw_only=True):
+    """`tail`: only what is written from now on; `follow`: until the execution ends."""
+
+    execution_id: str = ""
+    tail: bool = False
+    follow: bool = False
+
+
+class ListNodes(ListQuery, frozen=True, kw_only=True):
+    order_by: Literal["id", "type", "available_cpu", "available_memory", "available_disk", "available_gpu", "approval", "status"] = "id"
+    labels: tuple[str, ...] = ()
+    filter_approval: Literal["PENDING", "APPROVED", "REJECTED"] | None = msgspec.field(default=None, name="filter-approval")
+    filter_status: Literal["CONNECTED", "DISCONNECTED"] | None = msgspec.field(default=None, name="filter-status")
+
+
+T = TypeVar("T", bound=Query)
+
+
+class _Field(NamedTuple):
+    """`read` raises ValueError; `words` say what it would have taken."""
+
+    attribute: str
+    name: str
+    read: Callable[[str], Any]
+    words: str
+    many: bool
+
+
+def read_query(query_string: bytes, kind: type[T]) -> T:
+    """Raises BadRequest naming every parameter that cannot be read."""
+    if not query_string:
+        return kind()
+    known = _fields(kind)
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, text in parse_qsl(query_string.decode("latin-1"), errors="replace"):
+        field = known.get(name.lower().replace("-", "_"))
+        if field is None:
+            continue
+        try:
+            value = field.read(text)
+        except ValueError:
+            problems.append(f"query parameter '{field.name}' must be {field.words}, not '{text}'")
+            continue
+        if field.many:
+            found[field.attribute] = (*found.get(field.attribute, ()), value)
+        else:
+            found.setdefault(field.attribute, value)
+    if problems:
+        raise refused(*problems)
+    return kind(**found)
+
+
+_known: dict[type[Query], dict[str, _Field]] = {}
+
+
+def _fields(kind: type[Query]) -> dict[str, _Field]:
+    if kind not in _known:
+        info = msgspec.inspect.type_info(kind)
+        assert isinstance(info, msgspec.inspect.StructType)
+        _known[kind] = {f.encode_name.lower().replace("-", "_"): _field(f) for f in info.fields}
+    return _known[kind]
+
+
+def _field(field: msgspec.inspect.Field) -> _Field:
+    kind, many = field.type, False
+    if isinstance(kind, msgspec.inspect.UnionType):
+        kind = next(t for t in kind.types if not isinstance(t, msgspec.inspect.NoneType))
+    if isinstance(kind, msgspec.inspect.VarTupleType):
+        kind, many = kind.item_type, True
+    read, words = _reader(kind)
+    return _Field(field.name, field.encode_name, read, words, many)
+
+
+def _reader(kind: msgspec.inspect.Type) -> tuple[Callable[[str], Any], str]:
+    if isinstance(kind, msgspec.inspect.IntType):
+        return _whole_number(kind.ge or 0, kind.le or 0), f"a whole number from {kind.ge} to {kind.le}"
+    if isinstance(kind, msgspec.inspect.BoolType):
+        return _truth, "true or false"
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        options = [str(v) for v in kind.values]
+        return _choice(options), "one of " + ", ".join(options)
+    return str, "text"
+
+
+def _whole_number(least: int, largest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+        if not least <= value <= largest:
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _truth(text: str) -> bool:
+    if text not in _TRUTHS:
+        raise ValueError(text)
+    return _TRUTHS[text]
+
+
+def _choice(options: list[str]) -> Callable[[str], str]:
+    by_lower = {option.lower(): option for option in options}
+
+    def read(text: str) -> str:
+        if text.lower() not in by_lower:
+            raise ValueError(text)
+        return by_lower[text.lower()]
+
+    return read

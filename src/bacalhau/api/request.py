@@ -1,0 +1,85 @@
+"""What handlers ask of a request: the orchestrator behind it, its body as a struct, the job it names, patience."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+
+from bacalhau.api.errors import refused
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import Model, convert_all, fold_keys
+from bacalhau.orchestrator.service import Orchestrator
+
+Ask = Request[Any, Any, State]
+
+T = TypeVar("T", bound=Model)
+R = TypeVar("R")
+
+SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.py
+
+# Keys that clients add to every body; they say nothing to this server.
+_ENVELOPE_KEYS = frozenset({"namespace", "credential", "idempotencytoken"})
+
+
+def orchestrator(connection: ASGIConnection[Any, Any, Any, State]) -> Orchestrator:
+    return cast(Orchestrator, connection.app.state.orchestrator)
+
+
+def waits(connection: ASGIConnection[Any, Any, Any, State]) -> "Waits":
+    return cast(Waits, connection.app.state.waits)
+
+
+def named(segment: str) -> str:
+    """A path segment as the client meant it: names may hold slashes."""
+    return segment.replace(SLASH, "/")
+
+
+async def read_body(request: Ask, kind: type[T]) -> tuple[T, list[str]]:
+    """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest."""
+    text = await request.body()
+    try:
+        raw = msgspec.json.decode(text) if text.strip() else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise refused(f"the body is not valid JSON: {e}") from e
+    if not isinstance(raw, dict):
+        raise refused("the body must be a JSON object")
+    if b"null" in text:
+        raw = _without_nulls(raw)
+    folded, unknown = fold_keys(raw, kind)
+    try:
+        return convert_all(folded, kind), [path for path in unknown if path.lower() not in _ENVELOPE_KEYS]
+    except BadRequest as e:
+        raise refused(e.message) from e
+
+
+def _without_nulls(value: Any) -> Any:
+    """A key with null is a key left out, but for the free-form parameters of plug-ins."""
+    if isinstance(value, dict):
+        return {k: v if k.lower() == "params" else _without_nulls(v) for k, v in value.items() if v is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+class Waits:
+    """Answers that take their time, so that a server that stops can give them at once."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Timeout] = set()
+        self._over = False
+
+    async def wait(self, seconds: float, work: Coroutine[Any, Any, R]) -> R:
+        """Raises TimeoutError after `seconds`, or when the server stops."""
+        async with asyncio.timeout(0 if self._over else seconds) as limit:
+            self._open.add(limit)
+            try:
+                return await work
+            finally:
+                self._open.discard(limit)
+
+    def end(self) -> None:
+        self._over = True
+        for limit in self._open:
+            limit.reschedule(0)
