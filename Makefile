@@ -1,0 +1,44 @@
+# Each target does its own set-up: a fresh machine needs python3 (with venv) and make, nothing before.
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: demo test unit check bench clean
+
+demo: $(VENV)/.installed
+	@$(VENV)/bin/bacalhau demo
+
+test: $(VENV)/.tools
+	@$(PY) -m tests.support.machine
+	@$(MAKE) --no-print-directory check
+	@$(PY) -m pytest tests --ignore=tests/house
+
+unit: $(VENV)/.tools
+	@$(PY) -m pytest tests/unit
+
+check: $(VENV)/.tools
+	@$(VENV)/bin/ruff check src tests benchmarks
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m pytest tests/house
+
+bench: $(VENV)/.tools
+	@$(PY) -m tests.support.machine
+	@$(PY) -m benchmarks
+
+clean:
+	rm -rf $(VENV) .cache build
+
+$(VENV)/bin/python:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bacalhau needs Python 3.11 or newer; python3 is $$(python3 --version)"; exit 1; }
+	@python3 -m venv $(VENV) || { rm -rf $(VENV); echo "python3 cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing bacalhau into $(VENV) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.tools: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the tools of tests and checks ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

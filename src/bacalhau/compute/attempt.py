@@ -1,0 +1,45 @@
+"""What a restarted node must know of a task that may still run: kept beside its files, written before the engine starts."""
+
+import os
+from pathlib import Path
+
+from bacalhau.lib.wire import Model, decode, encode
+from bacalhau.ports.engine import Mount
+
+FILE = "attempt.json"
+
+
+class MountRecord(Model):
+    host_path: str
+    target: str
+    read_only: bool
+
+
+class Attempt(Model):
+    """`image` pins what runs; the mounts are complete: inputs need not be staged again. `started` is Unix ns."""
+
+    image: str = ""
+    started: int = 0
+    mounts: tuple[MountRecord, ...] = ()
+
+    def as_mounts(self) -> tuple[Mount, ...]:
+        return tuple(Mount(Path(m.host_path), m.target, m.read_only) for m in self.mounts)
+
+
+def make_attempt(image: str, mounts: tuple[Mount, ...], started: int) -> Attempt:
+    records = (MountRecord(host_path=str(m.host_path), target=m.target, read_only=m.read_only) for m in mounts)
+    return Attempt(image=image, started=started, mounts=tuple(records))
+
+
+def write_attempt(folder: Path, attempt: Attempt) -> None:
+    part = folder / f"{FILE}.part"
+    part.write_bytes(encode(attempt))
+    os.replace(part, folder / FILE)
+
+
+def read_attempt(folder: Path) -> Attempt | None:
+    """None when the engine was not reached yet: everything starts over."""
+    try:
+        return decode((folder / FILE).read_bytes(), Attempt)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,89 @@
+"""The node's side of membership: shake hands after each connect, beat, tell what changed, say goodbye."""
+
+import logging
+
+import msgspec
+
+from bacalhau.compute.fingerprint import describe_node
+from bacalhau.compute.inbox import cancel
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.aio import Signal
+from bacalhau.lib.clock import rfc3339
+from bacalhau.lib.errors import BacalhauError, Conflict, Unavailable
+from bacalhau.models import messages as m
+from bacalhau.models.node import ComputeNodeInfo, NodeInfo
+
+INFO_EVERY = 2  # heartbeats between looks at the node's own plug-ins
+log = logging.getLogger(__name__)
+
+
+async def shake_hands(node: ComputeNode) -> None:
+    """Register, and stop what the orchestrator no longer wants. Raises Unavailable when refused."""
+    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports)}))
+    request = m.HandshakeRequest(
+        node_info=await describe_node(node), start_time=rfc3339(node.started), last_orchestrator_seq_num=node.last_seq, running=running
+    )
+    answer = await node.bus.request(request)
+    if not isinstance(answer, m.HandshakeResponse) or not answer.accepted:
+        raise Unavailable(f"the orchestrator refused this node: {getattr(answer, 'reason', answer)}")
+    for execution_id in answer.stop or ():
+        await cancel(node, execution_id)
+    node.reported.fire()
+    log.info("node %s joined its orchestrator", node.node_id)
+
+
+async def on_connected(node: ComputeNode) -> None:
+    """Shake hands; a failure is tried again by the next heartbeat."""
+    try:
+        await shake_hands(node)
+    except BacalhauError as e:
+        log.warning("%s", e)
+
+
+async def heartbeat_forever(node: ComputeNode) -> None:
+    tick = Signal()
+    told: NodeInfo | None = None
+    beat = 0
+    while True:
+        await tick.wait(node.heartbeat)
+        beat += 1
+        try:
+            await _beat(node)
+            if beat % INFO_EVERY == 0:
+                told = await _tell_changes(node, told)
+        except Conflict:
+            await on_connected(node)
+        except BacalhauError as e:
+            log.info("heartbeat: %s", e)
+
+
+async def _beat(node: ComputeNode) -> None:
+    free, queued = node.capacity.free, node.capacity.queued
+    await node.bus.request(
+        m.HeartbeatRequest(node_id=node.node_id, available_capacity=free, queue_used_capacity=queued, last_orchestrator_seq_num=node.last_seq)
+    )
+
+
+async def _tell_changes(node: ComputeNode, told: NodeInfo | None) -> NodeInfo:
+    info = await describe_node(node)
+    if told is None or _lasting(info) != _lasting(told):
+        await node.bus.request(m.UpdateNodeInfoRequest(node_info=info))
+    return info
+
+
+def _lasting(info: NodeInfo) -> NodeInfo:
+    """Without what every heartbeat tells anyway."""
+    blank = ComputeNodeInfo()
+    compute = msgspec.structs.replace(
+        info.compute, available_capacity=blank.available_capacity, queue_capacity=blank.queue_capacity, running_executions=0
+    )
+    return msgspec.structs.replace(info, compute_node_info=compute)
+
+
+async def say_goodbye(node: ComputeNode) -> None:
+    """The orchestrator stops placing work here at once."""
+    try:
+        notice = m.ShutdownNoticeRequest(node_id=node.node_id, reason="the node is shutting down", last_orchestrator_seq_num=node.last_seq)
+        await node.bus.request(notice, seconds=2)
+    except BacalhauError as e:
+        log.info("goodbye: %s", e)

@@ -1,0 +1,70 @@
+"""What this node is and offers: capacity, labels, and which plug-ins work right now."""
+
+import asyncio
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.aio import together
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.models.node import ComputeNodeInfo, NodeInfo
+from bacalhau.models.resources import Resources
+from bacalhau.models.version import this_version
+
+CHECK_LIMIT = 10.0  # seconds
+
+
+class Checkable(Protocol):
+    async def check(self) -> None: ...
+
+
+def detect_resources(folder: Path) -> Resources:
+    """All of this machine: cores, memory, and what is free on the disk of `folder` now."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Resources(cpu=float(os.cpu_count() or 1), memory=pages, disk=shutil.disk_usage(folder).free)
+
+
+async def describe_node(node: ComputeNode) -> NodeInfo:
+    """Checks every plug-in; those that do not work are left out, with the reason."""
+    plugins = node.plugins
+    engines, sources, publishers = await together(_working(node, plugins.engines), _working(node, plugins.sources), _working(node, plugins.publishers))
+    total = node.capacity.total
+    info = ComputeNodeInfo(
+        execution_engines=engines,
+        storage_sources=sources,
+        publishers=publishers,
+        max_capacity=total,
+        max_job_requirements=total,
+        available_capacity=node.capacity.free,
+        queue_capacity=node.capacity.queued,
+        running_executions=len(node.running),
+        unavailable=dict(node.unavailable),
+    )
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    labels = {"name": node.node_id, "os_type": platform.system().lower(), "os_arch": machine} | dict(node.labels)
+    return NodeInfo(node_id=node.node_id, labels=labels, compute_node_info=info, bacalhau_version=this_version())
+
+
+async def _working(node: ComputeNode, plugins: Mapping[str, Checkable]) -> tuple[str, ...]:
+    states = await together(*(_reason(plugin) for plugin in plugins.values()))
+    for name, reason in zip(plugins, states, strict=True):
+        if reason:
+            node.unavailable[name] = reason
+        else:
+            node.unavailable.pop(name, None)
+    return tuple(sorted(name for name, reason in zip(plugins, states, strict=True) if not reason))
+
+
+async def _reason(plugin: Checkable) -> str:
+    try:
+        async with asyncio.timeout(CHECK_LIMIT):
+            await plugin.check()
+    except BacalhauError as e:
+        return e.message
+    except TimeoutError:
+        return f"did not answer within {CHECK_LIMIT:.0f} s"
+    return ""

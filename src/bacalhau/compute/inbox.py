@@ -1,0 +1,127 @@
+"""What the orchestrator asks of a node: take an execution, or give it up. Safe to repeat, in any order."""
+
+import logging
+
+from bacalhau.compute.outbox import FINISHED, report
+from bacalhau.compute.outputs import forget_files
+from bacalhau.compute.runner import STOP_GRACE, Cancelled, Outcome, run_execution
+from bacalhau.compute.service import ComputeNode, Running
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.models import messages as m
+from bacalhau.models.event import Topic, error_event, make_event
+from bacalhau.models.execution import DesiredStateType, Execution
+from bacalhau.models.job import Job
+from bacalhau.models.spec import SpecConfig
+from bacalhau.ports.bus import Delivery
+
+NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon
+log = logging.getLogger(__name__)
+
+
+async def on_message(node: ComputeNode, delivery: Delivery) -> None:
+    """Returns when the message is durable in the journal."""
+    node.last_seq = max(node.last_seq, delivery.seq)
+    message = delivery.message
+    if isinstance(message, m.AskForBid):
+        await _on_ask_for_bid(node, message.execution)
+    elif isinstance(message, m.BidAccepted):
+        await _on_bid_accepted(node, message.execution_id)
+    elif isinstance(message, m.BidRejected | m.CancelExecution):
+        await cancel(node, message.execution_id)
+    else:
+        log.warning("%s is not a message for a node", delivery.type)
+
+
+async def _on_ask_for_bid(node: ComputeNode, execution: Execution) -> None:
+    """Desired Running: placed here already, start at once. Desired Pending: an orchestrator that wants a bid first."""
+    wanted_now = execution.desired_state.state_type == DesiredStateType.RUNNING
+    if not await node.journal.put_execution(execution):
+        return
+    if wanted_now:
+        start(node, execution)
+    else:
+        await bid(node, execution)
+
+
+async def bid(node: ComputeNode, execution: Execution) -> None:
+    """What does not fit now waits here for its turn, so every ask of this node's kind is accepted."""
+    job = execution.job or Job()
+    await report(node, execution.id, BID, m.BidResult(execution_id=execution.id, job_id=job.id, job_type=job.type, accepted=True))
+
+
+async def _on_bid_accepted(node: ComputeNode, execution_id: str) -> None:
+    for entry in await node.journal.list_executions((BID,)):
+        if entry.execution.id == execution_id:
+            await node.journal.set_state(execution_id, ACCEPTED)
+            start(node, entry.execution)
+
+
+def start(node: ComputeNode, execution: Execution) -> None:
+    """Begin, or take up again after a restart; once."""
+    if execution.id not in node.running:
+        running = node.running[execution.id] = Running()
+        node.crew.start(_carry_out(node, execution, running))
+
+
+async def cancel(node: ComputeNode, execution_id: str) -> None:
+    """Give the execution up. The tombstone also holds off an ask that arrives late."""
+    if not await node.journal.tombstone(execution_id):
+        await node.journal.set_state(execution_id, CANCELLED)
+    running = node.running.get(execution_id)
+    if running is None or running.cancelled:
+        return
+    running.cancelled = True
+    running.cut_short()
+    if running.engine is not None:
+        node.crew.start(_stop(node, execution_id, running))
+
+
+async def _stop(node: ComputeNode, execution_id: str, running: Running) -> None:
+    if running.engine is None:
+        return
+    try:
+        await running.engine.stop(execution_id, STOP_GRACE)
+    except BacalhauError as e:
+        log.warning("execution %s could not be stopped: %s", execution_id, e)
+
+
+async def _carry_out(node: ComputeNode, execution: Execution, running: Running) -> None:
+    job = execution.job or Job()
+    try:
+        outcome = await run_execution(node, execution, running)
+        message = _failure(execution, job, outcome) if outcome.error else _success(execution, job, outcome)
+        await report(node, execution.id, FINISHED, message)
+    except Cancelled:
+        await _stop(node, execution.id, running)
+        forget_files(node.execution_folder(execution.id))
+    except Exception as e:  # supervised: a fault of ours fails this execution, not the node
+        log.exception("execution %s", execution.id)
+        failure = Outcome(error=BacalhauError(f"internal error: {e!r}", retryable=True))
+        await report(node, execution.id, FINISHED, _failure(execution, job, failure))
+    finally:
+        node.running.pop(execution.id, None)
+
+
+def _success(execution: Execution, job: Job, outcome: Outcome) -> m.RunResult:
+    return m.RunResult(
+        execution_id=execution.id,
+        job_id=job.id,
+        job_type=job.type,
+        events=(make_event(Topic.EXECUTION, "Completed successfully", now_ns()),),
+        publish_result=outcome.published or SpecConfig(),
+        run_command_result=outcome.output,
+        image=outcome.image,
+    )
+
+
+def _failure(execution: Execution, job: Job, outcome: Outcome) -> m.ComputeError:
+    error = outcome.error or BacalhauError("execution failed")
+    return m.ComputeError(
+        execution_id=execution.id,
+        job_id=job.id,
+        job_type=job.type,
+        events=(error_event(outcome.topic, error, now_ns()),),
+        run_command_result=outcome.output,
+        publish_result=outcome.published,
+    )

@@ -1,0 +1,63 @@
+"""Brings all inputs of a task to the node, side by side."""
+
+import shutil
+from pathlib import Path
+
+from bacalhau.lib.aio import together
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.units import show_bytes
+from bacalhau.models.job import InputSource, Task
+from bacalhau.ports.engine import Mount
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.storage import Manifest, Storage
+
+
+async def stage_inputs(task: Task, sources: dict[str, Storage], folder: Path, report: Report) -> tuple[Mount, ...]:
+    """Resolve everything, check that it fits the disk, then fetch. `folder` exists and is empty."""
+    inputs = task.input_sources or ()
+    for source in inputs:
+        if _kind(source) not in sources:
+            raise StorageFailure(f"this node cannot read inputs from {_kind(source)}")
+    manifests: list[Manifest] = await together(*(sources[_kind(i)].resolve(i.source) for i in inputs))
+    _check_room(folder, sum(m.size for m in manifests))
+    total = _Total(report, len(manifests))
+    fetches = []
+    for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
+        into = folder / str(n)
+        into.mkdir()
+        fetches.append(_fetch(sources[_kind(source)], source, manifest, into, total.part(n)))
+    return tuple(await together(*fetches))
+
+
+def _kind(source: InputSource) -> str:
+    return source.source.type.strip().lower()
+
+
+async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into: Path, report: Report) -> Mount:
+    volume = await storage.fetch(manifest, into, report)
+    return Mount(volume.path, source.target, volume.read_only)
+
+
+def _check_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise StorageFailure(
+            f"no space left on the node: inputs need {show_bytes(size)}, {show_bytes(free)} are free in {folder.parent.parent}",
+            hint="free space, or name fewer objects",
+        )
+
+
+class _Total:
+    """Adds up what several inputs report."""
+
+    def __init__(self, report: Report, parts: int) -> None:
+        self._report = report
+        self._steps = [Step("staging") for _ in range(parts)]
+
+    def part(self, index: int) -> Report:
+        def receive(step: Step) -> None:
+            self._steps[index] = step
+            sums = (sum(getattr(s, name) for s in self._steps) for name in ("done", "total", "bytes_done", "bytes_total"))
+            self._report(Step("staging", *sums))
+
+        return receive

@@ -1,0 +1,63 @@
+"""Reports to the orchestrator: first in the journal, then sent until acknowledged, then forgotten."""
+
+import asyncio
+import logging
+
+from bacalhau.compute.outputs import forget_files
+from bacalhau.compute.service import ComputeNode, PendingReport
+from bacalhau.lib.aio import together
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.wire import Model, decode, encode
+from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
+
+WINDOW = 64
+FINISHED = "finished"
+log = logging.getLogger(__name__)
+
+
+async def report(node: ComputeNode, execution_id: str, state: str, message: Model) -> None:
+    """Durable on return; `state` is the execution's in the journal, changed in the same transaction."""
+    kind = MESSAGE_NAMES[type(message)]
+    seq = await node.journal.put_report(execution_id, state, kind, encode(message))
+    node.reports.append(PendingReport(seq, kind, message, execution_id))
+    node.reported.fire()
+
+
+async def load_reports(node: ComputeNode) -> None:
+    """At start: what the last process could not deliver."""
+    for pending in await node.journal.list_reports(0, 0):
+        node.reports.append(PendingReport(pending.seq, pending.type, decode(pending.body, MESSAGE_TYPES[pending.type]), pending.execution_id))
+
+
+async def report_forever(node: ComputeNode) -> None:
+    failures = 0
+    while True:
+        if not node.reports:
+            await node.reported.wait(60)
+            continue
+        batch = [node.reports.popleft() for _ in range(min(WINDOW, len(node.reports)))]
+        sent = await together(*(_send(node, pending) for pending in batch))
+        await _settle(node, [p for p, ok in zip(batch, sent, strict=True) if ok])
+        unsent = [p for p, ok in zip(batch, sent, strict=True) if not ok]
+        node.reports.extendleft(reversed(unsent))
+        failures = failures + 1 if unsent else 0
+        if unsent:
+            await node.reported.wait(min(2.0, 0.1 * 2**failures))
+
+
+async def _send(node: ComputeNode, pending: PendingReport) -> bool:
+    try:
+        await node.bus.send(pending.type, pending.message, pending.seq)
+    except BacalhauError as e:
+        log.info("%s of %s will be sent again: %s", pending.type, pending.execution_id, e)
+        return False
+    return True
+
+
+async def _settle(node: ComputeNode, delivered: list[PendingReport]) -> None:
+    if not delivered:
+        return
+    node.crew.start(node.journal.drop_reports([p.seq for p in delivered]))
+    for pending in delivered:
+        if pending.type != "BidResult":
+            node.crew.start(asyncio.to_thread(forget_files, node.execution_folder(pending.execution_id)))

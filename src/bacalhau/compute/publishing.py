@@ -1,0 +1,38 @@
+"""Hands a result tree to its publisher, and tries again here rather than running the task a second time."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.errors import BacalhauError, PublisherFailure
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.spec import SpecConfig
+from bacalhau.ports.progress import Report
+from bacalhau.ports.publisher import Result
+
+ATTEMPTS = 4
+FIRST_DELAY = 1.0  # seconds, doubled each time
+log = logging.getLogger(__name__)
+
+
+async def publish_result(node: ComputeNode, job: Job, execution: Execution, folder: Path, report: Report) -> SpecConfig:
+    """An empty spec when the job names no publisher. A failure that a retry can help is tried ATTEMPTS times, then final."""
+    spec = job.task.publisher or SpecConfig()
+    kind = spec.type.strip().lower()
+    if kind in ("", "noop"):
+        return SpecConfig()
+    publisher = node.plugins.publishers.get(kind)
+    if publisher is None:
+        raise PublisherFailure(f"this node cannot publish to {kind}")
+    result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time)
+    for attempt in range(ATTEMPTS):
+        try:
+            return await publisher.publish(result, report)
+        except BacalhauError as e:
+            if not e.retryable or attempt == ATTEMPTS - 1:
+                raise PublisherFailure(e.message, hint=e.hint, retryable=False) from e
+            log.warning("publishing %s will be tried again: %s", execution.id, e)
+        await asyncio.sleep(FIRST_DELAY * 2**attempt)
+    raise AssertionError("unreachable")

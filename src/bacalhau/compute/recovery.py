@@ -1,0 +1,49 @@
+"""After a restart: every accepted execution is taken up where it was, and what nobody owns any more is removed."""
+
+import asyncio
+import logging
+import shutil
+import time
+
+from bacalhau.compute.inbox import ACCEPTED, BID, CANCELLED, NEW, bid, start
+from bacalhau.compute.outbox import FINISHED
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.models.execution import DesiredStateType
+from bacalhau.ports.engine import Sweeps
+
+SECOND = 1_000_000_000
+KEEP_RECORDS = 10_000
+KEEP_FILES = 24 * 3600  # seconds that printed output of finished executions stays readable by `logs`
+log = logging.getLogger(__name__)
+
+
+async def resume_executions(node: ComputeNode) -> None:
+    await node.journal.prune((FINISHED, CANCELLED), now_ns() - KEEP_FILES * SECOND, KEEP_RECORDS)
+    entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
+    await _sweep_engines(node, frozenset(e.execution.id for e in entries))
+    await asyncio.to_thread(_sweep_folders, node, frozenset(e.execution.id for e in entries))
+    for entry in entries:
+        if entry.state == ACCEPTED or entry.execution.desired_state.state_type == DesiredStateType.RUNNING:
+            log.info("taking up execution %s", entry.execution.id)
+            start(node, entry.execution)
+        elif entry.state == NEW:
+            await bid(node, entry.execution)
+
+
+async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> None:
+    for name, engine in node.plugins.engines.items():
+        if isinstance(engine, Sweeps):
+            try:
+                for execution_id in await engine.sweep(node.node_id, keep):
+                    log.info("removed what %s left of execution %s", name, execution_id)
+            except BacalhauError as e:
+                log.warning("leftovers of %s were not looked for: %s", name, e)
+
+
+def _sweep_folders(node: ComputeNode, keep: frozenset[str]) -> None:
+    node.folder.mkdir(parents=True, exist_ok=True)
+    for folder in node.folder.iterdir():
+        if folder.name not in keep and time.time() - folder.stat().st_mtime > KEEP_FILES:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,28 @@
+"""Assembly: a node's loops under one roof."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from bacalhau.compute.control import heartbeat_forever, on_connected, say_goodbye
+from bacalhau.compute.inbox import on_message
+from bacalhau.compute.logs import read_logs
+from bacalhau.compute.outbox import load_reports, report_forever
+from bacalhau.compute.recovery import resume_executions
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.aio import background
+
+
+@asynccontextmanager
+async def run_node(node: ComputeNode) -> AsyncIterator[None]:
+    """Take up what the last process had in hand, then serve until the block ends. Tasks that run are left to the next process."""
+    await load_reports(node)
+    await resume_executions(node)
+    async with (
+        node.bus.serve(partial(on_message, node), partial(read_logs, node), partial(on_connected, node)),
+        background(report_forever(node), heartbeat_forever(node)),
+    ):
+        try:
+            yield
+        finally:
+            await say_goodbye(node)

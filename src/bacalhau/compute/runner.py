@@ -1,0 +1,213 @@
+"""One execution from its inputs to its published result, and again from where it was after a restart of the node."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import NamedTuple
+
+from bacalhau.compute.attempt import Attempt, make_attempt, read_attempt, write_attempt
+from bacalhau.compute.environment import task_environment
+from bacalhau.compute.inputs import stage_inputs
+from bacalhau.compute.outputs import make_result_tree, read_exit_code, read_output, write_exit_code
+from bacalhau.compute.progress import Reporter
+from bacalhau.compute.publishing import publish_result
+from bacalhau.compute.service import ComputeNode, Running
+from bacalhau.lib.aio import together
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError, EngineFailure, TimedOut
+from bacalhau.models.event import Topic
+from bacalhau.models.execution import Execution, RunCommandResult
+from bacalhau.models.job import Job, Timeouts
+from bacalhau.models.messages import Progress
+from bacalhau.models.network import NetworkConfig
+from bacalhau.models.spec import SpecConfig
+from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
+from bacalhau.ports.progress import Step
+
+SECOND = 1_000_000_000
+STOP_GRACE = 10.0  # seconds between asking a task to end and killing it
+log = logging.getLogger(__name__)
+
+
+class Outcome(NamedTuple):
+    """How an execution ended. `error` with its `topic`, or none; what was printed and published is kept either way."""
+
+    output: RunCommandResult | None = None
+    published: SpecConfig | None = None
+    image: str = ""
+    error: BacalhauError | None = None
+    topic: Topic = Topic.EXECUTION
+
+
+class Cancelled(Exception):
+    """The orchestrator no longer wants the execution."""
+
+
+async def run_execution(node: ComputeNode, execution: Execution, running: Running) -> Outcome:
+    """Raises Cancelled; every other ending is an Outcome."""
+    job = execution.job or Job()
+    reporter = Reporter(job.id, execution.id, partial(_tell, node))
+    work = _Work(node, execution, job, running, reporter)
+    try:
+        async with node.capacity.hold(execution.reserved):
+            return await work.run()
+    finally:
+        reporter.close()
+
+
+def _tell(node: ComputeNode, progress: Progress) -> None:
+    node.crew.start(_send_progress(node, progress))
+
+
+async def _send_progress(node: ComputeNode, progress: Progress) -> None:
+    """Progress may be lost; the next report brings the current state."""
+    with suppress(BacalhauError):
+        await node.bus.tell(progress)
+
+
+class _Work:
+    """The stages share so much that they are methods of one short-lived object."""
+
+    def __init__(self, node: ComputeNode, execution: Execution, job: Job, running: Running, report: Reporter) -> None:
+        self.node, self.execution, self.job, self.running, self.report = node, execution, job, running, report
+        self.folder = node.execution_folder(execution.id)
+        self.result = self.folder / "result"
+        self.topic = Topic.PREPARING_ENVIRONMENT
+
+    async def run(self) -> Outcome:
+        try:
+            attempt = read_attempt(self.folder)
+            code = read_exit_code(self.result)
+            if code is None:
+                attempt = attempt or await self._prepare()
+                code = await self._run_engine(attempt)
+            return await self._conclude(code, attempt.image if attempt else "")
+        except BacalhauError as e:
+            if self.running.cancelled:
+                raise Cancelled from e
+            return Outcome(error=e, topic=self.topic, output=read_output(self.result, -1, e.message))
+
+    @asynccontextmanager
+    async def _stage(self, topic: Topic, deadline: int) -> AsyncIterator[None]:
+        """A part without an engine: the time limit and a cancel end it. `deadline` is Unix ns, 0 none."""
+        self.topic = topic
+        if self.running.cancelled:
+            raise Cancelled
+        left = max(0.0, (deadline - now_ns()) / SECOND) if deadline else None
+        try:
+            async with asyncio.timeout(left) as self.running.scope:
+                yield
+        except TimeoutError as e:
+            if self.running.cancelled:
+                raise Cancelled from e
+            raise self._timed_out() from e
+        finally:
+            self.running.scope = None
+
+    async def _prepare(self) -> Attempt:
+        """A clean folder, inputs and image side by side, then the record that a restart can go on from."""
+        started = now_ns()
+        if self.folder.exists():
+            await asyncio.to_thread(shutil.rmtree, self.folder)
+        outputs = make_result_tree(self.job.task, self.result)
+        async with self._stage(Topic.DOWNLOADING_INPUTS, self._deadline(started)):
+            image, inputs = await together(self._prepare_engine(), self._stage_inputs())
+        attempt = make_attempt(image, inputs + outputs, started)
+        if attempt.mounts:
+            write_attempt(self.folder, attempt)
+        return attempt
+
+    async def _prepare_engine(self) -> str:
+        engine = self._engine()
+        image = await engine.prepare(self.job.task.engine.params or {}, self.report) if isinstance(engine, Prepares) else ""
+        self.report.finished("pulling")
+        return image
+
+    async def _stage_inputs(self) -> tuple[Mount, ...]:
+        if not self.job.task.input_sources:
+            return ()
+        folder = self.folder / "inputs"
+        folder.mkdir()
+        self.report(Step("staging"))
+        mounts = await stage_inputs(self.job.task, dict(self.node.plugins.sources), folder, self.report)
+        self.report.finished("staging")
+        return mounts
+
+    def _engine(self) -> Engine:
+        kind = self.job.task.engine.type.strip().lower()
+        try:
+            return self.node.plugins.engines[kind]
+        except KeyError as e:
+            raise EngineFailure(f"this node does not run {kind}") from e
+
+    async def _run_engine(self, attempt: Attempt) -> int:
+        self.topic = Topic.RUNNING_EXECUTION
+        engine = self.running.engine = self._engine()
+        if self.running.cancelled:
+            raise Cancelled
+        self.report(Step("running"))
+        async with self._time_limit(engine, self._deadline(attempt.started)):
+            exit_ = await engine.run(self._task(attempt), self.report)
+        self.report.finished("running")
+        if self.running.cancelled:
+            raise Cancelled
+        self.running.engine = None
+        write_exit_code(self.result, exit_.code)
+        return exit_.code
+
+    def _task(self, attempt: Attempt) -> EngineTask:
+        return EngineTask(
+            execution_id=self.execution.id,
+            job_id=self.job.id,
+            node_id=self.node.node_id,
+            params=self.job.task.engine.params or {},
+            env=task_environment(self.job, self.execution),
+            mounts=attempt.as_mounts(),
+            resources=self.execution.reserved,
+            network=self.job.task.network or NetworkConfig(),
+            stdout=self.result / "stdout",
+            stderr=self.result / "stderr",
+            image=attempt.image,
+        )
+
+    @asynccontextmanager
+    async def _time_limit(self, engine: Engine, deadline: int) -> AsyncIterator[None]:
+        """When time is over the engine is told to stop, and the run that watches it returns."""
+
+        def expire() -> None:
+            self.running.timed_out = True
+            self.node.crew.start(engine.stop(self.execution.id, STOP_GRACE))
+
+        timer = asyncio.get_running_loop().call_later(max(0.0, (deadline - now_ns()) / SECOND), expire) if deadline else None
+        try:
+            yield
+        finally:
+            if timer:
+                timer.cancel()
+
+    async def _conclude(self, code: int, image: str) -> Outcome:
+        """Publish what there is, also after the time limit ended the task."""
+        async with self._stage(Topic.PUBLISHING_RESULTS, 0):
+            self.report(Step("publishing"))
+            published = await publish_result(self.node, self.job, self.execution, self.result, self.report)
+        error = self._timed_out() if self.running.timed_out else None
+        output = read_output(self.result, code, error.message if error else "")
+        return Outcome(output, published, image, error, Topic.RUNNING_EXECUTION)
+
+    def _limits(self) -> Timeouts:
+        return self.job.task.timeouts or Timeouts()
+
+    def _deadline(self, started: int) -> int:
+        """Unix ns, 0 none: the execution's own limit from its start, the job's from its creation."""
+        limits = self._limits()
+        own = started + limits.execution_timeout * SECOND if limits.execution_timeout else 0
+        total = self.job.create_time + limits.total_timeout * SECOND if limits.total_timeout else 0
+        return min(filter(None, (own, total)), default=0)
+
+    def _timed_out(self) -> TimedOut:
+        limits = self._limits()
+        seconds = min(filter(None, (limits.execution_timeout, limits.total_timeout)), default=0)
+        return TimedOut(f"timed out after {seconds} s", hint="increase the task's timeout or allocate more resources", retryable=False)

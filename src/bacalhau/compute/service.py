@@ -1,0 +1,75 @@
+"""A compute node: what its parts share."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.compute.capacity import Capacity
+from bacalhau.lib.aio import Crew, Signal
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.wire import Model
+from bacalhau.ports.bus import NodeBus
+from bacalhau.ports.engine import Engine
+from bacalhau.ports.journal import Journal
+from bacalhau.ports.publisher import Publisher
+from bacalhau.ports.storage import Storage
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What this node can do, by lower-case type name."""
+
+    engines: Mapping[str, Engine]
+    sources: Mapping[str, Storage]
+    publishers: Mapping[str, Publisher]
+
+
+@dataclass
+class Running:
+    """An execution in hand: either a `scope` that can be cut short, or an engine that can be told to stop."""
+
+    engine: Engine | None = None
+    scope: asyncio.Timeout | None = None
+    cancelled: bool = False
+    timed_out: bool = False
+
+    def cut_short(self) -> None:
+        """End the stage that has no engine; it raises TimeoutError."""
+        if self.scope is not None and not self.scope.expired():
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+class PendingReport(NamedTuple):
+    """A message to the orchestrator that is in the journal until it is acknowledged."""
+
+    seq: int
+    type: str
+    message: Model
+    execution_id: str
+
+
+@dataclass
+class ComputeNode:
+    """`folder` holds one directory per execution; `heartbeat` is in seconds."""
+
+    node_id: str
+    folder: Path
+    journal: Journal
+    bus: NodeBus
+    plugins: Plugins
+    capacity: Capacity
+    crew: Crew
+    labels: Mapping[str, str] = field(default_factory=dict)
+    heartbeat: float = 15.0
+    running: dict[str, Running] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    reports: deque[PendingReport] = field(default_factory=deque)
+    reported: Signal = field(default_factory=Signal)
+    started: int = field(default_factory=now_ns)
+    last_seq: int = 0
+
+    def execution_folder(self, execution_id: str) -> Path:
+        return self.folder / execution_id

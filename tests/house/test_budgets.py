@@ -1,0 +1,72 @@
+"""The house rules that no linter holds."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src/bacalhau").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PUBLIC_FACES = {"src/bacalhau/__init__.py", "src/bacalhau/client/__init__.py"}
+BANNED = {"utils", "helpers", "common", "manager", "base", "impl"}
+SUPERVISED = {"src/bacalhau/compute/inbox.py"}
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def functions():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, node
+
+
+def lines_of(path):
+    return len(path.read_text().splitlines())
+
+
+def test_a_file_fits_its_budget():
+    assert [(name(p), lines_of(p)) for p in [*SOURCES, *TESTS] if lines_of(p) > 400] == []
+    assert statistics.median(lines_of(p) for p in SOURCES if lines_of(p)) <= 120
+
+
+def test_functions_are_short():
+    assert statistics.median(node.end_lineno - node.body[0].lineno + 1 for _, node in functions()) <= 8
+
+
+def test_packages_are_empty_but_the_public_faces():
+    packages = [p for p in SOURCES if p.name == "__init__.py" and name(p) not in PUBLIC_FACES]
+    assert [name(p) for p in packages if p.read_text().strip()] == []
+
+
+def test_modules_say_why_they_are_here():
+    assert [name(p) for p in SOURCES if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))] == []
+
+
+def test_no_module_is_called_after_nothing():
+    assert [name(p) for p in SOURCES if p.stem in BANNED] == []
+
+
+def test_nothing_is_left_for_later():
+    words = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
+    assert [name(p) for p in SOURCES if words.search(p.read_text())] == []
+
+
+def test_tests_neither_sleep_nor_skip():
+    words = re.compile(r"(time|asyncio|anyio)\.sleep\(|mark\.skip|mark\.xfail|pytest\.skip\(")
+    assert [name(p) for p in TESTS if p != Path(__file__) and words.search(p.read_text())] == []
+
+
+def test_tests_hardly_mock():
+    texts = [p.read_text() for p in TESTS if p != Path(__file__)]
+    mocks = sum(len(re.findall(r"\b(Mock|MagicMock|AsyncMock|mock\.patch)\(", t)) for t in texts)
+    tests = sum(len(re.findall(r"^\s*(?:async )?def test_", t, re.M)) for t in texts)
+    assert mocks <= tests * 5 / 100
+
+
+def test_broad_excepts_are_supervised():
+    broad = re.compile(r"except (Exception|BaseException)\b|except:")
+    assert {name(p) for p in SOURCES if broad.search(p.read_text())} <= SUPERVISED
