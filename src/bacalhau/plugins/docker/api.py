@@ -1,0 +1,282 @@
+"""The Engine API as this engine needs it: finding the daemon, one connection pool, a dozen requests, plain values back.
+
+The one place that sees the client library and its errors.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import aiohttp
+from aiodocker import Docker, DockerError
+from aiodocker.stream import Stream
+from yarl import URL
+
+from bacalhau.lib.errors import EngineFailure, NotFound
+from bacalhau.plugins.docker.failure import not_pulled, refused, unreachable
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5
+REQUEST_SECONDS = 300  # a loaded daemon queues starts; beyond this it is stuck
+_ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+_LOST = 900  # the client library's status for "no connection"
+
+
+class Chunk(NamedTuple):
+    """`stream` 1 is stdout, 2 stderr."""
+
+    stream: int
+    data: bytes
+
+
+def candidate_urls() -> list[str]:
+    """Where a Docker API may listen: DOCKER_HOST alone if set, else the usual sockets that exist."""
+    if told := os.environ.get("DOCKER_HOST"):
+        return [told]
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    usual = [
+        Path("/var/run/docker.sock"),
+        runtime / "podman/podman.sock",
+        Path("/run/podman/podman.sock"),
+        Path.home() / ".docker/run/docker.sock",
+        runtime / "docker.sock",
+    ]
+    return [f"unix://{path}" for path in usual if path.is_socket()]
+
+
+class DockerApi:
+    """Opened by its first request; `close` ends it. Failures are Unavailable, EngineFailure or NotFound."""
+
+    def __init__(self, url: str = "") -> None:
+        self._wanted = url
+        self._docker: Docker | None = None
+        self._opening = asyncio.Lock()
+        self.url = url
+        self.is_podman = False
+
+    async def close(self) -> None:
+        docker, self._docker = self._docker, None
+        if docker is not None:
+            await docker.close()
+            await docker.connector.close()
+
+    async def ping(self) -> None:
+        docker = await self._client()
+        with self._translated("ask the daemon for its version"):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await docker.version()
+
+    async def create(self, name: str, config: dict[str, Any]) -> str:
+        """The new container's id, "" when the name is taken. NotFound when the image is not there."""
+        docker = await self._client()
+        with self._translated("create container"):
+            try:
+                return (await docker.containers.create(config, name=name)).id
+            except DockerError as e:
+                if e.status == 409:
+                    return ""
+                raise
+
+    async def start(self, name: str) -> None:
+        docker = await self._client()
+        with self._translated("start container", missing=False):
+            await docker.containers.container(name).start()
+
+    async def inspect(self, name: str) -> dict[str, Any] | None:
+        docker = await self._client()
+        with self._translated("inspect container"):
+            return await self._or_none(docker.containers.container(name).show())
+
+    async def wait(self, name: str, condition: str = "not-running") -> int:
+        """The exit code, once the container is no longer running (or `removed`)."""
+        docker = await self._client()
+        with self._translated("wait for container"):
+            return int((await docker.containers.container(name).wait(condition=condition))["StatusCode"])
+
+    async def stop(self, name: str, grace: int) -> None:
+        """SIGTERM, then SIGKILL after `grace` seconds; nothing when it is not running or not there."""
+        docker = await self._client()
+        with self._translated("stop container"):
+            async with asyncio.timeout(grace + REQUEST_SECONDS):
+                await self._or_none(docker.containers.container(name).stop(t=grace))
+
+    async def remove(self, name: str) -> None:
+        """Kill and remove with its anonymous volumes; nothing when it is gone or going."""
+        docker = await self._client()
+        with self._translated("remove container"):
+            try:
+                await docker.containers.container(name).delete(force=True, v=True)
+            except DockerError as e:
+                if e.status not in (404, 409):
+                    raise
+
+    async def list_by_label(self, label: str) -> list[dict[str, Any]]:
+        """Containers in any state with `name=value`, as {"Id", "Labels"}."""
+        docker = await self._client()
+        with self._translated("list containers"):
+            found = await docker.containers.list(all=True, filters=json.dumps({"label": [label]}))
+        return [{"Id": one["Id"], "Labels": one["Labels"]} for one in found]
+
+    @asynccontextmanager
+    async def attach(self, name: str) -> AsyncIterator[AsyncIterator[Chunk]]:
+        """The output of a container from now on, byte by byte: attach before the start and nothing is missed."""
+        docker = await self._client()
+
+        async def where() -> tuple[URL, bytes | None, bool]:
+            return URL(f"containers/{name}/attach").with_query(stream="1", stdout="1", stderr="1"), None, False
+
+        with self._translated("attach to container"):
+            async with Stream(docker, where, _ENDLESS) as stream:
+                yield _attached(stream)
+
+    @asynccontextmanager
+    async def logs(self, name: str, *, follow: bool) -> AsyncIterator[AsyncIterator[Chunk]]:
+        """The output of a container from its beginning, to its end if `follow`."""
+        with self._translated("read container logs"):
+            async with self._stream("GET", f"containers/{name}/logs", {"stdout": "1", "stderr": "1", "follow": str(int(follow))}) as response:
+                yield _framed(response.content)
+
+    @asynccontextmanager
+    async def events(self, filters: Mapping[str, list[str]]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        with self._translated("follow events"):
+            async with self._stream("GET", "events", {"filters": json.dumps(filters)}) as response:
+                yield (json.loads(line) async for line in response.content)
+
+    async def inspect_image(self, image: str) -> dict[str, Any] | None:
+        docker = await self._client()
+        with self._translated(f"inspect image {image}"):
+            return await self._or_none(docker.images.inspect(image))
+
+    async def pull(self, image: str, auth: dict[str, str] | None) -> AsyncIterator[dict[str, Any]]:
+        """The daemon's progress lines; ends when the image is there."""
+        docker = await self._client()
+        try:
+            async for line in docker.images.pull(image, auth=auth, stream=True):
+                yield line
+        except DockerError as e:
+            if e.status == _LOST:
+                raise unreachable(self.url, e.message) from e
+            raise not_pulled(image, e.message) from e
+        except (aiohttp.ClientError, OSError) as e:
+            raise unreachable(self.url, str(e) or type(e).__name__) from e
+
+    async def import_image(self, repo: str, tag: str, archive: bytes, changes: list[str]) -> None:
+        """Make an image of one layer from a tar archive and Dockerfile instructions."""
+        query = [("fromSrc", "-"), ("repo", repo), ("tag", tag), *(("changes", change) for change in changes)]
+        with self._translated(f"import image {repo}:{tag}"):
+            async with self._stream("POST", "images/create", query, archive) as response:
+                await response.read()
+
+    async def _client(self) -> Docker:
+        async with self._opening:
+            if self._docker is None:
+                self._docker = await self._open()
+            return self._docker
+
+    async def _open(self) -> Docker:
+        """The first place that answers."""
+        failure = unreachable("unix:///var/run/docker.sock", "there is no such socket")
+        for url in [self._wanted] if self._wanted else candidate_urls():
+            try:
+                docker = _connect(url)
+            except (ValueError, OSError) as e:
+                failure = unreachable(url, str(e))
+                continue
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    version = await docker.version()
+            except (DockerError, aiohttp.ClientError, OSError) as e:
+                failure = unreachable(url, _reason(e))
+                await docker.close()
+                await docker.connector.close()
+                continue
+            self.url = url
+            self.is_podman = any("podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or ())
+            return docker
+        raise failure
+
+    @asynccontextmanager
+    async def _stream(self, method: str, path: str, query: Any, body: bytes | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request whose answer is read raw and may last as long as it likes."""
+        docker = await self._client()
+        url = f"{docker.docker_host}/{docker.api_version}/{path}"
+        async with docker.session.request(method, url, params=query, data=body, timeout=_ENDLESS) as response:
+            if response.status >= 400:
+                raise DockerError(response.status, (await response.json())["message"])
+            yield response
+
+    async def _or_none(self, request: Awaitable[T]) -> T | None:
+        try:
+            return await request
+        except DockerError as e:
+            if e.status == 404:
+                return None
+            raise
+
+    @contextmanager
+    def _translated(self, doing: str, *, missing: bool = True) -> Iterator[None]:
+        """`missing`: a 404 means that the named thing is not there (starting answers 404 for a missing executable too)."""
+        try:
+            yield
+        except DockerError as e:
+            if e.status == _LOST:
+                raise unreachable(self.url, _reason(e)) from e
+            if e.status == 404 and missing:
+                raise NotFound(f"failed to {doing}: {e.message}", component="Docker") from e
+            raise refused(doing, e.status, e.message) from e
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as e:
+            raise unreachable(self.url, _reason(e)) from e
+        except asyncio.IncompleteReadError as e:
+            raise EngineFailure(f"failed to {doing}: the answer ended early", retryable=True, component="Docker") from e
+
+
+def _reason(error: Exception) -> str:
+    """What the system said: connection errors wrap an OSError that knows it best."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)
+
+
+def _connect(url: str) -> Docker:
+    """Without the library's limit of 100 connections: each running container holds two."""
+    limit = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+    if url.startswith("unix://"):
+        return Docker("unix://localhost", connector=aiohttp.UnixConnector(url.removeprefix("unix://"), limit=0), timeout=limit)
+    if url.startswith(("tcp://", "http://", "https://")):
+        secure = os.environ.get("DOCKER_TLS_VERIFY", "") not in ("", "0")
+        connector = aiohttp.TCPConnector(limit=0, ssl=_client_tls() if secure else True)
+        return Docker("https://" + url.partition("://")[2] if secure else url, connector=connector, timeout=limit)
+    return Docker(url, timeout=limit)
+
+
+def _client_tls() -> ssl.SSLContext:
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(str(folder / "cert.pem"), str(folder / "key.pem"))
+    return context
+
+
+async def _attached(stream: Stream) -> AsyncIterator[Chunk]:
+    while (message := await stream.read_out()) is not None:
+        yield Chunk(message.stream, message.data)
+
+
+async def _framed(content: aiohttp.StreamReader) -> AsyncIterator[Chunk]:
+    """Frames: stream number, three zero bytes, length (big-endian, 4 bytes), data."""
+    while True:
+        try:
+            head = await content.readexactly(8)
+        except asyncio.IncompleteReadError as e:
+            if e.partial:
+                raise
+            return
+        yield Chunk(head[0], await content.readexactly(int.from_bytes(head[4:], "big")))

@@ -1,0 +1,97 @@
+"""What a task becomes as a container: its name, labels and limits. Pure."""
+
+from typing import Any
+
+from bacalhau.lib.errors import EngineFailure
+from bacalhau.models.network import NetworkConfig, NetworkType
+from bacalhau.models.resources import Resources
+from bacalhau.plugins.docker.params import DockerParams
+from bacalhau.ports.engine import EngineTask
+
+EXECUTOR_LABEL = "bacalhau-executor"
+JOB_LABEL = "bacalhau-jobID"
+EXECUTION_LABEL = "bacalhau-executionID"
+
+PIDS_LIMIT = 4096  # processes and threads: far above real tasks, far below what makes a host unusable
+MIN_CPU = 0.01  # the least the daemon accepts
+
+# Docker's binary log keeps every byte; JSON logs replace what is not UTF-8. The size is a limit no task reaches.
+_DOCKER_LOG = {"Type": "local", "Config": {"max-size": "1000g", "compress": "false"}}
+_PODMAN_LOG: dict[str, Any] = {"Type": "json-file", "Config": {}}
+
+_MODES = {
+    NetworkType.DEFAULT: "bridge",
+    NetworkType.BRIDGE: "bridge",
+    NetworkType.NONE: "none",
+    NetworkType.HOST: "host",
+    NetworkType.FULL: "host",
+}
+
+
+def container_name(execution_id: str) -> str:
+    """Of the execution alone, so that it is found again, and never made twice, without a list of containers."""
+    return f"bacalhau-{execution_id}"
+
+
+def container_config(task: EngineTask, params: DockerParams, image: str, *, podman: bool = False) -> dict[str, Any]:
+    """The body of the Engine API's container create."""
+    config: dict[str, Any] = {
+        "Image": image,
+        "Env": merge_env(task.env, params.environment_variables or ()),
+        "Labels": {EXECUTOR_LABEL: task.node_id, JOB_LABEL: task.job_id, EXECUTION_LABEL: task.execution_id},
+        "HostConfig": {
+            "Mounts": [{"Type": "bind", "Source": str(m.host_path), "Target": m.target, "ReadOnly": m.read_only} for m in task.mounts],
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": PIDS_LIMIT,
+            "LogConfig": _PODMAN_LOG if podman else _DOCKER_LOG,
+            **_limits(task.resources),
+        },
+    }
+    if params.entrypoint:
+        config["Entrypoint"] = list(params.entrypoint)
+    if params.parameters:
+        config["Cmd"] = list(params.parameters)
+    if params.working_directory:
+        config["WorkingDir"] = params.working_directory
+    _add_network(config, task.network)
+    return config
+
+
+def merge_env(env: dict[str, str], entries: tuple[str, ...]) -> list[str]:
+    """The engine's own entries win over the task's; an entry without `=` takes the image's variable away."""
+    merged = {name: f"{name}={value}" for name, value in env.items()}
+    merged.update((entry.partition("=")[0], entry) for entry in entries)
+    return list(merged.values())
+
+
+def _limits(need: Resources) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if need.memory > 0:
+        # Equal swap limit: the memory limit means memory, not memory and then the disk.
+        limits |= {"Memory": need.memory, "MemorySwap": need.memory}
+    if need.cpu > 0:
+        limits["NanoCpus"] = int(max(need.cpu, MIN_CPU) * 1e9)
+    if need.gpus:
+        limits["DeviceRequests"] = [{"DeviceIDs": [str(gpu.index) for gpu in need.gpus], "Capabilities": [["gpu"]]}]
+    elif need.gpu > 0:
+        limits["DeviceRequests"] = [{"Count": need.gpu, "Capabilities": [["gpu"]]}]
+    return limits
+
+
+def _add_network(config: dict[str, Any], network: NetworkConfig) -> None:
+    kind = network.kind()
+    if kind not in _MODES:
+        raise EngineFailure(f"network {kind.value} is not supported by the docker engine", hint="use network Bridge, Host or None")
+    host = config["HostConfig"]
+    host["NetworkMode"] = _MODES[kind]
+    if host["NetworkMode"] != "bridge":
+        return
+    host["ExtraHosts"] = ["host.docker.internal:host-gateway"]
+    bindings: dict[str, Any] = {}
+    for port in network.ports:
+        if port.static:
+            inside = f"{port.target or port.static}/tcp"
+            bindings.setdefault(inside, []).append({"HostIp": port.host_network or "0.0.0.0", "HostPort": str(port.static)})
+    if bindings:
+        host["PortBindings"] = bindings
+        config["ExposedPorts"] = {inside: {} for inside in bindings}

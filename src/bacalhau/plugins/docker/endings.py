@@ -1,0 +1,73 @@
+"""When containers end: from the daemon's `die` events, which come before it takes a container's network down and
+answers `wait` (some 80 ms earlier on a bridge), with `wait` beside them because events may be missed.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from bacalhau.lib.aio import Crew
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.container import EXECUTOR_LABEL
+
+_FILTERS = {"type": ["container"], "event": ["die"], "label": [EXECUTOR_LABEL]}
+RETRY_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Endings:
+    """One event stream for all containers, opened with the first of them."""
+
+    def __init__(self, api: DockerApi, crew: Crew) -> None:
+        self._api = api
+        self._crew = crew
+        self._expected: dict[str, asyncio.Future[int]] = {}
+        self._following = False
+
+    def expect(self, container_id: str) -> None:
+        """Call before the start: from now on the ending is kept for `exit_code`."""
+        self._expected[container_id] = asyncio.get_running_loop().create_future()
+        if not self._following:
+            self._following = True
+            self._crew.start(self._follow_forever())
+
+    async def exit_code(self, container_id: str) -> int:
+        """Of an expected, started container, once it has ended. Raises Unavailable when the daemon is lost meanwhile."""
+        ending = self._expected[container_id]
+        waiting = self._crew.start(self._wait(container_id, ending))
+        try:
+            return await ending
+        finally:
+            waiting.cancel()
+
+    def forget(self, container_id: str) -> None:
+        self._expected.pop(container_id, None)
+
+    async def _wait(self, container_id: str, ending: "asyncio.Future[int]") -> None:
+        try:
+            code = await self._api.wait(container_id)
+        except BacalhauError as e:
+            if not ending.done():
+                ending.set_exception(e)
+            return
+        if not ending.done():
+            ending.set_result(code)
+
+    async def _follow_forever(self) -> None:
+        while True:
+            try:
+                async with self._api.events(_FILTERS) as events:
+                    async for event in events:
+                        self._on_die(event)
+            except BacalhauError as e:
+                log.debug("event stream lost: %s", e.message)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _on_die(self, event: dict[str, Any]) -> None:
+        actor = event.get("Actor") or {}
+        ending = self._expected.get(str(actor.get("ID", "")))
+        code = (actor.get("Attributes") or {}).get("exitCode")
+        if ending is not None and not ending.done() and code is not None:
+            ending.set_result(int(code))

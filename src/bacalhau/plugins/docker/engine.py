@@ -1,0 +1,224 @@
+"""Runs tasks as containers of Docker or Podman. What a container looks like is container.py's, the API is api.py's;
+here is the order of things: make or find the container, start it, see it through, take it away.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any
+
+from bacalhau.lib.aio import Crew, crew, together
+from bacalhau.lib.errors import BacalhauError, BadRequest, EngineFailure, NotFound, Unavailable
+from bacalhau.lib.units import show_bytes
+from bacalhau.plugins.docker.api import Chunk, DockerApi
+from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
+from bacalhau.plugins.docker.endings import Endings
+from bacalhau.plugins.docker.image import Images
+from bacalhau.plugins.docker.output import OutputFiles
+from bacalhau.plugins.docker.params import DockerParams, read_params
+from bacalhau.ports.engine import EngineTask, Exit
+from bacalhau.ports.progress import Report
+
+CHECK_SECONDS = 3.0  # how long an answer to `check` holds
+DRAIN_SECONDS = 10.0  # from a container's end to the end of its output
+REMOVE_SECONDS = 60.0
+RECONNECT_SECONDS = 60.0  # how long a lost daemon may take to come back while tasks run
+RETRY_SECONDS = 0.1
+KILLED = 137  # 128 + SIGKILL: what the kernel's memory killer leaves, too
+
+log = logging.getLogger(__name__)
+
+
+class _Watch:
+    """A `run` of this process. `grace` is set by a stop: however far the run has come, it must not go on."""
+
+    grace: float | None = None
+    seen: float = 0.0  # when the container was last known to run or to have run (monotonic seconds)
+
+
+class DockerEngine:
+    """An Engine that Prepares and Sweeps; open it with `async with`.
+
+    `run` returns at the end of the container, which is then taken away in the background; leaving the block waits for that,
+    and `sweep` finds what a crash in between has left.
+    """
+
+    def __init__(self, url: str = "") -> None:
+        """`url` "" is DOCKER_HOST or the first usual socket that answers."""
+        self._api = DockerApi(url)
+        self._stack = AsyncExitStack()
+        self._watches: dict[str, _Watch] = {}
+        self._removals: dict[str, asyncio.Task[None]] = {}
+        self._checked = (0.0, "", "")
+
+    async def __aenter__(self) -> "DockerEngine":
+        self._stack.push_async_callback(self._api.close)
+        self._crew: Crew = await self._stack.enter_async_context(crew())
+        self._stack.push_async_callback(self._drain)
+        self._images = Images(self._api, self._crew)
+        self._endings = Endings(self._api, self._crew)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def check(self) -> None:
+        until, problem, hint = self._checked
+        if time.monotonic() >= until:
+            problem = hint = ""
+            try:
+                await self._api.ping()
+            except BacalhauError as e:
+                problem, hint = e.message, e.hint
+            self._checked = (time.monotonic() + CHECK_SECONDS, problem, hint)
+        if problem:
+            raise Unavailable(problem, hint=hint, component="Docker")
+
+    async def prepare(self, params: dict[str, Any], report: Report) -> str:
+        return await self._images.bring(_read(params).image, report)
+
+    async def run(self, task: EngineTask, report: Report) -> Exit:
+        params = _read(task.params)
+        watch = self._watches[task.execution_id] = _Watch()
+        try:
+            image = task.image or await self._images.bring(params.image, report)
+            return await self._run(task, container_config(task, params, image, podman=self._api.is_podman), watch)
+        finally:
+            del self._watches[task.execution_id]
+
+    async def stop(self, execution_id: str, grace: float) -> None:
+        name = container_name(execution_id)
+        watch = self._watches.get(execution_id)
+        if watch is not None:
+            watch.grace = grace
+        await self._api.stop(name, math.ceil(grace))
+        if watch is None:
+            await self._api.remove(name)
+
+    async def sweep(self, node_id: str, keep: frozenset[str]) -> list[str]:
+        removed = []
+        for found in await self._api.list_by_label(f"{EXECUTOR_LABEL}={node_id}"):
+            execution_id = found["Labels"].get(EXECUTION_LABEL, "")
+            if execution_id not in keep and execution_id not in self._watches:
+                await self._api.remove(found["Id"])
+                removed.append(execution_id)
+        return removed
+
+    async def _run(self, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
+        """Until the container's end, through losses of the daemon once the container has run."""
+        name = container_name(task.execution_id)
+        if (removal := self._removals.get(name)) is not None:
+            await asyncio.wait([removal])
+        lost_at = 0.0
+        while True:
+            try:
+                end = await self._make_and_watch(name, task, config, watch)
+                break
+            except EngineFailure:
+                self._discard(name)
+                raise
+            except Unavailable as e:
+                lost_at = time.monotonic() if watch.seen >= lost_at else lost_at
+                if not watch.seen or watch.grace is not None or time.monotonic() - lost_at > RECONNECT_SECONDS:
+                    raise
+                log.warning("execution %s: %s; trying again", task.execution_id, e.message)
+                await asyncio.sleep(RETRY_SECONDS)
+        self._discard(name)
+        return end
+
+    async def _make_and_watch(self, name: str, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
+        container_id, found = await self._create_or_find(name, config)
+        image = str((found or config)["Image"])
+        if watch.grace is not None and found is None:
+            return Exit(KILLED, image)
+        self._endings.expect(container_id)
+        try:
+            code = await self._see_through(container_id, found, task, watch)
+        finally:
+            self._endings.forget(container_id)
+        if code == KILLED and watch.grace is None:
+            await self._blame_memory(container_id, task)
+        return Exit(code, image)
+
+    async def _create_or_find(self, name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
+        """The id, and for a container that was there already its {"Image", "Status"}."""
+        for _ in range(int(REMOVE_SECONDS / RETRY_SECONDS)):
+            try:
+                if made := await self._api.create(name, config):
+                    return made, None
+            except NotFound as e:
+                raise EngineFailure(f"image {config['Image']} is no longer on the node", hint=e.message, retryable=True, component="Docker") from e
+            found = await self._api.inspect(name)
+            if found is not None and found["State"]["Status"] not in ("removing", "dead"):
+                return found["Id"], {"Image": found["Config"]["Image"], "Status": found["State"]["Status"]}
+            # The name is taken by one that an earlier process was making or removing.
+            await self._api.remove(name)
+            await asyncio.sleep(RETRY_SECONDS)
+        raise EngineFailure(f"the name of container {name} stays taken", retryable=True, component="Docker")
+
+    async def _see_through(self, container_id: str, found: dict[str, Any] | None, task: EngineTask, watch: _Watch) -> int:
+        """Start what is not started yet and follow it to its end; returns the exit code."""
+        with OutputFiles(task.stdout, task.stderr) as files:
+            if found is None:
+                async with self._api.attach(container_id) as chunks:
+                    return await self._follow(container_id, files, chunks) if await self._start(container_id, watch) else KILLED
+            if found["Status"] == "created" and not await self._start(container_id, watch):
+                return KILLED
+            watch.seen = time.monotonic()
+            async with self._api.logs(container_id, follow=found["Status"] != "exited") as chunks:
+                return await self._follow(container_id, files, chunks)
+
+    async def _start(self, container_id: str, watch: _Watch) -> bool:
+        """False when a stop came first. One that comes meanwhile may have found nothing running, so it is repeated."""
+        if watch.grace is not None:
+            return False
+        await self._api.start(container_id)
+        watch.seen = time.monotonic()
+        if watch.grace is not None:
+            self._crew.start(self._quietly(self._api.stop(container_id, math.ceil(watch.grace))))
+        return True
+
+    async def _follow(self, container_id: str, files: OutputFiles, chunks: AsyncIterator[Chunk]) -> int:
+        """Output and ending side by side. Output that does not end with its container is read again from the start."""
+
+        async def ended() -> int:
+            code = await self._endings.exit_code(container_id)
+            limit.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
+            return code
+
+        async with asyncio.timeout(None) as limit:
+            code, _ = await together(ended(), files.take(chunks))
+        return int(code)
+
+    async def _blame_memory(self, container_id: str, task: EngineTask) -> None:
+        found = await self._api.inspect(container_id)
+        if found is not None and found["State"].get("OOMKilled"):
+            limit = f"the task was killed at its limit of {show_bytes(task.resources.memory)}" if task.resources.memory else "the node ran out of memory"
+            raise EngineFailure(f"memory limit exceeded: {limit}", hint="ask for more memory", component="Docker")
+
+    def _discard(self, name: str) -> None:
+        """Take a container away in the background: its network is still being torn down when its end is known."""
+        removal = self._removals[name] = self._crew.start(self._quietly(self._api.remove(name)))
+        removal.add_done_callback(lambda _: self._removals.pop(name, None))
+
+    async def _drain(self) -> None:
+        if self._removals:
+            await asyncio.wait(list(self._removals.values()), timeout=REMOVE_SECONDS)
+
+    async def _quietly(self, request: Coroutine[Any, Any, None]) -> None:
+        """What fails here is left to `sweep`."""
+        try:
+            await request
+        except BacalhauError as e:
+            log.warning("%s", e.message)
+
+
+def _read(params: dict[str, Any]) -> DockerParams:
+    try:
+        return read_params(params)
+    except BadRequest as e:
+        raise EngineFailure(e.message, component="Docker") from e

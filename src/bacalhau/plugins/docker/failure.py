@@ -1,0 +1,59 @@
+"""What the daemon says when something fails, in our words: the root cause first, then what to do."""
+
+import re
+
+from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
+
+START_HINT = "start Docker (or Podman's API service) on this node, or set DOCKER_HOST to where it listens"
+_HUB = "docker.io"
+_UNREACHABLE = re.compile(r"dial tcp|no such host|connection refused|timeout|timed out|deadline exceeded|TLS handshake|EOF|server misbehaving", re.I)
+_MISSING = re.compile(r"manifest unknown|not found|repository does not exist|no such image|name unknown", re.I)
+_DENIED = re.compile(r"unauthorized|no basic auth|denied|forbidden", re.I)
+_BUSY = re.compile(r"toomanyrequests|too many requests|\b50[0-9]\b", re.I)
+
+
+def unreachable(url: str, reason: str) -> Unavailable:
+    return Unavailable(f"cannot reach the Docker API at {url}: {reason}", hint=START_HINT, component="Docker")
+
+
+def refused(doing: str, status: int, message: str) -> EngineFailure:
+    """The daemon's answer to a request. Its own faults (5xx) may pass or be this node's alone; the task's will not."""
+    return EngineFailure(f"failed to {doing}: {_cause(message)}", retryable=status >= 500, component="Docker")
+
+
+def _cause(message: str) -> str:
+    """Cut the chain of wrappers around what the kernel said."""
+    text = message.strip().removesuffix(": unknown")
+    at = text.find('exec: "')
+    if at < 0:
+        return text
+    text = text[at:]
+    missing = "executable file not found" in text or "no such file or directory" in text
+    return f"executable file not found: {text}" if missing else text
+
+
+def not_pulled(image: str, message: str) -> BacalhauError:
+    """Why a pull failed. Missing comes before denied: registries answer "denied" for what does not exist."""
+    host = registry_host(image)
+    if _UNREACHABLE.search(message):
+        return Unavailable(f"cannot reach registry {host}: {_last(message)}", hint=f"image {image} is not on this node either", component="Docker")
+    if _MISSING.search(message):
+        return EngineFailure(f"image not found: {image}", hint="check the name and tag; a private image needs credentials on the node", component="Docker")
+    if _DENIED.search(message):
+        hint = "set DOCKER_USERNAME and DOCKER_PASSWORD on the node" if host == _HUB else "pull the image on the node beforehand"
+        return EngineFailure(f"registry {host} refused access to image {image}: {_last(message)}", hint=hint, component="Docker")
+    return EngineFailure(f"failed to pull image {image}: {message.strip()}", retryable=bool(_BUSY.search(message)), component="Docker")
+
+
+def _last(message: str) -> str:
+    return message.strip().rsplit(": ", 1)[-1]
+
+
+def registry_host(image: str) -> str:
+    """`ghcr.io/a/b:1` → `ghcr.io`; names without a host are Docker Hub's."""
+    first, slash, _ = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else _HUB
+
+
+def is_hub(image: str) -> bool:
+    return registry_host(image) in (_HUB, "index.docker.io")

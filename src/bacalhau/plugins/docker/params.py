@@ -1,0 +1,58 @@
+"""What a job may say about its container, and the check of it at submission."""
+
+from typing import Any
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import Model, always, convert_all, fold_keys
+from bacalhau.models.spec import SpecConfig
+
+RESERVED_ENV = "BACALHAU_"
+
+
+class DockerParams(Model):
+    """Engine.Params of type docker. No `entrypoint` keeps the image's; `parameters` are the command."""
+
+    image: str = always(factory=str)
+    entrypoint: tuple[str, ...] | None = None
+    parameters: tuple[str, ...] | None = None
+    environment_variables: tuple[str, ...] | None = None
+    working_directory: str | None = None
+
+
+def read_params(raw: dict[str, Any] | None) -> DockerParams:
+    """Keys in any case. Raises BadRequest naming every unknown key and wrong type."""
+    folded, unknown = fold_keys(raw or {}, DockerParams)
+    problems = [f"unknown docker engine param: '{key}'" for key in unknown]
+    try:
+        params = convert_all(folded, DockerParams)
+    except BadRequest as e:
+        raise BadRequest("\n".join([*problems, *(f"invalid docker engine param: {line}" for line in e.message.splitlines())])) from e
+    if problems:
+        raise BadRequest("\n".join(problems))
+    return params
+
+
+def check_engine(spec: SpecConfig) -> list[str]:
+    """All problems of a docker engine's parameters."""
+    try:
+        params = read_params(spec.params)
+    except BadRequest as e:
+        return e.message.splitlines()
+    problems = []
+    if not params.image.strip():
+        problems.append("invalid docker engine param: 'Image' cannot be empty")
+    elif params.image.split() != [params.image]:
+        problems.append(f"invalid docker engine param: 'Image' must not contain white space: {params.image!r}")
+    workdir = params.working_directory or "/"
+    if not workdir.startswith("/"):
+        problems.append(f"validating docker working directory: workdir must be an absolute path. Passed in: {workdir}")
+    return problems + [problem for entry in params.environment_variables or () if (problem := _env_problem(entry))]
+
+
+def _env_problem(entry: str) -> str:
+    name = entry.partition("=")[0]
+    if not name.strip():
+        return f"invalid docker engine param: 'EnvironmentVariables' entry without a name: {entry!r} (write NAME=value)"
+    if name.upper().startswith(RESERVED_ENV):
+        return f"invalid docker engine param: 'EnvironmentVariables' name '{name}' cannot start with {RESERVED_ENV}, which is reserved"
+    return ""
