@@ -1,0 +1,40 @@
+"""The events of jobs and executions, numbered from 1 in each job; the numbers are given by the database."""
+
+from typing import Any
+
+from bacalhau.lib.clock import rfc3339
+from bacalhau.lib.wire import decode, encode
+from bacalhau.models.event import Event, JobHistory
+from bacalhau.models.plan import HistoryEntry
+from bacalhau.ports.store import HistoryQuery
+from bacalhau.store.statement import Row, Statement
+
+
+def insert_history(entry: HistoryEntry, now: int) -> Statement:
+    columns = {
+        "job_id": entry.job_id,
+        "job_version": entry.job_version,
+        "execution_id": entry.execution_id,
+        "time": now,
+        "event": encode(entry.event),
+    }
+    return Statement("insert_history", columns)
+
+
+def history_params(query: HistoryQuery) -> dict[str, Any]:
+    return query._asdict() | {"since": query.since * 1_000_000_000, "limit": query.limit or -1}
+
+
+def read_history(job_id: str, rows: list[Row]) -> list[JobHistory]:
+    return [
+        JobHistory(
+            seq_num=seq,
+            type="ExecutionLevel" if execution_id else "JobLevel",
+            job_id=job_id,
+            job_version=version,
+            execution_id=execution_id,
+            event=decode(event, Event),
+            time=rfc3339(time),
+        )
+        for seq, version, execution_id, time, event in rows
+    ]

@@ -1,0 +1,100 @@
+"""A compute node's memory on SQLite, with the same group commit as the orchestrator's store."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.wire import decode, encode
+from bacalhau.models.execution import Execution
+from bacalhau.ports.journal import JournalEntry, PendingReport
+from bacalhau.store.database import Housed
+from bacalhau.store.statement import Row, Statement
+
+COMPONENT = "NodeJournal"
+ORCHESTRATOR_SEQ = "last_orchestrator_seq"
+
+
+class NodeJournal(Housed):
+    """Implements `ports.journal.Journal` in the database file `path`. Opening raises Conflict or Unavailable."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "journal", COMPONENT)
+
+    async def put_execution(self, execution: Execution) -> bool:
+        return await self._put(execution.id, execution.job_id, encode(execution))
+
+    async def tombstone(self, execution_id: str) -> bool:
+        return await self._put(execution_id, "", None)
+
+    async def _put(self, execution_id: str, job_id: str, body: bytes | None) -> bool:
+        params = {"id": execution_id, "job_id": job_id, "body": body, "now": now_ns()}
+        return bool(await self._database.apply((Statement("journal_put_execution", params),)))
+
+    async def set_state(self, execution_id: str, state: str) -> None:
+        await self._database.apply((_set_state(execution_id, state, 1),))
+
+    async def list_executions(self, states: Iterable[str] | None = None) -> list[JournalEntry]:
+        wanted = None if states is None else _json(states)
+        return await self._database.read("journal_list_executions", {"states": wanted}, _read_entries)
+
+    async def put_image(self, execution_id: str, image: str) -> None:
+        guarded = Statement("journal_put_image", {"id": execution_id, "image": image}, 1, _unknown(execution_id))
+        await self._database.apply((guarded,))
+
+    async def get_image(self, execution_id: str) -> str:
+        return await self._database.read("journal_get_image", {"id": execution_id}, _first_text)
+
+    async def put_report(self, execution_id: str, state: str, type: str, body: bytes) -> int:
+        report = Statement("journal_put_report", {"execution_id": execution_id, "type": type, "body": body})
+        rows = await self._database.apply((_set_state(execution_id, state, None), report) if state else (report,))
+        return int(rows[0][0])
+
+    async def list_reports(self, after: int, limit: int) -> list[PendingReport]:
+        return await self._database.read("journal_list_reports", {"after": after, "limit": limit or -1}, _read_reports)
+
+    async def drop_reports(self, seqs: Iterable[int]) -> None:
+        await self._database.apply(tuple(Statement("journal_delete_report", {"seq": seq}) for seq in seqs))
+
+    async def get_meta(self, key: str) -> str:
+        return await self._database.read("journal_get_note", {"key": key}, _first_text)
+
+    async def put_meta(self, key: str, value: str) -> None:
+        await self._database.apply((Statement("journal_put_note", {"key": key, "value": value}),))
+
+    async def get_last_orchestrator_seq(self) -> int:
+        return await self._database.read("journal_get_mark", {"key": ORCHESTRATOR_SEQ}, _first_number)
+
+    async def put_last_orchestrator_seq(self, seq: int) -> None:
+        await self._database.apply((Statement("journal_raise_mark", {"key": ORCHESTRATOR_SEQ, "value": seq}),))
+
+    async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
+        params = {"states": _json(states), "before": before, "keep": keep}
+        return len(await self._database.apply((Statement("journal_prune", params),)))
+
+
+def _set_state(execution_id: str, state: str, rows: int | None) -> Statement:
+    return Statement("journal_set_state", {"id": execution_id, "state": state, "now": now_ns()}, rows, _unknown(execution_id))
+
+
+def _unknown(execution_id: str) -> str:
+    return f"execution {execution_id} is not in the journal"
+
+
+def _json(texts: Iterable[str]) -> str:
+    return encode(list(texts)).decode()
+
+
+def _read_entries(rows: list[Row]) -> list[JournalEntry]:
+    return [JournalEntry(decode(body, Execution), state, image, created) for body, state, image, created in rows]
+
+
+def _read_reports(rows: list[Row]) -> list[PendingReport]:
+    return [PendingReport(*row) for row in rows]
+
+
+def _first_text(rows: list[Row]) -> str:
+    return str(rows[0][0]) if rows else ""
+
+
+def _first_number(rows: list[Row]) -> int:
+    return int(rows[0][0]) if rows else 0

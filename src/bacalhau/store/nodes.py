@@ -1,0 +1,13 @@
+"""Nodes as statements and queries."""
+
+from bacalhau.lib.wire import decode, encode
+from bacalhau.models.node import NodeState
+from bacalhau.store.statement import Row, Statement
+
+
+def put_node(node: NodeState, secret: str) -> Statement:
+    return Statement("put_node", {"id": node.info.node_id, "body": encode(node), "secret": secret})
+
+
+def read_nodes(rows: list[Row]) -> list[NodeState]:
+    return [decode(body, NodeState) for (body,) in rows]

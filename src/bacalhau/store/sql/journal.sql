@@ -1,0 +1,50 @@
+-- name: journal_put_execution
+insert into executions (id, job_id, state, image, create_time, modify_time, body)
+values (:id, :job_id, '', '', :now, :now, :body)
+on conflict (id) do nothing returning id;
+
+-- name: journal_set_state
+update executions set state = :state, modify_time = :now where id = :id and body is not null;
+
+-- name: journal_list_executions
+select body, state, image, create_time from executions
+where body is not null and (:states is null or state in (select value from json_each(:states)))
+order by create_time, id;
+
+-- name: journal_put_image
+update executions set image = :image where id = :id and body is not null;
+
+-- name: journal_get_image
+select image from executions where id = :id;
+
+-- name: journal_put_report
+insert into reports (execution_id, type, body) values (:execution_id, :type, :body) returning seq;
+
+-- name: journal_list_reports
+select seq, execution_id, type, body from reports where seq > :after order by seq limit :limit;
+
+-- name: journal_delete_report
+delete from reports where seq = :seq;
+
+-- name: journal_get_note
+select value from notes where key = :key;
+
+-- name: journal_put_note
+insert into notes (key, value) values (:key, :value) on conflict (key) do update set value = excluded.value;
+
+-- name: journal_get_mark
+select value from marks where key = :key;
+
+-- name: journal_raise_mark
+insert into marks (key, value) values (:key, :value)
+on conflict (key) do update set value = excluded.value where excluded.value > marks.value;
+
+-- name: journal_prune
+delete from executions where id in (
+    select id from (
+        select id, modify_time, row_number() over (order by modify_time desc, id) as age
+        from executions
+        where (body is null or state in (select value from json_each(:states)))
+            and not exists (select 1 from reports where reports.execution_id = executions.id)
+    ) as finished where modify_time < :before or age > :keep
+) returning id;

@@ -1,0 +1,146 @@
+-- Jobs -----------------------------------------------------------------------------------------------------------
+
+-- name: insert_job
+insert into jobs (id, name, namespace, version, revision, is_open, create_time, modify_time, body)
+values (:id, :name, :namespace, :version, :revision, :is_open, :create_time, :modify_time, :body);
+
+-- name: update_job
+update jobs set version = :version, revision = :revision, is_open = :is_open, modify_time = :modify_time, body = :body
+where id = :id and revision = :revision - 1;
+
+-- name: find_job
+select body from (
+    select 1 as rank, body from jobs where name = :text and namespace = :namespace
+    union all
+    select 2 as rank, body from jobs where id = :text
+) as found order by rank limit 1;
+
+-- name: find_jobs_by_prefix
+select body from jobs where id >= :low and id < :high limit 2;
+
+-- name: list_jobs
+select body from jobs where {where} order by {order} limit :limit offset :offset;
+
+-- name: list_open_jobs
+select body from jobs where is_open = 1 order by create_time;
+
+-- name: get_job_version
+select case when v.version = j.version then j.body else v.final end
+from jobs j join job_versions v on v.job_id = j.id
+where j.id = :job_id and v.version = case when :version = 0 then j.version else :version end;
+
+-- name: list_job_versions
+select case when v.version = j.version then j.body else v.final end
+from jobs j join job_versions v on v.job_id = j.id
+where j.id = :job_id order by v.version;
+
+-- Executions -----------------------------------------------------------------------------------------------------
+
+-- name: insert_execution
+insert into executions (id, job_id, job_version, revision, is_live, create_time, body)
+values (:id, :job_id, :job_version, :revision, :is_live, :create_time, :body);
+
+-- name: update_execution
+update executions set revision = :revision, is_live = :is_live, body = :body
+where id = :id and revision = :revision - 1;
+
+-- name: load_execution
+select e.body, j.body from executions e join jobs j on j.id = e.job_id where e.id = :id;
+
+-- Whole lists come as one JSON text in one row: a single step of the database and a single decoding.
+
+-- name: load_views
+select
+    (select group_concat(body) from jobs where id in (select value from json_each(:ids))),
+    (select group_concat(body) from (
+        select body from executions where job_id in (select value from json_each(:ids)) order by create_time, id
+    ) as ordered);
+
+-- name: list_executions
+select
+    (select group_concat(body) from (
+        select e.body from executions e
+        where e.job_id = :job_id and (:version = -1 or e.job_version = case
+            when :version = 0 then (select j.version from jobs j where j.id = :job_id) else :version end)
+        order by e.create_time, e.id
+    ) as ordered),
+    (select group_concat(body) from job_versions where job_id = :job_id);
+
+-- name: list_live_executions
+select group_concat(body) from (select body from executions where is_live = 1 order by create_time) as ordered;
+
+-- Evaluations ----------------------------------------------------------------------------------------------------
+
+-- name: insert_evaluation
+insert into evaluations (id, job_id, triggered_by, wait_until, create_time)
+values (:id, :job_id, :triggered_by, :wait_until, :create_time);
+
+-- name: delete_evaluation
+delete from evaluations where id = :id;
+
+-- name: list_evaluations
+select id, job_id, triggered_by, wait_until, create_time from evaluations order by create_time, id;
+
+-- History --------------------------------------------------------------------------------------------------------
+
+-- name: insert_history
+insert into history (job_id, seq, job_version, execution_id, time, event)
+values (:job_id, coalesce((select max(seq) from history where job_id = :job_id), 0) + 1, :job_version, :execution_id, :time, :event);
+
+-- name: list_history
+select seq, job_version, execution_id, time, event from history
+where job_id = :job_id and seq > :after_seq and time >= :since
+    and (:job_version = -1 or job_version = case
+        when :job_version = 0 then (select j.version from jobs j where j.id = :job_id) else :job_version end)
+    and (:level = '' or :level = case when execution_id = '' then 'JobLevel' else 'ExecutionLevel' end)
+    and (:execution_id = '' or substr(execution_id, 1, length(:execution_id)) = :execution_id)
+order by seq limit :limit;
+
+-- Outbox, numbers already handled, dead letters ------------------------------------------------------------------
+
+-- name: insert_message
+insert into outbox (node_id, type, body) values (:node_id, :type, :body) returning seq;
+
+-- name: list_messages
+select seq, node_id, type, body from outbox where node_id = :node_id and seq > :after_seq order by seq limit :limit;
+
+-- name: delete_message
+delete from outbox where seq = :seq;
+
+-- The range that could hold a number is the last one that begins at or before it.
+
+-- name: insert_seen
+insert into seen (node_id, first, last) select :node_id, :seq, :seq
+where coalesce((select last from seen where node_id = :node_id and first <= :seq order by first desc limit 1), :seq - 1) < :seq;
+
+-- name: merge_seen
+insert into seen (node_id, first, last)
+select node_id, min(first), max(last) from (
+    select node_id, first, last, sum(gap) over (order by first) as island from (
+        select node_id, first, last, case when first = lag(last) over (order by first) + 1 then 0 else 1 end as gap
+        from seen where node_id = :node_id
+    ) as neighbours
+) as islands
+group by node_id, island having count(*) > 1
+on conflict (node_id, first) do update set last = excluded.last;
+
+-- name: delete_merged_seen
+delete from seen where node_id = :node_id and exists (
+    select 1 from seen as wider where wider.node_id = :node_id and wider.first < seen.first and wider.last >= seen.last);
+
+-- name: insert_dead_letter
+insert into dead_letters (source, reason, body, time) values (:source, :reason, :body, :time);
+
+-- Nodes ----------------------------------------------------------------------------------------------------------
+
+-- name: put_node
+insert into nodes (id, body, secret) values (:id, :body, :secret)
+on conflict (id) do update set
+    body = excluded.body,
+    secret = case when excluded.secret = '' then nodes.secret else excluded.secret end;
+
+-- name: list_nodes
+select body from nodes order by id;
+
+-- name: get_node_secret
+select secret from nodes where id = :id;

@@ -1,0 +1,121 @@
+"""The orchestrator's memory on SQLite: the port's methods, each one transaction or one query.
+
+What the rows look like is left to the modules of the things themselves.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Conflict, NotFound
+from bacalhau.lib.ids import is_full_id
+from bacalhau.lib.wire import encode
+from bacalhau.models.evaluation import Evaluation
+from bacalhau.models.event import JobHistory
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.node import NodeState
+from bacalhau.models.plan import Change
+from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, PendingMessage
+from bacalhau.store import evaluations, executions, history, jobs, nodes, outbox
+from bacalhau.store.database import Housed
+from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
+from bacalhau.store.statement import Row, Statement
+
+
+class SqliteStore(Housed):
+    """Implements `ports.store.Store` in the database file `path`. Opening raises Conflict or Unavailable."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "sqlite", COMPONENT)
+
+    async def find_job(self, id_or_name: str, namespace: str = "") -> Job:
+        params = {"text": id_or_name, "namespace": namespace or DEFAULT_NAMESPACE}
+        found = await self._database.read("find_job", params, jobs.read_jobs)
+        if not found and id_or_name and not is_full_id(id_or_name):
+            found = await self._database.read("find_jobs_by_prefix", {"low": id_or_name, "high": id_or_name + HIGHEST}, jobs.read_jobs)
+        if len(found) > 1:
+            raise Conflict(f"multiple jobs found for id {id_or_name}", hint="Use full job ID", component=COMPONENT)
+        if not found:
+            raise NotFound(f"job not found: {id_or_name}", component=COMPONENT)
+        return found[0]
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        sql, params = jobs.list_jobs(query)
+        return await self._database.read_text(sql, params, jobs.read_jobs)
+
+    async def list_open_jobs(self) -> list[Job]:
+        return await self._database.read("list_open_jobs", {}, jobs.read_jobs)
+
+    async def get_job_version(self, job_id: str, version: int) -> Job:
+        found = await self._database.read("get_job_version", {"job_id": job_id, "version": version}, jobs.read_jobs)
+        if not found:
+            raise NotFound(f"job version {version} not found for job {job_id}", component=COMPONENT)
+        return found[0]
+
+    async def list_job_versions(self, job_id: str) -> list[Job]:
+        return await self._database.read("list_job_versions", {"job_id": job_id}, jobs.read_jobs)
+
+    async def list_executions(self, job_id: str, job_version: int) -> list[Execution]:
+        return await self._database.read("list_executions", {"job_id": job_id, "version": job_version}, executions.read_with_jobs)
+
+    async def list_live_executions(self) -> list[Execution]:
+        return await self._database.read("list_live_executions", {}, executions.read_live)
+
+    async def load_views(self, job_ids: list[str]) -> dict[str, JobView]:
+        return await self._database.read("load_views", {"ids": encode(job_ids).decode()}, executions.read_views)
+
+    async def load_execution(self, execution_id: str) -> tuple[Execution, Job]:
+        found = await self._database.read("load_execution", {"id": execution_id}, executions.read_with_job)
+        if found is None:
+            raise NotFound(f"execution not found: {execution_id}", component=COMPONENT)
+        return found
+
+    async def list_history(self, query: HistoryQuery) -> list[JobHistory]:
+        return await self._database.read("list_history", history.history_params(query), partial(history.read_history, query.job_id))
+
+    async def list_evaluations(self) -> list[Evaluation]:
+        return await self._database.read("list_evaluations", {}, evaluations.read_evaluations)
+
+    async def apply(self, change: Change) -> list[int]:
+        rows = await self._database.apply(tuple(_statements(change, now_ns())))
+        return [seq for (seq,) in rows]
+
+    async def list_messages(self, node_id: str, after_seq: int, limit: int) -> list[PendingMessage]:
+        params = {"node_id": node_id, "after_seq": after_seq, "limit": limit or -1}
+        return await self._database.read("list_messages", params, outbox.read_messages)
+
+    async def drop_messages(self, seqs: list[int]) -> None:
+        await self._database.apply(outbox.delete_messages(seqs))
+
+    async def put_dead_letter(self, source: str, reason: str, body: bytes) -> None:
+        await self._database.apply((outbox.insert_dead_letter(source, reason, body, now_ns()),))
+
+    async def list_nodes(self) -> list[NodeState]:
+        return await self._database.read("list_nodes", {}, nodes.read_nodes)
+
+    async def put_node(self, node: NodeState, secret: str) -> None:
+        await self._database.apply((nodes.put_node(node, secret),))
+
+    async def node_secret(self, node_id: str) -> str:
+        return await self._database.read("get_node_secret", {"id": node_id}, _first_text)
+
+
+def _first_text(rows: list[Row]) -> str:
+    return str(rows[0][0]) if rows else ""
+
+
+def _statements(change: Change, now: int) -> Iterator[Statement]:
+    """Guards come first, so that a conflict costs little. Done evaluations leave before new ones come: one may replace itself."""
+    if change.seen:
+        yield from outbox.insert_seen(*change.seen)
+    yield from map(jobs.insert_job, change.new_jobs)
+    yield from map(jobs.update_job, change.jobs)
+    yield from map(executions.insert_execution, change.new_executions)
+    yield from map(executions.update_execution, change.executions)
+    yield from map(evaluations.delete_evaluation, change.done_evaluations)
+    yield from map(evaluations.insert_evaluation, change.evaluations)
+    for entry in change.history:
+        yield history.insert_history(entry, now)
+    yield from map(outbox.insert_message, change.messages)
