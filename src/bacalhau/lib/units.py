@@ -47,3 +47,17 @@ def show_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return ""
+
+
+def show_duration(seconds: float) -> str:
+    """Seconds as Go writes them: `1h2m3.5s`, `250ms`, `0s`."""
+    nanos = abs(round(seconds * 1e9))
+    sign = "-" if seconds < 0 else ""
+    if nanos < 1_000_000_000:
+        unit, size = ("ms", 1e6) if nanos >= 1_000_000 else ("µs", 1e3) if nanos >= 1000 else ("ns", 1)
+        return f"{sign}{nanos / size:g}{unit}" if nanos else "0s"
+    minutes, rest = divmod(nanos, 60_000_000_000)
+    text = f"{rest / 1e9:.9f}".rstrip("0").rstrip(".") + "s"
+    if minutes:
+        text = f"{minutes % 60}m{text}"
+    return f"{sign}{minutes // 60}h{text}" if minutes >= 60 else sign + text

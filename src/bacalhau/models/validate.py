@@ -1,0 +1,188 @@
+"""What happens to a job between its arrival and the store: one spelling, no fields that are the server's, defaults, every problem.
+
+The order is `normalized`, `sanitized`, `fill_defaults`, `validate_job`. The parts of a task are checked in `task_problems`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from bacalhau.models.job import JOB_TYPES, RESERVED_META, InputSource, Job, JobState, LabelSelectorRequirement, Task, Timeouts
+from bacalhau.models.network import NetworkConfig, NetworkType
+from bacalhau.models.resources import ResourcesConfig
+from bacalhau.models.selector import selector_problems
+from bacalhau.models.spec import SpecConfig
+from bacalhau.models.task_problems import SpecChecks, task_problems
+
+EVERYWHERE = ("ops", "daemon")
+"""Job types that run on all matching nodes, so that their count is 0."""
+
+
+class JobDefault(NamedTuple):
+    """What a job of one type gets where it asks for nothing. Timeouts of 0 and an empty publisher are no default."""
+
+    priority: int = 0
+    resources: ResourcesConfig = ResourcesConfig(cpu="500m", memory="512mb")
+    publisher: SpecConfig = SpecConfig()
+    timeouts: Timeouts = Timeouts()
+
+
+def normalized(job: Job) -> Job:
+    """The job in its one spelling: default namespace, lower-case type, a count, empty lists and maps for absent ones."""
+    kind = job.type.strip().lower()
+    return replace(
+        job,
+        name=job.name.strip(),
+        namespace=job.namespace.strip() or "default",
+        type=kind,
+        count=_count(kind, job.count),
+        constraints=job.constraints or (),
+        meta=job.meta or {},
+        labels=job.labels or {},
+        tasks=tuple(_normal_task(task) for task in job.tasks or ()),
+    )
+
+
+def _count(kind: str, count: int | None) -> int:
+    """A count over 1 stays where it is wrong, for `validate_job` to name it."""
+    if kind in EVERYWHERE:
+        return count if count is not None and count > 1 else 0
+    return 1 if count is None else count
+
+
+def _normal_task(task: Task) -> Task:
+    return replace(
+        task,
+        name=task.name.strip(),
+        engine=_normal_spec(task.engine),
+        publisher=_normal_spec(task.publisher or SpecConfig()),
+        env=task.env or None,
+        meta=task.meta or None,
+        input_sources=tuple(_normal_input(source) for source in task.input_sources or ()) or None,
+        result_paths=task.result_paths or None,
+        resources=_normal_resources(task.resources),
+        network=_normal_network(task.network),
+        timeouts=task.timeouts or Timeouts(),
+    )
+
+
+def _normal_spec(spec: SpecConfig) -> SpecConfig:
+    kind = spec.type.strip()
+    return spec if kind == spec.type else replace(spec, type=kind)
+
+
+def _normal_input(source: InputSource) -> InputSource:
+    return replace(source, source=_normal_spec(source.source), alias=source.alias.strip(), target=source.target.strip())
+
+
+def _normal_resources(wanted: ResourcesConfig | None) -> ResourcesConfig:
+    if wanted is None:
+        return ResourcesConfig()
+    return ResourcesConfig(cpu=_packed(wanted.cpu), memory=_packed(wanted.memory), disk=_packed(wanted.disk), gpu=_packed(wanted.gpu))
+
+
+def _packed(text: str) -> str:
+    return "".join(text.lower().split())
+
+
+def _normal_network(network: NetworkConfig | None) -> NetworkConfig:
+    if network is None:
+        return NetworkConfig()
+    kind = NetworkType.parse(network.type)
+    return replace(network, type=kind.value if kind else network.type, domains=tuple(d.strip().lower() for d in network.domains))
+
+
+def sanitized(job: Job) -> tuple[Job, list[str]]:
+    """The job without what only the server may set, and a warning for each thing taken away. Takes a normalized job."""
+    warnings = [f"job {label} is ignored when submitting a job" for label, is_set in _owned(job) if is_set]
+    job_id, tasks = job.id, job.tasks or ()
+    if job_id and job.type in ("batch", "ops"):
+        warnings.append("job ID is ignored when submitting a batch job")
+        job_id = ""
+    if len(tasks) > 1:
+        warnings.append("only one task is supported per job")
+    meta = job.meta or {}
+    reserved = [key for key in meta if key.startswith(RESERVED_META)]
+    warnings += [f'job meta key "{key}" is reserved and will be ignored' for key in reserved]
+    if reserved:
+        meta = {key: value for key, value in meta.items() if key not in reserved}
+    clean = replace(job, id=job_id, tasks=tasks[:1], meta=meta, state=JobState(), version=0, revision=0, create_time=0, modify_time=0)
+    return clean, warnings
+
+
+def _owned(job: Job) -> tuple[tuple[str, bool], ...]:
+    return (
+        ("state", job.state != JobState()),
+        ("revision", job.revision != 0),
+        ("version", job.version != 0),
+        ("create time", job.create_time != 0),
+        ("modify time", job.modify_time != 0),
+    )
+
+
+def fill_defaults(job: Job, defaults: Mapping[str, JobDefault]) -> Job:
+    """The job with the defaults of its type where it asks for nothing; a type without an entry gets `JobDefault()`."""
+    default = defaults.get(job.type) or JobDefault()
+    tasks = tuple(_filled(task, default) for task in job.tasks or ())
+    return replace(job, priority=job.priority or default.priority, tasks=tasks)
+
+
+def _filled(task: Task, default: JobDefault) -> Task:
+    wanted, limits = task.resources or ResourcesConfig(), task.timeouts or Timeouts()
+    resources = ResourcesConfig(
+        cpu=wanted.cpu or _packed(default.resources.cpu),
+        memory=wanted.memory or _packed(default.resources.memory),
+        disk=wanted.disk or _packed(default.resources.disk),
+        gpu=wanted.gpu or _packed(default.resources.gpu),
+    )
+    timeouts = Timeouts(
+        execution_timeout=limits.execution_timeout or default.timeouts.execution_timeout,
+        queue_timeout=limits.queue_timeout or default.timeouts.queue_timeout,
+        total_timeout=limits.total_timeout or default.timeouts.total_timeout,
+    )
+    publisher = task.publisher if task.publisher and task.publisher.type else default.publisher
+    return replace(task, resources=resources, timeouts=timeouts, publisher=publisher)
+
+
+def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks, supported_types: tuple[str, ...] = ("batch",)) -> list[str]:
+    """Every problem of a job as text, empty when it is good. The mappings are by lower-case type: what this system knows."""
+    found = list(_job_problems(job, supported_types))
+    for number, requirement in enumerate(job.constraints or (), start=1):
+        found += _constraint_problems(number, requirement)
+    for task in job.tasks or ():
+        found += [f"task {task.name} validation failed: {problem}" for problem in task_problems(task, engines, sources, publishers)]
+    return found
+
+
+def _job_problems(job: Job, supported_types: tuple[str, ...]) -> Iterator[str]:
+    count = job.count or 0
+    if not job.type:
+        yield "missing job type"
+    elif job.type not in JOB_TYPES:
+        yield f'invalid job type: "{job.type}"'
+    elif job.type not in supported_types:
+        yield f"job type '{job.type}' is not supported yet by this server: use {' or '.join(supported_types)}"
+    if count < 0:
+        yield f"job count must be >= 0, not {count}"
+    elif count > 1 and job.type in EVERYWHERE:
+        yield f"{job.type} jobs cannot specify count > 1 as they run on all matching nodes"
+    if "\x00" in job.name:
+        yield "job name contains a null character"
+    if not job.tasks:
+        yield "missing job tasks"
+
+
+def _constraint_problems(number: int, requirement: LabelSelectorRequirement) -> list[str]:
+    return [f"constraint {number} validation failed: {problem}" for problem in selector_problems(requirement)]
+
+
+def strip_job(job: Job) -> Job:
+    """Only what a user can ask for: no ids, states, versions, times or reserved meta; one spelling of resources."""
+    plain, _ = sanitized(normalized(job))
+    return replace(plain, id="")
+
+
+def same_spec(a: Job, b: Job) -> bool:
+    """Whether two jobs ask for the same."""
+    return strip_job(a) == strip_job(b)
