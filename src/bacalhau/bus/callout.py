@@ -1,0 +1,174 @@
+"""Who may connect, decided by the orchestrator: the server asks for every node that comes, over NATS' auth callout.
+
+Our nodes show user = their id and password = `<secret>.<token>`; nodes of other makes show their id as connection name and
+perhaps a token. The answer is a signed user token with permissions for that node's own subjects. Whether secret and token
+are right is left to the `Authorize` that is handed in.
+"""
+
+import base64
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import nkeys
+from nats.aio.msg import Msg
+
+from bacalhau.bus.answer import say
+from bacalhau.bus.link import Link
+from bacalhau.bus.subject import check_node_id, permissions
+from bacalhau.lib.aio import Crew
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError, BadRequest, Unauthorized
+from bacalhau.lib.ids import new_uuid
+
+logger = logging.getLogger(__name__)
+
+SUBJECT = "$SYS.REQ.USER.AUTH"
+ACCOUNT = "$G"
+_HEADER = b'{"typ":"JWT","alg":"ed25519-nkey"}'
+
+Authorize = Callable[[str, str, str], Awaitable[None]]
+"""(node id, secret, token): returns when the node may connect, else raises Unauthorized. Nodes of other makes have secret "":
+an id that is known with a secret must then be refused."""
+
+
+class Credentials(NamedTuple):
+    """What a node shows; `native` tells ours from nodes of other makes."""
+
+    node_id: str
+    secret: str
+    token: str
+    native: bool
+
+
+class _Options(msgspec.Struct):
+    name: str = ""
+    user: str = ""
+    password: str = msgspec.field(default="", name="pass")
+    auth_token: str = ""
+
+
+class _ServerID(msgspec.Struct):
+    id: str
+
+
+class _Asked(msgspec.Struct):
+    user_nkey: str
+    server_id: _ServerID
+    connect_opts: _Options
+
+
+class Claims(msgspec.Struct):
+    """A request's inside, as far as it matters here."""
+
+    nats: _Asked
+
+
+def new_issuer_seed() -> bytes:
+    """A fresh signing key, as the seed text that `Issuer` takes."""
+    made: bytes = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_ACCOUNT)
+    return made
+
+
+class Issuer:
+    """Signs what the server believes; it knows the public half from its configuration."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = nkeys.from_seed(seed)
+        self.public: str = self._key.public_key.decode().rstrip("=")
+
+    def sign(self, claims: dict[str, Any]) -> bytes:
+        signed = _b64(_HEADER) + b"." + _b64(msgspec.json.encode(claims | {"iss": self.public, "iat": now_ns() // 10**9, "jti": new_uuid()}))
+        return signed + b"." + _b64(self._key.sign(signed))
+
+    def admit(self, asked: Claims, who: Credentials) -> bytes:
+        """The answer that lets a node in, to its own subjects only."""
+        may = permissions(who.node_id, native=who.native)
+        user = {
+            "sub": asked.nats.user_nkey,
+            "aud": ACCOUNT,
+            "name": who.node_id,
+            "nats": {
+                "type": "user",
+                "version": 2,
+                "subs": -1,
+                "data": -1,
+                "payload": -1,
+                "pub": {"allow": may.publish},
+                "sub": {"allow": may.subscribe},
+            },
+        }
+        return self._answer(asked, {"jwt": self.sign(user).decode()})
+
+    def refuse(self, asked: Claims, reason: str) -> bytes:
+        return self._answer(asked, {"error": reason})
+
+    def _answer(self, asked: Claims, what: dict[str, str]) -> bytes:
+        nats = asked.nats
+        return self.sign({"sub": nats.user_nkey, "aud": nats.server_id.id, "nats": what | {"type": "authorization_response", "version": 2}})
+
+
+class Callout:
+    """Answers the server's questions."""
+
+    def __init__(self, link: Link, crew: Crew, issuer: Issuer, authorize: Authorize) -> None:
+        self.receivers = {SUBJECT: self._receive}
+        self._link = link
+        self._crew = crew
+        self._issuer = issuer
+        self._authorize = authorize
+
+    def _receive(self, msg: Msg) -> None:
+        try:
+            asked = read_claims(msg.data)
+        except BadRequest as e:
+            logger.warning("%s", e)
+            return
+        self._crew.start(self._decide(asked, msg.reply))
+
+    async def _decide(self, asked: Claims, reply: str) -> None:
+        try:
+            who = read_credentials(asked)
+            await self._authorize(who.node_id, who.secret, who.token)
+            answer = self._issuer.admit(asked, who)
+        except BacalhauError as e:
+            logger.warning("node '%s' may not connect: %s", asked.nats.connect_opts.name, e)
+            answer = self._issuer.refuse(asked, e.message)
+        except Exception:
+            logger.exception("deciding about node '%s' failed", asked.nats.connect_opts.name)
+            answer = self._issuer.refuse(asked, "internal error")
+        await say(self._link, reply, answer)
+
+
+def read_claims(data: bytes) -> Claims:
+    """The inside of a request. The signature is the server's own and came over the server itself: nothing to check."""
+    parts = data.split(b".")
+    if len(parts) != 3:
+        raise BadRequest("a question for authorization is no token")
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)), type=Claims)
+    except (ValueError, msgspec.DecodeError) as e:
+        raise BadRequest(f"a question for authorization cannot be read: {e}") from e
+
+
+def show_password(secret: str, token: str) -> str:
+    """What `read_credentials` takes apart; a secret holds no dot."""
+    return f"{secret}.{token}"
+
+
+def read_credentials(asked: Claims) -> Credentials:
+    """Raises BadRequest for an impossible id, Unauthorized when the shown names differ."""
+    shown = asked.nats.connect_opts
+    node_id = check_node_id(shown.name)
+    if not shown.user:
+        return Credentials(node_id, "", shown.auth_token, native=False)
+    secret, _, token = shown.password.partition(".")
+    if shown.user != node_id or not secret:
+        raise Unauthorized(f"node '{node_id}' shows the credentials of '{shown.user}'")
+    return Credentials(node_id, secret, token, native=True)
+
+
+def _b64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -1,0 +1,101 @@
+"""The bytes of a message between orchestrator and node: one head byte, a CRC-32, and JSON with metadata and payload.
+
+Pure. Who sends what where is left to the rest of this folder.
+"""
+
+import zlib
+from typing import NamedTuple
+
+import msgspec
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import Model
+from bacalhau.models.messages import MESSAGE_TYPES
+
+SCHEMA_JSON = 1
+HEAD_SIZE = 5
+
+TYPE, ENCODING, SOURCE, EVENT_TIME = "Bacalhau-Type", "Bacalhau-PayloadEncoding", "Bacalhau-Source", "Bacalhau-EventTime"
+MESSAGE_ID, SEQ_NUM, SUBJECT = "Bacalhau-MessageID", "Bacalhau-SeqNum", "Bacalhau-Subject"
+STATUS_CODE, ERROR_CODE = "Bacalhau-StatusCode", "Bacalhau-ErrorCode"
+LEGACY_TYPE, LEGACY_ENCODING = "Type", "PayloadEncoding"
+
+# Go's encoder escapes these five inside strings; outside strings JSON has none of them, so whole bytes can be replaced.
+_ESCAPES = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
+
+
+class Envelope(NamedTuple):
+    """`payload` is the JSON text of the payload, still encoded; `metadata` holds every key as sent."""
+
+    type: str
+    payload: msgspec.Raw
+    metadata: dict[str, str]
+
+    @property
+    def seq(self) -> int:
+        """The sender's sequence number, 0 where it sent none."""
+        text = self.metadata.get(SEQ_NUM, "")
+        return int(text) if text.isdecimal() else 0
+
+    def message(self) -> Model:
+        """The payload as its model. Raises BadRequest for an unknown type or a payload that does not fit it."""
+        kind = MESSAGE_TYPES.get(self.type)
+        if kind is None:
+            raise BadRequest(f"unknown message type '{self.type}'")
+        try:
+            return msgspec.json.decode(self.payload, type=kind)
+        except msgspec.DecodeError as e:
+            raise BadRequest(f"the payload is no {self.type}: {e}") from e
+
+
+class _Body(msgspec.Struct):
+    payload: msgspec.Raw
+    metadata: dict[str, str]
+
+
+_body = msgspec.json.Decoder(_Body)
+
+
+def stamp(type_name: str, source: str, now: int, *, seq: int = 0, subject: str = "") -> dict[str, str]:
+    """The metadata of a message; `now` in Unix ns. It travels twice: in the envelope and as NATS headers."""
+    made = {EVENT_TIME: str(now)}
+    if seq:
+        made |= {MESSAGE_ID: f"seq-{seq}", SEQ_NUM: str(seq)}
+    made |= {ENCODING: "json", SOURCE: source}
+    if subject:
+        made[SUBJECT] = subject
+    return made | {TYPE: type_name, LEGACY_ENCODING: "json", LEGACY_TYPE: type_name}
+
+
+def pack(payload: bytes, metadata: dict[str, str]) -> bytes:
+    """Frame an encoded JSON payload."""
+    body = escape(b'{"metadata":' + msgspec.json.encode(metadata) + b',"payload":' + payload + b"}")
+    return bytes((SCHEMA_JSON,)) + zlib.crc32(body).to_bytes(4, "big") + body
+
+
+def unpack(data: bytes) -> Envelope:
+    """The inverse of `pack`. Raises BadRequest for whatever is not a whole, unharmed envelope with a JSON payload."""
+    if len(data) < HEAD_SIZE:
+        raise BadRequest(f"a message of {len(data)} bytes is too short for an envelope")
+    if data[0] != SCHEMA_JSON:
+        raise BadRequest(f"unknown envelope schema {data[0]}")
+    body = data[HEAD_SIZE:]
+    if zlib.crc32(body) != int.from_bytes(data[1:HEAD_SIZE], "big"):
+        raise BadRequest("the checksum of a message does not match its bytes")
+    try:
+        found = _body.decode(body)
+    except msgspec.DecodeError as e:
+        raise BadRequest(f"the envelope is not the JSON it should be: {e}") from e
+    metadata = found.metadata
+    encoding = metadata.get(ENCODING) or metadata.get(LEGACY_ENCODING, "")
+    if encoding != "json":
+        raise BadRequest(f"unknown payload encoding '{encoding}'")
+    return Envelope(metadata.get(TYPE) or metadata.get(LEGACY_TYPE, ""), found.payload, metadata)
+
+
+def escape(body: bytes) -> bytes:
+    """JSON bytes with the characters escaped that the original's encoder escapes."""
+    for plain, escaped in _ESCAPES.items():
+        if plain in body:
+            body = body.replace(plain, escaped)
+    return body

@@ -1,0 +1,204 @@
+"""One NATS connection that is made and remade for ever, and the one place where NATS errors become ours.
+
+The library's own reconnecting is off: a fresh client each time has no half-known state. Subscriptions are wishes kept here
+and are made again on every connection before anyone may use it. Who waits for what answer is left to `answers`.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from bacalhau.lib.aio import Signal, background
+from bacalhau.lib.errors import BadRequest, Unavailable
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT, LAST_WAIT = 0.05, 2.0  # seconds between attempts
+CONNECT_LIMIT = 5.0
+PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
+HEADER_ROOM = 2048  # NATS counts headers as payload
+
+Receive = Callable[[Msg], None]
+
+
+class Login(NamedTuple):
+    """What a connection shows: `name` is the node id. Without `user` only `token` is sent, without both nothing."""
+
+    url: str
+    name: str
+    user: str = ""
+    password: str = ""
+    token: str = ""
+    tls: ssl.SSLContext | None = None
+
+
+class LinkLost(Unavailable):
+    """The connection went away while something was under way; the same may be tried again on the next one."""
+
+
+class Link:
+    """Use through `linked`. `number` counts connections; `changed` fires when one comes or goes."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._client: Client | None = None
+        self._receivers: dict[str, Receive] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self._ended = asyncio.Event()
+        self._trouble = f"not connected to {login.url} yet"
+        self.number = 0
+        self.changed = Signal()
+        self.on_lost: list[Callable[[], None]] = []
+
+    @property
+    def is_up(self) -> bool:
+        return self._client is not None
+
+    async def connected(self, seconds: float) -> None:
+        """Wait for a connection. Raises Unavailable with the reason of the last failure."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._client is None:
+            if not await self.changed.wait(end - loop.time()):
+                raise Unavailable(self._trouble, hint="Check the orchestrator's address, that it runs, and the token.")
+
+    async def publish(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        """Hand a message to the connection. Raises LinkLost without one, BadRequest for what NATS would not carry."""
+        client = self._client
+        if client is None:
+            raise LinkLost(self._trouble)
+        if len(data) + HEADER_ROOM > client.max_payload:
+            raise BadRequest(f"a message of {len(data)} bytes is too large: at most {client.max_payload - HEADER_ROOM} fit")
+        try:
+            await client.publish(subject, data, reply, headers)
+        except nats.errors.Error as e:
+            # The library may know of the end before it says so; nobody may take this client for a connection meanwhile.
+            self._client = None
+            self._ended.set()
+            raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
+
+    async def flush(self) -> None:
+        """Wait until the server has taken everything published so far. Raises LinkLost."""
+        client = self._client
+        if client is None:
+            raise LinkLost(self._trouble)
+        try:
+            await client.flush()
+        except (nats.errors.Error, OSError, TimeoutError) as e:
+            raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
+
+    @asynccontextmanager
+    async def subscribed(self, receivers: Mapping[str, Receive]) -> AsyncIterator[None]:
+        """Receive from subjects, on this and every later connection, while the block runs. Receivers return at once."""
+        self._receivers.update(receivers)
+        try:
+            if self._client is not None:
+                # When this connection breaks meanwhile, the next one brings these subscriptions too.
+                with suppress(LinkLost):
+                    await self._subscribe(self._client, list(receivers))
+            yield
+        finally:
+            for subject in receivers:
+                del self._receivers[subject]
+                await self._unsubscribe(subject)
+
+    async def keep_forever(self) -> None:
+        wait = FIRST_WAIT
+        while True:
+            before = self.number
+            try:
+                await self._one_connection()
+            except Unavailable as e:
+                if e.message != self._trouble:
+                    logger.warning("%s", e.message)
+                self._trouble = e.message
+            wait = FIRST_WAIT if self.number != before else min(wait * 2, LAST_WAIT)
+            await asyncio.sleep(wait)
+
+    async def _one_connection(self) -> None:
+        """Connect, stay until the connection ends."""
+        client = Client()
+        self._ended = asyncio.Event()
+        try:
+            await self._connect(client, self._ended)
+            while missing := [subject for subject in self._receivers if subject not in self._subscriptions]:
+                await self._subscribe(client, missing)
+            self._client = client
+            self.number += 1
+            self.changed.fire()
+            await self._ended.wait()
+            raise LinkLost(f"lost the connection to {self._login.url}")
+        finally:
+            self._client = None
+            self._subscriptions.clear()
+            for listener in self.on_lost:
+                listener()
+            self.changed.fire()
+            await client.close()
+
+    async def _connect(self, client: Client, ended: asyncio.Event) -> None:
+        async def on_closed() -> None:
+            ended.set()
+
+        login = self._login
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                await client.connect(
+                    [login.url],
+                    name=login.name,
+                    user=login.user or None,
+                    password=login.password if login.user else None,
+                    token=login.token or None,
+                    tls=login.tls,
+                    error_cb=_log,
+                    closed_cb=on_closed,
+                    allow_reconnect=False,
+                    connect_timeout=int(CONNECT_LIMIT),
+                    ping_interval=PING_SECONDS,
+                    pending_size=0,
+                    skip_subject_validation=True,
+                )
+        except (nats.errors.Error, OSError, TimeoutError) as e:
+            raise Unavailable(f"cannot connect to {login.url}: {str(e).removeprefix('nats: ') or 'no answer'}") from e
+
+    async def _subscribe(self, client: Client, subjects: list[str]) -> None:
+        try:
+            for subject in subjects:
+                self._subscriptions[subject] = await client.subscribe(subject, cb=_as_callback(self._receivers[subject]))
+            await client.flush()
+        except (nats.errors.Error, OSError, TimeoutError) as e:
+            self._ended.set()
+            raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
+
+    async def _unsubscribe(self, subject: str) -> None:
+        subscription = self._subscriptions.pop(subject, None)
+        if subscription is not None:
+            with suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+
+def _as_callback(receive: Receive) -> Callable[[Msg], Coroutine[Any, Any, None]]:
+    async def receive_one(msg: Msg) -> None:
+        receive(msg)
+
+    return receive_one
+
+
+async def _log(error: Exception) -> None:
+    logger.info("nats: %s", error or type(error).__name__)
+
+
+@asynccontextmanager
+async def linked(login: Login) -> AsyncIterator[Link]:
+    """Keep a link while the block runs; `connected` waits for its first connection."""
+    link = Link(login)
+    async with background(link.keep_forever()):
+        yield link

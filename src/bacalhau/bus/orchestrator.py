@@ -1,0 +1,124 @@
+"""The orchestrator's end on NATS: assembly of the pieces beside this file into `ports.bus.OrchestratorBus`."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from nats.aio.msg import Msg
+
+from bacalhau.bus.acked import AckedInbox, SetAside, forget
+from bacalhau.bus.answer import Answers, Frame
+from bacalhau.bus.callout import Authorize, Callout, Issuer
+from bacalhau.bus.envelope import pack, stamp, unpack
+from bacalhau.bus.link import Link, Login, linked
+from bacalhau.bus.log_consumer import LogConsumer
+from bacalhau.bus.log_stream import LogQuery
+from bacalhau.bus.presence import Presence
+from bacalhau.bus.request import Responder
+from bacalhau.bus.server import SYSTEM, Access
+from bacalhau.bus.subject import REGISTER, answers_from, check_node_id, from_node, messages_to, sender
+from bacalhau.lib.aio import Crew, crew
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BadRequest
+from bacalhau.ports.bus import Delivery, Handler, RequestHandler
+
+logger = logging.getLogger(__name__)
+
+ACK_WAIT = 30.0  # seconds
+CONNECT_WAIT = 15.0
+NAME = "bacalhau-orchestrator"
+
+OnProgress = Callable[[Delivery], None]
+"""Takes a `transport.Progress` of a node; called from the event loop, must return at once."""
+
+
+def no_progress(delivery: Delivery) -> None:
+    """The OnProgress of those who do not care."""
+
+
+class OrchestratorNats:
+    """`ports.bus.OrchestratorBus`. `set_aside` and `on_progress` may be set before `serve`."""
+
+    def __init__(self, link: Link, crew: Crew, ack_wait: float) -> None:
+        self.set_aside: SetAside = forget
+        self.on_progress: OnProgress = no_progress
+        self._on_gone: Callable[[str], None] = lambda node_id: None
+        self._link = link
+        self._ack_wait = ack_wait
+        self._token = secrets.token_hex(11)
+        self._answers = Answers(link, answers_from("*", self._token))
+        self._logs = LogConsumer(link, crew)
+        self.receivers = self._answers.receivers | self._logs.receivers
+
+    async def send(self, node_id: str, type: str, body: bytes, seq: int) -> None:
+        subject = messages_to(check_node_id(node_id))
+        metadata = stamp(type, f"orchestrator-{node_id}", now_ns(), seq=seq, subject=subject)
+        frame = Frame(subject, pack(body, metadata), metadata)
+        await self._answers.deliver(frame, answers_from(node_id, self._token), self._ack_wait)
+
+    @asynccontextmanager
+    async def serve(self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]) -> AsyncIterator[None]:
+        self._on_gone = on_gone
+        async with AsyncExitStack() as stack:
+            working = await stack.enter_async_context(crew())
+            inbox = AckedInbox(self._link, working, on_message, self.set_aside, sender)
+            responder = Responder(self._link, working, on_request)
+            await stack.enter_async_context(
+                self._link.subscribed({from_node("*", "msgs"): inbox.receive, from_node("*", "progress"): self._receive_progress})
+            )
+            await stack.enter_async_context(
+                self._link.subscribed(
+                    {
+                        from_node("*", "ctrl"): responder.receive,
+                        from_node("*", "requests"): responder.receive,
+                        REGISTER: responder.refuse_legacy,
+                    }
+                )
+            )
+            yield
+
+    def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
+        query = LogQuery(execution_id=execution_id, node_id=check_node_id(node_id), tail=tail, follow=follow)
+        return self._logs.stream(node_id, query)
+
+    def node_gone(self, node_id: str) -> None:
+        """The node's last connection closed."""
+        logger.info("node %s disconnected", node_id)
+        self._logs.node_gone(node_id)
+        self._on_gone(node_id)
+
+    def _receive_progress(self, msg: Msg) -> None:
+        try:
+            envelope = unpack(msg.data)
+            self.on_progress(Delivery(sender(msg.subject), envelope.type, envelope.message()))
+        except BadRequest as e:
+            logger.info("a progress message of node %s is dropped: %s", sender(msg.subject), e)
+
+
+@asynccontextmanager
+async def orchestrator_bus(url: str, access: Access, authorize: Authorize | None = None, *, ack_wait: float = ACK_WAIT) -> AsyncIterator[OrchestratorNats]:
+    """The orchestrator's end while the block runs. Raises Unavailable when the server cannot be reached.
+
+    `authorize` decides which nodes may connect to the server that `access` belongs to; no node gets in before this runs.
+    """
+    async with AsyncExitStack() as stack:
+        link = await stack.enter_async_context(linked(Login(url, NAME, access.user, access.password, tls=access.tls)))
+        working = await stack.enter_async_context(crew())
+        bus = OrchestratorNats(link, working, ack_wait)
+        if access.system_password:
+            await stack.enter_async_context(_watched(Login(url, NAME, SYSTEM, access.system_password, tls=access.tls), bus.node_gone))
+        receivers = dict(bus.receivers)
+        if authorize is not None and access.issuer_seed:
+            receivers |= Callout(link, working, Issuer(access.issuer_seed), authorize).receivers
+        await stack.enter_async_context(link.subscribed(receivers))
+        await link.connected(CONNECT_WAIT)
+        yield bus
+
+
+@asynccontextmanager
+async def _watched(login: Login, on_gone: Callable[[str], None]) -> AsyncIterator[None]:
+    """See nodes come and go; open before the first may connect."""
+    async with linked(login) as link, link.subscribed(Presence(link, on_gone).receivers):
+        await link.connected(CONNECT_WAIT)
+        yield
