@@ -22,7 +22,7 @@ from bacalhau.api.logs import LOG_ROUTES
 from bacalhau.api.nodes import NODE_ROUTES
 from bacalhau.api.openapi import openapi_config
 from bacalhau.api.request import Waits
-from bacalhau.lib.aio import background
+from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.orchestrator.service import Orchestrator
 
@@ -66,6 +66,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.ready = asyncio.Event()
         self.stopped = asyncio.Event()
+        self._stop = Signal()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,6 +75,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            await self._stop.wait(1)
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stop.fire()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets=sockets)
@@ -105,7 +114,7 @@ async def serve_http(app: HttpApi, host: str, port: int) -> AsyncIterator[str]:
             yield f"http://{shown}:{listener.getsockname()[1]}"
         finally:
             app.end_waits()
-            server.should_exit = True
+            server.stop()
             async with asyncio.timeout(STOP_SECONDS + 5):
                 await server.stopped.wait()
 

@@ -99,10 +99,12 @@ def _indented(send: Send) -> Send:
             return
         if held and message["type"] == "http.response.body":
             start = held.pop()
-            message = {"type": "http.response.body", "body": msgspec.json.format(message["body"], indent=2) + b"\n", "more_body": False}
+            compact: bytes = message["body"]
+            body = msgspec.json.format(compact, indent=2) + b"\n"
             kept = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-            length = (b"content-length", str(len(message["body"])).encode())
-            await send({"type": "http.response.start", "status": start["status"], "headers": [*kept, length]})
+            await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+            await send({**message, "body": body})
+            return
         await send(message)
 
     return send_indented

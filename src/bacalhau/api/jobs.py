@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import delete, get, put, route
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.answer import PlainAnswer
@@ -86,7 +87,7 @@ def _token(text: str) -> PagingToken:
 
 
 @get("/jobs/{job_id:str}", query=GetJob)
-async def get_job(request: Ask, job_id: str) -> GetJobResponse:
+async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
     """A job, with its history and executions when `include` asks for them."""
     query = read_query(request.scope["query_string"], GetJob)
     orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
@@ -101,7 +102,7 @@ async def get_job(request: Ask, job_id: str) -> GetJobResponse:
 
 
 @delete("/jobs/{job_id:str}", status_code=200, query=StopJob, body=StopJobRequest)
-async def delete_job(request: Ask, job_id: str) -> StopJobResponse:
+async def delete_job(request: Ask, job_id: FromPath[str]) -> StopJobResponse:
     """Stop a job. The reason is the body's, else the query's."""
     query = read_query(request.scope["query_string"], StopJob)
     body, _ = await read_body(request, StopJobRequest)
@@ -109,7 +110,7 @@ async def delete_job(request: Ask, job_id: str) -> StopJobResponse:
 
 
 @get("/jobs/{job_id:str}/history", query=ListHistory)
-async def get_history(request: Ask, job_id: str) -> ListHistoryResponse:
+async def get_history(request: Ask, job_id: FromPath[str]) -> ListHistoryResponse:
     """Events after the token's place; `NextToken` is empty when nothing more can come.
 
     With `wait` the answer comes when there is something new, at the latest after that many seconds.
@@ -143,7 +144,7 @@ def _history_query(query: ListHistory, job_id: str) -> HistoryQuery:
 
 
 @get("/jobs/{job_id:str}/executions", query=ListExecutions)
-async def list_executions(request: Ask, job_id: str) -> ListExecutionsResponse:
+async def list_executions(request: Ask, job_id: FromPath[str]) -> ListExecutionsResponse:
     """Executions of the latest version, of `job_version`, or of all versions."""
     query = read_query(request.scope["query_string"], ListExecutions)
     version = query.job_version or (-1 if query.all_job_versions else 0)
@@ -157,14 +158,14 @@ def _sorted(executions: list[Execution], query: ListExecutions) -> Sequence[Exec
 
 
 @get("/jobs/{job_id:str}/versions", query=Query)
-async def list_versions(request: Ask, job_id: str) -> ListJobsResponse:
+async def list_versions(request: Ask, job_id: FromPath[str]) -> ListJobsResponse:
     """Every version of a job, oldest first."""
     query = read_query(request.scope["query_string"], Query)
     return ListJobsResponse(items=tuple(await read.list_versions(orchestrator(request), named(job_id), query.namespace)))
 
 
 @get("/jobs/{job_id:str}/results", query=Query, response_class=PlainAnswer)
-async def list_results(request: Ask, job_id: str) -> ListResultsResponse:
+async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsResponse:
     """Where the results of the completed executions are."""
     query = read_query(request.scope["query_string"], Query)
     return ListResultsResponse(items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace)))
@@ -177,7 +178,7 @@ async def diff_job() -> ErrorBody:
 
 
 @put("/jobs/{job_id:str}/rerun", status_code=501)
-async def rerun_job(job_id: str) -> ErrorBody:
+async def rerun_job(job_id: FromPath[str]) -> ErrorBody:
     """Not supported yet."""
     raise NotSupported(f"running job {named(job_id)} again is not supported yet", hint="submit it again with Force set to true")
 

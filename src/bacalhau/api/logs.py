@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, WebSocket, get, websocket
 from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.answer import go_json
@@ -36,7 +37,7 @@ class _Left(Exception):
 
 
 @websocket("/jobs/{job_id:str}/logs")
-async def read_logs(socket: Socket, job_id: str) -> None:
+async def read_logs(socket: Socket, job_id: FromPath[str]) -> None:
     await socket.accept()
     try:
         async with background(_until_left(socket)):
@@ -69,7 +70,7 @@ async def _until_left(socket: Socket) -> None:
 
 
 @get("/jobs/{job_id:str}/logs", include_in_schema=False)
-async def refuse_plain_logs(job_id: str) -> Response[str]:
+async def refuse_plain_logs(job_id: FromPath[str]) -> Response[str]:
     """Logs are a WebSocket."""
     return Response("Bad Request", status_code=400, media_type="text/plain")
 

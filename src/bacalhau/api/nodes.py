@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from litestar import get, put
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.errors import NotSupported
@@ -43,13 +44,13 @@ def _is_asked_for(node: NodeState, query: ListNodes) -> bool:
 
 
 @get("/nodes/{node_id:str}", query=Query)
-async def get_node(request: Ask, node_id: str) -> GetNodeResponse:
+async def get_node(request: Ask, node_id: FromPath[str]) -> GetNodeResponse:
     """A node by its id or a unique beginning of it."""
     return GetNodeResponse(node=await nodes.get_node(orchestrator(request), named(node_id)))
 
 
 @put("/nodes/{node_id:str}", status_code=501)
-async def put_node(node_id: str) -> ErrorBody:
+async def put_node(node_id: FromPath[str]) -> ErrorBody:
     """Not supported yet."""
     raise NotSupported(f"approving, rejecting or deleting node {named(node_id)} is not supported yet", component="NodesManager")
 

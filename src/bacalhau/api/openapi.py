@@ -19,7 +19,7 @@ class _Document(JsonRenderPlugin):
     """The document alone, made once; no pages that need a network."""
 
     def __init__(self) -> None:
-        super().__init__(path="/openapi.json")
+        super().__init__(path="/")
         self._made: bytes = b""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
@@ -29,7 +29,7 @@ class _Document(JsonRenderPlugin):
 
 
 def openapi_config(version: BuildVersion) -> OpenAPIConfig:
-    return OpenAPIConfig(title="Bacalhau", version=version.git_version, path="/api/v1", render_plugins=[_Document()], use_handler_docstrings=True)
+    return OpenAPIConfig(title="Bacalhau", version=version.git_version, path="/api/v1/openapi.json", render_plugins=[_Document()], use_handler_docstrings=True)
 
 
 def _completed(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""A real server on loopback over the real orchestrator and store; only the bus has nobody at its other end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from bacalhau.api.app import make_app, serve_http
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.job import Job
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.gate import Gate
+from bacalhau.orchestrator.service import Checks, Orchestrator
+from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.store.store import SqliteStore
+
+JOBS = "/api/v1/orchestrator/jobs"
+NODES = "/api/v1/orchestrator/nodes"
+
+
+@dataclass
+class LogBus:
+    """An OrchestratorBus whose nodes say `lines` of a log and then stay silent until `end` is set."""
+
+    lines: list[tuple[int, str]] = field(default_factory=list)
+    end: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, node_id, type, body, seq):
+        raise Unavailable(f"node {node_id} is not there")
+
+    @asynccontextmanager
+    async def serve(self, on_message, on_request, on_gone):
+        yield
+
+    async def stream_logs(self, node_id, execution_id, *, tail, follow) -> AsyncIterator[tuple[int, str]]:
+        try:
+            for line in self.lines:
+                yield line
+            if follow:
+                await self.end.wait()
+        finally:
+            self.closed.set()
+
+
+def _no_problems(spec: SpecConfig) -> list[str]:
+    return []
+
+
+async def _as_published(spec: SpecConfig) -> SpecConfig:
+    return spec
+
+
+def _as_sent(job: Job) -> Job:
+    return job
+
+
+@dataclass
+class Room:
+    orch: Orchestrator
+    http: httpx.AsyncClient
+    url: str
+    bus: LogBus
+
+    async def submit(self, **job) -> str:
+        """The id of a job that nothing will ever run."""
+        answer = await self.http.put(JOBS, json={"Job": a_job(**job)})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["JobID"]
+
+
+def a_job(**changes) -> dict:
+    task = {"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": "busybox", "Parameters": ["echo", "<x> & y"]}}}
+    return {"Type": "batch", "Count": 1, "Tasks": [task]} | changes
+
+
+@asynccontextmanager
+async def open_room(folder: Path) -> AsyncIterator[Room]:
+    known = {"docker": _no_problems, "s3": _no_problems, "local": _no_problems, "ipfs": _no_problems}
+    async with SqliteStore(folder / "state.db") as store:
+        bus = LogBus()
+        orch = Orchestrator(
+            node_id="n-8a9a051c-4064-44a5-b91e-d77b68083704",
+            store=store,
+            bus=bus,
+            content=BlockStore(folder / "blocks"),
+            checks=Checks(known, known, known),
+            fill_defaults=_as_sent,
+            presign=_as_published,
+            cluster=Cluster(1_000_000_000),
+            gate=Gate(store, ""),
+        )
+        async with serve_http(make_app(orch), "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+            yield Room(orch, http, url, bus)

@@ -1,0 +1,187 @@
+"""What the original answered, put into our store, is answered alike; where we differ on purpose, the difference is asserted."""
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bacalhau.models.event import JobHistory
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.node import NodeState
+from bacalhau.models.plan import Change, HistoryEntry
+from tests.api.room import JOBS, Room, open_room
+
+CASES = {case["name"]: case for case in map(json.loads, Path(__file__).with_name("golden.jsonl").read_text().splitlines())}
+
+# Another status, code or text than the original's: what it got wrong, and how we answer instead.
+DEPARTURES = {
+    "api-jobs-badlimit": (400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not 'abc'"),
+    "api-jobs-neglimit": (400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not '-1'"),
+    "api-history-badtype": (400, "InternalError", "query parameter 'event_type' must be one of all, execution, job, not 'zzz'"),
+    "put-same": (409, "ResourceInUse", "no changes detected for new job spec"),
+    "delete-done": (409, "ResourceInUse", "cannot stop job in state Completed"),
+}
+READ_ERRORS = [
+    "api-license",
+    "api-jobs-badlimit",
+    "api-jobs-neglimit",
+    "api-jobs-badtoken",
+    "api-job-unknown",
+    "api-history-badtype",
+    "api-node-unknown",
+    "api-notfound",
+    "api-metrics",
+    "api-openapi",
+    "put-notype",
+    "put-same",
+    "delete-done",
+    "delete-unknown",
+    "legacy-submit",
+]
+
+
+def response(name: str) -> dict:
+    return CASES[name]["response"]
+
+
+async def replay(room: Room, name: str):
+    case = CASES[name]
+    return await room.http.request(case["method"], case["path"], json=case["body"])
+
+
+async def seed(room: Room) -> None:
+    """The recorded jobs, executions, history and node, through the store's own door."""
+    whole = response("api-job-include")
+    job = msgspec.convert(whole["Job"], Job)
+    first = msgspec.structs.replace(job, version=1, revision=1)
+    room.orch.cluster.put(msgspec.convert(response("api-node1")["Node"], NodeState), 0)
+    await room.orch.store.apply(Change(new_jobs=(first,), history=tuple(_entry(job.id, 1) for _ in range(6))))
+    await walk_to(room, first, job)
+    execution = msgspec.convert(whole["Executions"]["Items"][0], Execution)
+    told = [msgspec.convert(item, JobHistory) for item in whole["History"]["Items"]]
+    entries = tuple(HistoryEntry(job_id=h.job_id, job_version=h.job_version, event=h.event, execution_id=h.execution_id) for h in told)
+    await room.orch.store.apply(Change(new_executions=(execution,), history=entries))
+
+
+async def walk_to(room: Room, stored: Job, last: Job) -> None:
+    for revision in range(stored.revision + 1, last.revision + 1):
+        await room.orch.store.apply(Change(jobs=(msgspec.structs.replace(last, revision=revision),)))
+
+
+def _entry(job_id: str, version: int) -> HistoryEntry:
+    return HistoryEntry(job_id=job_id, job_version=version, event=msgspec.convert(response("api-history")["Items"][0], JobHistory).event)
+
+
+def plain(value):
+    """Without what differs from run to run, and with nulls as absent keys."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k not in ("Time", "Job") and v is not None}
+    return [plain(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    "name", ["api-job", "api-job-include", "api-history", "api-history-exec", "api-executions", "api-node1", "api-node-short", "api-node", "api-authconfig"]
+)
+async def test_what_the_original_stored_is_answered_alike(name, tmp_path):
+    async with open_room(tmp_path) as room:
+        await seed(room)
+        answer = await replay(room, name)
+        assert answer.status_code == 200, answer.text
+        assert plain(answer.json()) == plain(response(name))
+        assert answer.headers["content-type"] == "application/json"
+
+
+async def test_the_execution_of_the_original_carries_its_job(tmp_path):
+    async with open_room(tmp_path) as room:
+        await seed(room)
+        ours = (await replay(room, "api-executions")).json()["Items"][0]["Job"]
+        assert ours.keys() == response("api-executions")["Items"][0]["Job"].keys()
+
+
+async def test_results_of_a_completed_execution(tmp_path):
+    async with open_room(tmp_path) as room:
+        await seed(room)
+        whole, wanted = response("api-job-include"), response("api-results-ipfs")
+        job_id = CASES["api-results-ipfs"]["path"].split("/")[-2]
+        job = msgspec.structs.replace(msgspec.convert(whole["Job"], Job), id=job_id, name=job_id, version=1, revision=1)
+        execution = msgspec.convert(whole["Executions"]["Items"][0] | {"ID": "e-" + job_id[2:], "JobID": job_id, "JobVersion": 1}, Execution)
+        published = msgspec.convert(wanted["Items"][0], type(execution.published_result))
+        execution = msgspec.structs.replace(execution, published_result=published)
+        await room.orch.store.apply(Change(new_jobs=(job,), new_executions=(execution,)))
+        assert (await replay(room, "api-results-ipfs")).json() == wanted
+
+
+async def test_every_version_of_a_job_stays_readable(tmp_path):
+    async with open_room(tmp_path) as room:
+        wanted = response("api-versions")["Items"]
+        stored = msgspec.structs.replace(msgspec.convert(wanted[0], Job), revision=1)
+        await room.orch.store.apply(Change(new_jobs=(stored,)))
+        for version in wanted:
+            last = msgspec.convert(version, Job)
+            await walk_to(room, stored, last)
+            stored = last
+        ours = (await replay(room, "api-versions")).json()
+        assert ours["NextToken"] == ""
+        assert [(v["Version"], v["Revision"], v["Tasks"], v["State"]) for v in ours["Items"]] == [
+            (v["Version"], v["Revision"], v["Tasks"], v["State"]) for v in wanted
+        ]
+        second = (await room.http.get(f"{JOBS}/svc", params={"job_version": 2})).json()["Job"]
+        assert second["Tasks"] == wanted[1]["Tasks"]
+        assert (await room.http.get(f"{JOBS}/svc", params={"job_version": 9})).status_code == 404
+
+
+async def test_a_list_is_paged_by_the_original_s_tokens(tmp_path):
+    async with open_room(tmp_path) as room:
+        await seed(room)
+        await room.submit(Name="later")
+        page = await replay(room, "api-jobs-ns")
+        assert page.json()["NextToken"] == response("api-jobs-ns")["NextToken"] == "Ok46MTox"
+        assert page.json().keys() == response("api-jobs-ns").keys()
+        assert page.json()["Items"][0].keys() == response("api-jobs-ns")["Items"][0].keys()
+
+
+@pytest.mark.parametrize("name", READ_ERRORS)
+async def test_errors(name, tmp_path):
+    async with open_room(tmp_path) as room:
+        await seed(room)
+        if name == "put-same":
+            await replay(room, "put")
+        answer, golden = await replay(room, name), response(name)
+        body = answer.json()
+        status, code, message = DEPARTURES.get(name, (golden["Status"], golden["Code"], golden["Message"]))
+        assert (answer.status_code, body["Status"], body["Code"]) == (status, status, code)
+        assert body["Component"] == golden["Component"]
+        assert re.search(re.escape(message), body["Message"])
+        assert (body.get("Hint"), body.get("Details")) == (golden.get("Hint"), golden.get("Details"))
+        assert body["RequestID"] == answer.headers["x-request-id"] != ""
+
+
+@pytest.mark.parametrize("name", ["put", "put-lower", "put-unknownfield", "put-idempotency"])
+async def test_submissions(name, tmp_path):
+    async with open_room(tmp_path) as room:
+        answer, golden = (await replay(room, name)).json(), response(name)
+        assert answer.keys() == golden.keys()
+        assert answer["JobID"].startswith("j-")
+        warned = ["unknown field 'Job.Nope' is ignored"] if name == "put-unknownfield" else None
+        assert answer["Warnings"] == warned
+        stored = (await room.http.get(f"{JOBS}/{answer['JobID']}")).json()["Job"]
+        assert stored["State"] == {"StateType": JobStateType.PENDING}
+        assert stored["Tasks"][0]["Engine"]["Type"] == "docker"
+
+
+async def test_order_by_id_works(tmp_path):
+    async with open_room(tmp_path) as room:
+        ids = sorted([await room.submit() for _ in range(3)], reverse=True)
+        answer = await replay(room, "api-jobs-reverse")
+        assert [job["ID"] for job in answer.json()["Items"]] == ids[:2]
+
+
+async def test_version_says_who_we_are(tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = (await replay(room, "api-version")).json()
+        assert answer.keys() == response("api-version").keys()
+        assert answer["GitVersion"].startswith("v1.9.")

@@ -1,0 +1,276 @@
+"""What is read from a request, what is refused and in which words, and what every answer carries."""
+
+import json
+
+import pytest
+
+from tests.api.room import JOBS, NODES, a_job, open_room
+
+REFUSED = {
+    "no body": (b"", "empty/nil job"),
+    "null job": (b'{"Job": null}', "empty/nil job"),
+    "no job": (b"{}", "empty/nil job"),
+    "not JSON": (b'{"Job": ', "the body is not valid JSON"),
+    "not UTF-8": (b'{"Job": {"Name": "\xff\xfe"}}', "the body is not valid JSON"),
+    "not an object": (b"[1]", "the body must be a JSON object"),
+    "nested too deep": (b'{"Job":' + b"[" * 5000 + b"]" * 5000 + b"}", "the body is not valid JSON"),
+    "state as a number": (b'{"Job": {"State": {"StateType": 3}}}', "field 'Job.State.StateType'"),
+    "job of another type": (b'{"Job": 1}', "field 'Job'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_a_bad_body_is_refused_in_words(name, tmp_path):
+    body, text = REFUSED[name]
+    async with open_room(tmp_path) as room:
+        answer = await room.http.put(JOBS, content=body, headers={"content-type": "application/json"})
+        error = answer.json()
+        assert (answer.status_code, error["Code"], error["Component"]) == (400, "InternalError", "APIServer")
+        assert text in error["Message"]
+
+
+async def test_every_wrong_field_is_named(tmp_path):
+    async with open_room(tmp_path) as room:
+        task = {"Name": 5, "Engine": {"Type": "docker"}, "Timeouts": {"TotalTimeout": "1m"}}
+        answer = await room.http.post(JOBS, json={"Job": {"Count": "x", "Tasks": [task], "Labels": {"a": 1}}})
+        lines = answer.json()["Message"].splitlines()
+        for path in ("Job.Count", "Job.Tasks[0].Name", "Job.Tasks[0].Timeouts.TotalTimeout", "Job.Labels"):
+            assert any(f"field '{path}'" in line for line in lines), lines
+
+
+async def test_unknown_fields_are_warned_of_but_envelope_keys_are_not(tmp_path):
+    async with open_room(tmp_path) as room:
+        body = {"Job": a_job(Nope=1), "Credential": None, "Namespace": "default", "IdempotencyToken": "x", "Dry": True}
+        answer = (await room.http.put(JOBS, json=body)).json()
+        assert sorted(answer["Warnings"]) == ["unknown field 'Dry' is ignored", "unknown field 'Job.Nope' is ignored"]
+
+
+async def test_nulls_mean_absent_but_in_parameters(tmp_path):
+    async with open_room(tmp_path) as room:
+        engine = {"Type": "docker", "Params": {"Image": "busybox", "Entrypoint": None}}
+        task = {"Name": "main", "Engine": engine, "Env": None, "Publisher": None, "Network": None}
+        job_id = await room.submit(Name=None, Namespace=None, State=None, Count=None, Tasks=[task])
+        stored = (await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]
+        assert stored["Tasks"][0]["Engine"] == engine
+        assert (stored["Count"], stored["Namespace"], stored["Name"]) == (1, "default", job_id)
+
+
+async def test_the_client_s_ids_go_into_meta(tmp_path):
+    async with open_room(tmp_path) as room:
+        headers = {"X-Bacalhau-InstallationID": "inst", "X-Bacalhau-InstanceID": "one"}
+        answer = await room.http.put(JOBS, json={"Job": a_job()}, headers=headers)
+        meta = (await room.http.get(f"{JOBS}/{answer.json()['JobID']}")).json()["Job"]["Meta"]
+        assert meta["bacalhau.org/client.installation.id"] == "inst"
+        assert meta["bacalhau.org/client.instance.id"] == "one"
+
+
+async def test_force_makes_a_new_version(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit(Name="same")
+        answer = await room.http.put(JOBS, json={"job": a_job(Name="same"), "force": True})
+        assert answer.json()["JobID"] == job_id
+        assert (await room.http.get(f"{JOBS}/same")).json()["Job"]["Version"] == 2
+
+
+async def test_chunked_bodies_are_read(tmp_path):
+    async def pieces():
+        text = json.dumps({"Job": a_job(Name="chunked")}).encode()
+        for i in range(0, len(text), 50):
+            yield text[i : i + 50]
+
+    async with open_room(tmp_path) as room:
+        assert (await room.http.put(JOBS, content=pieces())).status_code == 200
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_ten_megabytes_is_refused(chunked, tmp_path):
+    async def pieces():
+        for _ in range(101):
+            yield b"x" * 100_000
+
+    async with open_room(tmp_path) as room:
+        answer = await room.http.put(JOBS, content=pieces() if chunked else b"x" * 10_000_001)
+        assert (answer.status_code, answer.json()["Message"]) == (413, "Request Entity Too Large")
+
+
+@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
+async def test_true_in_every_spelling(text, tmp_path):
+    async with open_room(tmp_path) as room:
+        first, second = await room.submit(), await room.submit()
+        listed = (await room.http.get(JOBS, params={"REVERSE": text, "limit": "", "nope": "1"})).json()["Items"]
+        assert [job["ID"] for job in listed] == [second, first]
+
+
+@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False", ""])
+async def test_false_in_every_spelling(text, tmp_path):
+    async with open_room(tmp_path) as room:
+        first, second = await room.submit(), await room.submit()
+        listed = (await room.http.get(JOBS, params={"reverse": text})).json()["Items"]
+        assert [job["ID"] for job in listed] == [first, second]
+
+
+BAD_QUERIES = {
+    f"{JOBS}?limit=4294967296": "'limit' must be a whole number from 0 to 4294967295, not '4294967296'",
+    f"{JOBS}?limit=1.5": "'limit'",
+    f"{JOBS}?limit=²": "'limit'",
+    f"{JOBS}?reverse=maybe": "'reverse' must be true or false, not 'maybe'",
+    f"{JOBS}?order_by=name": "'order_by' must be one of created_at, id, modified_at, not 'name'",
+    f"{JOBS}?next_token=%2F%2F": "invalid paging token: //",
+    f"{JOBS}?next_token=bmFtZTpOOjE6MQ": "invalid paging token",
+    f"{JOBS}?next_token=Ok46OTk5OTk5OTk5OTk5OjE": "invalid paging token",
+    f"{JOBS}?labels=a+in+b": "unable to parse requirement",
+    f"{JOBS}/x/history?since=-1": "'since' must be a whole number",
+    f"{JOBS}/x/history?wait=61": "'wait' must be a whole number from 0 to 60, not '61'",
+    f"{JOBS}/x?job_version=a": "'job_version'",
+    f"{JOBS}/x/executions?order_by=size": "'order_by' must be one of",
+    f"{NODES}?order_by=age": "'order_by' must be one of",
+    f"{NODES}?filter-status=gone": "'filter-status' must be one of CONNECTED, DISCONNECTED, not 'gone'",
+    f"{NODES}?filter_approval=maybe": "'filter-approval' must be one of APPROVED, PENDING, REJECTED, not 'maybe'",
+}
+
+
+@pytest.mark.parametrize("path", BAD_QUERIES)
+async def test_a_bad_query_names_parameter_and_value(path, tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.get(path)
+        assert answer.status_code == 400, answer.text
+        assert BAD_QUERIES[path] in answer.json()["Message"]
+
+
+async def test_all_bad_parameters_are_named_at_once(tmp_path):
+    async with open_room(tmp_path) as room:
+        message = (await room.http.get(JOBS, params={"limit": "a", "reverse": "b"})).json()["Message"]
+        assert "'limit'" in message and "'reverse'" in message
+
+
+async def test_labels_filter_jobs_and_repeat(tmp_path):
+    async with open_room(tmp_path) as room:
+        wanted = await room.submit(Labels={"zone": "eu", "tier": "a"})
+        await room.submit(Labels={"zone": "eu"})
+        listed = (await room.http.get(JOBS, params=[("labels", "zone=eu"), ("labels", "tier in (a,b)")])).json()["Items"]
+        assert [job["ID"] for job in listed] == [wanted]
+
+
+async def test_pages_of_a_list(tmp_path):
+    async with open_room(tmp_path) as room:
+        ids = sorted([await room.submit() for _ in range(5)])
+        seen, token = [], ""
+        while True:
+            page = (await room.http.get(JOBS, params={"limit": 2, "order_by": "id", "next_token": token})).json()
+            seen += [job["ID"] for job in page["Items"]]
+            token = page["NextToken"]
+            if not token:
+                break
+        assert seen == ids
+
+
+async def test_names_with_slashes(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit(Name="team/nightly run")
+        answer = await room.http.get(f"{JOBS}/team%2Fnightly%20run/executions")
+        assert answer.json() == {"NextToken": "", "Items": []}
+        assert (await room.http.get(f"{JOBS}/team%2fnightly%20run")).json()["Job"]["ID"] == job_id
+
+
+@pytest.mark.parametrize(("body", "query", "reason"), [(None, "?reason=by+query", "by query"), ({"Reason": "by body"}, "?reason=q", "by body"), ({}, "", "")])
+async def test_stop_takes_its_reason_from_body_or_query(body, query, reason, tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit()
+        answer = await room.http.request("DELETE", f"{JOBS}/{job_id}{query}", json=body)
+        assert answer.json()["EvaluationID"]
+        state = (await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]["State"]
+        assert (state["StateType"], state.get("Message", "")) == ("Stopped", reason)
+        assert (await room.http.delete(f"{JOBS}/{job_id}")).json() == {"EvaluationID": ""}
+
+
+async def test_angle_brackets_are_escaped_but_not_in_results(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit(Name="a<b>&c")
+        text = (await room.http.get(f"{JOBS}/{job_id}")).text
+        assert "a\\u003cb\\u003e\\u0026c" in text and "<" not in text and text.endswith("}\n")
+        assert (await room.http.get(f"{JOBS}/{job_id}/results")).text == '{"NextToken":"","Items":[]}\n'
+
+
+async def test_pretty_answers_are_indented(tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.get("/api/v1/agent/alive?pretty")
+        assert answer.text == '{\n  "Status": "OK"\n}\n'
+        assert int(answer.headers["content-length"]) == len(answer.content)
+        assert "\n  " in (await room.http.get("/nope?x=1&Pretty=")).text
+        assert (await room.http.get("/api/v1/agent/alive?x=pretty")).text == '{"Status":"OK"}\n'
+
+
+async def test_common_headers(tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.get("/api/v1/agent/alive")
+        for name in ("Git-Version", "Git-Commit", "Build-Date", "Build-OS", "Arch"):
+            assert answer.headers[f"x-bacalhau-{name}"]
+        assert answer.headers["vary"] == "Origin"
+        assert "access-control-allow-origin" not in answer.headers
+        assert len(answer.headers["x-request-id"]) == 32
+        mine = await room.http.get("/nope", headers={"X-Request-ID": "mine", "Origin": "http://ui"})
+        assert (mine.headers["x-request-id"], mine.json()["RequestID"], mine.headers["access-control-allow-origin"]) == ("mine", "mine", "*")
+
+
+async def test_preflight(tmp_path):
+    async with open_room(tmp_path) as room:
+        headers = {"Origin": "http://ui", "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+        answer = await room.http.options(JOBS, headers=headers)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["access-control-allow-methods"] == "GET,HEAD,PUT,PATCH,POST,DELETE"
+        assert answer.headers["access-control-allow-headers"] == "content-type"
+        assert "x-bacalhau-arch" not in answer.headers
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", f"{JOBS}/diff"), ("PUT", f"{JOBS}/j-1/rerun"), ("PUT", f"{NODES}/n-1"), ("GET", "/api/v1/agent/config")])
+async def test_what_is_not_supported_says_so(method, path, tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.request(method, path)
+        assert (answer.status_code, answer.json()["Code"]) == (501, "NotImplemented")
+        assert "not supported yet" in answer.json()["Message"]
+
+
+async def test_wrong_method(tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.patch(JOBS)
+        assert (answer.status_code, answer.json()["Message"], answer.json()["Code"]) == (405, "Method Not Allowed", "InternalError")
+
+
+@pytest.mark.parametrize(("path", "target"), [("/", "/api/v1/agent/version"), ("/version", "/api/v1/agent/version"), ("/livez", "/api/v1/agent/alive")])
+async def test_old_paths_are_redirected(path, target, tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (301, target)
+
+
+async def test_a_crash_is_one_plain_answer_and_a_log_entry(tmp_path, caplog):
+    def broken(job):
+        raise ZeroDivisionError("the cause")
+
+    async with open_room(tmp_path) as room:
+        room.orch.fill_defaults = broken
+        answer = await room.http.put(JOBS, json={"Job": a_job()})
+        assert (answer.status_code, answer.json()["Message"], answer.json()["Component"]) == (500, "Internal server error", "Unknown")
+        assert answer.json()["RequestID"] in caplog.text
+
+
+async def test_the_document_names_every_route(tmp_path):
+    async with open_room(tmp_path) as room:
+        document = (await room.http.get("/api/v1/openapi.json")).json()
+        assert document["info"]["title"] == "Bacalhau"
+        assert document["paths"].keys() >= {f"{JOBS}/{{job_id}}/history", JOBS, NODES, "/api/v1/agent/alive"}
+        put = document["paths"][JOBS]["put"]
+        assert put["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/PutJobRequest"}
+        assert {p["name"] for p in document["paths"][f"{JOBS}/{{job_id}}/history"]["get"]["parameters"]} >= {"job_id", "wait", "next_token"}
+        names = {ref.split("/")[-1] for ref in _references(document)}
+        assert names <= document["components"]["schemas"].keys()
+        assert (await room.http.get("/api/v1")).status_code == 404
+
+
+def _references(value):
+    if isinstance(value, dict):
+        yield from ([value["$ref"]] if "$ref" in value else [])
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
