@@ -143,7 +143,7 @@ def _document(text: str) -> dict[Any, Any]:
         raise BadRequest("no content provided", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
     try:
         raw = decode(text, dict) if text.lstrip().startswith("{") else _yaml(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raw = _yaml(text)
     if not isinstance(raw, dict):
         raise BadRequest(f"a job file must hold one job, found a {type(raw).__name__}", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
@@ -167,10 +167,11 @@ def _loader(yaml: Any) -> Any:
     safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     def mapping(self: Any, node: Any, deep: bool = False) -> Any:
-        names = [key.value for key, _ in node.value if isinstance(key.value, str)]
+        seen: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key.value, str) and names.count(key.value) > 1:
+            if isinstance(key.value, str) and key.value in seen:
                 raise yaml.constructor.ConstructorError(problem=f"key '{key.value}' is given twice", problem_mark=key.start_mark)
+            seen |= {key.value} if isinstance(key.value, str) else set()
         return safe.construct_mapping(self, node, deep)
 
     resolvers = {first: [r for r in found if r[0] != "tag:yaml.org,2002:timestamp"] for first, found in safe.yaml_implicit_resolvers.items()}

@@ -1,0 +1,56 @@
+"""Keys of the original that have no effect here: harmless ones are accepted, those that promise something are refused when set."""
+
+from typing import Any
+
+from bacalhau.lib.errors import BadRequest
+
+
+def _keys(prefix: str, names: str) -> dict[str, str]:
+    return {f"{prefix}{name}".lower(): f"{prefix}{name}" for name in names.split()}
+
+
+HARMLESS = {
+    # Nothing is sent anywhere and no version is looked up.
+    **_keys("", "DisableAnalytics FeatureFlags UpdateConfig.Interval"),
+    # Tuning of parts that do not exist here.
+    **_keys("Orchestrator.", "EvaluationBroker.MaxRetryCount EvaluationBroker.VisibilityTimeout Scheduler.WorkerCount"),
+    **_keys("Engines.Types.Docker.ManifestCache.", "Refresh Size TTL"),
+    **_keys("", "Compute.Heartbeat.ResourceUpdateInterval Logging.LogDebugInfoInterval"),
+    # They only matter to what cannot be switched on.
+    **_keys("", "WebUI.Backend WebUI.Listen Publishers.Types.Local.Address Publishers.Types.Local.Port"),
+    **_keys("Compute.Network.", "PortRangeStart PortRangeEnd"),
+    **_keys("Publishers.Types.S3Managed.", "PreSignedURLExpiration"),
+}
+"""Lower-case key → its spelling."""
+
+REFUSED = {
+    **_keys("API.TLS.", "AutoCert AutoCertCachePath CAFile CertFile Insecure KeyFile SelfSigned UseTLS"),
+    **_keys("API.Auth.", "AccessPolicyPath Methods Users"),
+    **_keys(
+        "API.Auth.Oauth2.", "Audience DeviceAuthorizationEndpoint DeviceClientID Issuer JWKSUri PollingInterval ProviderID ProviderName Scopes TokenEndpoint"
+    ),
+    **_keys("Orchestrator.", "Advertise SupportReverseProxy NodeManager.ManualApproval"),
+    **_keys("Orchestrator.Cluster.", "Advertise Host Name Peers Port"),
+    **_keys("Orchestrator.TLS.", "CACert ServerCert ServerKey ServerTimeout"),
+    **_keys("Compute.", "Env.AllowList Network.AdvertisedAddress TLS.CACert TLS.RequireTLS"),
+    **_keys("JobAdmissionControl.", "Locality ProbeExec ProbeHTTP RejectNetworkedJobs RejectStatelessJobs"),
+    **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
+    **_keys("", "StrictVersionMatch WebUI.Enabled"),
+}
+"""Lower-case key → its spelling."""
+
+_UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE", "f", "F", "anywhere", "Anywhere", [], {})
+_DEFAULT_METHODS = {"ClientKey": {"Type": "challenge"}}
+
+
+def is_inert(key: str) -> bool:
+    """Whether `key`, in any case, is in these lists."""
+    return key.lower() in HARMLESS or key.lower() in REFUSED
+
+
+def check_inert(key: str, value: Any) -> bool:
+    """True when `key` is in these lists and the value changes nothing; raises BadRequest when it would have to."""
+    name = REFUSED.get(key.lower())
+    if name is None or value in _UNSET or value == _DEFAULT_METHODS:
+        return is_inert(key)
+    raise BadRequest(f"{name} is not supported yet", hint=f"leave {name} out of the configuration")

@@ -1,0 +1,24 @@
+"""What jobs get where they ask for nothing, by job type."""
+
+from bacalhau.config.schema import Config, DefaultJob
+from bacalhau.models.job import Timeouts
+from bacalhau.models.resources import ResourcesConfig
+from bacalhau.models.spec import SpecConfig
+from bacalhau.models.validate import JobDefault
+
+
+def job_defaults(config: Config) -> dict[str, JobDefault]:
+    """For `fill_defaults`."""
+    jobs = config.job_defaults
+    by_type = {"batch": jobs.batch, "ops": jobs.ops, "service": jobs.service, "daemon": jobs.daemon}
+    return {name: _job_default(job) for name, job in by_type.items()}
+
+
+def _job_default(job: DefaultJob) -> JobDefault:
+    task = job.task
+    return JobDefault(
+        priority=job.priority,
+        resources=ResourcesConfig(cpu=task.resources.cpu, memory=task.resources.memory, disk=task.resources.disk, gpu=task.resources.gpu),
+        publisher=SpecConfig(type=task.publisher.type, params=task.publisher.params or None),
+        timeouts=Timeouts(execution_timeout=int(task.timeouts.execution_timeout), total_timeout=int(task.timeouts.total_timeout)),
+    )

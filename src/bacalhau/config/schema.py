@@ -1,0 +1,188 @@
+"""Every setting that has an effect, with its unit and the reason for its default. Reading them is `load`; other known keys are in `inert`."""
+
+from typing import Annotated, Any, Literal, NewType, dataclass_transform
+
+import msgspec
+from msgspec import Meta
+
+Seconds = NewType("Seconds", float)
+"""Written as Go durations in files and flags: `1m30s`."""
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+_ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3"}
+
+
+def _key_name(field: str) -> str:
+    return "".join(_ACRONYMS.get(part) or part.capitalize() for part in field.split("_"))
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=_key_name):
+    """A part of the configuration; each field's `Meta` is its documentation."""
+
+
+class API(Section):
+    host: Annotated[
+        str, Meta(description="Address the server listens on and the client calls, or a whole URL; loopback, because whoever reaches it can run jobs.")
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port of the API; 1234 is what every client of the network expects.")] = 1234
+
+
+class JoinToken(Section):
+    token: Annotated[str, Meta(description="Shared secret that nodes present to join; empty lets every node that reaches the port join.")] = ""
+
+
+class Nats(Section):
+    url: Annotated[str, Meta(description="An existing NATS server, nats://host:port; empty starts the bundled one.")] = ""
+
+
+class NodeManager(Section):
+    disconnect_timeout: Annotated[Seconds, Meta(description="Silence after which a node is taken for lost; four missed heartbeats of 15s.")] = Seconds(60.0)
+
+
+class Scheduler(Section):
+    queue_backoff: Annotated[Seconds, Meta(description="Pause before a queued job is looked at again when nothing else wakes it.")] = Seconds(60.0)
+    housekeeping_interval: Annotated[Seconds, Meta(description="Pause between looks for jobs and executions over their time limit.")] = Seconds(30.0)
+    housekeeping_timeout: Annotated[
+        Seconds, Meta(description="Grace beyond an execution's own limit before the orchestrator ends it; covers a slow report.")
+    ] = Seconds(120.0)
+
+
+class Orchestrator(Section):
+    enabled: Annotated[bool, Meta(description="Run an orchestrator in this process.")] = False
+    host: Annotated[str, Meta(description="Address the message server listens on; loopback until nodes on other machines shall join.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port of the message server; 4222 is NATS' own.")] = 4222
+    auth: JoinToken = JoinToken()
+    nats: Nats = Nats()
+    node_manager: NodeManager = NodeManager()
+    scheduler: Scheduler = Scheduler()
+
+
+class Heartbeat(Section):
+    interval: Annotated[Seconds, Meta(description="Pause between signs of life; a quarter of the disconnect timeout.")] = Seconds(15.0)
+    info_update_interval: Annotated[Seconds, Meta(description="Pause between full descriptions of the node; they change rarely.")] = Seconds(60.0)
+
+
+class AllocatedCapacity(Section):
+    cpu: Annotated[str, Meta(description="CPU given to jobs, a share of the machine or cores; the rest keeps the machine usable.")] = "80%"
+    memory: Annotated[str, Meta(description="Memory given to jobs, a share of the machine or bytes.")] = "80%"
+    disk: Annotated[str, Meta(description="Disk given to jobs, a share of what is free at start or bytes.")] = "80%"
+    gpu: Annotated[str, Meta(description="GPUs given to jobs, a share or a number; all, since nothing else is likely to use them.")] = "100%"
+
+
+class Compute(Section):
+    enabled: Annotated[bool, Meta(description="Run a compute node in this process.")] = False
+    orchestrators: Annotated[tuple[str, ...], Meta(description="Message servers to join, nats://host:port; the one on this machine.")] = (
+        "nats://127.0.0.1:4222",
+    )
+    allow_listed_local_paths: Annotated[
+        tuple[str, ...], Meta(description="Patterns of local paths that jobs may mount, PATTERN[:rw]; none, because jobs are other people's programs.")
+    ] = ()
+    auth: JoinToken = JoinToken()
+    heartbeat: Heartbeat = Heartbeat()
+    allocated_capacity: AllocatedCapacity = AllocatedCapacity()
+
+
+class Logging(Section):
+    level: Annotated[
+        Literal["trace", "debug", "info", "warn", "warning", "error", "fatal", "critical"],
+        Meta(description="Least important kind of log line that is written."),
+    ] = "info"
+    mode: Annotated[Literal["default", "json"], Meta(description="default for people, json for machines.")] = "default"
+
+
+class DefaultPublisher(Section):
+    type: Annotated[str, Meta(description="Publisher of jobs that name none; empty publishes nothing.")] = ""
+    params: Annotated[dict[str, Any], Meta(description="Parameters of that publisher.")] = {}
+
+
+class DefaultResources(Section):
+    cpu: Annotated[str, Meta(description="CPU of tasks that ask for none; half a core runs most commands.")] = "500m"
+    memory: Annotated[str, Meta(description="Memory of tasks that ask for none.")] = "512Mb"
+    disk: Annotated[str, Meta(description="Disk of tasks that ask for none; empty reserves what the inputs need.")] = ""
+    gpu: Annotated[str, Meta(description="GPUs of tasks that ask for none.")] = ""
+
+
+class DefaultTimeouts(Section):
+    execution_timeout: Annotated[Seconds, Meta(description="Limit of one execution where the job has none; 0s is no limit.")] = Seconds(0.0)
+    total_timeout: Annotated[Seconds, Meta(description="Limit of a job from submission to end where it has none; 0s is no limit.")] = Seconds(0.0)
+
+
+class DefaultTask(Section):
+    publisher: DefaultPublisher = DefaultPublisher()
+    resources: DefaultResources = DefaultResources()
+    timeouts: DefaultTimeouts = DefaultTimeouts()
+
+
+class DefaultJob(Section):
+    priority: Annotated[int, Meta(description="Priority of jobs that have none; higher goes first.")] = 0
+    task: DefaultTask = DefaultTask()
+
+
+class JobDefaults(Section):
+    batch: DefaultJob = DefaultJob()
+    ops: DefaultJob = DefaultJob()
+    service: DefaultJob = DefaultJob()
+    daemon: DefaultJob = DefaultJob()
+
+
+class IpfsEndpoint(Section):
+    endpoint: Annotated[str, Meta(description="API of an IPFS node, URL or multiaddress; empty uses the network's own content store.")] = ""
+
+
+class IpfsTypes(Section):
+    ipfs: IpfsEndpoint = IpfsEndpoint()
+
+
+class Engines(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Engines that this node does not offer.")] = ()
+
+
+class InputSources(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Input sources that this node does not offer.")] = ()
+    read_timeout: Annotated[Seconds, Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find.")] = Seconds(
+        300.0
+    )
+    max_retry_count: Annotated[int, Meta(ge=0, description="Further attempts after a failure that may pass.")] = 3
+    types: IpfsTypes = IpfsTypes()
+
+
+class S3Signing(Section):
+    pre_signed_url_disabled: Annotated[bool, Meta(description="Give clients no signed links to S3 results; they then need credentials of their own.")] = False
+    pre_signed_url_expiration: Annotated[Seconds, Meta(description="Life of a signed link; 0s is the signer's own default of 15m.")] = Seconds(0.0)
+
+
+class PublisherTypes(Section):
+    ipfs: IpfsEndpoint = IpfsEndpoint()
+    s3: S3Signing = S3Signing()
+
+
+class Publishers(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Publishers that this node does not offer.")] = ()
+    types: PublisherTypes = PublisherTypes()
+
+
+class ResultDownloaders(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Kinds of results that the client does not fetch.")] = ()
+    timeout: Annotated[Seconds, Meta(description="Limit of a download; 0s leaves it to the command's own flag.")] = Seconds(0.0)
+    types: IpfsTypes = IpfsTypes()
+
+
+class Config(Section):
+    """The whole configuration. `data_dir` is absolute once loaded."""
+
+    api: API = API()
+    data_dir: Annotated[str, Meta(description="Directory for all state: keys, database, content, executions.")] = "~/.bacalhau"
+    name_provider: Annotated[Literal["puuid", "uuid", "hostname"], Meta(description="How a node is named: puuid is n-UUID, kept in the data directory.")] = (
+        "puuid"
+    )
+    labels: Annotated[dict[str, str], Meta(description="Labels of this node, key=value, which jobs select by.")] = {}
+    orchestrator: Orchestrator = Orchestrator()
+    compute: Compute = Compute()
+    job_defaults: JobDefaults = JobDefaults()
+    engines: Engines = Engines()
+    input_sources: InputSources = InputSources()
+    publishers: Publishers = Publishers()
+    result_downloaders: ResultDownloaders = ResultDownloaders()
+    logging: Logging = Logging()
