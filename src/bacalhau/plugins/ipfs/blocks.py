@@ -1,0 +1,137 @@
+"""The content store: blocks in files named by CID, which outlive any process.
+
+What the blocks mean is left to `dag`; what may be forgotten is left to whoever owns the folder.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from uuid import uuid4
+
+from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
+from bacalhau.plugins.ipfs.cid import Cid, parse_cid
+
+LARGEST_BLOCK = 4 << 20
+_WRITERS = 6
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Group:
+    """Blocks that will be written and synced together."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[Path, bytes] = {}
+        self.done = False
+
+
+class BlockStore:
+    """A `ContentStore` in `folder`, which belongs to one process. Opening it removes what a crash left half written.
+
+    `put` is durable when it returns: each file is synced before it gets its name, each folder after. Callers that
+    come while a write is under way share the next one, so that many small puts cost few syncs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for left in self._incoming.iterdir():
+            left.unlink()
+        self._turn = asyncio.Lock()
+        self._next = _Group()
+
+    async def missing(self, cids: Iterable[str]) -> list[str]:
+        return await self._off_loop(self._missing, list(cids))
+
+    async def put(self, blocks: dict[str, bytes]) -> None:
+        """BadRequest, and nothing kept, when a block does not hash to its CID; StorageFailure when the disk refuses."""
+        placed = await self._off_loop(self._checked, blocks)
+        group = self._next
+        group.blocks.update(placed)
+        async with self._turn:
+            if group.done:
+                return
+            if self._next is group:
+                self._next = _Group()
+            await self._keep(list(group.blocks.items()))
+            group.done = True
+
+    async def get(self, cid: str) -> bytes:
+        """NotFound when it is not held; StorageFailure when the disk damaged it, which makes it missing from then on."""
+        return (await self.get_many([cid]))[0]
+
+    async def get_many(self, cids: Sequence[str]) -> list[bytes]:
+        """`get` for several blocks with one trip to a thread."""
+        return await self._off_loop(self._read, cids)
+
+    def _missing(self, cids: list[str]) -> list[str]:
+        return [cid for cid in cids if not self._path(parse_cid(cid)).exists()]
+
+    def _checked(self, blocks: dict[str, bytes]) -> dict[Path, bytes]:
+        placed = {}
+        for text, block in blocks.items():
+            cid = parse_cid(text)
+            if len(block) > LARGEST_BLOCK:
+                raise BadRequest(f"block {text} has {len(block)} bytes, more than {LARGEST_BLOCK}")
+            if not cid.matches(block):
+                raise BadRequest(f"block {text} does not hash to its CID")
+            if not (path := self._path(cid)).exists():
+                placed[path] = block
+        return placed
+
+    async def _keep(self, blocks: list[tuple[Path, bytes]]) -> None:
+        shares = [blocks[i::_WRITERS] for i in range(min(_WRITERS, len(blocks)))]
+        await gather_bounded(_WRITERS, [partial(self._off_loop, self._write, share) for share in shares])
+        folders = list({path.parent for path, _ in blocks})
+        await gather_bounded(_WRITERS, [partial(self._off_loop, _sync_folders, folders[i::_WRITERS]) for i in range(min(_WRITERS, len(folders)))])
+
+    def _write(self, blocks: list[tuple[Path, bytes]]) -> None:
+        for path, block in blocks:
+            if not path.parent.is_dir():
+                path.parent.mkdir(exist_ok=True)
+                _sync_folders([self._folder])
+            unnamed = self._incoming / uuid4().hex
+            with open(unnamed, "xb") as file:
+                file.write(block)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unnamed, path)
+
+    def _read(self, cids: Sequence[str]) -> list[bytes]:
+        return [self._read_one(parse_cid(text)) for text in cids]
+
+    def _read_one(self, cid: Cid) -> bytes:
+        path = self._path(cid)
+        try:
+            block = path.read_bytes()
+        except FileNotFoundError as e:
+            raise NotFound(f"content {cid} is not held here") from e
+        if not cid.matches(block):
+            path.rename(path.with_name(path.name + ".damaged"))
+            raise StorageFailure(f"block {cid} was damaged on disk", hint="Publish the content again: blocks that are held are not sent twice.")
+        return block
+
+    def _path(self, cid: Cid) -> Path:
+        key = cid.key
+        return self._folder / key[-2:] / key
+
+    async def _off_loop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await asyncio.to_thread(call, *args, **kwargs)
+        except OSError as e:
+            raise StorageFailure(f"content store {self._folder}: {e.strerror or e}", hint="Look at the disk of the orchestrator.", retryable=True) from e
+
+
+def _sync_folders(folders: list[Path]) -> None:
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,213 @@
+"""Reading UnixFS: what a block is, the blocks of a file in order, the entries of a directory, the way along a path.
+
+Where blocks come from is a `Reader`; whether a block is what its CID says is checked by those who cross a trust
+border (`tree`), not here.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid
+from bacalhau.plugins.ipfs.dagpb import DIRECTORY, FANOUT, FILE, RAW_DATA, SHARD, SYMLINK, Link, Node, decode_node, decode_unixfs
+from bacalhau.plugins.ipfs.shard import DEEPEST, slot
+
+WINDOW = 8
+_KINDS = {RAW_DATA: "file", FILE: "file", DIRECTORY: "directory", SHARD: "shard", SYMLINK: "symlink"}
+
+
+class View(NamedTuple):
+    """A block understood: `kind` is file, directory, shard (part of a directory) or symlink; `size` in file bytes.
+
+    `data` is file content or a symlink's target; `sizes` are the file bytes below each link of a file.
+    """
+
+    kind: str
+    links: tuple[Link, ...]
+    data: bytes
+    size: int
+    sizes: tuple[int, ...]
+
+
+class Anchor(NamedTuple):
+    """Where a reader may begin to read on: the blocks of `cid`, in depth-first order, from file byte `offset`."""
+
+    cid: Cid
+    offset: int = 0
+
+
+class Reader(Protocol):
+    """Where blocks come from."""
+
+    async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> bytes:
+        """One block. `upcoming` will be asked for next; with an `anchor` it and all that follows may be streamed from there."""
+        ...
+
+
+class Blocks(Protocol):
+    """The reading part of a ContentStore."""
+
+    async def get(self, cid: str) -> bytes: ...
+
+
+@runtime_checkable
+class ManyBlocks(Protocol):
+    """A store that reads several blocks in one trip."""
+
+    async def get_many(self, cids: Sequence[str]) -> list[bytes]: ...
+
+
+class StoreReader:
+    """Reads from a store, some blocks ahead."""
+
+    def __init__(self, content: Blocks) -> None:
+        self._content = content
+        self._ahead: dict[Cid, bytes] = {}
+
+    async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> bytes:
+        if (inline := cid.inline) is not None:
+            return inline
+        if (found := self._ahead.pop(cid, None)) is not None:
+            return found
+        room = max(0, 2 * WINDOW - len(self._ahead))
+        later = [c for c in dict.fromkeys(upcoming[: WINDOW - 1]) if c != cid and c not in self._ahead and c.inline is None][:room]
+        first, *rest = await self._fetch([str(cid), *map(str, later)])
+        self._ahead.update(zip(later, rest, strict=True))
+        return first
+
+    async def _fetch(self, cids: list[str]) -> list[bytes]:
+        if isinstance(self._content, ManyBlocks):
+            return await self._content.get_many(cids)
+        return await gather_bounded(WINDOW, [partial(self._content.get, cid) for cid in cids])
+
+
+def view(cid: Cid, block: bytes) -> View:
+    """Raises StorageFailure for what is not UnixFS."""
+    if cid.codec == RAW:
+        return View("file", (), block, len(block), ())
+    try:
+        node = node_of(cid, block)
+        unixfs = decode_unixfs(node.data)
+        if unixfs.kind not in _KINDS:
+            raise ValueError("UnixFS metadata nodes are not supported")
+        if unixfs.kind in (FILE, RAW_DATA) and len(node.links) != len(unixfs.blocksizes):
+            raise ValueError("its links and block sizes do not match")
+        if unixfs.kind == SHARD and unixfs.fanout != FANOUT:
+            raise ValueError(f"a shard of width {unixfs.fanout} is not supported")
+    except ValueError as e:
+        raise StorageFailure(f"block {cid} cannot be read as IPFS file: {e}") from e
+    # A leaf's own data counts, not what it says about its size, so that a wrong size cannot move what follows.
+    size = len(unixfs.data) + sum(unixfs.blocksizes)
+    return View(_KINDS[unixfs.kind], node.links, unixfs.data, size, unixfs.blocksizes)
+
+
+def node_of(cid: Cid, block: bytes) -> Node:
+    """The links of any block; raw blocks have none. ValueError for other codecs."""
+    if cid.codec == RAW:
+        return Node((), block)
+    if cid.codec != DAG_PB:
+        raise ValueError(f"codec 0x{cid.codec:x} is not dag-pb")
+    return decode_node(block)
+
+
+class Piece(NamedTuple):
+    """A block of a file and the file byte it begins at. A leaf's bytes are `view.data`."""
+
+    cid: Cid
+    block: bytes
+    view: View
+    offset: int
+
+
+class Part(NamedTuple):
+    """A subtree of a file: `size` file bytes from `offset` on."""
+
+    cid: Cid
+    offset: int
+    size: int
+
+
+Lacking = Callable[[list[Part]], Awaitable[list[Part]]]
+
+
+async def walk_file(
+    reader: Reader, cid: Cid, root: bytes, begin: int = 0, end: int | None = None, lacking: Lacking | None = None
+) -> AsyncIterator[Piece]:
+    """The blocks of file `cid` with root block `root`, depth first: those inside [begin, end) and the way to them.
+
+    `lacking` sorts out parts that need not be fetched. StorageFailure when the tree contradicts itself.
+    """
+    todo = [Part(cid, 0, -1)]
+    while todo:
+        now = todo.pop()
+        upcoming = [later.cid for later in todo[:-WINDOW:-1]]
+        block = root if now.size < 0 else await reader.get(now.cid, upcoming, Anchor(cid, now.offset))
+        seen = view(now.cid, block)
+        if seen.kind != "file" or now.size not in (-1, seen.size):
+            raise StorageFailure(f"block {now.cid} is not the part of file {cid} that its parent describes")
+        yield Piece(now.cid, block, seen, now.offset)
+        parts = _parts(now.offset + len(seen.data), seen, begin, end)
+        todo += reversed(await lacking(parts) if lacking and parts else parts)
+
+
+def _parts(offset: int, seen: View, begin: int, end: int | None) -> list[Part]:
+    inside = []
+    for link, size in zip(seen.links, seen.sizes, strict=True):
+        if (end is None or offset < end) and (offset + size > begin or offset >= begin):
+            inside.append(Part(link.cid, offset, size))
+        offset += size
+    return inside
+
+
+async def walk_directory(reader: Reader, cid: Cid, block: bytes) -> AsyncIterator[tuple[Cid, bytes, list[Link]]]:
+    """The blocks of a directory (one, or its shards in depth-first order) with the entries each one adds."""
+    seen = view(cid, block)
+    if seen.kind == "directory":
+        yield cid, block, list(seen.links)
+        return
+    todo, met = [cid], {cid}
+    while todo:
+        shard = todo.pop()
+        block = block if shard == cid else await reader.get(shard, todo[:-WINDOW:-1])
+        links = view(shard, block).links
+        yield shard, block, [link._replace(name=link.name[2:]) for link in links if len(link.name) > 2]
+        below = [link.cid for link in links if len(link.name) <= 2]
+        # No name has two places, so a shard that comes twice can only be meant to keep us busy.
+        if met.intersection(below) or len(set(below)) < len(below):
+            raise StorageFailure(f"directory {cid} links a shard twice")
+        met.update(below)
+        todo += reversed(below)
+
+
+async def resolve(reader: Reader, cid: Cid, path: str) -> tuple[Cid, list[tuple[Cid, bytes]]]:
+    """Follow `path` (names with `/` between) from `cid`; also the blocks passed on the way. NotFound names the missing part."""
+    passed: list[tuple[Cid, bytes]] = []
+    at = cid
+    names = [name for name in path.split("/") if name]
+    for i, name in enumerate(names):
+        found = await _entry(reader, at, name.encode("utf-8", "surrogateescape"), passed)
+        if found is None:
+            raise NotFound(f"no '{'/'.join(names[: i + 1])}' in {cid}", hint="List what is there: the path begins below the CID.")
+        at = found
+    return at, passed
+
+
+async def _entry(reader: Reader, cid: Cid, name: bytes, passed: list[tuple[Cid, bytes]]) -> Cid | None:
+    for depth in range(DEEPEST):
+        block = await reader.get(cid)
+        passed.append((cid, block))
+        seen = view(cid, block)
+        if seen.kind == "directory":
+            return next((link.cid for link in seen.links if link.name == name), None)
+        if seen.kind != "shard":
+            return None
+        digits = slot(name, depth)
+        links = {link.name: link.cid for link in seen.links}
+        if digits + name in links:
+            return links[digits + name]
+        if digits not in links:
+            return None
+        cid = links[digits]
+    return None

@@ -1,0 +1,74 @@
+"""Brings a published tree to the client, from the orchestrator's gateway or from a Kubo node, verified block by block."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.ipfs.cid import parse_path
+from bacalhau.plugins.ipfs.dag import Reader, StoreReader, resolve
+from bacalhau.plugins.ipfs.kubo import Kubo
+from bacalhau.plugins.ipfs.remote import GatewayReader
+from bacalhau.plugins.ipfs.tree import Tell, safe_name, write_tree
+from bacalhau.ports.progress import Report, Step
+
+_SILENCE = 60
+
+
+class IpfsDownloader:
+    """`base_url` like `http://127.0.0.1:1234`, `headers` go with each request to it; `endpoint` is a Kubo RPC address instead."""
+
+    def __init__(self, base_url: str, endpoint: str = "", headers: dict[str, str] | None = None, tls: ssl.SSLContext | bool = True) -> None:
+        self._base_url = base_url
+        self._endpoint = endpoint
+        self._headers = headers
+        self._tls = tls
+
+    async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
+        """The tree goes into `into`; a file of its own to `into`/CID; `only` to `into`/`only`. NotFound when `only` is not in it."""
+        cid, path = parse_path(_cid_of(result))
+        async with self._reader() as reader:
+            root, _ = await resolve(reader, cid, path)
+            target = into
+            if only:
+                root, _ = await resolve(reader, root, only)
+                target = into.joinpath(*(safe_name(name.encode("utf-8", "surrogateescape"), cid) for name in only.split("/") if name))
+            await write_tree(reader, root, target, into, _teller(report))
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Reader]:
+        if self._endpoint:
+            async with Kubo.open(self._endpoint) as kubo:
+                yield StoreReader(kubo)
+            return
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE)
+        connector = aiohttp.TCPConnector(ssl=self._tls)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers, read_bufsize=1 << 20, trust_env=True) as session:
+            reader = GatewayReader(session, self._base_url)
+            try:
+                yield reader
+            finally:
+                await reader.close()
+
+
+def _teller(report: Report) -> Tell:
+    files = size = 0
+
+    def tell(more_files: int, more_bytes: int, total: int) -> None:
+        nonlocal files, size
+        files += more_files
+        size += more_bytes
+        report(Step("downloading", files, 0, size, total))
+
+    return tell
+
+
+def _cid_of(result: SpecConfig) -> str:
+    found = next((value for name, value in (result.params or {}).items() if name.lower() == "cid"), "")
+    if not isinstance(found, str) or not found:
+        raise BadRequest("the result names no CID")
+    return found

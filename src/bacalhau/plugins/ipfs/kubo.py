@@ -1,0 +1,136 @@
+"""A Kubo node by its RPC interface: one place for its addresses, its calls and its errors."""
+
+import asyncio
+import json
+import os
+import re
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote_plus
+from uuid import uuid4
+
+import aiohttp
+
+from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
+from bacalhau.plugins.ipfs.unixfs import not_storable
+
+_PIECE = 1 << 20
+_ADD = (
+    "add?hash=sha2-256&chunker=size-262144&cid-version=0&raw-leaves=false&inline=false&nocopy=false&fscache=false"
+    "&only-hash=false&pin=true&silent=false&progress=false"
+)
+_MULTIADDR = re.compile(r"^/(ip4|ip6|dns|dns4|dns6)/([^/]+)/tcp/(\d+)(?:/(http|https))?/?$")
+_ROOT = "result"
+
+
+def rpc_url(endpoint: str) -> str:
+    """`http://host:5001` or `/ip4/127.0.0.1/tcp/5001` → URL without a slash at its end. BadRequest for anything else."""
+    if endpoint.startswith(("http://", "https://")):
+        return endpoint.rstrip("/")
+    match = _MULTIADDR.match(endpoint)
+    if not match:
+        raise BadRequest(f"IPFS endpoint '{endpoint}' is neither a URL nor a multiaddress", hint="Write it like /ip4/127.0.0.1/tcp/5001.")
+    host = f"[{match[2]}]" if match[1] == "ip6" else match[2]
+    return f"{match[4] or 'http'}://{host}:{match[3]}"
+
+
+class Kubo:
+    """Open it with `async with Kubo.open(endpoint)`. Also a source of blocks, by `get`."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, patience: float) -> None:
+        self._url = url
+        self._session = session
+        self._patience = patience
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, endpoint: str, patience: float = 120.0) -> AsyncIterator["Kubo"]:
+        """`patience`: seconds of silence that a call bears."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=patience)
+        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False, trust_env=True) as session:
+            yield cls(rpc_url(endpoint), session, patience)
+
+    async def identify(self) -> str:
+        """The node's peer id; Unavailable when nobody answers."""
+        async with self._call("id") as response:
+            return str(json.loads(await response.read()).get("ID", ""))
+
+    async def get(self, cid: str) -> bytes:
+        """One block, unverified; from the node's peers if it has to. NotFound when nobody offers it in time."""
+        async with self._call(f"block/get?arg={cid}&timeout={max(1, round(self._patience * 0.9))}s") as response:
+            return await response.read()
+
+    async def add(self, folder: Path) -> str:
+        """Add and pin a tree, hidden files and empty directories too; the CID of its root."""
+        boundary = uuid4().hex
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        root = ""
+        async with self._call(_ADD, data=_multipart(folder, boundary), headers=headers) as response:
+            async for line in response.content:
+                event = json.loads(line) if line.strip() else {}
+                if event.get("Type") == "error":
+                    raise StorageFailure(f"Kubo could not add the tree: {event.get('Message', '')}", retryable=True)
+                root = event["Hash"] if event.get("Name") == _ROOT and "Hash" in event else root
+        if not root:
+            raise StorageFailure("Kubo ended its answer before it named the root of the tree", retryable=True)
+        return root
+
+    @asynccontextmanager
+    async def _call(self, call: str, data: AsyncIterator[bytes] | None = None, headers: dict[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Kubo's one translation of errors."""
+        try:
+            async with self._session.post(f"{self._url}/api/v0/{call}", data=data, headers=headers) as response:
+                if response.status != 200:
+                    raise _refusal(call, response.status, (await response.content.read(4096)).decode(errors="replace"))
+                yield response
+        except TimeoutError as e:
+            raise Unavailable(f"Kubo at {self._url} was silent for {self._patience:.0f} s ({call.partition('?')[0]})") from e
+        except aiohttp.ClientError as e:
+            raise Unavailable(f"Kubo at {self._url} cannot be reached: {e}", hint="Is the daemon up, and the endpoint its RPC address?") from e
+        except ValueError as e:
+            raise Unavailable(f"Kubo at {self._url} gave an answer that is not Kubo's: {e}") from e
+
+
+def _refusal(call: str, status: int, body: str) -> BacalhauError:
+    try:
+        message = str(json.loads(body)["Message"])
+    except (ValueError, KeyError, TypeError):
+        message = body.strip() or f"status {status}"
+    if re.search(r"not found|could not find|no link named|deadline exceeded|timeout", message, re.IGNORECASE):
+        return NotFound(f"Kubo cannot find it: {message}")
+    if status in (401, 403):
+        return Unavailable(f"Kubo refused the call {call.partition('?')[0]}: {message}", hint="Allow this client in the node's API settings.", retryable=False)
+    return StorageFailure(f"Kubo refused the call {call.partition('?')[0]}: {message}", retryable=status >= 500)
+
+
+async def _multipart(folder: Path, boundary: str) -> AsyncIterator[bytes]:
+    """The tree as Kubo reads it: one part an entry, parents before children, names as paths below the root's name."""
+    pieces = _parts(os.fspath(folder), _ROOT, boundary)
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+    yield f"--{boundary}--\r\n".encode()
+
+
+def _parts(path: str, name: str, boundary: str) -> Iterator[bytes]:
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        yield _head(name, "application/symlink", boundary) + os.fsencode(os.readlink(path)) + b"\r\n"
+    elif stat.S_ISDIR(mode):
+        yield _head(name, "application/x-directory", boundary) + b"\r\n"
+        for entry in sorted(os.listdir(path), key=os.fsencode):
+            yield from _parts(os.path.join(path, entry), f"{name}/{entry}", boundary)
+    elif stat.S_ISREG(mode):
+        yield _head(name, "application/octet-stream", boundary)
+        with open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+        yield b"\r\n"
+    else:
+        raise not_storable(path)
+
+
+def _head(name: str, kind: str, boundary: str) -> bytes:
+    quoted = quote_plus(os.fsencode(name), safe="")
+    return f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\nContent-Type: {kind}\r\n\r\n'.encode()

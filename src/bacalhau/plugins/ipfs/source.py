@@ -1,0 +1,135 @@
+"""Inputs by content: from the content store, and from a Kubo node's network where one is configured."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.ipfs.cid import RAW, Cid, parse_path
+from bacalhau.plugins.ipfs.dag import WINDOW, StoreReader, resolve, view
+from bacalhau.plugins.ipfs.kubo import Kubo
+from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
+from bacalhau.ports.content import ContentStore
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.storage import Entry, Manifest, Volume
+
+_MOST_ENTRIES = 1_000_000
+
+
+class IpfsSource:
+    """`endpoint` is the RPC address of a Kubo node (URL or multiaddress), asked for what `content` does not hold.
+
+    `patience`: seconds to wait for one block.
+    """
+
+    def __init__(self, content: ContentStore, endpoint: str = "", patience: float = 60.0) -> None:
+        self._content = content
+        self._endpoint = endpoint
+        self._patience = patience
+
+    async def check(self) -> None:
+        if self._endpoint:
+            async with Kubo.open(self._endpoint, patience=10) as kubo:
+                await kubo.identify()
+
+    async def resolve(self, source: SpecConfig) -> Manifest:
+        """One entry a file, `key` being its CID; an empty directory has none. Reads directories and the first block of files."""
+        cid, path = parse_path(_cid_param(source.params))
+        async with self._reader() as reader:
+            at, _ = await resolve(reader, cid, path)
+            return Manifest(source, tuple([entry async for entry in _list_files(reader, at)]))
+
+    async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        """A directory's content goes into `into`, which is the volume; a file is the volume itself, at `into`/CID."""
+        cid, path = parse_path(_cid_param(manifest.source.params))
+        files = size = 0
+
+        def tell(more_files: int, more_bytes: int, _: int) -> None:
+            nonlocal files, size
+            files += more_files
+            size += more_bytes
+            report(Step("staging", files, len(manifest.entries), min(size, manifest.size), manifest.size))
+
+        async with self._reader() as reader:
+            at, _ = await resolve(reader, cid, path)
+            return Volume(await write_tree(reader, at, into, into, tell))
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[StoreReader]:
+        if not self._endpoint:
+            yield StoreReader(_Near(self._content, None, self._patience))
+            return
+        async with Kubo.open(self._endpoint, self._patience) as kubo:
+            yield StoreReader(_Near(self._content, kubo, self._patience))
+
+
+class _Near:
+    """Blocks from the content store, else from Kubo, within a time limit."""
+
+    def __init__(self, content: ContentStore, kubo: Kubo | None, patience: float) -> None:
+        self._content = content
+        self._kubo = kubo
+        self._patience = patience
+
+    async def get(self, cid: str) -> bytes:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._find(cid)
+        except TimeoutError as e:
+            raise StorageFailure(f"content {cid} did not come within {self._patience:g} s", hint=_WHERE, retryable=True) from e
+        except NotFound as e:
+            raise StorageFailure(f"content {cid} is not there: {e.message}", hint=_WHERE, retryable=self._kubo is not None) from e
+
+    async def _find(self, cid: str) -> bytes:
+        try:
+            return await self._content.get(cid)
+        except NotFound:
+            if self._kubo is None:
+                raise
+        return await self._kubo.get(cid)
+
+
+_WHERE = "Without an IPFS endpoint only content published here can be read; set InputSources.Types.IPFS.Endpoint to reach more."
+
+
+def check_source(spec: SpecConfig) -> list[str]:
+    """`CID` (with or without a path below it) is required; nothing else is known."""
+    params = spec.params or {}
+    problems = [f"source ipfs has no parameter '{name}'; known is CID" for name in sorted(params) if name.lower() != "cid"]
+    try:
+        parse_path(_cid_param(params))
+    except BadRequest as e:
+        problems.append(f"source ipfs: {e.message}. {e.hint}".strip())
+    return problems
+
+
+def _cid_param(params: dict[str, Any] | None) -> str:
+    found = next((value for name, value in (params or {}).items() if name.lower() == "cid"), None)
+    if not isinstance(found, str) or not found.strip():
+        raise BadRequest("parameter CID is missing", hint="Write it like ipfs://Qm….")
+    return found
+
+
+async def _list_files(reader: StoreReader, root: Cid) -> AsyncIterator[Entry]:
+    todo = [(root, "", 0)]
+    met = 0
+    while todo:
+        cid, path, tsize = todo.pop()
+        met += 1
+        if met > _MOST_ENTRIES:
+            raise StorageFailure(f"content {root} has more than {_MOST_ENTRIES:,} entries", hint="Name a part of it: CID/sub/path.")
+        if cid.codec == RAW and path:
+            yield Entry(str(cid), path, tsize)
+            continue
+        block = await reader.get(cid, [later for later, _, _ in todo[:-WINDOW:-1] if later.codec != RAW])
+        check_block(cid, block)
+        seen = view(cid, block)
+        if seen.kind == "file":
+            yield Entry(str(cid), path or str(cid), seen.size)
+        skip = 2 if seen.kind == "shard" else 0
+        below = [] if seen.kind in ("file", "symlink") else seen.links
+        named = [(link, safe_name(link.name[skip:], cid) if len(link.name) > skip or not skip else "") for link in below]
+        todo += [(link.cid, f"{path}/{name}".strip("/") if name else path, link.tsize) for link, name in reversed(named)]

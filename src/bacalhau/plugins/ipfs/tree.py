@@ -1,0 +1,225 @@
+"""Writes a UnixFS tree to disk from a Reader nobody has to trust: every block is hashed before its bytes count.
+
+Files grow under `.<CID>.part` and get their name when whole; what an earlier attempt left is checked and used.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.ipfs.blocks import LARGEST_BLOCK
+from bacalhau.plugins.ipfs.cid import Cid
+from bacalhau.plugins.ipfs.dag import WINDOW, Anchor, Part, Piece, Reader, View, view, walk_file
+from bacalhau.plugins.ipfs.unixfs import V0, V1, leaf_cid, root_cid
+
+Tell = Callable[[int, int, int], None]
+"""Called with the files and block bytes that are newly in place, and the block bytes of the whole tree (0: unknown)."""
+
+_FLUSH_BYTES = 1 << 20
+_REMEMBERED = 20_000
+_log = logging.getLogger(__name__)
+
+
+class _Item(NamedTuple):
+    """Something to write at `path`; `fresh` when nothing is there; a `shard` adds entries to the directory `path`."""
+
+    cid: Cid
+    path: Path
+    tsize: int
+    fresh: bool
+    shard: bool = False
+
+
+async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell: Tell) -> Path:
+    """Write what `cid` is at `target`; a file or symlink for which `target` is a directory goes into it, named by its CID.
+
+    Returns where it is. Symlinks that lead out of `inside` are left out. StorageFailure for false or malformed blocks,
+    names that would leave the folder, and the disk's own errors.
+    """
+    try:
+        await asyncio.to_thread(partial(target.parent.mkdir, parents=True, exist_ok=True))
+        return await _Writer(reader, inside, tell).write(cid, target)
+    except OSError as e:
+        raise StorageFailure(f"cannot write {e.filename or target}: {e.strerror or e}", hint="Look at the space and permissions of the folder.") from e
+
+
+def check_block(cid: Cid, block: bytes) -> None:
+    if not cid.matches(block):
+        raise StorageFailure(f"block {cid} does not hash to its CID", hint="The server that sent it is broken or lies; try another one.")
+
+
+class _Writer:
+    """Places the tree depth first, so that a reader can stream the blocks in the order in which they are asked for."""
+
+    def __init__(self, reader: Reader, inside: Path, tell: Tell) -> None:
+        self._reader = reader
+        self._inside = inside
+        self._report = tell
+        self._total = 0
+        self._todo: list[_Item] = []
+        self._written: dict[Cid, Path] = {}
+        self._symlinks: list[tuple[Path, str]] = []
+
+    async def write(self, cid: Cid, target: Path) -> Path:
+        fresh = await asyncio.to_thread(_is_vacant, target)
+        path = await self._place(_Item(cid, target, 0, fresh))
+        while self._todo:
+            await self._place(self._todo.pop())
+        await asyncio.to_thread(_link, self._symlinks, self._inside)
+        return path
+
+    def _tell(self, files: int, size: int) -> None:
+        self._report(files, size, self._total)
+
+    async def _place(self, item: _Item) -> Path:
+        if not item.fresh and not item.shard and await asyncio.to_thread(_is_whole, item.path, item.cid):
+            self._tell(1, item.tsize)
+            return item.path
+        if (twin := self._written.get(item.cid)) is not None:
+            await asyncio.to_thread(_copy, twin, item.path, item.cid)
+            self._tell(1, item.tsize)
+            return item.path
+        upcoming = [later.cid for later in self._todo[:-WINDOW:-1] if later.fresh and later.cid not in self._written]
+        block = await self._reader.get(item.cid, upcoming, Anchor(item.cid) if item.fresh else None)
+        check_block(item.cid, block)
+        seen = view(item.cid, block)
+        self._total = self._total or len(block) + sum(link.tsize for link in seen.links)
+        if seen.kind in ("directory", "shard"):
+            return await self._place_directory(item, seen, len(block))
+        if item.shard:
+            raise StorageFailure(f"block {item.cid} is not the part of a directory that its parent describes")
+        return await self._place_leaf(item, seen, block)
+
+    async def _place_directory(self, item: _Item, seen: View, size: int) -> Path:
+        fresh = item.fresh if item.shard else await asyncio.to_thread(_make_directory, item.path)
+        children = []
+        for link in seen.links:
+            name = link.name if seen.kind == "directory" else link.name[2:]
+            inner = seen.kind == "shard" and not name
+            path = item.path if inner else item.path / safe_name(name, item.cid)
+            children.append(_Item(link.cid, path, link.tsize, fresh, inner))
+        self._todo += reversed(children)
+        self._tell(0, size)
+        return item.path
+
+    async def _place_leaf(self, item: _Item, seen: View, block: bytes) -> Path:
+        if not item.fresh and await asyncio.to_thread(item.path.is_dir):
+            item = item._replace(path=item.path / str(item.cid))
+            if await asyncio.to_thread(_is_whole, item.path, item.cid):
+                self._tell(1, len(block) + sum(link.tsize for link in seen.links))
+                return item.path
+        if seen.kind == "symlink":
+            self._symlinks.append((item.path, os.fsdecode(seen.data)))
+            self._tell(1, len(block))
+        else:
+            await self._write_file(item, block, seen.size)
+        return item.path
+
+    async def _write_file(self, item: _Item, block: bytes, size: int) -> None:
+        part = item.path.with_name(f".{item.cid}.part")
+        lacking = partial(self._lacking, part) if not item.fresh and await asyncio.to_thread(part.exists) else None
+        pieces: list[Piece] = []
+        waiting = 0
+        async for piece in walk_file(self._reader, item.cid, block, lacking=lacking):
+            if piece.view.links:
+                check_block(piece.cid, piece.block)
+            pieces.append(piece)
+            waiting += len(piece.block)
+            if waiting >= _FLUSH_BYTES:
+                await self._flush(part, pieces)
+                waiting = 0
+        await self._flush(part, pieces, (item.path, size))
+        self._tell(1, 0)
+        if len(self._written) < _REMEMBERED:
+            self._written[item.cid] = item.path
+
+    async def _flush(self, part: Path, pieces: list[Piece], whole: tuple[Path, int] | None = None) -> None:
+        await asyncio.to_thread(_write, part, pieces, whole)
+        self._tell(0, sum(len(piece.block) for piece in pieces))
+        pieces.clear()
+
+    async def _lacking(self, part: Path, wanted: list[Part]) -> list[Part]:
+        lacking, held_bytes = await asyncio.to_thread(_compare, part, wanted)
+        self._tell(0, held_bytes)
+        return lacking
+
+
+def _write(part: Path, pieces: list[Piece], whole: tuple[Path, int] | None) -> None:
+    with open(part, "r+b" if part.exists() else "xb") as file:
+        for piece in pieces:
+            if not piece.view.links:
+                check_block(piece.cid, piece.block)
+            file.seek(piece.offset)
+            file.write(piece.view.data)
+        if whole:
+            file.truncate(whole[1])
+    if whole:
+        os.replace(part, whole[0])
+
+
+def _compare(part: Path, wanted: list[Part]) -> tuple[list[Part], int]:
+    """Which leaves the file does not hold yet, and the bytes of those that it does."""
+    lacking, held_bytes = [], 0
+    with open(part, "rb") as file:
+        for leaf in wanted:
+            file.seek(leaf.offset)
+            data = file.read(leaf.size) if leaf.size <= LARGEST_BLOCK else b""
+            if len(data) == leaf.size and leaf_cid(data, leaf.cid) == leaf.cid:
+                held_bytes += leaf.size
+            else:
+                lacking.append(leaf)
+    return lacking, held_bytes
+
+
+def _is_vacant(path: Path) -> bool:
+    return not path.is_symlink() and (not path.exists() or (path.is_dir() and not any(path.iterdir())))
+
+
+def _is_whole(path: Path, cid: Cid) -> bool:
+    """True when the file is what `cid` names. A tree made by other rules than ours is fetched again, which costs time only."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode) and root_cid(path, V0 if cid.version == 0 else V1) == cid
+    except FileNotFoundError:
+        return False
+
+
+def _make_directory(path: Path) -> bool:
+    """True when it was made or is empty. A symlink is refused: what it leads to is not ours to fill."""
+    if path.is_symlink():
+        raise StorageFailure(f"cannot write {path}: a symbolic link is in the way", hint="Use an empty folder.")
+    path.mkdir(exist_ok=True)
+    return not any(path.iterdir())
+
+
+def _copy(twin: Path, path: Path, cid: Cid) -> None:
+    part = path.with_name(f".{cid}.part")
+    shutil.copyfile(twin, part)
+    os.replace(part, path)
+
+
+def _link(symlinks: list[tuple[Path, str]], inside: Path) -> None:
+    """Made last, when nothing more is written through them; then those that lead outside, also by way of another, are removed."""
+    for path, target in symlinks:
+        if not (path.is_symlink() and os.readlink(path) == target):
+            path.symlink_to(target)
+    border = inside.resolve()
+    for path, target in symlinks:
+        # A loop of links resolves to itself and stays inside.
+        if not Path(os.path.realpath(path)).is_relative_to(border):
+            path.unlink()
+            _log.warning("left out symbolic link %s: %s is outside of the result", path, target)
+
+
+def safe_name(raw: bytes, directory: Cid) -> str:
+    """A link's name as one path component; StorageFailure for what is none."""
+    name = raw.decode("utf-8", "surrogateescape")
+    if name in ("", ".", "..") or "\0" in name or any(sep in name for sep in (os.sep, os.altsep) if sep):
+        raise StorageFailure(f"refused: the entry {name!r} of directory {directory} would leave the folder")
+    return name
