@@ -1,0 +1,196 @@
+"""One S3 request and its second chances: signed, or not; in the right region; tried again when the server stumbles.
+
+aiohttp moves the bytes. What the requests mean is said in `operation`, what their failures mean in `failure`.
+"""
+
+import asyncio
+import io
+import os
+import random
+import ssl
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import yarl
+
+from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
+from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, unreachable
+from bacalhau.plugins.s3.place import Place
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # seconds, before jitter
+_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
+_CONNECTIONS = 96
+_TROUBLE_BYTES = 1 << 16
+_ANONYMOUS = Ambient(None, "")
+
+
+class Ask(NamedTuple):
+    """One request. An empty key speaks of the bucket."""
+
+    place: Place
+    method: str
+    key: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Answer(NamedTuple):
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Consume = Callable[[aiohttp.ClientResponse], Awaitable[T]]
+"""Reads a successful response. It runs again from its beginning when the stream breaks."""
+
+
+async def read_all(response: aiohttp.ClientResponse) -> Answer:
+    return Answer(response.headers, await response.read())
+
+
+@dataclass
+class _Learned:
+    """What the server taught us about a bucket: where it really is, and that it is public while our credentials are not welcome."""
+
+    region: str = ""
+    anonymous: bool = False
+
+
+@dataclass
+class _Course:
+    """How one request stands: what was tried, and the refusal that a try without signature must not hide."""
+
+    learned: _Learned
+    region: str
+    ambient: Ambient
+    moved: bool = False
+    refusal: Trouble | None = None
+    tried: int = field(default=0)
+
+
+class S3Client:
+    """Opens its connections when first used; `close` ends them. Failures are StorageFailure."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._learned: dict[tuple[str, str], _Learned] = {}
+        self._proxies: dict[str, str | None] = {}
+
+    async def close(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def ambient(self) -> Ambient:
+        return await AMBIENT.current()
+
+    async def region_of(self, place: Place) -> str:
+        """The region that worked, or else would be tried first."""
+        learned = self._learned.get((place.endpoint, place.bucket))
+        return (learned and learned.region) or place.region or (await self.ambient()).region
+
+    async def call(self, ask: Ask, consume: Consume[T]) -> T:
+        """Do the request until it succeeds, or raise why it cannot."""
+        course = await self._start(ask.place)
+        while True:
+            url = ask.place.url(ask.key, ask.query, course.region)
+            try:
+                async with self._open(ask, url, course) as response:
+                    if response.status < 300:
+                        done = await consume(response)
+                        course.learned.anonymous = course.learned.anonymous or course.refusal is not None
+                        return done
+                    trouble = await _read_trouble(response)
+            except (aiohttp.ClientError, TimeoutError) as e:
+                if not await _may_retry(course):
+                    raise unreachable(ask.place, url, e) from e
+                continue
+            if not (_correct(ask, course, trouble) or (trouble.is_transient and await _may_retry(course))):
+                raise await self._explain(ask, course, trouble)
+
+    async def _start(self, place: Place) -> _Course:
+        learned = self._learned.setdefault((place.endpoint, place.bucket), _Learned())
+        ambient = await self.ambient()
+        region = learned.region or place.region or ambient.region
+        return _Course(learned, region, _ANONYMOUS if learned.anonymous else ambient)
+
+    def _open(self, ask: Ask, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        headers = signed_headers(course.ambient, course.region, ask.method, url, dict(ask.headers))
+        # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
+        headers["Accept-Encoding"] = "identity"
+        return self.open_url(ask.method, url, headers, ask.body)
+
+    def open_url(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """One bare request, for addresses that are already signed."""
+        server = url[: url.find("/", 8)]
+        if server not in self._proxies:
+            self._proxies[server] = _find_proxy(url)
+        data = io.BytesIO(body) if body else None
+        target = yarl.URL(url, encoded=True)
+        return self.session().request(method, target, headers=headers, data=data, allow_redirects=False, proxy=self._proxies[server])
+
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+            bundle = os.environ.get("AWS_CA_BUNDLE")
+            trusted = ssl.create_default_context(cafile=bundle) if bundle else True
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=trusted),
+                timeout=timeout,
+                auto_decompress=False,
+                read_bufsize=1 << 20,
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def _explain(self, ask: Ask, course: _Course, trouble: Trouble) -> Exception:
+        """A HEAD has no body that could say why: the same question as GET has."""
+        if course.refusal and trouble.is_refusal:
+            course.ambient, trouble = await self.ambient(), course.refusal
+        if ask.method == "HEAD" and not trouble.code:
+            probe = ask._replace(method="GET", headers=(*ask.headers, ("Range", "bytes=0-0")))
+            async with self._open(probe, ask.place.url(ask.key, ask.query, course.region), course) as response:
+                trouble = trouble if response.status < 300 else await _read_trouble(response)
+        return answer_failure(trouble, ask.place, ask.key, course.ambient.who)
+
+
+async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
+    return read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), await response.content.read(_TROUBLE_BYTES))
+
+
+def _correct(ask: Ask, course: _Course, trouble: Trouble) -> bool:
+    """Change course where the answer tells a better one: once to another region, once without signature for reading."""
+    if trouble.region and trouble.region != course.region and not course.moved:
+        course.moved = True
+        course.region = course.learned.region = trouble.region
+        return True
+    if trouble.is_refusal and course.ambient.credentials and ask.method in ("GET", "HEAD"):
+        course.refusal, course.ambient = trouble, _ANONYMOUS
+        return True
+    return False
+
+
+async def _may_retry(course: _Course) -> bool:
+    """Waits, longer each time and never in step with others; False when it was the last time."""
+    course.tried += 1
+    if course.tried >= _ATTEMPTS:
+        return False
+    await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2**course.tried, _LONGEST_WAIT))
+    return True
+
+
+def _find_proxy(url: str) -> str | None:
+    """The environment's proxy for this address. aiohttp's own way would also send passwords from ~/.netrc."""
+    parts = urlsplit(url)
+    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)

@@ -1,0 +1,89 @@
+"""The one place where what an S3 server, or the way to it, says becomes an error of ours."""
+
+import re
+from typing import NamedTuple
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.s3.place import Place
+
+_TRANSIENT = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException", "Throttling", "OperationAborted"})
+_REFUSED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"})
+_BAD_KEYS = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidClientTokenId", "TokenRefreshRequired"})
+
+
+class Trouble(NamedTuple):
+    """An answer that is no success. `code` and `message` are "" where it had no body; `region` is where the server says the bucket is."""
+
+    status: int
+    code: str
+    message: str
+    region: str
+
+    @property
+    def is_transient(self) -> bool:
+        return self.status in (429, 500, 502, 503, 504) or self.code in _TRANSIENT
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.status in (401, 403)
+
+
+def read_trouble(status: int, region: str, body: bytes) -> Trouble:
+    """`region` from the x-amz-bucket-region header; else the body's own."""
+    text = body.decode("utf-8", "replace")
+    return Trouble(status, _tag(text, "Code"), _tag(text, "Message"), region or _tag(text, "Region"))
+
+
+def _tag(text: str, name: str) -> str:
+    found = re.search(f"<{name}>([^<]*)</{name}>", text)
+    return found[1] if found else ""
+
+
+def answer_failure(trouble: Trouble, place: Place, key: str, who: str) -> StorageFailure:
+    """Why the server refused, naming bucket and key."""
+    known = _refusal(trouble, place, key, who) or _absence(trouble, place, key)
+    if known:
+        return known
+    said = trouble.code or f"status {trouble.status}"
+    detail = f": {trouble.message}" if trouble.message else ""
+    hint = f"the S3 server at {place.server} may be overloaded; try again later" if trouble.is_transient else ""
+    return StorageFailure(f"s3: {_thing(place, key)}: {said}{detail}", hint=hint, retryable=trouble.is_transient, component="S3")
+
+
+def _refusal(trouble: Trouble, place: Place, key: str, who: str) -> StorageFailure | None:
+    if trouble.code in _BAD_KEYS:
+        hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or the profile) of the node"
+        return StorageFailure(f"s3: {place.server} does not accept our credentials ({who}): {trouble.code}", hint=hint, component="S3")
+    if trouble.code == "RequestTimeTooSkewed":
+        return StorageFailure("s3: the clock of this machine is wrong, so its signatures are refused", hint="set the clock", component="S3")
+    if trouble.code in _REFUSED or (trouble.is_refusal and not trouble.code):
+        where = f" for {key}" if key else ""
+        hint = f"give the node credentials that may use s3://{place.bucket}/{key}, or make the bucket public"
+        return StorageFailure(f"s3: access denied to bucket {place.bucket} {who}{where}", hint=hint, component="S3")
+    return None
+
+
+def _absence(trouble: Trouble, place: Place, key: str) -> StorageFailure | None:
+    if trouble.code == "NoSuchBucket" or (trouble.status == 404 and not key):
+        hint = f"it was looked for at {place.server}; check the name, and the endpoint"
+        return StorageFailure(f"s3: bucket {place.bucket} does not exist", hint=hint, component="S3")
+    if trouble.code == "NoSuchVersion":
+        return StorageFailure(f"s3: object {key} in bucket {place.bucket} has no such version", hint="leave out the version to get the latest", component="S3")
+    if trouble.status == 404:
+        hint = "keys are case-sensitive; end the key with * or / to take every object below it"
+        return StorageFailure(f"s3: no object {key} in bucket {place.bucket}", hint=hint, component="S3")
+    if trouble.status == 412:
+        hint = "run the job again to take the new content"
+        return StorageFailure(f"s3: object {key} in bucket {place.bucket} changed after it was listed", hint=hint, retryable=True, component="S3")
+    return None
+
+
+def unreachable(place: Place, url: str, error: Exception) -> StorageFailure:
+    """The way to the server is broken, or the server stopped talking."""
+    address = "/".join(url.split("/")[:3])
+    hint = "check the endpoint, and that this machine can reach it"
+    return StorageFailure(f"cannot reach S3 at {address}: {str(error) or type(error).__name__}", hint=hint, retryable=True, component="S3")
+
+
+def _thing(place: Place, key: str) -> str:
+    return f"object {key} in bucket {place.bucket}" if key else f"bucket {place.bucket}"

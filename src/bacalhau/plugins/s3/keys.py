@@ -1,0 +1,65 @@
+"""Which path an object gets under the mount, and which result key a publisher's key becomes. Pure."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.s3.operation import Listed
+from bacalhau.ports.publisher import Result
+from bacalhau.ports.storage import Entry
+
+
+def plan_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed]) -> tuple[Entry, ...]:
+    """Listed objects as entries. The folder part of `prefix`, up to its last slash, is dropped from each path.
+
+    Keys that end in a slash stand for folders and are left out, as is what `pattern` is not found in (searched in the key
+    after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
+    """
+    keep = re.compile(pattern)
+    folder = prefix[: prefix.rfind("/") + 1]
+    chosen = [each for each in listed if not each.key.endswith("/") and keep.search(each.key.removeprefix(prefix))]
+    entries = tuple(Entry(each.key, safe_path(bucket, each.key, folder), each.size, each.etag) for each in chosen)
+    _refuse_clashes(bucket, entries)
+    return entries
+
+
+def safe_path(bucket: str, key: str, folder: str) -> str:
+    """The key without `folder`, doubled slashes and dots folded. Raises StorageFailure when it would lead out of the mount."""
+    rest = key.removeprefix(folder)
+    parts = [part for part in rest.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or "\0" in rest or (not folder and rest.startswith("/")):
+        hint = "rename the object, or choose a prefix or filter that leaves it out"
+        raise StorageFailure(f"s3: object {key!r} in bucket {bucket} would be written outside of the mount", hint=hint, component="S3")
+    return "/".join(parts)
+
+
+def _refuse_clashes(bucket: str, entries: tuple[Entry, ...]) -> None:
+    hint = "choose a prefix or filter that leaves one of them out"
+    owners: dict[str, str] = {}
+    for entry in entries:
+        other = owners.setdefault(entry.path, entry.key)
+        if other != entry.key:
+            raise StorageFailure(f"s3: objects {other!r} and {entry.key!r} in bucket {bucket} would both become {entry.path}", hint=hint, component="S3")
+    for entry in entries:
+        parts = entry.path.split("/")
+        for i in range(1, len(parts)):
+            other = owners.get("/".join(parts[:i]), "")
+            if other:
+                said = f"s3: object {other!r} in bucket {bucket} cannot be both a file and the folder of {entry.key!r}"
+                raise StorageFailure(said, hint=hint, component="S3")
+
+
+def fill_key(key: str, result: Result, *, is_plain: bool) -> str:
+    """The publisher's key with the suffix its encoding asks for and its placeholders filled in; date and time are UTC."""
+    suffix = "/" if is_plain else ".tar.gz"
+    whole = key if key.endswith(suffix) else key + suffix
+    started = datetime.fromtimestamp(result.started // 1_000_000_000, UTC)
+    values = {
+        "jobID": result.job_id,
+        "executionID": result.execution_id,
+        "nodeID": result.node_id,
+        "date": started.strftime("%Y%m%d"),
+        "time": started.strftime("%H%M%S"),
+    }
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), whole)

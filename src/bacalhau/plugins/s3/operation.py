@@ -1,0 +1,103 @@
+"""The S3 operations this project uses, each a function of a client: what is sent and what is read back."""
+
+import base64
+import hashlib
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.s3.client import Ask, S3Client, read_all
+from bacalhau.plugins.s3.place import Place
+
+DIGEST_HEADER = "x-amz-checksum-sha256"
+DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep the header above
+CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
+
+
+class Head(NamedTuple):
+    """`checksum` is base64 SHA-256, composite for some multipart objects, "" where the server has none."""
+
+    size: int
+    etag: str
+    version: str
+    checksum: str
+    content_type: str
+
+
+class Listed(NamedTuple):
+    key: str
+    size: int
+    etag: str
+
+
+class Stored(NamedTuple):
+    """`version` is "" in buckets without versions."""
+
+    etag: str
+    version: str
+
+
+async def head(client: S3Client, place: Place, key: str, version: str = "") -> Head:
+    answer = await client.call(Ask(place, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
+    got = answer.headers
+    checksum = got.get(DIGEST_HEADER, "") or got.get(DIGEST_METADATA, "")
+    return Head(int(got.get("Content-Length", "-1")), got.get("ETag", ""), read_version(got), checksum, got.get("Content-Type", ""))
+
+
+def version_query(version: str) -> tuple[tuple[str, str], ...]:
+    return (("versionId", version),) if version else ()
+
+
+def read_version(headers: Mapping[str, str]) -> str:
+    version = headers.get("x-amz-version-id", "")
+    return "" if version == "null" else version
+
+
+async def list_objects(client: S3Client, place: Place, prefix: str) -> AsyncIterator[Listed]:
+    """Everything whose key begins with `prefix`, in the server's order, over as many pages as it takes."""
+    token = ""
+    while True:
+        query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *([("continuation-token", token)] if token else [])]
+        answer = await client.call(Ask(place, "GET", "", tuple(query)), read_all)
+        root = parse_answer(answer.body, place)
+        for entry in _read_page(root):
+            yield entry
+        following = read_text(root, "NextContinuationToken")
+        if read_text(root, "IsTruncated") != "true" or not following or following == token:
+            return
+        token = following
+
+
+def _read_page(root: ET.Element) -> Iterable[Listed]:
+    is_escaped = read_text(root, "EncodingType") == "url"
+    for item in root.iterfind("{*}Contents"):
+        key = read_text(item, "Key")
+        yield Listed(unquote_plus(key) if is_escaped else key, int(read_text(item, "Size") or -1), read_text(item, "ETag"))
+
+
+def parse_answer(body: bytes, place: Place) -> ET.Element:
+    try:
+        return ET.fromstring(body)
+    except ET.ParseError as e:
+        raise StorageFailure(f"s3: {place.server} answered something that is not S3: {body[:80]!r}", hint="check the endpoint", component="S3") from e
+
+
+def read_text(element: ET.Element, name: str) -> str:
+    return element.findtext(f"{{*}}{name}") or ""
+
+
+def digest_text(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+async def put(client: S3Client, place: Place, key: str, body: bytes, digest: str) -> Stored:
+    """Store a whole object; `digest` is its base64 SHA-256, which the server checks and keeps."""
+    headers = ((DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
+    answer = await client.call(Ask(place, "PUT", key, (), headers, body), read_all)
+    return Stored(answer.headers.get("ETag", ""), read_version(answer.headers))
+
+
+async def delete(client: S3Client, place: Place, key: str, version: str = "") -> None:
+    await client.call(Ask(place, "DELETE", key, version_query(version)), read_all)

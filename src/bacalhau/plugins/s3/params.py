@@ -1,0 +1,206 @@
+"""What a job may say about S3: the parameters of source, publisher and result, and their pure checks at submission."""
+
+import base64
+import binascii
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from bacalhau.lib.errors import BacalhauError, BadRequest
+from bacalhau.lib.wire import Model, always, convert_all, fold_keys
+from bacalhau.models.spec import SpecConfig
+
+PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
+_SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
+_COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
+# What Python's `re` would take but RE2, the original's language for filters, does not.
+_NOT_RE2 = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]\+)")
+
+
+class PartitionParams(Model):
+    """How objects are shared out between the executions of a job; present and empty in results."""
+
+    type: str = always(factory=str)
+    pattern: str = always(factory=str)
+    start_index: int = always(factory=int)
+    end_index: int = always(factory=int)
+    date_format: str = always(factory=str)
+
+
+class S3SourceParams(Model):
+    """`key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see `full_checksum`."""
+
+    bucket: str = always(factory=str)
+    key: str = always(factory=str)
+    filter: str = always(factory=str)
+    region: str = always(factory=str)
+    endpoint: str = always(factory=str)
+    version_id: str = always(factory=str)
+    checksum_sha256: str = msgspec.field(default_factory=lambda: "", name="ChecksumSHA256")
+    partition: PartitionParams | None = always(factory=PartitionParams)
+    allow_empty: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """The key without white space around it and without one trailing `*`."""
+        return self.key.strip().removesuffix("*")
+
+    @property
+    def is_single(self) -> bool:
+        """Names one object rather than a prefix."""
+        key = self.key.strip()
+        return bool(key) and not key.endswith(("*", "/"))
+
+
+class S3PublisherParams(Model):
+    """`encoding` gzip (one archive) or plain (one object a file); `compress` is the older spelling of the same choice."""
+
+    bucket: str = ""
+    key: str = ""
+    region: str = ""
+    endpoint: str = ""
+    encoding: str = ""
+    compress: bool | str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        if self.encoding:
+            return self.encoding.strip().lower() == "plain"
+        return str(self.compress).strip().lower() == "false"
+
+
+class PreSignedParams(Model):
+    """A result as the orchestrator hands it out."""
+
+    source_spec: S3SourceParams = always(factory=S3SourceParams)
+    pre_signed_url: str = msgspec.field(default_factory=lambda: "", name="PreSignedURL")
+    managed: bool = always(factory=bool)
+
+
+P = TypeVar("P", bound=Model)
+
+
+def read_params(spec: SpecConfig, kind: type[P]) -> P:
+    """The spec's parameters, names in any case. Raises BadRequest for unknown names and wrong types."""
+    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
+    folded, unknown = fold_keys(given, kind)
+    if unknown:
+        raise BadRequest(f"unknown parameter {', '.join(unknown)} for s3", hint=f"known are {', '.join(kind.__struct_encode_fields__)}")
+    return convert_all(folded, kind)
+
+
+def check_source(spec: SpecConfig) -> list[str]:
+    """All problems of an S3 input source."""
+    try:
+        params = read_params(spec, S3SourceParams)
+    except BacalhauError as e:
+        return [_SOURCE + line for line in e.message.splitlines()]
+    found = [*_place_problems(params.bucket, params.endpoint), *_filter_problems(params), *_single_problems(params)]
+    kind = params.partition.type if params.partition else ""
+    if kind.strip().lower() not in ("", "none"):
+        found.append(f"partition type {kind!r} is not supported yet: leave it empty to give every execution all objects")
+    return [_SOURCE + text for text in found]
+
+
+def check_publisher(spec: SpecConfig) -> list[str]:
+    """All problems of an S3 publisher."""
+    try:
+        params = read_params(spec, S3PublisherParams)
+    except BacalhauError as e:
+        return [_PUBLISHER + line for line in e.message.splitlines()]
+    found = _place_problems(params.bucket, params.endpoint)
+    found += _key_problems(params.key)
+    found += _encoding_problems(params)
+    return [_PUBLISHER + text for text in found]
+
+
+def _place_problems(bucket: str, endpoint: str) -> list[str]:
+    found = []
+    if not bucket:
+        found.append("bucket cannot be empty")
+    elif not _BUCKET.fullmatch(bucket):
+        found.append(f"bucket {bucket!r} is not a bucket name: letters, digits, dots and dashes only")
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+        found.append(f"endpoint {endpoint!r} is not a URL: write it as https://host or http://host:port")
+    return found
+
+
+def _filter_problems(params: S3SourceParams) -> list[str]:
+    if not params.filter:
+        return []
+    found = []
+    foreign = _NOT_RE2.search(params.filter)
+    if foreign:
+        found.append(f"filter {params.filter!r} is an invalid regex pattern: {foreign[1]} is not part of RE2")
+    else:
+        try:
+            re.compile(params.filter)
+        except re.error as e:
+            found.append(f"filter {params.filter!r} is an invalid regex pattern: {e}")
+    if params.is_single:
+        found.append(f"filter needs a prefix, and key {params.key!r} is one object: end the key with * or /")
+    return found
+
+
+def _single_problems(params: S3SourceParams) -> list[str]:
+    found = []
+    if not params.is_single:
+        given = [name for name, value in (("versionID", params.version_id), ("checksumSHA256", params.checksum_sha256)) if value]
+        found += [f"{name} needs one object, and key {params.key!r} is a prefix" for name in given]
+    if params.checksum_sha256:
+        try:
+            full_checksum(params.checksum_sha256)
+        except ValueError:
+            found.append(f"checksumSHA256 {params.checksum_sha256!r} is no SHA-256: write it as base64 or as 64 hex digits")
+    return found
+
+
+def _key_problems(key: str) -> list[str]:
+    if not key.strip():
+        return ["key cannot be empty"]
+    if len(key.encode()) > 900:
+        return ["key is longer than S3 allows: 1024 bytes with its placeholders filled in"]
+    names = re.findall(r"\{([^{}]*)\}", key)
+    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    return [f"unknown placeholder {{{name}}} in key {key!r}: known are {known}" for name in names if name not in PLACEHOLDERS]
+
+
+def _encoding_problems(params: S3PublisherParams) -> list[str]:
+    encoding, compress = params.encoding.strip().lower(), str(params.compress if params.compress is not None else "").strip().lower()
+    found = []
+    if encoding not in ("", "gzip", "plain"):
+        found.append(f"encoding must be either 'plain' or 'gzip', not {params.encoding!r}")
+    if compress not in ("", "true", "false"):
+        found.append(f"compress must be true or false, not {params.compress!r}")
+    elif encoding and compress and (encoding == "gzip") != (compress == "true"):
+        found.append(f"encoding={encoding} contradicts compress={compress}: give one of them")
+    return found
+
+
+def full_checksum(text: str) -> str:
+    """base64, hex or 0x-hex → base64; a composite `base64-N` stays as it is. Raises ValueError."""
+    clean = text.strip()
+    if _COMPOSITE.fullmatch(clean):
+        return clean
+    digits = clean.lower().removeprefix("0x")
+    try:
+        raw = bytes.fromhex(digits) if len(digits) == 64 else base64.b64decode(clean, validate=True)
+    except binascii.Error as e:
+        raise ValueError(text) from e
+    if len(raw) != 32:
+        raise ValueError(text)
+    return base64.b64encode(raw).decode()
+
+
+def is_composite(checksum: str) -> bool:
+    """A digest of part digests, which says nothing about the bytes as a whole."""
+    return "-" in checksum
+
+
+def result_spec(params: dict[str, Any]) -> SpecConfig:
+    """A published result as type s3 with every field of the wire present."""
+    empty = msgspec.to_builtins(S3SourceParams())
+    return SpecConfig(type="s3", params=empty | params)

@@ -1,0 +1,44 @@
+"""Where a bucket is and how its objects are spelled as URLs. Pure but for the environment's default endpoint."""
+
+import os
+import re
+from typing import NamedTuple
+from urllib.parse import quote
+
+_HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # dots would break the certificate of a virtual host
+
+
+class Place(NamedTuple):
+    """`endpoint` "" is AWS itself; `region` "" is whatever this machine is set to."""
+
+    bucket: str
+    region: str = ""
+    endpoint: str = ""
+
+    def url(self, key: str, query: tuple[tuple[str, str], ...], region: str) -> str:
+        """The address of an object, or of the bucket for key ""; everything is escaped as the signature wants it."""
+        path = quote(key, safe="/~")
+        if self.endpoint:
+            address = f"{self.endpoint.rstrip('/')}/{self.bucket}/{path}"
+        elif _HOST_NAME.fullmatch(self.bucket):
+            address = f"https://{self.bucket}.{aws_host(region)}/{path}"
+        else:
+            address = f"https://{aws_host(region)}/{self.bucket}/{path}"
+        if not key and (self.endpoint or "/" + self.bucket in address):
+            address = address.removesuffix("/")
+        joined = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(query))
+        return f"{address}?{joined}" if joined else address
+
+    @property
+    def server(self) -> str:
+        """For messages."""
+        return self.endpoint or "AWS"
+
+
+def find_place(bucket: str, region: str, endpoint: str) -> Place:
+    """A place as a job gives it; the endpoint may come from the environment."""
+    return Place(bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", ""))
+
+
+def aws_host(region: str) -> str:
+    return f"s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")

@@ -1,0 +1,75 @@
+"""S3 as an input: which objects a job's key means, pinned as they are now, and their way into a mount."""
+
+from pathlib import Path
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.client import S3Client
+from bacalhau.plugins.s3.fetch import Origin, fetch_entries
+from bacalhau.plugins.s3.keys import plan_entries, safe_path
+from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
+from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite, read_params
+from bacalhau.plugins.s3.place import Place, find_place
+from bacalhau.ports.progress import Report
+from bacalhau.ports.storage import Entry, Manifest, Volume
+
+_DIRECTORY_TYPE = "application/x-directory"
+
+
+class S3Source:
+    """A Storage. Without credentials it reads what is public, so it can always be used."""
+
+    def __init__(self) -> None:
+        self._client = S3Client()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def check(self) -> None:
+        return None
+
+    async def resolve(self, source: SpecConfig) -> Manifest:
+        params = read_params(source, S3SourceParams)
+        return Manifest(source, await resolve_entries(self._client, params))
+
+    async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        place = place_of(read_params(manifest.source, S3SourceParams))
+        await fetch_entries(Origin(self._client, place), manifest.entries, into, report)
+        return Volume(into, read_only=True)
+
+
+def place_of(params: S3SourceParams) -> Place:
+    return find_place(params.bucket, params.region, params.endpoint)
+
+
+async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Entry, ...]:
+    """The objects that the key names. An empty match is an error unless the job allows it."""
+    place, key = place_of(params), params.prefix
+    listed_as = key
+    if params.is_single:
+        found = await head(client, place, key, params.version_id)
+        if not found.content_type.startswith(_DIRECTORY_TYPE):
+            return (_single_entry(params, key, found),)
+        listed_as = key + "/"
+    listed = [each async for each in list_objects(client, place, listed_as)]
+    entries = plan_entries(params.bucket, key, params.filter, listed)
+    if not entries and not params.allow_empty:
+        raise _nothing_matches(params, listed)
+    return entries
+
+
+def _single_entry(params: S3SourceParams, key: str, found: Head) -> Entry:
+    expected = full_checksum(params.checksum_sha256) if params.checksum_sha256 else ""
+    if expected and expected != found.checksum and (is_composite(expected) or (found.checksum and not is_composite(found.checksum))):
+        said = f"checksum mismatch for s3://{params.bucket}/{key}, expected {expected}, got {found.checksum or 'none'}"
+        raise StorageFailure(said, hint="the object is not the one that was asked for", component="S3")
+    path = safe_path(params.bucket, key, key[: key.rfind("/") + 1])
+    return Entry(key, path, found.size, found.etag, params.version_id or found.version, expected)
+
+
+def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFailure:
+    if params.filter and listed:
+        said = f"s3: filter {params.filter!r} matches none of {len(listed)} objects with prefix {params.prefix!r} in bucket {params.bucket}"
+    else:
+        said = f"s3: nothing matches prefix {params.prefix!r} in bucket {params.bucket}"
+    return StorageFailure(said, hint="check the key, which is case-sensitive; AllowEmpty: true lets the job run without input", component="S3")
