@@ -1,6 +1,6 @@
 """`bacalhau docker`: how `docker run` is called. What it does is in `submission`."""
 
-from bacalhau.cli.options import DOWNLOAD, IPFS_NODE_FLAGS, JOB, NETWORK, RESOURCES, RUNTIME, TASK, listed, runs, switch, text
+from bacalhau.cli.options import DOWNLOAD, IPFS_NODE_FLAGS, JOB, NETWORK, RESOURCES, RUNTIME, TASK, listed, no_effect, runs, text
 from bacalhau.cli.pflag import SOME_ARGS, Command, Entry, Tree
 
 run = Command(
@@ -19,7 +19,7 @@ run = Command(
         *RUNTIME,
         *DOWNLOAD,
         *IPFS_NODE_FLAGS,
-        switch("--do-not-track", help="Has never had an effect; accepted."),
+        no_effect("--do-not-track", is_flag=True),
     ],
 )
 

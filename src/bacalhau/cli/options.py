@@ -1,13 +1,14 @@
 """The flags that commands share, grouped as the original groups them. Only declarations: what a text means is for the grammar."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import click
 
 from bacalhau.cli import settings
 from bacalhau.cli.pflag import Flag, resolve
+from bacalhau.client.overrides import Overrides
 from bacalhau.lib.units import parse_duration
 
 
@@ -16,7 +17,7 @@ class Call(NamedTuple):
 
     flags: dict[str, Any]
     args: list[str]
-    settings: settings.Settings
+    settings: Overrides
     path: str
 
 
@@ -30,52 +31,39 @@ def runs(target: str) -> Any:
     return callback
 
 
-class Duration(click.ParamType):
+def duration(value: str) -> float:
     """Go's `5m` or `1h30m`, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError:
-            self.fail("a duration needs a unit, as 30s, 5m or 1h30m", param, ctx)
+    try:
+        return parse_duration(value)
+    except ValueError as e:
+        raise click.BadParameter("a duration needs a unit, as 30s, 5m or 1h30m") from e
 
 
-class OneOf(click.ParamType):
+def one_of(*words: str, says: str = "") -> Callable[[str], str]:
     """One of a few words, in any case."""
 
-    name = "choice"
-
-    def __init__(self, *words: str, says: str = "") -> None:
-        self._words = words
-        self._says = says or "must be one of " + ", ".join(f'"{w}"' for w in words)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        for word in self._words:
-            if str(value).lower() == word.lower():
+    def convert(value: str) -> str:
+        for word in words:
+            if value.lower() == word.lower():
                 return word
-        self.fail(self._says.replace("{}", str(value)), param, ctx)
+        raise click.BadParameter((says or "must be one of " + ", ".join(f'"{w}"' for w in words)).replace("{}", value))
+
+    return convert
 
 
-class Whole(click.ParamType):
+def whole(least: int) -> Callable[[str | int], int]:
     """A whole number, not below `least`."""
 
-    name = "int"
-
-    def __init__(self, least: int = 0) -> None:
-        self._least = least
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(value: str | int) -> int:
         try:
             number = int(value)
-        except ValueError:
-            self.fail("must be a whole number", param, ctx)
-        if number < self._least:
-            self.fail(f"must be {self._least} or more", param, ctx)
+        except ValueError as e:
+            raise click.BadParameter("must be a whole number") from e
+        if number < least:
+            raise click.BadParameter(f"must be {least} or more")
         return number
+
+    return convert
 
 
 def _comma_separated(ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> tuple[str, ...]:
@@ -94,7 +82,8 @@ def switch(*names: str, help: str, section: str = "Flags", default: bool = False
 
 
 def number(*names: str, help: str, section: str = "Flags", default: int | None = None, least: int = 0) -> Flag:
-    return Flag(*names, section=section, type=Whole(least), default=default, metavar="INT", help=help, show_default=bool(default))
+    """A whole number, not below `least`."""
+    return Flag(*names, section=section, type=whole(least), default=default, metavar="INT", help=help, show_default=bool(default))
 
 
 def many(*names: str, help: str, section: str = "Flags", metavar: str = "TEXT") -> Flag:
@@ -117,9 +106,9 @@ def refused(*names: str, why: str, is_flag: bool = False) -> Flag:
     return Flag(*names, hidden=True, is_flag=is_flag, default=False if is_flag else None, expose_value=False, callback=refuse)
 
 
-def _no_effect(*names: str) -> Flag:
+def no_effect(*names: str, is_flag: bool = False) -> Flag:
     """A flag that never had an effect in the original either, accepted for the scripts that carry it."""
-    return Flag(*names, hidden=True, default=None, expose_value=False)
+    return Flag(*names, hidden=True, is_flag=is_flag, default=False if is_flag else None, expose_value=False)
 
 
 JOB = [
@@ -129,7 +118,7 @@ JOB = [
     listed("-l", "--labels", section="Job", metavar="KEY[=VALUE]", help="Labels (tags) of the job; repeatable."),
     number("--count", section="Job", least=1, help="How many nodes run the job, each its own partition (default 1)."),
     number("--concurrency", section="Job", least=1, help="The older name of --count."),
-    Flag("--target", section="Job", type=OneOf("any", "all", says='expecting "any" or "all", not "{}"'), default="any", metavar="any|all", help="Run on any suitable nodes."),
+    Flag("--target", section="Job", type=one_of("any", "all", says='expecting "any" or "all", not "{}"'), default="any", metavar="any|all", help="Run on any suitable nodes."),
     text("-s", "--selector", section="Job", help="Which nodes may run it, as `os_type=linux,zone in (a,b)`."),
     text("--constraints", section="Job", help="The newer name of --selector."),
 ]
@@ -162,23 +151,22 @@ RUNTIME = [
     switch("--node-details", section="Waiting", help="Print what each node printed when the job has ended."),
     switch("-f", "--follow", section="Waiting", help="Print the job's output as it comes."),
     switch("--dry-run", section="Waiting", help="Print the job instead of submitting it."),
-    _no_effect("--wait-timeout-secs"),
+    no_effect("--wait-timeout-secs"),
 ]
 
 DOWNLOAD_TUNING = [
     switch("--raw", section="Download", help="Keep each result in its own folder instead of merging them."),
     text("--output-dir", section="Download", default="", metavar="DIR", help="An existing directory for the results (default ./job-ID)."),
-    Flag("--download-timeout-secs", section="Download", type=Duration(), default="5m", metavar="DURATION", help="How long one result may take to download (default 5m)."),
+    Flag("--download-timeout-secs", section="Download", type=duration, default=None, metavar="DURATION", help="How long one result may take to download (default 5m)."),
 ]
 
 DOWNLOAD = [
     switch("--download", section="Download", help="Download the results when the job has completed."),
     *DOWNLOAD_TUNING,
-    _no_effect("-g"),
-    _no_effect("--gettimeout"),
+    no_effect("-g", "--gettimeout"),
 ]
 
-FORMAT = Flag("--output", section="Output", type=OneOf("table", "csv", "json", "yaml", says='should be one of ["table" "csv" "json" "yaml"]'), metavar="FORMAT", help="table, csv, json or yaml.")
+FORMAT = Flag("--output", section="Output", type=one_of("table", "csv", "json", "yaml", says='should be one of ["table" "csv" "json" "yaml"]'), metavar="FORMAT", help="table, csv, json or yaml.")
 PRETTY = switch("--pretty", section="Output", help="Indent JSON.")
 TABLE = [
     FORMAT,
@@ -189,7 +177,7 @@ TABLE = [
 ]
 
 DOCUMENT = [
-    Flag("--output", section="Output", type=OneOf("json", "yaml", says='should be one of ["json" "yaml"]'), metavar="FORMAT", help="json or yaml."),
+    Flag("--output", section="Output", type=one_of("json", "yaml", says='should be one of ["json" "yaml"]'), metavar="FORMAT", help="json or yaml."),
     PRETTY,
 ]
 

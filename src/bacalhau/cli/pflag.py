@@ -238,4 +238,5 @@ def _parsed(parse: Callable[[click.Context, list[str]], list[str]], ctx: click.C
         if not isinstance(e.param, click.Option):
             raise
         given = ctx.meta[_SCANNER].found.get(e.param.name)
-        raise invalid_argument(given[-1] if isinstance(given, list) else given, shown_name(e.param), e.message) from e
+        reason = "must be true or false" if e.param.is_bool_flag else e.message
+        raise invalid_argument(given[-1] if isinstance(given, list) else given, shown_name(e.param), reason) from e

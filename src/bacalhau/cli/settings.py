@@ -3,26 +3,18 @@
 Nothing is read here; the command that needs a configuration gives these to the loader.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
+
+from bacalhau.client.overrides import Overrides
 
 _KEY = "bacalhau.settings"
 
 
-class Settings(NamedTuple):
-    """`config` holds the values of `-c` in order: files and `Key.Path=value`. None: not given."""
-
-    config: tuple[str, ...] = ()
-    api_host: str | None = None
-    api_port: int | None = None
-    data_dir: str | None = None
-    tls: bool = False
-
-
-def current() -> Settings:
+def current() -> Overrides:
     """What was given on the command line being run."""
-    return Settings(**click.get_current_context().meta.get(_KEY, {}))
+    return Overrides(**click.get_current_context().meta.get(_KEY, {}))
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:

@@ -1,0 +1,43 @@
+"""`validate` and `job validate`: one check for job files of either generation, without a server."""
+
+import click
+import msgspec
+
+from bacalhau.cli.options import Call
+from bacalhau.cli.render import json_text
+from bacalhau.cli.submission import read_job_file
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.job import Job
+from bacalhau.models.validate import normalized, sanitized, validate_job
+from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS
+
+_SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
+
+
+def validate(call: Call) -> int:
+    if call.flags["output_schema"]:
+        click.echo(json_text(msgspec.json.schema(Job), pretty=True))
+        return 0
+    try:
+        _check(call)
+    except BadRequest as e:
+        problems = e.message.removeprefix("the job provided is invalid: ").splitlines()
+        raise BadRequest("The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint) from e
+    click.echo("The Job is valid")
+    return 0
+
+
+def job_validate(call: Call) -> int:
+    for warning in _check(call):
+        click.echo(warning)
+    click.echo("OK")
+    return 0
+
+
+def _check(call: Call) -> list[str]:
+    """The warnings. Raises BadRequest with every problem."""
+    job, warnings = sanitized(normalized(read_job_file(call)))
+    problems = validate_job(job, ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS)
+    if problems:
+        raise BadRequest("the job provided is invalid: " + "\n".join(problems), hint=_SPECIFICATION)
+    return warnings

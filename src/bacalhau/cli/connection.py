@@ -1,0 +1,17 @@
+"""From the flags of a command line to an open client: which configuration, which server, whose jobs."""
+
+from contextlib import AbstractAsyncContextManager
+
+from bacalhau.client.client import AsyncClient
+from bacalhau.client.endpoint import CLIENT_HEADER, resolve_endpoint
+from bacalhau.client.overrides import Overrides
+
+
+def connect(settings: Overrides) -> AbstractAsyncContextManager[AsyncClient]:
+    """A client of the server that flags, environment and configuration name."""
+    return AsyncClient(endpoint=resolve_endpoint(overrides=settings))
+
+
+def own_id(client: AsyncClient) -> str:
+    """What this client's jobs carry; "" where none can be kept."""
+    return client.endpoint.headers.get(CLIENT_HEADER, "")

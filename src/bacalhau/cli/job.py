@@ -1,0 +1,127 @@
+"""`bacalhau job`: how its commands are called. What they do is in the modules they name."""
+
+from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, VERSION, one_of, paging, runs, switch, text
+from bacalhau.cli.pflag import MAYBE_ARG, ONE_ARG, Command, Entry, Flag, Tree
+
+run = Command(
+    "run",
+    callback=runs("bacalhau.cli.submission:job_run"),
+    arity=MAYBE_ARG,
+    operands="[FILE]",
+    help="Submit the job of a YAML or JSON file, or of stdin. The same name again updates the job.",
+    params=[
+        *RUNTIME,
+        switch("--force", help="Submit although nothing changed."),
+        switch("--hide-warnings", help="No warnings about the job."),
+    ],
+)
+
+list_command = Command(
+    "list",
+    callback=runs("bacalhau.cli.job_show:list_jobs"),
+    help="List jobs, oldest first.",
+    params=[
+        text("--labels", default="bacalhau_canary != true", metavar="SELECTOR", help="Only jobs whose labels match."),
+        *paging(10, "created_at, modified_at, id"),
+        *TABLE,
+    ],
+)
+
+describe = Command(
+    "describe",
+    callback=runs("bacalhau.cli.job_describe:describe"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="Show a job with its executions, history and output.",
+    params=[*VERSION[:2], *DOCUMENT],
+)
+
+executions = Command(
+    "executions",
+    callback=runs("bacalhau.cli.job_show:executions"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="List the executions of a job.",
+    params=[*VERSION, *paging(20, "created_at, modified_at, id, state"), *TABLE],
+)
+
+history = Command(
+    "history",
+    callback=runs("bacalhau.cli.job_show:history"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="List what happened to a job.",
+    params=[
+        Flag("--event-type", type=one_of("all", "job", "execution"), default="all", metavar="TYPE", help="all (default), job or execution."),
+        text("--execution-id", default="", metavar="ID", help="Only events of this execution."),
+        *VERSION,
+        *paging(0, "time")[:2],
+        *TABLE,
+    ],
+)
+
+versions = Command(
+    "versions",
+    callback=runs("bacalhau.cli.job_show:versions"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="List the versions of a job.",
+    params=[NAMESPACE, *TABLE],
+)
+
+logs = Command(
+    "logs",
+    callback=runs("bacalhau.cli.reading:job_logs"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="Print what a job printed, both streams on stdout.",
+    params=[
+        text("-e", "--execution-id", default="", metavar="ID", help="Of this execution."),
+        switch("-f", "--follow", help="Go on until the job ends."),
+        switch("-t", "--tail", help="Only what is printed from now on."),
+        NAMESPACE,
+    ],
+)
+
+get = Command(
+    "get",
+    callback=runs("bacalhau.cli.fetch:job_get"),
+    arity=ONE_ARG,
+    operands="ID|NAME[/PATH/IN/RESULT]",
+    help="Download the results of a job and check them.",
+    params=[*DOWNLOAD_TUNING, NAMESPACE],
+)
+
+stop = Command(
+    "stop",
+    callback=runs("bacalhau.cli.cancelling:job_stop"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="Stop a job.",
+    params=[switch("--quiet", help="Print nothing."), NAMESPACE],
+)
+
+validate = Command(
+    "validate",
+    callback=runs("bacalhau.cli.checking:job_validate"),
+    arity=MAYBE_ARG,
+    operands="[FILE]",
+    help="Check a job file without submitting it.",
+)
+
+job = Tree(
+    "job",
+    {
+        "describe": Entry("bacalhau.cli.job:describe", "Show a job with its executions, history and output"),
+        "executions": Entry("bacalhau.cli.job:executions", "List the executions of a job"),
+        "get": Entry("bacalhau.cli.job:get", "Download the results of a job"),
+        "history": Entry("bacalhau.cli.job:history", "List what happened to a job"),
+        "list": Entry("bacalhau.cli.job:list_command", "List jobs"),
+        "logs": Entry("bacalhau.cli.job:logs", "Print what a job printed"),
+        "run": Entry("bacalhau.cli.job:run", "Submit a job from a file or stdin"),
+        "stop": Entry("bacalhau.cli.job:stop", "Stop a job"),
+        "validate": Entry("bacalhau.cli.job:validate", "Check a job file"),
+        "versions": Entry("bacalhau.cli.job:versions", "List the versions of a job"),
+    },
+    help="Submit, list, describe and stop jobs.",
+)

@@ -1,0 +1,52 @@
+"""How a job ended, in words: the root cause, what each node said, and exit codes that are not 0."""
+
+from collections.abc import Sequence
+
+import click
+
+from bacalhau.lib.ids import short_id
+from bacalhau.models.event import JobHistory
+from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.job import Job
+from bacalhau.models.job_state import JobStateType
+
+
+def cause_of(job: Job, events: Sequence[JobHistory]) -> tuple[str, str]:
+    """Message and hint. The job's own message is the root cause; where it has none, its last error event is."""
+    errors = [e.event for e in events if e.event.is_error]
+    hints = [hint for e in reversed(errors) if (hint := (e.details or {}).get("Hint", ""))]
+    if job.state.state_type == JobStateType.STOPPED:
+        return f"job {short_id(job.id)} was stopped: {job.state.message or 'no reason was given'}", ""
+    message = job.state.message or (errors[-1].message if errors else "job failed")
+    return message, hints[0] if hints else f"see `bacalhau describe {job.id}`"
+
+
+def say_exit_codes(executions: Sequence[Execution]) -> None:
+    for execution in executions:
+        output = execution.run_output
+        if execution.state == ComputeStateType.COMPLETED and output and output.exit_code:
+            click.echo(f"{short_id(execution.id)} exited with code {output.exit_code} on {short_id(execution.node_id)}", err=True)
+
+
+def say_nodes(executions: Sequence[Execution]) -> None:
+    """Each distinct message once, with the nodes that gave it."""
+    nodes: dict[str, list[str]] = {}
+    for execution in executions:
+        message = _message_of(execution)
+        if message:
+            nodes.setdefault(message, []).append(short_id(execution.node_id))
+    if nodes:
+        click.echo("\nJob Results By Node:")
+    for message, names in nodes.items():
+        text = message if "\n" not in message else "\n" + "\n".join(f"\t{line}" for line in message.splitlines())
+        click.echo(f"• Node {', '.join(names)}: {text}")
+
+
+def _message_of(execution: Execution) -> str:
+    """What the node says of a failure, else what the task printed."""
+    output = execution.run_output
+    if execution.state in (ComputeStateType.FAILED, ComputeStateType.ASK_FOR_BID_REJECTED, ComputeStateType.BID_REJECTED):
+        return execution.compute_state.message
+    if output is None:
+        return ""
+    return (output.error_msg or (output.stderr if output.exit_code else output.stdout)).rstrip("\n")

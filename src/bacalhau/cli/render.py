@@ -1,0 +1,105 @@
+"""What a command prints in the format that was asked for: a table for people; CSV, JSON and YAML for programs."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+import yaml
+
+from bacalhau.cli.report import coloured
+from bacalhau.cli.table import Column, Look, draw
+from bacalhau.lib.ids import short_id
+
+_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def show_items(flags: dict[str, Any], columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None) -> None:
+    """A list by `--output`; `raw` is what JSON and YAML carry instead of `items`."""
+    kind = flags["output"] or "table"
+    if kind == "table":
+        style = coloured(sys.stdout) and not flags["no_style"]
+        say_lines(draw(columns, items, Look(wide=flags["wide"], header=not flags["hide_header"], colour=style)))
+    elif kind == "csv":
+        say_csv(columns, items, header=not flags["hide_header"])
+    else:
+        show_document(flags, list(items if raw is None else raw), kind)
+
+
+def show_document(flags: dict[str, Any], value: Any, default: str) -> None:
+    """One value by `--output` of json or yaml."""
+    if (flags["output"] or default) == "json":
+        click.echo(json_text(value, pretty=flags["pretty"]))
+    else:
+        click.echo(yaml_text(value), nl=False)
+
+
+def say_lines(lines: Sequence[str]) -> None:
+    if lines:
+        click.echo("\n".join(lines))
+
+
+def say_csv(columns: Sequence[Column], items: Sequence[Any], *, header: bool) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow([column.name for column in columns])
+    writer.writerows([[column.cell(item) for column in columns] for item in items])
+    click.echo(out.getvalue(), nl=False)
+
+
+def json_text(value: Any, *, pretty: bool = False) -> str:
+    """Characters of HTML are escaped, as the original escapes them."""
+    data = msgspec.json.encode(value)
+    return (msgspec.json.format(data, indent=2) if pretty else data).decode().translate(_HTML)
+
+
+def yaml_text(value: Any) -> str:
+    """Keys sorted; texts that would read as something else in double quotes."""
+    text: str = yaml.dump(msgspec.to_builtins(value), Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=float("inf"))
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """The quoting of the original."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _draw_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    tag = "tag:yaml.org,2002:str"
+    if "\n" in text:
+        return dumper.represent_scalar(tag, text, style="|")
+    reads_as: str = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(tag, text, style='"' if reads_as != tag else None)
+
+
+_Dumper.add_representer(str, _draw_text)
+
+
+def when(ns: int) -> str:
+    """Unix nanoseconds as `2006-01-02 15:04:05`, UTC."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def stamp(time: str) -> str:
+    """RFC 3339 as `2006-01-02 15:04:05`."""
+    return time[:19].replace("T", " ")
+
+
+def clock_time(moment: str) -> str:
+    """`2006-01-02 15:04:05` → `15:04:05`."""
+    return moment.rpartition(" ")[2]
+
+
+def time_column(name: str, ns: Any) -> Column:
+    return Column(name, lambda item: when(ns(item)), 8, brief=clock_time)
+
+
+def id_column(name: str, id_of: Any) -> Column:
+    return Column(name, id_of, brief=short_id)

@@ -1,0 +1,220 @@
+"""`docker run`, `create` and `job run`: a job is made, submitted, and waited for. Exit code 1 when the job fails; a container's own code does not."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from bacalhau.cli.connection import connect
+from bacalhau.cli.fetch import Place, fetch
+from bacalhau.cli.options import Call
+from bacalhau.cli.outcome import cause_of, say_exit_codes, say_nodes
+from bacalhau.cli.progress import ProgressLine
+from bacalhau.cli.render import yaml_text
+from bacalhau.cli.report import say_error, say_warning
+from bacalhau.cli.spec import job_of_flags
+from bacalhau.cli.steps import Account, Events, Silence, Steps
+from bacalhau.client.client import AsyncClient
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.event import JobHistory
+from bacalhau.models.job import Job
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.jobfile import read_job_text
+from bacalhau.models.messages import Progress
+from bacalhau.models.seed_view import seed_dry_run
+
+_INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"
+
+
+class Words(NamedTuple):
+    """How a generation names its commands."""
+
+    describe: str
+    executions: str
+    get: str
+    stop: str
+
+
+SEED = Words("bacalhau describe", "", "bacalhau get", "bacalhau cancel")
+MODERN = Words("bacalhau job describe", "bacalhau job executions", "bacalhau job get", "bacalhau job stop")
+
+
+def docker_run(call: Call) -> int:
+    image = call.args[0]
+    job = job_of_flags(call.flags, call.args)
+    if ":" not in image and "@" not in image and not call.flags["id_only"]:
+        click.echo("Using default tag: latest. Please specify a tag/digest for better reproducibility.", err=True)
+    if call.flags["dry_run"]:
+        click.echo(yaml_text(seed_dry_run(job)), nl=False)
+        return 0
+    return Submission(call, job, SEED).run()
+
+
+def create(call: Call) -> int:
+    job = read_job_file(call)
+    if call.flags["dry_run"]:
+        click.echo(yaml_text(seed_dry_run(job)), nl=False)
+        return 0
+    return Submission(call, job, SEED).run()
+
+
+def job_run(call: Call) -> int:
+    job = read_job_file(call)
+    if call.flags["dry_run"]:
+        click.echo(yaml_text(job), nl=False)
+        return 0
+    return Submission(call, job, MODERN).run()
+
+
+def read_job_file(call: Call) -> Job:
+    """The job of the file that is named, or of stdin; warnings on stderr. Raises BadRequest listing every fault."""
+    text = _text_of(call.args[0]) if call.args else _text_of_stdin()
+    try:
+        job, warnings = read_job_text(text, strict=True)
+    except BadRequest as e:
+        raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+    for warning in warnings if not call.flags.get("id_only") else ():
+        say_warning(warning)
+    return job
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as e:
+        raise BadRequest(f'opening job file ("{path}"): {(e.strerror or str(e)).lower()}') from e
+    except UnicodeDecodeError as e:
+        raise BadRequest(f'reading job file ("{path}"): it is no text') from e
+
+
+def _text_of_stdin() -> str:
+    if sys.stdin.isatty():
+        click.echo("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
+    return sys.stdin.read()
+
+
+class Submission:
+    """One job from submission to its end, as the flags of RUNTIME want it told."""
+
+    def __init__(self, call: Call, job: Job, words: Words) -> None:
+        self._call = call
+        self._flags = call.flags
+        self._job = job
+        self._words = words
+        self._quiet = bool(call.flags["id_only"])
+        self._id = ""
+        self._events: list[JobHistory] = []
+
+    def run(self) -> int:
+        try:
+            return asyncio.run(self._submit_and_wait())
+        except KeyboardInterrupt:
+            if not self._id:
+                raise
+            self._say_interrupted()
+            return 0
+
+    async def _submit_and_wait(self) -> int:
+        async with connect(self._call.settings) as client:
+            account = self._account()
+            await self._submit(client)
+            if not self._flags["wait"]:
+                click.echo(self._id)
+                return 0
+            self._say_submitted()
+            if self._flags["follow"]:
+                return await self._follow(client)
+            if isinstance(account, Steps):
+                account.begin("Communicating with the network")
+            job = await self._wait(client, account)
+            return await self._conclude(client, job)
+
+    def _account(self) -> Account:
+        if self._quiet:
+            return Silence()
+        return Steps() if self._words is SEED else Events()
+
+    async def _submit(self, client: AsyncClient) -> None:
+        try:
+            answer = await client.put_job(self._job, force=bool(self._flags.get("force")))
+        except BadRequest as e:
+            raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+        self._id = answer.job_id
+        if not self._quiet and not self._flags.get("hide_warnings"):
+            for warning in answer.warnings or ():
+                say_warning(warning)
+
+    def _say_submitted(self) -> None:
+        if self._quiet:
+            click.echo(self._id)
+        else:
+            doing = "Waiting for logs..." if self._flags["follow"] else "Checking job status..."
+            click.echo(f"Job successfully submitted. Job ID: {self._id}\n{doing} {_INTERRUPT}\n")
+        sys.stdout.flush()
+
+    async def _follow(self, client: AsyncClient) -> int:
+        async for stream, text in client.logs(self._id, follow=True):
+            click.echo(text, nl=False, err=stream == 2)
+        job = await self._wait(client, Silence())
+        return self._verdict(job)
+
+    async def _wait(self, client: AsyncClient, account: Account) -> Job:
+        line = None if self._quiet or self._flags["follow"] else ProgressLine()
+
+        def tell(news: JobHistory | Progress) -> None:
+            if isinstance(news, JobHistory):
+                self._events.append(news)
+            if line and isinstance(news, Progress):
+                line.progress(news)
+            elif isinstance(news, JobHistory):
+                if line:
+                    line.close()
+                account.event(news)
+                if line:
+                    line.event(news)
+
+        try:
+            job = await client.wait(self._id, on_event=tell)
+        finally:
+            if line:
+                line.close()
+        account.end(job)
+        return job
+
+    async def _conclude(self, client: AsyncClient, job: Job) -> int:
+        """What is said and done at the end; the exit code."""
+        code = self._verdict(job)
+        executions = await client.executions(job.id)
+        if not self._quiet:
+            say_exit_codes(executions)
+            if code or self._flags["node_details"]:
+                say_nodes(executions)
+            self._say_what_next(has_results=any(e.published_result.type for e in executions))
+        elif self._flags["node_details"]:
+            say_nodes(executions)
+        if self._flags.get("download") and any(e.published_result.type for e in executions):
+            await fetch(client, job.id, Place.of_flags(self._flags, job.id), shout=not self._quiet)
+        return code
+
+    def _verdict(self, job: Job) -> int:
+        if job.state.state_type in (JobStateType.FAILED, JobStateType.STOPPED):
+            return say_error(*cause_of(job, self._events))
+        return 0
+
+    def _say_what_next(self, *, has_results: bool) -> None:
+        words = self._words
+        get = f"\nTo download the results, execute:\n\t{words.get} {self._id}" if has_results else ""
+        describe = f"\nTo get more details about the run, execute:\n\t{words.describe} {self._id}"
+        executions = f"\nTo get more details about the run executions, execute:\n\t{words.executions} {self._id}" if words.executions else ""
+        for text in (describe, executions, get) if words is MODERN else (get, describe):
+            if text:
+                click.echo(text)
+
+    def _say_interrupted(self) -> None:
+        if self._quiet:
+            return
+        click.echo("\n\nPrintout canceled (the job is still running).")
+        click.echo(f"\nTo get more information at any time, run:\n   {self._words.describe} {self._id}")
+        click.echo(f"\nTo cancel the job, run:\n   {self._words.stop} {self._id}")

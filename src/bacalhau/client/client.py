@@ -1,0 +1,192 @@
+"""The Python client: the verbs of the API, each one request or one stream of them. `sync` has the same verbs without `await`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from bacalhau.client import logs
+from bacalhau.client.endpoint import resolve_endpoint
+from bacalhau.client.results import Fetch, fetch_results
+from bacalhau.client.transport import Endpoint, Transport, open_transport
+from bacalhau.client.waiting import patiently, watch_job
+from bacalhau.lib.errors import NotFound, TimedOut
+from bacalhau.lib.wire import encode
+from bacalhau.models.api import (
+    AliveResponse,
+    GetJobResponse,
+    GetNodeResponse,
+    ListExecutionsResponse,
+    ListHistoryResponse,
+    ListJobsResponse,
+    ListNodesResponse,
+    ListResultsResponse,
+    PutJobRequest,
+    PutJobResponse,
+    StopJobRequest,
+    StopJobResponse,
+)
+from bacalhau.models.event import JobHistory
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.jobfile import read_job_text
+from bacalhau.models.messages import Progress
+from bacalhau.models.node import NodeInfo, NodeState
+from bacalhau.models.spec import SpecConfig
+from bacalhau.models.version import BuildVersion
+from bacalhau.ports.progress import Report, ignore
+
+OnEvent = Callable[[JobHistory | Progress], None]
+"""Called for every event of a job, and for each step of an execution, as they become known."""
+
+
+def job_path(job_id: str, *more: str) -> str:
+    return "/".join(["/orchestrator/jobs", quote(job_id, safe=""), *more])
+
+
+class AsyncClient:
+    """`async with AsyncClient() as client`. `url` as http://HOST:PORT; without one it is found as the command line finds it.
+
+    Jobs are named by id, by a unique beginning of it, or by name. Every verb raises the server's error (`bacalhau.lib.errors`)
+    or Unavailable.
+    """
+
+    def __init__(self, url: str | None = None, *, endpoint: Endpoint | None = None) -> None:
+        self.endpoint = endpoint or resolve_endpoint(url)
+        self._stack = AsyncExitStack()
+        self._open: Transport | None = None
+
+    async def __aenter__(self) -> Self:
+        self._open = await self._stack.enter_async_context(open_transport(self.endpoint))
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open = None
+        await self._stack.aclose()
+
+    @property
+    def transport(self) -> Transport:
+        if self._open is None:
+            raise RuntimeError("the client is not open: use `async with AsyncClient() as client`")
+        return self._open
+
+    async def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
+        """The id of the job. A text is a job file (YAML or JSON) of either generation. Raises BadRequest with all problems."""
+        return (await self.put_job(_job_of(job), force=force)).job_id
+
+    async def put_job(self, job: Job, *, force: bool = False) -> PutJobResponse:
+        """As `submit`, with the evaluation's id and the server's warnings. `force` submits a job that did not change."""
+        return await self.transport.tell(PutJobResponse, "PUT", "/orchestrator/jobs", PutJobRequest(job=job, force=force))
+
+    def wait(self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None) -> Coroutine[Any, Any, Job]:
+        """The job when it has ended, however it ended; a service or daemon when it runs.
+
+        `timeout` in seconds; when it passes, TimedOut is raised and the job goes on.
+        """
+        return self._wait(job_id, timeout, on_event)
+
+    async def _wait(self, job_id: str, seconds: float | None, on_event: OnEvent | None) -> Job:
+        try:
+            async with asyncio.timeout(seconds):
+                async for answer in self.watch(job_id):
+                    _pass_on(answer, on_event)
+                    if any(_is_running(event) for event in answer.items) and (await self.get_job(job_id)).type in LONG_RUNNING:
+                        break
+                return await patiently(lambda: self.get_job(job_id))
+        except TimeoutError as e:
+            raise TimedOut(f"job {job_id} has not ended within {seconds:g} s", hint="it goes on; wait again, or stop it") from e
+
+    def watch(self, job_id: str) -> AsyncIterator[ListHistoryResponse]:
+        """Events and progress as they come, until nothing more can come; over restarts of the server."""
+        return watch_job(self.transport, job_id)
+
+    async def get_job(self, job_id: str, *, namespace: str = "", version: int = 0) -> Job:
+        answer = await self.transport.ask(GetJobResponse, job_path(job_id), {"namespace": namespace, "job_version": version})
+        return answer.job
+
+    async def describe(self, job_id: str, *, namespace: str = "", version: int = 0) -> GetJobResponse:
+        """The job with its executions and history."""
+        query = {"include": "executions,history", "namespace": namespace, "job_version": version}
+        return await self.transport.ask(GetJobResponse, job_path(job_id), query)
+
+    async def list_jobs(self, **query: Any) -> ListJobsResponse:
+        """One page: `namespace`, `labels` (a selector), `limit`, `next_token`, `order_by`, `reverse`."""
+        return await self.transport.ask(ListJobsResponse, "/orchestrator/jobs", query)
+
+    async def executions(self, job_id: str, **query: Any) -> tuple[Execution, ...]:
+        """Of the latest version: `namespace`, `limit`, `order_by`, `reverse`, `job_version`, `all_job_versions`."""
+        return (await self.transport.ask(ListExecutionsResponse, job_path(job_id, "executions"), query)).items
+
+    async def history(self, job_id: str, **query: Any) -> ListHistoryResponse:
+        """One page: `event_type` (all, job, execution), `execution_id`, `limit`, `next_token`, `job_version`, `all_job_versions`."""
+        return await self.transport.ask(ListHistoryResponse, job_path(job_id, "history"), query)
+
+    async def versions(self, job_id: str, *, namespace: str = "") -> tuple[Job, ...]:
+        return (await self.transport.ask(ListJobsResponse, job_path(job_id, "versions"), {"namespace": namespace})).items
+
+    async def stop(self, job_id: str, reason: str = "Stopped at user request", *, namespace: str = "") -> str:
+        """The evaluation's id. Raises Conflict when the job has ended already."""
+        query = {"namespace": namespace}
+        return (await self.transport.tell(StopJobResponse, "DELETE", job_path(job_id), StopJobRequest(reason=reason), query)).evaluation_id
+
+    async def logs(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[tuple[int, str], None]:
+        """(1 stdout or 2 stderr, text) so far, and until the execution ends when `follow`. Also `execution_id`, `tail`, `namespace`."""
+        await self.get_job(job_id, namespace=query.get("namespace", ""))
+        async for piece in logs.stream_logs(self.endpoint, job_id, {**query, "follow": follow}):
+            yield piece
+
+    async def results(self, job_id: str, *, namespace: str = "") -> tuple[SpecConfig, ...]:
+        """Where the published results of the completed executions are."""
+        return (await self.transport.ask(ListResultsResponse, job_path(job_id, "results"), {"namespace": namespace})).items
+
+    async def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "", *, report: Report = ignore, seconds: float = 0) -> Path:
+        """Download and verify the results into `output_dir`, which exists; the path of it.
+
+        Several results are merged, unless `raw`; `only` is a path inside the result. `seconds` limits each result, 0 does not.
+        Raises NotFound when there are none, Conflict when a file would be replaced.
+        """
+        job = await self.get_job(job_id)
+        found = await self.results(job_id)
+        if not found:
+            raise NotFound("no results found", hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`")
+        return await fetch_results(found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=seconds), report)
+
+    async def nodes(self, **query: Any) -> tuple[NodeState, ...]:
+        """`labels` (a selector), `limit`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""
+        return (await self.transport.ask(ListNodesResponse, "/orchestrator/nodes", query)).nodes
+
+    async def node(self, node_id: str) -> NodeState:
+        return (await self.transport.ask(GetNodeResponse, f"/orchestrator/nodes/{quote(node_id, safe='')}")).node
+
+    async def alive(self) -> AliveResponse:
+        return await self.transport.ask(AliveResponse, "/agent/alive")
+
+    async def version(self) -> BuildVersion:
+        """The server's."""
+        return await self.transport.ask(BuildVersion, "/agent/version")
+
+    async def own_node(self) -> NodeInfo:
+        """The node behind the API."""
+        return await self.transport.ask(NodeInfo, "/agent/node")
+
+
+def _pass_on(answer: ListHistoryResponse, on_event: OnEvent | None) -> None:
+    if on_event is not None:
+        for event in answer.items:
+            on_event(event)
+        for step in answer.progress or ():
+            on_event(step)
+
+
+def _job_of(job: Job | dict[str, Any] | str) -> Job:
+    if isinstance(job, Job):
+        return job
+    return read_job_text(job if isinstance(job, str) else encode(job).decode(), strict=True)[0]
+
+
+def _is_running(event: JobHistory) -> bool:
+    return (event.event.details or {}).get("NewState") == JobStateType.RUNNING.value

@@ -1,0 +1,74 @@
+"""How downloaded result trees become one directory: planned whole from what is there, refused whole, and only then moved.
+
+Nothing of a user's is ever replaced: a file that exists already is a conflict, whatever it holds.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.lib.errors import Conflict
+
+# What every result has; of several results these are joined in the order of the results.
+JOINED = ("exitCode", "stderr", "stdout")
+
+
+class Merge(NamedTuple):
+    """`moves` are (from, to); `joins` are (sources in order, to); `folders` are made first, so that empty ones arrive too."""
+
+    folders: tuple[Path, ...]
+    moves: tuple[tuple[Path, Path], ...]
+    joins: tuple[tuple[tuple[Path, ...], Path], ...]
+
+
+def plan_merge(trees: Sequence[Path], into: Path) -> Merge:
+    """Raises Conflict, naming the first file that is there already or that two results both have."""
+    sources: dict[str, list[Path]] = {}
+    folders: set[str] = set()
+    for tree in trees:
+        for folder, _, names in os.walk(tree):
+            inside = os.path.relpath(folder, tree)
+            folders.add(inside)
+            for name in names:
+                sources.setdefault(os.path.normpath(os.path.join(inside, name)), []).append(Path(folder, name))
+    for relative in sorted(sources):
+        if os.path.lexists(into / relative) or (len(sources[relative]) > 1 and relative not in JOINED):
+            raise _conflict(into / relative)
+    for relative in sorted(folders - {"."}):
+        if os.path.lexists(into / relative) and not (into / relative).is_dir():
+            raise _conflict(into / relative)
+    one = {path: found for path, found in sources.items() if len(found) == 1}
+    return Merge(
+        tuple(into / folder for folder in sorted(folders)),
+        tuple((found[0], into / path) for path, found in one.items()),
+        tuple((tuple(found), into / path) for path, found in sources.items() if len(found) > 1),
+    )
+
+
+def refuse_repeat(into: Path) -> None:
+    """Every result has these files: where one is there already, nothing need be fetched to know that it would be replaced."""
+    for name in JOINED:
+        if os.path.lexists(into / name):
+            raise _conflict(into / name)
+
+
+def _conflict(path: Path) -> Conflict:
+    return Conflict(
+        f"cannot merge results as output already exists: {path.absolute()}. Try --raw to download raw results instead of merging them",
+        hint="name an empty directory with --output-dir, or move what is there; nothing was changed",
+    )
+
+
+def apply_merge(merge: Merge) -> None:
+    """Files are renamed, so that each is there whole or not at all."""
+    for folder in merge.folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for sources, target in merge.joins:
+        with target.open("xb") as out:
+            for source in sources:
+                with source.open("rb") as part:
+                    shutil.copyfileobj(part, out)
+    for source, target in merge.moves:
+        source.rename(target)

@@ -1,0 +1,106 @@
+"""Results on the user's disk: each by the downloader of its kind into a folder of its own, then merged.
+
+What is being fetched stands in `.bacalhau-<job id>.part` beside the result, stays when the command is interrupted, and
+is taken up by the next one.
+"""
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bacalhau.client.merge import apply_merge, plan_merge, refuse_repeat
+from bacalhau.client.transport import Endpoint
+from bacalhau.lib import wire
+from bacalhau.lib.errors import BadRequest, Conflict, NotFound, StorageFailure, TimedOut
+from bacalhau.models.spec import SpecConfig
+from bacalhau.ports.download import Downloader
+from bacalhau.ports.progress import Report
+
+
+class Fetch(NamedTuple):
+    """`into` exists; `only` is a path inside the results; `seconds` limits each result, 0 does not."""
+
+    job_id: str
+    into: Path
+    endpoint: Endpoint
+    raw: bool = False
+    only: str = ""
+    seconds: float = 0
+
+
+def _ipfs(endpoint: Endpoint) -> Any:
+    return _adapter("bacalhau.plugins.ipfs.download", "IpfsDownloader")(endpoint.url, endpoint.ipfs, dict(endpoint.headers))
+
+
+def _s3(_: Endpoint) -> Any:
+    return _adapter("bacalhau.plugins.s3.download", "S3Downloader")()
+
+
+def _adapter(module: str, name: str) -> Any:
+    """Imported when a result needs it: the libraries behind it take longer to load than most commands to run."""
+    return getattr(import_module(module), name)
+
+
+_DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {"ipfs": _ipfs, "s3": _s3, "s3presigned": _s3}
+
+
+async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:
+    """The directory the results are in. Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced."""
+    if not fetch.into.is_dir():
+        raise NotFound(f"output dir does not exist: {fetch.into.absolute()}", hint=f"make it first: mkdir -p {fetch.into}")
+    named = {_name(result): result for result in results}
+    _check_kinds(results, fetch.endpoint)
+    if not fetch.raw and not fetch.only:
+        refuse_repeat(fetch.into)
+    part = fetch.into / f".bacalhau-{fetch.job_id}.part"
+    for name, result in named.items():
+        (part / name).mkdir(parents=True, exist_ok=True)
+        await _download(result, part / name, fetch, report)
+    if fetch.raw:
+        _keep_apart([part / name for name in named], fetch.into / "raw")
+    else:
+        apply_merge(plan_merge([part / name for name in named], fetch.into))
+    shutil.rmtree(part)
+    return fetch.into
+
+
+def _check_kinds(results: Sequence[SpecConfig], endpoint: Endpoint) -> None:
+    known = _DOWNLOADERS.keys() - set(endpoint.no_downloads)
+    unknown = sorted({r.type for r in results if r.type.lower() not in known})
+    if unknown:
+        where = "; ".join(wire.encode(r).decode() for r in results if r.type in unknown)
+        raise BadRequest(f"results of type {', '.join(unknown)} cannot be downloaded", hint=f"fetch them from where they are: {where}")
+
+
+async def _download(result: SpecConfig, into: Path, fetch: Fetch, report: Report) -> None:
+    downloader = _DOWNLOADERS[result.type.lower()](fetch.endpoint)
+    try:
+        async with asyncio.timeout(fetch.seconds or None):
+            await downloader.download(result, into, report, fetch.only)
+    except TimeoutError as e:
+        hint = "run the command again to go on where it stopped, or raise --download-timeout-secs"
+        raise TimedOut(f"downloading took longer than {fetch.seconds:g} s", hint=hint) from e
+    except OSError as e:
+        raise StorageFailure(f"cannot write the results: {e}", hint="what is complete is kept; run the command again when this is mended") from e
+
+
+def _keep_apart(trees: Sequence[Path], raw: Path) -> None:
+    for tree in trees:
+        if (raw / tree.name).exists():
+            raise Conflict(f"raw results are there already: {(raw / tree.name).absolute()}", hint="remove them first, or name another --output-dir")
+    raw.mkdir(exist_ok=True)
+    for tree in trees:
+        tree.rename(raw / tree.name)
+
+
+def _name(result: SpecConfig) -> str:
+    """A folder's name that is the same each time: the CID, or a digest of where the result is (signatures aside)."""
+    params = {key.lower(): value for key, value in (result.params or {}).items()}
+    if params.get("cid"):
+        return Path(str(params["cid"])).name
+    place = params.get("sourcespec") or {k: v for k, v in params.items() if k != "presignedurl"} or params
+    return hashlib.sha256(wire.encode(place)).hexdigest()[:16]

@@ -1,0 +1,112 @@
+"""The client without `await`: each verb is the asynchronous one, run on a loop in a thread of its own.
+
+So it works in scripts, threads and notebooks alike, and there is one implementation.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from bacalhau.client.client import AsyncClient, OnEvent
+from bacalhau.models.api import GetJobResponse, ListHistoryResponse, ListJobsResponse
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.models.node import NodeState
+from bacalhau.models.spec import SpecConfig
+from bacalhau.models.version import BuildVersion
+
+T = TypeVar("T")
+
+
+class Client:
+    """`with Client() as client`, or without `with` and `close()` at the end. The verbs are those of `AsyncClient`; so are their errors."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._client = AsyncClient(url)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bacalhau-client", daemon=True)
+        self._thread.start()
+        self._run(self._client.__aenter__())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if self._loop.is_closed():
+            return
+        self._run(self._client.__aexit__(None, None, None))
+        self._run(self._loop.shutdown_asyncgens())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Awaitable[T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(_coroutine(work), self._loop)
+        try:
+            return future.result()
+        finally:
+            # Ctrl-C interrupts the caller, not the loop: the request must end too.
+            future.cancel()
+
+    def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
+        return self._run(self._client.submit(job, force=force))
+
+    def wait(self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None) -> Job:
+        """`on_event` is called in the client's own thread."""
+        return self._run(self._client.wait(job_id, timeout, on_event))
+
+    def get_job(self, job_id: str, **query: Any) -> Job:
+        return self._run(self._client.get_job(job_id, **query))
+
+    def describe(self, job_id: str, **query: Any) -> GetJobResponse:
+        return self._run(self._client.describe(job_id, **query))
+
+    def list_jobs(self, **query: Any) -> ListJobsResponse:
+        return self._run(self._client.list_jobs(**query))
+
+    def executions(self, job_id: str, **query: Any) -> tuple[Execution, ...]:
+        return self._run(self._client.executions(job_id, **query))
+
+    def history(self, job_id: str, **query: Any) -> ListHistoryResponse:
+        return self._run(self._client.history(job_id, **query))
+
+    def versions(self, job_id: str, **query: Any) -> tuple[Job, ...]:
+        return self._run(self._client.versions(job_id, **query))
+
+    def stop(self, job_id: str, reason: str = "Stopped at user request") -> str:
+        return self._run(self._client.stop(job_id, reason))
+
+    def logs(self, job_id: str, follow: bool = False, **query: Any) -> Iterator[tuple[int, str]]:
+        """Ends the request when the iterator is closed."""
+        pieces = self._client.logs(job_id, follow, **query)
+        try:
+            while (piece := self._run(anext(pieces, None))) is not None:
+                yield piece
+        finally:
+            self._run(pieces.aclose())
+
+    def results(self, job_id: str, **query: Any) -> tuple[SpecConfig, ...]:
+        return self._run(self._client.results(job_id, **query))
+
+    def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "") -> Path:
+        return self._run(self._client.get(job_id, output_dir, raw, only))
+
+    def nodes(self, **query: Any) -> tuple[NodeState, ...]:
+        return self._run(self._client.nodes(**query))
+
+    def node(self, node_id: str) -> NodeState:
+        return self._run(self._client.node(node_id))
+
+    def version(self) -> BuildVersion:
+        return self._run(self._client.version())
+
+
+async def _coroutine(work: Awaitable[T]) -> T:
+    return await work

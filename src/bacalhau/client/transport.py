@@ -1,0 +1,120 @@
+"""One conversation with the API: requests as structs in, answers as structs out, failures as our errors.
+
+The only place that knows httpx; what is asked is for the verbs in `client`.
+"""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from bacalhau.lib import wire
+from bacalhau.lib.errors import (
+    BacalhauError,
+    BadRequest,
+    Conflict,
+    EngineFailure,
+    Forbidden,
+    NotFound,
+    PublisherFailure,
+    StorageFailure,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
+from bacalhau.models.api import ErrorBody
+
+T = TypeVar("T", bound=wire.Model)
+
+PREFIX = "/api/v1"
+HOW_TO_START = "start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT"
+_SECONDS = 30.0
+_KINDS = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
+
+
+class Endpoint(NamedTuple):
+    """Where the API is and as whom to speak, and how results are fetched: `ipfs` is an IPFS node's own API, "" none.
+
+    `no_downloads` are kinds of results that are not fetched; `download_seconds` limits each, 0 leaves it to the caller.
+    """
+
+    url: str
+    headers: Mapping[str, str] = {}
+    ipfs: str = ""
+    no_downloads: tuple[str, ...] = ()
+    download_seconds: float = 0
+
+
+class Transport:
+    """Open while `open_transport` is; `url` has no slash at its end."""
+
+    def __init__(self, http: httpx.AsyncClient, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.url = endpoint.url.rstrip("/")
+        self._http = http
+
+    async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = _SECONDS) -> T:
+        """GET; zero values of the query are not sent. Raises the server's error, or Unavailable."""
+        params = [(k, v) for k, v in (query or {}).items() if v not in ("", 0, None, False, ())]
+        return await self._send(kind, "GET", path, params=params, seconds=seconds)
+
+    async def tell(self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None) -> T:
+        """A request with a body. Raises the server's error, or Unavailable; is not repeated."""
+        params = [(k, v) for k, v in (query or {}).items() if v]
+        return await self._send(kind, method, path, params=params, content=wire.encode(body))
+
+    async def _send(self, kind: type[T], method: str, path: str, *, seconds: float = _SECONDS, **kwargs: Any) -> T:
+        try:
+            answer = await self._http.request(method, self.url + PREFIX + path, timeout=httpx.Timeout(seconds, connect=10), **kwargs)
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            raise unreachable(self.url, e) from e
+        if answer.is_error:
+            raise _failure(self.url, answer)
+        try:
+            return wire.decode(answer.content, kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            raise BacalhauError(f"{self.url} gave an answer this client does not understand: {e}", hint="is this a Bacalhau API of the 1.x line?") from e
+
+
+@asynccontextmanager
+async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
+    """Raises BadRequest for an URL that cannot be one."""
+    scheme = urlsplit(endpoint.url).scheme
+    if scheme not in ("http", "https"):
+        raise BadRequest(f"not an URL of an API: {endpoint.url}", hint="write http://HOST:PORT")
+    headers = {"Content-Type": "application/json", **endpoint.headers}
+    # Reading the certificates takes longer than most requests; without TLS and redirects nobody needs them.
+    tls = scheme == "https"
+    async with httpx.AsyncClient(headers=headers, verify=tls, follow_redirects=tls) as http:
+        yield Transport(http, endpoint)
+
+
+def unreachable(url: str, error: BaseException) -> Unavailable:
+    """The reason is the operating system's where there is one."""
+    return Unavailable(f"cannot reach the orchestrator at {url}: {_reason(error)}", hint=HOW_TO_START)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause says what happened; the outer ones only that something did."""
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "no answer in time"
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno and inner.errno > 0:
+            return os.strerror(inner.errno).lower()
+        group = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else None
+        inner = group or inner.__cause__ or inner.__context__
+    return str(error) or type(error).__name__
+
+
+def _failure(url: str, answer: httpx.Response) -> BacalhauError:
+    try:
+        body = wire.decode(answer.content, ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = ErrorBody(message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation")
+    kind = next((k for k in _KINDS if k.code == body.code), None) or next((k for k in _KINDS if k.status == answer.status_code), BacalhauError)
+    return kind(body.message, hint=body.hint, component=body.component or "Bacalhau", retryable=answer.status_code in (502, 503, 504))

@@ -1,0 +1,52 @@
+"""Waiting for a job as one long request after another, over restarts of the server.
+
+A server that does not know how to wait answers at once; it is then asked twice a second.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+from bacalhau.client.transport import Transport
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.api import ListHistoryResponse
+
+T = TypeVar("T")
+
+LONG = 20  # seconds one request may wait
+PATIENCE = 60.0  # seconds without a server before waiting fails
+_QUICK, _PAUSE = 0.4, 0.5
+_FIRST_RETRY, _SLOWEST_RETRY = 0.2, 3.0
+
+
+async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHistoryResponse]:
+    """New events and progress as they come, until nothing more can come. Raises NotFound, or Unavailable after PATIENCE."""
+    path = f"/orchestrator/jobs/{quote(job_id, safe='')}/history"
+    token, progress = "", 0
+    while True:
+        query = {"wait": LONG, "next_token": token, "progress": progress}
+        began = time.monotonic()
+        answer = await patiently(lambda q=query: transport.ask(ListHistoryResponse, path, q, seconds=LONG + 15))  # type: ignore[misc]
+        yield answer
+        if not answer.next_token:
+            return
+        is_news = answer.items or answer.progress_seq != progress
+        token, progress = answer.next_token, answer.progress_seq
+        if not is_news and time.monotonic() - began < _QUICK:
+            await asyncio.sleep(_PAUSE)
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a question while the server cannot be reached, for PATIENCE seconds."""
+    give_up = time.monotonic() + PATIENCE
+    pause = _FIRST_RETRY
+    while True:
+        try:
+            return await ask()
+        except Unavailable:
+            if time.monotonic() + pause > give_up:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _SLOWEST_RETRY)
