@@ -25,6 +25,7 @@ T = TypeVar("T")
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 300  # a loaded daemon queues starts; beyond this it is stuck
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+_STEADY = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
 _LOST = 900  # the client library's status for "no connection"
 
 
@@ -137,9 +138,10 @@ class DockerApi:
 
     @asynccontextmanager
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[AsyncIterator[Chunk]]:
-        """The output of a container from its beginning, to its end if `follow`."""
+        """The output of a container from its beginning to now, or with `follow` until about its end."""
+        query = {"stdout": "1", "stderr": "1", "follow": str(int(follow))}
         with self._translated("read container logs"):
-            async with self._stream("GET", f"containers/{name}/logs", {"stdout": "1", "stderr": "1", "follow": str(int(follow))}) as response:
+            async with self._stream("GET", f"containers/{name}/logs", query, limit=_ENDLESS if follow else _STEADY) as response:
                 yield _framed(response.content)
 
     @asynccontextmanager
@@ -170,7 +172,7 @@ class DockerApi:
         """Make an image of one layer from a tar archive and Dockerfile instructions."""
         query = [("fromSrc", "-"), ("repo", repo), ("tag", tag), *(("changes", change) for change in changes)]
         with self._translated(f"import image {repo}:{tag}"):
-            async with self._stream("POST", "images/create", query, archive) as response:
+            async with self._stream("POST", "images/create", query, archive, _STEADY) as response:
                 await response.read()
 
     async def _client(self) -> Docker:
@@ -202,11 +204,13 @@ class DockerApi:
         raise failure
 
     @asynccontextmanager
-    async def _stream(self, method: str, path: str, query: Any, body: bytes | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A request whose answer is read raw and may last as long as it likes."""
+    async def _stream(
+        self, method: str, path: str, query: Any, body: bytes | None = None, limit: aiohttp.ClientTimeout = _ENDLESS
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request whose answer is read raw, as it comes."""
         docker = await self._client()
         url = f"{docker.docker_host}/{docker.api_version}/{path}"
-        async with docker.session.request(method, url, params=query, data=body, timeout=_ENDLESS) as response:
+        async with docker.session.request(method, url, params=query, data=body, timeout=limit) as response:
             if response.status >= 400:
                 raise DockerError(response.status, (await response.json())["message"])
             yield response

@@ -169,8 +169,15 @@ class DockerEngine:
             if found["Status"] == "created" and not await self._start(container_id, watch):
                 return KILLED
             watch.seen = time.monotonic()
-            async with self._api.logs(container_id, follow=found["Status"] != "exited") as chunks:
-                return await self._follow(container_id, files, chunks)
+            if found["Status"] != "exited":
+                async with self._api.logs(container_id, follow=True) as chunks:
+                    await self._follow(container_id, files, chunks)
+            code = await self._endings.exit_code(container_id)
+            # Following may miss the last piece; the log of an ended container is whole, and begins with what is written already.
+            files.rewind()
+            async with self._api.logs(container_id, follow=False) as chunks:
+                await files.take(chunks)
+            return code
 
     async def _start(self, container_id: str, watch: _Watch) -> bool:
         """False when a stop came first. One that comes meanwhile may have found nothing running, so it is repeated."""
@@ -183,7 +190,7 @@ class DockerEngine:
         return True
 
     async def _follow(self, container_id: str, files: OutputFiles, chunks: AsyncIterator[Chunk]) -> int:
-        """Output and ending side by side. Output that does not end with its container is read again from the start."""
+        """Output and ending side by side. Output that goes on after its container counts as a lost connection."""
 
         async def ended() -> int:
             code = await self._endings.exit_code(container_id)

@@ -37,6 +37,11 @@ class OutputFiles:
             if fd is not None:
                 self._write(fd, data)
 
+    def rewind(self) -> None:
+        """The next source repeats what is written and adds to it; readers of the files see no step back."""
+        for fd in self._fds.values():
+            os.lseek(fd, 0, os.SEEK_SET)
+
     def _write(self, fd: int, data: bytes) -> None:
         view = memoryview(data)
         try:

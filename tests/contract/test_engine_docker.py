@@ -1,0 +1,224 @@
+"""What only a container engine can do: images, mounts, limits, networks; on a real daemon and real registries."""
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau.lib.aio import together
+from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
+from bacalhau.lib.ids import new_execution_id
+from bacalhau.models.network import NetworkConfig, PortMapping
+from bacalhau.models.resources import Resources
+from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.engine import DockerEngine
+from bacalhau.ports.engine import EngineTask, Exit, Mount, Prepares, Sweeps
+from bacalhau.ports.progress import Step, ignore
+from tests.support.docker import make_task, push, push_new
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+async def run(url: str, task: EngineTask) -> tuple[Exit, str]:
+    async with DockerEngine(url) as engine:
+        end = await engine.run(task, ignore)
+    return end, task.stdout.read_text()
+
+
+def shell(folder: Path, image: str, script: str, params: dict[str, Any] | None = None, **changes: object) -> EngineTask:
+    return make_task(folder, new_execution_id(), {"image": image, "entrypoint": ["sh", "-c"], "parameters": [script], **(params or {})}, **changes)
+
+
+async def test_every_byte_of_both_streams_arrives(docker_url: str, docker_image: str, folder: Path) -> None:
+    task = shell(folder, docker_image, "head -c 5000000 /dev/zero; printf '\\377end'; echo problem >&2")
+    async with DockerEngine(docker_url) as engine:
+        assert (await engine.run(task, ignore)).code == 0
+    assert task.stdout.read_bytes() == bytes(5_000_000) + b"\xffend"
+    assert task.stderr.read_bytes() == b"problem\n"
+
+
+async def test_output_can_be_read_while_the_task_runs(docker_url: str, docker_image: str, folder: Path) -> None:
+    task = shell(folder, docker_image, "echo first; cat /shared/gate", mounts=(Mount(folder, "/shared", False),))
+    (folder / "gate").write_text("second\n")
+    end, text = await run(docker_url, task)
+    assert (end.code, text) == (0, "first\nsecond\n")
+
+
+async def test_engine_variables_win_over_those_of_the_task(docker_url: str, docker_image: str, folder: Path) -> None:
+    params = {"EnvironmentVariables": ["A=engine", "EMPTY="]}
+    task = shell(folder, docker_image, 'echo "$A $B [$EMPTY]"', params, env={"A": "task", "B": "task"})
+    assert (await run(docker_url, task))[1] == "engine task []\n"
+
+
+async def test_working_directory(docker_url: str, docker_image: str, folder: Path) -> None:
+    assert (await run(docker_url, shell(folder, docker_image, "pwd", {"WorkingDirectory": "/made/for/it"})))[1] == "/made/for/it\n"
+
+
+async def test_mounts_keep_their_mode(docker_url: str, docker_image: str, folder: Path) -> None:
+    source, target = folder / "in:put", folder / "out"
+    source.mkdir()
+    target.mkdir()
+    (source / "a").write_text("data")
+    mounts = (Mount(source, "/deep/inputs", True), Mount(target, "/outputs", False), Mount(source / "a", "/single/file", True))
+    task = shell(folder, docker_image, "cp /deep/inputs/a /outputs/b; cat /single/file; touch /deep/inputs/x || echo refused", mounts=mounts)
+    end, text = await run(docker_url, task)
+    assert (end.code, text) == (0, "datarefused\n")
+    assert (target / "b").read_text() == "data"
+
+
+async def test_a_container_over_its_memory_limit_fails_for_that_reason(docker_url: str, docker_image: str, folder: Path) -> None:
+    task = shell(folder, docker_image, "tail /dev/zero", resources=Resources(memory=20 * MB))
+    with pytest.raises(EngineFailure, match=r"^memory limit exceeded: the task was killed at its limit of 20.0 MB"):
+        await run(docker_url, task)
+
+
+async def test_cpu_and_memory_are_limited(docker_url: str, docker_image: str, folder: Path) -> None:
+    script = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; cat /proc/1/status | grep NoNewPrivs"
+    task = shell(folder, docker_image, script, resources=Resources(cpu=0.001, memory=64 * 1024 * 1024))
+    end, text = await run(docker_url, task)
+    assert end.code == 0
+    assert text.split() == [str(64 * 1024 * 1024), "NoNewPrivs:", "1"]
+
+
+@pytest.mark.parametrize(("network", "interfaces"), [("None", 1), ("Default", 2), ("Bridge", 2)])
+async def test_networks(docker_url: str, docker_image: str, folder: Path, network: str, interfaces: int) -> None:
+    task = shell(folder, docker_image, "ls /sys/class/net | grep -c -e lo -e eth; grep -c host.docker.internal /etc/hosts", network=NetworkConfig(type=network))
+    assert (await run(docker_url, task))[1].split() == [str(interfaces), str(int(interfaces == 2))]
+
+
+async def test_host_network_is_the_hosts(docker_url: str, docker_image: str, folder: Path) -> None:
+    task = shell(folder, docker_image, "readlink /proc/self/ns/net || ls -l /proc/self/ns/net", network=NetworkConfig(type="full"))
+    assert Path("/proc/self/ns/net").readlink().name in (await run(docker_url, task))[1]
+
+
+async def test_http_network_is_refused_by_name(docker_url: str, docker_image: str, folder: Path) -> None:
+    with pytest.raises(EngineFailure, match="network HTTP is not supported"):
+        await run(docker_url, shell(folder, docker_image, "true", network=NetworkConfig(type="HTTP")))
+
+
+async def test_a_published_port_is_reached_from_outside(docker_url: str, docker_image: str, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    network = NetworkConfig(type="Bridge", ports=(PortMapping(name="web", static=port, target=80),))
+    task = shell(folder, docker_image, "echo hello | nc -l -p 80", network=network)
+
+    async def knock() -> bytes:
+        answer = b""
+        while not answer:
+            with contextlib.suppress(ConnectionError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                with contextlib.closing(writer):
+                    answer = await reader.read()
+        return answer
+
+    async with DockerEngine(docker_url) as engine, asyncio.timeout(30):
+        end, answer = await together(engine.run(task, ignore), knock())
+    assert (end.code, answer) == (0, b"hello\n")
+
+
+@pytest.mark.parametrize(
+    ("params", "cause"),
+    [
+        ({"parameters": ["nonexistent"]}, 'failed to start container: executable file not found: exec: "nonexistent"'),
+        ({"entrypoint": ["/no/such"]}, 'failed to start container: executable file not found: exec: "/no/such"'),
+    ],
+)
+async def test_a_task_that_cannot_start_says_why_and_leaves_nothing(
+    docker_url: str, docker_image: str, folder: Path, params: dict[str, Any], cause: str
+) -> None:
+    with pytest.raises(EngineFailure) as caught:
+        await run(docker_url, make_task(folder, new_execution_id(), {"image": docker_image, **params}, node_id="n-cannot-start"))
+    assert caught.value.message.startswith(cause)
+    assert not caught.value.retryable
+    api = DockerApi(docker_url)
+    assert await api.list_by_label("bacalhau-executor=n-cannot-start") == []
+    await api.close()
+
+
+async def test_a_missing_mount_source_is_named(docker_url: str, docker_image: str, folder: Path) -> None:
+    with pytest.raises(EngineFailure, match=r"/not/here"):
+        await run(docker_url, shell(folder, docker_image, "true", mounts=(Mount(Path("/not/here"), "/x", True),)))
+
+
+async def test_no_daemon_is_unavailable_with_its_address(folder: Path) -> None:
+    async with DockerEngine(f"unix://{folder}/none.sock") as engine:
+        assert isinstance(engine, Prepares)
+        assert isinstance(engine, Sweeps)
+        with pytest.raises(Unavailable, match=rf"cannot reach the Docker API at unix://{folder}/none.sock: No such file") as caught:
+            await engine.check()
+        assert "DOCKER_HOST" in caught.value.hint
+        with pytest.raises(Unavailable):
+            await engine.run(shell(folder, "any", "true"), ignore)
+        with pytest.raises(Unavailable):
+            await engine.stop("e-1", 0)
+
+
+async def test_a_local_image_is_pinned_by_its_id(docker_url: str, docker_image: str) -> None:
+    async with DockerEngine(docker_url) as engine:
+        pinned = await engine.prepare({"Image": docker_image}, ignore)
+        assert pinned.startswith("sha256:")
+        assert await engine.prepare({"Image": docker_image}, ignore) == pinned
+
+
+async def test_an_image_is_pulled_once_for_all_and_pinned_by_digest(docker_url: str, registry: str) -> None:
+    name = f"{registry}/team/tool:1"
+    digest = push_new(docker_url, name, 3 * MB)
+    heard: list[list[Step]] = [[], [], []]
+    async with DockerEngine(docker_url) as engine:
+        pinned = await together(*(engine.prepare({"Image": name}, steps.append) for steps in heard))
+    assert pinned == [digest] * 3
+    last = {steps[-1] for steps in heard}
+    assert len(last) == 1
+    step = last.pop()
+    assert (step.stage, step.done, step.total) == ("pulling", 1, 1)
+    assert step.bytes_done == step.bytes_total >= 3 * MB
+
+
+async def test_what_ran_is_told_by_digest(docker_url: str, docker_image: str, registry: str, folder: Path) -> None:
+    name = f"{registry}/team/shell:1"
+    digest = push(docker_url, docker_image, name)
+    assert digest.startswith(f"{registry}/team/shell@sha256:")
+    assert await run(docker_url, shell(folder, name, "echo ran")) == (Exit(0, digest), "ran\n")
+
+
+async def failure_of(url: str, image: str) -> BacalhauError:
+    async with DockerEngine(url) as engine:
+        with pytest.raises(BacalhauError) as caught:
+            await engine.prepare({"Image": image}, ignore)
+    return caught.value
+
+
+async def test_an_image_the_registry_does_not_have(docker_url: str, registry: str) -> None:
+    failure = await failure_of(docker_url, f"{registry}/no-such-image:1")
+    assert isinstance(failure, EngineFailure)
+    assert failure.message == f"image not found: {registry}/no-such-image:1"
+    assert not failure.retryable
+
+
+async def test_a_registry_that_wants_a_password(docker_url: str, locked_registry: str) -> None:
+    failure = await failure_of(docker_url, f"{locked_registry}/private:1")
+    assert isinstance(failure, EngineFailure)
+    assert failure.message == f"registry {locked_registry} refused access to image {locked_registry}/private:1: no basic auth credentials"
+    assert not failure.retryable
+
+
+async def test_a_registry_that_cannot_be_reached(docker_url: str) -> None:
+    failure = await failure_of(docker_url, "127.0.0.1:9/tool:1")
+    assert isinstance(failure, Unavailable)
+    assert failure.message == "cannot reach registry 127.0.0.1:9: connection refused"
+    assert failure.retryable
+
+
+async def test_pulls_can_be_forbidden(docker_url: str, registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKIP_IMAGE_PULL", "1")
+    failure = await failure_of(docker_url, f"{registry}/other:1")
+    assert failure.message == f"image not found: {registry}/other:1"
+    assert "SKIP_IMAGE_PULL" in failure.hint

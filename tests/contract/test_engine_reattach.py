@@ -1,0 +1,147 @@
+"""A process that runs a container is killed with SIGKILL at some moment; the next one must end the same execution as if nothing
+had happened: one start, one exit code, all output once."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bacalhau.lib.aio import crew
+from bacalhau.lib.ids import new_execution_id
+from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.container import container_name
+from bacalhau.plugins.docker.engine import DockerEngine
+from bacalhau.ports.engine import EngineTask, Exit, Mount
+from bacalhau.ports.progress import ignore
+from tests.support.docker import make_task
+
+SCRIPT = """
+echo start >> /shared/starts
+seq 1 3000
+echo early >&2
+printf '\\377\\000raw'
+cat /shared/gate
+seq 3001 6000
+printf 'no newline'
+exit 7
+"""
+STDOUT = "".join(f"{n}\n" for n in range(1, 3001)).encode() + b"\xff\x00raw" + "".join(f"{n}\n" for n in range(3001, 6001)).encode() + b"no newline"
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from bacalhau.plugins.docker.engine import DockerEngine
+from bacalhau.ports.engine import Mount
+from bacalhau.ports.progress import ignore
+from tests.support.docker import make_task
+
+url, folder, execution_id, image, script = sys.argv[1:]
+
+async def main():
+    async with DockerEngine(url) as engine:
+        await engine.check()
+        print("running", flush=True)
+        params = {"Image": image, "Entrypoint": ["sh", "-c"], "Parameters": [script]}
+        task = make_task(Path(folder), execution_id, params, mounts=(Mount(Path(folder), "/shared", False),))
+        print(await engine.run(task, ignore), flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def task(docker_image: str, tmp_path: Path) -> EngineTask:
+    os.mkfifo(tmp_path / "gate")
+    params = {"Image": docker_image, "Entrypoint": ["sh", "-c"], "Parameters": [SCRIPT]}
+    return make_task(tmp_path, new_execution_id(), params, mounts=(Mount(tmp_path, "/shared", False),))
+
+
+@contextmanager
+def child_running(url: str, task: EngineTask) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has just called run."""
+    words = [sys.executable, "-c", CHILD, url, str(task.stdout.parent), task.execution_id, str(task.params["Image"]), SCRIPT]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "running\n"
+            yield child
+        finally:
+            child.kill()
+
+
+def open_gate(task: EngineTask) -> None:
+    """Blocks until the task waits at its gate, then lets it through."""
+    (task.stdout.parent / "gate").write_bytes(b"")
+
+
+def check_end(task: EngineTask, end: Exit) -> None:
+    assert end.code == 7
+    assert end.image.startswith("sha256:")
+    assert task.stdout.read_bytes() == STDOUT
+    assert task.stderr.read_bytes() == b"early\n"
+    assert (task.stdout.parent / "starts").read_text() == "start\n"
+
+
+async def end_with_a_new_engine(url: str, task: EngineTask) -> Exit:
+    async with DockerEngine(url) as engine, crew() as c, asyncio.timeout(60):
+        run = c.start(engine.run(task, ignore))
+        await asyncio.to_thread(open_gate, task)
+        return await run
+
+
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5])
+async def test_killed_at_any_moment(docker_url: str, task: EngineTask, after: float) -> None:
+    with child_running(docker_url, task) as child, pytest.raises(subprocess.TimeoutExpired):
+        child.wait(after)
+    check_end(task, await end_with_a_new_engine(docker_url, task))
+
+
+async def test_killed_and_the_container_ends_meanwhile(docker_url: str, task: EngineTask) -> None:
+    api = DockerApi(docker_url)
+    with child_running(docker_url, task) as child:
+        reader = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
+        child.kill()
+        child.wait(10)
+        os.close(reader)
+    assert await api.wait(container_name(task.execution_id)) == 7
+    async with DockerEngine(docker_url) as engine:
+        check_end(task, await engine.run(task, ignore))
+    assert await api.inspect(container_name(task.execution_id)) is None
+    await api.close()
+
+
+async def test_killed_and_stopped_by_the_next_process(docker_url: str, task: EngineTask) -> None:
+    with child_running(docker_url, task):
+        writer = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
+    async with DockerEngine(docker_url) as engine:
+        await engine.stop(task.execution_id, 0)
+        await engine.stop(task.execution_id, 0)
+    os.close(writer)
+    api = DockerApi(docker_url)
+    assert await api.inspect(container_name(task.execution_id)) is None
+    await api.close()
+
+
+async def test_sweep_takes_what_nobody_wants_and_leaves_the_rest(docker_url: str, docker_image: str, tmp_path: Path) -> None:
+    params = {"Image": docker_image, "Parameters": ["sleep", "600"]}
+    wanted, unwanted = (make_task(tmp_path, new_execution_id(), params, node_id="n-sweep") for _ in range(2))
+    async with DockerEngine(docker_url) as engine, crew() as c:
+        runs = [c.start(engine.run(task, ignore)) for task in (wanted, unwanted)]
+        assert await engine.sweep("n-sweep", frozenset()) == []
+        api = DockerApi(docker_url)
+        async with asyncio.timeout(30):
+            while len(await api.list_by_label("bacalhau-executor=n-sweep")) < 2:
+                await asyncio.wait(runs, timeout=0.02)
+        for run in runs:
+            run.cancel()
+        await asyncio.wait(runs)
+        assert await engine.sweep("n-other", frozenset()) == []
+        assert await engine.sweep("n-sweep", frozenset({wanted.execution_id})) == [unwanted.execution_id]
+        assert await engine.sweep("n-sweep", frozenset()) == [wanted.execution_id]
+        assert await api.list_by_label("bacalhau-executor=n-sweep") == []
+        await api.close()

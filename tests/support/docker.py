@@ -1,0 +1,111 @@
+"""A real Docker daemon, an image and registries on loopback for tests; what is missing is installed (Debian, as root)."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bacalhau.app.dockerd import docker_available, ensure_image
+from bacalhau.models.network import NetworkConfig
+from bacalhau.models.resources import Resources
+from bacalhau.ports.engine import EngineTask
+
+# user:secret, as bcrypt
+_HTPASSWD = "user:$2b$12$x2VZzRfsE72l1tY2HWjBKuLXsdti2jSVpU3zWTv42BdVpbAeG4nf."
+
+
+@pytest.fixture(scope="session")
+async def docker_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with docker_available(tmp_path_factory.mktemp("docker"), print) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def docker_image(docker_url: str) -> str:
+    return await ensure_image(docker_url, print)
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of an open registry."""
+    with serve_registry(tmp_path_factory.mktemp("registry"), auth=False) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a registry that answers nobody without a password."""
+    with serve_registry(tmp_path_factory.mktemp("registry"), auth=True) as host:
+        yield host
+
+
+@contextmanager
+def serve_registry(folder: Path, *, auth: bool) -> Iterator[str]:
+    if not shutil.which("docker-registry"):
+        subprocess.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-registry", shell=True, check=True, capture_output=True)
+    lines = ["version: 0.1", f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}", "http: {addr: '127.0.0.1:0'}"]
+    if auth:
+        (folder / "htpasswd").write_text(_HTPASSWD + "\n")
+        lines.append(f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}")
+    (folder / "config.yml").write_text("\n".join(lines) + "\n")
+    child = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    try:
+        host = next(found[1] for line in child.stderr if (found := re.search(r"listening on ([0-9.:]+)", line)))
+        drain = threading.Thread(target=child.stderr.read, daemon=True)
+        drain.start()
+        yield host
+    finally:
+        child.terminate()
+        child.wait(10)
+        drain.join(10)
+        child.stderr.close()
+
+
+def push(url: str, image: str, name: str) -> str:
+    """Tag `image` as `name` and push it; returns its digest reference. The local name is removed."""
+    docker = ["docker", "--host", url]
+    subprocess.run([*docker, "tag", image, name], check=True)
+    subprocess.run([*docker, "push", "--quiet", name], check=True, capture_output=True)
+    digest = subprocess.run([*docker, "image", "inspect", "--format", "{{index .RepoDigests 0}}", name], check=True, capture_output=True, text=True)
+    subprocess.run([*docker, "rmi", name], check=True, capture_output=True)
+    return digest.stdout.strip()
+
+
+def push_new(url: str, name: str, size: int) -> str:
+    """Push an image that nobody has, with one layer of `size` random bytes; returns its digest reference."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("data")
+        entry.size = size
+        tar.addfile(entry, io.BytesIO(os.urandom(size)))
+    command = ["docker", "--host", url, "import", "-", "bacalhau-test/new:latest"]
+    subprocess.run(command, input=archive.getvalue(), check=True, capture_output=True)
+    digest = push(url, "bacalhau-test/new:latest", name)
+    subprocess.run(["docker", "--host", url, "rmi", "bacalhau-test/new:latest"], check=True, capture_output=True)
+    return digest
+
+
+def make_task(folder: Path, execution_id: str, params: dict[str, object], **changes: object) -> EngineTask:
+    """A task whose output goes to files named after it in `folder`."""
+    task = EngineTask(
+        execution_id=execution_id,
+        job_id="j-contract",
+        node_id="n-contract",
+        params=params,
+        env={},
+        mounts=(),
+        resources=Resources(),
+        network=NetworkConfig(),
+        stdout=folder / f"{execution_id}.stdout",
+        stderr=folder / f"{execution_id}.stderr",
+    )
+    return task._replace(**changes)
