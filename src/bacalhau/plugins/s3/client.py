@@ -33,7 +33,7 @@ _ANONYMOUS = Ambient(None, "")
 
 
 class Ask(NamedTuple):
-    """One request. An empty key speaks of the bucket."""
+    """One request. An empty key speaks of the bucket; a `url` that is signed already is used as it is."""
 
     place: Place
     method: str
@@ -41,6 +41,10 @@ class Ask(NamedTuple):
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    url: str = ""
+
+    def address(self, region: str) -> str:
+        return self.url or self.place.url(self.key, self.query, region)
 
 
 class Answer(NamedTuple):
@@ -101,7 +105,7 @@ class S3Client:
         """Do the request until it succeeds, or raise why it cannot."""
         course = await self._start(ask.place)
         while True:
-            url = ask.place.url(ask.key, ask.query, course.region)
+            url = ask.address(course.region)
             try:
                 async with self._open(ask, url, course) as response:
                     if response.status < 300:
@@ -123,7 +127,9 @@ class S3Client:
         return _Course(learned, region, _ANONYMOUS if learned.anonymous else ambient)
 
     def _open(self, ask: Ask, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        headers = signed_headers(course.ambient, course.region, ask.method, url, dict(ask.headers))
+        headers = dict(ask.headers)
+        if not ask.url:
+            headers = signed_headers(course.ambient, course.region, ask.method, url, headers)
         # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
         headers["Accept-Encoding"] = "identity"
         return self.open_url(ask.method, url, headers, ask.body)
@@ -154,11 +160,13 @@ class S3Client:
 
     async def _explain(self, ask: Ask, course: _Course, trouble: Trouble) -> Exception:
         """A HEAD has no body that could say why: the same question as GET has."""
+        if ask.url:
+            return answer_failure(trouble, ask.place, ask.key, "by its signed link")
         if course.refusal and trouble.is_refusal:
             course.ambient, trouble = await self.ambient(), course.refusal
         if ask.method == "HEAD" and not trouble.code:
             probe = ask._replace(method="GET", headers=(*ask.headers, ("Range", "bytes=0-0")))
-            async with self._open(probe, ask.place.url(ask.key, ask.query, course.region), course) as response:
+            async with self._open(probe, ask.address(course.region), course) as response:
                 trouble = trouble if response.status < 300 else await _read_trouble(response)
         return answer_failure(trouble, ask.place, ask.key, course.ambient.who)
 
@@ -169,6 +177,8 @@ async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
 
 def _correct(ask: Ask, course: _Course, trouble: Trouble) -> bool:
     """Change course where the answer tells a better one: once to another region, once without signature for reading."""
+    if ask.url:
+        return False
     if trouble.region and trouble.region != course.region and not course.moved:
         course.moved = True
         course.region = course.learned.region = trouble.region

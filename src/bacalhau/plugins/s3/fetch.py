@@ -138,8 +138,8 @@ class _Fetch:
                 raise _RangeIgnored
             got = 0
             try:
-                async for block in _blocks(response):
-                    await asyncio.to_thread(_write_at, descriptor, block, start + got)
+                async for block in blocks(response):
+                    await asyncio.to_thread(write_at, descriptor, block, start + got)
                     got += sum(map(len, block))
                     self._progress.add(0, sum(map(len, block)))
                 _check_length(end - start, got)
@@ -153,7 +153,7 @@ class _Fetch:
             return await self._origin.client.call(self._ask(entry, ranged), keep)
 
 
-async def _blocks(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
+async def blocks(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
     """The body in lists of chunks that are together worth a thread."""
     held: list[bytes] = []
     size = 0
@@ -182,7 +182,7 @@ def _write_small(scratch: str, path: str, body: bytes) -> None:
     os.rename(scratch, path)
 
 
-def _write_at(descriptor: int, chunks: list[bytes], offset: int) -> None:
+def write_at(descriptor: int, chunks: list[bytes], offset: int) -> None:
     for chunk in chunks:
         view = memoryview(chunk)
         while view:
@@ -197,8 +197,8 @@ def hash_file(path: Path) -> bytes:
 
 def expected_digest(entry: Entry, response: aiohttp.ClientResponse) -> str:
     """base64 SHA-256 the whole object must have: as asked for, else as the server kept it. Composites say nothing about bytes."""
-    known = entry.checksum or response.headers.get(DIGEST_HEADER, "") or response.headers.get(DIGEST_METADATA, "")
-    return "" if is_composite(known) else known
+    known = (entry.checksum, response.headers.get(DIGEST_HEADER, ""), response.headers.get(DIGEST_METADATA, ""))
+    return next((text for text in known if text and not is_composite(text)), "")
 
 
 def compare_digest(place: Place, entry: Entry, expected: str, digest: bytes) -> None:

@@ -17,12 +17,13 @@ CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
 
 
 class Head(NamedTuple):
-    """`checksum` is base64 SHA-256, composite for some multipart objects, "" where the server has none."""
+    """`checksum` is the server's base64 SHA-256, composite for some multipart objects; `recorded` what we wrote beside the object. "": none."""
 
     size: int
     etag: str
     version: str
     checksum: str
+    recorded: str
     content_type: str
 
 
@@ -42,8 +43,8 @@ class Stored(NamedTuple):
 async def head(client: S3Client, place: Place, key: str, version: str = "") -> Head:
     answer = await client.call(Ask(place, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
     got = answer.headers
-    checksum = got.get(DIGEST_HEADER, "") or got.get(DIGEST_METADATA, "")
-    return Head(int(got.get("Content-Length", "-1")), got.get("ETag", ""), read_version(got), checksum, got.get("Content-Type", ""))
+    size = int(got.get("Content-Length", "-1"))
+    return Head(size, got.get("ETag", ""), read_version(got), got.get(DIGEST_HEADER, ""), got.get(DIGEST_METADATA, ""), got.get("Content-Type", ""))
 
 
 def version_query(version: str) -> tuple[tuple[str, str], ...]:

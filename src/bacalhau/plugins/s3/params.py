@@ -200,6 +200,11 @@ def is_composite(checksum: str) -> bool:
     return "-" in checksum
 
 
+def is_archive(key: str) -> bool:
+    """A published archive, rather than the prefix of a plain result."""
+    return key.endswith((".tar.gz", ".tgz"))
+
+
 def result_spec(params: dict[str, Any]) -> SpecConfig:
     """A published result as type s3 with every field of the wire present."""
     empty = msgspec.to_builtins(S3SourceParams())

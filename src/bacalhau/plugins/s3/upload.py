@@ -14,7 +14,7 @@ from bacalhau.plugins.s3.client import Answer, Ask, S3Client, read_all
 from bacalhau.plugins.s3.operation import DIGEST_HEADER, DIGEST_METADATA, Stored, digest_text, parse_answer, put, read_text, read_version
 from bacalhau.plugins.s3.place import Place
 
-PART_BYTES = 16 << 20
+PART_BYTES = 8 << 20
 _PARTS = 9000  # of the 10,000 that S3 allows
 _IN_FLIGHT = 3
 _ABORT_SECONDS = 10

@@ -1,0 +1,163 @@
+"""Brings a published result to the client: by the orchestrator's signed link, by the client's own credentials, or as anybody."""
+
+import asyncio
+import base64
+import logging
+import os
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.archive import unpack
+from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.client import Ask, S3Client
+from bacalhau.plugins.s3.fetch import RANGED_BYTES, Origin, blocks, compare_digest, disk_failure, fetch_entries, hash_file, write_at
+from bacalhau.plugins.s3.operation import head, version_query
+from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, full_checksum, is_archive, is_composite, read_params
+from bacalhau.plugins.s3.source import place_of, resolve_entries
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.storage import Entry
+
+log = logging.getLogger(__name__)
+
+_HEADS_AT_ONCE = 16
+
+
+class S3Downloader:
+    """A Downloader for the types `s3` and `s3PreSigned`."""
+
+    def __init__(self) -> None:
+        self._client = S3Client()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
+        if result.is_type("s3presigned"):
+            given = read_params(result, PreSignedParams)
+            source, link = given.source_spec, given.pre_signed_url
+        else:
+            source, link = read_params(result, S3SourceParams), ""
+        if link or is_archive(source.key):
+            await _Archive(self._client, source, report).bring(link, into, only)
+        else:
+            await self._plain(source, into, report, only)
+
+    async def _plain(self, source: S3SourceParams, into: Path, report: Report, only: str) -> None:
+        entries = await resolve_entries(self._client, source)
+        if only:
+            wanted = only.strip("/")
+            entries = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
+            if not entries:
+                raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
+        place = place_of(source)
+
+        async def pin(entry: Entry) -> Entry | None:
+            """None: it is here already. Large objects come in ranges, whose answers carry no digest of the whole."""
+            there = await asyncio.to_thread(_has_size, into / entry.path, entry.size)
+            if not there and entry.size <= RANGED_BYTES:
+                return entry
+            found = await head(self._client, place, entry.key)
+            digest = next((text for text in (found.checksum, found.recorded) if text and not is_composite(text)), "")
+            if there and digest and await asyncio.to_thread(_digest, into / entry.path) == digest:
+                return None
+            return entry._replace(checksum=digest)
+
+        work = [partial(pin, entry) for entry in entries]
+        pinned = await gather_bounded(_HEADS_AT_ONCE, list(work))
+        await fetch_entries(Origin(self._client, place, "downloading"), tuple(entry for entry in pinned if entry), into, report)
+
+
+class _Archive:
+    """One archive: received beside its contents, under a name that a later attempt finds again, verified, unpacked."""
+
+    def __init__(self, client: S3Client, source: S3SourceParams, report: Report) -> None:
+        self._client, self._source, self._report = client, source, report
+        checksum = full_checksum(source.checksum_sha256) if source.checksum_sha256 else ""
+        self._digest = "" if is_composite(checksum) else checksum
+        self._place = place_of(source)
+        self._entry = Entry(source.key, "", -1, checksum=self._digest)
+
+    async def bring(self, link: str, into: Path, only: str) -> None:
+        part = into / f".{base64.b64decode(self._digest).hex()[:16] or 'archive'}.part"
+        try:
+            await self._receive_somehow(link, part)
+            left_out = await asyncio.to_thread(unpack, part, into, only)
+            await asyncio.to_thread(part.unlink)
+        except OSError as e:
+            raise disk_failure(e, into) from e
+        for name in left_out:
+            log.warning("symlink %s of the result was left out: it points outside of it", name)
+
+    async def _receive_somehow(self, link: str, part: Path) -> None:
+        own = Ask(self._place, "GET", self._source.key, version_query(self._source.version_id))
+        ways = [own._replace(url=link)] if link else []
+        ways += [own] if self._source.bucket else []
+        failures: list[StorageFailure] = []
+        for way in ways:
+            try:
+                return await self._receive(way, part)
+            except StorageFailure as e:
+                failures.append(e)
+        raise failures[0]
+
+    async def _receive(self, ask: Ask, part: Path) -> None:
+        """What is there already is kept when the whole then has the right digest; else it starts again from nothing."""
+        held = await asyncio.to_thread(_size, part) if self._digest else 0
+        if held:
+            try:
+                return await self._continue(ask, part, held)
+            except StorageFailure as e:
+                log.info("%s cannot be continued: %s", part, e.message)
+        await self._continue(ask, part, 0)
+
+    async def _continue(self, ask: Ask, part: Path, start: int) -> None:
+        if start and await asyncio.to_thread(_digest, part) == self._digest:
+            return
+        descriptor = await asyncio.to_thread(os.open, part, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            await self._fill(ask, descriptor, start)
+        finally:
+            os.close(descriptor)
+        if self._digest:
+            compare_digest(self._place, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
+
+    async def _fill(self, ask: Ask, descriptor: int, start: int) -> None:
+        """A stream that breaks after it brought something goes on from there; one that brings nothing counts as a failed attempt."""
+        at = asked = start
+        is_whole = False
+
+        async def keep(response: aiohttp.ClientResponse) -> None:
+            nonlocal at, is_whole
+            at = begun = asked if response.status == 206 else 0
+            os.ftruncate(descriptor, at)
+            total = at + (response.content_length or 0)
+            try:
+                async for block in blocks(response):
+                    await asyncio.to_thread(write_at, descriptor, block, at)
+                    at += sum(map(len, block))
+                    self._report(Step("downloading", 0, 1, at, total))
+                is_whole = True
+            except (aiohttp.ClientError, TimeoutError):
+                if at == begun:
+                    raise
+
+        while not is_whole:
+            asked = at
+            await self._client.call(ask._replace(headers=(("Range", f"bytes={at}-"),) if at else ()), keep)
+        self._report(Step("downloading", 1, 1, at, at))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _digest(path: Path) -> str:
+    return base64.b64encode(hash_file(path)).decode()

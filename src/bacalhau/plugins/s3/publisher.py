@@ -1,0 +1,136 @@
+"""S3 as the home of results: the tree as one archive that is hashed while it travels, or as one object a file."""
+
+import asyncio
+import logging
+import stat
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.archive import stream, tree, tree_size
+from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.client import S3Client
+from bacalhau.plugins.s3.fetch import hash_file
+from bacalhau.plugins.s3.keys import fill_key
+from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, read_params, result_spec
+from bacalhau.plugins.s3.place import find_place
+from bacalhau.plugins.s3.upload import Target, upload_stream
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.publisher import Result
+
+log = logging.getLogger(__name__)
+
+_PIECE_BYTES = 1 << 20
+_SMALL_AT_ONCE, _LARGE_AT_ONCE = 16, 2  # files up to a piece, and those above, whose parts are themselves in flight side by side
+
+
+class S3Publisher:
+    """A Publisher. The same result published again takes the same keys."""
+
+    def __init__(self) -> None:
+        self._client = S3Client()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def check(self) -> None:
+        """Writing needs credentials."""
+        try:
+            ambient = await self._client.ambient()
+        except StorageFailure as e:
+            raise Unavailable(e.message, hint=e.hint) from e
+        if not ambient.credentials:
+            hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, for the node"
+            raise Unavailable("no AWS credentials on this node, so it cannot publish to S3", hint=hint)
+
+    async def publish(self, result: Result, report: Report) -> SpecConfig:
+        problems = check_publisher(result.publisher)
+        if problems:
+            raise PublisherFailure("\n".join(problems), component="S3")
+        params = read_params(result.publisher, S3PublisherParams)
+        place = find_place(params.bucket, params.region, params.endpoint)
+        target = Target(self._client, place, fill_key(params.key, result, is_plain=params.is_plain))
+        try:
+            stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, report)
+            region = await self._client.region_of(place)
+        except StorageFailure as e:
+            raise PublisherFailure(e.message, hint=e.hint, retryable=e.retryable, component=e.component) from e
+        except OSError as e:
+            raise PublisherFailure(f"cannot read the result {e.filename or result.folder}: {e.strerror or e}", component="S3") from e
+        return result_spec({"Bucket": place.bucket, "Key": target.key, "Region": region, "Endpoint": place.endpoint, **stored})
+
+
+async def _publish_archive(target: Target, folder: Path, report: Report) -> dict[str, str]:
+    expected = await asyncio.to_thread(tree_size, folder)
+    done = 0
+
+    def sent(count: int) -> None:
+        nonlocal done
+        done += count
+        report(Step("publishing", 0, 1, done, 0))
+
+    uploaded = await upload_stream(target, stream(folder), expected=expected, sent=sent)
+    report(Step("publishing", 1, 1, done, done))
+    return {"VersionID": uploaded.stored.version, "ChecksumSHA256": uploaded.digest}
+
+
+async def _publish_plain(target: Target, folder: Path, report: Report) -> dict[str, str]:
+    """No checksum speaks for many objects: each carries its own, which the server checks and `get` compares."""
+    files = await asyncio.to_thread(_plain_files, folder)
+    step = Step("publishing", 0, len(files), 0, sum(size for _, size in files))
+
+    def sent(count: int, objects: int = 0) -> None:
+        nonlocal step
+        step = step._replace(done=step.done + objects, bytes_done=step.bytes_done + count)
+        report(step)
+
+    async def put_file(name: str, size: int) -> None:
+        path = folder / name
+        digest = await asyncio.to_thread(_digest, path) if size > _PIECE_BYTES else ""
+        await upload_stream(target._replace(key=target.key + name), _read(path), expected=size, sent=sent, digest=digest)
+        sent(0, 1)
+
+    small = [partial(put_file, name, size) for name, size in files if size <= _PIECE_BYTES]
+    large = [partial(put_file, name, size) for name, size in files if size > _PIECE_BYTES]
+    await gather_bounded(_SMALL_AT_ONCE, list(small))
+    await gather_bounded(_LARGE_AT_ONCE, list(large))
+    return {"VersionID": "", "ChecksumSHA256": ""}
+
+
+def _plain_files(folder: Path) -> list[tuple[str, int]]:
+    """Regular files and links to them, sizes in bytes. A link that leads out of the result would publish the node's own files."""
+    inside = folder.resolve()
+    files = []
+    for name, status in tree(folder):
+        target = (folder / name).resolve()
+        if stat.S_ISREG(status.st_mode):
+            files.append((_utf8(name), status.st_size))
+        elif stat.S_ISLNK(status.st_mode) and target.is_relative_to(inside) and target.is_file():
+            files.append((_utf8(name), target.stat().st_size))
+        elif stat.S_ISLNK(status.st_mode):
+            log.warning("symlink %s is not published: it points out of the result, at a directory or at nothing", name)
+    return files
+
+
+def _utf8(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as e:
+        raise StorageFailure(f"file name {name!r} is not UTF-8 and cannot be an S3 key", hint="publish with encoding gzip", component="S3") from e
+    return name
+
+
+def _digest(path: Path) -> str:
+    return b64encode(hash_file(path)).decode()
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(open, path, "rb", 0)
+    try:
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            yield piece
+    finally:
+        file.close()

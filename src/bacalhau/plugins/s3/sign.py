@@ -1,0 +1,33 @@
+"""Results as the orchestrator hands them out: with an address that the client can fetch without credentials of its own."""
+
+import logging
+
+import msgspec
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
+from bacalhau.plugins.s3.operation import version_query
+from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive, read_params
+from bacalhau.plugins.s3.place import find_place
+
+log = logging.getLogger(__name__)
+
+_LONGEST_SECONDS = 7 * 24 * 3600  # what S3 accepts
+
+
+async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
+    """An archive as `s3PreSigned` for `expires` seconds. Plain results, and all results where there are no credentials, stay as they are."""
+    params = read_params(result, S3SourceParams)
+    try:
+        ambient = await AMBIENT.current()
+    except StorageFailure as e:
+        log.warning("results are handed out without signed links: %s", e.message)
+        return result
+    if not ambient.credentials or not is_archive(params.key):
+        return result
+    place = find_place(params.bucket, params.region, params.endpoint)
+    region = place.region or ambient.region
+    seconds = max(1, min(int(expires), _LONGEST_SECONDS))
+    url = presigned_url(ambient, region, place.url(params.key, version_query(params.version_id), region), seconds)
+    return SpecConfig(type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url)))
