@@ -1,6 +1,7 @@
 """The node's side of membership: shake hands after each connect, beat, tell what changed, say goodbye."""
 
 import logging
+import time
 
 import msgspec
 
@@ -13,7 +14,6 @@ from bacalhau.lib.errors import BacalhauError, Conflict, Unavailable
 from bacalhau.models import messages as m
 from bacalhau.models.node import ComputeNodeInfo, NodeInfo
 
-INFO_EVERY = 2  # heartbeats between looks at the node's own plug-ins
 log = logging.getLogger(__name__)
 
 
@@ -32,36 +32,30 @@ async def shake_hands(node: ComputeNode) -> None:
     log.info("node %s joined its orchestrator", node.node_id)
 
 
-async def on_connected(node: ComputeNode) -> None:
-    """Shake hands; a failure is tried again by the next heartbeat."""
-    try:
-        await shake_hands(node)
-    except BacalhauError as e:
-        log.warning("%s", e)
-
-
 async def heartbeat_forever(node: ComputeNode) -> None:
     tick = Signal()
     told: NodeInfo | None = None
-    beat = 0
+    told_at = time.monotonic()
     while True:
         await tick.wait(node.heartbeat)
-        beat += 1
         try:
-            await _beat(node)
-            if beat % INFO_EVERY == 0:
-                told = await _tell_changes(node, told)
-        except Conflict:
-            await on_connected(node)
+            if not await _beat(node):
+                await shake_hands(node)
+            elif time.monotonic() - told_at >= node.info_interval:
+                told, told_at = await _tell_changes(node, told), time.monotonic()
         except BacalhauError as e:
             log.info("heartbeat: %s", e)
 
 
-async def _beat(node: ComputeNode) -> None:
+async def _beat(node: ComputeNode) -> bool:
+    """False when the orchestrator wants a handshake first."""
     free, queued = node.capacity.free, node.capacity.queued
-    await node.bus.request(
-        m.HeartbeatRequest(node_id=node.node_id, available_capacity=free, queue_used_capacity=queued, last_orchestrator_seq_num=node.last_seq)
-    )
+    beat = m.HeartbeatRequest(node_id=node.node_id, available_capacity=free, queue_used_capacity=queued, last_orchestrator_seq_num=node.last_seq)
+    try:
+        await node.bus.request(beat)
+    except Conflict:
+        return False
+    return True
 
 
 async def _tell_changes(node: ComputeNode, told: NodeInfo | None) -> NodeInfo:

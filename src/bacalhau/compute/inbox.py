@@ -101,6 +101,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running) 
         await report(node, execution.id, FINISHED, _failure(execution, job, failure))
     finally:
         node.running.pop(execution.id, None)
+        node.ended.fire()
 
 
 def _success(execution: Execution, job: Job, outcome: Outcome) -> m.RunResult:

@@ -1,8 +1,10 @@
 """Brings all inputs of a task to the node, side by side."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
+from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
@@ -12,13 +14,14 @@ from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Manifest, Storage
 
 
-async def stage_inputs(task: Task, sources: dict[str, Storage], folder: Path, report: Report) -> tuple[Mount, ...]:
+async def stage_inputs(node: ComputeNode, task: Task, folder: Path, report: Report) -> tuple[Mount, ...]:
     """Resolve everything, check that it fits the disk, then fetch. `folder` exists and is empty."""
+    sources = node.plugins.sources
     inputs = task.input_sources or ()
     for source in inputs:
         if _kind(source) not in sources:
             raise StorageFailure(f"this node cannot read inputs from {_kind(source)}")
-    manifests: list[Manifest] = await together(*(sources[_kind(i)].resolve(i.source) for i in inputs))
+    manifests = await _resolve_all(node, inputs)
     _check_room(folder, sum(m.size for m in manifests))
     total = _Total(report, len(manifests))
     fetches = []
@@ -27,6 +30,16 @@ async def stage_inputs(task: Task, sources: dict[str, Storage], folder: Path, re
         into.mkdir()
         fetches.append(_fetch(sources[_kind(source)], source, manifest, into, total.part(n)))
     return tuple(await together(*fetches))
+
+
+async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...]) -> list[Manifest]:
+    try:
+        async with asyncio.timeout(node.read_timeout):
+            manifests: list[Manifest] = await together(*(node.plugins.sources[_kind(i)].resolve(i.source) for i in inputs))
+            return manifests
+    except TimeoutError as e:
+        names = ", ".join(i.alias or i.source.type for i in inputs)
+        raise StorageFailure(f"what {names} holds was not found out within {node.read_timeout:g} s", retryable=True) from e
 
 
 def _kind(source: InputSource) -> str:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from bacalhau.compute.control import heartbeat_forever, on_connected, say_goodbye
+from bacalhau.compute.control import heartbeat_forever, say_goodbye, shake_hands
 from bacalhau.compute.inbox import on_message
 from bacalhau.compute.logs import read_logs
 from bacalhau.compute.outbox import load_reports, report_forever
@@ -19,7 +19,7 @@ async def run_node(node: ComputeNode) -> AsyncIterator[None]:
     await load_reports(node)
     await resume_executions(node)
     async with (
-        node.bus.serve(partial(on_message, node), partial(read_logs, node), partial(on_connected, node)),
+        node.bus.serve(partial(on_message, node), partial(read_logs, node), partial(shake_hands, node)),
         background(report_forever(node), heartbeat_forever(node)),
     ):
         try:

@@ -132,7 +132,7 @@ class _Work:
         folder = self.folder / "inputs"
         folder.mkdir()
         self.report(Step("staging"))
-        mounts = await stage_inputs(self.job.task, dict(self.node.plugins.sources), folder, self.report)
+        mounts = await stage_inputs(self.node, self.job.task, folder, self.report)
         self.report.finished("staging")
         return mounts
 

@@ -53,7 +53,7 @@ class PendingReport(NamedTuple):
 
 @dataclass
 class ComputeNode:
-    """`folder` holds one directory per execution; `heartbeat` is in seconds."""
+    """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a source holds) are seconds."""
 
     node_id: str
     folder: Path
@@ -64,10 +64,13 @@ class ComputeNode:
     crew: Crew
     labels: Mapping[str, str] = field(default_factory=dict)
     heartbeat: float = 15.0
+    info_interval: float = 60.0
+    read_timeout: float = 300.0
     running: dict[str, Running] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     reports: deque[PendingReport] = field(default_factory=deque)
     reported: Signal = field(default_factory=Signal)
+    ended: Signal = field(default_factory=Signal)
     started: int = field(default_factory=now_ns)
     last_seq: int = 0
 

@@ -1,13 +1,11 @@
 """Nodes come, beat, change and go: membership, reconciliation and the answers to control requests."""
 
-import hashlib
-import hmac
 import logging
 
 import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
-from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unauthorized
+from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.wire import Model, decode
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, make_event
@@ -65,7 +63,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
     now = now_ns()
     state = ConnectionState(status=CONNECTED, last_heartbeat=rfc3339(now), connected_since=rfc3339(now))
     node = NodeState(info=info, membership=known.membership if known else APPROVED, connection=CONNECTED, connection_state=state)
-    await orch.store.put_node(node, orch.new_secrets.pop(node_id, ""))
+    await orch.store.put_node(node, orch.gate.new_secret(node_id))
     orch.cluster.put(node, now)
     orch.lanes.open(node_id)
     orch.queue.wake(max(WAKE_AT_ONCE, orch.queue.waiting))
@@ -141,15 +139,3 @@ async def load_nodes(orch: Orchestrator) -> None:
     for node in await orch.store.list_nodes():
         state = msgspec.structs.replace(node.connection_state, status=DISCONNECTED, connected_since=ZERO_TIME)
         orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), now_ns())
-
-
-async def authorize_node(orch: Orchestrator, node_id: str, secret: str, token: str) -> None:
-    """The first secret a node id presents is its own for ever. Raises Unauthorized."""
-    if orch.token and not hmac.compare_digest(orch.token.encode(), token.encode()):
-        raise Unauthorized("wrong or missing token", hint="set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token")
-    stored = await orch.store.node_secret(node_id)
-    mine = hashlib.sha256(secret.encode()).hexdigest() if secret else ""
-    if stored and not hmac.compare_digest(stored, mine):
-        raise Unauthorized(f"node id {node_id} belongs to another node", hint="give this node a data directory of its own")
-    if secret and not stored:
-        orch.new_secrets[node_id] = mine

@@ -10,6 +10,7 @@ from bacalhau.models.plan import Change
 from bacalhau.models.spec import SpecConfig
 from bacalhau.orchestrator.board import Board
 from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.lanes import Lanes
 from bacalhau.orchestrator.queue import EvaluationQueue
 from bacalhau.ports.bus import OrchestratorBus
@@ -40,12 +41,11 @@ class Orchestrator:
     fill_defaults: Callable[[Job], Job]
     presign: Callable[[SpecConfig], Awaitable[SpecConfig]]
     cluster: Cluster
-    token: str = ""
+    gate: Gate
     settle_ns: int = 5_000_000_000
     queue: EvaluationQueue = field(default_factory=EvaluationQueue)
     board: Board = field(default_factory=Board)
     lanes: Lanes = field(default_factory=Lanes)
-    new_secrets: dict[str, str] = field(default_factory=dict)
     started: int = field(default_factory=now_ns)
 
     async def commit(self, change: Change) -> None:

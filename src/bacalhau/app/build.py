@@ -1,0 +1,152 @@
+"""The composition root: the one place that names adapters and hands them to the orchestrator and the node."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from bacalhau.app.identity import Identity
+from bacalhau.app.offer import offered_capacity
+from bacalhau.bus.node import node_bus
+from bacalhau.bus.orchestrator import orchestrator_bus
+from bacalhau.bus.server import Access, nats_server
+from bacalhau.compute.capacity import Capacity
+from bacalhau.compute.content import RemoteContent
+from bacalhau.compute.fingerprint import detect_resources
+from bacalhau.compute.run import run_node
+from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.config.job_defaults import job_defaults
+from bacalhau.config.schema import Config
+from bacalhau.lib.aio import crew
+from bacalhau.models.job import Job
+from bacalhau.models.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.spec import SpecConfig
+from bacalhau.models.validate import fill_defaults
+from bacalhau.models.version import this_version
+from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.gate import Gate
+from bacalhau.orchestrator.inbox import on_progress
+from bacalhau.orchestrator.run import run_orchestrator
+from bacalhau.orchestrator.service import Checks, Orchestrator
+from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, Setting
+from bacalhau.plugins.s3.sign import presign_result
+from bacalhau.ports.content import ContentStore
+from bacalhau.store.journal import NodeJournal
+from bacalhau.store.store import SqliteStore
+
+SECOND_NS = 1_000_000_000
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A plug-in that holds sessions."""
+
+    async def close(self) -> None: ...
+
+
+def content_store(data: Path) -> BlockStore:
+    return BlockStore(data / "orchestrator" / "content")
+
+
+@asynccontextmanager
+async def orchestrator(config: Config, who: Identity, content: ContentStore, *, alone: bool) -> AsyncIterator[tuple[Orchestrator, str]]:
+    """The orchestrator and the address where nodes reach it. `alone`: this process is no compute node itself."""
+    data = Path(config.data_dir)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(SqliteStore(data / "orchestrator" / "state.db"))
+        gate = Gate(store, config.orchestrator.auth.token)
+        url, access = await _message_server(stack, config, data)
+        bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize))
+        orch = Orchestrator(
+            node_id=who.id,
+            store=store,
+            bus=bus,
+            content=content,
+            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS),
+            fill_defaults=_defaults(config),
+            presign=_presign(config),
+            cluster=Cluster(int(config.orchestrator.node_manager.disconnect_timeout * SECOND_NS)),
+            gate=gate,
+        )
+        bus.on_progress = partial(on_progress, orch)
+        bus.set_aside = store.put_dead_letter
+        if alone:
+            orch.cluster.put(_requester(who), 0)
+        await stack.enter_async_context(run_orchestrator(orch))
+        yield orch, url
+
+
+async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:
+    if config.orchestrator.nats.url:
+        return config.orchestrator.nats.url, Access()
+    server = await stack.enter_async_context(nats_server(data / "orchestrator" / "nats", config.orchestrator.host, config.orchestrator.port))
+    return server.url, server.access
+
+
+def _defaults(config: Config) -> Callable[[Job], Job]:
+    defaults = job_defaults(config)
+    return lambda job: fill_defaults(job, defaults)
+
+
+def _presign(config: Config) -> Callable[[SpecConfig], Awaitable[SpecConfig]]:
+    s3 = config.publishers.types.s3
+
+    async def presign(result: SpecConfig) -> SpecConfig:
+        if s3.pre_signed_url_disabled or not result.is_type("s3"):
+            return result
+        signed: SpecConfig = await presign_result(result, int(s3.pre_signed_url_expiration))
+        return signed
+
+    return presign
+
+
+def _requester(who: Identity) -> NodeState:
+    info = NodeInfo(node_id=who.id, node_type="Requester", labels={"name": who.id}, compute_node_info=None, bacalhau_version=this_version())
+    return NodeState(info=info, membership=APPROVED, connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED))
+
+
+@asynccontextmanager
+async def compute_node(config: Config, who: Identity, url: str, content: ContentStore | None) -> AsyncIterator[ComputeNode]:
+    """A node that serves the orchestrator at `url`; `content` is given where both share a process."""
+    data = Path(config.data_dir) / "compute"
+    (data / "executions").mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
+        bus = await stack.enter_async_context(node_bus(url, who.id, who.secret, config.compute.auth.token))
+        plugins = await _plugins(stack, config, content or RemoteContent(bus))
+        node = ComputeNode(
+            node_id=who.id,
+            folder=data / "executions",
+            journal=journal,
+            bus=bus,
+            plugins=plugins,
+            capacity=Capacity(offered_capacity(detect_resources(data), config.compute.allocated_capacity)),
+            crew=await stack.enter_async_context(crew()),
+            labels=config.labels,
+            heartbeat=config.compute.heartbeat.interval,
+            info_interval=config.compute.heartbeat.info_update_interval,
+            read_timeout=config.input_sources.read_timeout,
+        )
+        await stack.enter_async_context(run_node(node))
+        yield node
+
+
+async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore) -> Plugins:
+    setting = Setting(content, config.input_sources.types.ipfs.endpoint, config.publishers.types.ipfs.endpoint)
+    made = Plugins(
+        engines={name: make(setting) for name, make in ENGINES.items() if name not in _lower(config.engines.disabled)},
+        sources={name: make(setting) for name, make in SOURCES.items() if name not in _lower(config.input_sources.disabled)},
+        publishers={name: make(setting) for name, make in PUBLISHERS.items() if name not in _lower(config.publishers.disabled)},
+    )
+    for plugin in (*made.engines.values(), *made.sources.values(), *made.publishers.values()):
+        if isinstance(plugin, AbstractAsyncContextManager):
+            await stack.enter_async_context(plugin)
+        elif isinstance(plugin, Closes):
+            stack.push_async_callback(plugin.close)
+    return made
+
+
+def _lower(names: tuple[str, ...]) -> set[str]:
+    return {name.strip().lower() for name in names}

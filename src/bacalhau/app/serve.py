@@ -1,0 +1,53 @@
+"""One process of the system: orchestrator, compute node, or both, opened in order and closed backwards."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.api.app import make_app, serve_http
+from bacalhau.app.build import compute_node, content_store, orchestrator
+from bacalhau.app.identity import load_identity, new_name
+from bacalhau.compute.service import ComputeNode
+from bacalhau.config.schema import Config
+from bacalhau.orchestrator.service import Orchestrator
+
+
+class Served(NamedTuple):
+    """What runs in this process. `api_url` and `nats_url` are "" without an orchestrator."""
+
+    api_url: str
+    nats_url: str
+    orchestrator: Orchestrator | None
+    node: ComputeNode | None
+
+
+@asynccontextmanager
+async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
+    """The roles that the configuration enables, until the block ends. Neither enabled means the orchestrator."""
+    data = Path(config.data_dir)
+    who = load_identity(data, name or new_name(config.name_provider))
+    is_compute = config.compute.enabled
+    is_orchestrator = config.orchestrator.enabled or not is_compute
+    async with AsyncExitStack() as stack:
+        content = content_store(data) if is_orchestrator else None
+        orch, nats_url, api_url = None, config.compute.orchestrators[0], ""
+        if content is not None:
+            orch, nats_url = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
+        node = await stack.enter_async_context(compute_node(config, who, nats_url, content)) if is_compute else None
+        if orch is not None:
+            api_url = await stack.enter_async_context(serve_http(make_app(orch), config.api.host, config.api.port))
+            stack.enter_context(_run_file(data, config))
+        yield Served(api_url, nats_url, orch, node)
+
+
+@contextmanager
+def _run_file(data: Path, config: Config) -> Iterator[None]:
+    """`bacalhau.run`: the environment that points a client here, for `source`."""
+    host = "127.0.0.1" if config.api.host in ("0.0.0.0", "::") else config.api.host
+    path = data / "bacalhau.run"
+    path.write_text(f"export BACALHAU_API_HOST={host}\nexport BACALHAU_API_PORT={config.api.port}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,27 @@
+"""Running something until a signal asks it to end."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import uvloop
+
+T = TypeVar("T")
+
+
+async def until_signal(opened: AbstractAsyncContextManager[T], ready: Callable[[T], None]) -> None:
+    """Open, tell, wait for SIGINT or SIGTERM, close."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with opened as what:
+        ready(what)
+        await stop.wait()
+
+
+def run_main(main: Coroutine[Any, Any, T]) -> T:
+    """The process's one event loop."""
+    return uvloop.run(main)

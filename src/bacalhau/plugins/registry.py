@@ -1,0 +1,52 @@
+"""Every plug-in under its type name: the one line a new folder adds here is all that the rest needs to know."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.docker.engine import DockerEngine
+from bacalhau.plugins.docker.params import check_engine as check_docker
+from bacalhau.plugins.ipfs.publisher import check_publisher as check_ipfs_publisher
+from bacalhau.plugins.ipfs.source import check_source as check_ipfs_source
+from bacalhau.plugins.ipfs.publisher import IpfsPublisher
+from bacalhau.plugins.ipfs.source import IpfsSource
+from bacalhau.plugins.noop.engine import NoopEngine
+from bacalhau.plugins.noop.engine import check_engine as check_noop
+from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher
+from bacalhau.plugins.s3.params import check_source as check_s3_source
+from bacalhau.plugins.s3.publisher import S3Publisher
+from bacalhau.plugins.s3.source import S3Source
+from bacalhau.ports.content import ContentStore, SpecCheck
+from bacalhau.ports.engine import Engine
+from bacalhau.ports.publisher import Publisher
+from bacalhau.ports.storage import Storage
+
+
+class Setting(NamedTuple):
+    """What plug-ins are made with. Endpoints are "" where none is configured."""
+
+    content: ContentStore
+    ipfs_source_endpoint: str = ""
+    ipfs_publisher_endpoint: str = ""
+
+
+def _accept(spec: SpecConfig) -> list[str]:
+    return []
+
+
+ENGINES: Mapping[str, Callable[[Setting], Engine]] = {
+    "docker": lambda setting: DockerEngine(),
+    "noop": lambda setting: NoopEngine(),
+}
+SOURCES: Mapping[str, Callable[[Setting], Storage]] = {
+    "s3": lambda setting: S3Source(),
+    "ipfs": lambda setting: IpfsSource(setting.content, setting.ipfs_source_endpoint),
+}
+PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
+    "s3": lambda setting: S3Publisher(),
+    "ipfs": lambda setting: IpfsPublisher(setting.content, setting.ipfs_publisher_endpoint),
+}
+
+ENGINE_CHECKS: Mapping[str, SpecCheck] = {"docker": check_docker, "noop": check_noop}
+SOURCE_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_source, "ipfs": check_ipfs_source}
+PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_publisher, "ipfs": check_ipfs_publisher, "noop": _accept}

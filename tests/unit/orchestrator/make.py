@@ -1,0 +1,61 @@
+"""Small whole values for the scheduler's tests."""
+
+from itertools import count
+
+import msgspec
+
+from bacalhau.models.event import Topic, make_event
+from bacalhau.models.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.job import Job, JobState, Task, Timeouts
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.node import CONNECTED, DISCONNECTED, ComputeNodeInfo, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.resources import Resources, ResourcesConfig
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.scheduling.batch import Context
+from bacalhau.orchestrator.scheduling.view import Seat
+
+NOW = 1_000_000_000_000_000_000
+SECOND = 1_000_000_000
+
+
+def make_job(*, state=JobStateType.PENDING, count=1, cpu="500m", engine="docker", queue=0, total=0, created=NOW, **fields):
+    task = Task(
+        name="main",
+        engine=SpecConfig(type=engine, params={"Image": "alpine"}),
+        publisher=SpecConfig(type="ipfs"),
+        resources=ResourcesConfig(cpu=cpu, memory="100Mb"),
+        timeouts=Timeouts(queue_timeout=queue, total_timeout=total),
+    )
+    return Job(
+        id="j-1", name="j-1", namespace="default", type="batch", count=count, tasks=(task,), state=JobState(state_type=state),
+        version=1, revision=1, create_time=created, modify_time=created, **fields,
+    )
+
+
+def make_seat(node_id="n-1", *, cpu=2.0, free=None, engines=("docker", "noop"), connected=True, labels=None, unavailable=None, lost=False):
+    size = Resources(cpu=cpu, memory=10**10, disk=10**11)
+    compute = ComputeNodeInfo(
+        execution_engines=engines, publishers=("ipfs", "s3"), storage_sources=("s3", "ipfs"),
+        max_capacity=size, max_job_requirements=size, unavailable=unavailable or {},
+    )
+    state = ConnectionState(status=CONNECTED if connected else DISCONNECTED)
+    node = NodeState(info=NodeInfo(node_id=node_id, labels=labels or {}, compute_node_info=compute), connection_state=state)
+    return Seat(node, msgspec.structs.replace(size, cpu=cpu if free is None else free), lost)
+
+
+def make_execution(n=1, *, state=ComputeStateType.BID_ACCEPTED, partition=0, node="n-1", message="", details=None, at=NOW, version=1):
+    stopped = state.is_terminal
+    return Execution(
+        id=f"e-{n}", job_id="j-1", node_id=node, job_version=version, partition_index=partition, revision=1, create_time=at, modify_time=at,
+        desired_state=DesiredState(state_type=DesiredStateType.STOPPED if stopped else DesiredStateType.RUNNING),
+        compute_state=ComputeState(state_type=state, message=message, details=details),
+        allocated_resources=AllocatedResources(tasks={"main": Resources(cpu=0.5, memory=10**8)}),
+    )
+
+
+def make_context(*seats, now=NOW, settled=True):
+    return Context(seats, now, (f"e-new{i}" for i in count()), settled)
+
+
+def an_event(text):
+    return make_event(Topic.EXECUTION, text, NOW)
