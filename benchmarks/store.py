@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.ids import new_execution_id, new_job_id, new_uuid
 from bacalhau.models.evaluation import Evaluation
@@ -69,9 +70,7 @@ async def spread(callers: int, count: int, work: Callable[[int], Awaitable[None]
             await work(number)
 
     began = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(callers):
-            group.create_task(caller())
+    await together(*(caller() for _ in range(callers)))
     return time.perf_counter() - began
 
 

@@ -5,6 +5,7 @@ the modules that make them.
 """
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from bacalhau.store.statement import Params, Row, Transaction, catalogue
 
 T = TypeVar("T")
 
+_RETURNING = re.compile(r"\breturning [\w, ]+$")
 COMMIT_AT_ONCE = 256  # transactions: bounds how long the first of a batch waits for the last
 READ_AT_ONCE = 16
 
@@ -38,7 +40,7 @@ class Database:
         self._reader = reader
         self._component = component
         self._sql = catalogue()
-        self._returning = {name for name, text in self._sql.items() if text.rpartition(")")[2].strip().startswith("returning")}
+        self._returning = {name for name, text in self._sql.items() if _RETURNING.search(text)}
         self._writes: Lane[Transaction, list[Row]] = Lane("store-write", self._commit, COMMIT_AT_ONCE)
         self._reads: Lane[_Read, Any] = Lane("store-read", self._fetch, READ_AT_ONCE)
         self.commits = 0

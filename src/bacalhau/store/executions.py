@@ -13,7 +13,7 @@ from bacalhau.store.statement import Row, Statement
 
 
 def insert_execution(execution: Execution) -> Statement:
-    return Statement("insert_execution", _columns(execution), 1, f"execution already exists {execution.id}")
+    return Statement("insert_execution", _columns(execution), 1, f"execution already exists {execution.id}, or job {execution.job_id} does not")
 
 
 def update_execution(execution: Execution) -> Statement:
@@ -43,7 +43,7 @@ def read_views(rows: list[Row]) -> dict[str, JobView]:
 
 def read_with_jobs(rows: list[Row]) -> list[Execution]:
     """Each with the job as it was when its version began."""
-    executions, versions = rows[0]
+    executions, versions = rows[0] if rows else (None, None)
     jobs = {job.version: job for job in read_concatenated(versions, list[Job])}
     return [replace(execution, job=jobs.get(execution.job_version)) for execution in read_concatenated(executions, list[Execution])]
 

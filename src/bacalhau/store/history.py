@@ -18,7 +18,7 @@ def insert_history(entry: HistoryEntry, now: int) -> Statement:
         "time": now,
         "event": encode(entry.event),
     }
-    return Statement("insert_history", columns)
+    return Statement("insert_history", columns, 1, f"job not found: {entry.job_id}")
 
 
 def history_params(query: HistoryQuery) -> dict[str, Any]:

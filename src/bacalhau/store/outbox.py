@@ -7,6 +7,7 @@ from bacalhau.ports.store import PendingMessage
 from bacalhau.store.statement import Row, Statement, Transaction
 
 MERGE_EVERY = 64
+MERGE_WINDOW = 4 * MERGE_EVERY  # numbers; those that come later than this stay ranges of their own
 
 
 def insert_message(message: OutgoingMessage) -> Statement:
@@ -23,7 +24,7 @@ def read_messages(rows: list[Row]) -> list[PendingMessage]:
 
 def insert_seen(node_id: str, seq: int) -> Transaction:
     """Each number becomes a range of its own; now and then neighbours are merged, so that the table stays as small as its gaps are few."""
-    params = {"node_id": node_id, "seq": seq}
+    params = {"node_id": node_id, "seq": seq, "window": MERGE_WINDOW}
     first = Statement("insert_seen", params, 1, f"message {seq} of node {node_id} was already handled")
     if seq % MERGE_EVERY:
         return (first,)

@@ -26,26 +26,26 @@ select body from jobs where is_open = 1 order by create_time;
 
 -- name: get_job_version
 select case when v.version = j.version then j.body else v.final end
-from jobs j join job_versions v on v.job_id = j.id
+from jobs j join job_versions v on v.job = j.number
 where j.id = :job_id and v.version = case when :version = 0 then j.version else :version end;
 
 -- name: list_job_versions
 select case when v.version = j.version then j.body else v.final end
-from jobs j join job_versions v on v.job_id = j.id
+from jobs j join job_versions v on v.job = j.number
 where j.id = :job_id order by v.version;
 
 -- Executions -----------------------------------------------------------------------------------------------------
 
 -- name: insert_execution
-insert into executions (id, job_id, job_version, revision, is_live, create_time, body)
-values (:id, :job_id, :job_version, :revision, :is_live, :create_time, :body);
+insert into executions (id, job, job_version, revision, is_live, create_time, body)
+values (:id, (select number from jobs where id = :job_id), :job_version, :revision, :is_live, :create_time, :body);
 
 -- name: update_execution
 update executions set revision = :revision, is_live = :is_live, body = :body
 where id = :id and revision = :revision - 1;
 
 -- name: load_execution
-select e.body, j.body from executions e join jobs j on j.id = e.job_id where e.id = :id;
+select e.body, j.body from executions e join jobs j on j.number = e.job where e.id = :id;
 
 -- Whole lists come as one JSON text in one row: a single step of the database and a single decoding.
 
@@ -53,18 +53,19 @@ select e.body, j.body from executions e join jobs j on j.id = e.job_id where e.i
 select
     (select group_concat(body) from jobs where id in (select value from json_each(:ids))),
     (select group_concat(body) from (
-        select body from executions where job_id in (select value from json_each(:ids)) order by create_time, id
+        select body from executions
+        where job in (select number from jobs where id in (select value from json_each(:ids))) order by create_time, id
     ) as ordered);
 
 -- name: list_executions
 select
     (select group_concat(body) from (
         select e.body from executions e
-        where e.job_id = :job_id and (:version = -1 or e.job_version = case
-            when :version = 0 then (select j.version from jobs j where j.id = :job_id) else :version end)
+        where e.job = j.number and (:version = -1 or e.job_version = case when :version = 0 then j.version else :version end)
         order by e.create_time, e.id
     ) as ordered),
-    (select group_concat(body) from job_versions where job_id = :job_id);
+    (select group_concat(v.body) from job_versions v where v.job = j.number)
+from jobs j where j.id = :job_id;
 
 -- name: list_live_executions
 select group_concat(body) from (select body from executions where is_live = 1 order by create_time) as ordered;
@@ -84,17 +85,17 @@ select id, job_id, triggered_by, wait_until, create_time from evaluations order 
 -- History --------------------------------------------------------------------------------------------------------
 
 -- name: insert_history
-insert into history (job_id, seq, job_version, execution_id, time, event)
-values (:job_id, coalesce((select max(seq) from history where job_id = :job_id), 0) + 1, :job_version, :execution_id, :time, :event);
+insert into history (job, seq, job_version, execution_id, time, event)
+select j.number, coalesce((select max(seq) from history where job = j.number), 0) + 1, :job_version, :execution_id, :time, :event
+from jobs j where j.id = :job_id;
 
 -- name: list_history
-select seq, job_version, execution_id, time, event from history
-where job_id = :job_id and seq > :after_seq and time >= :since
-    and (:job_version = -1 or job_version = case
-        when :job_version = 0 then (select j.version from jobs j where j.id = :job_id) else :job_version end)
-    and (:level = '' or :level = case when execution_id = '' then 'JobLevel' else 'ExecutionLevel' end)
-    and (:execution_id = '' or substr(execution_id, 1, length(:execution_id)) = :execution_id)
-order by seq limit :limit;
+select h.seq, h.job_version, h.execution_id, h.time, h.event from jobs j join history h on h.job = j.number
+where j.id = :job_id and h.seq > :after_seq and h.time >= :since
+    and (:job_version = -1 or h.job_version = case when :job_version = 0 then j.version else :job_version end)
+    and (:level = '' or :level = case when h.execution_id = '' then 'JobLevel' else 'ExecutionLevel' end)
+    and (:execution_id = '' or substr(h.execution_id, 1, length(:execution_id)) = :execution_id)
+order by h.seq limit :limit;
 
 -- Outbox, numbers already handled, dead letters ------------------------------------------------------------------
 
@@ -113,20 +114,29 @@ delete from outbox where seq = :seq;
 insert into seen (node_id, first, last) select :node_id, :seq, :seq
 where coalesce((select last from seen where node_id = :node_id and first <= :seq order by first desc limit 1), :seq - 1) < :seq;
 
+-- Only ranges near the number are merged: the work stays the same however many gaps there are.
+
 -- name: merge_seen
 insert into seen (node_id, first, last)
 select node_id, min(first), max(last) from (
     select node_id, first, last, sum(gap) over (order by first) as island from (
         select node_id, first, last, case when first = lag(last) over (order by first) + 1 then 0 else 1 end as gap
-        from seen where node_id = :node_id
+        from seen
+        where node_id = :node_id
+            and first >= coalesce((select max(s.first) from seen s where s.node_id = :node_id and s.first <= :seq - :window), 0)
     ) as neighbours
 ) as islands
 group by node_id, island having count(*) > 1
 on conflict (node_id, first) do update set last = excluded.last;
 
 -- name: delete_merged_seen
-delete from seen where node_id = :node_id and exists (
-    select 1 from seen as wider where wider.node_id = :node_id and wider.first < seen.first and wider.last >= seen.last);
+delete from seen
+where node_id = :node_id
+    and first > coalesce((select max(s.first) from seen s where s.node_id = :node_id and s.first <= :seq - :window), 0)
+    and exists (
+        select 1 from seen as wider
+        where wider.node_id = :node_id and wider.last >= seen.last and wider.first < seen.first
+            and wider.first >= coalesce((select max(s.first) from seen s where s.node_id = :node_id and s.first <= :seq - :window), 0));
 
 -- name: insert_dead_letter
 insert into dead_letters (source, reason, body, time) values (:source, :reason, :body, :time);

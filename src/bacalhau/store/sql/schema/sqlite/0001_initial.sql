@@ -1,7 +1,9 @@
 -- Bodies are the JSON of the models; columns repeat only what queries, guards and indexes need.
+-- Inside the file a job goes by its number: rows of jobs that are busy together then lie together, and a commit writes few pages.
 
 create table jobs (
-    id text not null primary key,
+    number integer primary key,
+    id text not null unique,
     name text not null,
     namespace text not null,
     version integer not null,
@@ -20,45 +22,46 @@ create index jobs_namespace_modified on jobs (namespace, modify_time, id);
 
 -- `body` is the job as it was when the version began, `final` as it was when the next one began.
 create table job_versions (
-    job_id text not null,
+    job integer not null,
     version integer not null,
     body blob not null,
     final blob,
-    primary key (job_id, version)
-);
+    primary key (job, version)
+) without rowid;
 
 -- Triggers, so that the writing of a job is one statement whether or not a version begins with it.
 create trigger jobs_first_version after insert on jobs
 begin
-    insert into job_versions (job_id, version, body) values (new.id, new.version, new.body);
+    insert into job_versions (job, version, body) values (new.number, new.version, new.body);
 end;
 create trigger jobs_next_version after update of version on jobs when new.version <> old.version
 begin
-    update job_versions set final = old.body where job_id = old.id and version = old.version;
-    insert into job_versions (job_id, version, body) values (new.id, new.version, new.body);
+    update job_versions set final = old.body where job = old.number and version = old.version;
+    insert into job_versions (job, version, body) values (new.number, new.version, new.body);
 end;
 
 create table executions (
-    id text not null primary key,
-    job_id text not null,
+    number integer primary key,
+    id text not null unique,
+    job integer not null,
     job_version integer not null,
     revision integer not null,
     is_live integer not null,
     create_time integer not null,
     body blob not null
 );
-create index executions_job on executions (job_id);
+create index executions_job on executions (job);
 create index executions_live on executions (create_time) where is_live = 1;
 
 -- An empty execution_id is an event of the job itself.
 create table history (
-    job_id text not null,
+    job integer not null,
     seq integer not null,
     job_version integer not null,
     execution_id text not null,
     time integer not null,
     event blob not null,
-    primary key (job_id, seq)
+    primary key (job, seq)
 ) without rowid;
 
 create table evaluations (
@@ -67,7 +70,7 @@ create table evaluations (
     triggered_by text not null,
     wait_until integer not null,
     create_time integer not null
-);
+) without rowid;
 
 create table outbox (
     seq integer primary key autoincrement,

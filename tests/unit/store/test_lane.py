@@ -1,0 +1,87 @@
+"""The thread that takes everything that waits."""
+
+import asyncio
+import threading
+
+import pytest
+from anyio.lowlevel import checkpoint
+
+from bacalhau.lib.aio import crew
+from bacalhau.lib.errors import Conflict, Unavailable
+from bacalhau.store.lane import Lane
+
+
+class Work:
+    """Records its batches and may be held up."""
+
+    def __init__(self):
+        self.batches = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, items):
+        self.gate.wait(5)
+        self.batches.append(items)
+        if "bad" in items:
+            raise ValueError("bad")
+        return [Conflict(item) if item == "taken" else item.upper() for item in items]
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+async def test_what_waits_together_is_handled_together(work):
+    lane = Lane("test", work, limit=4)
+    work.gate.clear()
+    async with crew() as people:
+        tasks = [people.start(lane.ask(letter)) for letter in "abcdefg"]
+        await checkpoint()
+        work.gate.set()
+        assert [await task for task in tasks] == list("ABCDEFG")
+    assert work.batches == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
+    await lane.aclose()
+
+
+async def test_an_expected_error_reaches_only_its_caller(work):
+    lane = Lane("test", work, limit=4)
+    results = await asyncio.gather(lane.ask("first"), lane.ask("taken"), lane.ask("c"), return_exceptions=True)
+    assert results[0] == "FIRST" and results[2] == "C"
+    assert isinstance(results[1], Conflict)
+    await lane.aclose()
+
+
+async def test_a_crash_reaches_only_the_one_that_caused_it(work):
+    lane = Lane("test", work, limit=4)
+    results = await asyncio.gather(*map(lane.ask, ["first", "b", "bad", "d", "e", "f"]), return_exceptions=True)
+    assert [r for r in results if isinstance(r, str)] == ["FIRST", "B", "D", "E", "F"]
+    assert isinstance(results[2], ValueError)
+    assert work.batches == [["first"], ["b", "bad", "d", "e"], ["b"], ["bad"], ["d"], ["e"], ["f"]]
+    await lane.aclose()
+
+
+async def test_a_caller_that_gave_up_disturbs_nobody(work):
+    lane = Lane("test", work, limit=4)
+    work.gate.clear()
+    async with crew() as people:
+        gone = people.start(lane.ask("a"))
+        stays = people.start(lane.ask("b"))
+        await checkpoint()
+        gone.cancel()
+        work.gate.set()
+        assert await stays == "B"
+    await lane.aclose()
+
+
+async def test_closing_drains_and_then_refuses(work):
+    lane = Lane("test", work, limit=1)
+    work.gate.clear()
+    async with crew() as people:
+        tasks = [people.start(lane.ask(letter)) for letter in "abc"]
+        await checkpoint()
+        work.gate.set()
+        await lane.aclose()
+        assert [task.result() for task in tasks] == list("ABC")
+    with pytest.raises(Unavailable, match="closed"):
+        await lane.ask("d")
