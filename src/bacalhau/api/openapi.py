@@ -48,7 +48,9 @@ def _complete_route(path: dict[str, Any], handler: HTTPRouteHandler, kinds: set[
         operation = path.get(method.lower())
         if operation is None:
             continue
-        operation.setdefault("responses", {})["default"] = _of_kind(ErrorBody, "A failure, in words")
+        responses = operation.setdefault("responses", {})
+        responses.pop("400", None)  # Litestar's own envelope, which is not ours
+        responses["default"] = _of_kind(ErrorBody, "A failure, in words")
         if query := handler.opt.get("query"):
             operation.setdefault("parameters", []).extend(_parameters(query))
         if body := handler.opt.get("body"):
