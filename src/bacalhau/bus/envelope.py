@@ -68,8 +68,8 @@ def stamp(type_name: str, source: str, now: int, *, seq: int = 0, subject: str =
 
 
 def pack(payload: bytes, metadata: dict[str, str]) -> bytes:
-    """Frame an encoded JSON payload."""
-    body = escape(b'{"metadata":' + msgspec.json.encode(metadata) + b',"payload":' + payload + b"}")
+    """Frame an encoded JSON payload; metadata is sorted, as the original's is."""
+    body = escape(b'{"metadata":' + msgspec.json.encode(metadata, order="sorted") + b',"payload":' + payload + b"}")
     return bytes((SCHEMA_JSON,)) + zlib.crc32(body).to_bytes(4, "big") + body
 
 

@@ -6,6 +6,7 @@ and are made again on every connection before anyone may use it. Who waits for w
 
 import asyncio
 import logging
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ from bacalhau.lib.errors import BadRequest, Unavailable
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT, LAST_WAIT = 0.05, 2.0  # seconds between attempts
+NODE_WAIT = 0.3  # a node's first: after a restart of the server the orchestrator must be there first, to let nodes in
 CONNECT_LIMIT = 5.0
 PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
 HEADER_ROOM = 2048  # NATS counts headers as payload
@@ -38,6 +40,7 @@ class Login(NamedTuple):
     password: str = ""
     token: str = ""
     tls: ssl.SSLContext | None = None
+    first_wait: float = FIRST_WAIT
 
 
 class LinkLost(Unavailable):
@@ -91,7 +94,7 @@ class Link:
         if client is None:
             raise LinkLost(self._trouble)
         try:
-            await client.flush()
+            await _settle(client)
         except (nats.errors.Error, OSError, TimeoutError) as e:
             raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
 
@@ -108,10 +111,11 @@ class Link:
         finally:
             for subject in receivers:
                 del self._receivers[subject]
-                await self._unsubscribe(subject)
+            with suppress(LinkLost):
+                await self._unsubscribe(list(receivers))
 
     async def keep_forever(self) -> None:
-        wait = FIRST_WAIT
+        wait = self._login.first_wait
         while True:
             before = self.number
             try:
@@ -120,8 +124,9 @@ class Link:
                 if e.message != self._trouble:
                     logger.warning("%s", e.message)
                 self._trouble = e.message
-            wait = FIRST_WAIT if self.number != before else min(wait * 2, LAST_WAIT)
-            await asyncio.sleep(wait)
+            wait = self._login.first_wait if self.number != before else min(wait * 2, LAST_WAIT)
+            # Scattered, so that the nodes of a cluster do not all come at once.
+            await asyncio.sleep(wait * random.uniform(0.75, 1.25))
 
     async def _one_connection(self) -> None:
         """Connect, stay until the connection ends."""
@@ -145,8 +150,15 @@ class Link:
             await client.close()
 
     async def _connect(self, client: Client, ended: asyncio.Event) -> None:
+        reasons: list[Exception] = []
+
         async def on_closed() -> None:
             ended.set()
+
+        async def on_error(error: Exception) -> None:
+            logger.info("nats: %s", str(error) or type(error).__name__)
+            reasons.append(error)
+            del reasons[:-1]
 
         login = self._login
         try:
@@ -158,31 +170,43 @@ class Link:
                     password=login.password if login.user else None,
                     token=login.token or None,
                     tls=login.tls,
-                    error_cb=_log,
+                    error_cb=on_error,
                     closed_cb=on_closed,
                     allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
                     connect_timeout=int(CONNECT_LIMIT),
                     ping_interval=PING_SECONDS,
                     pending_size=0,
                     skip_subject_validation=True,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as e:
-            raise Unavailable(f"cannot connect to {login.url}: {str(e).removeprefix('nats: ') or 'no answer'}") from e
+            reason = str(reasons[-1] if reasons else e).removeprefix("nats: ")
+            raise Unavailable(f"cannot connect to {login.url}: {reason or 'no answer'}") from e
 
     async def _subscribe(self, client: Client, subjects: list[str]) -> None:
         try:
             for subject in subjects:
                 self._subscriptions[subject] = await client.subscribe(subject, cb=_as_callback(self._receivers[subject]))
-            await client.flush()
+            await _settle(client)
         except (nats.errors.Error, OSError, TimeoutError) as e:
             self._ended.set()
             raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
 
-    async def _unsubscribe(self, subject: str) -> None:
-        subscription = self._subscriptions.pop(subject, None)
-        if subscription is not None:
-            with suppress(nats.errors.Error):
-                await subscription.unsubscribe()
+    async def _unsubscribe(self, subjects: list[str]) -> None:
+        """Back when the server knows: from then on senders hear that nobody listens."""
+        for subject in subjects:
+            subscription = self._subscriptions.pop(subject, None)
+            if subscription is not None:
+                with suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
+        await self.flush()
+
+
+async def _settle(client: Client) -> None:
+    """Back when the server has everything: the library's ping overtakes what is still in its buffer, so ping again after it."""
+    await client.flush()
+    await client.flush()
 
 
 def _as_callback(receive: Receive) -> Callable[[Msg], Coroutine[Any, Any, None]]:
@@ -190,10 +214,6 @@ def _as_callback(receive: Receive) -> Callable[[Msg], Coroutine[Any, Any, None]]
         receive(msg)
 
     return receive_one
-
-
-async def _log(error: Exception) -> None:
-    logger.info("nats: %s", error or type(error).__name__)
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from bacalhau.bus.acked import AckedInbox, SetAside, forget
 from bacalhau.bus.answer import Answers, Frame
 from bacalhau.bus.callout import show_password
 from bacalhau.bus.envelope import pack, stamp
-from bacalhau.bus.link import FIRST_WAIT, LAST_WAIT, Link, LinkLost, Login, linked
+from bacalhau.bus.link import FIRST_WAIT, LAST_WAIT, NODE_WAIT, Link, LinkLost, Login, linked
 from bacalhau.bus.log_producer import LogProducer
 from bacalhau.bus.request import read_reply
 from bacalhau.bus.subject import answers_to, check_node_id, from_node, messages_to, to_node
@@ -104,7 +104,9 @@ async def node_bus(
     if "." in secret:
         raise BadRequest("a node's secret may not hold a dot")
     inbox = f"{answers_to(check_node_id(node_id), native=bool(secret))}.{secrets.token_hex(11)}"
-    shown = Login(url, node_id, node_id, show_password(secret, token), tls=tls) if secret else Login(url, node_id, token=token, tls=tls)
+    shown = Login(url, node_id, token=token, tls=tls, first_wait=NODE_WAIT)
+    if secret:
+        shown = shown._replace(user=node_id, password=show_password(secret, token), token="")
     async with linked(shown) as link:
         bus = NodeNats(link, node_id, inbox, ack_wait)
         async with link.subscribed(bus.receivers):

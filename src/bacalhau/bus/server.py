@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 READY_LIMIT = 10.0  # seconds
 STOP_LIMIT = 5.0
+ASK_LIMIT = 2  # for the orchestrator's word on a node; one that comes while the orchestrator is away waits as long
 FIRST_WAIT, LAST_WAIT = 0.05, 2.0
 ORCHESTRATOR, SYSTEM = "bacalhau-orchestrator", "bacalhau-system"
 
@@ -183,7 +184,7 @@ def _config(host: str, port: int, issuer: str, tls: Tls | None) -> str:
         f"accounts {{ SYS: {{ users: [ {{ user: {SYSTEM}, password: $BACALHAU_NATS_SYSTEM_PASSWORD }} ] }} }}",
         "system_account: SYS",
         "authorization {",
-        "  timeout: 5",
+        f"  timeout: {ASK_LIMIT}",
         f"  users: [ {{ user: {ORCHESTRATOR}, password: $BACALHAU_NATS_PASSWORD }} ]",
         f"  auth_callout {{ issuer: {issuer}, auth_users: [ {ORCHESTRATOR}, {SYSTEM} ] }}",
         "}",
