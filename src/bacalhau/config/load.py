@@ -67,7 +67,7 @@ def _override(text: str) -> Given:
     key = find_key(name)
     if isinstance(key, Key) and key.kind is bool:
         return Given(name, "true", "-c")
-    if Path(text).exists():
+    if os.path.exists(text):
         raise BadRequest(f"config files must end in suffix '.yaml' or '.yml': {text}")
     if isinstance(key, Key):
         raise BadRequest("config flag key requires a value.", hint=f"To correct this provide a value to the config, e.g. --config {key.name}=<value>")
@@ -90,13 +90,13 @@ def _is_setting(key: str, value: str) -> bool:
 
 def _files(paths: list[str], home: str) -> list[Path]:
     """The files named, all of which must be there; else the data directory's own, when it is."""
-    for path in map(Path, paths):
-        if path.is_dir():
+    for path in paths:
+        if os.path.isdir(path):
             raise BadRequest(f"specified configuration file is a directory, must be a file: {path}")
-        if not path.exists():
+        if not os.path.exists(path):
             raise BadRequest(f"specified configuration file doesn't exist: {path}")
     own = Path(home) / "config.yaml"
-    return [Path(path) for path in paths] or ([own] if own.is_file() else [])
+    return [Path(path) for path in paths] or ([own] if os.path.isfile(own) else [])
 
 
 def _from_file(path: Path) -> list[Given]:

@@ -55,7 +55,7 @@ def _spec(spec: SpecConfig, role: str, known: SpecChecks) -> list[str]:
 
 def env_problem(name: str, value: str) -> str:
     """Why a variable is refused; "" when it is not."""
-    if _ENV_NAME.fullmatch(name) and value and not name.startswith("BACALHAU_"):
+    if _ENV_NAME.fullmatch(name) and value and not name.startswith("BACALHAU_") and not value.startswith("env:"):
         return ""
     if not name:
         return "environment variable name cannot be empty"
@@ -67,6 +67,8 @@ def env_problem(name: str, value: str) -> str:
     ):
         if wrong:
             return f"environment variable '{name}' {rule}"
+    if value:
+        return f"environment variable '{name}' asks for a variable of the node, which is not supported yet: {value}"
     return f"environment variable '{name}' cannot have empty value"
 
 

@@ -1,0 +1,225 @@
+"""Job files of both generations."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import encode
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
+from bacalhau.models.jobfile import read_job, read_job_text
+from bacalhau.models.network import NetworkConfig
+from bacalhau.models.resources import ResourcesConfig
+from bacalhau.models.seed_view import seed_dry_run, seed_job
+from bacalhau.models.spec import SpecConfig
+from bacalhau.models.validate import normalized
+
+TODAY = """
+Name: hello
+Type: batch
+Count: 2
+Labels: {version: 1.5}
+Tasks:
+  - Name: main
+    Engine: {Type: docker, Params: {Image: alpine, Parameters: [echo, 2024-01-01], retries: 3}}
+    Env: {DAY: 2024-01-01, N: 3}
+    Resources: {CPU: 0.5}
+    Timeouts:
+"""
+
+
+def test_todays_form():
+    job, warnings = read_job_text(TODAY, strict=True)
+    assert warnings == []
+    assert (job.name, job.count, job.labels) == ("hello", 2, {"version": "1.5"})
+    assert job.task.env == {"DAY": "2024-01-01", "N": "3"}
+    assert job.task.engine.params == {"Image": "alpine", "Parameters": ["echo", "2024-01-01"], "retries": 3}
+    assert job.task.resources == ResourcesConfig(cpu="0.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"NAME": "hello", "type": "batch", "tasks": [{"name": "main", "engine": {"type": "docker", "params": {"image": "a"}}}]}',
+        "Job: {Name: hello, Type: batch, Tasks: [{Name: main, Engine: {Type: docker, Params: {image: a}}}]}\nHistory: {}\nExecutions: {}",
+        "name: hello\ntype: batch\ntasks: [{name: main, engine: {type: docker, params: {image: a}}, ResourcesConfig: {}}]",
+        "{name: hello, type: batch, tasks: [{name: main, engine: {type: docker, params: {image: a}}}]}",
+    ],
+)
+def test_any_case_any_wrapping(text):
+    engine = SpecConfig(type="docker", params={"image": "a"})
+    assert read_job(text) == Job(name="hello", type="batch", tasks=(Task(name="main", engine=engine),))
+
+
+def test_a_mapping_is_as_good_as_a_text():
+    assert read_job({"Name": "x", "Tasks": [{"Name": "main"}]}) == Job(name="x", tasks=(Task(name="main"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no content provided"),
+        ("- a", "a job file must hold one job, found a list"),
+        ("Name: [\n", "broken YAML at line 2, column 1: did not find expected node content"),
+        ("Name: x\n Type: b", "broken YAML at line 2, column 6: mapping values are not allowed in this context"),
+        ("Name: a\nName: b", "broken YAML at line 2, column 1: key 'Name' is given twice"),
+        ("Namee: x", "unknown field: 'Namee' in 'Job' (did you mean 'Name'?)"),
+        ("Tasks: [{Engin: {}}]", "unknown field: 'Engin' in 'Job.Tasks[0]' (did you mean 'Engine'?)"),
+        ("Xyz: 1", "unknown field: 'Xyz' in 'Job'"),
+        ("ID: j-1", "field: 'ID' in 'Job' is not allowed"),
+        ("Count: abc", "field 'Count': expected `int | null`, got `str` (value: 'abc')"),
+        ("Tasks: 3", "field 'Tasks': expected `array | null`, got `int` (value: 3)"),
+        ("Tasks: [3]", "field 'Tasks[0]': expected `object`, got `int` (value: 3)"),
+        ("Job: &a {Tasks: [*a]}", "the job file is nested too deeply"),
+        ("Job: {Name: x}\nFoo: 1", "unknown field: 'Foo' in 'file'"),
+        ("Spec: 3", "field 'Spec': expected `object`, got `int` (value: 3)"),
+        ("Spec: {}", "field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}"),
+        ("Spec: {EngineSpec: {Params: {a: 1}}}", "field 'Spec.EngineSpec.Type' is missing: name an engine such as docker"),
+        ("Spec: {Engine: Wasm}", "field 'Spec.Wasm' is not supported: use EngineSpec in place of Engine and Wasm"),
+        (
+            "Spec: {Engine: Docker, Docker: {Image: a}, Inputs: [{Repo: r}]}",
+            "field 'Spec.Inputs[0].StorageSource': invalid input volume type: '' (expected s3, ipfs, urlDownload, localDirectory or inline)",
+        ),
+        (
+            "Spec: {Docker: {Image: a}, Resources: {Disk: 1.5gb}}",
+            "field 'Spec.Resources.Disk': invalid disk value: 1.5gb (expected a whole number with a unit, such as 512Mb)",
+        ),
+    ],
+)
+def test_faults(text, message):
+    with pytest.raises(BadRequest) as caught:
+        read_job_text(text, strict=True)
+    assert caught.value.message == message
+
+
+def test_every_fault_at_once():
+    with pytest.raises(BadRequest) as caught:
+        read_job_text("Namee: x\nCount: abc\nState: {}\nTasks: [{Name: [], Nope: 1}]", strict=True)
+    assert caught.value.message.splitlines() == [
+        "field: 'State' in 'Job' is not allowed",
+        "unknown field: 'Namee' in 'Job' (did you mean 'Name'?)",
+        "unknown field: 'Nope' in 'Job.Tasks[0]'",
+        "field 'Count': expected `int | null`, got `str` (value: 'abc')",
+        "field 'Tasks[0].Name': expected `str`, got `array` (value: [])",
+    ]
+
+
+def test_the_older_forms_faults_at_once():
+    with pytest.raises(BadRequest) as caught:
+        read_job_text("Spec: {Docker: {Image: a}, Verifier: Noop, Resources: {Memory: x}, Inputs: [{Repo: r}]}", strict=True)
+    assert len(caught.value.message.splitlines()) == 3
+
+
+def test_lenient_reading_warns():
+    job, warnings = read_job_text("ID: j-1\nNamee: x\nType: batch", strict=False)
+    assert (job.id, job.type) == ("j-1", "batch")
+    assert warnings == ["unknown field: 'Namee' in 'Job' (did you mean 'Name'?), ignored"]
+
+
+TUTORIAL = """
+APIVersion: V1beta2
+Spec:
+  EngineSpec: {Type: docker, Params: {Image: alpine, Entrypoint: [echo, fromyaml]}}
+  PublisherSpec: {Type: S3, Params: {Bucket: results, Key: 'yaml/{jobID}', Endpoint: 'http://127.0.0.1:8333', Region: us-east-1}}
+  Deal: {Concurrency: 1}
+"""
+
+
+def test_the_tutorials_file():
+    job, warnings = read_job_text(TUTORIAL, strict=True)
+    params = {"Bucket": "results", "Key": "yaml/{jobID}", "Endpoint": "http://127.0.0.1:8333", "Region": "us-east-1"}
+    task = Task(
+        name="main",
+        engine=SpecConfig(type="docker", params={"Image": "alpine", "Entrypoint": ["echo", "fromyaml"]}),
+        publisher=SpecConfig(type="s3", params=params),
+        result_paths=(ResultPath(name="outputs", path="/outputs"),),
+        network=NetworkConfig(type="None"),
+    )
+    assert (job, warnings) == (Job(type="batch", count=1, tasks=(task,)), [])
+
+
+OLDER = """
+apiversion: V1beta1
+Metadata: {ID: 47805f5c, CreatedAt: 2023-10-02T12:00:01Z, ClientID: ab, Requester: {RequesterNodeID: n-1}}
+Spec:
+  Engine: Docker
+  Publisher: Estuary
+  Docker: {Image: 'a:1', Parameters: [sh, -c, ls], EnvironmentVariables: [a=b]}
+  Resources: {CPU: 500m, Memory: 512Mb, Disk: 1 Gi, GPU: ''}
+  Network: {Type: http, Domains: [example.org]}
+  Timeout: 1800
+  inputs:
+    - {StorageSource: S3, Name: s3://b/k, S3: {Bucket: b, Key: k, Checksum: c=, VersionID: v}, Path: /in}
+    - {StorageSource: URLDownload, URL: 'https://h/f'}
+    - {CID: Qm, Path: /c}
+    - {StorageSource: localDirectory, SourcePath: /d, ReadWrite: true, Path: /d}
+  Outputs: [{StorageSource: IPFS, Name: logs, Path: /var/log}]
+  Annotations: [a, b]
+  NodeSelectors: [{Key: zone, Operator: in, Values: [eu]}]
+  Deal: {Concurrency: 3}
+"""
+
+
+def test_all_of_the_older_form():
+    job, warnings = read_job_text(OLDER, strict=True)
+    assert warnings == [
+        "The following fields have data in them and will be ignored on creation: ClientID, CreatedAt, ID, RequesterNodeID",
+    ]
+    s3 = {"Bucket": "b", "Key": "k", "Filter": "", "Region": "", "Endpoint": "", "VersionID": "v", "ChecksumSHA256": "c="}
+    task = Task(
+        name="main",
+        engine=SpecConfig(
+            type="docker",
+            params={"Image": "a:1", "Entrypoint": None, "Parameters": ["sh", "-c", "ls"], "EnvironmentVariables": ["a=b"], "WorkingDirectory": ""},
+        ),
+        publisher=SpecConfig(type="ipfs"),
+        input_sources=(
+            InputSource(source=SpecConfig(type="s3", params=s3), alias="s3://b/k", target="/in"),
+            InputSource(source=SpecConfig(type="urlDownload", params={"URL": "https://h/f"}), target="/inputs"),
+            InputSource(source=SpecConfig(type="ipfs", params={"CID": "Qm"}), target="/c"),
+            InputSource(source=SpecConfig(type="local", params={"SourcePath": "/d", "ReadWrite": True}), target="/d"),
+        ),
+        result_paths=(ResultPath(name="logs", path="/var/log"), ResultPath(name="outputs", path="/outputs")),
+        resources=ResourcesConfig(cpu="500m", memory="536870912", disk="1073741824"),
+        network=NetworkConfig(type="http", domains=("example.org",)),
+        timeouts=Timeouts(execution_timeout=1800),
+    )
+    constraints = (LabelSelectorRequirement(key="zone", operator="in", values=("eu",)),)
+    assert job == Job(type="batch", count=3, constraints=constraints, labels={"a": "", "b": ""}, tasks=(task,))
+
+
+def test_all_nodes_is_an_ops_job():
+    job, _ = read_job_text("Spec: {Docker: {Image: a}, Deal: {TargetingMode: true}}", strict=True)
+    assert (job.type, job.count) == ("ops", 0)
+
+
+def test_a_description_or_dry_run_can_be_submitted_again():
+    job, _ = read_job_text(OLDER, strict=True)
+    job = normalized(job)
+    again, warnings = read_job_text(json.dumps(seed_job(job, [Execution(id="e-1")], [])), strict=True)
+    assert (normalized(again), warnings) == (job, [])
+    assert normalized(read_job(json.dumps(seed_dry_run(job)))) == job
+
+
+@given(
+    st.builds(
+        Job,
+        name=st.text(max_size=8),
+        type=st.text(max_size=8),
+        count=st.none() | st.integers(0, 9),
+        labels=st.dictionaries(st.text(max_size=4), st.text(max_size=4)),
+    )
+)
+def test_what_is_written_reads_back(job):
+    assert read_job_text(encode(job).decode(), strict=False)[0] == job
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(text):
+    try:
+        read_job_text(text, strict=True)
+    except BadRequest as e:
+        assert e.message
