@@ -84,6 +84,7 @@ class _Archive:
     async def bring(self, link: str, into: Path, only: str) -> None:
         part = into / f".{base64.b64decode(self._digest).hex()[:16] or 'archive'}.part"
         try:
+            await asyncio.to_thread(into.mkdir, parents=True, exist_ok=True)
             await self._receive_somehow(link, part)
             left_out = await asyncio.to_thread(unpack, part, into, only)
             await asyncio.to_thread(part.unlink)

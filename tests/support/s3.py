@@ -1,0 +1,82 @@
+"""One SeaweedFS for the whole run, with boto3 as the other program that fills and reads its buckets.
+
+The root conftest makes its fixtures known to all tests; boto3 is imported by those that use one.
+"""
+
+import importlib
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from bacalhau.app.objectstore import object_store
+
+ACCESS_KEY, SECRET_KEY, PUBLIC_BUCKET = "AKIATESTKEY", "secretsecret", "noaa-goes16"
+TUTORIAL_PREFIX = "ABI-L1b-RadC/2000/001/12/OR_ABI-L1b-RadC-"
+
+_numbers = itertools.count(1)
+
+
+class S3(NamedTuple):
+    url: str
+    boto: Any
+
+    def new_bucket(self) -> str:
+        name = f"bucket-{next(_numbers)}"
+        self.boto.create_bucket(Bucket=name)
+        return name
+
+    def fill(self, bucket: str, objects: dict[str, bytes]) -> None:
+        for key, body in objects.items():
+            self.boto.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
+    config = importlib.import_module("botocore.config").Config(retries={"max_attempts": 1}, request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    boto3 = importlib.import_module("boto3")
+    return boto3.client("s3", endpoint_url=url, aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name="us-east-1", config=config)
+
+
+@pytest.fixture(scope="session")
+async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3]:
+    """A running server; the bucket of the tutorial is there and public, with 20 + 20 objects."""
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    async with object_store(folder, access_key=ACCESS_KEY, secret_key=SECRET_KEY, public_buckets=(PUBLIC_BUCKET,)) as store:
+        boto = boto_client(store.url)
+        boto.create_bucket(Bucket=PUBLIC_BUCKET)
+        made = S3(store.url, boto)
+        for i in range(20):
+            made.fill(PUBLIC_BUCKET, {f"{TUTORIAL_PREFIX}M3C01_G16_s2000001120{i:04d}.nc": bytes([i]) * 1000})
+            made.fill(PUBLIC_BUCKET, {f"{TUTORIAL_PREFIX}M3C02_G16_s2000001120{i:04d}.nc": b"x" * 10})
+        yield made
+        boto.close()
+
+
+@pytest.fixture
+def bucket(s3: S3) -> str:
+    """An empty bucket of this test's own."""
+    return s3.new_bucket()
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process acts as the owner of all buckets."""
+    clear_aws(monkeypatch)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    yield
+
+
+@pytest.fixture
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    clear_aws(monkeypatch)
+    yield
+
+
+def clear_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
