@@ -2,6 +2,7 @@
 had happened: one start, one exit code, all output once."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau.lib.aio import crew
+from bacalhau.lib.aio import crew, together
 from bacalhau.lib.ids import new_execution_id
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import container_name
@@ -125,6 +126,55 @@ async def test_killed_and_stopped_by_the_next_process(docker_url: str, task: Eng
     api = DockerApi(docker_url)
     assert await api.inspect(container_name(task.execution_id)) is None
     await api.close()
+
+
+class Line:
+    """A socket before the daemon's that can be cut and mended."""
+
+    def __init__(self, target: str, path: Path) -> None:
+        self.target = target.removeprefix("unix://")
+        self.path = path
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> None:
+        self.server = await asyncio.start_unix_server(self._join, self.path)
+
+    async def cut(self) -> None:
+        self.server.close()
+        self.path.unlink()
+        for writer in self.writers:
+            writer.transport.abort()
+        self.writers.clear()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(self.target)
+        self.writers += [writer, far_writer]
+        with contextlib.suppress(OSError):
+            await together(self._copy(reader, far_writer), self._copy(far_reader, writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+@pytest.mark.parametrize("mended_first", [True, False])
+async def test_a_lost_daemon_is_found_again(docker_url: str, task: EngineTask, mended_first: bool) -> None:
+    line = Line(docker_url, task.stdout.parent / "line.sock")
+    await line.open()
+    async with DockerEngine(f"unix://{line.path}") as engine, crew() as c, asyncio.timeout(60):
+        run = c.start(engine.run(task, ignore))
+        gate = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
+        await line.cut()
+        if mended_first:
+            await line.open()
+        os.close(gate)
+        await asyncio.wait({run}, timeout=0.5)
+        if not mended_first:
+            await line.open()
+        check_end(task, await run)
+    await line.cut()
 
 
 async def test_sweep_takes_what_nobody_wants_and_leaves_the_rest(docker_url: str, docker_image: str, tmp_path: Path) -> None:

@@ -34,10 +34,14 @@ async def docker_image(docker_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of an open registry."""
+def registry(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of an open registry; what was pulled from it goes with it."""
     with serve_registry(tmp_path_factory.mktemp("registry"), auth=False) as host:
         yield host
+        docker = ["docker", "--host", docker_url]
+        listed = subprocess.run([*docker, "images", "--format", "{{.Repository}}:{{.Tag}}"], check=True, capture_output=True, text=True)
+        if pulled := [name for name in listed.stdout.split() if name.startswith(host)]:
+            subprocess.run([*docker, "rmi", *pulled], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ The one place that sees the client library and its errors.
 """
 
 import asyncio
+import io
 import json
 import os
 import ssl
@@ -22,7 +23,7 @@ from bacalhau.plugins.docker.failure import not_pulled, refused, unreachable
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = 10  # a daemon starting forty containers answers late
 REQUEST_SECONDS = 300  # a loaded daemon queues starts; beyond this it is stuck
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _STEADY = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
@@ -172,7 +173,7 @@ class DockerApi:
         """Make an image of one layer from a tar archive and Dockerfile instructions."""
         query = [("fromSrc", "-"), ("repo", repo), ("tag", tag), *(("changes", change) for change in changes)]
         with self._translated(f"import image {repo}:{tag}"):
-            async with self._stream("POST", "images/create", query, archive, _STEADY) as response:
+            async with self._stream("POST", "images/create", query, io.BytesIO(archive), _STEADY) as response:
                 await response.read()
 
     async def _client(self) -> Docker:
@@ -205,7 +206,7 @@ class DockerApi:
 
     @asynccontextmanager
     async def _stream(
-        self, method: str, path: str, query: Any, body: bytes | None = None, limit: aiohttp.ClientTimeout = _ENDLESS
+        self, method: str, path: str, query: Any, body: io.BytesIO | None = None, limit: aiohttp.ClientTimeout = _ENDLESS
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request whose answer is read raw, as it comes."""
         docker = await self._client()
@@ -240,14 +241,13 @@ class DockerApi:
             raise EngineFailure(f"failed to {doing}: the answer ended early", retryable=True, component="Docker") from e
 
 
-def _reason(error: Exception) -> str:
-    """What the system said: connection errors wrap an OSError that knows it best."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return str(error) or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)
+def _reason(error: BaseException) -> str:
+    """What the system said: the innermost error knows it best."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError | asyncio.CancelledError) else type(error).__name__)
 
 
 def _connect(url: str) -> Docker:

@@ -12,14 +12,15 @@ from types import TracebackType
 from typing import Any
 
 from bacalhau.lib.aio import Crew, crew, together
-from bacalhau.lib.errors import BacalhauError, BadRequest, EngineFailure, NotFound, Unavailable
+from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavailable
 from bacalhau.lib.units import show_bytes
+from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.docker.api import Chunk, DockerApi
 from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
 from bacalhau.plugins.docker.endings import Endings
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.output import OutputFiles
-from bacalhau.plugins.docker.params import DockerParams, read_params
+from bacalhau.plugins.docker.params import DockerParams, check_engine, read_params
 from bacalhau.ports.engine import EngineTask, Exit
 from bacalhau.ports.progress import Report
 
@@ -37,7 +38,7 @@ class _Watch:
     """A `run` of this process. `grace` is set by a stop: however far the run has come, it must not go on."""
 
     grace: float | None = None
-    seen: float = 0.0  # when the container was last known to run or to have run (monotonic seconds)
+    seen: float = 0.0  # when the container was last found or told to run (monotonic seconds); 0: not yet
 
 
 class DockerEngine:
@@ -138,6 +139,8 @@ class DockerEngine:
         self._endings.expect(container_id)
         try:
             code = await self._see_through(container_id, found, task, watch)
+        except NotFound as e:
+            raise EngineFailure("the container was removed while it ran", hint=e.message, retryable=True, component="Docker") from e
         finally:
             self._endings.forget(container_id)
         if code == KILLED and watch.grace is None:
@@ -183,8 +186,8 @@ class DockerEngine:
         """False when a stop came first. One that comes meanwhile may have found nothing running, so it is repeated."""
         if watch.grace is not None:
             return False
-        await self._api.start(container_id)
         watch.seen = time.monotonic()
+        await self._api.start(container_id)
         if watch.grace is not None:
             self._crew.start(self._quietly(self._api.stop(container_id, math.ceil(watch.grace))))
         return True
@@ -225,7 +228,6 @@ class DockerEngine:
 
 
 def _read(params: dict[str, Any]) -> DockerParams:
-    try:
-        return read_params(params)
-    except BadRequest as e:
-        raise EngineFailure(e.message, component="Docker") from e
+    if problems := check_engine(SpecConfig(type="docker", params=params)):
+        raise EngineFailure("\n".join(problems), component="Docker")
+    return read_params(params)

@@ -1,0 +1,86 @@
+"""What a task becomes as a container."""
+
+from pathlib import Path
+
+import pytest
+
+from bacalhau.lib.errors import EngineFailure
+from bacalhau.models.network import NetworkConfig, PortMapping
+from bacalhau.models.resources import GPU, Resources
+from bacalhau.plugins.docker.container import container_config, container_name, merge_env
+from bacalhau.plugins.docker.params import DockerParams
+from bacalhau.ports.engine import EngineTask, Mount
+
+
+def task(**changes):
+    blank = EngineTask("e-1", "j-1", "n-1", {}, {}, (), Resources(), NetworkConfig(), Path("/o"), Path("/e"))
+    return blank._replace(**changes)
+
+
+def config(params=None, **changes):
+    return container_config(task(**changes), params or DockerParams(image="alpine"), "sha256:1")
+
+
+def test_name_and_labels_tell_whose_it_is():
+    assert container_name("e-1") == "bacalhau-e-1"
+    assert config()["Labels"] == {"bacalhau-executor": "n-1", "bacalhau-jobID": "j-1", "bacalhau-executionID": "e-1"}
+
+
+def test_what_the_job_leaves_out_is_the_images():
+    made = config()
+    assert made["Image"] == "sha256:1"
+    assert not {"Entrypoint", "Cmd", "WorkingDir"} & made.keys()
+
+
+def test_command_and_folder_of_the_job():
+    made = config(DockerParams(image="a", entrypoint=("sh", "-c"), parameters=("true",), working_directory="/w"))
+    assert (made["Entrypoint"], made["Cmd"], made["WorkingDir"]) == (["sh", "-c"], ["true"], "/w")
+
+
+def test_engine_variables_win():
+    assert merge_env({"A": "1", "B": "2"}, ("B=3", "C", "D=x=y")) == ["A=1", "B=3", "C", "D=x=y"]
+
+
+def test_limits():
+    host = config(resources=Resources(cpu=0.5, memory=10**8, gpu=2))["HostConfig"]
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 10**8, 10**8)
+    assert host["DeviceRequests"] == [{"Count": 2, "Capabilities": [["gpu"]]}]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["PidsLimit"] == 4096
+
+
+def test_no_limits_asked_none_set():
+    assert not {"NanoCpus", "Memory", "MemorySwap", "DeviceRequests"} & config()["HostConfig"].keys()
+
+
+def test_allotted_gpus_by_number():
+    host = config(resources=Resources(gpu=1, gpus=(GPU(index=3),)))["HostConfig"]
+    assert host["DeviceRequests"] == [{"DeviceIDs": ["3"], "Capabilities": [["gpu"]]}]
+
+
+def test_mounts():
+    host = config(mounts=(Mount(Path("/a:b"), "/in", True),))["HostConfig"]
+    assert host["Mounts"] == [{"Type": "bind", "Source": "/a:b", "Target": "/in", "ReadOnly": True}]
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("", "bridge"), ("Default", "bridge"), ("bridge", "bridge"), ("None", "none"), ("Host", "host"), ("Full", "host")])
+def test_network_modes(kind, mode):
+    host = config(network=NetworkConfig(type=kind))["HostConfig"]
+    assert host["NetworkMode"] == mode
+    assert ("ExtraHosts" in host) == (mode == "bridge")
+
+
+def test_http_network_is_refused():
+    with pytest.raises(EngineFailure, match="HTTP"):
+        config(network=NetworkConfig(type="HTTP"))
+
+
+def test_ports_are_published_on_a_bridge_only():
+    ports = (PortMapping(name="a", static=8080, target=80), PortMapping(name="b", static=9000, host_network="127.0.0.1"))
+    made = config(network=NetworkConfig(type="Bridge", ports=ports))
+    assert made["ExposedPorts"] == {"80/tcp": {}, "9000/tcp": {}}
+    assert made["HostConfig"]["PortBindings"] == {
+        "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}],
+        "9000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9000"}],
+    }
+    assert "PortBindings" not in config(network=NetworkConfig(type="Host", ports=ports))["HostConfig"]

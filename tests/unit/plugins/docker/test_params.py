@@ -1,0 +1,44 @@
+"""The check of docker parameters at submission."""
+
+from typing import Any
+
+import pytest
+
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.docker.params import check_engine, read_params
+
+
+def problems(params: dict[str, Any] | None) -> list[str]:
+    return check_engine(SpecConfig(type="docker", params=params))
+
+
+def test_keys_are_read_in_any_case():
+    params = read_params({"image": "alpine", "ENTRYPOINT": ["sh"], "Parameters": ["-c", "true"], "environmentvariables": ["A=1"], "workingDirectory": "/w"})
+    assert (params.image, params.entrypoint, params.parameters) == ("alpine", ("sh",), ("-c", "true"))
+    assert (params.environment_variables, params.working_directory) == (("A=1",), "/w")
+
+
+def test_good_params_have_no_problems():
+    assert problems({"Image": "ghcr.io/a/b:1", "Entrypoint": None, "EnvironmentVariables": [], "WorkingDirectory": ""}) == []
+
+
+@pytest.mark.parametrize("params", [None, {}, {"Image": ""}, {"Image": " "}])
+def test_an_image_is_needed(params):
+    assert problems(params) == ["invalid docker engine param: 'Image' cannot be empty"]
+
+
+def test_every_problem_is_listed():
+    found = problems({"Image": "a b", "WorkingDirectory": "rel/ative", "EnvironmentVariables": ["=x", "bacalhau_JOB=1", "OK=1"]})
+    assert found == [
+        "invalid docker engine param: 'Image' must not contain white space: 'a b'",
+        "validating docker working directory: workdir must be an absolute path. Passed in: rel/ative",
+        "invalid docker engine param: 'EnvironmentVariables' entry without a name: '=x' (write NAME=value)",
+        "invalid docker engine param: 'EnvironmentVariables' name 'bacalhau_JOB' cannot start with BACALHAU_, which is reserved",
+    ]
+
+
+def test_unknown_keys_and_wrong_types_are_named():
+    found = problems({"Image": 5, "Parameters": ["sleep", 10], "Imagee": "x"})
+    assert found[0] == "unknown docker engine param: 'Imagee'"
+    assert any("'Image'" in line and "5" in line for line in found[1:])
+    assert any("'Parameters" in line for line in found[1:])
