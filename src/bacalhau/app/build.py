@@ -37,6 +37,7 @@ from bacalhau.store.journal import NodeJournal
 from bacalhau.store.store import SqliteStore
 
 SECOND_NS = 1_000_000_000
+SIGNED_FOR = 900  # seconds a link lives where the configuration does not say
 
 
 @runtime_checkable
@@ -96,7 +97,7 @@ def _presign(config: Config) -> Callable[[SpecConfig], Awaitable[SpecConfig]]:
     async def presign(result: SpecConfig) -> SpecConfig:
         if s3.pre_signed_url_disabled or not result.is_type("s3"):
             return result
-        signed: SpecConfig = await presign_result(result, int(s3.pre_signed_url_expiration))
+        signed: SpecConfig = await presign_result(result, int(s3.pre_signed_url_expiration) or SIGNED_FOR)
         return signed
 
     return presign

@@ -13,6 +13,8 @@ EXIT_CODE = "exitCode"
 def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
     """Create the tree; the output directories are writable for any user of the image."""
     result.mkdir(parents=True, exist_ok=True)
+    for stream in ("stdout", "stderr"):
+        (result / stream).touch()
     mounts = []
     for output in task.result_paths or ():
         folder = result / output.name
