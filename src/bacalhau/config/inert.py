@@ -13,7 +13,8 @@ HARMLESS = {
     # Nothing is sent anywhere and no version is looked up.
     **_keys("", "DisableAnalytics FeatureFlags UpdateConfig.Interval"),
     # Tuning of parts that do not exist here.
-    **_keys("Orchestrator.", "EvaluationBroker.MaxRetryCount EvaluationBroker.VisibilityTimeout Scheduler.WorkerCount"),
+    **_keys("Orchestrator.", "EvaluationBroker.MaxRetryCount EvaluationBroker.VisibilityTimeout"),
+    **_keys("Orchestrator.Scheduler.", "HousekeepingInterval HousekeepingTimeout QueueBackoff WorkerCount"),
     **_keys("Engines.Types.Docker.ManifestCache.", "Refresh Size TTL"),
     **_keys("", "Compute.Heartbeat.ResourceUpdateInterval Logging.LogDebugInfoInterval"),
     # They only matter to what cannot be switched on.
@@ -35,12 +36,17 @@ REFUSED = {
     **_keys("Compute.", "Env.AllowList Network.AdvertisedAddress TLS.CACert TLS.RequireTLS"),
     **_keys("JobAdmissionControl.", "Locality ProbeExec ProbeHTTP RejectNetworkedJobs RejectStatelessJobs"),
     **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
-    **_keys("", "StrictVersionMatch WebUI.Enabled"),
+    **_keys("", "InputSources.MaxRetryCount StrictVersionMatch WebUI.Enabled"),
 }
 """Lower-case key → its spelling."""
 
-_UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE", "f", "F", "anywhere", "Anywhere", [], {})
-_DEFAULT_METHODS = {"ClientKey": {"Type": "challenge"}}
+_UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE", "f", "F", [], {})
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "api.auth.methods": ({}, {"ClientKey": {"Type": "challenge"}}),
+    "inputsources.maxretrycount": (3, "3"),
+    "jobadmissioncontrol.locality": ("anywhere", "Anywhere"),
+}
+"""What the original writes into its files for keys that nobody set."""
 
 
 def is_inert(key: str) -> bool:
@@ -51,6 +57,7 @@ def is_inert(key: str) -> bool:
 def check_inert(key: str, value: Any) -> bool:
     """True when `key` is in these lists and the value changes nothing; raises BadRequest when it would have to."""
     name = REFUSED.get(key.lower())
-    if name is None or value in _UNSET or value == _DEFAULT_METHODS:
+    defaults = _DEFAULTS.get(key.lower())
+    if name is None or value in (_UNSET if defaults is None else defaults):
         return is_inert(key)
     raise BadRequest(f"{name} is not supported yet", hint=f"leave {name} out of the configuration")

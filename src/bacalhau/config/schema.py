@@ -41,14 +41,6 @@ class NodeManager(Section):
     disconnect_timeout: Annotated[Seconds, Meta(description="Silence after which a node is taken for lost; four missed heartbeats of 15s.")] = Seconds(60.0)
 
 
-class Scheduler(Section):
-    queue_backoff: Annotated[Seconds, Meta(description="Pause before a queued job is looked at again when nothing else wakes it.")] = Seconds(60.0)
-    housekeeping_interval: Annotated[Seconds, Meta(description="Pause between looks for jobs and executions over their time limit.")] = Seconds(30.0)
-    housekeeping_timeout: Annotated[
-        Seconds, Meta(description="Grace beyond an execution's own limit before the orchestrator ends it; covers a slow report.")
-    ] = Seconds(120.0)
-
-
 class Orchestrator(Section):
     enabled: Annotated[bool, Meta(description="Run an orchestrator in this process.")] = False
     host: Annotated[str, Meta(description="Address the message server listens on; loopback until nodes on other machines shall join.")] = "127.0.0.1"
@@ -56,7 +48,6 @@ class Orchestrator(Section):
     auth: JoinToken = JoinToken()
     nats: Nats = Nats()
     node_manager: NodeManager = NodeManager()
-    scheduler: Scheduler = Scheduler()
 
 
 class Heartbeat(Section):
@@ -144,7 +135,6 @@ class InputSources(Section):
     read_timeout: Annotated[Seconds, Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find.")] = Seconds(
         300.0
     )
-    max_retry_count: Annotated[int, Meta(ge=0, description="Further attempts after a failure that may pass.")] = 3
     types: IpfsTypes = IpfsTypes()
 
 
