@@ -16,7 +16,7 @@ from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.ports.engine import Engine
 from bacalhau.ports.progress import ignore
-from tests.support.docker import make_task
+from tests.support.docker import NODE_ID, make_task
 
 
 class Rig(NamedTuple):
@@ -37,7 +37,7 @@ async def docker_rig(url: str, image: str) -> AsyncIterator[Rig]:
     async with DockerEngine(url) as engine:
         yield Rig(engine, shell | {"Parameters": ["echo hello; exit 3"]}, shell | {"Parameters": ["sleep 600"]}, shell | {"Nope": 1})
     api = DockerApi(url)
-    assert await api.list_by_label("bacalhau-executor=n-contract") == []
+    assert await api.list_by_label(f"bacalhau-executor={NODE_ID}") == []
     await api.close()
 
 

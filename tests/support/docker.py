@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from bacalhau.app.dockerd import docker_available, ensure_image
+from bacalhau.lib.ids import new_node_id
 from bacalhau.models.network import NetworkConfig
 from bacalhau.models.resources import Resources
 from bacalhau.ports.engine import EngineTask
+
+NODE_ID = new_node_id()  # this session's own: nobody else's containers are looked at
 
 # user:secret, as bcrypt
 _HTPASSWD = "user:$2b$12$x2VZzRfsE72l1tY2HWjBKuLXsdti2jSVpU3zWTv42BdVpbAeG4nf."
@@ -103,7 +106,7 @@ def make_task(folder: Path, execution_id: str, params: dict[str, object], **chan
     task = EngineTask(
         execution_id=execution_id,
         job_id="j-contract",
-        node_id="n-contract",
+        node_id=NODE_ID,
         params=params,
         env={},
         mounts=(),
