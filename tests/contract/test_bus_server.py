@@ -2,16 +2,23 @@
 
 import asyncio
 import socket
+import ssl
 import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from bacalhau.bus.server import nats_server
+from bacalhau.bus.node import node_bus
+from bacalhau.bus.orchestrator import orchestrator_bus
+from bacalhau.bus.server import Tls, nats_server
 from bacalhau.lib.errors import Unavailable
-from tests.support.nats import cluster, kill_server
-
-LINUX = sys.platform == "linux"
+from bacalhau.models.messages import BidResult
+from tests.support.nats import Ends, cluster, kill_server
 
 
 def running(pid: int) -> bool:
@@ -107,3 +114,36 @@ async def test_idle_memory_is_small(tmp_path):
         pid = int((tmp_path / "nats-server.pid").read_text().split()[0])
         kib = int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
         assert kib < 40_000
+
+
+def certificate(folder: Path) -> Tls:
+    """A certificate for 127.0.0.1 that signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bus")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    tls = Tls(folder / "cert.pem", folder / "key.pem")
+    tls.cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    tls.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return tls
+
+
+async def test_tls(tmp_path):
+    async def allow(node_id: str, secret: str, token: str) -> None:
+        pass
+
+    tls = certificate(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(tls.cert))
+    ends = Ends()
+    async with nats_server(tmp_path, "127.0.0.1", 0, tls) as server, orchestrator_bus(server.url, server.access, allow) as bus:
+        async with bus.serve(ends.on_message, ends.on_request, ends.on_gone), node_bus(server.url, "n", "secret", tls=trusting) as node:
+            await node.connected(10)
+            await node.send("BidResult", BidResult(execution_id="e"), 1)
+        async with node_bus(server.url, "n", "secret") as node:
+            with pytest.raises(Unavailable, match="certificate verify failed"):
+                await node.connected(1)
+    assert len(ends.got) == 1

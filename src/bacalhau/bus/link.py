@@ -23,8 +23,10 @@ from bacalhau.lib.errors import BadRequest, Unavailable
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT, LAST_WAIT = 0.05, 2.0  # seconds between attempts
-NODE_WAIT = 0.3  # a node's first: after a restart of the server the orchestrator must be there first, to let nodes in
+GROWTH = 1.3
+NODE_WAIT = 0.4  # a node's first: after a restart of the server the orchestrator must be there first, to let nodes in
 CONNECT_LIMIT = 5.0
+CLOSE_LIMIT = 1.0
 PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
 HEADER_ROOM = 2048  # NATS counts headers as payload
 
@@ -118,18 +120,13 @@ class Link:
         wait = self._login.first_wait
         while True:
             before = self.number
-            try:
-                await self._one_connection()
-            except Unavailable as e:
-                if e.message != self._trouble:
-                    logger.warning("%s", e.message)
-                self._trouble = e.message
-            wait = self._login.first_wait if self.number != before else min(wait * 2, LAST_WAIT)
+            await self._one_connection()
+            wait = self._login.first_wait if self.number != before else min(wait * GROWTH, LAST_WAIT)
             # Scattered, so that the nodes of a cluster do not all come at once.
             await asyncio.sleep(wait * random.uniform(0.75, 1.25))
 
     async def _one_connection(self) -> None:
-        """Connect, stay until the connection ends."""
+        """Connect, stay until the connection ends, and remember why it did."""
         client = Client()
         self._ended = asyncio.Event()
         try:
@@ -141,13 +138,20 @@ class Link:
             self.changed.fire()
             await self._ended.wait()
             raise LinkLost(f"lost the connection to {self._login.url}")
+        except Unavailable as e:
+            if e.message != self._trouble:
+                logger.warning("%s", e.message)
+            self._trouble = e.message
         finally:
             self._client = None
             self._subscriptions.clear()
             for listener in self.on_lost:
                 listener()
             self.changed.fire()
-            await client.close()
+            # A TLS connection that failed may never say goodbye.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_LIMIT):
+                    await client.close()
 
     async def _connect(self, client: Client, ended: asyncio.Event) -> None:
         reasons: list[Exception] = []
