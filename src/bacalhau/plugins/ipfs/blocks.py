@@ -4,7 +4,9 @@ What the blocks mean is left to `dag`; what may be forgotten is left to whoever 
 """
 
 import asyncio
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,9 +19,12 @@ from bacalhau.plugins.ipfs.cid import Cid, parse_cid
 
 LARGEST_BLOCK = 4 << 20
 _WRITERS = 6
+# Up to here syncing each file and folder is quicker than syncing the disk, which may wait for other programs' data.
+_FEW = 24
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Placed = tuple[Path, bytes]
 
 
 class _Group:
@@ -33,7 +38,7 @@ class _Group:
 class BlockStore:
     """A `ContentStore` in `folder`, which belongs to one process. Opening it removes what a crash left half written.
 
-    `put` is durable when it returns: each file is synced before it gets its name, each folder after. Callers that
+    `put` is durable when it returns: files are synced before they get their names, folders after. Callers that
     come while a write is under way share the next one, so that many small puts cost few syncs.
     """
 
@@ -85,23 +90,41 @@ class BlockStore:
                 placed[path] = block
         return placed
 
-    async def _keep(self, blocks: list[tuple[Path, bytes]]) -> None:
+    async def _keep(self, blocks: list[Placed]) -> None:
+        few = len(blocks) <= _FEW
         shares = [blocks[i::_WRITERS] for i in range(min(_WRITERS, len(blocks)))]
-        await gather_bounded(_WRITERS, [partial(self._off_loop, self._write, share) for share in shares])
-        folders = list({path.parent for path, _ in blocks})
-        await gather_bounded(_WRITERS, [partial(self._off_loop, _sync_folders, folders[i::_WRITERS]) for i in range(min(_WRITERS, len(folders)))])
+        staged = await gather_bounded(_WRITERS, [partial(self._off_loop, self._stage, share, few) for share in shares])
+        if not few:
+            await self._off_loop(_sync_disk, self._folder)
+        folders = await self._off_loop(self._name, [pair for share in staged for pair in share])
+        if few:
+            shared = [folders[i::_WRITERS] for i in range(min(_WRITERS, len(folders)))]
+            await gather_bounded(_WRITERS, [partial(self._off_loop, _sync_folders, share) for share in shared])
+        else:
+            await self._off_loop(_sync_disk, self._folder)
 
-    def _write(self, blocks: list[tuple[Path, bytes]]) -> None:
+    def _stage(self, blocks: list[Placed], sync: bool) -> list[tuple[Path, Path]]:
+        staged = []
         for path, block in blocks:
-            if not path.parent.is_dir():
-                path.parent.mkdir(exist_ok=True)
-                _sync_folders([self._folder])
             unnamed = self._incoming / uuid4().hex
             with open(unnamed, "xb") as file:
                 file.write(block)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
+            staged.append((unnamed, path))
+        return staged
+
+    def _name(self, staged: list[tuple[Path, Path]]) -> list[Path]:
+        """Give the files their names; returns the folders that changed."""
+        changed = set()
+        for unnamed, path in staged:
+            if not path.parent.is_dir():
+                path.parent.mkdir()
+                changed.add(self._folder)
             os.replace(unnamed, path)
+            changed.add(path.parent)
+        return list(changed)
 
     def _read(self, cids: Sequence[str]) -> list[bytes]:
         return [self._read_one(parse_cid(text)) for text in cids]
@@ -126,6 +149,20 @@ class BlockStore:
             return await asyncio.to_thread(call, *args, **kwargs)
         except OSError as e:
             raise StorageFailure(f"content store {self._folder}: {e.strerror or e}", hint="Look at the disk of the orchestrator.", retryable=True) from e
+
+
+def _sync_disk(folder: Path) -> None:
+    """Make everything durable that was written to the file system of `folder`; to all of them where syncfs is not known."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
+    if syncfs is None:
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if syncfs(handle) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(handle)
 
 
 def _sync_folders(folders: list[Path]) -> None:

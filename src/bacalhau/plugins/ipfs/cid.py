@@ -171,4 +171,4 @@ def _from_multibase(text: str) -> bytes:
     try:
         return base64.b32decode(body.upper() + "=" * (-len(body) % 8))
     except binascii.Error as e:
-        raise ValueError("it holds a character that is not base32") from e
+        raise ValueError("a character is not base32, or some are missing") from e

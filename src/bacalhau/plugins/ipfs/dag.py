@@ -19,7 +19,7 @@ _KINDS = {RAW_DATA: "file", FILE: "file", DIRECTORY: "directory", SHARD: "shard"
 
 
 class View(NamedTuple):
-    """A block understood: `kind` is file, directory, shard (part of a directory) or symlink; `size` in file bytes.
+    """A block understood: `kind` is file, directory, shard (part of a directory) or symlink; `size` in bytes of a file.
 
     `data` is file content or a symlink's target; `sizes` are the file bytes below each link of a file.
     """
@@ -99,8 +99,9 @@ def view(cid: Cid, block: bytes) -> View:
     except ValueError as e:
         raise StorageFailure(f"block {cid} cannot be read as IPFS file: {e}") from e
     # A leaf's own data counts, not what it says about its size, so that a wrong size cannot move what follows.
-    size = len(unixfs.data) + sum(unixfs.blocksizes)
-    return View(_KINDS[unixfs.kind], node.links, unixfs.data, size, unixfs.blocksizes)
+    kind = _KINDS[unixfs.kind]
+    size = len(unixfs.data) + sum(unixfs.blocksizes) if kind == "file" else 0
+    return View(kind, node.links, unixfs.data, size, unixfs.blocksizes)
 
 
 def node_of(cid: Cid, block: bytes) -> Node:

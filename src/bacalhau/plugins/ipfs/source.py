@@ -16,19 +16,18 @@ from bacalhau.ports.content import ContentStore
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry, Manifest, Volume
 
-_MOST_ENTRIES = 1_000_000
-
 
 class IpfsSource:
     """`endpoint` is the RPC address of a Kubo node (URL or multiaddress), asked for what `content` does not hold.
 
-    `patience`: seconds to wait for one block.
+    `patience`: seconds to wait for one block. Trees of more than `most_entries` are refused: a few blocks can describe billions.
     """
 
-    def __init__(self, content: ContentStore, endpoint: str = "", patience: float = 60.0) -> None:
+    def __init__(self, content: ContentStore, endpoint: str = "", patience: float = 60.0, most_entries: int = 1_000_000) -> None:
         self._content = content
         self._endpoint = endpoint
         self._patience = patience
+        self._most_entries = most_entries
 
     async def check(self) -> None:
         if self._endpoint:
@@ -40,7 +39,7 @@ class IpfsSource:
         cid, path = parse_path(_cid_param(source.params))
         async with self._reader() as reader:
             at, _ = await resolve(reader, cid, path)
-            return Manifest(source, tuple([entry async for entry in _list_files(reader, at)]))
+            return Manifest(source, tuple([entry async for entry in _list_files(reader, at, self._most_entries)]))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         """A directory's content goes into `into`, which is the volume; a file is the volume itself, at `into`/CID."""
@@ -113,14 +112,14 @@ def _cid_param(params: dict[str, Any] | None) -> str:
     return found
 
 
-async def _list_files(reader: StoreReader, root: Cid) -> AsyncIterator[Entry]:
+async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterator[Entry]:
     todo = [(root, "", 0)]
     met = 0
     while todo:
         cid, path, tsize = todo.pop()
         met += 1
-        if met > _MOST_ENTRIES:
-            raise StorageFailure(f"content {root} has more than {_MOST_ENTRIES:,} entries", hint="Name a part of it: CID/sub/path.")
+        if met > most:
+            raise StorageFailure(f"content {root} has more than {most:,} entries", hint="Name a part of it: CID/sub/path.")
         if cid.codec == RAW and path:
             yield Entry(str(cid), path, tsize)
             continue

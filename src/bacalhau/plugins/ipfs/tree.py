@@ -63,11 +63,13 @@ class _Writer:
         self._inside = inside
         self._report = tell
         self._total = 0
+        self._root = inside
         self._todo: list[_Item] = []
         self._written: dict[Cid, Path] = {}
         self._symlinks: list[tuple[Path, str]] = []
 
     async def write(self, cid: Cid, target: Path) -> Path:
+        self._root = target
         fresh = await asyncio.to_thread(_is_vacant, target)
         path = await self._place(_Item(cid, target, 0, fresh))
         while self._todo:
@@ -110,7 +112,7 @@ class _Writer:
         return item.path
 
     async def _place_leaf(self, item: _Item, seen: View, block: bytes) -> Path:
-        if not item.fresh and await asyncio.to_thread(item.path.is_dir):
+        if item.path == self._root and await asyncio.to_thread(item.path.is_dir):
             item = item._replace(path=item.path / str(item.cid))
             if await asyncio.to_thread(_is_whole, item.path, item.cid):
                 self._tell(1, len(block) + sum(link.tsize for link in seen.links))
