@@ -160,7 +160,7 @@ async def test_a_signed_link_needs_no_credentials(s3, bucket, publisher, downloa
     assert read_tree(tmp_path / "got") == {name: body for name, body in read_tree_without_pipes(tree).items()}
     assert os.readlink(tmp_path / "got" / "outputs" / "link") == "sub/data b.bin"
     assert (tmp_path / "got" / "outputs" / "empty").is_dir()
-    with pytest.raises(StorageFailure, match="access denied to bucket .* without credentials"):
+    with pytest.raises(StorageFailure, match=r"access denied to bucket .* without credentials"):
         await downloader.download(spec, tmp_path / "other", ignore)
 
 

@@ -171,7 +171,7 @@ async def test_the_environments_endpoint(s3, bucket, source, tmp_path, monkeypat
 
 
 async def test_a_server_that_is_not_there(bucket, source):
-    with pytest.raises(StorageFailure, match="cannot reach S3 at http://127.0.0.1:1: ") as raised:
+    with pytest.raises(StorageFailure, match=r"cannot reach S3 at http://127\.0\.0\.1:1: ") as raised:
         await source.resolve(SpecConfig(type="s3", params={"Bucket": bucket, "Endpoint": "http://127.0.0.1:1"}))
     assert raised.value.retryable
 

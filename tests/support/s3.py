@@ -33,7 +33,9 @@ class S3(NamedTuple):
 
 
 def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
-    config = importlib.import_module("botocore.config").Config(retries={"max_attempts": 1}, request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    config = importlib.import_module("botocore.config").Config(
+        retries={"max_attempts": 1}, request_checksum_calculation="when_required", response_checksum_validation="when_required"
+    )
     boto3 = importlib.import_module("boto3")
     return boto3.client("s3", endpoint_url=url, aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name="us-east-1", config=config)
 

@@ -194,7 +194,7 @@ async def _may_retry(course: _Course) -> bool:
     course.tried += 1
     if course.tried >= _ATTEMPTS:
         return False
-    await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2**course.tried, _LONGEST_WAIT))
+    await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2 ** (course.tried - 1), _LONGEST_WAIT))
     return True
 
 

@@ -17,15 +17,14 @@ class Place(NamedTuple):
 
     def url(self, key: str, query: tuple[tuple[str, str], ...], region: str) -> str:
         """The address of an object, or of the bucket for key ""; everything is escaped as the signature wants it."""
-        path = quote(key, safe="/~")
         if self.endpoint:
-            address = f"{self.endpoint.rstrip('/')}/{self.bucket}/{path}"
+            base = f"{self.endpoint.rstrip('/')}/{self.bucket}"
         elif _HOST_NAME.fullmatch(self.bucket):
-            address = f"https://{self.bucket}.{aws_host(region)}/{path}"
+            base = f"https://{self.bucket}.{aws_host(region)}"
         else:
-            address = f"https://{aws_host(region)}/{self.bucket}/{path}"
-        if not key and (self.endpoint or "/" + self.bucket in address):
-            address = address.removesuffix("/")
+            base = f"https://{aws_host(region)}/{self.bucket}"
+        # A host needs its slash even for the bucket, a path must not end in one.
+        address = f"{base}/{quote(key, safe='/~')}" if key or base.count("/") == 2 else base
         joined = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(query))
         return f"{address}?{joined}" if joined else address
 

@@ -1,0 +1,214 @@
+"""How requests survive what servers and networks do: stumbles, wrong regions, broken streams, ignored ranges."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.client import Ask, S3Client, read_all
+from bacalhau.plugins.s3.download import S3Downloader
+from bacalhau.plugins.s3.fetch import Origin, fetch_entries
+from bacalhau.plugins.s3.place import Place
+from bacalhau.ports.progress import ignore
+from bacalhau.ports.storage import Entry
+
+pytestmark = pytest.mark.usefixtures("credentials")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """Answers request after request from a list; the last answer is for all that follow."""
+
+    def __init__(self) -> None:
+        self.answers: list[Handler] = []
+        self.requests: list[web.Request] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        return await self.answers[min(len(self.requests), len(self.answers)) - 1](request)
+
+
+@pytest.fixture
+async def server():
+    made = Server()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def client():
+    made = S3Client()
+    yield made
+    await made.close()
+
+
+def says(status: int, body: str = "", **headers: str) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    return answer
+
+
+def error(status: int, code: str, extra: str = "") -> Handler:
+    return says(status, f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>because</Message>{extra}</Error>")
+
+
+def breaks_after(body: bytes, length: int) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(length)})
+        await response.prepare(request)
+        await response.write(body)
+        request.transport.close()
+        return response
+
+    return answer
+
+
+def serves(body: bytes) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        wanted = request.http_range
+        part = body[wanted]
+        headers = {"x-amz-checksum-sha256": b64encode(hashlib.sha256(body).digest()).decode()}
+        return web.Response(status=206 if "Range" in request.headers else 200, body=part, headers=headers)
+
+    return answer
+
+
+async def get(client: S3Client, server: Server, region: str = "") -> bytes:
+    return (await client.call(Ask(Place("b", region, server.url), "GET", "k"), read_all)).body
+
+
+@pytest.mark.parametrize(
+    "stumble", [error(503, "SlowDown"), error(500, "InternalError"), says(429), says(502), error(400, "RequestTimeout"), breaks_after(b"12", 5)]
+)
+async def test_stumbles_are_tried_again(client, server, stumble):
+    server.answers = [stumble, stumble, says(200, "hello")]
+    assert await get(client, server) == b"hello"
+    assert len(server.requests) == 3
+
+
+async def test_a_server_that_stays_down_is_named_and_retryable(client, server):
+    server.answers = [error(503, "SlowDown")]
+    with pytest.raises(StorageFailure, match="s3: object k in bucket b: SlowDown: because") as raised:
+        await get(client, server)
+    assert raised.value.retryable
+    assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        error(400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>"),
+        says(301, x_amz_bucket_region="eu-central-1"),
+        says(307, x_amz_bucket_region="eu-central-1", Location="http://127.0.0.1:1/"),
+    ],
+)
+async def test_a_wrong_region_heals_itself_and_is_remembered(client, server, wrong):
+    server.answers = [wrong, says(200, "hello")]
+    assert await get(client, server) == b"hello"
+    assert "/us-east-1/" in server.requests[0].headers["Authorization"]
+    assert "/eu-central-1/" in server.requests[1].headers["Authorization"]
+    assert await get(client, server, region="us-west-2") == b"hello"
+    assert "/eu-central-1/" in server.requests[2].headers["Authorization"]
+    assert await client.region_of(Place("b", "", server.url)) == "eu-central-1"
+
+
+async def test_a_region_that_never_heals_ends(client, server):
+    server.answers = [error(400, "AuthorizationHeaderMalformed", "<Region>eu-1</Region>"), error(400, "AuthorizationHeaderMalformed", "<Region>eu-2</Region>")]
+    with pytest.raises(StorageFailure, match="AuthorizationHeaderMalformed"):
+        await get(client, server)
+    assert len(server.requests) == 2
+
+
+async def test_a_refused_signature_is_tried_without_and_remembered(client, server):
+    server.answers = [error(403, "AccessDenied"), says(200, "hello")]
+    assert await get(client, server) == b"hello"
+    assert await get(client, server) == b"hello"
+    assert ["Authorization" in request.headers for request in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (error(403, "AccessDenied"), "s3: access denied to bucket b as AKIA…TKEY for k"),
+        (error(403, "RequestTimeTooSkewed"), "the clock of this machine is wrong"),
+        (error(404, "NoSuchBucket"), "s3: bucket b does not exist"),
+        (error(404, "NoSuchKey"), "s3: no object k in bucket b"),
+        (error(412, "PreconditionFailed"), "changed after it was listed"),
+        (error(418, "Teapot"), "s3: object k in bucket b: Teapot: because"),
+    ],
+)
+async def test_what_a_refusal_becomes(client, server, answer, message):
+    server.answers = [answer]
+    with pytest.raises(StorageFailure, match=message):
+        await get(client, server)
+
+
+async def test_something_that_is_not_s3(server):
+    server.answers = [says(200, "<html>hello")]
+    downloader = S3Downloader()
+    with pytest.raises(StorageFailure, match="answered something that is not S3"):
+        await downloader.download(SpecConfig(type="s3", params={"Bucket": "b", "Key": "p/", "Endpoint": server.url}), Path("/nonexistent"), ignore)
+    await downloader.close()
+
+
+async def test_a_range_answered_with_everything_is_taken_as_one_stream(client, server, tmp_path):
+    body = bytes(range(256)) * (65 << 12)
+
+    async def whole(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body)
+
+    server.answers = [whole]
+    entry = Entry("k", "k", len(body), checksum=b64encode(hashlib.sha256(body).digest()).decode())
+    await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, ignore)
+    assert (tmp_path / "k").read_bytes() == body
+
+
+@pytest.mark.parametrize("size", [100, 3 << 20])
+async def test_a_stream_that_breaks_starts_again(client, server, tmp_path, size):
+    body = b"x" * size
+    server.answers = [breaks_after(body[: size // 2], size), serves(body)]
+    entry = Entry("k", "deep/er/k", size)
+    steps = []
+    await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, steps.append)
+    assert (tmp_path / "deep/er/k").read_bytes() == body
+    assert (steps[-1].bytes_done, steps[-1].done) == (size, 1)
+
+
+@pytest.mark.parametrize("size", [100, 3 << 20])
+async def test_bytes_that_do_not_match_the_servers_digest_are_not_kept(client, server, tmp_path, size):
+    async def lies(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"y" * size, headers={"x-amz-checksum-sha256": b64encode(hashlib.sha256(b"x" * size).digest()).decode()})
+
+    server.answers = [lies]
+    with pytest.raises(StorageFailure, match="checksum mismatch for s3://b/k"):
+        await fetch_entries(Origin(client, Place("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_broken_download_goes_on_where_it_was(server, tmp_path):
+    body = (Path(__file__).read_bytes() * 3000)[: 16 << 20]
+    digest = b64encode(hashlib.sha256(body).digest()).decode()
+    server.answers = [breaks_after(body[: 12 << 20], len(body)), serves(body)]
+    downloader = S3Downloader()
+    params = {"SourceSpec": {"Bucket": "b", "Key": "k.tar.gz", "ChecksumSHA256": digest}, "PreSignedURL": server.url + "/b/k.tar.gz?signed"}
+    with pytest.raises(StorageFailure, match="is damaged"):
+        await downloader.download(SpecConfig(type="s3PreSigned", params=params), tmp_path, ignore)
+    await downloader.close()
+    first, second = server.requests
+    assert "Range" not in first.headers
+    assert int(second.headers["Range"].removeprefix("bytes=").removesuffix("-")) > 0
+    assert "Authorization" not in server.requests[0].headers

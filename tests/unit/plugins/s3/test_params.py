@@ -1,0 +1,112 @@
+"""What a job may say about S3, and what is said back."""
+
+import pytest
+
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams, check_publisher, check_source, full_checksum, read_params, result_spec
+
+HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+BASE64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+
+def source(**params: object) -> list[str]:
+    return check_source(SpecConfig(type="s3", params=params))
+
+
+def publisher(**params: object) -> list[str]:
+    return check_publisher(SpecConfig(type="s3", params=params))
+
+
+def test_names_are_taken_in_any_case():
+    read = read_params(SpecConfig(type="S3", params={"bucket": "b", "VERSIONID": "v", "checksumsha256": BASE64, "Filter": None}), S3SourceParams)
+    assert (read.bucket, read.version_id, read.checksum_sha256, read.filter) == ("b", "v", BASE64, "")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"Bucket": "noaa-goes16", "Key": "ABI-L1b-RadC/2000/001/12/OR_ABI-L1b-RadC-M3C01*", "Region": "us-east-1"},
+        {"Bucket": "b"},
+        {"Bucket": "Old_Bucket.Name", "Key": "k", "VersionID": "v", "ChecksumSHA256": HEX},
+        {"Bucket": "b", "Key": "k", "ChecksumSHA256": "0x" + HEX},
+        {"Bucket": "b", "Key": "k", "ChecksumSHA256": BASE64 + "-12"},
+        {"Bucket": "b", "Key": "p/", "Filter": r"(?P<day>\d+)-[a-z]+?\.csv$", "Endpoint": "http://127.0.0.1:9000"},
+        {"Bucket": "b", "Partition": {"Type": "none"}},
+        result_spec({"Bucket": "b", "Key": "k"}).params,
+    ],
+)
+def test_good_sources(params):
+    assert source(**params) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({}, "bucket cannot be empty"),
+        ({"Bucket": "evil.example/x"}, "is not a bucket name"),
+        ({"Bucket": "b", "Nope": 1}, "unknown parameter Nope"),
+        ({"Bucket": 3}, "field 'Bucket': expected `str`, got `int` (value: 3)"),
+        ({"Bucket": "b", "Endpoint": "localhost:9000"}, "is not a URL"),
+        ({"Bucket": "b", "Filter": "("}, "invalid regex pattern"),
+        ({"Bucket": "b", "Filter": "a(?=b)"}, "(?= is not part of RE2"),
+        ({"Bucket": "b", "Filter": r"(a)\1"}, "not part of RE2"),
+        ({"Bucket": "b", "Key": "one", "Filter": "x"}, "filter needs a prefix"),
+        ({"Bucket": "b", "Key": "p*", "VersionID": "v"}, "versionID needs one object"),
+        ({"Bucket": "b", "Key": "p/", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
+        ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "AAAA"}, "is no SHA-256"),
+        ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "ünicode"}, "is no SHA-256"),
+        ({"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "x"}}, "partition type 'regex' is not supported yet"),
+    ],
+)
+def test_bad_sources(params, problem):
+    found = source(**params)
+    assert len(found) == 1
+    assert found[0].startswith("invalid s3 storage params: ")
+    assert problem in found[0]
+
+
+def test_all_problems_are_listed():
+    assert len(source(Endpoint="x", Filter="(", Key="k")) == 4
+    assert publisher() == ["invalid s3 params. bucket cannot be empty", "invalid s3 params. key cannot be empty"]
+
+
+@pytest.mark.parametrize(
+    ("params", "is_plain"),
+    [
+        ({}, False),
+        ({"Encoding": "gzip"}, False),
+        ({"encoding": "Plain"}, True),
+        ({"compress": "true"}, False),
+        ({"Compress": True}, False),
+        ({"compress": "false"}, True),
+        ({"Compress": False}, True),
+        ({"compress": "false", "encoding": "plain"}, True),
+    ],
+)
+def test_both_spellings_of_the_encoding(params, is_plain):
+    given = {"bucket": "b", "key": "result-{date}-{jobID}", **params}
+    assert publisher(**given) == []
+    assert read_params(SpecConfig(type="s3", params=given), S3PublisherParams).is_plain is is_plain
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"bucket": ""}, "invalid s3 params. bucket cannot be empty"),
+        ({"key": " "}, "invalid s3 params. key cannot be empty"),
+        ({"key": "k-{jobid}"}, "unknown placeholder {jobid} in key 'k-{jobid}': known are {jobID}, "),
+        ({"key": "k" * 1000}, "key is longer"),
+        ({"encoding": "zip"}, "invalid s3 params. encoding must be either 'plain' or 'gzip'"),
+        ({"compress": "maybe"}, "compress must be true or false"),
+        ({"compress": "true", "encoding": "plain"}, "encoding=plain contradicts compress=true"),
+        ({"acl": "public"}, "unknown parameter acl"),
+    ],
+)
+def test_bad_publishers(params, problem):
+    found = publisher(**{"bucket": "b", "key": "k", **params})
+    assert len(found) == 1
+    assert problem in found[0]
+
+
+def test_checksums_become_base64():
+    assert [full_checksum(text) for text in (HEX, "0x" + HEX.upper().replace("0X", ""), BASE64, BASE64 + "-3")] == [BASE64] * 3 + [BASE64 + "-3"]
