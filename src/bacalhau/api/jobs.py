@@ -92,6 +92,8 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
     query = read_query(request.scope["query_string"], GetJob)
     orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
     job = await read.find_job(orch, named(job_id), query.namespace, query.job_version)
+    if query.wait and not query.job_version and not job.is_done:
+        job = await waits(request).wait(query.wait + 5, read.wait_job(orch, job.id, query.wait))
     history = executions = None
     if "history" in include:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)

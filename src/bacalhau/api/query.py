@@ -15,6 +15,7 @@ from bacalhau.api.errors import refused
 _TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
 
 Limit = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Wait = Annotated[int, msgspec.Meta(ge=0, le=60)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -38,10 +39,11 @@ class ListJobs(ListQuery, frozen=True, kw_only=True):
 
 
 class GetJob(Query, frozen=True, kw_only=True):
-    """`include` is a comma list of history and executions; `job_version` 0 is the latest."""
+    """`include` is a comma list of history and executions; `job_version` 0 is the latest; `wait` in seconds, until the job has ended."""
 
     include: str = ""
     job_version: Number = 0
+    wait: Wait = 0
 
 
 class StopJob(Query, frozen=True, kw_only=True):
@@ -56,7 +58,7 @@ class ListHistory(ListQuery, frozen=True, kw_only=True):
     job_version: Number = 0
     all_job_versions: bool = False
     since: Annotated[int, msgspec.Meta(ge=0, le=2**33)] = 0
-    wait: Annotated[int, msgspec.Meta(ge=0, le=60)] = 0
+    wait: Wait = 0
     progress: Number = 0
 
 

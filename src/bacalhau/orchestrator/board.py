@@ -12,21 +12,32 @@ class Watch:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._end = asyncio.Event()
 
-    def fire(self) -> None:
+    def fire(self, is_done: bool) -> None:
         self._event.set()
+        if is_done:
+            self._end.set()
 
     def clear(self) -> None:
         self._event.clear()
 
     async def wait(self, seconds: float) -> bool:
         """True when the job changed since `clear`, False after `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-            return True
-        except TimeoutError:
-            return False
+        return await _within(self._event, seconds)
+
+    async def wait_end(self, seconds: float) -> bool:
+        """True when the job ended since the watch began, False after `seconds`."""
+        return await _within(self._end, seconds)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+        return True
+    except TimeoutError:
+        return False
 
 
 class Board:
@@ -48,10 +59,10 @@ class Board:
             if not watches:
                 self._watches.pop(job_id, None)
 
-    def changed(self, job_id: str) -> None:
-        """The job has new history or another state."""
+    def changed(self, job_id: str, is_done: bool = False) -> None:
+        """The job has new history or another state; `is_done`: it has ended."""
         for watch in self._watches.get(job_id, ()):
-            watch.fire()
+            watch.fire(is_done)
 
     def put_progress(self, progress: Progress) -> None:
         self._counter += 1

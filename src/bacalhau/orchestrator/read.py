@@ -22,6 +22,15 @@ async def find_job(orch: Orchestrator, id_or_name: str, namespace: str = "", ver
     return await orch.store.get_job_version(job.id, version)
 
 
+async def wait_job(orch: Orchestrator, job_id: str, wait: float) -> Job:
+    """The job when it has ended, or as it is after `wait` seconds."""
+    with orch.board.watch(job_id) as watch:
+        job = await orch.store.find_job(job_id)
+        if not job.is_done and await watch.wait_end(min(wait, MAX_WAIT)):
+            job = await orch.store.find_job(job_id)
+    return job
+
+
 async def list_jobs(orch: Orchestrator, query: JobQuery, selector: tuple[LabelSelectorRequirement, ...]) -> tuple[list[Job], bool]:
     """A page, and whether more match after it."""
     if not selector:

@@ -64,7 +64,7 @@ class Orchestrator:
     def _announce(self, job: Job) -> None:
         if job.is_done:
             self.queue.unblock(job.id)
-        self.board.changed(job.id)
+        self.board.changed(job.id, job.is_done)
 
     def _release(self, executions: tuple[Execution, ...]) -> None:
         freed = False
