@@ -18,7 +18,12 @@ from tests.support.ipfs_gateway import gateway
 from tests.unit.plugins.ipfs.test_unixfs import TREES, plant
 
 LEAF = 262_144
-MIXED = {"big": os.urandom(LEAF * 5 + 7), "d": {"twin": b"x" * 700_000, "deep": {"twin": b"x" * 700_000}}, "e": {}, "small": {f"{i:03}": b"%d" % i for i in range(50)}}
+MIXED = {
+    "big": os.urandom(LEAF * 5 + 7),
+    "d": {"twin": b"x" * 700_000, "deep": {"twin": b"x" * 700_000}},
+    "e": {},
+    "small": {f"{i:03}": b"%d" % i for i in range(50)},
+}
 
 
 @pytest.fixture(autouse=True)

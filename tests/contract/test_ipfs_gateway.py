@@ -131,7 +131,12 @@ async def test_a_tree_as_tar(tmp_path):
 
 async def test_content_that_is_not_held(tmp_path):
     store, cid = BlockStore(tmp_path / "store"), "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
-    for ask in (resolve_path(store, cid, "x"), raw_block(store, cid), list_directory(store, cid), *(anext(s(store, cid)) for s in (stream_car, stream_file, stream_tar))):
+    for ask in (
+        resolve_path(store, cid, "x"),
+        raw_block(store, cid),
+        list_directory(store, cid),
+        *(anext(s(store, cid)) for s in (stream_car, stream_file, stream_tar)),
+    ):
         with pytest.raises(NotFound, match=cid):
             await ask
 

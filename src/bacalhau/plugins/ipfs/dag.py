@@ -133,9 +133,7 @@ class Part(NamedTuple):
 Lacking = Callable[[list[Part]], Awaitable[list[Part]]]
 
 
-async def walk_file(
-    reader: Reader, cid: Cid, root: bytes, begin: int = 0, end: int | None = None, lacking: Lacking | None = None
-) -> AsyncIterator[Piece]:
+async def walk_file(reader: Reader, cid: Cid, root: bytes, begin: int = 0, end: int | None = None, lacking: Lacking | None = None) -> AsyncIterator[Piece]:
     """The blocks of file `cid` with root block `root`, depth first: those inside [begin, end) and the way to them.
 
     `lacking` sorts out parts that need not be fetched. StorageFailure when the tree contradicts itself.

@@ -178,4 +178,3 @@ def _links(cid: Cid, block: bytes) -> list[Cid]:
         return [link.cid for link in node_of(cid, block).links]
     except ValueError:
         return []
-

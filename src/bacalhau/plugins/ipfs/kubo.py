@@ -94,15 +94,16 @@ class Kubo:
 
 
 def _refusal(call: str, status: int, body: str) -> BacalhauError:
+    """Kubo explains itself in JSON; what is plain text comes from its guard, a proxy, or something else at that address."""
+    name = call.partition("?")[0]
     try:
         message = str(json.loads(body)["Message"])
     except (ValueError, KeyError, TypeError):
-        message = body.strip() or f"status {status}"
+        hint = "Is the endpoint Kubo's RPC address, and does its configuration allow this client?"
+        return Unavailable(f"Kubo's call {name} was refused: {body.strip() or status}", hint=hint, retryable=status >= 500)
     if re.search(r"not found|could not find|no link named|deadline exceeded|timeout", message, re.IGNORECASE):
         return NotFound(f"Kubo cannot find it: {message}")
-    if status in (401, 403):
-        return Unavailable(f"Kubo refused the call {call.partition('?')[0]}: {message}", hint="Allow this client in the node's API settings.", retryable=False)
-    return StorageFailure(f"Kubo refused the call {call.partition('?')[0]}: {message}", retryable=status >= 500)
+    return StorageFailure(f"Kubo's call {name} failed: {message}", retryable=status >= 500)
 
 
 async def _multipart(folder: Path, boundary: str) -> AsyncIterator[bytes]:
