@@ -19,14 +19,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-async def test_a_bad_body_is_refused_in_words(name, tmp_path):
-    body, text = REFUSED[name]
+async def test_a_bad_body_is_refused_in_words(tmp_path, subtests):
     async with open_room(tmp_path) as room:
-        answer = await room.http.put(JOBS, content=body, headers={"content-type": "application/json"})
-        error = answer.json()
-        assert (answer.status_code, error["Code"], error["Component"]) == (400, "InternalError", "APIServer")
-        assert text in error["Message"]
+        for name, (body, text) in REFUSED.items():
+            answer = await room.http.put(JOBS, content=body, headers={"content-type": "application/json"})
+            error = answer.json()
+            with subtests.test(name):
+                assert (answer.status_code, error["Code"], error["Component"]) == (400, "InternalError", "APIServer")
+                assert text in error["Message"]
 
 
 async def test_every_wrong_field_is_named(tmp_path):
@@ -93,20 +93,15 @@ async def test_a_body_over_ten_megabytes_is_refused(chunked, tmp_path):
         assert (answer.status_code, answer.json()["Message"]) == (413, "Request Entity Too Large")
 
 
-@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
-async def test_true_in_every_spelling(text, tmp_path):
+async def test_truth_in_every_spelling(tmp_path):
     async with open_room(tmp_path) as room:
         first, second = await room.submit(), await room.submit()
-        listed = (await room.http.get(JOBS, params={"REVERSE": text, "limit": "", "nope": "1"})).json()["Items"]
-        assert [job["ID"] for job in listed] == [second, first]
-
-
-@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False", ""])
-async def test_false_in_every_spelling(text, tmp_path):
-    async with open_room(tmp_path) as room:
-        first, second = await room.submit(), await room.submit()
-        listed = (await room.http.get(JOBS, params={"reverse": text})).json()["Items"]
-        assert [job["ID"] for job in listed] == [first, second]
+        for text in ("1", "t", "T", "TRUE", "true", "True"):
+            listed = (await room.http.get(JOBS, params={"REVERSE": text, "limit": "", "nope": "1"})).json()["Items"]
+            assert [job["ID"] for job in listed] == [second, first], text
+        for text in ("0", "f", "F", "FALSE", "false", "False", ""):
+            listed = (await room.http.get(JOBS, params={"reverse": text})).json()["Items"]
+            assert [job["ID"] for job in listed] == [first, second], text
 
 
 BAD_QUERIES = {
@@ -129,12 +124,13 @@ BAD_QUERIES = {
 }
 
 
-@pytest.mark.parametrize("path", BAD_QUERIES)
-async def test_a_bad_query_names_parameter_and_value(path, tmp_path):
+async def test_a_bad_query_names_parameter_and_value(tmp_path, subtests):
     async with open_room(tmp_path) as room:
-        answer = await room.http.get(path)
-        assert answer.status_code == 400, answer.text
-        assert BAD_QUERIES[path] in answer.json()["Message"]
+        for path, text in BAD_QUERIES.items():
+            answer = await room.http.get(path)
+            with subtests.test(path):
+                assert answer.status_code == 400, answer.text
+                assert text in answer.json()["Message"]
 
 
 async def test_all_bad_parameters_are_named_at_once(tmp_path):
@@ -222,12 +218,13 @@ async def test_preflight(tmp_path):
         assert "x-bacalhau-arch" not in answer.headers
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", f"{JOBS}/diff"), ("PUT", f"{JOBS}/j-1/rerun"), ("PUT", f"{NODES}/n-1"), ("GET", "/api/v1/agent/config")])
-async def test_what_is_not_supported_says_so(method, path, tmp_path):
+async def test_what_is_not_supported_says_so(tmp_path):
+    routes = [("PUT", f"{JOBS}/diff"), ("PUT", f"{JOBS}/j-1/rerun"), ("PUT", f"{NODES}/n-1"), ("GET", "/api/v1/agent/config")]
     async with open_room(tmp_path) as room:
-        answer = await room.http.request(method, path)
-        assert (answer.status_code, answer.json()["Code"]) == (501, "NotImplemented")
-        assert "not supported yet" in answer.json()["Message"]
+        for method, path in routes:
+            answer = await room.http.request(method, path)
+            assert (answer.status_code, answer.json()["Code"]) == (501, "NotImplemented"), path
+            assert "not supported yet" in answer.json()["Message"]
 
 
 async def test_wrong_method(tmp_path):
@@ -236,11 +233,12 @@ async def test_wrong_method(tmp_path):
         assert (answer.status_code, answer.json()["Message"], answer.json()["Code"]) == (405, "Method Not Allowed", "InternalError")
 
 
-@pytest.mark.parametrize(("path", "target"), [("/", "/api/v1/agent/version"), ("/version", "/api/v1/agent/version"), ("/livez", "/api/v1/agent/alive")])
-async def test_old_paths_are_redirected(path, target, tmp_path):
+async def test_old_paths_are_redirected(tmp_path):
+    targets = {"/": "/api/v1/agent/version", "/version": "/api/v1/agent/version", "/livez": "/api/v1/agent/alive"}
     async with open_room(tmp_path) as room:
-        answer = await room.http.get(path)
-        assert (answer.status_code, answer.headers["location"]) == (301, target)
+        for path, target in targets.items():
+            answer = await room.http.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (301, target)
 
 
 async def test_a_crash_is_one_plain_answer_and_a_log_entry(tmp_path, caplog):

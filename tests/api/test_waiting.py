@@ -75,16 +75,30 @@ async def test_a_waiting_history_answers_when_progress_is_made(tmp_path):
         assert told["ProgressSeq"] > 0
 
 
-async def test_a_server_that_stops_answers_who_waits(tmp_path):
+async def test_a_waiting_job_answers_when_it_has_ended(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit()
+
+        async def stop():
+            await until_waiting(room, job_id)
+            return await room.http.delete(f"{JOBS}/{job_id}")
+
+        answer, _ = await together(room.http.get(f"{JOBS}/{job_id}", params={"wait": 15}), stop())
+        assert answer.json()["Job"]["State"]["StateType"] == "Stopped"
+
+
+@pytest.mark.parametrize("path", ["", "/history"])
+async def test_a_server_that_stops_answers_who_waits(path, tmp_path):
     async with open_room(tmp_path) as room, httpx.AsyncClient(timeout=20) as other, crew() as tasks:
         job_id = await room.submit()
         token = (await room.http.get(f"{JOBS}/{job_id}/history")).json()["NextToken"]
         async with serve_http(make_app(room.orch), "127.0.0.1", 0) as url:
-            waiting = tasks.start(other.get(f"{url}{JOBS}/{job_id}/history", params={"next_token": token, "wait": 60}))
+            waiting = tasks.start(other.get(f"{url}{JOBS}/{job_id}{path}", params={"next_token": token, "wait": 60}))
             await until_waiting(room, job_id)
             began = time.monotonic()
         assert time.monotonic() - began < 3
-        assert (await waiting).json()["Items"] == []
+        answer = (await waiting).json()
+        assert answer["Items"] == [] if path else answer["Job"]["State"]["StateType"] == "Pending"
 
 
 async def test_a_port_in_use_is_named(tmp_path):

@@ -4,6 +4,7 @@ Limits on bodies, routing and errors belong to the application below.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import count
 from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -40,6 +41,9 @@ class Edge:
     def __init__(self, app: ASGIApp, version: BuildVersion) -> None:
         self._app = app
         self._headers = [*version_headers(version), (b"vary", b"Origin")]
+        # Unique without asking the system for randomness at every request.
+        self._prefix = token_hex(8).encode()
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -51,7 +55,7 @@ class Edge:
         if scope["method"] == "OPTIONS":
             await _answer_preflight(asked, send)
             return
-        request_id = asked.get(b"x-request-id") or token_hex(16).encode()
+        request_id = asked.get(b"x-request-id") or b"%s%016x" % (self._prefix, next(self._numbers))
         scope[REQUEST_ID] = request_id.decode("latin-1")
         common = [*self._headers, (b"x-request-id", request_id)]
         if b"origin" in asked:

@@ -1,6 +1,7 @@
 """Routes of jobs: submit, look, stop. Each reads its request, makes one call to the orchestrator and answers."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from litestar import delete, get, put, route
@@ -93,7 +94,8 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
     orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
     job = await read.find_job(orch, named(job_id), query.namespace, query.job_version)
     if query.wait and not query.job_version and not job.is_done:
-        job = await waits(request).wait(query.wait + 5, read.wait_job(orch, job.id, query.wait))
+        with suppress(TimeoutError):
+            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, job.id, query.wait))
     history = executions = None
     if "history" in include:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)
@@ -123,11 +125,9 @@ async def get_history(request: Ask, job_id: FromPath[str]) -> ListHistoryRespons
         full_id = (await read.find_job(orch, full_id, query.namespace)).id
     wanted = _history_query(query, full_id)
     if query.wait:
-        try:
+        with suppress(TimeoutError):
             waiting = read.wait_history(orch, wanted, wait=query.wait, progress_seq=query.progress)
             return await waits(request).wait(query.wait + 5, waiting)
-        except TimeoutError:
-            pass
     return await read.wait_history(orch, wanted, wait=0, progress_seq=query.progress)
 
 
