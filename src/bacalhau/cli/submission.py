@@ -158,7 +158,7 @@ class Submission:
         async for stream, text in client.logs(self._id, follow=True):
             click.echo(text, nl=False, err=stream == 2)
         job = await self._wait(client, Silence())
-        return self._verdict(job)
+        return await self._conclude(client, job, trailer=False)
 
     async def _wait(self, client: AsyncClient, account: Account) -> Job:
         line = None if self._quiet or self._flags["follow"] else ProgressLine()
@@ -183,18 +183,18 @@ class Submission:
         account.end(job)
         return job
 
-    async def _conclude(self, client: AsyncClient, job: Job) -> int:
+    async def _conclude(self, client: AsyncClient, job: Job, *, trailer: bool = True) -> int:
         """What is said and done at the end; the exit code."""
         code = self._verdict(job)
         executions = await client.executions(job.id)
+        has_results = any(e.published_result.type for e in executions)
         if not self._quiet:
             say_exit_codes(executions)
-            if code or self._flags["node_details"]:
-                say_nodes(executions)
-            self._say_what_next(has_results=any(e.published_result.type for e in executions))
-        elif self._flags["node_details"]:
+        if self._flags["node_details"] or (code and trailer and not self._quiet):
             say_nodes(executions)
-        if self._flags.get("download") and any(e.published_result.type for e in executions):
+        if trailer and not self._quiet:
+            self._say_what_next(has_results=has_results)
+        if self._flags.get("download") and has_results:
             await fetch(client, job.id, Place.of_flags(self._flags, job.id), shout=not self._quiet)
         return code
 

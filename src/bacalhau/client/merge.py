@@ -5,7 +5,7 @@ Nothing of a user's is ever replaced: a file that exists already is a conflict, 
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,11 +47,18 @@ def plan_merge(trees: Sequence[Path], into: Path) -> Merge:
     )
 
 
-def refuse_repeat(into: Path) -> None:
-    """Every result has these files: where one is there already, nothing need be fetched to know that it would be replaced."""
-    for name in JOINED:
+def refuse_merge(into: Path, names: Iterable[str]) -> None:
+    """Raises Conflict for the first of `names` that is there already."""
+    for name in names:
         if os.path.lexists(into / name):
             raise _conflict(into / name)
+
+
+def refuse_existing(paths: Iterable[Path], hint: str) -> None:
+    """Raises Conflict for the first of `paths` that is there already."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise Conflict(f"raw results are there already: {path.absolute()}", hint=hint)
 
 
 def _conflict(path: Path) -> Conflict:

@@ -6,16 +6,17 @@ is taken up by the next one.
 
 import asyncio
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bacalhau.client.merge import apply_merge, plan_merge, refuse_repeat
+from bacalhau.client.merge import JOINED, apply_merge, plan_merge, refuse_existing, refuse_merge
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
-from bacalhau.lib.errors import BadRequest, Conflict, NotFound, StorageFailure, TimedOut
+from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.download import Downloader
 from bacalhau.ports.progress import Report
@@ -52,20 +53,51 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
     """The directory the results are in. Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced."""
     if not fetch.into.is_dir():
         raise NotFound(f"output dir does not exist: {fetch.into.absolute()}", hint=f"make it first: mkdir -p {fetch.into}")
-    named = {_name(result): result for result in results}
     _check_kinds(results, fetch.endpoint)
-    if not fetch.raw and not fetch.only:
-        refuse_repeat(fetch.into)
-    part = fetch.into / f".bacalhau-{fetch.job_id}.part"
-    for name, result in named.items():
-        (part / name).mkdir(parents=True, exist_ok=True)
-        await _download(result, part / name, fetch, report)
-    if fetch.raw:
-        _keep_apart([part / name for name in named], fetch.into / "raw")
-    else:
-        apply_merge(plan_merge([part / name for name in named], fetch.into))
+    named = {_name(result): result for result in results}
+    _refuse_early(fetch, list(named))
+    part = _part(fetch)
+    try:
+        for name, result in named.items():
+            (part / name).mkdir(parents=True, exist_ok=True)
+            await _download(result, part / name, fetch, report)
+        _put_in_place([part / name for name in named], fetch)
+    except BaseException:
+        _remove_if_empty(part)
+        raise
     shutil.rmtree(part)
     return fetch.into
+
+
+def _part(fetch: Fetch) -> Path:
+    """A part of the results is not mixed with what there is of the whole."""
+    suffix = f".{hashlib.sha256(fetch.only.encode()).hexdigest()[:8]}" if fetch.only else ""
+    return fetch.into / f".bacalhau-{fetch.job_id}{suffix}.part"
+
+
+def _refuse_early(fetch: Fetch, names: Sequence[str]) -> None:
+    """What would be replaced for certain need not be fetched first. Every whole result has the three files of its streams."""
+    if fetch.raw:
+        refuse_existing([fetch.into / "raw" / name for name in names], hint="remove them first, or name another --output-dir")
+    elif not fetch.only:
+        refuse_merge(fetch.into, JOINED)
+    elif not (fetch.into / fetch.only).is_dir():
+        refuse_merge(fetch.into, [fetch.only])
+
+
+def _put_in_place(trees: Sequence[Path], fetch: Fetch) -> None:
+    if not fetch.raw:
+        apply_merge(plan_merge(trees, fetch.into))
+        return
+    (fetch.into / "raw").mkdir(exist_ok=True)
+    for tree in trees:
+        tree.rename(fetch.into / "raw" / tree.name)
+
+
+def _remove_if_empty(part: Path) -> None:
+    """Folders alone are worth nothing to the next attempt."""
+    if not any(names for _, _, names in os.walk(part)):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _check_kinds(results: Sequence[SpecConfig], endpoint: Endpoint) -> None:
@@ -86,15 +118,6 @@ async def _download(result: SpecConfig, into: Path, fetch: Fetch, report: Report
         raise TimedOut(f"downloading took longer than {fetch.seconds:g} s", hint=hint) from e
     except OSError as e:
         raise StorageFailure(f"cannot write the results: {e}", hint="what is complete is kept; run the command again when this is mended") from e
-
-
-def _keep_apart(trees: Sequence[Path], raw: Path) -> None:
-    for tree in trees:
-        if (raw / tree.name).exists():
-            raise Conflict(f"raw results are there already: {(raw / tree.name).absolute()}", hint="remove them first, or name another --output-dir")
-    raw.mkdir(exist_ok=True)
-    for tree in trees:
-        tree.rename(raw / tree.name)
 
 
 def _name(result: SpecConfig) -> str:
