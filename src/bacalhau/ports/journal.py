@@ -40,7 +40,7 @@ class ExecutionJournal(Protocol):
         ...
 
     async def tombstone(self, execution_id: str) -> bool:
-        """For a cancel that overtakes its ask: a later `put_execution` will say False. False here when it is known already."""
+        """For a cancel that overtakes its ask, once or again: a later `put_execution` will say False. False here when it was accepted."""
         ...
 
 

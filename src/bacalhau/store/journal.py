@@ -21,14 +21,11 @@ class NodeJournal(Housed):
         super().__init__(path, "journal", COMPONENT)
 
     async def put_execution(self, execution: Execution) -> bool:
-        return await self._put(execution.id, execution.job_id, encode(execution))
+        params = {"id": execution.id, "job_id": execution.job_id, "body": encode(execution), "now": now_ns()}
+        return bool(await self._database.apply((Statement("journal_put_execution", params),)))
 
     async def tombstone(self, execution_id: str) -> bool:
-        return await self._put(execution_id, "", None)
-
-    async def _put(self, execution_id: str, job_id: str, body: bytes | None) -> bool:
-        params = {"id": execution_id, "job_id": job_id, "body": body, "now": now_ns()}
-        return bool(await self._database.apply((Statement("journal_put_execution", params),)))
+        return bool(await self._database.apply((Statement("journal_tombstone", {"id": execution_id, "now": now_ns()}),)))
 
     async def set_state(self, execution_id: str, state: str) -> None:
         await self._database.apply((_set_state(execution_id, state, 1),))

@@ -3,6 +3,11 @@ insert into executions (id, job_id, state, image, create_time, modify_time, body
 values (:id, :job_id, '', '', :now, :now, :body)
 on conflict (id) do nothing returning id;
 
+-- name: journal_tombstone
+insert into executions (id, job_id, state, image, create_time, modify_time, body)
+values (:id, '', '', '', :now, :now, null)
+on conflict (id) do update set modify_time = excluded.modify_time where executions.body is null returning id;
+
 -- name: journal_set_state
 update executions set state = :state, modify_time = :now where id = :id and body is not null;
 
