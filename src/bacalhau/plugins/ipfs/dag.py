@@ -14,7 +14,7 @@ from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid
 from bacalhau.plugins.ipfs.dagpb import DIRECTORY, FANOUT, FILE, RAW_DATA, SHARD, SYMLINK, Link, Node, decode_node, decode_unixfs
 from bacalhau.plugins.ipfs.shard import DEEPEST, slot
 
-WINDOW = 8
+WINDOW = 16
 _KINDS = {RAW_DATA: "file", FILE: "file", DIRECTORY: "directory", SHARD: "shard", SYMLINK: "symlink"}
 
 
@@ -42,7 +42,7 @@ class Reader(Protocol):
     """Where blocks come from."""
 
     async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> bytes:
-        """One block. `upcoming` will be asked for next; with an `anchor` it and all that follows may be streamed from there."""
+        """One block. `upcoming` will be asked for next; with an `anchor`, this and all that follows may be streamed from there."""
         ...
 
 

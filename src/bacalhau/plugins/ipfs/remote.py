@@ -3,13 +3,15 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 import aiohttp
 
+from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized, Unavailable
 from bacalhau.plugins.ipfs.car import CarBlock, read_car
 from bacalhau.plugins.ipfs.cid import Cid
-from bacalhau.plugins.ipfs.dag import Anchor
+from bacalhau.plugins.ipfs.dag import WINDOW, Anchor
 
 _TRIES = 5
 _FIRST_PAUSE = 0.1
@@ -46,7 +48,7 @@ class GatewayReader:
         if (inline := cid.inline) is not None:
             return inline
         if cid not in self._recent:
-            self._remember(cid, await self._persist(cid, anchor))
+            self._remember(cid, await self._persist(cid, upcoming, anchor))
         self._recent.move_to_end(cid)
         return self._recent[cid]
 
@@ -57,11 +59,11 @@ class GatewayReader:
             self._response.close()
         self._car = self._response = self._read = None
 
-    async def _persist(self, cid: Cid, anchor: Anchor | None) -> bytes:
+    async def _persist(self, cid: Cid, upcoming: Sequence[Cid], anchor: Anchor | None) -> bytes:
         pause = _FIRST_PAUSE
         for tries_left in reversed(range(_TRIES)):
             try:
-                return await self._find(cid, anchor)
+                return await self._find(cid, upcoming, anchor)
             except _LOST as e:
                 await self.close()
                 if not tries_left:
@@ -70,7 +72,7 @@ class GatewayReader:
             pause *= 2
         raise AssertionError("the last try returns or raises")
 
-    async def _find(self, cid: Cid, anchor: Anchor | None) -> bytes:
+    async def _find(self, cid: Cid, upcoming: Sequence[Cid], anchor: Anchor | None) -> bytes:
         for _ in range(2):
             if self._car is None and anchor is not None:
                 await self._begin(anchor)
@@ -78,6 +80,13 @@ class GatewayReader:
                 return block
             if self._car is not None or anchor is None:
                 break
+        later = [] if self._car or anchor else [c for c in dict.fromkeys(upcoming) if c != cid and c not in self._recent and c.inline is None]
+        first, *rest = await gather_bounded(WINDOW, [partial(self._single, one) for one in (cid, *later)])
+        for one, block in zip(later, rest, strict=True):
+            self._remember(one, block)
+        return first
+
+    async def _single(self, cid: Cid) -> bytes:
         async with self._session.get(f"{self._base}/ipfs/{cid}", params={"format": "raw"}) as response:
             await _require_ok(response, cid)
             return await response.read()

@@ -1,15 +1,17 @@
 """Inputs by content: from the content store, and from a Kubo node's network where one is configured."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.ipfs.cid import RAW, Cid, parse_path
-from bacalhau.plugins.ipfs.dag import WINDOW, StoreReader, resolve, view
+from bacalhau.plugins.ipfs.dag import WINDOW, ManyBlocks, StoreReader, resolve, view
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
 from bacalhau.ports.content import ContentStore
@@ -72,6 +74,12 @@ class _Near:
         self._content = content
         self._kubo = kubo
         self._patience = patience
+
+    async def get_many(self, cids: Sequence[str]) -> list[bytes]:
+        if isinstance(self._content, ManyBlocks):
+            with suppress(NotFound):
+                return await self._content.get_many(cids)
+        return await gather_bounded(WINDOW, [partial(self.get, cid) for cid in cids])
 
     async def get(self, cid: str) -> bytes:
         try:

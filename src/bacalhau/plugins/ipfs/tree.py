@@ -23,6 +23,8 @@ Tell = Callable[[int, int, int], None]
 """Called with the files and block bytes that are newly in place, and the block bytes of the whole tree (0: unknown)."""
 
 _FLUSH_BYTES = 1 << 20
+_FLUSH_FILES = 200
+_SMALL_BYTES = 300_000
 _REMEMBERED = 20_000
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,11 @@ class _Item(NamedTuple):
     tsize: int
     fresh: bool
     shard: bool = False
+
+    @property
+    def is_small(self) -> bool:
+        """Not worth a stream of its own. The root's size is not known."""
+        return 0 < self.tsize <= _SMALL_BYTES
 
 
 async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell: Tell) -> Path:
@@ -67,6 +74,8 @@ class _Writer:
         self._todo: list[_Item] = []
         self._written: dict[Cid, Path] = {}
         self._symlinks: list[tuple[Path, str]] = []
+        self._small: list[tuple[Path, Cid, bytes]] = []
+        self._small_bytes = 0
 
     async def write(self, cid: Cid, target: Path) -> Path:
         self._root = target
@@ -74,6 +83,7 @@ class _Writer:
         path = await self._place(_Item(cid, target, 0, fresh))
         while self._todo:
             await self._place(self._todo.pop())
+        await self._flush_small()
         await asyncio.to_thread(_link, self._symlinks, self._inside)
         return path
 
@@ -88,8 +98,8 @@ class _Writer:
             await asyncio.to_thread(_copy, twin, item.path, item.cid)
             self._tell(1, item.tsize)
             return item.path
-        upcoming = [later.cid for later in self._todo[:-WINDOW:-1] if later.fresh and later.cid not in self._written]
-        block = await self._reader.get(item.cid, upcoming, Anchor(item.cid) if item.fresh else None)
+        upcoming = [later.cid for later in self._todo[:-WINDOW:-1] if later.fresh and later.is_small and later.cid not in self._written]
+        block = await self._reader.get(item.cid, upcoming, Anchor(item.cid) if item.fresh and not item.is_small else None)
         check_block(item.cid, block)
         seen = view(item.cid, block)
         self._total = self._total or len(block) + sum(link.tsize for link in seen.links)
@@ -100,12 +110,13 @@ class _Writer:
         return await self._place_leaf(item, seen, block)
 
     async def _place_directory(self, item: _Item, seen: View, size: int) -> Path:
-        fresh = item.fresh if item.shard else await asyncio.to_thread(_make_directory, item.path)
+        there = set[str]() if item.fresh and item.shard else await asyncio.to_thread(_make_directory, item.path)
         children = []
         for link in seen.links:
             name = link.name if seen.kind == "directory" else link.name[2:]
             inner = seen.kind == "shard" and not name
             path = item.path if inner else item.path / safe_name(name, item.cid)
+            fresh = not there if inner else path.name not in there and part_name(link.cid) not in there
             children.append(_Item(link.cid, path, link.tsize, fresh, inner))
         self._todo += reversed(children)
         self._tell(0, size)
@@ -120,12 +131,28 @@ class _Writer:
         if seen.kind == "symlink":
             self._symlinks.append((item.path, os.fsdecode(seen.data)))
             self._tell(1, len(block))
+        elif not seen.links:
+            self._small.append((item.path, item.cid, seen.data))
+            self._small_bytes += len(block)
+            if self._small_bytes >= _FLUSH_BYTES or len(self._small) >= _FLUSH_FILES:
+                await self._flush_small()
         else:
             await self._write_file(item, block, seen.size)
         return item.path
 
+    async def _flush_small(self) -> None:
+        await asyncio.to_thread(_write_small, self._small)
+        self._tell(len(self._small), self._small_bytes)
+        for path, cid, _ in self._small:
+            self._keep_in_mind(cid, path)
+        self._small, self._small_bytes = [], 0
+
+    def _keep_in_mind(self, cid: Cid, path: Path) -> None:
+        if len(self._written) < _REMEMBERED:
+            self._written[cid] = path
+
     async def _write_file(self, item: _Item, block: bytes, size: int) -> None:
-        part = item.path.with_name(f".{item.cid}.part")
+        part = item.path.with_name(part_name(item.cid))
         lacking = partial(self._lacking, part) if not item.fresh and await asyncio.to_thread(part.exists) else None
         pieces: list[Piece] = []
         waiting = 0
@@ -139,8 +166,7 @@ class _Writer:
                 waiting = 0
         await self._flush(part, pieces, (item.path, size))
         self._tell(1, 0)
-        if len(self._written) < _REMEMBERED:
-            self._written[item.cid] = item.path
+        self._keep_in_mind(item.cid, item.path)
 
     async def _flush(self, part: Path, pieces: list[Piece], whole: tuple[Path, int] | None = None) -> None:
         await asyncio.to_thread(_write, part, pieces, whole)
@@ -151,6 +177,18 @@ class _Writer:
         lacking, held_bytes = await asyncio.to_thread(_compare, part, wanted)
         self._tell(0, held_bytes)
         return lacking
+
+
+def part_name(cid: Cid) -> str:
+    """What a file is called while it grows."""
+    return f".{cid}.part"
+
+
+def _write_small(files: list[tuple[Path, Cid, bytes]]) -> None:
+    for path, cid, data in files:
+        part = path.with_name(part_name(cid))
+        part.write_bytes(data)
+        os.replace(part, path)
 
 
 def _write(part: Path, pieces: list[Piece], whole: tuple[Path, int] | None) -> None:
@@ -192,16 +230,16 @@ def _is_whole(path: Path, cid: Cid) -> bool:
         return False
 
 
-def _make_directory(path: Path) -> bool:
-    """True when it was made or is empty. A symlink is refused: what it leads to is not ours to fill."""
+def _make_directory(path: Path) -> set[str]:
+    """Make it if need be; returns what is in it. A symlink is refused: what it leads to is not ours to fill."""
     if path.is_symlink():
         raise StorageFailure(f"cannot write {path}: a symbolic link is in the way", hint="Use an empty folder.")
     path.mkdir(exist_ok=True)
-    return not any(path.iterdir())
+    return set(os.listdir(path))
 
 
 def _copy(twin: Path, path: Path, cid: Cid) -> None:
-    part = path.with_name(f".{cid}.part")
+    part = path.with_name(part_name(cid))
     shutil.copyfile(twin, part)
     os.replace(part, path)
 
