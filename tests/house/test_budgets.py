@@ -10,7 +10,10 @@ SOURCES = sorted((ROOT / "src/bacalhau").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PUBLIC_FACES = {"src/bacalhau/__init__.py", "src/bacalhau/client/__init__.py"}
 BANNED = {"utils", "helpers", "common", "manager", "base", "impl"}
-SUPERVISED = {"src/bacalhau/compute/inbox.py"}
+# Where a fault of ours must not end its neighbours: a task of many, an answer of many, a thread whose callers get the error.
+SUPERVISED = {
+    f"src/bacalhau/{path}" for path in ("compute/inbox.py", "bus/acked.py", "bus/callout.py", "bus/log_producer.py", "bus/request.py", "store/lane.py")
+}
 
 
 def name(path):
@@ -67,6 +70,11 @@ def test_tests_hardly_mock():
     assert mocks <= tests * 5 / 100
 
 
+def swallows_everything(node):
+    broad = isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
+    return broad and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
+
+
 def test_broad_excepts_are_supervised():
-    broad = re.compile(r"except (Exception|BaseException)\b|except:")
-    assert {name(p) for p in SOURCES if broad.search(p.read_text())} <= SUPERVISED
+    found = {name(p) for p in SOURCES for node in ast.walk(ast.parse(p.read_text())) if swallows_everything(node)}
+    assert found - SUPERVISED == set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -9,6 +10,9 @@ from typing import Any, TypeVar
 import uvloop
 
 T = TypeVar("T")
+
+# Database threads give the interpreter away around every statement and must get it back quickly from a busy event loop.
+SWITCH_SECONDS = 0.0002
 
 
 async def until_signal(opened: AbstractAsyncContextManager[T], ready: Callable[[T], None]) -> None:
@@ -24,4 +28,5 @@ async def until_signal(opened: AbstractAsyncContextManager[T], ready: Callable[[
 
 def run_main(main: Coroutine[Any, Any, T]) -> T:
     """The process's one event loop."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     return uvloop.run(main)

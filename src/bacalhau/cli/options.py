@@ -134,7 +134,7 @@ TASK = [
 ]
 
 NETWORK = [
-    text("--network", section="Network", default="None", metavar="KIND", help="None (default), Default, HTTP, Full, Host or Bridge."),
+    text("--network", section="Network", default="Default", metavar="KIND", help="Default (the node's own, bridge), None, Bridge, Host or Full."),
     many("--domain", section="Network", metavar="DOMAIN", help="With --network HTTP: a domain the job may talk to; repeatable."),
 ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 
 from bacalhau.compute.outputs import forget_files
 from bacalhau.compute.service import ComputeNode, PendingReport
@@ -58,6 +59,9 @@ async def _settle(node: ComputeNode, delivered: list[PendingReport]) -> None:
     if not delivered:
         return
     node.crew.start(node.journal.drop_reports([p.seq for p in delivered]))
-    for pending in delivered:
-        if pending.type != "BidResult":
-            node.crew.start(asyncio.to_thread(forget_files, node.execution_folder(pending.execution_id)))
+    node.crew.start(asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"]))
+
+
+def _forget_all(folders: list[Path]) -> None:
+    for folder in folders:
+        forget_files(folder)

@@ -1,5 +1,6 @@
 """The result tree of an execution: stdout, stderr, exitCode and one directory per result path."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,7 @@ EXIT_CODE = "exitCode"
 
 def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
     """Create the tree; the output directories are writable for any user of the image."""
-    result.mkdir(parents=True, exist_ok=True)
-    for stream in ("stdout", "stderr"):
-        (result / stream).touch()
+    os.makedirs(result, exist_ok=True)
     mounts = []
     for output in task.result_paths or ():
         folder = result / output.name
@@ -25,7 +24,9 @@ def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
 
 
 def write_exit_code(result: Path, code: int) -> None:
-    (result / EXIT_CODE).write_text(str(code))
+    part = result / f".{EXIT_CODE}.part"
+    part.write_text(str(code))
+    os.replace(part, result / EXIT_CODE)
 
 
 def read_exit_code(result: Path) -> int | None:
@@ -51,13 +52,15 @@ def _head(path: Path) -> tuple[str, bool]:
 
 
 def forget_files(folder: Path) -> None:
-    """Inputs and outputs go when the result is safe; what was printed stays for `logs`."""
-    if not folder.exists():
-        return
-    printed = [p for p in (folder / "result" / "stdout", folder / "result" / "stderr") if p.exists() and p.stat().st_size]
+    """Inputs and outputs go when the result is safe; what was printed stays for `logs`. Silent when there is nothing."""
+    result = folder / "result"
+    printed = {path for path in (result / "stdout", result / "stderr") if path.exists() and path.stat().st_size}
     if not printed:
         shutil.rmtree(folder, ignore_errors=True)
         return
-    for entry in (*folder.iterdir(), *(folder / "result").iterdir()):
-        if entry not in printed and entry != folder / "result":
-            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() and not entry.is_symlink() else entry.unlink(missing_ok=True)
+    for entry in (*folder.iterdir(), *result.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            if entry != result:
+                shutil.rmtree(entry, ignore_errors=True)
+        elif entry not in printed:
+            entry.unlink(missing_ok=True)

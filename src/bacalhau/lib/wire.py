@@ -6,7 +6,7 @@ plain default is absent while it holds it, a field made with `always(...)` is wr
 
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import msgspec
 
@@ -52,33 +52,43 @@ def fold_keys(raw: Any, kind: Any) -> tuple[Any, list[str]]:
 
 
 def _fold(raw: Any, kind: Any, path: str, unknown: list[str]) -> Any:
-    kind = _core(kind)
-    if isinstance(raw, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        spelled = _spelling(kind)
+    plan = _plan(kind)
+    if isinstance(plan, dict) and isinstance(raw, dict):
         folded: dict[str, Any] = {}
         for key, value in raw.items():
-            known = spelled.get(str(key).lower())
+            known = plan.get(str(key).lower())
             here = f"{path}.{key}" if path else str(key)
             if known is None:
                 unknown.append(here)
             else:
-                folded[known[0]] = _fold(value, known[1], here, unknown)
+                folded[known[0]] = _fold(value, known[1], here, unknown) if isinstance(value, dict | list) else value
         return folded
-    if isinstance(raw, list | tuple) and get_origin(kind) in (list, tuple):
-        item = get_args(kind)[0]
-        return [_fold(value, item, f"{path}[{i}]", unknown) for i, value in enumerate(raw)]
+    if isinstance(plan, _ListOf) and isinstance(raw, list | tuple):
+        return [_fold(value, plan.item, f"{path}[{i}]", unknown) for i, value in enumerate(raw)]
     return raw
 
 
-_spellings: dict[type, dict[str, tuple[str, Any]]] = {}
+class _ListOf(NamedTuple):
+    item: Any
 
 
-def _spelling(kind: type[msgspec.Struct]) -> dict[str, tuple[str, Any]]:
-    found = _spellings.get(kind)
-    if found is None:
-        found = {f.encode_name.lower(): (f.encode_name, f.type) for f in msgspec.structs.fields(kind)}
-        _spellings[kind] = found
-    return found
+_Plan = dict[str, tuple[str, Any]] | _ListOf | None
+_plans: dict[Any, _Plan] = {}
+
+
+def _plan(kind: Any) -> _Plan:
+    """How values of a type are folded: field names by lower-case key, the item type of a list, or None to leave them."""
+    try:
+        return _plans[kind]
+    except KeyError:
+        core = _core(kind)
+        made: _Plan = None
+        if isinstance(core, type) and issubclass(core, msgspec.Struct):
+            made = {f.encode_name.lower(): (f.encode_name, f.type) for f in msgspec.structs.fields(core)}
+        elif get_origin(core) in (list, tuple):
+            made = _ListOf(get_args(core)[0])
+        _plans[kind] = made
+        return made
 
 
 def _core(kind: Any) -> Any:
@@ -99,15 +109,15 @@ def convert_all(raw: Any, kind: type[T]) -> T:
 
 
 def _problems(raw: Any, kind: Any, path: str) -> Iterator[str]:
-    core = _core(kind)
-    if isinstance(raw, dict) and isinstance(core, type) and issubclass(core, msgspec.Struct):
-        for name, inner in _spelling(core).values():
+    plan = _plan(kind)
+    if isinstance(plan, dict) and isinstance(raw, dict):
+        for name, inner in plan.values():
             if name in raw:
                 yield from _problems(raw[name], inner, f"{path}.{name}" if path else name)
         return
-    if isinstance(raw, list) and get_origin(core) in (list, tuple):
+    if isinstance(plan, _ListOf) and isinstance(raw, list):
         for i, value in enumerate(raw):
-            yield from _problems(value, get_args(core)[0], f"{path}[{i}]")
+            yield from _problems(value, plan.item, f"{path}[{i}]")
         return
     try:
         msgspec.convert(raw, kind)

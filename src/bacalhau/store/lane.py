@@ -5,7 +5,8 @@ It knows nothing of databases: the same class makes commits share one fsync and 
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 from typing import Generic, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Unavailable
@@ -27,7 +28,10 @@ class Lane(Generic[T, R]):
         self._handle = handle
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, name)
+        self._work: SimpleQueue[list[T] | None] = SimpleQueue()
+        self._thread = Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+        self._batch: list[tuple[T, asyncio.Future[R]]] = []
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._alone = 0
         self._busy = False
@@ -50,25 +54,34 @@ class Lane(Generic[T, R]):
             while self._busy:
                 self._idle.clear()
                 await self._idle.wait()
-        await asyncio.to_thread(self._thread.shutdown)
+        self._work.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        """The thread. Whatever `handle` raises belongs to the callers of the batch."""
+        while (items := self._work.get()) is not None:
+            try:
+                outcome: list[R | BacalhauError] | BaseException = self._handle(items)
+            except BaseException as e:
+                outcome = e
+            self._loop.call_soon_threadsafe(self._land, outcome)
 
     def _pump(self) -> None:
         if self._busy or not self._waiting:
             return
         size = 1 if self._alone else self._limit
         self._alone = max(0, self._alone - 1)
-        batch, self._waiting = self._waiting[:size], self._waiting[size:]
+        self._batch, self._waiting = self._waiting[:size], self._waiting[size:]
         self._busy = True
-        work = self._thread.submit(self._handle, [item for item, _ in batch])
-        work.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._land, batch, done))
+        self._work.put([item for item, _ in self._batch])
 
-    def _land(self, batch: list[tuple[T, asyncio.Future[R]]], done: "Future[list[R | BacalhauError]]") -> None:
-        error = done.exception()
-        if error is None:
-            for (_, future), result in zip(batch, done.result(), strict=True):
+    def _land(self, outcome: list[R | BacalhauError] | BaseException) -> None:
+        batch = self._batch
+        if isinstance(outcome, list):
+            for (_, future), result in zip(batch, outcome, strict=True):
                 _settle(future, result)
         elif len(batch) == 1:
-            _settle(batch[0][1], error)
+            _settle(batch[0][1], outcome)
         else:
             self._waiting[:0] = batch
             self._alone += len(batch)

@@ -56,8 +56,11 @@ def plan_batch(view: JobView, around: Context) -> Plan:
 def _fill_partitions(job: Job, current: Sequence[Execution], around: Context) -> Plan:
     open_partitions = []
     done = 0
+    by_partition: dict[int, list[Execution]] = {}
+    for execution in current:
+        by_partition.setdefault(execution.partition_index, []).append(execution)
     for index in range(job.wanted):
-        mine = [e for e in current if e.partition_index == index]
+        mine = by_partition.get(index, [])
         if any(e.state == ComputeStateType.COMPLETED for e in mine):
             done += 1
         elif not any(e.is_live for e in mine):
