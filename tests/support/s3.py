@@ -6,6 +6,7 @@ The root conftest makes its fixtures known to all tests; boto3 is imported by th
 import importlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
@@ -28,8 +29,8 @@ class S3(NamedTuple):
         return name
 
     def fill(self, bucket: str, objects: dict[str, bytes]) -> None:
-        for key, body in objects.items():
-            self.boto.put_object(Bucket=bucket, Key=key, Body=body)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda item: self.boto.put_object(Bucket=bucket, Key=item[0], Body=item[1]), objects.items()))
 
 
 def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:

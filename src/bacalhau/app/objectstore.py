@@ -96,13 +96,16 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _arguments(folder: Path, ports: list[int]) -> list[str]:
-    """Every port is given: those left out would be HTTP port + 10000, or fixed ones that a second instance could not have."""
+    """Every port is given: those left out would be HTTP port + 10000, or fixed ones that a second instance could not have.
+
+    A bucket takes seven volumes, files that grow as they fill; with too few of them every PUT fails.
+    """
     s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = ports
     return [
         "-logtostderr=true", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
         f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={folder / 'identities.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
         f"-master.port={master}", f"-master.port.grpc={master_grpc}", "-master.volumeSizeLimitMB=1024", "-master.telemetry=false",
-        f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=200", "-volume.preStopSeconds=0",
+        f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=4000",
         f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
     ]  # fmt: skip
 

@@ -15,6 +15,7 @@ from bacalhau.lib.errors import StorageFailure
 
 DEFAULT_REGION = "us-east-1"
 _KEEP_SECONDS = 60
+_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 _METADATA_ADDRESS = ("169.254.169.254", 80)
 _METADATA_SECONDS = 0.3
 # The payload's own digest travels in a signed header, so the signature need not cover the payload again.
@@ -35,14 +36,14 @@ class Ambient(NamedTuple):
 
 
 class AmbientCache:
-    """Looks again after a minute, or at once when the AWS_ variables have changed."""
+    """Looks again after a minute, or at once when a variable of the environment that names them has changed."""
 
     def __init__(self) -> None:
         self._found: Ambient | None = None
-        self._seen: tuple[float, tuple[tuple[str, str], ...]] = (0.0, ())
+        self._seen: tuple[float, tuple[str | None, ...]] = (0.0, ())
 
     async def current(self) -> Ambient:
-        variables = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+        variables = tuple(map(os.environ.get, _VARIABLES))
         found, (since, seen) = self._found, self._seen
         if found is None or seen != variables or time.monotonic() - since > _KEEP_SECONDS:
             found = await asyncio.to_thread(look_around)
@@ -83,13 +84,14 @@ def _has_metadata_service() -> bool:
 
 
 def signed_headers(ambient: Ambient, region: str, method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
-    """`headers` with the signature's own; without credentials they come back as they are."""
+    """`headers` with the signature's own; without credentials they come back as they are. Only what must be signed is: x-amz-…"""
     if not ambient.credentials:
-        return headers
-    request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url, headers=headers)
+        return dict(headers)
+    vendor = {name: value for name, value in headers.items() if name.startswith("x-amz-")}
+    request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url, headers=vendor)
     request.context["client_config"] = _UNSIGNED_PAYLOAD
     importlib.import_module("botocore.auth").S3SigV4Auth(ambient.credentials, "s3", region).add_auth(request)
-    return dict(request.headers.items())
+    return headers | dict(request.headers.items())
 
 
 def presigned_url(ambient: Ambient, region: str, url: str, seconds: int) -> str:

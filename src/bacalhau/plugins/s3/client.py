@@ -20,6 +20,7 @@ import yarl
 
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, unreachable
+from bacalhau.plugins.s3.lane import WideLane
 from bacalhau.plugins.s3.place import Place
 
 T = TypeVar("T")
@@ -87,8 +88,10 @@ class S3Client:
         self._session: aiohttp.ClientSession | None = None
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
+        self.lane = WideLane()
 
     async def close(self) -> None:
+        self.lane.close()
         if self._session:
             await self._session.close()
             self._session = None
@@ -120,6 +123,12 @@ class S3Client:
             if not (_correct(ask, course, trouble) or (trouble.is_transient and await _may_retry(course))):
                 raise await self._explain(ask, course, trouble)
 
+    async def signed(self, ask: Ask) -> tuple[str, dict[str, str]] | None:
+        """Address and headers for someone else to do the request; None where it must go through a proxy."""
+        course = await self._start(ask.place)
+        url = ask.address(course.region)
+        return None if self._proxy(url) else (url, self._headers(ask, url, course))
+
     async def _start(self, place: Place) -> _Course:
         learned = self._learned.setdefault((place.endpoint, place.bucket), _Learned())
         ambient = await self.ambient()
@@ -127,21 +136,23 @@ class S3Client:
         return _Course(learned, region, _ANONYMOUS if learned.anonymous else ambient)
 
     def _open(self, ask: Ask, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        headers = self._headers(ask, url, course)
+        data = io.BytesIO(ask.body) if ask.body else None
+        return self.session().request(ask.method, yarl.URL(url, encoded=True), headers=headers, data=data, allow_redirects=False, proxy=self._proxy(url))
+
+    def _headers(self, ask: Ask, url: str, course: _Course) -> dict[str, str]:
         headers = dict(ask.headers)
         if not ask.url:
             headers = signed_headers(course.ambient, course.region, ask.method, url, headers)
         # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
         headers["Accept-Encoding"] = "identity"
-        return self.open_url(ask.method, url, headers, ask.body)
+        return headers
 
-    def open_url(self, method: str, url: str, headers: dict[str, str], body: bytes = b"") -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """One bare request, for addresses that are already signed."""
+    def _proxy(self, url: str) -> str | None:
         server = url[: url.find("/", 8)]
         if server not in self._proxies:
             self._proxies[server] = _find_proxy(url)
-        data = io.BytesIO(body) if body else None
-        target = yarl.URL(url, encoded=True)
-        return self.session().request(method, target, headers=headers, data=data, allow_redirects=False, proxy=self._proxies[server])
+        return self._proxies[server]
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:

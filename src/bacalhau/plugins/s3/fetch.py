@@ -17,6 +17,7 @@ import aiohttp
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.client import Ask, S3Client
+from bacalhau.plugins.s3.lane import STREAMS, Stretch
 from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, version_query
 from bacalhau.plugins.s3.params import is_composite
 from bacalhau.plugins.s3.place import Place
@@ -26,7 +27,7 @@ from bacalhau.ports.storage import Entry
 SMALL_BYTES = 1 << 20  # read whole into memory: a thread for each would cost more than the write
 RANGED_BYTES = 64 << 20
 _RANGE_BYTES = 32 << 20
-_SMALL_AT_ONCE, _STREAMS_AT_ONCE = 32, 6
+_SMALL_AT_ONCE = 32
 _WRITE_BYTES = 1 << 20
 
 
@@ -64,7 +65,7 @@ async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, 
         work = _Fetch(origin, into, scratch, _Progress(origin.stage, entries, report))
         small: list[_Work[None]] = [partial(work.small, entry, i) for i, entry in enumerate(entries) if 0 <= entry.size <= SMALL_BYTES]
         large: list[_Work[None]] = [partial(work.large, entry, i) for i, entry in enumerate(entries) if not 0 <= entry.size <= SMALL_BYTES]
-        await together(gather_bounded(_SMALL_AT_ONCE, small), gather_bounded(_STREAMS_AT_ONCE, large))
+        await together(gather_bounded(_SMALL_AT_ONCE, small), gather_bounded(STREAMS, large))
     except OSError as e:
         raise disk_failure(e, into) from e
     finally:
@@ -87,7 +88,7 @@ def disk_failure(error: OSError, into: Path) -> StorageFailure:
 class _Fetch:
     def __init__(self, origin: Origin, into: Path, scratch: Path, progress: _Progress) -> None:
         self._origin, self._into, self._scratch, self._progress = origin, into, scratch, progress
-        self._streams = asyncio.Semaphore(_STREAMS_AT_ONCE)
+        self._streams = asyncio.Semaphore(STREAMS)
 
     def _ask(self, entry: Entry, headers: tuple[tuple[str, str], ...]) -> Ask:
         pin = (("If-Match", entry.etag),) if entry.etag else ()
@@ -107,29 +108,34 @@ class _Fetch:
 
     async def large(self, entry: Entry, index: int) -> None:
         path = self._scratch / str(index)
-        descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        try:
-            expected = await self._pieces(entry, descriptor)
-        finally:
-            os.close(descriptor)
+        await asyncio.to_thread(path.touch, 0o644)
+        expected = await self._pieces(entry, path)
         if expected:
             compare_digest(self._origin.place, entry, expected, await asyncio.to_thread(hash_file, path))
         await asyncio.to_thread(os.rename, path, self._into / entry.path)
         self._progress.add(1, 0)
 
-    async def _pieces(self, entry: Entry, descriptor: int) -> str:
+    async def _pieces(self, entry: Entry, path: Path) -> str:
         """Returns the digest the content must have, "" where none is known."""
         if entry.size > RANGED_BYTES:
             starts = range(0, entry.size, _RANGE_BYTES)
-            pieces: list[_Work[str]] = [partial(self._piece, entry, descriptor, start, min(start + _RANGE_BYTES, entry.size)) for start in starts]
+            pieces: list[_Work[None]] = [partial(self._stretch, entry, path, start, min(start + _RANGE_BYTES, entry.size)) for start in starts]
             try:
-                found = await gather_bounded(_STREAMS_AT_ONCE, pieces)
-                return found[0]
+                await gather_bounded(STREAMS, pieces)
+                return "" if is_composite(entry.checksum) else entry.checksum
             except _RangeIgnored:
                 pass
-        return await self._piece(entry, descriptor, 0, entry.size)
+        return await self._piece(entry, path, 0, entry.size)
 
-    async def _piece(self, entry: Entry, descriptor: int, start: int, end: int) -> str:
+    async def _stretch(self, entry: Entry, path: Path, start: int, end: int) -> None:
+        client = self._origin.client
+        async with self._streams:
+            signed = await client.signed(self._ask(entry, _range(start, end)))
+            if signed and await client.lane.receive(Stretch(*signed, path, start, end), partial(self._progress.add, 0)):
+                return
+        await self._piece(entry, path, start, end)
+
+    async def _piece(self, entry: Entry, path: Path, start: int, end: int) -> str:
         """The bytes [start, end); an object of unknown size has end -1."""
         is_part = end - start != entry.size
 
@@ -148,9 +154,17 @@ class _Fetch:
                 raise
             return expected_digest(entry, response)
 
-        ranged = (("Range", f"bytes={start}-{end - 1}"),) if is_part else (CHECKSUM_MODE,)
-        async with self._streams:
-            return await self._origin.client.call(self._ask(entry, ranged), keep)
+        headers = _range(start, end) if is_part else (CHECKSUM_MODE,)
+        descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY)
+        try:
+            async with self._streams:
+                return await self._origin.client.call(self._ask(entry, headers), keep)
+        finally:
+            os.close(descriptor)
+
+
+def _range(start: int, end: int) -> tuple[tuple[str, str], ...]:
+    return (("Range", f"bytes={start}-{end - 1}"),)
 
 
 async def blocks(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:

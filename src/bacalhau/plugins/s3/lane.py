@@ -1,0 +1,106 @@
+"""The bulk of large objects: blocking sockets in threads of their own, each filling one buffer again and again.
+
+Half the processor time of aiohttp, which makes new memory for every read. Only the plain case is done here; whatever
+is unusual (a refusal, an ignored range, a broken stream) is left to the client, which knows what to make of it.
+"""
+
+import asyncio
+import http.client
+import os
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+STREAMS = 6
+_BUFFER_BYTES = 1 << 20
+_SILENCE_SECONDS = 60
+
+
+class Stretch(NamedTuple):
+    """The bytes [start, end) of an object, at a signed address, and the file where they belong at the same offset."""
+
+    url: str
+    headers: dict[str, str]
+    path: Path
+    start: int
+    end: int
+
+
+class WideLane:
+    """Threads and idle connections; `close` ends both."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(STREAMS, "s3-lane")
+        self._local = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for connection in self._opened:
+            connection.close()
+
+    async def receive(self, stretch: Stretch, moved: Callable[[int], None]) -> bool:
+        """True when the stretch is in its file. `moved` is told of bytes as they arrive, and of lost ones as a negative count."""
+        loop = asyncio.get_running_loop()
+        wanted = threading.Event()
+        wanted.set()
+
+        def tell(count: int) -> None:
+            if wanted.is_set():
+                loop.call_soon_threadsafe(moved, count)
+
+        try:
+            return await loop.run_in_executor(self._threads, self._receive, stretch, tell, wanted)
+        finally:
+            wanted.clear()
+
+    def _receive(self, stretch: Stretch, tell: Callable[[int], None], wanted: threading.Event) -> bool:
+        connection = self._connection(stretch.url)
+        at = stretch.start
+        # Opened here and not by the caller, who may be gone while this thread still writes.
+        descriptor = os.open(stretch.path, os.O_WRONLY)
+        try:
+            parts = urlsplit(stretch.url)
+            connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=stretch.headers)
+            response = connection.getresponse()
+            view = memoryview(self._local.buffer)
+            is_plain = response.status == 206 and response.length == stretch.end - stretch.start
+            while is_plain and wanted.is_set() and (got := response.readinto(view)):
+                _write(descriptor, view[:got], at)
+                at += got
+                tell(got)
+        except (OSError, http.client.HTTPException):
+            is_plain = False
+        finally:
+            os.close(descriptor)
+        if is_plain and at == stretch.end:
+            return True
+        connection.close()
+        tell(stretch.start - at)
+        return False
+
+    def _connection(self, url: str) -> http.client.HTTPConnection:
+        """This thread's own, kept open from one stretch to the next as long as the server is the same."""
+        server = url[: url.find("/", 8)]
+        if getattr(self._local, "server", "") != server:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            if parts.scheme == "https":
+                context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+                self._local.connection = http.client.HTTPSConnection(host, parts.port, timeout=_SILENCE_SECONDS, context=context)
+            else:
+                self._local.connection = http.client.HTTPConnection(host, parts.port, timeout=_SILENCE_SECONDS)
+            self._local.server, self._local.buffer = server, bytearray(_BUFFER_BYTES)
+            self._opened.append(self._local.connection)
+        connection: http.client.HTTPConnection = self._local.connection
+        return connection
+
+
+def _write(descriptor: int, view: memoryview, offset: int) -> None:
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
