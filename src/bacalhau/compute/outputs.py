@@ -12,8 +12,9 @@ EXIT_CODE = "exitCode"
 
 
 def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
-    """Create the tree; the output directories are writable for any user of the image."""
-    os.makedirs(result, exist_ok=True)
+    """Create the tree where something will be kept in it; the output directories are writable for any user of the image."""
+    if task.input_sources or task.result_paths or (task.publisher and task.publisher.type):
+        os.makedirs(result, exist_ok=True)
     mounts = []
     for output in task.result_paths or ():
         folder = result / output.name
@@ -24,6 +25,9 @@ def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
 
 
 def write_exit_code(result: Path, code: int) -> None:
+    """Whole or not at all. A task that left no tree has nothing to lose by running again."""
+    if not result.exists():
+        return
     part = result / f".{EXIT_CODE}.part"
     part.write_text(str(code))
     os.replace(part, result / EXIT_CODE)
@@ -53,6 +57,8 @@ def _head(path: Path) -> tuple[str, bool]:
 
 def forget_files(folder: Path) -> None:
     """Inputs and outputs go when the result is safe; what was printed stays for `logs`. Silent when there is nothing."""
+    if not folder.exists():
+        return
     result = folder / "result"
     printed = {path for path in (result / "stdout", result / "stderr") if path.exists() and path.stat().st_size}
     if not printed:

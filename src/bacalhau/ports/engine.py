@@ -20,7 +20,7 @@ class EngineTask(NamedTuple):
     """Everything an engine needs to run one execution.
 
     `params` are the job's Engine.Params. `stdout` and `stderr` are files the engine writes while the task runs,
-    complete when `run` returns. `image` is what `prepare` returned, or "" where it was not called.
+    complete when `run` returns; an engine that writes them makes their folder. `image` is what `prepare` returned, or "" where it was not called.
     """
 
     execution_id: str

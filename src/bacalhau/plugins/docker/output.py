@@ -21,6 +21,7 @@ class OutputFiles:
     def __enter__(self) -> "OutputFiles":
         try:
             for stream, path in self._paths.items():
+                os.makedirs(path.parent, exist_ok=True)
                 self._fds[stream] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as e:
             self._close()

@@ -75,7 +75,10 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> bool:
 
 
 def _write(task: EngineTask, stdout: str) -> None:
-    """Small enough to do without a thread."""
+    """Small enough to do without a thread; without a result tree and without text there is nothing to write."""
+    if not stdout and not task.stdout.parent.exists():
+        return
+    os.makedirs(task.stdout.parent, exist_ok=True)
     for path, text in ((task.stdout, stdout), (task.stderr, "")):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.write(descriptor, text.encode())
