@@ -5,7 +5,6 @@ Only names this program reads are taken: a file that lies in a folder must not c
 
 import re
 from collections.abc import MutableMapping
-from pathlib import Path
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$")
 _OURS = ("BACALHAU_", "AWS_", "DOCKER_")
@@ -14,15 +13,16 @@ _ALSO = ("LOG_LEVEL", "NO_COLOR", "FORCE_COLOR")
 
 def load_dotenv(environ: MutableMapping[str, str]) -> None:
     """`.env` fills what is not set; the file of DEVSTACK_ENV_FILE replaces."""
-    for name, value in _read(Path(".env")).items():
+    for name, value in _read(".env").items():
         environ.setdefault(name, value)
     if environ.get("DEVSTACK_ENV_FILE"):
-        environ.update(_read(Path(environ["DEVSTACK_ENV_FILE"])))
+        environ.update(_read(environ["DEVSTACK_ENV_FILE"]))
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: str) -> dict[str, str]:
     try:
-        text = path.read_text()
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
     except (OSError, UnicodeDecodeError):
         return {}
     found = (_LINE.match(line) for line in text.splitlines())

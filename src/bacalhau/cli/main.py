@@ -5,6 +5,8 @@ A command's module is imported when the command is meant, what it needs to work 
 
 import os
 import sys
+from types import ModuleType
+from typing import cast
 
 import click
 
@@ -12,6 +14,9 @@ from bacalhau.cli import report
 from bacalhau.cli.dotenv import load_dotenv
 from bacalhau.cli.pflag import Entry, Tree
 from bacalhau.lib.errors import BacalhauError
+
+# httpx loads rich and pygments for a command line of its own; named absent, it does without.
+sys.modules.setdefault("httpx._main", cast(ModuleType, None))
 
 ROOT = {
     "agent": Entry("bacalhau.cli.agent:agent", "Ask the node behind the API about itself"),

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 import msgspec
-import yaml
 
+from bacalhau.cli.pflag import resolve
 from bacalhau.cli.report import coloured
 from bacalhau.cli.table import Column, Look, draw
 from bacalhau.lib.ids import short_id
@@ -59,27 +59,9 @@ def json_text(value: Any, *, pretty: bool = False) -> str:
 
 
 def yaml_text(value: Any) -> str:
-    """Keys sorted; texts that would read as something else in double quotes."""
-    text: str = yaml.dump(msgspec.to_builtins(value), Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=float("inf"))
+    """Keys sorted. The library is loaded now: most commands print no YAML."""
+    text: str = resolve("bacalhau.cli.yaml:yaml_text")(value)
     return text
-
-
-class _Dumper(yaml.SafeDumper):
-    """The quoting of the original."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _draw_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    tag = "tag:yaml.org,2002:str"
-    if "\n" in text:
-        return dumper.represent_scalar(tag, text, style="|")
-    reads_as: str = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    return dumper.represent_scalar(tag, text, style='"' if reads_as != tag else None)
-
-
-_Dumper.add_representer(str, _draw_text)
 
 
 def when(ns: int) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 from types import TracebackType
 from typing import TextIO
 
@@ -50,6 +49,6 @@ def say_warning(message: str) -> None:
 def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """For what nobody expected: one message, and the trace for those who ask with DEBUG=true."""
     if os.environ.get("DEBUG", "").lower() in ("1", "true"):
-        traceback.print_exception(kind, error, trace)
+        sys.__excepthook__(kind, error, trace)
     else:
         say_error(f"{kind.__name__}: {error}", "this is a fault of the program; DEBUG=true shows where it happened")

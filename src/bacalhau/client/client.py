@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from bacalhau.client import logs
 from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.results import Fetch, fetch_results
 from bacalhau.client.transport import Endpoint, Transport, open_transport
@@ -136,7 +136,9 @@ class AsyncClient:
     async def logs(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[tuple[int, str], None]:
         """(1 stdout or 2 stderr, text) so far, and until the execution ends when `follow`. Also `execution_id`, `tail`, `namespace`."""
         await self.get_job(job_id, namespace=query.get("namespace", ""))
-        async for piece in logs.stream_logs(self.endpoint, job_id, {**query, "follow": follow}):
+        # Only who reads logs waits for the socket library to load.
+        stream_logs = import_module("bacalhau.client.logs").stream_logs
+        async for piece in stream_logs(self.endpoint, job_id, {**query, "follow": follow}):
             yield piece
 
     async def results(self, job_id: str, *, namespace: str = "") -> tuple[SpecConfig, ...]:

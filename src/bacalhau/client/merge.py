@@ -5,7 +5,7 @@ Nothing of a user's is ever replaced: a file that exists already is a conflict, 
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,20 +23,28 @@ class Merge(NamedTuple):
     joins: tuple[tuple[tuple[Path, ...], Path], ...]
 
 
+def files_in(tree: Path) -> Iterator[Path]:
+    """Files and links below `tree`; a link to a folder is no folder."""
+    for folder, folders, names in os.walk(tree):
+        yield from (Path(folder, name) for name in [*names, *folders] if name in names or os.path.islink(os.path.join(folder, name)))
+
+
+def folders_in(tree: Path) -> Iterator[Path]:
+    for folder, folders, _ in os.walk(tree):
+        yield from (Path(folder, name) for name in folders if not os.path.islink(os.path.join(folder, name)))
+
+
 def plan_merge(trees: Sequence[Path], into: Path) -> Merge:
     """Raises Conflict, naming the first file that is there already or that two results both have."""
     sources: dict[str, list[Path]] = {}
-    folders: set[str] = set()
     for tree in trees:
-        for folder, _, names in os.walk(tree):
-            inside = os.path.relpath(folder, tree)
-            folders.add(inside)
-            for name in names:
-                sources.setdefault(os.path.normpath(os.path.join(inside, name)), []).append(Path(folder, name))
+        for path in files_in(tree):
+            sources.setdefault(str(path.relative_to(tree)), []).append(path)
+    folders = {str(path.relative_to(tree)) for tree in trees for path in folders_in(tree)}
     for relative in sorted(sources):
         if os.path.lexists(into / relative) or (len(sources[relative]) > 1 and relative not in JOINED):
             raise _conflict(into / relative)
-    for relative in sorted(folders - {"."}):
+    for relative in sorted(folders):
         if os.path.lexists(into / relative) and not (into / relative).is_dir():
             raise _conflict(into / relative)
     one = {path: found for path, found in sources.items() if len(found) == 1}
@@ -69,7 +77,7 @@ def _conflict(path: Path) -> Conflict:
 
 
 def apply_merge(merge: Merge) -> None:
-    """Files are renamed, so that each is there whole or not at all."""
+    """Files are renamed, so that each is there whole or not at all; no file is left behind."""
     for folder in merge.folders:
         folder.mkdir(parents=True, exist_ok=True)
     for sources, target in merge.joins:
@@ -77,5 +85,7 @@ def apply_merge(merge: Merge) -> None:
             for source in sources:
                 with source.open("rb") as part:
                     shutil.copyfileobj(part, out)
+        for source in sources:
+            source.unlink()
     for source, target in merge.moves:
         source.rename(target)

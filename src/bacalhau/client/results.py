@@ -6,14 +6,13 @@ is taken up by the next one.
 
 import asyncio
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bacalhau.client.merge import JOINED, apply_merge, plan_merge, refuse_existing, refuse_merge
+from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, refuse_existing, refuse_merge
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
@@ -62,10 +61,8 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
             (part / name).mkdir(parents=True, exist_ok=True)
             await _download(result, part / name, fetch, report)
         _put_in_place([part / name for name in named], fetch)
-    except BaseException:
+    finally:
         _remove_if_empty(part)
-        raise
-    shutil.rmtree(part)
     return fetch.into
 
 
@@ -95,8 +92,8 @@ def _put_in_place(trees: Sequence[Path], fetch: Fetch) -> None:
 
 
 def _remove_if_empty(part: Path) -> None:
-    """Folders alone are worth nothing to the next attempt."""
-    if not any(names for _, _, names in os.walk(part)):
+    """Folders alone are worth nothing to the next attempt, and all that is left when the files are in place."""
+    if not any(files_in(part)):
         shutil.rmtree(part, ignore_errors=True)
 
 

@@ -1,0 +1,115 @@
+"""`config list` and `config set`: what is set, from wherever it comes, and writing one setting to a file after it has been checked."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import yaml
+
+from bacalhau.cli.options import Call
+from bacalhau.cli.render import json_text, show_items
+from bacalhau.cli.report import say_warning
+from bacalhau.cli.table import Column
+from bacalhau.cli.yaml import yaml_text
+from bacalhau.config.inert import check_inert
+from bacalhau.config.keys import Key, Row, config_rows, config_tree, find_key, read_value
+from bacalhau.config.load import load_config
+from bacalhau.config.schema import Config, Seconds
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.units import show_duration
+
+_COLUMNS = (
+    Column("key", lambda row: row.key),
+    Column("value", lambda row: _text(row.value), 80),
+    Column("description", lambda row: row.description, 80),
+)
+
+
+def list_config(call: Call) -> int:
+    config = _config(call)
+    rows = [_masked(row) for row in config_rows(config)]
+    if call.flags["output"] == "json":
+        click.echo(json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True))
+    elif call.flags["output"] == "yaml":
+        click.echo(yaml_text(config_tree(config)), nl=False)
+    else:
+        show_items(call.flags, _COLUMNS, rows)
+    return 0
+
+
+def _masked(row: Row) -> Row:
+    return row._replace(value="********") if row.key.endswith(".Token") and row.value else row
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return ",".join(f"{k}={value[k]}" for k in value) if isinstance(value, dict) else ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def set_config(call: Call) -> int:
+    name, value = _setting(call.args)
+    if len(call.args) == 2:
+        click.echo("DEPRECATED: use key=value instead of space-separated key value", err=True)
+    path = _target(call)
+    tree = _read(path)
+    _put(tree, name.split("."), value)
+    click.echo(f"Writing config to {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(yaml_text(tree))
+    fresh.replace(path)
+    return 0
+
+
+def _setting(args: list[str]) -> tuple[str, Any]:
+    """Key in its own spelling and value as a file holds it. Raises BadRequest before anything is written."""
+    name, equals, text = args[0].partition("=") if len(args) == 1 else (args[0], "=", args[1])
+    if not equals:
+        raise BadRequest("must provide both key and value, or key=value")
+    key = find_key(name)
+    if isinstance(key, Key):
+        value = read_value(key, text, "command line")
+        return key.name, show_duration(value) if key.kind is Seconds else msgspec.to_builtins(value)
+    if key is None and not check_inert(name, text):
+        raise BadRequest(f'"{name}" is not a valid config key', hint="`bacalhau config list` lists them")
+    if key is not None:
+        raise BadRequest(f'"{name}" holds other keys and has no value of its own', hint="`bacalhau config list` lists them")
+    say_warning(f"{name} has no effect in this implementation")
+    return name, text
+
+
+def _target(call: Call) -> Path:
+    files = call.settings.config
+    if len(files) > 1 or any("=" in f or not f.endswith((".yaml", ".yml")) for f in files):
+        raise BadRequest("config set takes one -c, the file to write", hint="name a file ending in .yaml or .yml")
+    return Path(files[0]) if files else Path(_config(call).data_dir) / "config.yaml"
+
+
+def _config(call: Call) -> Config:
+    given = call.settings
+    return load_config(list(given.config), os.environ, {"API.Host": given.api_host, "API.Port": given.api_port, "DataDir": given.data_dir})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except yaml.YAMLError as e:
+        raise BadRequest(f"cannot read the configuration file {path}: {e}") from e
+    return tree if isinstance(tree, dict) else {}
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    """Keys in a file may have any case: the one that is there is kept."""
+    found = next((key for key in tree if str(key).lower() == path[0].lower()), path[0])
+    if len(path) == 1:
+        tree[found] = value
+        return
+    inner = tree.get(found)
+    if not isinstance(inner, dict):
+        inner = tree[found] = {}
+    _put(inner, path[1:], value)

@@ -1,0 +1,61 @@
+"""Flags of `docker run` as a job."""
+
+import click
+import pytest
+
+from bacalhau.cli.docker import run as docker_run
+from bacalhau.cli.spec import job_of_flags
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.job import ResultPath
+
+
+def job(*args):
+    ctx = docker_run.make_context("run", list(args))
+    return job_of_flags(ctx.params, ctx.args)
+
+
+def test_the_tutorial():
+    made = job("-i", "s3://b/k*:/inputs,opt=region=us-east-1", "--id-only", "--wait", "alpine", "--", "sh", "-c", "cp -r /inputs/* /outputs/")
+    task = made.task
+    assert (made.type, made.count, task.name) == ("batch", 1, "main")
+    assert task.engine.params["Image"] == "alpine" and task.engine.params["Parameters"] == ["sh", "-c", "cp -r /inputs/* /outputs/"]
+    assert task.publisher.type == "ipfs" and task.network.type == "Default"
+    assert task.result_paths == (ResultPath(name="outputs", path="/outputs"),)
+    assert task.input_sources[0].source.params["Region"] == "us-east-1"
+
+
+def test_both_generations_of_flags():
+    made = job("--concurrency", "3", "-s", "a=b", "-l", "tag,k=v", "--timeout", "5", "-e", 'A=x,"B=y,z"', "--cpu", "2", "-o", "logs:/var/log", "i")
+    assert made.count == 3 and made.constraints[0].key == "a" and made.labels == {"tag": "", "k": "v"}
+    assert made.task.timeouts.execution_timeout == 5
+    assert made.task.env == {"A": "x", "B": "y,z"}
+    assert made.task.resources.cpu == "2"
+    assert [r.path for r in made.task.result_paths] == ["/outputs", "/var/log"]
+    assert job("--count", "2", "--constraints", "a=b", "i").constraints == made.constraints
+
+
+def test_outputs_under_another_name():
+    assert job("-o", "results:/outputs", "i").task.result_paths == (ResultPath(name="results", path="/outputs"),)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["-i", "foo"], 'invalid argument "foo" for "-i, --input" flag: unknown storage schema'),
+        (["-i", "s3://b/k,opt=nope=1"], 'invalid argument "s3://b/k,opt=nope=1" for "-i, --input" flag: unknown option "nope" for storage s3'),
+        (["-p", "gopher://x"], 'invalid argument "gopher://x" for "-p, --publisher" flag: unknown publisher type: gopher'),
+        (["-e", "A"], 'invalid argument "A" for "-e, --env" flag: A must be formatted as key=value'),
+        (["-o", "x"], 'invalid argument "x" for "-o, --output" flag: invalid output volume: x'),
+        (["-l", "a b"], "received invalid job labels"),
+        (["--network", "zzz"], "models.Network: unknown type 'zzz'"),
+        (["--target", "all"], 'invalid argument "all" for "--target" flag'),
+        (["-s", "a==="], 'for "-s, --selector" flag: unable to parse requirement'),
+        (["--workdir", "x"], "workdir must be an absolute path. Passed in: x"),
+        (["--count", "1", "--concurrency", "1"], "two names of one thing"),
+        (["-s", "a", "--constraints", "b"], "two names of one thing"),
+    ],
+)
+def test_refusals(args, message):
+    with pytest.raises((BadRequest, click.UsageError)) as caught:
+        job(*args, "image")
+    assert message in caught.value.message

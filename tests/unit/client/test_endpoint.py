@@ -1,0 +1,60 @@
+"""Which server, and as whom."""
+
+import pytest
+
+from bacalhau.client.endpoint import CLIENT_HEADER, credentials, resolve_endpoint
+from bacalhau.client.identity import client_id
+from bacalhau.client.overrides import Overrides
+from bacalhau.lib.errors import Unauthorized
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path, monkeypatch):
+    for name in ("API_HOST", "API_PORT", "API_KEY", "API_USERNAME", "API_PASSWORD"):
+        monkeypatch.delenv(f"BACALHAU_{name}", raising=False)
+    monkeypatch.setenv("BACALHAU_DIR", str(tmp_path / "data"))
+
+
+def test_the_default_is_this_machine():
+    assert resolve_endpoint().url == "http://127.0.0.1:1234"
+
+
+def test_environment_flag_and_url_in_order(monkeypatch):
+    monkeypatch.setenv("BACALHAU_API_HOST", "somewhere")
+    monkeypatch.setenv("BACALHAU_API_PORT", "99")
+    assert resolve_endpoint().url == "http://somewhere:99"
+    assert resolve_endpoint(overrides=Overrides(api_port=7)).url == "http://somewhere:7"
+    assert resolve_endpoint(overrides=Overrides(config=("API.Port=8",), tls=True)).url == "https://somewhere:8"
+    assert resolve_endpoint("http://other:1").url == "http://other:1"
+
+
+def test_the_same_identity_every_time(tmp_path):
+    first, second = resolve_endpoint(), resolve_endpoint()
+    own = first.headers[CLIENT_HEADER]
+    assert len(own) == 64 and int(own, 16) >= 0
+    assert second.headers[CLIENT_HEADER] == own == client_id(tmp_path / "data")
+    assert [p.name for p in (tmp_path / "data").iterdir()] == ["client_id"]
+
+
+def test_no_identity_where_none_can_be_kept(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert client_id(tmp_path / "file") == ""
+
+
+def test_credentials():
+    assert credentials({}) == {}
+    assert credentials({"BACALHAU_API_KEY": "k"}) == {"Authorization": "Bearer k"}
+    assert credentials({"BACALHAU_API_USERNAME": "u", "BACALHAU_API_PASSWORD": "p"}) == {"Authorization": "Basic dTpw"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"KEY": "k", "USERNAME": "u", "PASSWORD": "p"}, "can't use both"),
+        ({"USERNAME": "u"}, "BACALHAU_API_USERNAME provided but not BACALHAU_API_PASSWORD"),
+        ({"PASSWORD": "p"}, "BACALHAU_API_PASSWORD provided but not BACALHAU_API_USERNAME"),
+    ],
+)
+def test_half_a_credential_is_refused(given, message):
+    with pytest.raises(Unauthorized, match=message):
+        credentials({f"BACALHAU_API_{name}": value for name, value in given.items()})
