@@ -7,7 +7,7 @@ from pathlib import Path
 from bacalhau.compute.outputs import forget_files
 from bacalhau.compute.service import ComputeNode, PendingReport
 from bacalhau.lib.aio import together
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
@@ -58,7 +58,10 @@ async def _send(node: ComputeNode, pending: PendingReport) -> bool:
 async def _settle(node: ComputeNode, delivered: list[PendingReport]) -> None:
     if not delivered:
         return
-    node.crew.start(node.journal.drop_reports([p.seq for p in delivered]))
+    try:
+        await node.journal.drop_reports([p.seq for p in delivered])
+    except Unavailable as e:
+        log.error("%d acknowledged reports stay in the journal: %s", len(delivered), e)
     node.crew.start(asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"]))
 
 

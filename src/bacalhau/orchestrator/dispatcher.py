@@ -3,7 +3,7 @@
 import logging
 
 from bacalhau.lib.aio import Crew, crew, together
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.orchestrator.lanes import Lane
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.store import PendingMessage
@@ -46,8 +46,16 @@ async def _send_batch(orch: Orchestrator, lane: Lane, helpers: Crew) -> list[Pen
     acknowledged = await together(*(_send(orch, message) for message in batch))
     done = [m.seq for m, ok in zip(batch, acknowledged, strict=True) if ok]
     if done:
-        helpers.start(orch.store.drop_messages(done))
+        helpers.start(_forget(orch, done))
     return [m for m, ok in zip(batch, acknowledged, strict=True) if not ok]
+
+
+async def _forget(orch: Orchestrator, seqs: list[int]) -> None:
+    """What cannot be forgotten now is sent again after the next start, which does no harm."""
+    try:
+        await orch.store.drop_messages(seqs)
+    except Unavailable as e:
+        log.error("%d acknowledged messages stay in the outbox: %s", len(seqs), e)
 
 
 async def _send(orch: Orchestrator, message: PendingMessage) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import Conflict
+from bacalhau.lib.errors import Conflict, Unavailable
 from bacalhau.lib.ids import new_execution_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution import Execution
@@ -20,13 +20,20 @@ from bacalhau.orchestrator.service import WAKE_AT_ONCE, Orchestrator
 from bacalhau.ports.store import JobView
 
 BATCH = 64
+STORE_PAUSE = 1_000_000_000  # ns until the next look when the store cannot be written or read, a full disk for instance
 log = logging.getLogger(__name__)
 
 
 async def evaluate_forever(orch: Orchestrator) -> None:
     while True:
         job_ids = await orch.queue.take(BATCH)
-        views = await orch.store.load_views(job_ids)
+        try:
+            views = await orch.store.load_views(job_ids)
+        except Unavailable as e:
+            log.error("%d jobs are looked at later: %s", len(job_ids), e)
+            views = {}
+            for job_id in job_ids:
+                orch.queue.add(job_id, now_ns() + STORE_PAUSE)
         plans = [(view, _plan(orch, view)) for view in views.values()]
         await together(*(_apply(orch, view, plan) for view, plan in plans))
         for job_id in job_ids:
@@ -51,11 +58,11 @@ async def _apply(orch: Orchestrator, view: JobView, plan: Plan) -> None:
     if not plan.is_empty:
         try:
             await orch.commit(plan_change(plan))
-        except Conflict as e:
-            log.debug("job %s changed meanwhile, looking again: %s", view.job.id, e)
+        except (Conflict, Unavailable) as e:
+            log.log(logging.DEBUG if isinstance(e, Conflict) else logging.ERROR, "job %s is looked at again: %s", view.job.id, e)
             for execution in plan.asks:
                 orch.cluster.release(execution.id)
-            orch.queue.add(view.job.id)
+            orch.queue.add(view.job.id, now_ns() + STORE_PAUSE if isinstance(e, Unavailable) else 0)
             return
     _schedule_next_look(orch, view, plan)
 

@@ -20,6 +20,8 @@ async def watch_nodes_forever(orch: Orchestrator) -> None:
         await tick.wait(TICK)
         now = now_ns()
         for node in orch.cluster.nodes():
+            if node.info.node_type != "Compute":
+                continue  # the orchestrator's own entry sends no heartbeats
             node_id = node.info.node_id
             silent = now - from_rfc3339(node.connection_state.last_heartbeat) > HEARTBEAT_LIMIT_NS
             if node.connection_state.status == CONNECTED and silent:

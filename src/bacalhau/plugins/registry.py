@@ -6,10 +6,10 @@ from typing import NamedTuple
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.docker.params import check_engine as check_docker
-from bacalhau.plugins.ipfs.publisher import check_publisher as check_ipfs_publisher
-from bacalhau.plugins.ipfs.source import check_source as check_ipfs_source
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
+from bacalhau.plugins.ipfs.publisher import check_publisher as check_ipfs_publisher
 from bacalhau.plugins.ipfs.source import IpfsSource
+from bacalhau.plugins.ipfs.source import check_source as check_ipfs_source
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.noop.engine import check_engine as check_noop
 from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher

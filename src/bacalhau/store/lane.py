@@ -4,12 +4,15 @@ It knows nothing of databases: the same class makes commits share one fsync and 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Unavailable
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,7 +65,8 @@ class Lane(Generic[T, R]):
         while (items := self._work.get()) is not None:
             try:
                 outcome: list[R | BacalhauError] | BaseException = self._handle(items)
-            except BaseException as e:
+            except Exception as e:
+                logger.debug("a batch of %d failed", len(items), exc_info=True)
                 outcome = e
             self._loop.call_soon_threadsafe(self._land, outcome)
 
