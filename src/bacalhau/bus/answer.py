@@ -89,6 +89,12 @@ class Answers:
                 raise Unavailable(word.error)
             await asyncio.sleep(delay)
 
+    def node_gone(self, inbox: str) -> None:
+        """Nobody will answer there any more: who waits gets Unavailable now."""
+        for reply, future in self._waiting.items():
+            if reply.startswith(f"{inbox}."):
+                _give_up(future, "the node left before it answered")
+
     def _receive(self, msg: Msg) -> None:
         future = self._waiting.get(msg.subject)
         if future is not None and not future.done():

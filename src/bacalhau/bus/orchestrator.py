@@ -85,6 +85,7 @@ class OrchestratorNats:
     def node_gone(self, node_id: str) -> None:
         """The node's last connection closed."""
         logger.info("node %s disconnected", node_id)
+        self._answers.node_gone(answers_from(node_id, self._token))
         self._logs.node_gone(node_id)
         self._on_gone(node_id)
 
