@@ -13,13 +13,20 @@ from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
 WINDOW = 64
 FINISHED = "finished"
+JOURNAL_PAUSE = 1.0  # seconds
 log = logging.getLogger(__name__)
 
 
 async def report(node: ComputeNode, execution_id: str, state: str, message: Model) -> None:
-    """Durable on return; `state` is the execution's in the journal, changed in the same transaction."""
+    """Durable on return; `state` is the execution's in the journal, changed in the same transaction. A full disk is waited out."""
     kind = MESSAGE_NAMES[type(message)]
-    seq = await node.journal.put_report(execution_id, state, kind, encode(message))
+    seq = 0
+    while not seq:
+        try:
+            seq = await node.journal.put_report(execution_id, state, kind, encode(message))
+        except Unavailable as e:
+            log.error("the report of %s cannot be kept yet: %s", execution_id, e)
+            await asyncio.sleep(JOURNAL_PAUSE)
     node.reports.append(PendingReport(seq, kind, message, execution_id))
     node.reported.fire()
 

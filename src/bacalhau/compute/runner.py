@@ -28,7 +28,7 @@ from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
 from bacalhau.ports.progress import Step
 
 SECOND = 1_000_000_000
-STOP_GRACE = 10.0  # seconds between asking a task to end and killing it
+STOP_GRACE = 3.0  # seconds between asking a task to end and killing it
 log = logging.getLogger(__name__)
 
 

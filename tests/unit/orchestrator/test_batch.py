@@ -14,8 +14,8 @@ from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_executi
 RETRYABLE = {"Retryable": "true", "IsError": "true"}
 
 
-def plan(job, *executions, seats=(make_seat(),), now=NOW, settled=True):
-    return plan_batch(JobView(job, executions), make_context(*seats, now=now, settled=settled))
+def plan(job, *executions, seats=None, now=NOW, settled=True):
+    return plan_batch(JobView(job, executions), make_context(*((make_seat(),) if seats is None else seats), now=now, settled=settled))
 
 
 def test_a_new_job_is_placed_and_runs():
