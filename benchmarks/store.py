@@ -17,8 +17,7 @@ from msgspec.structs import replace
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.ids import new_execution_id, new_job_id, new_uuid
-from bacalhau.models.evaluation import Evaluation
+from bacalhau.lib.ids import new_execution_id, new_job_id
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.job import Job, JobState, Task
@@ -40,9 +39,8 @@ def entry(job: Job, message: str, execution_id: str = "") -> HistoryEntry:
     return HistoryEntry(job_id=job.id, job_version=job.version, execution_id=execution_id, event=make_event(Topic.EXECUTION, message, now_ns()))
 
 
-def one_job(job: Job, seq: int) -> Iterator[Change]:
-    evaluation = Evaluation(id=new_uuid(), job_id=job.id, create_time=now_ns())
-    yield Change(new_jobs=(job,), evaluations=(evaluation,), history=(entry(job, "Job submitted"),))
+def one_job(job: Job) -> Iterator[Change]:
+    yield Change(new_jobs=(job,), history=(entry(job, "Job submitted"),))
     execution = Execution(id=new_execution_id(), namespace="default", node_id="n-1", job_id=job.id, job_version=1, revision=1, create_time=now_ns())
     execution = execution.moved(ComputeStateType.NEW, now_ns())
     execution = replace(execution, revision=1)
@@ -50,15 +48,13 @@ def one_job(job: Job, seq: int) -> Iterator[Change]:
     yield Change(
         jobs=(running,),
         new_executions=(execution,),
-        done_evaluations=(evaluation.id,),
         history=(entry(job, "Running"), entry(job, "Requested execution", execution.id)),
         messages=(OutgoingMessage(node_id="n-1", type="AskForBid", body=b"x" * 1500),),
     )
     done = replace(execution.moved(ComputeStateType.COMPLETED, now_ns()), run_output=RunCommandResult(stdout="hello\n"))
-    again = Evaluation(id=new_uuid(), job_id=job.id, create_time=now_ns())
-    yield Change(executions=(done,), history=(entry(job, "Completed successfully", done.id),), evaluations=(again,), seen=("n-1", seq))
+    yield Change(executions=(done,), history=(entry(job, "Completed successfully", done.id),))
     completed = running.moved(JobStateType.COMPLETED, now_ns())
-    yield Change(jobs=(completed,), history=(entry(job, "Completed"),), done_evaluations=(again.id,))
+    yield Change(jobs=(completed,), history=(entry(job, "Completed"),))
 
 
 async def spread(callers: int, count: int, work: Callable[[int], Awaitable[None]]) -> float:
@@ -78,8 +74,8 @@ async def measure(callers: int, count: int, finished: int) -> None:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         async with SqliteStore(Path(folder) / "store.db") as store:
 
-            async def whole_job(number: int) -> None:
-                for change in one_job(make_job(), number):
+            async def whole_job(_: int) -> None:
+                for change in one_job(make_job()):
                     seqs = await store.apply(change)
                     if seqs:
                         await store.drop_messages(seqs)
@@ -87,7 +83,7 @@ async def measure(callers: int, count: int, finished: int) -> None:
             if finished:
                 await spread(256, finished, whole_job)
             jobs = [make_job() for _ in range(count)]
-            chains = [list(one_job(job, finished + number)) for number, job in enumerate(jobs, start=1)]
+            chains = [list(one_job(job)) for job in jobs]
 
             async def prepared(number: int) -> None:
                 for change in chains[number - 1]:

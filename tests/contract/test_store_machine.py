@@ -16,7 +16,7 @@ from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change
 from bacalhau.ports.store import HistoryQuery
 from bacalhau.store.store import SqliteStore
-from tests.unit.store.samples import a_job, a_message, an_evaluation, an_execution, entry
+from tests.unit.store.samples import a_job, a_message, an_execution, entry
 
 numbers = st.integers(0, 3)
 offsets = st.sampled_from([1, 1, 1, 0, 2, -1])  # 1 is right
@@ -29,7 +29,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.store = SqliteStore(Path(self.folder.name) / "store.db")
         self.runner.run(self.store.__aenter__())
-        self.jobs, self.executions, self.evaluations, self.history, self.messages, self.seen = {}, {}, set(), {}, 0, set()
+        self.jobs, self.executions, self.history, self.messages = {}, {}, {}, 0
 
     def teardown(self):
         self.runner.run(self.store.__aexit__(None, None, None))
@@ -50,23 +50,19 @@ class StoreMachine(RuleBasedStateMachine):
         self.history[job.id] = self.history.get(job.id, 0) + 2
         self.jobs |= {j.id: j for j in change.new_jobs + change.jobs}
         self.executions |= {e.id: e for e in change.new_executions + change.executions}
-        self.evaluations = self.evaluations - set(change.done_evaluations) | {e.id for e in change.evaluations}
-        self.seen |= {change.seen} if change.seen else set()
 
-    @rule(number=numbers, name=numbers, evaluation=numbers)
-    def submit(self, number, name, evaluation):
+    @rule(number=numbers, name=numbers)
+    def submit(self, number, name):
         job = a_job(number, name=f"name-{name}")
         taken = job.id in self.jobs or any(other.name == job.name for other in self.jobs.values())
-        clash = f"v-{evaluation}" in self.evaluations
-        self.apply(Change(new_jobs=(job,), evaluations=(an_evaluation(job, evaluation),)), not taken and not clash)
+        self.apply(Change(new_jobs=(job,)), not taken)
 
-    @rule(number=numbers, offset=offsets, again=st.booleans(), done=numbers, seq=st.integers(1, 70))
-    def update(self, number, offset, again, done, seq):
+    @rule(number=numbers, offset=offsets, again=st.booleans())
+    def update(self, number, offset, again):
         stored = self.jobs.get(a_job(number).id, a_job(number))
         state = JobState(state_type=JobStateType.PENDING if again else JobStateType.RUNNING)
         job = replace(stored, revision=stored.revision + offset, version=stored.version + again, state=state)
-        legal = stored.id in self.jobs and offset == 1 and ("n-1", seq) not in self.seen
-        self.apply(Change(jobs=(job,), done_evaluations=(f"v-{done}",), seen=("n-1", seq)), legal)
+        self.apply(Change(jobs=(job,)), stored.id in self.jobs and offset == 1)
 
     @rule(number=numbers)
     def place(self, number):
@@ -87,7 +83,6 @@ class StoreMachine(RuleBasedStateMachine):
         views = run(self.store.load_views([a_job(n).id for n in range(4)]))
         assert {job_id: view.job for job_id, view in views.items()} == self.jobs
         assert {e.id: e for view in views.values() for e in view.executions} == self.executions
-        assert {e.id for e in run(self.store.list_evaluations())} == self.evaluations
         assert {e.id for e in run(self.store.list_live_executions())} == {e.id for e in self.executions.values() if e.is_live}
         assert len(run(self.store.list_messages("n-1", 0, 0))) == self.messages
         for job_id, job in self.jobs.items():

@@ -1,4 +1,4 @@
-"""What a change promises: whole or not at all, guarded, durable; messages, numbers already handled, evaluations, nodes."""
+"""What a change promises: whole or not at all, guarded, durable; messages, dead letters, nodes."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from bacalhau.models.node import REJECTED, ComputeNodeInfo, NodeInfo, NodeState
 from bacalhau.models.plan import Change
 from bacalhau.ports.store import HistoryQuery, PendingMessage, Store
 from bacalhau.store.store import SqliteStore
-from tests.unit.store.samples import a_job, a_message, an_evaluation, an_execution, entry, submitted
+from tests.unit.store.samples import a_job, a_message, an_execution, entry, submitted
 
 
 @pytest.fixture
@@ -76,10 +76,7 @@ async def test_a_conflict_leaves_nothing_of_its_change(store):
         new_jobs=(a_job(2),),
         new_executions=(an_execution(job, 1),),
         history=(entry(job, "never"),),
-        evaluations=(an_evaluation(job, 1),),
-        done_evaluations=(f"v-{job.id}",),
         messages=(a_message(),),
-        seen=("n-1", 1),
         jobs=(replace(job, revision=5),),
     )
     with pytest.raises(Conflict):
@@ -87,24 +84,12 @@ async def test_a_conflict_leaves_nothing_of_its_change(store):
     assert await store.list_open_jobs() == [job]
     assert await store.list_live_executions() == []
     assert len(await store.list_history(HistoryQuery(job.id))) == 1
-    assert [e.id for e in await store.list_evaluations()] == [f"v-{job.id}"]
     assert await store.list_messages("n-1", 0, 0) == []
     assert await store.apply(replace(lost, jobs=(replace(job, revision=2),))) == [1]
 
 
 async def test_an_empty_change_is_nothing(store):
     assert await store.apply(Change()) == []
-
-
-async def test_evaluations_leave_when_done_oldest_first(store):
-    job = a_job(1)
-    await store.apply(Change(evaluations=(an_evaluation(job, 2), an_evaluation(job, 1))))
-    assert await store.list_evaluations() == [an_evaluation(job, 1), an_evaluation(job, 2)]
-    with pytest.raises(Conflict, match=r"^evaluation already exists: v-1$"):
-        await store.apply(Change(evaluations=(an_evaluation(job, 1),)))
-    later = replace(an_evaluation(job, 1), wait_until=99)
-    await store.apply(Change(done_evaluations=("v-1", "v-gone"), evaluations=(later,)))
-    assert await store.list_evaluations() == [later, an_evaluation(job, 2)]
 
 
 async def test_messages_wait_in_order_until_dropped(store):
@@ -124,29 +109,6 @@ async def test_message_numbers_are_never_given_again(path):
         await store.drop_messages([1, 2])
     async with SqliteStore(path) as store:
         assert await store.apply(Change(messages=(a_message(),))) == [3]
-
-
-async def test_a_number_is_handled_once_whatever_the_order(store, path):
-    order = [*range(1, 65), 100, 70, *range(128, 64, -1)]
-    fresh = list(dict.fromkeys(order))
-    for seq in fresh:
-        await store.apply(Change(seen=("n-1", seq)))
-    for seq in fresh:
-        with pytest.raises(Conflict, match=f"^message {seq} of node n-1 was already handled$"):
-            await store.apply(Change(seen=("n-1", seq)))
-    await store.apply(Change(seen=("n-2", 1)))
-    await store.apply(Change(seen=("n-1", 192)))
-    assert rows(path, "select node_id, first, last from seen order by 1, 2") == [("n-1", 1, 128), ("n-1", 192, 192), ("n-2", 1, 1)]
-    await store.apply(Change(seen=("n-1", 130)))
-    with pytest.raises(Conflict):
-        await store.apply(Change(seen=("n-1", 64)))
-
-
-async def test_handled_numbers_stay_few_rows(store, path):
-    for seq in range(5, 1000):
-        if seq % 300:
-            await store.apply(Change(seen=("n-1", seq)))
-    assert len(rows(path, "select * from seen")) < 4 + 64
 
 
 async def test_dead_letters_are_kept(store, path):
@@ -172,10 +134,8 @@ async def test_everything_is_there_after_a_restart(path):
     job = a_job(1)
     execution = an_execution(job, 1)
     async with SqliteStore(path) as store:
-        await store.apply(replace(submitted(job), new_executions=(execution,), messages=(a_message(),), seen=("n-1", 7)))
+        await store.apply(replace(submitted(job), new_executions=(execution,), messages=(a_message(),)))
         await store.put_node(NodeState(info=NodeInfo(node_id="n-1")), "hash")
     async with SqliteStore(path) as store:
         assert await store.load_execution(execution.id) == (execution, job)
-        assert len(await store.list_messages("n-1", 0, 0)) == len(await store.list_evaluations()) == len(await store.list_nodes()) == 1
-        with pytest.raises(Conflict):
-            await store.apply(Change(seen=("n-1", 7)))
+        assert len(await store.list_messages("n-1", 0, 0)) == len(await store.list_nodes()) == 1

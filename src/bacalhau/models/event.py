@@ -12,8 +12,6 @@ class Topic(StrEnum):
     STATE_UPDATE = "State Update"
     SCHEDULING = "Scheduling"
     QUEUEING = "Queueing"
-    EXEC_TIMEOUT = "Exec Timeout"
-    JOB_TIMEOUT = "Job Timeout"
     EXECUTION = "Execution"
     EXEC_SCANNING = "Exec Scanning"
     DOWNLOADING_INPUTS = "Downloading Inputs"

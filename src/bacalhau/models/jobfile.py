@@ -33,11 +33,6 @@ def read_job_text(text: str, *, strict: bool) -> tuple[Job, list[str]]:
     return _read(_document(text), strict)
 
 
-def read_job(job: dict[str, Any] | str) -> Job:
-    """A job given as text or as what such a text holds, read strictly."""
-    return read_job_text(job, strict=True)[0] if isinstance(job, str) else _read(job, strict=True)[0]
-
-
 def _read(raw: dict[Any, Any], strict: bool) -> tuple[Job, list[str]]:
     """Of either generation, also as the `Job` of a description with state and history beside it."""
     beside = [key for key in raw if str(key).lower() not in _BESIDE_JOB]

@@ -58,8 +58,3 @@ class NodeState(Model):
     membership: str = always(factory=lambda: APPROVED)
     connection: str = always(factory=lambda: DISCONNECTED)
     connection_state: ConnectionState = always(factory=ConnectionState)
-
-    @property
-    def is_usable(self) -> bool:
-        """May be given work."""
-        return self.membership == APPROVED and self.connection_state.status == CONNECTED and self.info.node_type == "Compute"

@@ -1,7 +1,6 @@
 """What a decision leads to: one value that the store applies whole or not at all."""
 
 from bacalhau.lib.wire import Model
-from bacalhau.models.evaluation import Evaluation
 from bacalhau.models.event import Event
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
@@ -25,11 +24,7 @@ class OutgoingMessage(Model):
 
 
 class Change(Model):
-    """One transaction. Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1).
-
-    `done_evaluations` are removed, `evaluations` added; `seen` records (node, sequence number) as handled: a change for a
-    number that was already seen raises Conflict.
-    """
+    """One transaction. Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1)."""
 
     new_jobs: tuple[Job, ...] = ()
     jobs: tuple[Job, ...] = ()
@@ -37,6 +32,3 @@ class Change(Model):
     executions: tuple[Execution, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     messages: tuple[OutgoingMessage, ...] = ()
-    evaluations: tuple[Evaluation, ...] = ()
-    done_evaluations: tuple[str, ...] = ()
-    seen: tuple[str, int] | None = None

@@ -1,10 +1,8 @@
 """Where a published result is, for people and for the older generation's clients."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.seed import SeedResult, SeedS3, SeedStorage
+from bacalhau.models.seed import SeedS3, SeedStorage
 from bacalhau.models.spec import SpecConfig
 
 
@@ -66,9 +64,3 @@ def result_view(result: SpecConfig) -> SeedStorage:
     """A published result in the older shape; an S3 result is also named `s3://bucket/key`."""
     view = storage_view(result)
     return view if view.s3 is None else SeedStorage(storage_source=view.storage_source, name=published_text(result), s3=view.s3)
-
-
-def seed_results(executions: Iterable[Execution]) -> list[SeedResult]:
-    """What the older results endpoint lists: published results of completed executions."""
-    done = (e for e in executions if e.state == ComputeStateType.COMPLETED and e.published_result.type)
-    return [SeedResult(node_id=e.node_id, data=result_view(e.published_result)) for e in done]

@@ -186,10 +186,3 @@ class SeedJobWithInfo(Model):
     job: SeedJob = always(factory=SeedJob)
     state: SeedState = always(factory=SeedState)
     history: tuple[SeedHistory, ...] | None = None
-
-
-class SeedResult(Model):
-    """One entry of the older results endpoint."""
-
-    node_id: str = ""
-    data: SeedStorage = always(factory=SeedStorage)

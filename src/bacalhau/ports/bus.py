@@ -8,7 +8,7 @@ from bacalhau.lib.wire import Model
 
 
 class Delivery(NamedTuple):
-    """One received message. `seq` is the sender's sequence number, 0 where it has none; `source` the sending node's id."""
+    """One received message. `node_id` is the sending node's; `seq` the sender's sequence number, 0 where it has none."""
 
     node_id: str
     type: str

@@ -7,12 +7,10 @@ from bacalhau.models.execution import Execution
 
 
 class JournalEntry(NamedTuple):
-    """An accepted execution with its job. `state` is the node's own word, `image` the pinned image or "", `created` Unix ns."""
+    """An accepted execution with its job. `state` is the node's own word."""
 
     execution: Execution
     state: str
-    image: str
-    created: int
 
 
 class PendingReport(NamedTuple):
@@ -35,8 +33,8 @@ class ExecutionJournal(Protocol):
         """Raises Conflict when the execution is not in the journal."""
         ...
 
-    async def list_executions(self, states: Iterable[str] | None = None) -> list[JournalEntry]:
-        """Those in one of `states` (None: all), oldest first."""
+    async def list_executions(self, states: Iterable[str]) -> list[JournalEntry]:
+        """Those in one of `states`, oldest first."""
         ...
 
     async def tombstone(self, execution_id: str) -> bool:
@@ -58,34 +56,6 @@ class ReportJournal(Protocol):
         ...
 
 
-class ImageJournal(Protocol):
-    async def put_image(self, execution_id: str, image: str) -> None:
-        """The reference that pins the image this execution runs. Raises Conflict when the execution is not in the journal."""
-        ...
-
-    async def get_image(self, execution_id: str) -> str:
-        """Empty when none was put."""
-        ...
-
-
-class NotesJournal(Protocol):
-    """Small facts about the node: its id, its secret, how far it has heard the orchestrator."""
-
-    async def get_meta(self, key: str) -> str:
-        """Empty when the key was never put."""
-        ...
-
-    async def put_meta(self, key: str, value: str) -> None: ...
-
-    async def get_last_orchestrator_seq(self) -> int:
-        """The highest number put so far; 0 at first."""
-        ...
-
-    async def put_last_orchestrator_seq(self, seq: int) -> None:
-        """A lower number than the stored one changes nothing."""
-        ...
-
-
 class JournalCare(Protocol):
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
         """Drop executions in `states` (the node's words for finished), and tombstones, last changed before `before` (Unix ns).
@@ -95,5 +65,5 @@ class JournalCare(Protocol):
         ...
 
 
-class Journal(ExecutionJournal, ReportJournal, ImageJournal, NotesJournal, JournalCare, Protocol):
+class Journal(ExecutionJournal, ReportJournal, JournalCare, Protocol):
     """All of it, as one adapter offers it."""

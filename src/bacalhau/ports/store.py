@@ -2,7 +2,6 @@
 
 from typing import NamedTuple, Protocol
 
-from bacalhau.models.evaluation import Evaluation
 from bacalhau.models.event import JobHistory
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
@@ -86,11 +85,7 @@ class PlanStore(Protocol):
         ...
 
 
-class EvaluationStore(Protocol):
-    async def list_evaluations(self) -> list[Evaluation]:
-        """Those not done yet, oldest first."""
-        ...
-
+class LiveReader(Protocol):
     async def list_live_executions(self) -> list[Execution]:
         """All executions that hold capacity."""
         ...
@@ -122,5 +117,5 @@ class NodeStore(Protocol):
         ...
 
 
-class Store(JobReader, VersionReader, PlanStore, EvaluationStore, OutboxStore, NodeStore, Protocol):
+class Store(JobReader, VersionReader, PlanStore, LiveReader, OutboxStore, NodeStore, Protocol):
     """All of it, as one adapter offers it."""

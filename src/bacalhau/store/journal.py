@@ -11,7 +11,6 @@ from bacalhau.store.database import Housed
 from bacalhau.store.statement import Row, Statement
 
 COMPONENT = "NodeJournal"
-ORCHESTRATOR_SEQ = "last_orchestrator_seq"
 
 
 class NodeJournal(Housed):
@@ -21,7 +20,7 @@ class NodeJournal(Housed):
         super().__init__(path, "journal", COMPONENT)
 
     async def put_execution(self, execution: Execution) -> bool:
-        params = {"id": execution.id, "job_id": execution.job_id, "body": encode(execution), "now": now_ns()}
+        params = {"id": execution.id, "body": encode(execution), "now": now_ns()}
         return bool(await self._database.apply((Statement("journal_put_execution", params),)))
 
     async def tombstone(self, execution_id: str) -> bool:
@@ -30,16 +29,8 @@ class NodeJournal(Housed):
     async def set_state(self, execution_id: str, state: str) -> None:
         await self._database.apply((_set_state(execution_id, state, 1),))
 
-    async def list_executions(self, states: Iterable[str] | None = None) -> list[JournalEntry]:
-        wanted = None if states is None else _json(states)
-        return await self._database.read("journal_list_executions", {"states": wanted}, _read_entries)
-
-    async def put_image(self, execution_id: str, image: str) -> None:
-        guarded = Statement("journal_put_image", {"id": execution_id, "image": image}, 1, _unknown(execution_id))
-        await self._database.apply((guarded,))
-
-    async def get_image(self, execution_id: str) -> str:
-        return await self._database.read("journal_get_image", {"id": execution_id}, _first_text)
+    async def list_executions(self, states: Iterable[str]) -> list[JournalEntry]:
+        return await self._database.read("journal_list_executions", {"states": _json(states)}, _read_entries)
 
     async def put_report(self, execution_id: str, state: str, type: str, body: bytes) -> int:
         report = Statement("journal_put_report", {"execution_id": execution_id, "type": type, "body": body})
@@ -51,18 +42,6 @@ class NodeJournal(Housed):
 
     async def drop_reports(self, seqs: Iterable[int]) -> None:
         await self._database.apply(tuple(Statement("journal_delete_report", {"seq": seq}) for seq in seqs))
-
-    async def get_meta(self, key: str) -> str:
-        return await self._database.read("journal_get_note", {"key": key}, _first_text)
-
-    async def put_meta(self, key: str, value: str) -> None:
-        await self._database.apply((Statement("journal_put_note", {"key": key, "value": value}),))
-
-    async def get_last_orchestrator_seq(self) -> int:
-        return await self._database.read("journal_get_mark", {"key": ORCHESTRATOR_SEQ}, _first_number)
-
-    async def put_last_orchestrator_seq(self, seq: int) -> None:
-        await self._database.apply((Statement("journal_raise_mark", {"key": ORCHESTRATOR_SEQ, "value": seq}),))
 
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
         params = {"states": _json(states), "before": before, "keep": keep}
@@ -82,16 +61,8 @@ def _json(texts: Iterable[str]) -> str:
 
 
 def _read_entries(rows: list[Row]) -> list[JournalEntry]:
-    return [JournalEntry(decode(body, Execution), state, image, created) for body, state, image, created in rows]
+    return [JournalEntry(decode(body, Execution), state) for body, state in rows]
 
 
 def _read_reports(rows: list[Row]) -> list[PendingReport]:
     return [PendingReport(*row) for row in rows]
-
-
-def _first_text(rows: list[Row]) -> str:
-    return str(rows[0][0]) if rows else ""
-
-
-def _first_number(rows: list[Row]) -> int:
-    return int(rows[0][0]) if rows else 0

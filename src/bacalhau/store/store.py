@@ -11,14 +11,13 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.ids import is_full_id
 from bacalhau.lib.wire import encode
-from bacalhau.models.evaluation import Evaluation
 from bacalhau.models.event import JobHistory
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.node import NodeState
 from bacalhau.models.plan import Change
 from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, PendingMessage
-from bacalhau.store import evaluations, executions, history, jobs, nodes, outbox
+from bacalhau.store import executions, history, jobs, nodes, outbox
 from bacalhau.store.database import Housed
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
 from bacalhau.store.statement import Row, Statement
@@ -75,9 +74,6 @@ class SqliteStore(Housed):
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]:
         return await self._database.read("list_history", history.history_params(query), partial(history.read_history, query.job_id))
 
-    async def list_evaluations(self) -> list[Evaluation]:
-        return await self._database.read("list_evaluations", {}, evaluations.read_evaluations)
-
     async def apply(self, change: Change) -> list[int]:
         rows = await self._database.apply(tuple(_statements(change, now_ns())))
         return [seq for (seq,) in rows]
@@ -107,15 +103,11 @@ def _first_text(rows: list[Row]) -> str:
 
 
 def _statements(change: Change, now: int) -> Iterator[Statement]:
-    """Guards come first, so that a conflict costs little. Done evaluations leave before new ones come: one may replace itself."""
-    if change.seen:
-        yield from outbox.insert_seen(*change.seen)
+    """Guards come first, so that a conflict costs little."""
     yield from map(jobs.insert_job, change.new_jobs)
     yield from map(jobs.update_job, change.jobs)
     yield from map(executions.insert_execution, change.new_executions)
     yield from map(executions.update_execution, change.executions)
-    yield from map(evaluations.delete_evaluation, change.done_evaluations)
-    yield from map(evaluations.insert_evaluation, change.evaluations)
     for entry in change.history:
         yield history.insert_history(entry, now)
     yield from map(outbox.insert_message, change.messages)

@@ -11,7 +11,7 @@ from bacalhau.models.job import Job, JobState, LabelSelectorRequirement, ResultP
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.network import NetworkConfig
 from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.results_view import published_text, result_view, seed_results, storage_view
+from bacalhau.models.results_view import published_text, result_view, storage_view
 from bacalhau.models.seed_view import execution_state_text, job_state_text, seed_dry_run, seed_job, seed_list_row
 from bacalhau.models.spec import SpecConfig
 
@@ -251,11 +251,6 @@ def test_history_of_an_execution_that_is_not_shown():
 )
 def test_published(result, text):
     assert published_text(result) == text
-
-
-def test_results_of_the_older_endpoint():
-    listed = seed_results([execution(), execution(ComputeStateType.FAILED), execution(published_result=SpecConfig())])
-    assert encode(listed) == f'[{{"NodeID":"{NODE}","Data":{{"StorageSource":"ipfs","CID":"{CID}"}}}}]'.encode()
 
 
 def test_an_unknown_kind_keeps_its_name():

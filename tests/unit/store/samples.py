@@ -2,7 +2,6 @@
 
 from msgspec.structs import replace
 
-from bacalhau.models.evaluation import Evaluation
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeState, ComputeStateType, Execution
 from bacalhau.models.job import Job, JobState, Task
@@ -44,10 +43,6 @@ def an_execution(job: Job, number: int, **changes: object) -> Execution:
     return replace(execution, **changes)
 
 
-def an_evaluation(job: Job, number: int) -> Evaluation:
-    return Evaluation(id=f"v-{number}", job_id=job.id, triggered_by="job-register", wait_until=number, create_time=number)
-
-
 def a_message(node_id: str = "n-1", body: bytes = b"{}") -> OutgoingMessage:
     return OutgoingMessage(node_id=node_id, type="AskForBid", body=body)
 
@@ -57,4 +52,4 @@ def entry(job: Job, message: str, execution_id: str = "") -> HistoryEntry:
 
 
 def submitted(job: Job) -> Change:
-    return Change(new_jobs=(job,), history=(entry(job, "Job submitted"),), evaluations=(Evaluation(id=f"v-{job.id}", job_id=job.id),))
+    return Change(new_jobs=(job,), history=(entry(job, "Job submitted"),))

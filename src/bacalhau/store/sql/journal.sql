@@ -1,26 +1,20 @@
 -- name: journal_put_execution
-insert into executions (id, job_id, state, image, create_time, modify_time, body)
-values (:id, :job_id, '', '', :now, :now, :body)
+insert into executions (id, state, create_time, modify_time, body)
+values (:id, '', :now, :now, :body)
 on conflict (id) do nothing returning id;
 
 -- name: journal_tombstone
-insert into executions (id, job_id, state, image, create_time, modify_time, body)
-values (:id, '', '', '', :now, :now, null)
+insert into executions (id, state, create_time, modify_time, body)
+values (:id, '', :now, :now, null)
 on conflict (id) do update set modify_time = excluded.modify_time where executions.body is null returning id;
 
 -- name: journal_set_state
 update executions set state = :state, modify_time = :now where id = :id and body is not null;
 
 -- name: journal_list_executions
-select body, state, image, create_time from executions
-where body is not null and (:states is null or state in (select value from json_each(:states)))
+select body, state from executions
+where body is not null and state in (select value from json_each(:states))
 order by create_time, id;
-
--- name: journal_put_image
-update executions set image = :image where id = :id and body is not null;
-
--- name: journal_get_image
-select image from executions where id = :id;
 
 -- name: journal_put_report
 insert into reports (execution_id, type, body) values (:execution_id, :type, :body) returning seq;
@@ -30,19 +24,6 @@ select seq, execution_id, type, body from reports where seq > :after order by se
 
 -- name: journal_delete_report
 delete from reports where seq = :seq;
-
--- name: journal_get_note
-select value from notes where key = :key;
-
--- name: journal_put_note
-insert into notes (key, value) values (:key, :value) on conflict (key) do update set value = excluded.value;
-
--- name: journal_get_mark
-select value from marks where key = :key;
-
--- name: journal_raise_mark
-insert into marks (key, value) values (:key, :value)
-on conflict (key) do update set value = excluded.value where excluded.value > marks.value;
 
 -- name: journal_prune
 delete from executions where id in (

@@ -70,18 +70,6 @@ from jobs j where j.id = :job_id;
 -- name: list_live_executions
 select group_concat(body) from (select body from executions where is_live = 1 order by create_time) as ordered;
 
--- Evaluations ----------------------------------------------------------------------------------------------------
-
--- name: insert_evaluation
-insert into evaluations (id, job_id, triggered_by, wait_until, create_time)
-values (:id, :job_id, :triggered_by, :wait_until, :create_time);
-
--- name: delete_evaluation
-delete from evaluations where id = :id;
-
--- name: list_evaluations
-select id, job_id, triggered_by, wait_until, create_time from evaluations order by create_time, id;
-
 -- History --------------------------------------------------------------------------------------------------------
 
 -- name: insert_history
@@ -97,7 +85,7 @@ where j.id = :job_id and h.seq > :after_seq and h.time >= :since
     and (:execution_id = '' or substr(h.execution_id, 1, length(:execution_id)) = :execution_id)
 order by h.seq limit :limit;
 
--- Outbox, numbers already handled, dead letters ------------------------------------------------------------------
+-- Outbox, dead letters -------------------------------------------------------------------------------------------
 
 -- name: insert_message
 insert into outbox (node_id, type, body) values (:node_id, :type, :body) returning seq;
@@ -107,36 +95,6 @@ select seq, node_id, type, body from outbox where node_id = :node_id and seq > :
 
 -- name: delete_message
 delete from outbox where seq = :seq;
-
--- The range that could hold a number is the last one that begins at or before it.
-
--- name: insert_seen
-insert into seen (node_id, first, last) select :node_id, :seq, :seq
-where coalesce((select last from seen where node_id = :node_id and first <= :seq order by first desc limit 1), :seq - 1) < :seq;
-
--- Only ranges near the number are merged: the work stays the same however many gaps there are.
-
--- name: merge_seen
-insert into seen (node_id, first, last)
-select node_id, min(first), max(last) from (
-    select node_id, first, last, sum(gap) over (order by first) as island from (
-        select node_id, first, last, case when first = lag(last) over (order by first) + 1 then 0 else 1 end as gap
-        from seen
-        where node_id = :node_id
-            and first >= coalesce((select max(s.first) from seen s where s.node_id = :node_id and s.first <= :seq - :window), 0)
-    ) as neighbours
-) as islands
-group by node_id, island having count(*) > 1
-on conflict (node_id, first) do update set last = excluded.last;
-
--- name: delete_merged_seen
-delete from seen
-where node_id = :node_id
-    and first > coalesce((select max(s.first) from seen s where s.node_id = :node_id and s.first <= :seq - :window), 0)
-    and exists (
-        select 1 from seen as wider
-        where wider.node_id = :node_id and wider.last >= seen.last and wider.first < seen.first
-            and wider.first >= coalesce((select max(s.first) from seen s where s.node_id = :node_id and s.first <= :seq - :window), 0));
 
 -- name: insert_dead_letter
 insert into dead_letters (source, reason, body, time) values (:source, :reason, :body, :time);

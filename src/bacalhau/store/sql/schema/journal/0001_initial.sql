@@ -1,14 +1,12 @@
 -- A tombstone has no body: its execution was cancelled before it was asked for.
 create table executions (
     id text not null primary key,
-    job_id text not null,
     state text not null,
-    image text not null,
     create_time integer not null,
     modify_time integer not null,
     body blob
 );
-create index executions_state on executions (state, modify_time);
+create index executions_state on executions (state);
 
 create table reports (
     seq integer primary key autoincrement,
@@ -17,13 +15,3 @@ create table reports (
     body blob not null
 );
 create index reports_execution on reports (execution_id);
-
-create table notes (
-    key text not null primary key,
-    value text not null
-);
-
-create table marks (
-    key text not null primary key,
-    value integer not null
-);

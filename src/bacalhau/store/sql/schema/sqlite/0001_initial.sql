@@ -64,14 +64,6 @@ create table history (
     primary key (job, seq)
 ) without rowid;
 
-create table evaluations (
-    id text not null primary key,
-    job_id text not null,
-    triggered_by text not null,
-    wait_until integer not null,
-    create_time integer not null
-) without rowid;
-
 create table outbox (
     seq integer primary key autoincrement,
     node_id text not null,
@@ -79,14 +71,6 @@ create table outbox (
     body blob not null
 );
 create index outbox_node on outbox (node_id, seq);
-
--- Numbers already handled, as disjoint ranges; see merge_seen.
-create table seen (
-    node_id text not null,
-    first integer not null,
-    last integer not null,
-    primary key (node_id, first)
-) without rowid;
 
 create table dead_letters (
     seq integer primary key autoincrement,

@@ -1,0 +1,124 @@
+"""Tasks under a parent: the real error comes out bare, and nothing is left running."""
+
+import asyncio
+
+import pytest
+from anyio.lowlevel import checkpoint
+
+from bacalhau.lib.aio import Signal, background, crew, first_error, gather_bounded, together
+
+
+class Endless:
+    """Work that waits until it is cancelled, and tells."""
+
+    def __init__(self):
+        self.started = self.ended = 0
+
+    async def __call__(self):
+        self.started += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended += 1
+
+
+async def fail(error):
+    await checkpoint()
+    raise error
+
+
+async def value(thing):
+    await checkpoint()
+    return thing
+
+
+async def test_together_gives_results_in_order():
+    assert await together(value(1), value("two"), value(None)) == [1, "two", None]
+    assert await together() == []
+
+
+async def test_together_raises_the_bare_first_error_and_cancels_the_rest():
+    rest, error = Endless(), KeyError("first")
+    with pytest.raises(KeyError) as caught:
+        await together(rest(), together(value(1), fail(error)), rest())
+    assert caught.value is error
+    assert (rest.started, rest.ended) == (2, 2)
+
+
+async def test_gather_bounded_keeps_its_limit_and_its_order():
+    running, most = 0, 0
+
+    async def work(number):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(10 - number):
+            await checkpoint()
+        running -= 1
+        return number
+
+    assert await gather_bounded(3, [lambda n=n: work(n) for n in range(10)]) == list(range(10))
+    assert most == 3
+    assert await gather_bounded(3, []) == []
+
+
+async def test_gather_bounded_starts_nothing_after_an_error():
+    rest, error = Endless(), OSError("disk")
+    with pytest.raises(OSError) as caught:
+        await gather_bounded(2, [rest, lambda: fail(error), rest, rest])
+    assert caught.value is error
+    assert (rest.started, rest.ended) == (1, 1)
+
+
+async def test_background_ends_with_the_block():
+    loop = Endless()
+    async with background(loop(), loop()):
+        await checkpoint()
+        assert (loop.started, loop.ended) == (2, 0)
+    assert loop.ended == 2
+
+
+async def test_a_crash_in_the_background_ends_the_block_with_the_real_error():
+    loop, error = Endless(), ValueError("crash")
+    with pytest.raises(ValueError) as caught:
+        async with background(loop(), fail(error)):
+            await asyncio.Event().wait()
+    assert caught.value is error
+    assert loop.ended == 1
+
+
+async def test_an_error_of_the_block_comes_out_bare():
+    loop = Endless()
+    with pytest.raises(LookupError):
+        async with background(loop()):
+            await checkpoint()
+            raise LookupError
+    assert loop.ended == 1
+
+
+async def test_a_crew_gives_results_and_is_cancelled_at_the_end():
+    rest = Endless()
+    async with crew() as people:
+        people.start(rest())
+        assert await people.start(value(3)) == 3
+        people.start(rest())
+        await checkpoint()
+    assert (rest.started, rest.ended) == (2, 2)
+
+
+def test_the_first_error_is_found_in_nested_groups():
+    error = ValueError()
+    assert first_error(BaseExceptionGroup("a", [ExceptionGroup("b", [error, KeyError()]), OSError()])) is error
+    assert first_error(error) is error
+
+
+async def test_a_signal_wakes_all_that_wait_and_only_them():
+    signal = Signal()
+    signal.fire()
+    assert not await signal.wait(0.001)
+    async with crew() as people:
+        waiters = [people.start(signal.wait(5)) for _ in range(3)]
+        await checkpoint()
+        signal.fire()
+        assert [await waiter for waiter in waiters] == [True] * 3
+    assert not await signal.wait(0)
