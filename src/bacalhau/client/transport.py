@@ -33,7 +33,9 @@ T = TypeVar("T", bound=wire.Model)
 PREFIX = "/api/v1"
 HOW_TO_START = "start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT"
 _SECONDS = 30.0
-_KINDS = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
+_KINDS: tuple[type[BacalhauError], ...] = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
+# For answers without a code of ours. Of proxies, 502 and 504 say that the server is away.
+_BY_STATUS = {k.status: k for k in _KINDS if k.status != BacalhauError.status} | {502: Unavailable, 504: Unavailable}
 
 
 class Endpoint(NamedTuple):
@@ -116,5 +118,5 @@ def _failure(url: str, answer: httpx.Response) -> BacalhauError:
         body = wire.decode(answer.content, ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = ErrorBody(message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation")
-    kind = next((k for k in _KINDS if k.code == body.code), None) or next((k for k in _KINDS if k.status == answer.status_code), BacalhauError)
+    kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(answer.status_code, BacalhauError)
     return kind(body.message, hint=body.hint, component=body.component or "Bacalhau", retryable=answer.status_code in (502, 503, 504))

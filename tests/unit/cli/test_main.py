@@ -56,7 +56,9 @@ def test_help_of_a_command(capsys):
     assert capsys.readouterr().out == via_help
 
 
-@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (click.Abort(), 130), (BadRequest("no", hint="yes"), 1), (OSError(2, "gone", "f"), 1)])
+@pytest.mark.parametrize(
+    ("raised", "code"), [(KeyboardInterrupt(), 130), (click.Abort(), 130), (BadRequest("no", hint="yes"), 1), (OSError(2, "gone", "f"), 1)]
+)
 def test_what_a_command_raises_becomes_an_exit_code(raised, code, monkeypatch, capsys):
     def work():
         raise raised

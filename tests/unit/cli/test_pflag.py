@@ -106,7 +106,7 @@ def test_global_flags_before_and_after_the_command():
         (["--target", "some", "i"], 'invalid argument "some" for "--target" flag: expecting "any" or "all", not "some"'),
         (["-l", 'a"b', "-l", '"a" b', "i"], 'invalid argument ""a" b" for "-l, --labels" flag: \',\' expected after \'"\''),
         (["--gone", "x", "i"], "flag --gone is not supported: it went"),
-        (["--api-port=x", "i"], "invalid argument \"x\" for \"--api-port\" flag: 'x' is not a valid integer."),
+        (["--api-port=x", "i"], 'invalid argument "x" for "--api-port" flag: \'x\' is not a valid integer.'),
         ([], "requires at least 1 arg(s), only received 0"),
     ],
 )

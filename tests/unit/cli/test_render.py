@@ -22,8 +22,7 @@ def test_json_escapes_what_html_would_read():
 def test_yaml_sorts_and_quotes_as_the_original():
     tree = {"b": "2026-11-22T13:44:10.04Z", "a": "", "c": {"z": ["x", "-c"], "n": None}, "d": "out\nmore\n", "e": "2", "f": 2, "g": "true", "h": {}, "i": "* x"}
     assert yaml_text(tree) == (
-        'a: ""\nb: "2026-11-22T13:44:10.04Z"\nc:\n  n: null\n  z:\n  - x\n  - -c\nd: |\n  out\n  more\n'
-        "e: \"2\"\nf: 2\ng: \"true\"\nh: {}\ni: '* x'\n"
+        'a: ""\nb: "2026-11-22T13:44:10.04Z"\nc:\n  n: null\n  z:\n  - x\n  - -c\nd: |\n  out\n  more\ne: "2"\nf: 2\ng: "true"\nh: {}\ni: \'* x\'\n'
     )
 
 

@@ -1,0 +1,149 @@
+"""What a user sees when something is wrong: one message, the cause first, exit code 1, and nothing on stdout."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.cli.conftest import plain
+from tests.support.system import PROGRAM
+
+WRONG = {
+    "foo": ["-i", "foo"],
+    "gopher": ["-i", "gopher://bar:/x"],
+    "A must be formatted as key=value": ["-e", "A"],
+    "a b": ["-l", "a b"],
+    "ftp": ["-p", "ftp://x"],
+    "bucket cannot be empty": ["-p", "s3://"],
+    "invalid output volume: x": ["-o", "x"],
+    "invalid CPU value: abc": ["--cpu", "abc"],
+    "zzz": ["--network", "zzz"],
+    'unknown option "nope"': ["-i", "s3://b/k:/in,opt=nope=1"],
+    'expecting "any" or "all", not "some"': ["--target", "some"],
+    "unknown flag: --nope": ["--nope"],
+    "already exists": ["-i", "s3://b/k:/x", "-i", "s3://b/k2:/x"],
+}
+
+FILES = {
+    "two faults": ("Name: x\nType: nope\nTasks: []\n", ['invalid job type: "nope"', "missing job tasks"]),
+    "unknown field": ("Namee: x\nType: batch\nTasks: []\n", ["unknown field: 'Namee' in 'Job'"]),
+    "broken yaml": ("Name: [\n", ["broken YAML at line 2"]),
+    "wrong type": ("Name: x\nType: batch\nCount: abc\nTasks: []\n", ["Count", "abc"]),
+    "nothing": ("", ["no content provided"]),
+}
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_a_wrong_flag(system, word):
+    done = system.cli("docker", "run", *WRONG[word], "image:1", "--", "true", code=1)
+    assert done.stdout == "" and done.stderr.startswith("Error: ")
+    assert word in done.stderr and len(done.stderr) < 1200
+
+
+@pytest.mark.parametrize("what", FILES)
+@pytest.mark.parametrize("command", [["job", "run"], ["create"], ["validate"], ["job", "validate"]], ids=" ".join)
+def test_a_wrong_job_file(system, tmp_path, what, command):
+    text, words = FILES[what]
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    done = system.cli(*command, path, code=1)
+    assert done.stdout == "" and done.stderr.startswith("Error: ")
+    assert [word for word in words if word not in done.stderr] == []
+
+
+def test_a_good_job_file(system, tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("Type: batch\nTasks: [{Name: main, Engine: {Type: docker, Params: {Image: a}}}]\n")
+    assert system.cli("validate", path).stdout == "The Job is valid\n"
+    assert system.cli("job", "validate", path).stdout == "OK\n"
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("APIVersion: V1beta2\nSpec: {EngineSpec: {Type: docker, Params: {Image: a}}, Deal: {Concurrency: 1}}\n")
+    assert system.cli("validate", seed).stdout == "The Job is valid\n"
+    assert json.loads(system.cli("validate", "--output-schema").stdout)["$defs"]["Job"]
+
+
+def test_a_file_that_is_not_there(system):
+    done = system.cli("create", "nofile.yaml", code=1)
+    assert (done.stdout, done.stderr) == ("", 'Error: opening job file ("nofile.yaml"): no such file or directory\n')
+
+
+def test_a_job_from_stdin(system):
+    text = f'{{"Spec": {{"EngineSpec": {{"Type": "docker", "Params": {{"Image": "{system.image}", "Parameters": ["echo", "hi"]}}}}}}}}'
+    done = subprocess.run([PROGRAM, "create", "--id-only"], input=text, capture_output=True, text=True, env=system.client_environment, timeout=60, check=False)
+    assert plain(done.stdout) == "j-UUID\n" and (done.returncode, done.stderr) == (0, "")
+    assert system.cli("logs", done.stdout.strip()).stdout == "hi\n"
+
+
+def test_a_failed_job_names_its_cause_first(system):
+    done = system.cli("docker", "run", "--id-only", system.image, "--", "no-such-program", code=1)
+    first = done.stderr.splitlines()[0]
+    assert plain(done.stdout) == "j-UUID\n" and first.startswith("Error: ") and "no-such-program" in first
+    shown = system.cli("docker", "run", system.image, "--", "no-such-program", code=1)
+    assert first in shown.stderr.splitlines() and "• Node n-" in shown.stdout and "To download the results" not in shown.stdout
+    assert plain(shown.stdout).splitlines()[5].endswith("err  ❌  TIMER")
+    followed = system.cli("docker", "run", "-f", system.image, "--", "no-such-program", code=1)
+    assert "no-such-program" in followed.stderr.splitlines()[0]
+
+
+def test_a_job_no_node_can_run(system):
+    done = system.cli("docker", "run", "--cpu", "6400", system.image, "--", "true", code=1)
+    assert "6400" in done.stderr and "CPU" in done.stderr
+    assert "bacalhau describe" in done.stdout
+
+
+def test_a_container_that_fails_by_itself_is_no_failure(system):
+    assert system.cli("docker", "run", "--id-only", system.image, "--", "false").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["describe", "j-nope"], ["logs", "j-nope"], ["job", "describe", "j-nope"], ["job", "history", "j-nope"], ["job", "executions", "j-nope"]],
+    ids=" ".join,
+)
+def test_an_unknown_job(system, command):
+    done = system.cli(*command, code=1)
+    assert done.stdout == "" and done.stderr.startswith("Error: job not found: j-nope\n")
+
+
+@pytest.mark.parametrize("command", [["list"], ["job", "list"], ["node", "list"], ["describe", "x"], ["docker", "run", "a:1"]], ids=" ".join)
+def test_no_server(system, command):
+    done = system.cli(*command, code=1, BACALHAU_API_PORT="1")
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "Error: cannot reach the orchestrator at http://127.0.0.1:1: connection refused",
+        "Hint:  start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT",
+    ]
+
+
+def interrupted(system, *flags):
+    """What a waiting command prints when Ctrl-C comes after its first line."""
+    command = [PROGRAM, "docker", "run", *flags, system.image, "--", "sleep", "30"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=system.client_environment)
+    first = child.stdout.readline()
+    os.kill(child.pid, signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    return child.returncode, first + out, err
+
+
+def test_ctrl_c_leaves_the_job_running(system):
+    code, out, err = interrupted(system)
+    job = out.split("Job ID: ")[1].split()[0]
+    assert (code, "Traceback" in err) == (0, False)
+    assert out.endswith(f"To get more information at any time, run:\n   bacalhau describe {job}\n\nTo cancel the job, run:\n   bacalhau cancel {job}\n")
+    assert json.loads(system.cli("describe", job, "--json").stdout)["State"]["State"] in ("New", "InProgress")
+    system.cli("cancel", "--quiet", job)
+
+
+def test_ctrl_c_is_silent_with_the_id_only(system):
+    code, out, err = interrupted(system, "--id-only")
+    assert (code, plain(out), err) == (0, "j-UUID\n", "")
+    system.cli("cancel", "--quiet", out.strip())
+
+
+def test_a_reader_that_goes_away_is_no_traceback(system, run):
+    job = run("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done")
+    shell = f"{PROGRAM} logs {job} | head -n 1"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=system.client_environment, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("line 0\n", "")
