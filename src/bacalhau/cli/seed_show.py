@@ -1,6 +1,7 @@
 """`list`, `describe` and `id`, in the shapes of the older generation."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import click
@@ -38,7 +39,7 @@ def list_jobs(call: Call) -> int:
 async def _list_jobs(call: Call) -> int:
     async with connect(call.settings) as client:
         jobs = [await client.get_job(call.flags["id_filter"])] if call.flags["id_filter"] else await _find(client, call.flags)
-        executions = await gather_bounded(_AT_ONCE, [lambda job=job: client.executions(job.id) for job in jobs])  # type: ignore[misc]
+        executions = await gather_bounded(_AT_ONCE, [partial(client.executions, job.id) for job in jobs])
     pairs = list(zip(jobs, executions, strict=True))
     show_items(call.flags, _COLUMNS, [seed_list_row(*pair) for pair in pairs], raw=[seed_job(*pair) for pair in pairs])
     return 0

@@ -1,5 +1,6 @@
 """YAML as the original writes it. Apart from `render`, because loading the library takes longer than printing a table."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,7 +24,8 @@ def _draw_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     tag = "tag:yaml.org,2002:str"
     if "\n" in text:
         return dumper.represent_scalar(tag, text, style="|")
-    reads_as: str = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    resolve: Callable[..., str] = dumper.resolve
+    reads_as = resolve(yaml.ScalarNode, text, (True, False))
     return dumper.represent_scalar(tag, text, style='"' if reads_as != tag else None)
 
 

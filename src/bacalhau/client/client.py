@@ -148,14 +148,15 @@ class AsyncClient:
     async def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "", *, report: Report = ignore, seconds: float = 0) -> Path:
         """Download and verify the results into `output_dir`, which exists; the path of it.
 
-        Several results are merged, unless `raw`; `only` is a path inside the result. `seconds` limits each result, 0 does not.
+        Several results are merged, unless `raw`; `only` is a path inside the result. `seconds` limits each result, 0 leaves it to the configuration.
         Raises NotFound when there are none, Conflict when a file would be replaced.
         """
         job = await self.get_job(job_id)
         found = await self.results(job_id)
         if not found:
             raise NotFound("no results found", hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`")
-        return await fetch_results(found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=seconds), report)
+        limit = seconds or self.endpoint.download_seconds
+        return await fetch_results(found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=limit), report)
 
     async def nodes(self, **query: Any) -> tuple[NodeState, ...]:
         """`labels` (a selector), `limit`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""

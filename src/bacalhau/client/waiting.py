@@ -6,6 +6,7 @@ A server that does not know how to wait answers at once; it is then asked twice 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHist
     while True:
         query = {"wait": LONG, "next_token": token, "progress": progress}
         began = time.monotonic()
-        answer = await patiently(lambda q=query: transport.ask(ListHistoryResponse, path, q, seconds=LONG + 15))  # type: ignore[misc]
+        answer = await patiently(partial(transport.ask, ListHistoryResponse, path, query, seconds=LONG + 15))
         yield answer
         if not answer.next_token:
             return

@@ -92,3 +92,8 @@ def test_help_loads_nothing_heavy(args):
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {"msgspec", "httpx", "asyncio", "rich", "yaml", "aiohttp", "botocore", "websockets", "litestar", "bacalhau.models.job"}
     assert heavy & set(json.loads(printed.splitlines()[-1])) == set()
+
+
+def test_the_package_itself_is_cheap():
+    code = "import sys, bacalhau; print('msgspec' in sys.modules, bacalhau.Client.__name__, 'msgspec' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False Client True\n"
