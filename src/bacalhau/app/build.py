@@ -135,7 +135,7 @@ async def compute_node(config: Config, who: Identity, url: str, content: Content
 
 
 async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore) -> Plugins:
-    setting = Setting(content, config.input_sources.types.ipfs.endpoint, config.publishers.types.ipfs.endpoint)
+    setting = Setting(content, config.input_sources.types.ipfs.endpoint, config.publishers.types.ipfs.endpoint, config.compute.allow_listed_local_paths)
     made = Plugins(
         engines={name: make(setting) for name, make in ENGINES.items() if name not in _lower(config.engines.disabled)},
         sources={name: make(setting) for name, make in SOURCES.items() if name not in _lower(config.input_sources.disabled)},

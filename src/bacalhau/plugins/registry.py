@@ -6,16 +6,22 @@ from typing import NamedTuple
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.docker.params import check_engine as check_docker
+from bacalhau.plugins.inline.data_url import check_source as check_inline_source
+from bacalhau.plugins.inline.source import InlineSource
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
 from bacalhau.plugins.ipfs.publisher import check_publisher as check_ipfs_publisher
 from bacalhau.plugins.ipfs.source import IpfsSource
 from bacalhau.plugins.ipfs.source import check_source as check_ipfs_source
+from bacalhau.plugins.local.params import check_source as check_local_source
+from bacalhau.plugins.local.source import LocalSource
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.noop.engine import check_engine as check_noop
 from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher
 from bacalhau.plugins.s3.params import check_source as check_s3_source
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.source import S3Source
+from bacalhau.plugins.url.params import check_source as check_url_source
+from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.content import ContentStore, SpecCheck
 from bacalhau.ports.engine import Engine
 from bacalhau.ports.publisher import Publisher
@@ -28,6 +34,7 @@ class Setting(NamedTuple):
     content: ContentStore
     ipfs_source_endpoint: str = ""
     ipfs_publisher_endpoint: str = ""
+    allowed_paths: tuple[str, ...] = ()
 
 
 def _accept(spec: SpecConfig) -> list[str]:
@@ -41,6 +48,10 @@ ENGINES: Mapping[str, Callable[[Setting], Engine]] = {
 SOURCES: Mapping[str, Callable[[Setting], Storage]] = {
     "s3": lambda setting: S3Source(),
     "ipfs": lambda setting: IpfsSource(setting.content, setting.ipfs_source_endpoint),
+    "urldownload": lambda setting: UrlSource(),
+    "inline": lambda setting: InlineSource(),
+    "local": lambda setting: LocalSource(setting.allowed_paths),
+    "localdirectory": lambda setting: LocalSource(setting.allowed_paths),
 }
 PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
     "s3": lambda setting: S3Publisher(),
@@ -48,5 +59,12 @@ PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
 }
 
 ENGINE_CHECKS: Mapping[str, SpecCheck] = {"docker": check_docker, "noop": check_noop}
-SOURCE_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_source, "ipfs": check_ipfs_source}
+SOURCE_CHECKS: Mapping[str, SpecCheck] = {
+    "s3": check_s3_source,
+    "ipfs": check_ipfs_source,
+    "urldownload": check_url_source,
+    "inline": check_inline_source,
+    "local": check_local_source,
+    "localdirectory": check_local_source,
+}
 PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_publisher, "ipfs": check_ipfs_publisher, "noop": _accept}

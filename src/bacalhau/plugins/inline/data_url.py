@@ -1,0 +1,74 @@
+"""RFC 2397 data URLs: small content that travels inside the job itself."""
+
+import base64
+import binascii
+from typing import NamedTuple
+from urllib.parse import unquote, unquote_to_bytes
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import Model, convert_all, fold_keys
+from bacalhau.models.spec import SpecConfig
+
+_PREFIX = "invalid inline storage params: "
+_ARCHIVES = ("application/gzip", "application/x-gzip", "application/tar+gzip")
+
+
+class Content(NamedTuple):
+    """`media` is the lower-case media type without its parameters."""
+
+    media: str
+    data: bytes
+
+    @property
+    def is_archive(self) -> bool:
+        """A tar.gz to be unpacked, rather than one file."""
+        return self.media in _ARCHIVES
+
+
+class InlineParams(Model):
+    url: str = ""
+
+
+def read_content(spec: SpecConfig) -> Content:
+    """What the parameter URL holds. Raises BadRequest with all problems, one a line."""
+    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
+    folded, unknown = fold_keys(given, InlineParams)
+    problems = [f"unknown parameter {name}: known is URL" for name in unknown]
+    content = Content("", b"")
+    try:
+        content = parse_data_url(convert_all(folded, InlineParams).url)
+    except BadRequest as e:
+        problems += e.message.splitlines()
+    if problems:
+        raise BadRequest("\n".join(_PREFIX + problem for problem in problems))
+    return content
+
+
+def parse_data_url(text: str) -> Content:
+    """`data:[type][;name=value]...[;base64],DATA`. Raises BadRequest."""
+    if not text.strip():
+        raise BadRequest("URL cannot be empty: write it as data:[type][;base64],DATA")
+    head, comma, data = text.strip().partition(",")
+    scheme, colon, kind = head.partition(":")
+    if scheme.lower() != "data" or not colon or not comma:
+        raise BadRequest(f"URL {_short(text)!r} is not a data URL: write it as data:[type][;base64],DATA")
+    media, *options = (part.strip().lower() for part in kind.split(";"))
+    if "base64" not in options:
+        return Content(media or "text/plain", unquote_to_bytes(data))
+    try:
+        return Content(media or "text/plain", base64.b64decode("".join(unquote(data).split()), validate=True))
+    except (binascii.Error, ValueError) as e:
+        raise BadRequest(f"URL {_short(text)!r} is not valid base64: {e}") from e
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def check_source(spec: SpecConfig) -> list[str]:
+    """All problems of an inline source."""
+    try:
+        read_content(spec)
+    except BadRequest as e:
+        return e.message.splitlines()
+    return []

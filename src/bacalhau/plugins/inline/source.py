@@ -1,0 +1,55 @@
+"""Inputs that came with the job: a file is written as it is, an archive is unpacked."""
+
+import asyncio
+from pathlib import Path
+
+from bacalhau.lib.archive import unpack
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.inline.data_url import Content, read_content
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.storage import Entry, Manifest, Volume
+
+
+class InlineSource:
+    """A Storage that needs nothing of the node but its disk."""
+
+    async def check(self) -> None:
+        return None
+
+    async def resolve(self, source: SpecConfig) -> Manifest:
+        """One entry, of the size that it takes on disk."""
+        return Manifest(source, (Entry("inline", "inline", _size(await asyncio.to_thread(read_content, source))),))
+
+    async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        """The volume is the unpacked folder, or the file itself, which is then bound at the target's own name."""
+        content = await asyncio.to_thread(read_content, manifest.source)
+        try:
+            path = await asyncio.to_thread(_unpack if content.is_archive else _write, content.data, into)
+        except OSError as e:
+            raise StorageFailure(f"inline content could not be written to {into}: {e.strerror or e}", hint="check the disk of the node") from e
+        report(Step("staging", 1, 1, manifest.size, manifest.size))
+        return Volume(path)
+
+
+def _size(content: Content) -> int:
+    """gzip ends with the length of what it packed."""
+    return int.from_bytes(content.data[-4:], "little") if content.is_archive else len(content.data)
+
+
+def _write(data: bytes, into: Path) -> Path:
+    part, path = into / "part", into / "inline"
+    part.write_bytes(data)
+    part.chmod(0o644)
+    return part.rename(path)
+
+
+def _unpack(data: bytes, into: Path) -> Path:
+    archive, part = into / "inline.tar.gz", into / "part"
+    archive.write_bytes(data)
+    part.mkdir()
+    left_out = unpack(archive, part)
+    if left_out:
+        raise StorageFailure(f"inline archive has symlinks that lead out of it: {', '.join(left_out)}", hint="leave them out, or make them relative")
+    archive.unlink()
+    return part.rename(into / "files")

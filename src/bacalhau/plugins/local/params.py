@@ -1,0 +1,77 @@
+"""What a job may say about a path of the node, and its pure check at submission."""
+
+from enum import StrEnum
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import Model, convert_all, fold_keys
+from bacalhau.models.spec import SpecConfig
+
+_PREFIX = "invalid local storage params: "
+
+
+class CreateAs(StrEnum):
+    """What to make where nothing is."""
+
+    NO_CREATE = "nocreate"
+    DIR = "dir"
+    FILE = "file"
+
+
+class LocalParams(Model):
+    """`path` is an older name of `source_path`; `read_write` may be text."""
+
+    source_path: str = ""
+    path: str = ""
+    read_write: bool | str = False
+    create_as: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.source_path or self.path
+
+    @property
+    def write(self) -> bool:
+        return str(self.read_write).strip().lower() == "true"
+
+    @property
+    def create(self) -> CreateAs:
+        return CreateAs(self.create_as.strip().lower() or CreateAs.NO_CREATE)
+
+
+def read_params(spec: SpecConfig) -> LocalParams:
+    """Raises BadRequest with all problems, one a line."""
+    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
+    folded, unknown = fold_keys(given, LocalParams)
+    problems = [f"unknown parameter {name}: known are SourcePath, ReadWrite and CreateAs" for name in unknown]
+    try:
+        params = convert_all(folded, LocalParams)
+        problems += _problems(params)
+    except BadRequest as e:
+        problems += e.message.splitlines()
+    if problems:
+        raise BadRequest("\n".join(_PREFIX + problem for problem in problems))
+    return params
+
+
+def _problems(params: LocalParams) -> list[str]:
+    found = []
+    if not params.place:
+        found.append("source path cannot be empty")
+    elif not params.place.startswith("/") or "\0" in params.place:
+        found.append(f"source path {params.place!r} is not an absolute path")
+    if params.source_path and params.path and params.source_path != params.path:
+        found.append(f"Path {params.path!r} contradicts SourcePath {params.source_path!r}: give one of them")
+    if str(params.read_write).strip().lower() not in ("true", "false", ""):
+        found.append(f"ReadWrite must be true or false, not {params.read_write!r}")
+    if params.create_as.strip().lower() not in ("", *CreateAs):
+        found.append(f"CreateAs must be dir, file or noCreate, not {params.create_as!r}")
+    return found
+
+
+def check_source(spec: SpecConfig) -> list[str]:
+    """All problems of a local source."""
+    try:
+        read_params(spec)
+    except BadRequest as e:
+        return e.message.splitlines()
+    return []

@@ -1,0 +1,117 @@
+"""HTTP as downloads need it: redirects counted, silence limited, what may pass tried again. The one place that reads aiohttp's errors."""
+
+import asyncio
+import random
+import re
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+import yarl
+
+from bacalhau.lib.errors import StorageFailure
+
+ATTEMPTS = 4
+_REDIRECTS = 10
+_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
+_LONGEST_WAIT = 30.0  # seconds; a server may ask for more, but then another node or a later attempt is the better cure
+_PROGRESS_BYTES = 1 << 20
+
+T = TypeVar("T")
+
+
+class Passing(StorageFailure):
+    """A failure that may pass by itself. `wait`: seconds the server asked for."""
+
+    retryable_by_default = True
+    wait = 0.0
+
+
+class UrlClient:
+    """Open with `async with`. `first_wait`: seconds before the second attempt, doubled after each."""
+
+    def __init__(self, first_wait: float = 0.5) -> None:
+        self._first_wait = first_wait
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
+            auto_decompress=False,
+            read_bufsize=1 << 20,
+            headers={"Accept-Encoding": "identity", "User-Agent": "bacalhau"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._session.close()
+
+    @asynccontextmanager
+    async def open(self, method: str, url: str, headers: Mapping[str, str], also: tuple[int, ...] = ()) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The last answer after redirects: a 2xx, or a status in `also`. Raises StorageFailure, within the block too."""
+        try:
+            target = yarl.URL(url, encoded=url.isascii() and " " not in url)
+            # aiohttp counts the redirect that it refuses.
+            asked = self._session.request(method, target, headers=headers, max_redirects=_REDIRECTS + 1, proxy=_find_proxy(target))
+            async with asked as response:
+                if not 200 <= response.status < 300 and response.status not in also:
+                    raise _refusal(url, response)
+                yield response
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as e:
+            raise _translated(url, e) from e
+
+    async def persist(self, attempt: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
+        """Do it again, later and later, while its failure may pass; `reached` (bytes) tells whether it comes forward meanwhile."""
+        tried, best = 0, 0
+        while True:
+            try:
+                return await attempt()
+            except Passing as e:
+                now = reached()
+                tried, best = (1, now) if now >= best + _PROGRESS_BYTES else (tried + 1, best)
+                if tried >= ATTEMPTS:
+                    raise StorageFailure(f"{e.message} (gave up after {tried} attempts)", hint=e.hint, retryable=True) from e
+                wait = max(self._first_wait * 2 ** (tried - 1) * random.uniform(0.5, 1), e.wait)
+            await asyncio.sleep(min(wait, _LONGEST_WAIT))
+
+
+def shown(url: str) -> str:
+    """The URL without a password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url, count=1)
+
+
+def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
+    led = "" if not response.history else f" (after {len(response.history)} redirects)"
+    said = f"non-200 response from URL {shown(url)}{led}: {response.status} {response.reason or ''}".rstrip()
+    if response.status not in (408, 429) and response.status < 500:
+        return StorageFailure(said, hint="check the URL; the node asks without credentials")
+    passing = Passing(said, hint="the server is busy or broken; try again later")
+    after = response.headers.get("Retry-After", "")
+    passing.wait = float(after) if after.isdecimal() else 0.0
+    return passing
+
+
+def _translated(url: str, error: Exception) -> StorageFailure:
+    name = shown(url)
+    if isinstance(error, aiohttp.TooManyRedirects):
+        return StorageFailure(f"URL {name} redirects more than {_REDIRECTS} times", hint="name the address that it should lead to")
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | aiohttp.RedirectClientError):
+        return StorageFailure(f"URL {name} leads to what is not an http address: {error}", hint="check the URL and what it redirects to")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return StorageFailure(f"URL {name} cannot be trusted: {error}", hint="the server's certificate is not one that this node knows")
+    if isinstance(error, TimeoutError):
+        return Passing(f"URL {name} was silent for too long: {error or 'no answer'}", hint="is the server up, and reachable from the node?")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Passing(f"URL {name} cannot be reached: {error}", hint="is the server up, and reachable from the node?")
+    return Passing(f"URL {name}: the connection was lost: {error}", hint="is the server up, and reachable from the node?")
+
+
+def _find_proxy(url: yarl.URL) -> str | None:
+    """The environment's proxy. aiohttp's own way would also send the node's passwords from ~/.netrc wherever a job points."""
+    if not url.host or urllib.request.proxy_bypass(url.host):
+        return None
+    return urllib.request.getproxies().get(url.scheme)

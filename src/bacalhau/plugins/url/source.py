@@ -1,0 +1,139 @@
+"""Files on the web as inputs: found out about with as few bytes as the server allows, then streamed to disk, resumed where they broke off."""
+
+import asyncio
+import errno
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from io import RawIOBase
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.url.client import Passing, UrlClient, shown
+from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
+from bacalhau.plugins.url.params import read_url
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.storage import Entry, Manifest, Volume
+
+_WRITE_BYTES = 1 << 20
+
+
+class UrlSource:
+    """A Storage; open with `async with`. `first_wait`: seconds before a second attempt, doubled after each."""
+
+    def __init__(self, first_wait: float = 0.5) -> None:
+        self._client = UrlClient(first_wait)
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def check(self) -> None:
+        return None
+
+    async def resolve(self, source: SpecConfig) -> Manifest:
+        """One entry, `key` being the URL; its size is -1 where the server does not tell."""
+        url = read_url(source)
+        return Manifest(source, (await self._client.persist(partial(self._look, url)),))
+
+    async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        """The volume is a folder with the file in it. The server's present version must have the manifest's ETag, if that has one."""
+        entry = manifest.entries[0]
+        part = into / ".download"
+        try:
+            with part.open("wb", buffering=0) as file:
+                download = _Download(self._client, entry, file, report)
+                await self._client.persist(download.attempt, lambda: download.reached)
+            part.chmod(0o644)
+            part.rename(into / entry.path)
+        except OSError as e:
+            raise _disk_failure(e, entry.key, into) from e
+        report(Step("staging", 1, 1, download.reached, max(entry.size, download.reached)))
+        return Volume(into)
+
+    async def _look(self, url: str) -> Entry:
+        """HEAD; where that is refused or says no size, the answer to a GET of one byte."""
+        found: Entry | None = None
+        with suppress(StorageFailure):
+            async with self._client.open("HEAD", url, {}) as response:
+                found = _entry(url, response)
+        if found is not None and found.size >= 0:
+            return found
+        async with self._client.open("GET", url, {"Range": "bytes=0-0"}, also=(416,)) as response:
+            return _entry(url, response)
+
+
+def _entry(url: str, response: aiohttp.ClientResponse) -> Entry:
+    """Content-Disposition counts after a redirect only: without one, the name in the URL is what the job's author saw."""
+    disposition = response.headers.get("Content-Disposition", "") if response.history else ""
+    name = file_name(str(response.url), disposition)
+    return Entry(url, name, full_size(response.status, response.headers), strong_etag(response.headers))
+
+
+class _Download:
+    """One file's way to `file`; `reached` bytes are written of the version that `_mark` names."""
+
+    def __init__(self, client: UrlClient, entry: Entry, file: RawIOBase, report: Report) -> None:
+        self._client, self._entry, self._file, self._report = client, entry, file, report
+        self._mark = ""
+        self.reached = 0
+
+    async def attempt(self) -> None:
+        resume = {"Range": f"bytes={self.reached}-", "If-Range": self._mark} if self.reached and self._mark else {}
+        async with self._client.open("GET", self._entry.key, resume, also=(416,)) as response:
+            await self._begin(response.status, response.headers)
+            await self._receive(response.content)
+
+    async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Go on where the last attempt broke off if the server does, else from the start."""
+        name, etag = shown(self._entry.key), strong_etag(headers)
+        if self._entry.etag and etag and etag != self._entry.etag:
+            raise StorageFailure(f"URL {name} changed while it was read: its ETag was {self._entry.etag}, is {etag}", hint="run the job again", retryable=True)
+        if status == 206 and range_start(headers) == self.reached and version_mark(headers) in ("", self._mark):
+            return
+        self._mark, self.reached = version_mark(headers), 0
+        await asyncio.to_thread(self._file.truncate, 0)
+        if status in (206, 416):
+            self._mark = ""
+            raise Passing(f"URL {name} answered {status} in place of the file's rest", hint="the server serves parts of files wrongly, or the file changed")
+
+    async def _receive(self, content: aiohttp.StreamReader) -> None:
+        held: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in content.iter_any():
+                held.append(chunk)
+                size += len(chunk)
+                if size >= _WRITE_BYTES:
+                    await self._write(held)
+                    held, size = [], 0
+        finally:
+            # What came before the connection broke need not come again.
+            await self._write(held)
+
+    async def _write(self, chunks: list[bytes]) -> None:
+        await asyncio.to_thread(_write_at, self._file, chunks, self.reached)
+        self.reached += sum(map(len, chunks))
+        self._report(Step("staging", 0, 1, self.reached, max(self._entry.size, 0)))
+
+
+def _write_at(file: RawIOBase, chunks: list[bytes], offset: int) -> None:
+    file.seek(offset)
+    for chunk in chunks:
+        left = memoryview(chunk)
+        while left:
+            left = left[file.write(left) or 0 :]
+
+
+def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFailure(f"no space left on {into} for {shown(url)}", hint="free disk space on the node")
+    return StorageFailure(f"{shown(url)} cannot be written to {into}: {error.strerror or error}", hint="check the node's data directory")

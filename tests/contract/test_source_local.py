@@ -1,0 +1,130 @@
+"""Paths of the node as inputs, on a real disk with symlinks."""
+
+import os
+
+import pytest
+
+from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.local.source import LocalSource
+from bacalhau.ports.progress import ignore
+from bacalhau.ports.storage import Volume
+
+
+def spec(path, **params):
+    return SpecConfig(type="local", params={"SourcePath": str(path), **params})
+
+
+async def bring(allowed, path, into, **params):
+    source = LocalSource([str(pattern) for pattern in allowed])
+    return await source.fetch(await source.resolve(spec(path, **params)), into, ignore)
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data/sub dir").mkdir(parents=True)
+    (tmp_path / "data/sub dir/file").write_text("content")
+    (tmp_path / "secret").mkdir()
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def into(tmp_path):
+    (tmp_path / "into").mkdir()
+    yield tmp_path / "into"
+    assert os.listdir(tmp_path / "into") == []
+
+
+async def test_bound_in_place(data, into):
+    assert await bring([data / "**"], data / "sub dir", into) == Volume(data / "sub dir", read_only=True)
+    assert await bring([data / "**"], data / "sub dir/file", into) == Volume(data / "sub dir/file", read_only=True)
+    assert (data / "sub dir/file").read_text() == "content"
+
+
+async def test_nothing_is_counted(data):
+    manifest = await LocalSource([str(data)]).resolve(spec(data))
+    assert (manifest.size, [entry.key for entry in manifest.entries]) == (0, [str(data)])
+
+
+async def test_without_allowed_paths_the_node_offers_none(data, into):
+    for nothing in ((), (" ",)):
+        with pytest.raises(Unavailable, match="no local paths are allowed on this node") as failed:
+            await LocalSource(nothing).check()
+        assert "Compute.AllowListedLocalPaths" in failed.value.hint
+        with pytest.raises(StorageFailure, match=f"volume {data} is not allowlisted"):
+            await bring(nothing, data, into)
+    with pytest.raises(Unavailable, match="'data/\\*' is not absolute"):
+        await LocalSource(["data/*"]).check()
+    await LocalSource([str(data), "**"]).check()
+
+
+async def test_paths_are_compared_where_they_lead(data, into, tmp_path):
+    (data / "way out").symlink_to("../secret")
+    (tmp_path / "alias").symlink_to("data")
+    for sneaky in (data / "way out", data / "../secret", f"{data}//sub dir/../../secret/", f"{data}/way out/../secret"):
+        with pytest.raises(StorageFailure, match="is not allowlisted") as failed:
+            await bring([data / "**"], sneaky, into)
+        assert failed.value.message == f"volume {sneaky} is not allowlisted"
+        assert not failed.value.retryable
+    assert await bring([data / "**"], tmp_path / "alias/sub dir", into) == Volume(data / "sub dir")
+    assert await bring([tmp_path / "alias/*"], data / "sub dir", into) == Volume(data / "sub dir")
+
+
+async def test_writing_has_to_be_granted(data, into):
+    assert await bring([f"{data}:rw"], data, into, ReadWrite="true") == Volume(data, read_only=False)
+    assert await bring([f"{data}:rw"], data, into, ReadWrite=False) == Volume(data, read_only=True)
+    assert await bring([f"{data}:ro", f"{data.parent}/**:rw"], data, into, ReadWrite=True) == Volume(data, read_only=False)
+    for read_only in (f"{data}", f"{data}:ro"):
+        with pytest.raises(StorageFailure, match=f"{data} is not granted write access"):
+            await bring([read_only, "/elsewhere:rw"], data, into, ReadWrite=True)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "params"),
+    [
+        (":rw", {}),
+        (":rw", {"ReadWrite": True}),
+        (":rw", {"ReadWrite": True, "CreateAs": "noCreate"}),
+        (":rw", {"CreateAs": "dir"}),
+        (":ro", {"CreateAs": "file"}),
+    ],
+)
+async def test_what_is_missing_is_refused(data, into, allowed, params):
+    with pytest.raises(StorageFailure, match="none does not exist and creation is not allowed"):
+        await bring([f"{data}/**{allowed}"], data / "none", into, **params)
+    assert not (data / "none").exists()
+
+
+async def test_what_is_missing_is_made_when_both_sides_say_so(data, into):
+    rules = [f"{data}/**:rw"]
+    source = LocalSource(rules)
+    manifest = await source.resolve(spec(data / "new/dir", ReadWrite=True, CreateAs="DIR"))
+    assert not (data / "new").exists()
+    assert await source.fetch(manifest, into, ignore) == Volume(data / "new/dir", read_only=False)
+    assert (data / "new/dir").stat().st_mode & 0o7777 == 0o700
+    assert await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="File") == Volume(data / "other/file", read_only=False)
+    assert (data / "other/file").read_bytes() == b""
+    (data / "other/file").write_text("kept")
+    await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="file")
+    assert (data / "other/file").read_text() == "kept"
+
+
+async def test_what_cannot_be_made_says_why(data, into):
+    with pytest.raises(StorageFailure, match="cannot be made: Not a directory"):
+        await bring([f"{data}/**:rw"], data / "sub dir/file/below", into, ReadWrite=True, CreateAs="dir")
+    with pytest.raises(StorageFailure, match="cannot be looked at: File name too long"):
+        await bring([f"{data}/**:rw"], data / ("n" * 300), into)
+
+
+async def test_a_path_taken_away_between_is_refused(data, into, tmp_path):
+    source = LocalSource([f"{data}/**"])
+    manifest = await source.resolve(spec(data / "sub dir"))
+    (data / "sub dir").rename(data / "moved")
+    (data / "sub dir").symlink_to(tmp_path / "secret")
+    with pytest.raises(StorageFailure, match="is not allowlisted"):
+        await source.fetch(manifest, into, ignore)
+
+
+async def test_a_bad_spec_is_refused(data):
+    with pytest.raises(BadRequest, match="unknown parameter Nope"):
+        await LocalSource(["**"]).resolve(spec(data, Nope=1))
