@@ -1,13 +1,22 @@
 """How requests survive what servers and networks do: stumbles, wrong regions, broken streams, ignored ranges."""
 
+import asyncio
+import datetime
 import hashlib
+import ipaddress
+import ssl
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.s3.client import Ask, S3Client, read_all
@@ -34,18 +43,22 @@ class Server:
         return await self.answers[min(len(self.requests), len(self.answers)) - 1](request)
 
 
-@pytest.fixture
-async def server():
-    made = Server()
+@asynccontextmanager
+async def listening(server: Server, trust: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.handle)
+    app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=trust).start()
+    server.url = f"{'https' if trust else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
     await runner.cleanup()
+
+
+@pytest.fixture
+async def server():
+    async with listening(Server()) as made:
+        yield made
 
 
 @pytest.fixture
@@ -175,6 +188,87 @@ async def test_a_range_answered_with_everything_is_taken_as_one_stream(client, s
     entry = Entry("k", "k", len(body), checksum=b64encode(hashlib.sha256(body).digest()).decode())
     await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, ignore)
     assert (tmp_path / "k").read_bytes() == body
+
+
+async def test_a_range_that_breaks_is_fetched_again(client, server, tmp_path):
+    body = bytes(range(256)) * (65 << 12)
+
+    async def breaks_in_range(request: web.Request) -> web.StreamResponse:
+        part = body[request.http_range]
+        response = web.StreamResponse(status=206, headers={"Content-Length": str(len(part))})
+        await response.prepare(request)
+        await response.write(part[: 5 << 20])
+        request.transport.close()
+        return response
+
+    server.answers = [breaks_in_range, breaks_in_range, breaks_in_range, serves(body)]
+    steps = []
+    entry = Entry("k", "k", len(body), '"etag"', "v1")
+    await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, steps.append)
+    assert (tmp_path / "k").read_bytes() == body
+    assert (steps[-1].bytes_done, steps[-1].done) == (len(body), 1)
+    assert {(request.headers["If-Match"], request.query["versionId"]) for request in server.requests} == {('"etag"', "v1")}
+
+
+@pytest.mark.parametrize("size", [3 << 20, 100 << 20])
+async def test_a_fetch_can_be_given_up(client, server, tmp_path, size):
+    first = asyncio.Event()
+
+    async def never_ends(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=206, headers={"Content-Length": str(min(size, 32 << 20))})
+        await response.prepare(request)
+        await response.write(bytes(1 << 20))
+        first.set()
+        await asyncio.Event().wait()
+        return response
+
+    server.answers = [never_ends]
+    fetch = fetch_entries(Origin(client, Place("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore)
+    with pytest.raises(InterruptedError):
+        await together(fetch, interrupt(first))
+    assert list(tmp_path.iterdir()) == []
+    client.lane._threads.shutdown(wait=True)  # would hang if a thread still waited for the server
+
+
+async def interrupt(after: asyncio.Event) -> None:
+    await after.wait()
+    raise InterruptedError
+
+
+@pytest.fixture
+def certificate(tmp_path) -> Path:
+    """A self-signed one for 127.0.0.1, key and certificate in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+async def test_encrypted_connections_trust_the_given_authority(client, certificate, tmp_path, monkeypatch):
+    body = bytes(range(256)) * (65 << 12)
+    server = Server()
+    server.answers = [serves(body)]
+    trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trust.load_cert_chain(certificate)
+    async with listening(server, trust):
+        place = Place("b", "", server.url)
+        with pytest.raises(StorageFailure, match="cannot reach S3 at https://127"):
+            await client.call(Ask(place, "GET", "k"), read_all)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        trusting = S3Client()
+        await fetch_entries(Origin(trusting, place), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
+        assert (await trusting.call(Ask(place, "GET", "k"), read_all)).body == body
+        await trusting.close()
+    assert (tmp_path / "got" / "large").read_bytes() == body
 
 
 @pytest.mark.parametrize("size", [100, 3 << 20])

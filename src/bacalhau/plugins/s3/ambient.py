@@ -46,6 +46,8 @@ class AmbientCache:
         variables = tuple(map(os.environ.get, _VARIABLES))
         found, (since, seen) = self._found, self._seen
         if found is None or seen != variables or time.monotonic() - since > _KEEP_SECONDS:
+            if found and seen == variables:
+                self._seen = (time.monotonic(), variables)  # one looks, and the others go on with what was known
             found = await asyncio.to_thread(look_around)
             self._found, self._seen = found, (time.monotonic(), variables)
         return found

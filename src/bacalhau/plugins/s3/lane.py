@@ -7,10 +7,12 @@ is unusual (a refusal, an ignored range, a broken stream) is left to the client,
 import asyncio
 import http.client
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -30,6 +32,30 @@ class Stretch(NamedTuple):
     end: int
 
 
+class _Call:
+    """A stretch under way, as seen from both sides. Aborting wakes a thread that waits for a silent server."""
+
+    def __init__(self, tell: Callable[[int], object]) -> None:
+        self._tell = tell
+        self._socket: socket.socket | None = None
+        self.is_wanted = True
+
+    def tell(self, count: int) -> None:
+        if self.is_wanted:
+            self._tell(count)
+
+    def uses(self, connection: http.client.HTTPConnection) -> None:
+        self._socket = connection.sock
+        if not self.is_wanted:
+            self.abort()
+
+    def abort(self) -> None:
+        self.is_wanted = False
+        if self._socket:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
 class WideLane:
     """Threads and idle connections; `close` ends both."""
 
@@ -37,28 +63,29 @@ class WideLane:
         self._threads = ThreadPoolExecutor(STREAMS, "s3-lane")
         self._local = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
+        self._calls: set[_Call] = set()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for call in self._calls:
+            call.abort()
         for connection in self._opened:
             connection.close()
 
     async def receive(self, stretch: Stretch, moved: Callable[[int], None]) -> bool:
         """True when the stretch is in its file. `moved` is told of bytes as they arrive, and of lost ones as a negative count."""
         loop = asyncio.get_running_loop()
-        wanted = threading.Event()
-        wanted.set()
-
-        def tell(count: int) -> None:
-            if wanted.is_set():
-                loop.call_soon_threadsafe(moved, count)
-
+        call = _Call(lambda count: loop.call_soon_threadsafe(moved, count))
+        self._calls.add(call)
         try:
-            return await loop.run_in_executor(self._threads, self._receive, stretch, tell, wanted)
+            return await loop.run_in_executor(self._threads, self._receive, stretch, call)
+        except asyncio.CancelledError:
+            call.abort()
+            raise
         finally:
-            wanted.clear()
+            self._calls.discard(call)
 
-    def _receive(self, stretch: Stretch, tell: Callable[[int], None], wanted: threading.Event) -> bool:
+    def _receive(self, stretch: Stretch, call: _Call) -> bool:
         connection = self._connection(stretch.url)
         at = stretch.start
         # Opened here and not by the caller, who may be gone while this thread still writes.
@@ -66,13 +93,14 @@ class WideLane:
         try:
             parts = urlsplit(stretch.url)
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=stretch.headers)
+            call.uses(connection)
             response = connection.getresponse()
             view = memoryview(self._local.buffer)
             is_plain = response.status == 206 and response.length == stretch.end - stretch.start
-            while is_plain and wanted.is_set() and (got := response.readinto(view)):
+            while is_plain and call.is_wanted and (got := response.readinto(view)):
                 _write(descriptor, view[:got], at)
                 at += got
-                tell(got)
+                call.tell(got)
         except (OSError, http.client.HTTPException):
             is_plain = False
         finally:
@@ -80,7 +108,7 @@ class WideLane:
         if is_plain and at == stretch.end:
             return True
         connection.close()
-        tell(stretch.start - at)
+        call.tell(stretch.start - at)
         return False
 
     def _connection(self, url: str) -> http.client.HTTPConnection:

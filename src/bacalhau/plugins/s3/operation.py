@@ -98,7 +98,3 @@ async def put(client: S3Client, place: Place, key: str, body: bytes, digest: str
     headers = ((DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
     answer = await client.call(Ask(place, "PUT", key, (), headers, body), read_all)
     return Stored(answer.headers.get("ETag", ""), read_version(answer.headers))
-
-
-async def delete(client: S3Client, place: Place, key: str, version: str = "") -> None:
-    await client.call(Ask(place, "DELETE", key, version_query(version)), read_all)
