@@ -34,7 +34,7 @@ async def evaluate_forever(orch: Orchestrator) -> None:
             views = {}
             for job_id in job_ids:
                 orch.queue.add(job_id, now_ns() + STORE_PAUSE)
-        plans = [(view, _plan(orch, view)) for view in views.values()]
+        plans = [(views[job_id], _plan(orch, views[job_id])) for job_id in job_ids if job_id in views]  # who was first takes first
         await together(*(_apply(orch, view, plan) for view, plan in plans))
         for job_id in job_ids:
             orch.queue.done(job_id)
@@ -69,15 +69,15 @@ async def _apply(orch: Orchestrator, view: JobView, plan: Plan) -> None:
 
 def _schedule_next_look(orch: Orchestrator, view: JobView, plan: Plan) -> None:
     job = plan.job or view.job
+    limit = (job.task.timeouts or Timeouts()).total_timeout
+    if limit and not job.is_done:
+        orch.queue.add(job.id, job.create_time + limit * SECOND + NODE_DEADLINE_SLACK)
     if plan.waiting and not job.is_done:
         orch.queue.block(job)
         if plan.look_again:
             orch.queue.add(job.id, plan.look_again)
     else:
         orch.queue.unblock(job.id)
-        limit = (job.task.timeouts or Timeouts()).total_timeout
-        if plan.asks and limit:
-            orch.queue.add(job.id, job.create_time + limit * SECOND + NODE_DEADLINE_SLACK)
         if plan.asks:
             orch.queue.wake(1 if orch.queue.waiting < WAKE_AT_ONCE else WAKE_AT_ONCE)
 

@@ -38,7 +38,7 @@ def plan_batch(view: JobView, around: Context) -> Plan:
     if job.is_done:
         return _stop_all(live, "Execution stop requested because job has been stopped", around.now)
     timeout = (job.task.timeouts or Timeouts()).total_timeout
-    if timeout and around.now > job.create_time + timeout * SECOND + NODE_DEADLINE_SLACK:
+    if timeout and around.now >= job.create_time + timeout * SECOND + (NODE_DEADLINE_SLACK if live else 0):
         return _fail(job, live, f"timed out after {timeout} s", "increase --timeout or allocate more resources", around.now)
     lost = _lose_executions(live, around)
     executions = {e.id: e for e in view.executions} | {e.id: e for e in lost}
@@ -92,17 +92,20 @@ def _place_open(job: Job, current: Sequence[Execution], open_partitions: list[tu
         if placement.is_hopeless and around.settled and not (job.task.timeouts or Timeouts()).queue_timeout:
             return _fail(job, [e for e in current if e.is_live], explain(job, placement.refusals), "see `bacalhau node list`", around.now)
         waiting = explain_waiting(placement.refusals)
+        if placement.is_hopeless and not around.settled:
+            look_again = min(look_again or around.now + SECOND, around.now + SECOND)
         break  # partitions are alike: what does not fit now does not fit for the next one either
     return _wait_or_run(job, Plan(asks=tuple(asks), waiting=waiting, look_again=look_again), any(e.is_live for e in current), around)
 
 
 def _wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:
     if plan.waiting and not has_live and not plan.asks:
-        limit = (job.task.timeouts or Timeouts()).queue_timeout
-        deadline = job.create_time + limit * SECOND
-        if limit and around.now >= deadline:
+        limits = job.task.timeouts or Timeouts()
+        limit = limits.queue_timeout
+        deadlines = (job.create_time + seconds * SECOND for seconds in (limits.queue_timeout, limits.total_timeout) if seconds)
+        if limit and around.now >= job.create_time + limit * SECOND:
             return _fail(job, [], f"queued for longer than {limit} s: {plan.waiting}", "increase --queue-timeout or free capacity", around.now)
-        next_look = min(filter(None, (plan.look_again, deadline if limit else 0)), default=0)
+        next_look = min(filter(None, (plan.look_again, *deadlines)), default=0)
         same = job.state.state_type == JobStateType.QUEUED and job.state.message.partition(":")[0] == plan.waiting.partition(":")[0]
         queued = None if same else job.moved(JobStateType.QUEUED, around.now, plan.waiting)
         return plan._replace(job=queued, history=_job_event(queued, f"Job queued. {plan.waiting}", Topic.QUEUEING, around.now), look_again=next_look)
