@@ -81,7 +81,13 @@ class Containers:
 
     def let_go(self, job_id: str) -> None:
         """End the hold of the job's running container."""
-        container = self.until("start", job_id)[-1].container
+        self._let_go(self.until("start", job_id)[-1].container)
+
+    def let_all_go(self, job_id: str) -> None:
+        for happening in self.seen("start", job_id=job_id):
+            self._let_go(happening.container)
+
+    def _let_go(self, container: str) -> None:
         subprocess.run([*self._docker, "exec", container, "sh", "-c", _GO], check=True, capture_output=True, timeout=30)
 
     def inspect(self, container: str) -> dict:
