@@ -36,7 +36,9 @@ class Place(NamedTuple):
 
 def find_place(bucket: str, region: str, endpoint: str) -> Place:
     """A place as a job gives it; the endpoint may come from the environment."""
-    return Place(bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    found = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
+    scheme_and_host, path = found.split("/")[:3], found.split("/")[3:]
+    return Place(bucket, region, "/".join([*map(str.lower, scheme_and_host), *path]))
 
 
 def aws_host(region: str) -> str:
