@@ -89,13 +89,16 @@ def _token(text: str) -> PagingToken:
 
 @get("/jobs/{job_id:str}", query=GetJob)
 async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
-    """A job, with its history and executions when `include` asks for them."""
+    """A job, with its history and executions when `include` asks for them. `wait` needs the full id."""
     query = read_query(request.scope["query_string"], GetJob)
     orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
-    job = await read.find_job(orch, named(job_id), query.namespace, query.job_version)
-    if query.wait and not query.job_version and not job.is_done:
-        with suppress(TimeoutError):
-            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, job.id, query.wait))
+    if query.wait and not query.job_version and is_full_id(named(job_id)):
+        try:
+            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, named(job_id), query.wait))
+        except TimeoutError:
+            job = await read.find_job(orch, named(job_id), query.namespace)
+    else:
+        job = await read.find_job(orch, named(job_id), query.namespace, query.job_version)
     history = executions = None
     if "history" in include:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)

@@ -12,6 +12,7 @@ from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
 WINDOW = 64
+FORGET_EVERY = 0.2  # seconds
 FINISHED = "finished"
 JOURNAL_PAUSE = 1.0  # seconds
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ async def report_forever(node: ComputeNode) -> None:
             continue
         batch = [node.reports.popleft() for _ in range(min(WINDOW, len(node.reports)))]
         sent = await together(*(_send(node, pending) for pending in batch))
-        await _settle(node, [p for p, ok in zip(batch, sent, strict=True) if ok])
+        node.delivered += [p for p, ok in zip(batch, sent, strict=True) if ok]
         unsent = [p for p, ok in zip(batch, sent, strict=True) if not ok]
         node.reports.extendleft(reversed(unsent))
         failures = failures + 1 if unsent else 0
@@ -62,14 +63,18 @@ async def _send(node: ComputeNode, pending: PendingReport) -> bool:
     return True
 
 
-async def _settle(node: ComputeNode, delivered: list[PendingReport]) -> None:
-    if not delivered:
-        return
-    try:
-        await node.journal.drop_reports([p.seq for p in delivered])
-    except Unavailable as e:
-        log.error("%d acknowledged reports stay in the journal: %s", len(delivered), e)
-    node.crew.start(asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"]))
+async def forget_forever(node: ComputeNode) -> None:
+    """What is delivered leaves the journal and the disk a little later, many at once; after a crash it is sent again, harmlessly."""
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        delivered, node.delivered = node.delivered, []
+        if not delivered:
+            continue
+        try:
+            await node.journal.drop_reports([p.seq for p in delivered])
+        except Unavailable as e:
+            log.error("%d acknowledged reports stay in the journal: %s", len(delivered), e)
+        await asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"])
 
 
 def _forget_all(folders: list[Path]) -> None:

@@ -69,6 +69,7 @@ class ComputeNode:
     running: dict[str, Running] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     reports: deque[PendingReport] = field(default_factory=deque)
+    delivered: list[PendingReport] = field(default_factory=list)
     reported: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)
     started: int = field(default_factory=now_ns)

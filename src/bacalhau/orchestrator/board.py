@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bacalhau.models.job import Job
 from bacalhau.models.messages import Progress
 
 
@@ -12,12 +13,14 @@ class Watch:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self._end = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.final: Job | None = None
 
-    def fire(self, is_done: bool) -> None:
+    def fire(self, final: Job | None) -> None:
         self._event.set()
-        if is_done:
-            self._end.set()
+        if final is not None:
+            self.final = final
+            self._ended.set()
 
     def clear(self) -> None:
         self._event.clear()
@@ -26,9 +29,10 @@ class Watch:
         """True when the job changed since `clear`, False after `seconds`."""
         return await _within(self._event, seconds)
 
-    async def wait_end(self, seconds: float) -> bool:
-        """True when the job ended since the watch began, False after `seconds`."""
-        return await _within(self._end, seconds)
+    async def wait_end(self, seconds: float) -> Job | None:
+        """The job as it ended since the watch began, None after `seconds`."""
+        await _within(self._ended, seconds)
+        return self.final
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
@@ -59,10 +63,10 @@ class Board:
             if not watches:
                 self._watches.pop(job_id, None)
 
-    def changed(self, job_id: str, is_done: bool = False) -> None:
-        """The job has new history or another state; `is_done`: it has ended."""
+    def changed(self, job_id: str, final: Job | None = None) -> None:
+        """The job has new history or another state; `final`: it has ended like this."""
         for watch in self._watches.get(job_id, ()):
-            watch.fire(is_done)
+            watch.fire(final)
 
     def put_progress(self, progress: Progress) -> None:
         self._counter += 1

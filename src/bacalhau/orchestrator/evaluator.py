@@ -28,7 +28,7 @@ async def evaluate_forever(orch: Orchestrator) -> None:
     while True:
         job_ids = await orch.queue.take(BATCH)
         try:
-            views = await orch.store.load_views(job_ids)
+            views = await orch.views.load(orch.store, job_ids)
         except Unavailable as e:
             log.error("%d jobs are looked at later: %s", len(job_ids), e)
             views = {}
@@ -60,6 +60,7 @@ async def _apply(orch: Orchestrator, view: JobView, plan: Plan) -> None:
             await orch.commit(plan_change(plan))
         except (Conflict, Unavailable) as e:
             log.log(logging.DEBUG if isinstance(e, Conflict) else logging.ERROR, "job %s is looked at again: %s", view.job.id, e)
+            orch.views.forget(view.job.id)
             for execution in plan.asks:
                 orch.cluster.release(execution.id)
             orch.queue.add(view.job.id, now_ns() + STORE_PAUSE if isinstance(e, Unavailable) else 0)

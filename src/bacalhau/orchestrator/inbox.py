@@ -17,6 +17,7 @@ from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
 
 ATTEMPTS = 5
+Reported = RunResult | ComputeError | BidResult
 Update = Callable[[Execution], tuple[Execution, tuple[Event, ...]]]
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,11 @@ async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
     """Returns when the message is durable."""
     message = delivery.message
     if isinstance(message, RunResult):
-        await _update(orch, delivery, message.execution_id, lambda e: _completed(e, message))
+        await _update(orch, delivery, message, lambda e: _completed(e, message))
     elif isinstance(message, ComputeError):
-        await _update(orch, delivery, message.execution_id, lambda e: _failed(e, message))
+        await _update(orch, delivery, message, lambda e: _failed(e, message))
     elif isinstance(message, BidResult):
-        await _update(orch, delivery, message.execution_id, lambda e: _bid(e, message))
+        await _update(orch, delivery, message, lambda e: _bid(e, message))
     else:
         log.warning("%s from %s is not a message for an orchestrator", delivery.type, delivery.node_id)
 
@@ -39,24 +40,31 @@ def on_progress(orch: Orchestrator, delivery: Delivery) -> None:
         orch.board.put_progress(delivery.message)
 
 
-async def _update(orch: Orchestrator, delivery: Delivery, execution_id: str, change: Update) -> None:
+async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, change: Update) -> None:
     for _ in range(ATTEMPTS):
         try:
-            stored, job = await orch.store.load_execution(execution_id)
+            stored = await _stored(orch, message)
         except NotFound:
-            log.warning("%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, execution_id)
+            log.warning("%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id)
             return
         if stored.node_id != delivery.node_id or not stored.is_live:
             return
         updated, events = change(stored)
-        history = tuple(HistoryEntry(job_id=job.id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
+        history = tuple(HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
         try:
-            await orch.commit(Change(executions=(updated,), history=history, messages=_answer(updated, delivery.message)))
+            await orch.commit(Change(executions=(updated,), history=history, messages=_answer(updated, message)))
         except Conflict:
+            orch.views.forget(stored.job_id)
             continue
-        orch.queue.add(job.id)
+        orch.queue.add(stored.job_id)
         return
-    raise Conflict(f"execution {execution_id} keeps changing")
+    raise Conflict(f"execution {message.execution_id} keeps changing")
+
+
+async def _stored(orch: Orchestrator, message: Reported) -> Execution:
+    """Raises NotFound."""
+    known = orch.views.find(message.job_id, message.execution_id)
+    return known or (await orch.store.load_execution(message.execution_id))[0]
 
 
 def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]:

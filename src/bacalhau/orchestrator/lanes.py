@@ -29,7 +29,10 @@ class Lane:
 
 
 class Lanes:
+    """`acknowledged`: numbers of messages that may leave the outbox."""
+
     def __init__(self) -> None:
+        self.acknowledged: list[int] = []
         self._lanes: dict[str, Lane] = {}
         self.opened = Signal()
 

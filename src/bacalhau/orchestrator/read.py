@@ -26,9 +26,9 @@ async def wait_job(orch: Orchestrator, job_id: str, wait: float) -> Job:
     """The job when it has ended, or as it is after `wait` seconds."""
     with orch.board.watch(job_id) as watch:
         job = await orch.store.find_job(job_id)
-        if not job.is_done and await watch.wait_end(min(wait, MAX_WAIT)):
-            job = await orch.store.find_job(job_id)
-    return job
+        if job.is_done:
+            return job
+        return await watch.wait_end(min(wait, MAX_WAIT)) or await orch.store.find_job(job_id)
 
 
 async def list_jobs(orch: Orchestrator, query: JobQuery, selector: tuple[LabelSelectorRequirement, ...]) -> tuple[list[Job], bool]:

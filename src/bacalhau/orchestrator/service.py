@@ -13,6 +13,7 @@ from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.lanes import Lanes
 from bacalhau.orchestrator.queue import EvaluationQueue
+from bacalhau.orchestrator.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import ContentStore, SpecCheck
 from bacalhau.ports.store import PendingMessage, Store
@@ -46,11 +47,13 @@ class Orchestrator:
     queue: EvaluationQueue = field(default_factory=EvaluationQueue)
     board: Board = field(default_factory=Board)
     lanes: Lanes = field(default_factory=Lanes)
+    views: Views = field(default_factory=Views)
     started: int = field(default_factory=now_ns)
 
     async def commit(self, change: Change) -> None:
         """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first."""
         seqs = await self.store.apply(change)
+        self.views.note(change)
         for message, seq in zip(change.messages, seqs, strict=True):
             self.lanes.push(PendingMessage(seq, message.node_id, message.type, message.body))
         for execution in change.new_executions:
@@ -64,7 +67,7 @@ class Orchestrator:
     def _announce(self, job: Job) -> None:
         if job.is_done:
             self.queue.unblock(job.id)
-        self.board.changed(job.id, job.is_done)
+        self.board.changed(job.id, job if job.is_done else None)
 
     def _release(self, executions: tuple[Execution, ...]) -> None:
         freed = False
