@@ -114,7 +114,10 @@ class _Work:
             await asyncio.to_thread(shutil.rmtree, self.folder)
         outputs = make_result_tree(self.job.task, self.result)
         async with self._stage(Topic.DOWNLOADING_INPUTS, self._deadline(started)):
-            image, inputs = await together(self._prepare_engine(), self._stage_inputs())
+            if self.job.task.input_sources:
+                image, inputs = await together(self._prepare_engine(), self._stage_inputs())
+            else:
+                image, inputs = await self._prepare_engine(), ()
         attempt = make_attempt(image, inputs + outputs, started)
         if attempt.mounts:
             write_attempt(self.folder, attempt)
@@ -127,8 +130,6 @@ class _Work:
         return image
 
     async def _stage_inputs(self) -> tuple[Mount, ...]:
-        if not self.job.task.input_sources:
-            return ()
         folder = self.folder / "inputs"
         folder.mkdir()
         self.report(Step("staging"))
