@@ -1,4 +1,4 @@
-"""Who we are to S3 when a job does not say: botocore's chain of credentials and its region, and its signed links.
+"""Who we are to S3 when a job does not say: botocore's chain of credentials and its region, and botocore's signatures.
 
 botocore takes a third of a second to import, so it is loaded in the thread that first needs it.
 """
@@ -8,17 +8,18 @@ import importlib
 import os
 import socket
 import time
-from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.s3.signature import sign
 
 DEFAULT_REGION = "us-east-1"
 _KEEP_SECONDS = 60
 _VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 _METADATA_ADDRESS = ("169.254.169.254", 80)
 _METADATA_SECONDS = 0.3
+# The payload's own digest travels in a signed header, so the signature need not cover the payload again.
+_UNSIGNED_PAYLOAD = SimpleNamespace(s3={"payload_signing_enabled": False})
 
 
 class Ambient(NamedTuple):
@@ -85,8 +86,14 @@ def _has_metadata_service() -> bool:
 
 
 def signed_headers(ambient: Ambient, region: str, method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
-    """`headers` with the signature's own; without credentials they come back as they are."""
-    return sign(ambient.credentials, region, method, url, headers, datetime.now(UTC)) if ambient.credentials else headers
+    """`headers` with the signature's own; without credentials they come back as they are. Only what must be signed is: x-amz-…"""
+    if not ambient.credentials:
+        return dict(headers)
+    vendor = {name: value for name, value in headers.items() if name.startswith("x-amz-")}
+    request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url, headers=vendor)
+    request.context["client_config"] = _UNSIGNED_PAYLOAD
+    importlib.import_module("botocore.auth").S3SigV4Auth(ambient.credentials, "s3", region).add_auth(request)
+    return headers | dict(request.headers.items())
 
 
 def presigned_url(ambient: Ambient, region: str, url: str, seconds: int) -> str:

@@ -36,9 +36,7 @@ class Place(NamedTuple):
 
 def find_place(bucket: str, region: str, endpoint: str) -> Place:
     """A place as a job gives it; the endpoint may come from the environment."""
-    found = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
-    scheme_and_host, path = found.split("/")[:3], found.split("/")[3:]
-    return Place(bucket, region, "/".join([*map(str.lower, scheme_and_host), *path]))
+    return Place(bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
 def aws_host(region: str) -> str:

@@ -10,7 +10,7 @@ from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble
 from bacalhau.plugins.s3.fetch import disk_failure
 from bacalhau.plugins.s3.keys import fill_key, plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Listed
-from bacalhau.plugins.s3.place import Place, find_place
+from bacalhau.plugins.s3.place import Place
 from bacalhau.plugins.s3.upload import part_size
 from bacalhau.ports.publisher import Result
 
@@ -83,10 +83,6 @@ def test_addresses(place, key, url):
 
 def test_queries_are_sorted_and_escaped():
     assert Place("b", "", "http://h").url("", (("prefix", "a b/"), ("list-type", "2")), "r") == "http://h/b?list-type=2&prefix=a%20b%2F"
-
-
-def test_hosts_are_spelled_as_they_are_sent():
-    assert find_place("b", "", "HTTP://LocalHost:9000/Path").endpoint == "http://localhost:9000/Path"
 
 
 def test_the_chinese_partition():
