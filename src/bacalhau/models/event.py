@@ -47,7 +47,7 @@ class JobHistory(Model):
 
 
 def make_event(topic: Topic, message: str, now: int, **details: str) -> Event:
-    return Event(message=message, topic=topic.value, timestamp=rfc3339(now), details=details or None)
+    return Event(message=message, topic=topic, timestamp=rfc3339(now), details=details or None)
 
 
 def error_event(topic: Topic, error: BacalhauError, now: int) -> Event:

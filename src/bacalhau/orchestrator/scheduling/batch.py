@@ -121,7 +121,7 @@ def _wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:
 def _job_event(job: Job | None, text: str, topic: Topic, now: int, **details: str) -> tuple[HistoryEntry, ...]:
     if job is None:
         return ()
-    event = make_event(topic, text, now, NewState=job.state.state_type.value, **details)
+    event = make_event(topic, text, now, NewState=job.state.state_type, **details)
     return (HistoryEntry(job_id=job.id, job_version=job.version, event=event),)
 
 
