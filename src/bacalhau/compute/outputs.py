@@ -41,6 +41,8 @@ def read_exit_code(result: Path) -> int | None:
 
 def read_output(result: Path, code: int, error: str = "") -> RunCommandResult:
     """The first OUTPUT_LIMIT bytes of each stream, for the record."""
+    if not result.exists():
+        return RunCommandResult(exit_code=code, error_msg=error)
     stdout, out_cut = _head(result / "stdout")
     stderr, err_cut = _head(result / "stderr")
     return RunCommandResult(stdout=stdout, stdout_truncated=out_cut, stderr=stderr, stderr_truncated=err_cut, exit_code=code, error_msg=error)

@@ -5,8 +5,8 @@ import logging
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import NamedTuple
+from functools import cache, partial
+from typing import NamedTuple, cast
 
 from bacalhau.compute.attempt import Attempt, make_attempt, read_attempt, write_attempt
 from bacalhau.compute.environment import task_environment
@@ -58,6 +58,11 @@ async def run_execution(node: ComputeNode, execution: Execution, running: Runnin
         reporter.close()
 
 
+@cache
+def _prepares(kind: type) -> bool:
+    return issubclass(kind, Prepares)
+
+
 def _tell(node: ComputeNode, progress: Progress) -> None:
     node.crew.start(_send_progress(node, progress))
 
@@ -79,10 +84,11 @@ class _Work:
 
     async def run(self) -> Outcome:
         try:
-            attempt = read_attempt(self.folder)
-            code = read_exit_code(self.result)
+            resumed = self.folder.exists()
+            attempt = read_attempt(self.folder) if resumed else None
+            code = read_exit_code(self.result) if resumed else None
             if code is None:
-                attempt = attempt or await self._prepare()
+                attempt = attempt or await self._prepare(resumed)
                 code = await self._run_engine(attempt)
             return await self._conclude(code, attempt.image if attempt else "")
         except BacalhauError as e:
@@ -107,10 +113,10 @@ class _Work:
         finally:
             self.running.scope = None
 
-    async def _prepare(self) -> Attempt:
+    async def _prepare(self, resumed: bool) -> Attempt:
         """A clean folder, inputs and image side by side, then the record that a restart can go on from."""
         started = now_ns()
-        if self.folder.exists():
+        if resumed:
             await asyncio.to_thread(shutil.rmtree, self.folder)
         outputs = make_result_tree(self.job.task, self.result)
         async with self._stage(Topic.DOWNLOADING_INPUTS, self._deadline(started)):
@@ -125,7 +131,9 @@ class _Work:
 
     async def _prepare_engine(self) -> str:
         engine = self._engine()
-        image = await engine.prepare(self.job.task.engine.params or {}, self.report) if isinstance(engine, Prepares) else ""
+        if not _prepares(type(engine)):
+            return ""
+        image = await cast(Prepares, engine).prepare(self.job.task.engine.params or {}, self.report)
         self.report.finished("pulling")
         return image
 

@@ -73,6 +73,8 @@ async def gather_bounded(limit: int, work: list[Callable[[], Coroutine[Any, Any,
 
 async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     """Run coroutines side by side; the first error cancels the others and is raised bare, not in a group."""
+    if len(work) == 1:
+        return [await work[0]]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(w) for w in work]
