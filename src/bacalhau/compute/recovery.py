@@ -4,32 +4,44 @@ import asyncio
 import logging
 import shutil
 import time
+from contextlib import suppress
 
 from bacalhau.compute.inbox import ACCEPTED, BID, CANCELLED, NEW, bid, start
 from bacalhau.compute.outbox import FINISHED
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.models.execution import DesiredStateType
 from bacalhau.ports.engine import Sweeps
 
 SECOND = 1_000_000_000
 KEEP_RECORDS = 10_000
+TIDY_EVERY = 600.0  # seconds
 KEEP_FILES = 24 * 3600  # seconds that printed output of finished executions stays readable by `logs`
 log = logging.getLogger(__name__)
 
 
 async def resume_executions(node: ComputeNode) -> None:
-    await node.journal.prune((FINISHED, CANCELLED), now_ns() - KEEP_FILES * SECOND, KEEP_RECORDS)
     entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
     await _sweep_engines(node, frozenset(e.execution.id for e in entries))
-    await asyncio.to_thread(_sweep_folders, node, frozenset(e.execution.id for e in entries))
     for entry in entries:
         if entry.state == ACCEPTED or entry.execution.desired_state.state_type == DesiredStateType.RUNNING:
             log.info("taking up execution %s", entry.execution.id)
             start(node, entry.execution)
         elif entry.state == NEW:
             await bid(node, entry.execution)
+
+
+async def tidy_forever(node: ComputeNode) -> None:
+    """Old records and old output of finished executions go, at start and now and then."""
+    while True:
+        try:
+            await node.journal.prune((FINISHED, CANCELLED), now_ns() - KEEP_FILES * SECOND, KEEP_RECORDS)
+            entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
+            await asyncio.to_thread(_sweep_folders, node, frozenset(e.execution.id for e in entries))
+        except Unavailable as e:
+            log.error("old records were not removed: %s", e)
+        await asyncio.sleep(TIDY_EVERY)
 
 
 async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> None:
@@ -45,5 +57,6 @@ async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> None:
 def _sweep_folders(node: ComputeNode, keep: frozenset[str]) -> None:
     node.folder.mkdir(parents=True, exist_ok=True)
     for folder in node.folder.iterdir():
-        if folder.name not in keep and time.time() - folder.stat().st_mtime > KEEP_FILES:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # it may be going right now
+            if folder.name not in keep and time.time() - folder.stat().st_mtime > KEEP_FILES:
+                shutil.rmtree(folder, ignore_errors=True)
