@@ -119,7 +119,8 @@ def test_no_server(system, command):
 
 def interrupted(system, *flags):
     """What a waiting command prints when Ctrl-C comes after its first line."""
-    command = [PROGRAM, "docker", "run", *flags, system.image, "--", "sleep", "30"]
+    # A suite that runs in the background of a shell inherits an ignored Ctrl-C, which the command would rightly go on ignoring.
+    command = ["env", "--default-signal=INT", PROGRAM, "docker", "run", *flags, system.image, "--", "sleep", "30"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=system.client_environment)
     first = child.stdout.readline()
     os.kill(child.pid, signal.SIGINT)

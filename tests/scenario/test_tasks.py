@@ -4,7 +4,7 @@ import subprocess
 
 from bacalhau.models.execution import ComputeStateType
 from tests.support.containers import HOLD
-from tests.support.system import OUTPUTS, PROGRAM
+from tests.support.system import OUTPUTS
 
 # A shell that ends at once when it is asked to.
 WILLING = "trap 'exit 0' TERM; {0}; sleep 600 & wait"
@@ -63,13 +63,12 @@ def test_docker_run_tells_a_containers_exit_code_and_succeeds(system):
 
 def test_the_output_is_seen_while_the_job_runs(system, containers):
     job_id = system.submit(f"echo early; {HOLD}; echo late")
-    command = [PROGRAM, "logs", "--follow", job_id]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=system.client_environment) as logs:
+    with system.following("logs", "--follow", job_id) as logs:
         assert logs.stdout.readline() == "early\n"
         assert system.client.get_job(job_id).state.state_type == "Running"
         containers.let_go(job_id)
         assert logs.stdout.read() == "late\n"
-    assert logs.returncode == 0
+        assert logs.wait(10) == 0
     assert system.cli("logs", job_id).stdout == "early\nlate\n"
 
 

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ START_SECONDS = STOP_SECONDS = 30
 class Process:
     """One `bacalhau serve`, leader of a process group that ends with the tests."""
 
-    def __init__(self, args: list[str], log: Path, environment: dict[str, str]) -> None:
+    def __init__(self, args: list[str], folder: Path, log: Path, environment: dict[str, str]) -> None:
         self._command = ["setpriv", "--pdeathsig", "KILL", PROGRAM, "serve", *args]
-        self._log, self._environment = log, environment
+        self.folder, self._log, self._environment = folder, log, environment | {"BACALHAU_DIR": str(folder)}
         self._changed = threading.Condition()
         self.lines: list[str] = []
 
@@ -116,6 +116,8 @@ class System:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = _environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
         self.settings = settings or {}
+        self._docker_url = docker_url
+        self._processes: list[Process] = []
         self.dir = folder / "orchestrator"
         self.node_dir = node_dir or (folder / "node" if split else self.dir)
         roles = ["--orchestrator"] if split else ["--orchestrator", "--compute"]
@@ -129,7 +131,8 @@ class System:
 
     def process(self, folder: Path, args: list[str], settings: dict[str, Any], **more: str) -> Process:
         flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        return Process([*args, *flags], self.folder / f"{folder.name}.log", self.environment | {"BACALHAU_DIR": str(folder)} | more)
+        self._processes.append(Process([*args, *flags], folder, self.folder / f"{folder.name}.log", self.environment | more))
+        return self._processes[-1]
 
     def __enter__(self) -> "System":
         self._stack.callback(self._end)
@@ -145,9 +148,18 @@ class System:
         self._stack.close()
 
     def _end(self) -> None:
-        for process in (self.node, self.orchestrator):
+        for process in self._processes:
             if process.is_running:
                 process.kill()
+        for node_dir in {process.folder for process in self._processes}:
+            self._remove_containers(load_identity(node_dir).id)
+
+    def _remove_containers(self, node_id: str) -> None:
+        """What a test that failed has left."""
+        docker = ["docker", "--host", self._docker_url]
+        listed = subprocess.run([*docker, "ps", "-aq", "--filter", f"label=bacalhau-executor={node_id}"], capture_output=True, text=True, check=False)
+        if left := listed.stdout.split():
+            subprocess.run([*docker, "rm", "-f", *left], capture_output=True, check=False)
 
     def start(self) -> None:
         """Start what does not run, and wait until the API answers and the node has joined."""
@@ -189,6 +201,20 @@ class System:
         if code is not None:
             assert done.returncode == code, f"exit {done.returncode}: {done.stderr or done.stdout}"
         return done
+
+    @contextmanager
+    def following(self, *args: object, seconds: float = 30) -> Iterator[subprocess.Popen]:
+        """A command whose output is read while it runs; its time is limited, so that reading ends."""
+        command = [PROGRAM, *map(str, args)]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=self.client_environment) as child:
+            limit = threading.Timer(seconds, child.kill)
+            limit.start()
+            try:
+                yield child
+            finally:
+                limit.cancel()
+                limit.join()
+                child.kill()
 
     @property
     def client_environment(self) -> dict[str, str]:
