@@ -81,6 +81,7 @@ class _Process:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             env=environment,
+            start_new_session=True,  # Ctrl-C in a terminal is for us: the server is stopped in its turn
             preexec_fn=dying_with_parent(),
         )
         note_child(self._folder / "nats-server.pid", self._process.pid)
