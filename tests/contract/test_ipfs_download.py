@@ -95,16 +95,16 @@ async def fail(door, cid, into):
 
 
 async def test_the_next_attempt_fetches_only_what_is_lacking(tmp_path):
-    store, cid = await kept(tmp_path, {"a": os.urandom(LEAF * 3), "b": {"c": os.urandom(LEAF * 40), "d": b"2"}, "e": b"3"})
+    store, cid = await kept(tmp_path, {"a": os.urandom(LEAF * 3), "b": {"c": os.urandom(LEAF * 80), "d": b"2"}, "e": b"3"})
     async with gateway(store) as door:
-        door.cuts = [LEAF * 30]
+        door.cuts = [LEAF * 60]  # of 83; what is still in the buffers (2 MiB here, as much in the kernel) is lost
         await fail(door, cid, tmp_path / "into")
         assert (tmp_path / "into" / "a").stat().st_size == LEAF * 3
         assert not (tmp_path / "into" / "b" / "c").exists()
         sent = door.sent
         steps = []
         await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", steps.append)
-        assert door.sent - sent < LEAF * 20
+        assert door.sent - sent < LEAF * 50
     assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
     assert steps[-1].done == 4
 

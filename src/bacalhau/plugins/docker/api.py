@@ -87,7 +87,7 @@ class DockerApi:
 
     async def start(self, name: str) -> None:
         docker = await self._client()
-        with self._translated("start container", missing=False):
+        with self._translated("start container", gone=()):
             await docker.containers.container(name).start()
 
     async def inspect(self, name: str) -> dict[str, Any] | None:
@@ -139,9 +139,9 @@ class DockerApi:
 
     @asynccontextmanager
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[AsyncIterator[Chunk]]:
-        """The output of a container from its beginning to now, or with `follow` until about its end."""
+        """The output of a container from its beginning to now, or with `follow` until about its end. NotFound too when it is being removed."""
         query = {"stdout": "1", "stderr": "1", "follow": str(int(follow))}
-        with self._translated("read container logs"):
+        with self._translated("read container logs", gone=(404, 409)):
             async with self._stream("GET", f"containers/{name}/logs", query, limit=_ENDLESS if follow else _STEADY) as response:
                 yield _framed(response.content)
 
@@ -225,14 +225,14 @@ class DockerApi:
             raise
 
     @contextmanager
-    def _translated(self, doing: str, *, missing: bool = True) -> Iterator[None]:
-        """`missing`: a 404 means that the named thing is not there (starting answers 404 for a missing executable too)."""
+    def _translated(self, doing: str, *, gone: tuple[int, ...] = (404,)) -> Iterator[None]:
+        """`gone`: the statuses that say that the named thing is not there (starting answers 404 for a missing executable too)."""
         try:
             yield
         except DockerError as e:
             if e.status == _LOST:
                 raise unreachable(self.url, _reason(e)) from e
-            if e.status == 404 and missing:
+            if e.status in gone:
                 raise NotFound(f"failed to {doing}: {e.message}", component="Docker") from e
             raise refused(doing, e.status, e.message) from e
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as e:

@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 class _Watch:
     """A `run` of this process. `grace` is set by a stop: however far the run has come, it must not go on."""
 
-    grace: float | None = None
-    seen: float = 0.0  # when the container was last found or told to run (monotonic seconds); 0: not yet
+    def __init__(self, grace: float | None) -> None:
+        self.grace = grace
+        self.seen = 0.0  # when the container was last found or told to run (monotonic seconds); 0: not yet
 
 
 class DockerEngine:
@@ -53,6 +54,7 @@ class DockerEngine:
         self._api = DockerApi(url)
         self._stack = AsyncExitStack()
         self._watches: dict[str, _Watch] = {}
+        self._stops: dict[str, float] = {}  # of what nobody watches, while they last
         self._removals: dict[str, asyncio.Task[None]] = {}
         self._checked = (0.0, "", "")
 
@@ -84,7 +86,7 @@ class DockerEngine:
 
     async def run(self, task: EngineTask, report: Report) -> Exit:
         params = _read(task.params)
-        watch = self._watches[task.execution_id] = _Watch()
+        watch = self._watches[task.execution_id] = _Watch(self._stops.get(task.execution_id))
         try:
             image = task.image or await self._images.bring(params.image, report)
             return await self._run(task, container_config(task, params, image, podman=self._api.is_podman), watch)
@@ -96,9 +98,14 @@ class DockerEngine:
         watch = self._watches.get(execution_id)
         if watch is not None:
             watch.grace = grace
-        await self._api.stop(name, math.ceil(grace))
-        if watch is None:
+            await self._api.stop(name, math.ceil(grace))
+            return
+        self._stops[execution_id] = grace
+        try:
+            await self._api.stop(name, math.ceil(grace))
             await self._api.remove(name)
+        finally:
+            self._stops.pop(execution_id, None)
 
     async def sweep(self, node_id: str, keep: frozenset[str]) -> list[str]:
         removed = []
@@ -140,6 +147,8 @@ class DockerEngine:
         try:
             code = await self._see_through(container_id, found, task, watch)
         except NotFound as e:
+            if watch.grace is not None:
+                return Exit(KILLED, image)
             raise EngineFailure("the container was removed while it ran", hint=e.message, retryable=True, component="Docker") from e
         finally:
             self._endings.forget(container_id)
