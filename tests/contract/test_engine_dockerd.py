@@ -1,5 +1,6 @@
 """Finding a Docker API, starting a private daemon, and an image for a place without a registry."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ async def test_a_docker_host_that_does_not_answer_is_named(monkeypatch: pytest.M
         with pytest.raises(Unavailable, match=url):
             async with docker_available(tmp_path, print):
                 pass
+
+
+@pytest.mark.parametrize("length", [55, 56])
+async def test_a_private_daemon_starts_however_deep_its_folder(length: int) -> None:
+    """The longest path whose sockets fit into it, and one byte more."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        state = Path(short) / ("d" * (length - len(short) - 1))
+        state.mkdir()
+        said: list[str] = []
+        async with _private_daemon(state, said.append) as url:
+            assert (str(state) in url) is (length == 55)
 
 
 async def test_a_private_daemon_runs_tasks_and_is_gone_afterwards(docker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

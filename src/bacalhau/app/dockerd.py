@@ -23,7 +23,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 PULL_SECONDS = 20.0
 POLL_SECONDS = 0.1
-_SOCKET_PATH_LIMIT = 60  # of a folder; a socket's whole path holds 107 bytes, and containerd's lies deeper
+_DEEPEST_SOCKET = "docker-run/exec/containerd/containerd-debug.sock"
+_SOCKET_PATH_LIMIT = 104  # bytes; containerd refuses longer ones
 
 PUBLIC_IMAGE = "alpine"
 DEMO_REPO, DEMO_TAG = "bacalhau-demo/busybox", "latest"
@@ -121,7 +122,7 @@ async def _install(packages: list[str], log: Path, say: Say) -> None:
 @asynccontextmanager
 async def _private_daemon(state: Path, say: Say) -> AsyncIterator[str]:
     """A dockerd of our own, gone with the block, or with this process should it be killed."""
-    short = len(str(state)) <= _SOCKET_PATH_LIMIT
+    short = len(os.fsencode(state / _DEEPEST_SOCKET)) <= _SOCKET_PATH_LIMIT
     run = state / "docker-run" if short else Path(tempfile.mkdtemp(prefix="bacalhau-"))
     run.mkdir(exist_ok=True)
     url, log = f"unix://{run}/docker.sock", state / "dockerd.log"
