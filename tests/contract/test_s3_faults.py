@@ -65,7 +65,7 @@ async def server():
 async def client():
     made = S3Client()
     yield made
-    await made.close()
+    await made.aclose()
 
 
 def says(status: int, body: str = "", **headers: str) -> Handler:
@@ -175,7 +175,6 @@ async def test_something_that_is_not_s3(server):
     downloader = S3Downloader()
     with pytest.raises(StorageFailure, match="answered something that is not S3"):
         await downloader.download(SpecConfig(type="s3", params={"Bucket": "b", "Key": "p/", "Endpoint": server.url}), Path("/nonexistent"), ignore)
-    await downloader.close()
 
 
 async def test_a_range_answered_with_everything_is_taken_as_one_stream(client, server, tmp_path):
@@ -267,7 +266,7 @@ async def test_encrypted_connections_trust_the_given_authority(client, certifica
         trusting = S3Client()
         await fetch_entries(Origin(trusting, place), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
         assert (await trusting.call(Ask(place, "GET", "k"), read_all)).body == body
-        await trusting.close()
+        await trusting.aclose()
     assert (tmp_path / "got" / "large").read_bytes() == body
 
 
@@ -301,7 +300,6 @@ async def test_a_broken_download_goes_on_where_it_was(server, tmp_path):
     params = {"SourceSpec": {"Bucket": "b", "Key": "k.tar.gz", "ChecksumSHA256": digest}, "PreSignedURL": server.url + "/b/k.tar.gz?signed"}
     with pytest.raises(StorageFailure, match="is damaged"):
         await downloader.download(SpecConfig(type="s3PreSigned", params=params), tmp_path, ignore)
-    await downloader.close()
     first, second = server.requests
     assert "Range" not in first.headers
     assert int(second.headers["Range"].removeprefix("bytes=").removesuffix("-")) > 0

@@ -34,10 +34,8 @@ async def publisher():
 
 
 @pytest.fixture
-async def downloader():
-    made = S3Downloader()
-    yield made
-    await made.close()
+def downloader():
+    return S3Downloader()
 
 
 @pytest.fixture

@@ -145,4 +145,3 @@ async def test_results_on_a_server_that_keeps_no_checksums(rclone, tmp_path):
         await downloader.download(published, tmp_path / encoding, ignore)
         assert read_tree(tmp_path / encoding) == read_tree(tree)
     await publisher.close()
-    await downloader.close()

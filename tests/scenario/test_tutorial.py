@@ -79,7 +79,8 @@ def test_results_in_s3_have_the_checksum_they_say(system, s3, bucket, tmp_path, 
     assert job_id in result["S3"]["Key"]
     body = s3.boto.get_object(Bucket=bucket, Key=result["S3"]["Key"])["Body"].read()
     assert base64.b64encode(hashlib.sha256(body).digest()).decode() == result["S3"]["ChecksumSHA256"]
-    system.cli("get", job_id, "--output-dir", ".", cwd=tmp_path)
+    got = system.cli("get", job_id, "--output-dir", ".", cwd=tmp_path)
+    assert got.stderr == f"Fetching results of job '{job_id}'...\n"
     assert (tmp_path / "outputs" / "d" / "h.txt").read_text() == "hello\n"
 
 

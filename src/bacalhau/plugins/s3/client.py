@@ -82,7 +82,7 @@ class _Course:
 
 
 class S3Client:
-    """Opens its connections when first used; `close` ends them. Failures are StorageFailure."""
+    """Opens its connections when first used; `aclose` ends them. Failures are StorageFailure."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -90,7 +90,7 @@ class S3Client:
         self._proxies: dict[str, str | None] = {}
         self.lane = WideLane()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         self.lane.close()
         if self._session:
             await self._session.close()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 import os
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
@@ -27,13 +28,7 @@ _HEADS_AT_ONCE = 16
 
 
 class S3Downloader:
-    """A Downloader for the types `s3` and `s3PreSigned`."""
-
-    def __init__(self) -> None:
-        self._client = S3Client()
-
-    async def close(self) -> None:
-        await self._client.close()
+    """A Downloader for the types `s3` and `s3PreSigned`; its connections live as long as a download."""
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         if result.is_type("s3presigned"):
@@ -41,19 +36,27 @@ class S3Downloader:
             source, link = given.source_spec, given.pre_signed_url
         else:
             source, link = read_params(result, S3SourceParams), ""
-        if link or is_archive(source.key):
-            await _Archive(self._client, source, report).bring(link, into, only)
-        else:
-            await self._plain(source, into, report, only)
+        async with aclosing(S3Client()) as client:
+            if link or is_archive(source.key):
+                await _Archive(client, source, report).bring(link, into, only)
+            else:
+                await _Plain(client, source, report).bring(into, only)
 
-    async def _plain(self, source: S3SourceParams, into: Path, report: Report, only: str) -> None:
-        entries = await resolve_entries(self._client, source)
+
+class _Plain:
+    """Objects as they are, each under its name."""
+
+    def __init__(self, client: S3Client, source: S3SourceParams, report: Report) -> None:
+        self._client, self._source, self._report = client, source, report
+
+    async def bring(self, into: Path, only: str) -> None:
+        entries = await resolve_entries(self._client, self._source)
         if only:
             wanted = only.strip("/")
             entries = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
             if not entries:
                 raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
-        place = place_of(source)
+        place = place_of(self._source)
 
         async def pin(entry: Entry) -> Entry | None:
             """None: it is here already. Large objects come in ranges, whose answers carry no digest of the whole."""
@@ -68,7 +71,7 @@ class S3Downloader:
 
         work = [partial(pin, entry) for entry in entries]
         pinned = await gather_bounded(_HEADS_AT_ONCE, list(work))
-        await fetch_entries(Origin(self._client, place, "downloading"), tuple(entry for entry in pinned if entry), into, report)
+        await fetch_entries(Origin(self._client, place, "downloading"), tuple(entry for entry in pinned if entry), into, self._report)
 
 
 class _Archive:

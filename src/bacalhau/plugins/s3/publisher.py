@@ -34,7 +34,7 @@ class S3Publisher:
         self._client = S3Client()
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._client.aclose()
 
     async def check(self) -> None:
         """Writing needs credentials."""

@@ -23,7 +23,7 @@ class S3Source:
         self._client = S3Client()
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._client.aclose()
 
     async def check(self) -> None:
         return None
