@@ -18,12 +18,14 @@ from bacalhau.app.until import run_main, until_signal
 from bacalhau.cli.options import Call
 from bacalhau.config.load import load_config
 from bacalhau.config.schema import Config
+from bacalhau.lib.failpoint import arm_failpoints
 from bacalhau.lib.log import set_up_logging
 
 
 def _config(call: Call, roles: dict[str, object]) -> Config:
     settings = call.settings
     flags = {"API.Host": settings.api_host, "API.Port": settings.api_port, "DataDir": settings.data_dir} | roles
+    arm_failpoints(os.environ)
     config = load_config(list(settings.config), os.environ, {key: value for key, value in flags.items() if value not in (None, False)})
     set_up_logging(config.logging.level, config.logging.mode)
     return config

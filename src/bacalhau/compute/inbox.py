@@ -8,6 +8,7 @@ from bacalhau.compute.runner import STOP_GRACE, Cancelled, Outcome, run_executio
 from bacalhau.compute.service import ComputeNode, Running
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, error_event, make_event
 from bacalhau.models.execution import DesiredStateType, Execution
@@ -36,8 +37,10 @@ async def on_message(node: ComputeNode, delivery: Delivery) -> None:
 async def _on_ask_for_bid(node: ComputeNode, execution: Execution) -> None:
     """Desired Running: placed here already, start at once. Desired Pending: an orchestrator that wants a bid first."""
     wanted_now = execution.desired_state.state_type == DesiredStateType.RUNNING
+    reach(Point.NODE_ASKED)
     if not await node.journal.put_execution(execution):
         return
+    reach(Point.NODE_ACCEPTED)
     if wanted_now:
         start(node, execution)
     else:
@@ -68,6 +71,7 @@ async def cancel(node: ComputeNode, execution_id: str) -> None:
     """Give the execution up. The tombstone also holds off an ask that arrives late."""
     if not await node.journal.tombstone(execution_id):
         await node.journal.set_state(execution_id, CANCELLED)
+    reach(Point.NODE_CANCELLED)
     running = node.running.get(execution_id)
     if running is None or running.cancelled:
         return

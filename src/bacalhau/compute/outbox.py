@@ -8,6 +8,7 @@ from bacalhau.compute.outputs import forget_files
 from bacalhau.compute.service import ComputeNode, PendingReport
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
@@ -28,6 +29,7 @@ async def report(node: ComputeNode, execution_id: str, state: str, message: Mode
         except Unavailable as e:
             log.error("the report of %s cannot be kept yet: %s", execution_id, e)
             await asyncio.sleep(JOURNAL_PAUSE)
+    reach(Point.NODE_REPORTED)
     node.reports.append(PendingReport(seq, kind, message, execution_id))
     node.reported.fire()
 
@@ -56,7 +58,9 @@ async def report_forever(node: ComputeNode) -> None:
 
 async def _send(node: ComputeNode, pending: PendingReport) -> bool:
     try:
+        reach(Point.NODE_TELLING)
         await node.bus.send(pending.type, pending.message, pending.seq)
+        reach(Point.NODE_TOLD)
     except BacalhauError as e:
         log.info("%s of %s will be sent again: %s", pending.type, pending.execution_id, e)
         return False
@@ -72,9 +76,11 @@ async def forget_forever(node: ComputeNode) -> None:
             continue
         try:
             await node.journal.drop_reports([p.seq for p in delivered])
+            reach(Point.NODE_FORGOTTEN)
         except Unavailable as e:
             log.error("%d acknowledged reports stay in the journal: %s", len(delivered), e)
         await asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"])
+        reach(Point.NODE_TIDIED)
 
 
 def _forget_all(folders: list[Path]) -> None:

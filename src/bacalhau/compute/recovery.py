@@ -11,6 +11,7 @@ from bacalhau.compute.outbox import FINISHED
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models.execution import DesiredStateType
 from bacalhau.ports.engine import Sweeps
 
@@ -25,6 +26,7 @@ async def resume_executions(node: ComputeNode) -> None:
     entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
     await _sweep_engines(node, frozenset(e.execution.id for e in entries))
     for entry in entries:
+        reach(Point.NODE_RESUMING)
         if entry.state == ACCEPTED or entry.execution.desired_state.state_type == DesiredStateType.RUNNING:
             log.info("taking up execution %s", entry.execution.id)
             start(node, entry.execution)

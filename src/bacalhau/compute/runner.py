@@ -18,6 +18,7 @@ from bacalhau.compute.service import ComputeNode, Running
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, EngineFailure, TimedOut
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models.event import Topic
 from bacalhau.models.execution import Execution, RunCommandResult
 from bacalhau.models.job import Job, Timeouts
@@ -119,14 +120,17 @@ class _Work:
         if resumed:
             await asyncio.to_thread(shutil.rmtree, self.folder)
         outputs = make_result_tree(self.job.task, self.result)
+        reach(Point.NODE_STAGING)
         async with self._stage(Topic.DOWNLOADING_INPUTS, self._deadline(started)):
             if self.job.task.input_sources:
                 image, inputs = await together(self._prepare_engine(), self._stage_inputs())
             else:
                 image, inputs = await self._prepare_engine(), ()
+        reach(Point.NODE_STAGED)
         attempt = make_attempt(image, inputs + outputs, started)
         if attempt.mounts:
             write_attempt(self.folder, attempt)
+        reach(Point.NODE_PREPARED)
         return attempt
 
     async def _prepare_engine(self) -> str:
@@ -164,6 +168,7 @@ class _Work:
         if self.running.cancelled:
             raise Cancelled
         self.running.engine = None
+        reach(Point.NODE_RAN)
         write_exit_code(self.result, exit_.code)
         return exit_.code
 
@@ -201,7 +206,9 @@ class _Work:
         """Publish what there is, also after the time limit ended the task."""
         async with self._stage(Topic.PUBLISHING_RESULTS, 0):
             self.report(Step("publishing"))
+            reach(Point.NODE_PUBLISHING)
             published = await publish_result(self.node, self.job, self.execution, self.result, self.report)
+            reach(Point.NODE_PUBLISHED)
         error = self._timed_out() if self.running.timed_out else None
         output = read_output(self.result, code, error.message if error else "")
         return Outcome(output, published, image, error, Topic.RUNNING_EXECUTION)

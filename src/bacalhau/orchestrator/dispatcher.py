@@ -5,6 +5,7 @@ import logging
 
 from bacalhau.lib.aio import crew, together
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.orchestrator.lanes import Lane
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.store import PendingMessage
@@ -60,13 +61,16 @@ async def _forget_forever(orch: Orchestrator) -> None:
             continue
         try:
             await orch.store.drop_messages(seqs)
+            reach(Point.FORGOTTEN)
         except Unavailable as e:
             log.error("%d acknowledged messages stay in the outbox: %s", len(seqs), e)
 
 
 async def _send(orch: Orchestrator, message: PendingMessage) -> bool:
     try:
+        reach(Point.SENDING)
         await orch.bus.send(message.node_id, message.type, message.body, message.seq)
+        reach(Point.SENT)
     except BacalhauError as e:
         log.info("%s to %s will be sent again: %s", message.type, message.node_id, e)
         return False

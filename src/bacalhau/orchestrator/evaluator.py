@@ -8,6 +8,7 @@ import msgspec
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict, Unavailable
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import new_execution_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution import Execution
@@ -57,7 +58,9 @@ def _plan(orch: Orchestrator, view: JobView) -> Plan:
 async def _apply(orch: Orchestrator, view: JobView, plan: Plan) -> None:
     if not plan.is_empty:
         try:
+            reach(Point.PLANNED)
             await orch.commit(plan_change(plan))
+            reach(Point.PLACED)
         except (Conflict, Unavailable) as e:
             log.log(logging.DEBUG if isinstance(e, Conflict) else logging.ERROR, "job %s is looked at again: %s", view.job.id, e)
             orch.views.forget(view.job.id)

@@ -4,6 +4,7 @@ import logging
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import from_rfc3339, now_ns
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models.node import CONNECTED
 from bacalhau.orchestrator.nodes import HEARTBEAT_LIMIT_NS, load_nodes, on_gone
 from bacalhau.orchestrator.service import Orchestrator
@@ -46,6 +47,7 @@ async def load_state(orch: Orchestrator) -> None:
     for job in await orch.store.list_open_jobs():
         orch.queue.add(job.id)
         orch.queue.add(job.id, again)
+    reach(Point.LOADED)
 
 
 async def _load_lane(orch: Orchestrator, node_id: str) -> None:

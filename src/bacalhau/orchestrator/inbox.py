@@ -7,6 +7,7 @@ import msgspec
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict, NotFound
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.event import Event, Topic, make_event
 from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
@@ -52,7 +53,9 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
         updated, events = change(stored)
         history = tuple(HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
         try:
+            reach(Point.HEARD)
             await orch.commit(Change(executions=(updated,), history=history, messages=_answer(updated, message)))
+            reach(Point.NOTED)
         except Conflict:
             orch.views.forget(stored.job_id)
             continue

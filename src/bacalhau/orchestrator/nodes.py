@@ -6,6 +6,7 @@ import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, make_event
@@ -63,7 +64,9 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
     now = now_ns()
     state = ConnectionState(status=CONNECTED, last_heartbeat=rfc3339(now), connected_since=rfc3339(now))
     node = NodeState(info=info, membership=known.membership if known else APPROVED, connection=CONNECTED, connection_state=state)
+    reach(Point.JOINING)
     await orch.store.put_node(node, orch.gate.new_secret(node_id))
+    reach(Point.JOINED)
     orch.cluster.put(node, now)
     orch.lanes.open(node_id)
     orch.queue.wake(max(WAKE_AT_ONCE, orch.queue.waiting))

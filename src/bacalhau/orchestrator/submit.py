@@ -4,6 +4,7 @@ import msgspec
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import new_job_id, new_uuid
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import PutJobResponse, StopJobResponse
@@ -23,7 +24,9 @@ async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tup
     ready, notes = prepare_job(orch, job, client, instance)
     existing = await _existing(orch, ready) if job.name else None
     change = _create(ready) if existing is None else _update(existing, ready, force)
+    reach(Point.SUBMITTING)
     await orch.commit(change)
+    reach(Point.SUBMITTED)
     stored = (change.new_jobs + change.jobs)[0]
     orch.queue.add(stored.id)
     return PutJobResponse(job_id=stored.id, evaluation_id=new_uuid(), warnings=(*warnings, *notes) or None)
@@ -95,6 +98,8 @@ async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str)
     stopped = job.moved(JobStateType.STOPPED, now, reason)
     text = "Job requested to stop before completion"
     event = make_event(Topic.SCHEDULING, text, now, NewState="Stopped", Reason=reason)
+    reach(Point.STOPPING)
     await orch.commit(Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),)))
+    reach(Point.STOPPED)
     orch.queue.add(job.id)
     return StopJobResponse(evaluation_id=new_uuid())

@@ -13,6 +13,7 @@ from typing import Any
 
 from bacalhau.lib.aio import Crew, crew, together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavailable
+from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.docker.api import Chunk, DockerApi
@@ -161,6 +162,7 @@ class DockerEngine:
         for _ in range(int(REMOVE_SECONDS / RETRY_SECONDS)):
             try:
                 if made := await self._api.create(name, config):
+                    reach(Point.NODE_CREATED)
                     return made, None
             except NotFound as e:
                 raise EngineFailure(f"image {config['Image']} is no longer on the node", hint=e.message, retryable=True, component="Docker") from e
@@ -197,6 +199,7 @@ class DockerEngine:
             return False
         watch.seen = time.monotonic()
         await self._api.start(container_id)
+        reach(Point.NODE_STARTED)
         if watch.grace is not None:
             self._crew.start(self._quietly(self._api.stop(container_id, math.ceil(watch.grace))))
         return True
@@ -206,6 +209,7 @@ class DockerEngine:
 
         async def ended() -> int:
             code = await self._endings.exit_code(container_id)
+            reach(Point.NODE_ENDED)
             limit.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
             return code
 
