@@ -34,9 +34,11 @@ class Process:
         self._changed = threading.Condition()
         self.lines: list[str] = []
 
-    def start(self) -> None:
+    def start(self, **more: str) -> None:
+        """`more` variables for this one life."""
+        environment = self._environment | more
         self.child = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self._environment, start_new_session=True
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
         self._reader = threading.Thread(target=self._read, args=(self.child.stderr,), daemon=True)
         self._reader.start()
@@ -74,6 +76,13 @@ class Process:
         os.killpg(self.child.pid, signal.SIGKILL)
         self._ended()
 
+    def until_killed(self, seconds: float = START_SECONDS) -> None:
+        """It kills itself at a failpoint; its children go with it."""
+        assert self.child.wait(seconds) == -signal.SIGKILL, "".join(self.lines[-30:])
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self._ended()
+
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C does; its exit code."""
         if self.is_running:
@@ -95,7 +104,7 @@ class Process:
 class System:
     """`with System(folder, docker_url) as system`: an orchestrator with a node, in one process, or in two when `split`.
 
-    `settings` are configuration keys, for `serve -c`; `variables` are added to the environment, by default the owner's
+    `settings` are configuration keys, for `serve -c` (when split, the orchestrator gets its own section alone); `variables` are added to the environment, by default the owner's
     credentials for S3. Left by killing everything that still runs.
     """
 
@@ -121,7 +130,8 @@ class System:
         self.dir = folder / "orchestrator"
         self.node_dir = node_dir or (folder / "node" if split else self.dir)
         roles = ["--orchestrator"] if split else ["--orchestrator", "--compute"]
-        self.orchestrator = self.process(self.dir, roles, {"API.Port": self.port, "Orchestrator.Port": self.nats_port} | ({} if split else self.settings))
+        mine = {key: value for key, value in self.settings.items() if not split or key.startswith("Orchestrator.")}
+        self.orchestrator = self.process(self.dir, roles, {"API.Port": self.port, "Orchestrator.Port": self.nats_port} | mine)
         self.node = self.add_node(self.node_dir) if split else self.orchestrator
         self._stack = ExitStack()
 

@@ -33,6 +33,7 @@ class Point(StrEnum):
     STOPPED = "orchestrator.stopped"
     NODE_ASKED = "node.asked"
     NODE_ACCEPTED = "node.accepted"
+    NODE_RESUMING = "node.resuming"
     NODE_STAGING = "node.staging"
     NODE_STAGED = "node.staged"
     NODE_PREPARED = "node.prepared"
@@ -47,7 +48,6 @@ class Point(StrEnum):
     NODE_TOLD = "node.told"
     NODE_FORGOTTEN = "node.forgotten"
     NODE_TIDIED = "node.tidied"
-    NODE_RESUMING = "node.resuming"
     NODE_CANCELLED = "node.cancelled"
 
 
