@@ -11,6 +11,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import Step, ignore
+from bacalhau.ports.storage import Partition
 from tests.support.s3 import PUBLIC_BUCKET, S3, TUTORIAL_PREFIX
 
 pytestmark = pytest.mark.usefixtures("credentials")
@@ -182,3 +183,19 @@ async def test_a_folder_that_cannot_be_written_is_named(s3, bucket, source):
     assert manifest.size == 3 << 20
     with pytest.raises(StorageFailure, match="cannot write /proc"):
         await source.fetch(manifest, Path("/proc/nowhere"), ignore)
+
+
+async def test_objects_are_shared_out_and_an_empty_share_is_no_error(s3, bucket, source, tmp_path):
+    s3.fill(bucket, {f"uploads/{letter}.txt": letter.encode() for letter in "abcdef"})
+    wanted = spec(s3, bucket, "uploads/*", Partition={"Type": "object"})
+    got = []
+    for index in range(3):
+        manifest = await source.resolve(wanted, Partition(index, 3))
+        (tmp_path / str(index)).mkdir()
+        await source.fetch(manifest, tmp_path / str(index), ignore)
+        got.append(sorted(os.listdir(tmp_path / str(index))))
+    assert got == [["c.txt", "e.txt"], ["a.txt", "f.txt"], ["b.txt", "d.txt"]]
+    one = spec(s3, bucket, "uploads/a.txt", Partition={"Type": "object"})
+    assert sorted([len((await source.resolve(one, Partition(index, 3))).entries) for index in range(3)]) == [0, 0, 1]
+    with pytest.raises(StorageFailure, match="nothing matches prefix 'none/'"):
+        await source.resolve(spec(s3, bucket, "none/", Partition={"Type": "object"}), Partition(0, 3))

@@ -11,17 +11,17 @@ from bacalhau.lib.units import show_bytes
 from bacalhau.models.job import InputSource, Task
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Manifest, Storage
+from bacalhau.ports.storage import Manifest, Partition, Storage
 
 
-async def stage_inputs(node: ComputeNode, task: Task, folder: Path, report: Report) -> tuple[Mount, ...]:
-    """Resolve everything, check that it fits the disk, then fetch. `folder` exists and is empty."""
+async def stage_inputs(node: ComputeNode, task: Task, part: Partition, folder: Path, report: Report) -> tuple[Mount, ...]:
+    """Resolve everything, check that it fits the disk, then fetch. `part`: whose share of what is divided; `folder` exists and is empty."""
     sources = node.plugins.sources
     inputs = task.input_sources or ()
     for source in inputs:
         if _kind(source) not in sources:
             raise StorageFailure(f"this node cannot read inputs from {_kind(source)}")
-    manifests = await _resolve_all(node, inputs)
+    manifests = await _resolve_all(node, inputs, part)
     _check_room(folder, sum(m.size for m in manifests))
     total = _Total(report, len(manifests))
     fetches = []
@@ -32,10 +32,10 @@ async def stage_inputs(node: ComputeNode, task: Task, folder: Path, report: Repo
     return tuple(await together(*fetches))
 
 
-async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...]) -> list[Manifest]:
+async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...], part: Partition) -> list[Manifest]:
     try:
         async with asyncio.timeout(node.read_timeout):
-            manifests: list[Manifest] = await together(*(node.plugins.sources[_kind(i)].resolve(i.source) for i in inputs))
+            manifests: list[Manifest] = await together(*(node.plugins.sources[_kind(i)].resolve(i.source, part) for i in inputs))
             return manifests
     except TimeoutError as e:
         names = ", ".join(i.alias or i.source.type for i in inputs)

@@ -27,6 +27,7 @@ from bacalhau.models.network import NetworkConfig
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
 from bacalhau.ports.progress import Step
+from bacalhau.ports.storage import Partition
 
 SECOND = 1_000_000_000
 STOP_GRACE = 3.0  # seconds between asking a task to end and killing it
@@ -145,7 +146,8 @@ class _Work:
         folder = self.folder / "inputs"
         folder.mkdir()
         self.report(Step("staging"))
-        mounts = await stage_inputs(self.node, self.job.task, folder, self.report)
+        part = Partition(self.execution.partition_index, self.job.wanted)
+        mounts = await stage_inputs(self.node, self.job.task, part, folder, self.report)
         self.report.finished("staging")
         return mounts
 

@@ -1,5 +1,6 @@
 """What brings the inputs of a task: S3, IPFS, URLs, the node's disk."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -32,6 +33,17 @@ class Manifest(NamedTuple):
         return sum(max(entry.size, 0) for entry in self.entries)
 
 
+@dataclass(frozen=True)
+class Partition:
+    """Whose share of a source is meant: execution `index` of `count`; `count` 0 where a job is not divided (ops, daemon)."""
+
+    index: int = 0
+    count: int = 1
+
+
+WHOLE = Partition()
+
+
 class Volume(NamedTuple):
     """A path on the node to bind at the input's target; a file or a directory."""
 
@@ -46,8 +58,8 @@ class Storage(Protocol):
         """Return when this source can be used on this node, else raise Unavailable saying why."""
         ...
 
-    async def resolve(self, source: SpecConfig) -> Manifest:
-        """List once, pin version or ETag, count bytes. An empty match is an error."""
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
+        """List once, pin version or ETag, count bytes. An empty match is an error; an empty share of one is not."""
         ...
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:

@@ -8,7 +8,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.inline.data_url import Content, read_content
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Entry, Manifest, Volume
+from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
 
 class InlineSource:
@@ -17,7 +17,7 @@ class InlineSource:
     async def check(self) -> None:
         return None
 
-    async def resolve(self, source: SpecConfig) -> Manifest:
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry, of the size that it takes on disk."""
         return Manifest(source, (Entry("inline", "inline", _size(await asyncio.to_thread(read_content, source))),))
 

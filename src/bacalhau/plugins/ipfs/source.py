@@ -16,7 +16,7 @@ from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Entry, Manifest, Volume
+from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
 
 class IpfsSource:
@@ -36,7 +36,7 @@ class IpfsSource:
             async with Kubo.open(self._endpoint, patience=10) as kubo:
                 await kubo.identify()
 
-    async def resolve(self, source: SpecConfig) -> Manifest:
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry a file, `key` being its CID; an empty directory has none. Reads directories and the first block of files."""
         cid, path = parse_path(_cid_param(source.params))
         async with self._reader() as reader:

@@ -10,7 +10,7 @@ from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.local.allow import read_rule
 from bacalhau.plugins.local.params import CreateAs, LocalParams, read_params
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Entry, Manifest, Volume
+from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
 _HINT = "Compute.AllowListedLocalPaths in the node's configuration says what jobs may mount, as PATTERN or PATTERN:rw"
 
@@ -28,7 +28,7 @@ class LocalSource:
             if not rule.is_absolute:
                 raise Unavailable(f"allowed local path {rule.pattern!r} is not absolute", hint=_HINT)
 
-    async def resolve(self, source: SpecConfig) -> Manifest:
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry of size 0: what is used in place takes no room."""
         params = read_params(source)
         real = await asyncio.to_thread(self._permit, params)

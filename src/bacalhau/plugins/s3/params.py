@@ -10,6 +10,7 @@ import msgspec
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always, convert_all, fold_keys
 from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.godate import GoLayout
 
 PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
 _SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
@@ -21,13 +22,17 @@ _NOT_RE2 = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]
 
 
 class PartitionParams(Model):
-    """How objects are shared out between the executions of a job; present and empty in results."""
+    """How objects are shared out between the executions of a job, see `partition`; present and empty in results."""
 
     type: str = always(factory=str)
     pattern: str = always(factory=str)
     start_index: int = always(factory=int)
     end_index: int = always(factory=int)
     date_format: str = always(factory=str)
+
+    @property
+    def kind(self) -> str:
+        return self.type.strip().lower() or "none"
 
 
 class S3SourceParams(Model):
@@ -99,9 +104,7 @@ def check_source(spec: SpecConfig) -> list[str]:
     except BacalhauError as e:
         return [_SOURCE + line for line in e.message.splitlines()]
     found = [*_place_problems(params.bucket, params.endpoint), *_filter_problems(params), *_single_problems(params)]
-    kind = params.partition.type if params.partition else ""
-    if kind.strip().lower() not in ("", "none"):
-        found.append(f"partition type {kind!r} is not supported yet: leave it empty to give every execution all objects")
+    found += _partition_problems(params.partition or PartitionParams())
     return [_SOURCE + text for text in found]
 
 
@@ -131,18 +134,46 @@ def _place_problems(bucket: str, endpoint: str) -> list[str]:
 def _filter_problems(params: S3SourceParams) -> list[str]:
     if not params.filter:
         return []
-    found = []
-    foreign = _NOT_RE2.search(params.filter)
-    if foreign:
-        found.append(f"filter {params.filter!r} is an invalid regex pattern: {foreign[1]} is not part of RE2")
-    else:
-        try:
-            re.compile(params.filter)
-        except re.error as e:
-            found.append(f"filter {params.filter!r} is an invalid regex pattern: {e}")
+    found = _pattern_problems(f"filter {params.filter!r}", params.filter)
     if params.is_single:
         found.append(f"filter needs a prefix, and key {params.key!r} is one object: end the key with * or /")
     return found
+
+
+def _pattern_problems(label: str, pattern: str) -> list[str]:
+    foreign = _NOT_RE2.search(pattern)
+    if foreign:
+        return [f"{label} is an invalid regex pattern: {foreign[1]} is not part of RE2"]
+    try:
+        re.compile(pattern)
+    except re.error as e:
+        return [f"{label} is an invalid regex pattern: {e}"]
+    return []
+
+
+def _partition_problems(partition: PartitionParams) -> list[str]:
+    kind = partition.kind
+    if kind == "regex":
+        label = f"partition pattern {partition.pattern!r}"
+        return _pattern_problems(label, partition.pattern) if partition.pattern else ["partition pattern cannot be empty for regex partitioning"]
+    if kind == "substring":
+        return _range_problems(partition.start_index, partition.end_index)
+    if kind == "date":
+        return _date_problems(partition.date_format)
+    known = "none, object, regex, substring or date"
+    return [] if kind in ("none", "object") else [f"unsupported partition type {partition.type!r}: use {known}"]
+
+
+def _range_problems(start: int, end: int) -> list[str]:
+    found = [f"partition start index cannot be negative: {start}"] if start < 0 else []
+    return found if end > start else [*found, f"partition end index {end} must be greater than start index {start}"]
+
+
+def _date_problems(layout: str) -> list[str]:
+    hint = "write how 2 January 2006 would stand there, such as 2006-01-02 or 2006/01/02"
+    if not layout:
+        return [f"partition date format cannot be empty for date partitioning: {hint}"]
+    return [] if GoLayout(layout).has_date else [f"partition date format {layout!r} names no part of a date: {hint}"]
 
 
 def _single_problems(params: S3SourceParams) -> list[str]:

@@ -9,9 +9,10 @@ from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.keys import plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite, read_params
+from bacalhau.plugins.s3.partition import pick_share
 from bacalhau.plugins.s3.place import Place, find_place
 from bacalhau.ports.progress import Report
-from bacalhau.ports.storage import Entry, Manifest, Volume
+from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
 _DIRECTORY_TYPE = "application/x-directory"
 
@@ -28,9 +29,9 @@ class S3Source:
     async def check(self) -> None:
         return None
 
-    async def resolve(self, source: SpecConfig) -> Manifest:
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         params = read_params(source, S3SourceParams)
-        return Manifest(source, await resolve_entries(self._client, params))
+        return Manifest(source, pick_share(params, await resolve_entries(self._client, params), part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         place = place_of(read_params(manifest.source, S3SourceParams))

@@ -18,7 +18,7 @@ from bacalhau.plugins.url.client import Passing, UrlClient, shown
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
 from bacalhau.plugins.url.params import read_url
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Entry, Manifest, Volume
+from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
 _WRITE_BYTES = 1 << 20
 
@@ -39,7 +39,7 @@ class UrlSource:
     async def check(self) -> None:
         return None
 
-    async def resolve(self, source: SpecConfig) -> Manifest:
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry, `key` being the URL; its size is -1 where the server does not tell."""
         url = read_url(source)
         return Manifest(source, (await self._client.persist(partial(self._look, url)),))

@@ -55,7 +55,15 @@ def test_good_sources(params):
         ({"Bucket": "b", "Key": "p/", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "AAAA"}, "is no SHA-256"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "ünicode"}, "is no SHA-256"),
-        ({"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "x"}}, "partition type 'regex' is not supported yet"),
+        ({"Bucket": "b", "Partition": {"Type": "hash"}}, "unsupported partition type 'hash': use none, object, regex, substring or date"),
+        ({"Bucket": "b", "Partition": {"Type": "regex"}}, "partition pattern cannot be empty"),
+        ({"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "("}}, "partition pattern '(' is an invalid regex pattern"),
+        ({"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "a(?=b)"}}, "(?= is not part of RE2"),
+        ({"Bucket": "b", "Partition": {"Type": "substring", "StartIndex": -1, "EndIndex": 2}}, "start index cannot be negative: -1"),
+        ({"Bucket": "b", "Partition": {"Type": "substring", "StartIndex": 2, "EndIndex": 2}}, "end index 2 must be greater than start index 2"),
+        ({"Bucket": "b", "Partition": {"Type": "date"}}, "date format cannot be empty"),
+        ({"Bucket": "b", "Partition": {"Type": "date", "DateFormat": "%Y-%m"}}, "names no part of a date"),
+        ({"Bucket": "b", "Partition": {"Type": "object", "Nope": 1}}, "unknown parameter Partition.Nope"),
     ],
 )
 def test_bad_sources(params, problem):
