@@ -1,5 +1,6 @@
 """The batch scheduler: a pure function from what is to what should happen next."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import HistoryEntry
 from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, needed_resources, place
-from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
+from bacalhau.orchestrator.scheduling.retry import REFUSAL_HOLDS_NS, decide_retry, is_failure, list_refusals
 from bacalhau.orchestrator.scheduling.view import Plan, Seat
 from bacalhau.ports.store import JobView
 
@@ -73,7 +74,8 @@ def _fill_partitions(job: Job, current: Sequence[Execution], around: Context) ->
 def _place_open(job: Job, current: Sequence[Execution], open_partitions: list[tuple[int, list[Execution]]], around: Context) -> Plan:
     failures = Counter(e.node_id for e in current if is_failure(e))
     need = needed_resources(job)
-    seats = list(around.seats)
+    refusals = list_refusals(current, around.now)
+    seats = [s._replace(refused=refusals[s.node_id].compute_state.message) if s.node_id in refusals else s for s in around.seats]
     asks: list[Execution] = []
     waiting, look_again = "", 0
     for index, failed in open_partitions:
@@ -92,6 +94,7 @@ def _place_open(job: Job, current: Sequence[Execution], open_partitions: list[tu
         if placement.is_hopeless and around.settled and not (job.task.timeouts or Timeouts()).queue_timeout:
             return _fail(job, [e for e in current if e.is_live], explain(job, placement.refusals), "see `bacalhau node list`", around.now)
         waiting = explain_waiting(placement.refusals)
+        look_again = min((look_again, *(e.modify_time + REFUSAL_HOLDS_NS for e in refusals.values())), key=lambda at: at or math.inf)
         if placement.is_hopeless and not around.settled:
             look_again = min(look_again or around.now + SECOND, around.now + SECOND)
         break  # partitions are alike: what does not fit now does not fit for the next one either

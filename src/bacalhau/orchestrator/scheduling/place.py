@@ -32,6 +32,8 @@ def match_node(job: Job, need: Resources, seat: Seat) -> Refusal | None:
     node = seat.node
     if node.membership != APPROVED:
         return Refusal(seat.node_id, f"is {node.membership.lower()}", True)
+    if seat.refused:
+        return Refusal(seat.node_id, seat.refused, True)
     never = _mismatches(job, node.info.compute, node.info.labels or {}) + node.info.compute.max_job_requirements.lacks(need)
     if never:
         return Refusal(seat.node_id, "; ".join(never), True)

@@ -1,12 +1,13 @@
 """Whether a partition that failed is tried again, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bacalhau.models.execution import ComputeStateType, Execution
 
 MAX_RETRIES = 3
 FIRST_DELAY_NS = 1_000_000_000  # doubled after each failure: 1, 2, 4 s
+REFUSAL_HOLDS_NS = 60_000_000_000  # a refusal may be of the moment: a port in use, a probe that could not ask
 
 
 class Verdict(NamedTuple):
@@ -29,5 +30,10 @@ def decide_retry(failed: Sequence[Execution]) -> Verdict:
 
 
 def is_failure(execution: Execution) -> bool:
-    """Refused bids count as failures of the node, so that the next attempt prefers another."""
-    return execution.state in (ComputeStateType.FAILED, ComputeStateType.ASK_FOR_BID_REJECTED)
+    return execution.state == ComputeStateType.FAILED
+
+
+def list_refusals(executions: Iterable[Execution], now: int) -> dict[str, Execution]:
+    """By node, the latest refusal that still holds. It says something of that node only, and costs no attempt."""
+    refused = [e for e in executions if e.state == ComputeStateType.ASK_FOR_BID_REJECTED and e.modify_time + REFUSAL_HOLDS_NS > now]
+    return {e.node_id: e for e in sorted(refused, key=lambda e: e.modify_time)}

@@ -10,11 +10,15 @@ from bacalhau.models.resources import Resources
 
 
 class Seat(NamedTuple):
-    """A known node, what is free on it now, and whether it has been away for longer than the grace."""
+    """A known node, what is free on it now, and whether it has been away for longer than the grace.
+
+    `refused`: why it would not take the job that is looked at, "" if it was not asked or said nothing against it.
+    """
 
     node: NodeState
     free: Resources
     is_lost: bool = False
+    refused: str = ""
 
     @property
     def node_id(self) -> str:
