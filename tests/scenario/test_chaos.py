@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import sys
 from collections import Counter
 from typing import NamedTuple
 
@@ -192,9 +193,9 @@ class Chaos:
 
 def test_nothing_is_lost(docker_url, docker_image, containers, s3, bucket, tmp_path):
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
-    print(f"CHAOS_SEED={seed}")
+    sys.stdout.write(f"CHAOS_SEED={seed}\n")
     with System(tmp_path / "system", docker_url, image=docker_image, split=True, settings=SETTINGS) as system:
         chaos = Chaos(system, random.Random(seed), s3, bucket)
         chaos.run()
-        print(f"killed: {dict(chaos.killed)}")
+        sys.stdout.write(f"killed: {dict(chaos.killed)}\n")
         chaos.check(containers)
