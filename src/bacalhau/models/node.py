@@ -53,8 +53,25 @@ class ConnectionState(Model):
     last_error: str = ""
 
 
+class Drain(Model):
+    """Work is being moved off the node; times are RFC 3339. Batch and ops executions may finish there until `deadline`, "" without
+    a limit; `drained` is when nothing ran there any more."""
+
+    since: str = always(factory=str)
+    deadline: str = ""
+    drained: str = ""
+
+
 class NodeState(Model):
+    """Ours: `cordoned` nodes get no new work; `label_changes` were made at run time and go before the node's own labels, None takes
+    one away; `message` says why the node was last approved, rejected, cordoned or drained; `native` nodes run this program."""
+
     info: NodeInfo = always(factory=NodeInfo)
     membership: str = always(factory=lambda: APPROVED)
     connection: str = always(factory=lambda: DISCONNECTED)
     connection_state: ConnectionState = always(factory=ConnectionState)
+    cordoned: bool = False
+    drain: Drain | None = None
+    label_changes: dict[str, str | None] = {}
+    message: str = ""
+    native: bool = False

@@ -106,7 +106,7 @@ def test_a_retry_prefers_another_node():
 
 def test_a_lost_node_gives_its_work_back():
     made = plan(make_job(state=S.RUNNING), make_execution(), seats=(make_seat("n-1", connected=False, lost=True), make_seat("n-2")))
-    assert made.updates[0].state == C.FAILED and "lost" in made.updates[0].compute_state.message
+    assert made.cancels[0].state == C.FAILED and "lost" in made.cancels[0].compute_state.message
     assert made.look_again == NOW + SECOND
 
 

@@ -14,6 +14,7 @@ from bacalhau.models.job import Job, Timeouts
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import HistoryEntry
 from bacalhau.models.resources import Resources
+from bacalhau.orchestrator.scheduling.leave import plan_departures
 from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, needed_resources, place
 from bacalhau.orchestrator.scheduling.retry import REFUSAL_HOLDS_NS, decide_retry, is_failure, list_refusals
 from bacalhau.orchestrator.scheduling.view import Plan, Seat
@@ -41,16 +42,17 @@ def plan_batch(view: JobView, around: Context) -> Plan:
     timeout = (job.task.timeouts or Timeouts()).total_timeout
     if timeout and around.now >= job.create_time + timeout * SECOND + (NODE_DEADLINE_SLACK if live else 0):
         return _fail(job, live, f"timed out after {timeout} s", "increase --timeout or allocate more resources", around.now)
-    lost = _lose_executions(live, around)
-    executions = {e.id: e for e in view.executions} | {e.id: e for e in lost}
+    seats = {s.node_id: s for s in around.seats} if live else {}
+    left = plan_departures(live, seats, job.type, around.now, settled=around.settled)
+    executions = {e.id: e for e in view.executions} | {e.id: e for e in left.updates + left.cancels}
     outdated = [e for e in executions.values() if e.is_live and e.job_version != job.version]
     current = [e for e in executions.values() if e.job_version == job.version]
     plan = _fill_partitions(job, current, around)
     stopped = _stop_all(outdated, "Execution stopped for job update", around.now)
     return plan._replace(
-        updates=tuple(lost) + plan.updates,
-        cancels=plan.cancels + stopped.cancels,
-        history=_lost_history(lost, around.now) + plan.history + stopped.history,
+        updates=left.updates + plan.updates,
+        cancels=left.cancels + plan.cancels + stopped.cancels,
+        history=left.history + plan.history + stopped.history,
     )
 
 
@@ -146,28 +148,6 @@ def _stop_all(live: Sequence[Execution], why: str, now: int) -> Plan:
         HistoryEntry(job_id=e.job_id, job_version=e.job_version, event=make_event(Topic.SCHEDULING, why, now), execution_id=e.id) for e in cancels
     )
     return Plan(cancels=cancels, history=history)
-
-
-def _lose_executions(live: Sequence[Execution], around: Context) -> list[Execution]:
-    present = {s.node_id for s in around.seats if not s.is_lost}
-    details = {"Retryable": "true", "ErrorCode": "NodeLost"}
-    return [
-        e.moved(ComputeStateType.FAILED, around.now, f"node {short_id(e.node_id)} was lost while it ran the job", details=details, why="node lost")
-        for e in live
-        if e.node_id not in present and around.settled
-    ]
-
-
-def _lost_history(lost: Sequence[Execution], now: int) -> tuple[HistoryEntry, ...]:
-    return tuple(
-        HistoryEntry(
-            job_id=e.job_id,
-            job_version=e.job_version,
-            execution_id=e.id,
-            event=make_event(Topic.SCHEDULING, e.compute_state.message, now, IsError="true", Retryable="true"),
-        )
-        for e in lost
-    )
 
 
 def _new_execution(job: Job, index: int, node_id: str, need: Resources, around: Context) -> Execution:

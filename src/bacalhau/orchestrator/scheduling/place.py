@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
 from bacalhau.models.job import Job
-from bacalhau.models.node import APPROVED, CONNECTED, ComputeNodeInfo
+from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.selector import match_labels
 from bacalhau.orchestrator.scheduling.view import Refusal, Seat
@@ -31,12 +31,14 @@ def match_node(job: Job, need: Resources, seat: Seat) -> Refusal | None:
     """None when the node can take one more execution of the job now."""
     node = seat.node
     if node.membership != APPROVED:
-        return Refusal(seat.node_id, f"is {node.membership.lower()}", True)
+        return Refusal(seat.node_id, "waits for approval" if node.membership == PENDING else f"is {node.membership.lower()}", True)
     if seat.refused:
         return Refusal(seat.node_id, seat.refused, True)
     never = _mismatches(job, node.info.compute, node.info.labels or {}) + node.info.compute.max_job_requirements.lacks(need)
     if never:
         return Refusal(seat.node_id, "; ".join(never), True)
+    if node.cordoned:
+        return Refusal(seat.node_id, "is being drained" if node.drain else "is cordoned", False)
     if node.connection_state.status != CONNECTED:
         return Refusal(seat.node_id, "is not connected", False)
     busy = seat.free.lacks(need)

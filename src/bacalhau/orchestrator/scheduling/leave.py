@@ -1,0 +1,65 @@
+"""Which executions must leave their node, and why: it was lost, rejected or deleted, or it is being drained."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from bacalhau.lib.clock import from_rfc3339
+from bacalhau.lib.ids import short_id
+from bacalhau.models.event import Topic, make_event
+from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.node import APPROVED, Drain
+from bacalhau.models.plan import HistoryEntry
+from bacalhau.orchestrator.scheduling.view import Plan, Seat
+
+AT_ONCE = frozenset({"service", "daemon"})  # job types whose executions end only when they are told to
+LOST_DETAILS = {"Retryable": "true", "ErrorCode": "NodeLost"}
+
+
+class Departure(NamedTuple):
+    """`is_failure`: the node took the execution down with it; otherwise it is stopped in order."""
+
+    reason: str
+    is_failure: bool
+
+
+def decide_departure(execution: Execution, seat: Seat | None, job_type: str, now: int, *, settled: bool) -> Departure | None:
+    """None when the execution may stay. Until things have `settled` after a start, nodes that are not back yet are not given up."""
+    node = short_id(execution.node_id)
+    if seat is None:
+        return Departure(f"node {node} is no longer a member of the network", True) if settled else None
+    if seat.node.membership != APPROVED:
+        return Departure(f"execution was moved because node {node} has been {seat.node.membership.lower()}", True)
+    if seat.is_lost and settled:
+        return Departure(f"node {node} was lost while it ran the job", True)
+    if seat.node.drain and is_drain_due(seat.node.drain, job_type, now):
+        return Departure(f"execution was moved because node {node} is being drained", False)
+    return None
+
+
+def is_drain_due(drain: Drain, job_type: str, now: int) -> bool:
+    """Whether executions of such a job must leave now."""
+    return job_type in AT_ONCE or (bool(drain.deadline) and now >= from_rfc3339(drain.deadline))
+
+
+def plan_departures(live: Sequence[Execution], seats: Mapping[str, Seat], job_type: str, now: int, *, settled: bool) -> Plan:
+    """The executions that leave, as ended ones. A node that is still known is told, so that it stops them when it comes back."""
+    told: list[Execution] = []
+    untold: list[Execution] = []
+    for execution in live:
+        seat = seats.get(execution.node_id)
+        departure = decide_departure(execution, seat, job_type, now, settled=settled)
+        if departure is not None:
+            (untold if seat is None else told).append(_ended(execution, departure, now))
+    return Plan(updates=tuple(untold), cancels=tuple(told), history=tuple(_entry(e, now) for e in (*told, *untold)))
+
+
+def _ended(execution: Execution, departure: Departure, now: int) -> Execution:
+    if departure.is_failure:
+        return execution.moved(ComputeStateType.FAILED, now, departure.reason, details=LOST_DETAILS, why="node lost")
+    return execution.moved(ComputeStateType.CANCELLED, now, departure.reason, why=departure.reason)
+
+
+def _entry(execution: Execution, now: int) -> HistoryEntry:
+    details = {"IsError": "true", "Retryable": "true"} if execution.state == ComputeStateType.FAILED else {}
+    event = make_event(Topic.SCHEDULING, execution.compute_state.message, now, **details)
+    return HistoryEntry(job_id=execution.job_id, job_version=execution.job_version, event=event, execution_id=execution.id)

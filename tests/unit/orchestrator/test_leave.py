@@ -1,0 +1,70 @@
+"""Which executions leave their node, how, and who is told."""
+
+import msgspec
+import pytest
+
+from bacalhau.lib.clock import rfc3339
+from bacalhau.models.execution import ComputeStateType as C
+from bacalhau.models.job_state import JobStateType as S
+from bacalhau.models.node import PENDING, REJECTED, Drain
+from bacalhau.orchestrator.scheduling.batch import plan_batch
+from bacalhau.orchestrator.scheduling.leave import plan_departures
+from bacalhau.ports.store import JobView
+from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
+
+
+def seat(node_id="n-1", *, drain=None, **changes):
+    made = make_seat(node_id, lost=changes.pop("lost", False))
+    return made._replace(node=msgspec.structs.replace(made.node, drain=drain, cordoned=drain is not None, **changes))
+
+
+def leaving(*seats, job_type="batch", settled=True, now=NOW):
+    return plan_departures([make_execution()], {s.node_id: s for s in seats}, job_type, now, settled=settled)
+
+
+def test_who_is_well_stays():
+    assert leaving(seat()).is_empty and leaving(seat(cordoned=True)).is_empty
+
+
+@pytest.mark.parametrize(("membership", "word"), [(REJECTED, "rejected"), (PENDING, "pending")])
+def test_a_node_that_is_no_member_loses_its_work_at_once(membership, word):
+    plan = leaving(seat(membership=membership), settled=False)
+    assert plan.cancels[0].state == C.FAILED
+    assert plan.cancels[0].compute_state.message == f"execution was moved because node n-1 has been {word}"
+    assert plan.history[0].event.details["Retryable"] == "true"
+
+
+def test_a_lost_node_is_told_when_it_comes_back_but_a_deleted_one_is_nobody():
+    assert [e.state for e in leaving(seat(lost=True)).cancels] == [C.FAILED]
+    assert [e.state for e in leaving(seat("n-2")).updates] == [C.FAILED]
+    assert leaving(seat(lost=True), settled=False).is_empty and leaving(settled=False).is_empty
+
+
+def test_a_drained_node_lets_batch_work_finish_until_its_deadline():
+    patient = Drain(since=rfc3339(NOW))
+    limited = Drain(since=rfc3339(NOW), deadline=rfc3339(NOW + SECOND))
+    assert leaving(seat(drain=patient)).is_empty and leaving(seat(drain=limited)).is_empty
+    moved = leaving(seat(drain=limited), now=NOW + SECOND)
+    assert [(e.state, e.compute_state.message) for e in moved.cancels] == [(C.CANCELLED, "execution was moved because node n-1 is being drained")]
+
+
+@pytest.mark.parametrize("job_type", ["service", "daemon"])
+def test_a_drained_node_gives_up_what_never_ends_at_once(job_type):
+    assert [e.state for e in leaving(seat(drain=Drain(since=rfc3339(NOW))), job_type=job_type).cancels] == [C.CANCELLED]
+
+
+def test_drained_work_is_placed_elsewhere_in_the_same_look_and_counts_as_no_failure():
+    due = seat(drain=Drain(since=rfc3339(NOW), deadline=rfc3339(NOW)))
+    plan = plan_batch(JobView(make_job(state=S.RUNNING), (make_execution(),)), make_context(due, make_seat("n-2")))
+    assert [e.node_id for e in plan.asks] == ["n-2"] and len(plan.cancels) == 1 and plan.job is None
+
+
+@pytest.mark.parametrize(("changes", "reason"), [({"cordoned": True}, "is cordoned"), ({"drain": Drain(since=rfc3339(NOW))}, "is being drained")])
+def test_a_cordoned_node_gets_nothing_new_and_the_job_says_why(changes, reason):
+    plan = plan_batch(JobView(make_job(), ()), make_context(seat(**changes)))
+    assert (plan.job.state.state_type, plan.job.state.message) == (S.QUEUED, f"waiting for capacity: n-1 {reason}")
+
+
+def test_a_node_that_waits_for_approval_is_no_candidate():
+    plan = plan_batch(JobView(make_job(), ()), make_context(seat(membership=PENDING)))
+    assert plan.job.state.message == "no node can run docker: n-1: waits for approval"
