@@ -15,7 +15,7 @@ from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_executi
 
 def seat(node_id="n-1", *, drain=None, **changes):
     made = make_seat(node_id, lost=changes.pop("lost", False))
-    return made._replace(node=msgspec.structs.replace(made.node, drain=drain, cordoned=drain is not None, **changes))
+    return made._replace(node=msgspec.structs.replace(made.node, **({"drain": drain, "cordoned": drain is not None} | changes)))
 
 
 def leaving(*seats, job_type="batch", settled=True, now=NOW):
