@@ -18,6 +18,7 @@ from bacalhau.compute.run import run_node
 from bacalhau.compute.service import ComputeNode, Plugins
 from bacalhau.config.job_defaults import job_defaults
 from bacalhau.config.schema import Config
+from bacalhau.config.schema import Retention as RetentionConfig
 from bacalhau.lib.aio import crew
 from bacalhau.models.job import Job
 from bacalhau.models.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
@@ -27,12 +28,13 @@ from bacalhau.models.version import this_version
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.inbox import on_progress
+from bacalhau.orchestrator.retention import Retention
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, Setting
 from bacalhau.plugins.s3.sign import presign_result
-from bacalhau.ports.content import ContentStore
+from bacalhau.ports.content import ContentStore, OwnContent
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.store import SqliteStore
 
@@ -52,7 +54,7 @@ def content_store(data: Path) -> BlockStore:
 
 
 @asynccontextmanager
-async def orchestrator(config: Config, who: Identity, content: ContentStore, *, alone: bool) -> AsyncIterator[tuple[Orchestrator, str]]:
+async def orchestrator(config: Config, who: Identity, content: OwnContent, *, alone: bool) -> AsyncIterator[tuple[Orchestrator, str]]:
     """The orchestrator and the address where nodes reach it. `alone`: this process is no compute node itself."""
     data = Path(config.data_dir)
     async with AsyncExitStack() as stack:
@@ -70,6 +72,7 @@ async def orchestrator(config: Config, who: Identity, content: ContentStore, *, 
             presign=_presign(config),
             cluster=Cluster(int(config.orchestrator.node_manager.disconnect_timeout * SECOND_NS)),
             gate=gate,
+            retention=_retention(config.orchestrator.retention),
         )
         bus.on_progress = partial(on_progress, orch)
         bus.set_aside = store.put_dead_letter
@@ -84,6 +87,10 @@ async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> 
         return config.orchestrator.nats.url, Access()
     server = await stack.enter_async_context(nats_server(data / "orchestrator" / "nats", config.orchestrator.host, config.orchestrator.port))
     return server.url, server.access
+
+
+def _retention(wanted: RetentionConfig) -> Retention:
+    return Retention(wanted.jobs_max_age, wanted.jobs_max_count, wanted.dead_letters_max_count, wanted.content_max_age)
 
 
 def _defaults(config: Config) -> Callable[[Job], Job]:
@@ -127,6 +134,8 @@ async def compute_node(config: Config, who: Identity, url: str, content: Content
             crew=await stack.enter_async_context(crew()),
             labels=config.labels,
             heartbeat=config.compute.heartbeat.interval,
+            keep_seconds=config.compute.retention.max_age,
+            keep_records=config.compute.retention.max_count,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import sys
 import time
 from contextlib import suppress
 
@@ -16,9 +17,7 @@ from bacalhau.models.execution import DesiredStateType
 from bacalhau.ports.engine import Sweeps
 
 SECOND = 1_000_000_000
-KEEP_RECORDS = 10_000
 TIDY_EVERY = 600.0  # seconds
-KEEP_FILES = 24 * 3600  # seconds that printed output of finished executions stays readable by `logs`
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +37,8 @@ async def tidy_forever(node: ComputeNode) -> None:
     """Old records and old output of finished executions go, at start and now and then."""
     while True:
         try:
-            await node.journal.prune((FINISHED, CANCELLED), now_ns() - KEEP_FILES * SECOND, KEEP_RECORDS)
+            before = now_ns() - int(node.keep_seconds * SECOND) if node.keep_seconds else 0
+            await node.journal.prune((FINISHED, CANCELLED), before, node.keep_records or sys.maxsize)
             entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
             await asyncio.to_thread(_sweep_folders, node, frozenset(e.execution.id for e in entries))
         except Unavailable as e:
@@ -60,5 +60,5 @@ def _sweep_folders(node: ComputeNode, keep: frozenset[str]) -> None:
     node.folder.mkdir(parents=True, exist_ok=True)
     for folder in node.folder.iterdir():
         with suppress(FileNotFoundError):  # it may be going right now
-            if folder.name not in keep and time.time() - folder.stat().st_mtime > KEEP_FILES:
+            if node.keep_seconds and folder.name not in keep and time.time() - folder.stat().st_mtime > node.keep_seconds:
                 shutil.rmtree(folder, ignore_errors=True)

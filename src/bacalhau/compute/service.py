@@ -53,7 +53,10 @@ class PendingReport(NamedTuple):
 
 @dataclass
 class ComputeNode:
-    """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a source holds) are seconds."""
+    """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a source holds) are seconds.
+
+    What has ended is remembered for `keep_seconds`, and of that the newest `keep_records`; 0 is no limit.
+    """
 
     node_id: str
     folder: Path
@@ -66,6 +69,8 @@ class ComputeNode:
     heartbeat: float = 15.0
     info_interval: float = 60.0
     read_timeout: float = 300.0
+    keep_seconds: float = 86_400.0
+    keep_records: int = 10_000
     running: dict[str, Running] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     reports: deque[PendingReport] = field(default_factory=deque)

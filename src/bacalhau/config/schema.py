@@ -9,6 +9,7 @@ Seconds = NewType("Seconds", float)
 """Written as Go durations in files and flags: `1m30s`."""
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=0)]
 
 _ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3"}
 
@@ -41,6 +42,22 @@ class NodeManager(Section):
     disconnect_timeout: Annotated[Seconds, Meta(description="Silence after which a node is taken for lost; four missed heartbeats of 15s.")] = Seconds(60.0)
 
 
+class Retention(Section):
+    jobs_max_age: Annotated[
+        Seconds, Meta(description="Time after its end that a job is kept with its executions and history; a month to look back. 0s keeps it for ever.")
+    ] = Seconds(720 * 3600.0)
+    jobs_max_count: Annotated[
+        Count, Meta(description="Finished jobs that are kept, the newest ones; a hundred thousand take about half a gigabyte. 0 keeps all.")
+    ] = 100_000
+    dead_letters_max_count: Annotated[
+        Count, Meta(description="Messages nobody could handle that are kept for whoever looks for the fault. 0 keeps all.")
+    ] = 1_000
+    content_max_age: Annotated[
+        Seconds,
+        Meta(description="Time after its last publication that content published here to IPFS is kept; 0s keeps it for ever, because others may point to it."),
+    ] = Seconds(0.0)
+
+
 class Orchestrator(Section):
     enabled: Annotated[bool, Meta(description="Run an orchestrator in this process.")] = False
     host: Annotated[str, Meta(description="Address the message server listens on; loopback until nodes on other machines shall join.")] = "127.0.0.1"
@@ -48,11 +65,19 @@ class Orchestrator(Section):
     auth: JoinToken = JoinToken()
     nats: Nats = Nats()
     node_manager: NodeManager = NodeManager()
+    retention: Retention = Retention()
 
 
 class Heartbeat(Section):
     interval: Annotated[Seconds, Meta(description="Pause between signs of life; a quarter of the disconnect timeout.")] = Seconds(15.0)
     info_update_interval: Annotated[Seconds, Meta(description="Pause between full descriptions of the node; they change rarely.")] = Seconds(60.0)
+
+
+class ComputeRetention(Section):
+    max_age: Annotated[Seconds, Meta(description="Time after its end that a node keeps the record of an execution and what it printed; a day, for late readers. 0s keeps it.")] = (
+        Seconds(24 * 3600.0)
+    )
+    max_count: Annotated[Count, Meta(description="Records of ended executions that a node keeps, the newest ones; they only tell repeated messages from new ones. 0 keeps all.")] = 10_000
 
 
 class AllocatedCapacity(Section):
@@ -72,6 +97,7 @@ class Compute(Section):
     ] = ()
     auth: JoinToken = JoinToken()
     heartbeat: Heartbeat = Heartbeat()
+    retention: ComputeRetention = ComputeRetention()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()
 
 

@@ -10,6 +10,7 @@ from bacalhau.orchestrator.evaluator import evaluate_forever
 from bacalhau.orchestrator.housekeeping import load_state, watch_nodes_forever
 from bacalhau.orchestrator.inbox import on_message
 from bacalhau.orchestrator.nodes import on_gone, on_request
+from bacalhau.orchestrator.retention import Keeper
 from bacalhau.orchestrator.service import Orchestrator
 
 
@@ -17,8 +18,9 @@ from bacalhau.orchestrator.service import Orchestrator
 async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
     """Take up where the last process stopped, then serve nodes until the block ends."""
     await load_state(orch)
+    keeper = Keeper(orch.store, orch.content, orch.retention, orch.on_forgotten)
     async with (
         orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
-        background(evaluate_forever(orch), dispatch_forever(orch), watch_nodes_forever(orch)),
+        background(evaluate_forever(orch), dispatch_forever(orch), watch_nodes_forever(orch), keeper.retain_forever()),
     ):
         yield

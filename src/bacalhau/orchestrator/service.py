@@ -13,9 +13,10 @@ from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.lanes import Lanes
 from bacalhau.orchestrator.queue import EvaluationQueue
+from bacalhau.orchestrator.retention import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.views import Views
 from bacalhau.ports.bus import OrchestratorBus
-from bacalhau.ports.content import ContentStore, SpecCheck
+from bacalhau.ports.content import OwnContent, SpecCheck
 from bacalhau.ports.store import PendingMessage, Store
 
 WAKE_AT_ONCE = 8  # waiting jobs looked at when capacity is freed; each look that places a job wakes the next
@@ -37,14 +38,16 @@ class Orchestrator:
     node_id: str
     store: Store
     bus: OrchestratorBus
-    content: ContentStore
+    content: OwnContent
     checks: Checks
     fill_defaults: Callable[[Job], Job]
     presign: Callable[[SpecConfig], Awaitable[SpecConfig]]
     cluster: Cluster
     gate: Gate
+    retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
     queue: EvaluationQueue = field(default_factory=EvaluationQueue)
+    on_forgotten: OnForgotten = forget_nothing
     board: Board = field(default_factory=Board)
     lanes: Lanes = field(default_factory=Lanes)
     views: Views = field(default_factory=Views)

@@ -22,6 +22,14 @@ class ContentStore(Protocol):
         ...
 
 
+class OwnContent(ContentStore, Protocol):
+    """The content store of this very process."""
+
+    async def forget(self, before: int) -> int:
+        """Remove blocks that were last put, or asked after with `missing`, before `before` (Unix ns); how many."""
+        ...
+
+
 class SpecCheck(Protocol):
     """Pure check of an engine's, source's or publisher's parameters at submission."""
 

@@ -1,5 +1,6 @@
 """What the orchestrator remembers. One transaction is one `Change`; everything else is reading."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from bacalhau.models.event import JobHistory
@@ -105,6 +106,29 @@ class OutboxStore(Protocol):
         ...
 
 
+class Limits(NamedTuple):
+    """What is older than `before` (Unix ns) goes, and what is beyond the `keep` newest; 0 is no limit."""
+
+    before: int = 0
+    keep: int = 0
+
+
+class RetentionStore(Protocol):
+    """Forgetting in steps of at most `count`, each a short transaction."""
+
+    async def list_expired_jobs(self, limits: Limits, count: int) -> list[str]:
+        """Finished jobs beyond the limits, counted from their end, oldest first."""
+        ...
+
+    async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
+        """Remove jobs with their versions, executions and history; those that are open again stay. The ids of their executions."""
+        ...
+
+    async def forget_dead_letters(self, limits: Limits, count: int) -> int:
+        """How many were removed."""
+        ...
+
+
 class NodeStore(Protocol):
     async def list_nodes(self) -> list[NodeState]: ...
 
@@ -117,5 +141,5 @@ class NodeStore(Protocol):
         ...
 
 
-class Store(JobReader, VersionReader, PlanStore, LiveReader, OutboxStore, NodeStore, Protocol):
+class Store(JobReader, VersionReader, PlanStore, LiveReader, OutboxStore, RetentionStore, NodeStore, Protocol):
     """All of it, as one adapter offers it."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Conflict
 from bacalhau.store.lane import Lane
-from bacalhau.store.sqlite import connect, migrate, owned, translated
+from bacalhau.store.sqlite import compact, connect, migrate, owned, translated
 from bacalhau.store.statement import Params, Row, Transaction, catalogue
 
 T = TypeVar("T")
@@ -146,6 +146,7 @@ def _open(path: Path, schema: str) -> tuple[sqlite3.Connection, sqlite3.Connecti
     writer = connect(path)
     try:
         migrate(writer, schema, path)
+        compact(writer, path)
         return writer, connect(path)
     except BacalhauError:
         writer.close()

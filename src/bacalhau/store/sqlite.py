@@ -1,6 +1,7 @@
 """What is particular to SQLite: opening a file for good, bringing its schema up to date, and its errors in our words."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ PRAGMAS = (
     "pragma cache_size = -32768",  # KiB
     "pragma journal_size_limit = 67108864",  # bytes the WAL shrinks back to
 )
+LARGE = 64 << 20  # bytes that are free in a file, before it is worth writing it anew
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 CURES = {
     sqlite3.SQLITE_FULL: "Free space on its disk; the server goes on by itself.",
@@ -32,6 +34,9 @@ CURES = {
     sqlite3.SQLITE_CORRUPT: "The file is damaged: bring it back from a copy, or give the server another data directory.",
     sqlite3.SQLITE_NOTADB: "The file is not a database: give the server another data directory.",
 }
+
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -89,6 +94,23 @@ def migrate(connection: sqlite3.Connection, schema: str, path: Path) -> None:
         name, text = steps[version]
         with translated(path):
             _migrate_step(connection, version, name, text)
+
+
+def compact(connection: sqlite3.Connection, path: Path) -> bool:
+    """Give free pages back to the disk when they are many and more than half: retention became stricter, or a flood is over.
+
+    Otherwise they stay, for new rows. Where the disk has no room for that, the file stays as it is.
+    """
+    with translated(path):
+        size, pages, free = (connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count"))
+        if free * size < LARGE or free * 2 < pages:
+            return False
+        try:
+            connection.execute("vacuum")
+        except sqlite3.OperationalError as e:
+            log.warning("%s: %d free bytes stay in the file: %s", path, free * size, e)
+            return False
+    return True
 
 
 def _steps(schema: str) -> dict[int, tuple[str, str]]:

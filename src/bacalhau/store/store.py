@@ -3,7 +3,7 @@
 What the rows look like is left to the modules of the things themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.node import NodeState
 from bacalhau.models.plan import Change
-from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, PendingMessage
-from bacalhau.store import executions, history, jobs, nodes, outbox
+from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Limits, PendingMessage
+from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
 from bacalhau.store.statement import Row, Statement
@@ -87,6 +87,15 @@ class SqliteStore(Housed):
 
     async def put_dead_letter(self, source: str, reason: str, body: bytes) -> None:
         await self._database.apply((outbox.insert_dead_letter(source, reason, body, now_ns()),))
+
+    async def list_expired_jobs(self, limits: Limits, count: int) -> list[str]:
+        return await self._database.read("list_expired_jobs", retention.limit_params(limits, count), retention.read_ids)
+
+    async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
+        return retention.read_ids(await self._database.apply(retention.delete_jobs(job_ids)))
+
+    async def forget_dead_letters(self, limits: Limits, count: int) -> int:
+        return len(await self._database.apply((retention.delete_dead_letters(limits, count),)))
 
     async def list_nodes(self) -> list[NodeState]:
         return await self._database.read("list_nodes", {}, nodes.read_nodes)

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from bacalhau.lib.errors import Conflict, Unavailable
-from bacalhau.store.sqlite import connect, migrate, owned, split_script, translated
+from bacalhau.store.sqlite import LARGE, compact, connect, migrate, owned, split_script, translated
 
 
 def test_a_script_is_split_also_around_triggers():
@@ -47,9 +47,11 @@ def test_migrations_are_applied_once_and_a_newer_database_is_refused(tmp_path):
     connection = connect(path)
     migrate(connection, "sqlite", path)
     migrate(connection, "sqlite", path)
-    assert connection.execute("select version, name from schema_versions").fetchall() == [(1, "0001_initial.sql")]
-    connection.execute("insert into schema_versions values (2, '0002_later.sql', 0)")
-    with pytest.raises(Conflict, match=r"written by a newer version .*\(schema 2, known here: 1\)"):
+    applied = connection.execute("select version, name from schema_versions order by version").fetchall()
+    assert applied[0] == (1, "0001_initial.sql")
+    assert [version for version, _ in applied] == list(range(1, len(applied) + 1))
+    connection.execute("insert into schema_versions values (99, '0099_later.sql', 0)")
+    with pytest.raises(Conflict, match=rf"written by a newer version .*\(schema 99, known here: {len(applied)}\)"):
         migrate(connection, "sqlite", path)
     connection.close()
 
@@ -62,4 +64,19 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path):
         migrate(connection, "sqlite", path)
     assert connection.execute("select name from sqlite_schema where name = 'jobs'").fetchall() == []
     assert connection.execute("select count(*) from schema_versions").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_large_file_that_is_mostly_free_is_made_small_again(tmp_path):
+    path = tmp_path / "store.db"
+    connection = connect(path)
+    connection.execute("create table t (x)")
+    connection.executemany("insert into t values (zeroblob(1000000))", [()] * (3 * LARGE // 1_000_000))
+    connection.execute("delete from t where rowid % 4 = 0")
+    assert not compact(connection, path)
+    connection.execute("delete from t where rowid > 1")
+    assert compact(connection, path)
+    connection.execute("pragma wal_checkpoint(truncate)")
+    assert path.stat().st_size < 2_000_000
+    assert not compact(connection, path)
     connection.close()

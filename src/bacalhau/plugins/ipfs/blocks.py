@@ -75,8 +75,28 @@ class BlockStore:
         """`get` for several blocks with one trip to a thread."""
         return await self._off_loop(self._read, cids)
 
+    async def forget(self, before: int) -> int:
+        """A folder at a time. A block that is asked after at that very moment stays."""
+        count = 0
+        for folder in await self._off_loop(lambda: [entry for entry in self._folder.iterdir() if entry != self._incoming]):
+            count += await self._off_loop(self._forget_in, folder, before)
+        return count
+
+    def _forget_in(self, folder: Path, before: int) -> int:
+        count = 0
+        for path in folder.iterdir():
+            if path.stat().st_mtime_ns < before:
+                aside = self._incoming / uuid4().hex
+                os.replace(path, aside)
+                if aside.stat().st_mtime_ns < before:
+                    aside.unlink()
+                    count += 1
+                else:
+                    os.replace(aside, path)
+        return count
+
     def _missing(self, cids: list[str]) -> list[str]:
-        return [cid for cid in cids if not self._path(parse_cid(cid)).exists()]
+        return [cid for cid in cids if not _touch(self._path(parse_cid(cid)))]
 
     def _checked(self, blocks: dict[str, bytes]) -> dict[Path, bytes]:
         placed = {}
@@ -149,6 +169,15 @@ class BlockStore:
             return await asyncio.to_thread(call, *args, **kwargs)
         except OSError as e:
             raise StorageFailure(f"content store {self._folder}: {e.strerror or e}", hint="Look at the disk of the orchestrator.", retryable=True) from e
+
+
+def _touch(path: Path) -> bool:
+    """The block is wanted now; False when there is none."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sync_disk(folder: Path) -> None:

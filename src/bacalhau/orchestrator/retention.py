@@ -1,0 +1,80 @@
+"""Old things go by themselves, so that a server that runs for years stays as quick and as small as in its first month.
+
+Everything is forgotten in small steps with pauses between them: whoever submits a job meanwhile waits for one step at most.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from bacalhau.lib.aio import Signal
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.ports.content import OwnContent
+from bacalhau.ports.store import Limits, RetentionStore
+
+EVERY = 60.0  # seconds between two looks
+STEP = 100  # jobs
+PAUSE = 0.02  # seconds between two steps
+SECOND = 1_000_000_000
+log = logging.getLogger(__name__)
+
+OnForgotten = Callable[[list[str]], Awaitable[None]]
+"""Takes the ids of executions that are no longer known, for those who keep something of theirs."""
+
+
+async def forget_nothing(execution_ids: list[str]) -> None:
+    """The OnForgotten of those who keep nothing."""
+
+
+class Retention(NamedTuple):
+    """Ages in seconds, counts in things; 0 is no limit."""
+
+    jobs_age: float = 0
+    jobs_count: int = 0
+    dead_letters_count: int = 0
+    content_age: float = 0
+
+
+class Keeper:
+    def __init__(self, store: RetentionStore, content: OwnContent, retention: Retention, on_forgotten: OnForgotten) -> None:
+        self._store = store
+        self._content = content
+        self._retention = retention
+        self._on_forgotten = on_forgotten
+
+    async def retain_forever(self) -> None:
+        tick = Signal()
+        while True:
+            try:
+                await self.forget()
+            except Unavailable as e:
+                log.error("old jobs were not removed: %s", e)
+            except BacalhauError as e:
+                log.warning("old jobs were not removed: %s", e)
+            await tick.wait(EVERY)
+
+    async def forget(self) -> None:
+        """Everything that is beyond the limits now."""
+        count = await self._forget_jobs()
+        if count:
+            log.info("%d finished jobs were old, or too many, and are forgotten", count)
+        while await self._store.forget_dead_letters(self._limits(self._retention.jobs_age, self._retention.dead_letters_count), STEP):
+            await Signal().wait(PAUSE)
+        if self._retention.content_age:
+            await self._content.forget(self._limits(self._retention.content_age, 0).before)
+
+    async def _forget_jobs(self) -> int:
+        limits, count = self._limits(self._retention.jobs_age, self._retention.jobs_count), 0
+        if not any(limits):
+            return 0
+        while job_ids := await self._store.list_expired_jobs(limits, STEP):
+            executions = await self._store.forget_jobs(job_ids)
+            if executions:
+                await self._on_forgotten(executions)
+            count += len(job_ids)
+            await Signal().wait(PAUSE)
+        return count
+
+    def _limits(self, age: float, count: int) -> Limits:
+        return Limits(now_ns() - int(age * SECOND) if age else 0, count)

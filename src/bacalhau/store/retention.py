@@ -1,0 +1,27 @@
+"""Forgetting what is over, as statements: a few jobs at a time, so that nobody waits long behind it."""
+
+from collections.abc import Sequence
+
+from bacalhau.lib.wire import encode
+from bacalhau.ports.store import Limits
+from bacalhau.store.statement import Row, Statement, Transaction
+
+EVERYTHING = 1 << 62
+_FORGET = ("forget_history", "forget_executions", "forget_versions", "forget_jobs")
+
+
+def limit_params(limits: Limits, count: int) -> dict[str, int]:
+    return {"before": limits.before, "keep": limits.keep or EVERYTHING, "limit": count}
+
+
+def delete_jobs(job_ids: Sequence[str]) -> Transaction:
+    ids = encode(list(job_ids)).decode()
+    return tuple(Statement(name, {"ids": ids}) for name in _FORGET)
+
+
+def delete_dead_letters(limits: Limits, count: int) -> Statement:
+    return Statement("forget_dead_letters", limit_params(limits, count))
+
+
+def read_ids(rows: list[Row]) -> list[str]:
+    return [text for (text,) in rows]
