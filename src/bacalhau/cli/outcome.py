@@ -30,11 +30,11 @@ def say_exit_codes(executions: Sequence[Execution]) -> None:
 
 def say_nodes(executions: Sequence[Execution]) -> None:
     """Each distinct message once, with the nodes that gave it."""
-    nodes: dict[str, list[str]] = {}
+    nodes: dict[str, dict[str, None]] = {}
     for execution in executions:
         message = _message_of(execution)
         if message:
-            nodes.setdefault(message, []).append(short_id(execution.node_id))
+            nodes.setdefault(message, {})[short_id(execution.node_id)] = None
     if nodes:
         click.echo("\nJob Results By Node:")
     for message, names in nodes.items():

@@ -96,7 +96,7 @@ def test_the_cause_is_the_jobs_own_message():
 
 def test_nodes_are_named_once_a_message(capsys):
     say_nodes([execution(stdout="hi\n"), execution(stdout="hi\n"), execution(ComputeStateType.FAILED, "a\nb"), execution()])
-    assert capsys.readouterr().out == "\nJob Results By Node:\n• Node n-87654321, n-87654321: hi\n• Node n-87654321: \n\ta\n\tb\n"
+    assert capsys.readouterr().out == "\nJob Results By Node:\n• Node n-87654321: hi\n• Node n-87654321: \n\ta\n\tb\n"
 
 
 def test_exit_codes_that_are_not_zero(capsys):
