@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity
 from bacalhau.bus.node import node_bus
@@ -132,6 +133,9 @@ async def compute_node(config: Config, who: Identity, url: str, content: Content
             plugins=plugins,
             capacity=Capacity(offered_capacity(detect_resources(data), config.compute.allocated_capacity)),
             crew=await stack.enter_async_context(crew()),
+            admission=node_admission(config.job_admission_control, config.compute),
+            pool=port_pool(config.compute),
+            address=task_address(config.compute),
             labels=config.labels,
             heartbeat=config.compute.heartbeat.interval,
             keep_seconds=config.compute.retention.max_age,

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from bacalhau.lib.wire import Model, decode, encode
+from bacalhau.models.network import PortMapping
+from bacalhau.models.resources import GPU
 from bacalhau.ports.engine import Mount
 
 FILE = "attempt.json"
@@ -16,22 +18,29 @@ class MountRecord(Model):
 
 
 class Attempt(Model):
-    """`image` pins what runs; the mounts are complete: inputs need not be staged again. `started` is Unix ns."""
+    """`image` pins what runs; the mounts are complete: inputs need not be staged again. `started` is Unix ns. Ports and GPUs are the task's own."""
 
     image: str = ""
     started: int = 0
     mounts: tuple[MountRecord, ...] = ()
+    ports: tuple[PortMapping, ...] = ()
+    gpus: tuple[GPU, ...] = ()
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Another process could not find all this out again."""
+        return bool(self.mounts or self.ports or self.gpus)
 
     def as_mounts(self) -> tuple[Mount, ...]:
         return tuple(Mount(Path(m.host_path), m.target, m.read_only) for m in self.mounts)
 
 
-def make_attempt(image: str, mounts: tuple[Mount, ...], started: int) -> Attempt:
-    records = (MountRecord(host_path=str(m.host_path), target=m.target, read_only=m.read_only) for m in mounts)
-    return Attempt(image=image, started=started, mounts=tuple(records))
+def record_mounts(mounts: tuple[Mount, ...]) -> tuple[MountRecord, ...]:
+    return tuple(MountRecord(host_path=str(m.host_path), target=m.target, read_only=m.read_only) for m in mounts)
 
 
 def write_attempt(folder: Path, attempt: Attempt) -> None:
+    folder.mkdir(exist_ok=True)
     part = folder / f"{FILE}.part"
     part.write_bytes(encode(attempt))
     os.replace(part, folder / FILE)

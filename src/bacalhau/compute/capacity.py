@@ -1,36 +1,53 @@
-"""What this node has for jobs, what is in use, and who waits: first come, first served."""
+"""What this node has for jobs, what is in use and by whom, and who waits: first come, first served."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
+
 from bacalhau.lib.aio import Signal
-from bacalhau.models.resources import Resources
+from bacalhau.models.resources import GPU, Resources
 
 
 class Capacity:
-    """Bookkeeping of requests, not of real use. `total` is what the node offers to jobs."""
+    """Bookkeeping of requests, not of real use. `total` is what the node offers to jobs, with each GPU by itself where they are known."""
 
     def __init__(self, total: Resources) -> None:
         self.total = total
         self.used = Resources()
         self.queued = Resources()
+        self._held: dict[str, Resources] = {}
         self._signal = Signal()
         self._line: list[object] = []
 
     @property
     def free(self) -> Resources:
-        return self.total.minus(self.used)
+        left = self.total.minus(self.used)
+        return replace(left, gpus=self._free_gpus()) if self.total.gpus else left
+
+    def adopt(self, execution_id: str, need: Resources, gpus: tuple[GPU, ...]) -> None:
+        """What a task that may still run has been given by an earlier process: it does not wait again, and keeps its GPUs."""
+        self._take(execution_id, replace(need, gpus=gpus))
 
     @asynccontextmanager
-    async def hold(self, need: Resources) -> AsyncIterator[None]:
-        """Wait for room, then keep it while the block runs."""
-        await self._wait_for_room(need)
-        self.used = self.used.plus(need)
+    async def hold(self, execution_id: str, need: Resources) -> AsyncIterator[Resources]:
+        """Wait for room, then keep it while the block runs: what was asked for, and which GPUs."""
+        if execution_id not in self._held:
+            await self._wait_for_room(need)
+            self._take(execution_id, replace(need, gpus=self._free_gpus()[: need.gpu]) if need.gpu else need)
         try:
-            yield
+            yield self._held[execution_id]
         finally:
-            self.used = self.used.minus(need)
+            self.used = self.used.minus(self._held.pop(execution_id))
             self._signal.fire()
+
+    def _take(self, execution_id: str, grant: Resources) -> None:
+        self._held[execution_id] = grant
+        self.used = self.used.plus(grant)
+
+    def _free_gpus(self) -> tuple[GPU, ...]:
+        taken = {gpu for grant in self._held.values() for gpu in grant.gpus}
+        return tuple(gpu for gpu in self.total.gpus if gpu not in taken)
 
     async def _wait_for_room(self, need: Resources) -> None:
         if not self._line and not self.free.lacks(need):

@@ -1,11 +1,15 @@
 """The environment variables a task sees."""
 
+from collections.abc import Iterable, Mapping
+
+from bacalhau.compute.ports import port_variables
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
+from bacalhau.models.network import PortMapping
 
 
-def task_environment(job: Job, execution: Execution) -> dict[str, str]:
-    """The task's own variables, then the system's, which win."""
+def task_environment(job: Job, execution: Execution, own: Mapping[str, str], ports: Iterable[PortMapping]) -> dict[str, str]:
+    """The task's `own` variables, with the node's values where they ask for them, then the system's, which win."""
     system = {
         "BACALHAU_EXECUTION_ID": execution.id,
         "BACALHAU_JOB_ID": job.id,
@@ -13,4 +17,4 @@ def task_environment(job: Job, execution: Execution) -> dict[str, str]:
         "BACALHAU_PARTITION_INDEX": str(execution.partition_index),
         "BACALHAU_PARTITION_COUNT": str(job.wanted),
     }
-    return dict(job.task.env or {}) | system
+    return dict(own) | system | port_variables(ports)

@@ -43,6 +43,7 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
         queue_capacity=node.capacity.queued,
         running_executions=len(node.running),
         unavailable=dict(node.unavailable),
+        policy=node.admission.policy,
     )
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     labels = {"name": node.node_id, "os_type": platform.system().lower(), "os_arch": machine} | dict(node.labels)

@@ -2,17 +2,22 @@
 
 import logging
 
+import msgspec
+
+from bacalhau.compute.admission import find_refusal
 from bacalhau.compute.outbox import FINISHED, report
 from bacalhau.compute.outputs import forget_files
+from bacalhau.compute.ports import show_ports
 from bacalhau.compute.runner import STOP_GRACE, Cancelled, Outcome, run_execution
 from bacalhau.compute.service import ComputeNode, Running
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, error_event, make_event
 from bacalhau.models.execution import DesiredStateType, Execution
 from bacalhau.models.job import Job
+from bacalhau.models.network import NetworkConfig
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.bus import Delivery
 
@@ -44,27 +49,41 @@ async def _on_ask_for_bid(node: ComputeNode, execution: Execution) -> None:
     if wanted_now:
         start(node, execution)
     else:
-        await bid(node, execution)
+        node.crew.start(bid(node, execution))
 
 
 async def bid(node: ComputeNode, execution: Execution) -> None:
-    """What does not fit now waits here for its turn, so every ask of this node's kind is accepted."""
+    """What does not fit now waits here for its turn, so room is no reason to refuse."""
+    reason = await find_refusal(node, execution)
+    if reason:
+        await _refuse(node, execution, reason)
+    else:
+        await report(node, execution.id, BID, _bid_result(execution, accepted=True))
+
+
+async def _refuse(node: ComputeNode, execution: Execution, reason: str) -> None:
+    log.info("execution %s is refused: %s", execution.id, reason)
+    event = make_event(Topic.EXEC_SCANNING, reason, now_ns(), IsError="true", Retryable="true")
+    await report(node, execution.id, FINISHED, msgspec.structs.replace(_bid_result(execution, accepted=False), events=(event,)))
+
+
+def _bid_result(execution: Execution, *, accepted: bool) -> m.BidResult:
     job = execution.job or Job()
-    await report(node, execution.id, BID, m.BidResult(execution_id=execution.id, job_id=job.id, job_type=job.type, accepted=True))
+    return m.BidResult(execution_id=execution.id, job_id=job.id, job_type=job.type, accepted=accepted)
 
 
 async def _on_bid_accepted(node: ComputeNode, execution_id: str) -> None:
     for entry in await node.journal.list_executions((BID,)):
         if entry.execution.id == execution_id:
             await node.journal.set_state(execution_id, ACCEPTED)
-            start(node, entry.execution)
+            start(node, entry.execution, admitted=True)
 
 
-def start(node: ComputeNode, execution: Execution) -> None:
-    """Begin, or take up again after a restart; once."""
+def start(node: ComputeNode, execution: Execution, *, admitted: bool = False) -> None:
+    """Begin, or take up again after a restart; once. `admitted`: the node has agreed to it before."""
     if execution.id not in node.running:
         running = node.running[execution.id] = Running()
-        node.crew.start(_carry_out(node, execution, running))
+        node.crew.start(_carry_out(node, execution, running, admitted))
 
 
 async def cancel(node: ComputeNode, execution_id: str) -> None:
@@ -90,9 +109,32 @@ async def _stop(node: ComputeNode, execution_id: str, running: Running) -> None:
         log.warning("execution %s could not be stopped: %s", execution_id, e)
 
 
-async def _carry_out(node: ComputeNode, execution: Execution, running: Running) -> None:
+async def _admit(node: ComputeNode, execution: Execution) -> str:
+    """Why the node does not take it; "" when it does, and has its ports."""
+    reason = await find_refusal(node, execution)
+    if reason:
+        return reason
+    network = (execution.job or Job()).task.network or NetworkConfig()
+    try:
+        ports = node.pool.reserve(execution.id, network)
+    except Unavailable as e:
+        return e.message
+    if ports:
+        where = show_ports(ports, node.address)
+        event = make_event(Topic.PREPARING_ENVIRONMENT, "Ports: " + ", ".join(f"{name} at {address}" for name, address in where.items()), now_ns())
+        await report(node, execution.id, ACCEPTED, msgspec.structs.replace(_bid_result(execution, accepted=True), events=(event,), ports=where))
+    elif node.admission.probes:
+        await node.journal.set_state(execution.id, ACCEPTED)
+    return ""
+
+
+async def _carry_out(node: ComputeNode, execution: Execution, running: Running, admitted: bool) -> None:
     job = execution.job or Job()
     try:
+        reason = "" if admitted else await _admit(node, execution)
+        if reason and not running.cancelled:
+            await _refuse(node, execution, reason)
+            return
         outcome = await run_execution(node, execution, running)
         message = _failure(execution, job, outcome) if outcome.error else _success(execution, job, outcome)
         await report(node, execution.id, FINISHED, message)
@@ -104,6 +146,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running) 
         failure = Outcome(error=BacalhauError(f"internal error: {e!r}", retryable=True))
         await report(node, execution.id, FINISHED, _failure(execution, job, failure))
     finally:
+        node.pool.release(execution.id)
         node.running.pop(execution.id, None)
         node.ended.fire()
 

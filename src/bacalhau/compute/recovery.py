@@ -7,13 +7,14 @@ import sys
 import time
 from contextlib import suppress
 
+from bacalhau.compute.attempt import read_attempt
 from bacalhau.compute.inbox import ACCEPTED, BID, CANCELLED, NEW, bid, start
 from bacalhau.compute.outbox import FINISHED
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.models.execution import DesiredStateType
+from bacalhau.models.execution import DesiredStateType, Execution
 from bacalhau.ports.engine import Sweeps
 
 SECOND = 1_000_000_000
@@ -24,13 +25,26 @@ log = logging.getLogger(__name__)
 async def resume_executions(node: ComputeNode) -> None:
     entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
     await _sweep_engines(node, frozenset(e.execution.id for e in entries))
+    reached = {e.execution.id for e in entries if _readopt(node, e.execution)}
     for entry in entries:
         reach(Point.NODE_RESUMING)
-        if entry.state == ACCEPTED or entry.execution.desired_state.state_type == DesiredStateType.RUNNING:
-            log.info("taking up execution %s", entry.execution.id)
-            start(node, entry.execution)
+        execution = entry.execution
+        if entry.state == ACCEPTED or execution.desired_state.state_type == DesiredStateType.RUNNING:
+            log.info("taking up execution %s", execution.id)
+            start(node, execution, admitted=entry.state == ACCEPTED or execution.id in reached)
         elif entry.state == NEW:
-            await bid(node, entry.execution)
+            node.crew.start(bid(node, execution))
+
+
+def _readopt(node: ComputeNode, execution: Execution) -> bool:
+    """Ports, GPUs and room of what may still run are its own before anybody else is served. False when the engine was not reached."""
+    attempt = read_attempt(node.execution_folder(execution.id))
+    if attempt is None:
+        return False
+    node.capacity.adopt(execution.id, execution.reserved, attempt.gpus)
+    if attempt.ports:
+        node.pool.adopt(execution.id, attempt.ports)
+    return True
 
 
 async def tidy_forever(node: ComputeNode) -> None:

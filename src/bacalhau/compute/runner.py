@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import NamedTuple, cast
 
-from bacalhau.compute.attempt import Attempt, make_attempt, read_attempt, write_attempt
+from msgspec.structs import replace
+
+from bacalhau.compute.attempt import Attempt, read_attempt, record_mounts, write_attempt
 from bacalhau.compute.environment import task_environment
 from bacalhau.compute.inputs import stage_inputs
 from bacalhau.compute.outputs import make_result_tree, read_exit_code, read_output, write_exit_code
+from bacalhau.compute.policy import resolve_env
 from bacalhau.compute.progress import Reporter
 from bacalhau.compute.publishing import publish_result
 from bacalhau.compute.service import ComputeNode, Running
@@ -23,7 +26,7 @@ from bacalhau.models.event import Topic
 from bacalhau.models.execution import Execution, RunCommandResult
 from bacalhau.models.job import Job, Timeouts
 from bacalhau.models.messages import Progress
-from bacalhau.models.network import NetworkConfig
+from bacalhau.models.network import NetworkConfig, NetworkType
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
 from bacalhau.ports.progress import Step
@@ -54,7 +57,8 @@ async def run_execution(node: ComputeNode, execution: Execution, running: Runnin
     reporter = Reporter(job.id, execution.id, partial(_tell, node))
     work = _Work(node, execution, job, running, reporter)
     try:
-        async with node.capacity.hold(execution.reserved):
+        async with node.capacity.hold(execution.id, execution.reserved) as granted:
+            work.granted = granted
             return await work.run()
     finally:
         reporter.close()
@@ -83,6 +87,7 @@ class _Work:
         self.folder = node.execution_folder(execution.id)
         self.result = self.folder / "result"
         self.topic = Topic.PREPARING_ENVIRONMENT
+        self.granted = execution.reserved
 
     async def run(self) -> Outcome:
         try:
@@ -128,8 +133,9 @@ class _Work:
             else:
                 image, inputs = await self._prepare_engine(), ()
         reach(Point.NODE_STAGED)
-        attempt = make_attempt(image, inputs + outputs, started)
-        if attempt.mounts:
+        ports = self.node.pool.reserve(self.execution.id, self._network())
+        attempt = Attempt(image=image, started=started, mounts=record_mounts(inputs + outputs), ports=ports, gpus=self.granted.gpus)
+        if attempt.is_worth_keeping:
             write_attempt(self.folder, attempt)
         reach(Point.NODE_PREPARED)
         return attempt
@@ -180,14 +186,26 @@ class _Work:
             job_id=self.job.id,
             node_id=self.node.node_id,
             params=self.job.task.engine.params or {},
-            env=task_environment(self.job, self.execution),
+            env=self._environment(attempt),
             mounts=attempt.as_mounts(),
-            resources=self.execution.reserved,
-            network=self.job.task.network or NetworkConfig(),
+            resources=self.granted,
+            network=replace(self._network(), ports=attempt.ports),
             stdout=self.result / "stdout",
             stderr=self.result / "stderr",
             image=attempt.image,
         )
+
+    def _environment(self, attempt: Attempt) -> dict[str, str]:
+        own, problems = resolve_env(self.job.task.env or {}, self.node.admission)
+        if problems:
+            raise EngineFailure("; ".join(problems), hint="ask the node's administrator, or select another node")
+        return task_environment(self.job, self.execution, own, attempt.ports)
+
+    def _network(self) -> NetworkConfig:
+        """Where the node gives no network, a task that said nothing of it has none."""
+        wanted = self.job.task.network or NetworkConfig()
+        isolated = self.node.admission.policy.reject_networked_jobs and wanted.kind() == NetworkType.DEFAULT
+        return NetworkConfig(type=NetworkType.NONE) if isolated else wanted
 
     @asynccontextmanager
     async def _time_limit(self, engine: Engine, deadline: int) -> AsyncIterator[None]:

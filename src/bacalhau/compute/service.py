@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.compute.capacity import Capacity
+from bacalhau.compute.policy import Admission
+from bacalhau.compute.ports import PortPool
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.wire import Model
@@ -55,7 +57,7 @@ class PendingReport(NamedTuple):
 class ComputeNode:
     """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a source holds) are seconds.
 
-    What has ended is remembered for `keep_seconds`, and of that the newest `keep_records`; 0 is no limit.
+    `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the newest `keep_records`; 0 is no limit.
     """
 
     node_id: str
@@ -65,6 +67,9 @@ class ComputeNode:
     plugins: Plugins
     capacity: Capacity
     crew: Crew
+    admission: Admission = field(default_factory=Admission)
+    pool: PortPool = field(default_factory=PortPool)
+    address: str = "127.0.0.1"
     labels: Mapping[str, str] = field(default_factory=dict)
     heartbeat: float = 15.0
     info_interval: float = 60.0

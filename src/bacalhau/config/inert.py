@@ -19,7 +19,6 @@ HARMLESS = {
     **_keys("", "Compute.Heartbeat.ResourceUpdateInterval Logging.LogDebugInfoInterval"),
     # They only matter to what cannot be switched on.
     **_keys("", "WebUI.Backend WebUI.Listen Publishers.Types.Local.Address Publishers.Types.Local.Port"),
-    **_keys("Compute.Network.", "PortRangeStart PortRangeEnd"),
     **_keys("Publishers.Types.S3Managed.", "PreSignedURLExpiration"),
 }
 """Lower-case key → its spelling."""
@@ -33,8 +32,7 @@ REFUSED = {
     **_keys("Orchestrator.", "Advertise SupportReverseProxy NodeManager.ManualApproval"),
     **_keys("Orchestrator.Cluster.", "Advertise Host Name Peers Port"),
     **_keys("Orchestrator.TLS.", "CACert ServerCert ServerKey ServerTimeout"),
-    **_keys("Compute.", "Env.AllowList Network.AdvertisedAddress TLS.CACert TLS.RequireTLS"),
-    **_keys("JobAdmissionControl.", "Locality ProbeExec ProbeHTTP RejectNetworkedJobs RejectStatelessJobs"),
+    **_keys("Compute.", "TLS.CACert TLS.RequireTLS"),
     **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
     **_keys("", "InputSources.MaxRetryCount StrictVersionMatch WebUI.Enabled"),
 }
@@ -44,7 +42,6 @@ _UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE"
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "api.auth.methods": ({}, {"ClientKey": {"Type": "challenge"}}),
     "inputsources.maxretrycount": (3, "3"),
-    "jobadmissioncontrol.locality": ("anywhere", "Anywhere"),
 }
 """What the original writes into its files for keys that nobody set."""
 

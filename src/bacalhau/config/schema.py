@@ -11,7 +11,7 @@ Seconds = NewType("Seconds", float)
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
 
-_ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3"}
+_ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3", "http": "HTTP"}
 
 
 def _key_name(field: str) -> str:
@@ -87,6 +87,18 @@ class AllocatedCapacity(Section):
     gpu: Annotated[str, Meta(description="GPUs given to jobs, a share or a number; all, since nothing else is likely to use them.")] = "100%"
 
 
+class HostEnv(Section):
+    allow_list: Annotated[
+        tuple[str, ...], Meta(description="Patterns of this node's environment variables that jobs may read; none, because they may hold secrets.")
+    ] = ()
+
+
+class TaskNetwork(Section):
+    advertised_address: Annotated[str, Meta(description="Address at which others reach the ports of tasks; empty is this machine's own.")] = ""
+    port_range_start: Annotated[Port, Meta(description="First port for tasks that do not mind which; below those that systems give out by themselves.")] = 20000
+    port_range_end: Annotated[Port, Meta(description="Last port for tasks that do not mind which.")] = 32000
+
+
 class Compute(Section):
     enabled: Annotated[bool, Meta(description="Run a compute node in this process.")] = False
     orchestrators: Annotated[tuple[str, ...], Meta(description="Message servers to join, nats://host:port; the one on this machine.")] = (
@@ -96,7 +108,9 @@ class Compute(Section):
         tuple[str, ...], Meta(description="Patterns of local paths that jobs may mount, PATTERN[:rw]; none, because jobs are other people's programs.")
     ] = ()
     auth: JoinToken = JoinToken()
+    env: HostEnv = HostEnv()
     heartbeat: Heartbeat = Heartbeat()
+    network: TaskNetwork = TaskNetwork()
     retention: ComputeRetention = ComputeRetention()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()
 
@@ -185,6 +199,16 @@ class ResultDownloaders(Section):
     types: IpfsTypes = IpfsTypes()
 
 
+class JobAdmissionControl(Section):
+    locality: Annotated[
+        Literal["anywhere", "local"], Meta(description="local takes only jobs whose inputs this node has already; anywhere lets inputs travel.")
+    ] = "anywhere"
+    reject_stateless_jobs: Annotated[bool, Meta(description="Refuse jobs without inputs.")] = False
+    reject_networked_jobs: Annotated[bool, Meta(description="Refuse jobs that ask for a network; those that leave it open get none.")] = False
+    probe_exec: Annotated[str, Meta(description="Shell command that decides about each job, given as JSON on stdin; exit code 0 takes it.")] = ""
+    probe_http: Annotated[str, Meta(description="URL that decides about each job, POSTed as JSON; a status below 400 takes it.")] = ""
+
+
 class Config(Section):
     """The whole configuration. `data_dir` is absolute once loaded."""
 
@@ -197,6 +221,7 @@ class Config(Section):
     orchestrator: Orchestrator = Orchestrator()
     compute: Compute = Compute()
     job_defaults: JobDefaults = JobDefaults()
+    job_admission_control: JobAdmissionControl = JobAdmissionControl()
     engines: Engines = Engines()
     input_sources: InputSources = InputSources()
     publishers: Publishers = Publishers()

@@ -39,11 +39,14 @@ class CancelExecution(Model):
 
 
 class BidResult(Model):
+    """`ports` (ours): by name, the address at which the task's ports are reached."""
+
     execution_id: str = always(factory=str)
     job_id: str = always(factory=str)
     job_type: str = always(factory=str)
     events: tuple[Event, ...] | None = always(factory=lambda: None)
     accepted: bool = always(factory=bool)
+    ports: dict[str, str] = {}
 
 
 class RunResult(Model):

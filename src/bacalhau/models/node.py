@@ -4,6 +4,7 @@ import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME
 from bacalhau.lib.wire import Model, always
+from bacalhau.models.admission import NodePolicy
 from bacalhau.models.resources import Resources
 from bacalhau.models.version import BuildVersion
 
@@ -13,7 +14,7 @@ NCL_V1 = "ncl/v1"
 
 
 class ComputeNodeInfo(Model):
-    """Lists are lower-case plug-in names. `unavailable` (ours) says why an engine, source or publisher is not offered."""
+    """Lists are lower-case plug-in names. `unavailable` (ours) says why an engine, source or publisher is not offered, `policy` (ours) what is refused."""
 
     execution_engines: tuple[str, ...] | None = always(factory=tuple)
     publishers: tuple[str, ...] | None = always(factory=tuple)
@@ -26,6 +27,7 @@ class ComputeNodeInfo(Model):
     enqueued_executions: int = always(factory=int)
     address: str = msgspec.field(default_factory=str, name="address")
     unavailable: dict[str, str] = {}
+    policy: NodePolicy = NodePolicy()
 
 
 class NodeInfo(Model):

@@ -55,7 +55,7 @@ def _spec(spec: SpecConfig, role: str, known: SpecChecks) -> list[str]:
 
 def env_problem(name: str, value: str) -> str:
     """Why a variable is refused; "" when it is not."""
-    if _ENV_NAME.fullmatch(name) and value and not name.startswith("BACALHAU_") and not value.startswith("env:"):
+    if _ENV_NAME.fullmatch(name) and value and not name.startswith("BACALHAU_") and value != "env:":
         return ""
     if not name:
         return "environment variable name cannot be empty"
@@ -68,7 +68,7 @@ def env_problem(name: str, value: str) -> str:
         if wrong:
             return f"environment variable '{name}' {rule}"
     if value:
-        return f"environment variable '{name}' asks for a variable of the node, which is not supported yet: {value}"
+        return f"environment variable '{name}' asks for a variable of the node without naming it: write env:NAME"
     return f"environment variable '{name}' cannot have empty value"
 
 
@@ -116,6 +116,8 @@ def network_problems(network: NetworkConfig) -> Iterator[str]:
     if kind is None:
         yield f"unknown network type '{network.type}': use one of {', '.join(NetworkType)}"
         return
+    if kind == NetworkType.HTTP:
+        yield "network type HTTP is not supported yet: use Bridge, Host or None"
     if network.domains and kind != NetworkType.HTTP:
         yield "domains can only be set for HTTP network mode"
     yield from (f'invalid domain "{domain}"' for domain in network.domains if not _is_domain(domain))

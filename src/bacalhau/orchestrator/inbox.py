@@ -10,7 +10,7 @@ from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.event import Event, Topic, make_event
-from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.execution import ComputeStateType, DesiredStateType, Execution, RunCommandResult
 from bacalhau.models.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
 from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.spec import SpecConfig
@@ -72,7 +72,7 @@ async def _stored(orch: Orchestrator, message: Reported) -> Execution:
 
 def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]:
     """An accepted bid is confirmed; capacity was reserved when the execution was placed."""
-    if isinstance(message, BidResult) and message.accepted:
+    if isinstance(message, BidResult) and message.accepted and execution.desired_state.state_type == DesiredStateType.PENDING:
         body = encode(BidAccepted(execution_id=execution.id, accepted=True))
         return (OutgoingMessage(node_id=execution.node_id, type="BidAccepted", body=body),)
     return ()
@@ -98,7 +98,11 @@ def _failed(execution: Execution, message: ComputeError) -> tuple[Execution, tup
 
 def _bid(execution: Execution, message: BidResult) -> tuple[Execution, tuple[Event, ...]]:
     if message.accepted:
-        return msgspec.structs.replace(execution, revision=execution.revision + 1, modify_time=now_ns()), message.events or ()
+        state = execution.compute_state
+        if message.ports:
+            details = dict(state.details or {}) | {f"HostPort.{name}": address for name, address in message.ports.items()}
+            state = msgspec.structs.replace(state, details=details)
+        return msgspec.structs.replace(execution, compute_state=state, revision=execution.revision + 1, modify_time=now_ns()), message.events or ()
     reason = message.events[0].message if message.events else "the node refused the execution"
     details = {"Retryable": "true"}
     return execution.moved(ComputeStateType.ASK_FOR_BID_REJECTED, now_ns(), reason, details=details, why="bid rejected"), message.events or ()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.progress import Report
@@ -67,4 +67,13 @@ class Storage(Protocol):
 
         Bounded memory; every file is written under a temporary name and renamed when complete and verified.
         """
+        ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A source whose content may be on the node already; for every other source it is elsewhere."""
+
+    async def is_here(self, source: SpecConfig) -> bool:
+        """Whether nothing has to be brought from elsewhere."""
         ...

@@ -209,12 +209,16 @@ def test_all_problems_at_once():
         ("A-B", "x", "environment variable 'A-B' can only contain letters, numbers, and underscores"),
         ("BACALHAU_X", "x", "environment variable 'BACALHAU_X' cannot start with BACALHAU_"),
         ("A", "", "environment variable 'A' cannot have empty value"),
-        ("A", "env:HOME", "environment variable 'A' asks for a variable of the node, which is not supported yet: env:HOME"),
+        ("A", "env:HOME", ""),
+        ("A", "env:", "environment variable 'A' asks for a variable of the node without naming it: write env:NAME"),
         ("A_1", "x", ""),
     ],
 )
 def test_environment(name, value, found):
     assert env_problem(name, value) == found
+
+
+NO_GATEWAY = "network type HTTP is not supported yet: use Bridge, Host or None"
 
 
 def network(kind, *ports, domains=()):
@@ -224,9 +228,9 @@ def network(kind, *ports, domains=()):
 @pytest.mark.parametrize(
     ("found", "problem"),
     [
-        (network("HTTP", domains=("example.org", ".sub.example.org", "10.0.0.1", "::1")), []),
-        (network("HTTP", domains=("a_b",)), ['invalid domain "a_b"']),
-        (network("HTTP", domains=("x y.com",)), ['invalid domain "x y.com"']),
+        (network("HTTP", domains=("example.org", ".sub.example.org", "10.0.0.1", "::1")), [NO_GATEWAY]),
+        (network("HTTP", domains=("a_b",)), [NO_GATEWAY, 'invalid domain "a_b"']),
+        (network("HTTP", domains=("x y.com",)), [NO_GATEWAY, 'invalid domain "x y.com"']),
         (network("None", domains=("example.org",)), ["domains can only be set for HTTP network mode"]),
         (network("Bridge", PortMapping(name="http", static=8080, target=80)), []),
         (network("Default", PortMapping(name="http")), ["ports can only be set for Host or Bridge network modes"]),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
+from bacalhau.models.admission import list_objections
 from bacalhau.models.job import Job
 from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo
 from bacalhau.models.resources import Resources, ResourcesConfig
@@ -56,7 +57,7 @@ def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> 
         name = kind.strip().lower()
         if name not in (offered or ()):
             reasons.append(offer.unavailable.get(name) or f"cannot {verb} {name}")
-    return reasons + match_labels(job.constraints or (), labels)
+    return reasons + list_objections(task, offer.policy) + match_labels(job.constraints or (), labels)
 
 
 def rank_seats(seats: Sequence[Seat], failures: Mapping[str, int]) -> list[Seat]:

@@ -17,6 +17,9 @@ class InlineSource:
     async def check(self) -> None:
         return None
 
+    async def is_here(self, source: SpecConfig) -> bool:
+        return True
+
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry, of the size that it takes on disk."""
         return Manifest(source, (Entry("inline", "inline", _size(await asyncio.to_thread(read_content, source))),))

@@ -62,6 +62,14 @@ class Kubo:
         async with self._call(f"block/get?arg={cid}&timeout={max(1, round(self._patience * 0.9))}s") as response:
             return await response.read()
 
+    async def holds(self, cid: str) -> bool:
+        """Whether the node has the block itself."""
+        try:
+            async with self._call(f"block/stat?arg={cid}&offline=true"):
+                return True
+        except NotFound:
+            return False
+
     async def add(self, folder: Path) -> str:
         """Add and pin a tree, hidden files and empty directories too; the CID of its root."""
         boundary = uuid4().hex

@@ -10,6 +10,7 @@ from typing import Any
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
 from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.cid import RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.dag import WINDOW, ManyBlocks, StoreReader, resolve, view
 from bacalhau.plugins.ipfs.kubo import Kubo
@@ -35,6 +36,16 @@ class IpfsSource:
         if self._endpoint:
             async with Kubo.open(self._endpoint, patience=10) as kubo:
                 await kubo.identify()
+
+    async def is_here(self, source: SpecConfig) -> bool:
+        """Whether the root is in this node's own store or in the IPFS node it was given."""
+        cid, _ = parse_path(_cid_param(source.params))
+        if isinstance(self._content, BlockStore) and not await self._content.missing([str(cid)]):
+            return True
+        if not self._endpoint:
+            return False
+        async with Kubo.open(self._endpoint, self._patience) as kubo:
+            return await kubo.holds(str(cid))
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry a file, `key` being its CID; an empty directory has none. Reads directories and the first block of files."""

@@ -28,6 +28,10 @@ class LocalSource:
             if not rule.is_absolute:
                 raise Unavailable(f"allowed local path {rule.pattern!r} is not absolute", hint=_HINT)
 
+    async def is_here(self, source: SpecConfig) -> bool:
+        await asyncio.to_thread(self._permit, read_params(source))
+        return True
+
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry of size 0: what is used in place takes no room."""
         params = read_params(source)

@@ -1,0 +1,36 @@
+"""What a node takes, out of its configuration and environment."""
+
+import os
+
+from bacalhau.compute.policy import Admission
+from bacalhau.compute.ports import PortPool, own_address
+from bacalhau.config.schema import Compute, JobAdmissionControl
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.admission import NodePolicy
+from bacalhau.plugins.probe.command import CommandProbe
+from bacalhau.plugins.probe.web import WebProbe
+from bacalhau.ports.admission import Probe
+
+
+def node_admission(rules: JobAdmissionControl, compute: Compute) -> Admission:
+    """Raises BadRequest naming the key and the value."""
+    probes: list[Probe] = [CommandProbe(rules.probe_exec)] if rules.probe_exec else []
+    if rules.probe_http:
+        if not rules.probe_http.startswith(("http://", "https://")):
+            raise BadRequest(f"JobAdmissionControl.ProbeHTTP: {rules.probe_http!r} is not a URL", hint="write it as http://host:port/path")
+        probes.append(WebProbe(rules.probe_http))
+    return Admission(
+        policy=NodePolicy(reject_stateless_jobs=rules.reject_stateless_jobs, reject_networked_jobs=rules.reject_networked_jobs),
+        local_only=rules.locality == "local",
+        env_allowed=compute.env.allow_list,
+        environ=os.environ,
+        probes=tuple(probes),
+    )
+
+
+def port_pool(compute: Compute) -> PortPool:
+    return PortPool(compute.network.port_range_start, compute.network.port_range_end)
+
+
+def task_address(compute: Compute) -> str:
+    return compute.network.advertised_address or own_address()

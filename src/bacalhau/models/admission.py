@@ -1,0 +1,23 @@
+"""What a node refuses by its configuration alone: told with the node, so that the scheduler need not ask first. Pure."""
+
+from bacalhau.lib.wire import Model
+from bacalhau.models.job import Task
+from bacalhau.models.network import NetworkConfig, NetworkType
+
+
+class NodePolicy(Model):
+    """`reject_networked_jobs`: tasks that leave the network open get none, those that ask for one are refused."""
+
+    reject_stateless_jobs: bool = False
+    reject_networked_jobs: bool = False
+
+
+def list_objections(task: Task, policy: NodePolicy) -> list[str]:
+    """Why the node does not take the task; empty when it does."""
+    found = []
+    kind = (task.network or NetworkConfig()).kind()
+    if policy.reject_networked_jobs and kind not in (NetworkType.DEFAULT, NetworkType.NONE):
+        found.append(f"does not accept jobs that use a network (this one asks for {kind.value})")
+    if policy.reject_stateless_jobs and not task.input_sources:
+        found.append("does not accept jobs without inputs")
+    return found
