@@ -23,8 +23,9 @@ class CommandProbe:
             variables[VARIABLE] = job.decode()
         pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
+            # asyncio's pipe to stdin is a socket, which bash takes for a remote shell's and would read the user's own file for.
             child = await asyncio.create_subprocess_exec(
-                "bash", "-c", self._command, stdin=pipe, stdout=nowhere, stderr=pipe, env=variables, start_new_session=True
+                "bash", "--norc", "-c", self._command, stdin=pipe, stdout=nowhere, stderr=pipe, env=variables, start_new_session=True
             )
         except OSError as e:
             return f"the admission command cannot be run: {e.strerror or e}"
