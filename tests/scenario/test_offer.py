@@ -9,8 +9,8 @@ from bacalhau.app.devstack import free_port
 
 # A web server that ends at once when it is asked to.
 SERVE = (
-    "echo $BACALHAU_PORT_web $BACALHAU_HOST_PORT_web; trap 'exit 0' TERM; mkdir /tmp/www; printf hello > /tmp/www/index.html; "
-    "busybox httpd -f -p $BACALHAU_PORT_web -h /tmp/www & wait"
+    "trap 'exit 0' TERM; mkdir /tmp/www; printf hello > /tmp/www/index.html; busybox httpd -f -p $BACALHAU_PORT_web -h /tmp/www & "
+    "until wget -q -O /dev/null http://127.0.0.1:$BACALHAU_PORT_web/; do :; done; echo $BACALHAU_PORT_web $BACALHAU_HOST_PORT_web; wait"
 )
 
 
@@ -110,7 +110,7 @@ def test_ports_are_the_tasks_own_after_a_restart_and_free_at_its_end(plain, cont
     static = free_port()
     job_id = plain.submit(SERVE, Network={"Type": "Bridge", "Ports": [{"Name": "web", "Static": static, "Target": 80}, {"Name": "any", "Target": 81}]})
     assert until_ports(plain, job_id) == f"127.0.0.1:{static}"
-    containers.until("start", job_id)
+    assert next(plain.client.logs(job_id, follow=True)) == (1, f"80 {static}\n")
     assert read(f"127.0.0.1:{static}") == "hello"
     plain.kill()
     plain.start()
