@@ -1,14 +1,45 @@
-"""Time as the rest of the code sees it: Unix nanoseconds, and RFC 3339 text for people and history."""
+"""Time as the rest of the code sees it: Unix nanoseconds, and RFC 3339 text for people and history.
+
+It never jumps: when somebody sets the machine's clock, ours follows a little faster or slower than time goes by, so that
+time limits and pauses that are under way neither end at once nor last for hours.
+"""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
-def now_ns() -> int:
-    return time.time_ns()
+CATCH_UP = 20  # a twentieth of the time that goes by
+TOO_FAR = 24 * 3600 * 1_000_000_000  # ns: a machine that has slept, or had no clock at its start; followed at once
+# Counts also while the machine sleeps, where the system can do that.
+_steady_ns = partial(time.clock_gettime_ns, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class SmoothClock:
+    """Unix ns that never go back. `wall` is what the machine says, `steady` only counts on."""
+
+    def __init__(self, wall: Callable[[], int], steady: Callable[[], int]) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._last = (steady(), wall())
+
+    def now(self) -> int:
+        last, before = self._last
+        steady, wall = self._steady(), self._wall()
+        passed = max(0, steady - last)
+        error, most = wall - before - passed, passed // CATCH_UP
+        if -most <= error <= most or abs(error) > TOO_FAR:
+            now = wall
+        else:
+            now = before + passed + (most if error > 0 else -most)
+        self._last = (steady, now)  # one value, so that threads need no lock
+        return now
+
+
+now_ns = SmoothClock(time.time_ns, _steady_ns).now
 
 
 def rfc3339(ns: int) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.lib.clock import ZERO_TIME, from_rfc3339, now_ns, rfc3339
+from bacalhau.lib.clock import TOO_FAR, ZERO_TIME, SmoothClock, from_rfc3339, now_ns, rfc3339
 
 LAST = 253_402_300_800 * 10**9 - 1  # the end of the year 9999
 
@@ -43,6 +43,63 @@ def test_other_text_is_refused():
         from_rfc3339("yesterday")
 
 
+SECOND = 10**9
+HOUR = 3600 * SECOND
+
+
 def test_now_is_unix_time():
-    before = time.time_ns()
-    assert before <= now_ns() <= time.time_ns()
+    assert abs(time.time_ns() - now_ns()) < SECOND
+
+
+class Machine:
+    """Its two clocks, in ns."""
+
+    def __init__(self, wall=1_800_000_000 * SECOND):
+        self.wall, self.steady = wall, 5 * SECOND
+        self.clock = SmoothClock(lambda: self.wall, lambda: self.steady)
+
+    def goes_by(self, ns, steps=100):
+        for _ in range(steps):
+            self.wall += ns // steps
+            self.steady += ns // steps
+            self.clock.now()
+        return self.clock.now()
+
+
+def test_without_jumps_it_is_the_machines_clock():
+    machine = Machine()
+    assert machine.goes_by(HOUR) == machine.wall
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 23 * HOUR, -23 * HOUR])
+def test_a_jump_neither_ends_a_time_limit_nor_makes_it_last(jump):
+    machine = Machine()
+    began = machine.clock.now()
+    machine.wall += jump
+    assert machine.clock.now() == began
+    assert 57 * SECOND <= machine.goes_by(60 * SECOND) - began <= 63 * SECOND
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_a_jump_is_followed_in_time(jump):
+    machine = Machine()
+    machine.wall += jump
+    assert machine.goes_by(19 * HOUR) != machine.wall
+    assert machine.goes_by(2 * HOUR) == machine.wall
+
+
+def test_a_machine_that_had_no_clock_gets_one():
+    machine = Machine(wall=0)
+    machine.wall = 1_800_000_000 * SECOND
+    assert machine.clock.now() == machine.wall
+
+
+@given(st.lists(st.tuples(st.integers(0, HOUR), st.integers(-HOUR, HOUR)), max_size=30))
+def test_it_never_goes_back(steps):
+    machine = Machine()
+    before = machine.clock.now()
+    for passed, jump in steps:
+        machine.steady += passed
+        machine.wall += passed + jump
+        assert machine.clock.now() >= before or abs(machine.wall - before) > TOO_FAR
+        before = machine.clock.now()
