@@ -31,10 +31,8 @@ class SmoothClock:
         steady, wall = self._steady(), self._wall()
         passed = max(0, steady - last)
         error, most = wall - before - passed, passed // CATCH_UP
-        if -most <= error <= most or abs(error) > TOO_FAR:
-            now = wall
-        else:
-            now = before + passed + (most if error > 0 else -most)
+        follows = -most <= error <= most or abs(error) > TOO_FAR
+        now = wall if follows else before + passed + (most if error > 0 else -most)
         self._last = (steady, now)  # one value, so that threads need no lock
         return now
 
