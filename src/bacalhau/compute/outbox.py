@@ -51,7 +51,7 @@ async def report_forever(node: ComputeNode) -> None:
         node.delivered += [p for p, ok in zip(batch, sent, strict=True) if ok]
         unsent = [p for p, ok in zip(batch, sent, strict=True) if not ok]
         node.reports.extendleft(reversed(unsent))
-        failures = failures + 1 if unsent else 0
+        failures = failures + 1 if len(unsent) == len(batch) else 0  # one that is refused does not slow down the others
         if unsent:
             await node.reported.wait(min(2.0, 0.1 * 2**failures))
 

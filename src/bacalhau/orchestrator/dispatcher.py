@@ -35,21 +35,19 @@ async def _serve_lane_forever(orch: Orchestrator, node_id: str) -> None:
         if not (lane.waiting and lane.is_open):
             await lane.signal.wait(60)
             continue
-        unsent = await _send_batch(orch, lane)
+        unsent, sent = await _send_batch(orch, lane)
         lane.settle(unsent)
-        if not unsent:
-            failures = 0
-            continue
-        failures += 1
-        await lane.signal.wait(min(5.0, 0.1 * 2**failures))
+        failures = 0 if sent else failures + 1  # one message that is refused does not slow down the others
+        if unsent:
+            await lane.signal.wait(min(5.0, 0.1 * 2**failures))
 
 
-async def _send_batch(orch: Orchestrator, lane: Lane) -> list[PendingMessage]:
-    """Returns what was not acknowledged."""
+async def _send_batch(orch: Orchestrator, lane: Lane) -> tuple[list[PendingMessage], int]:
+    """Returns what was not acknowledged, and how many were."""
     batch = lane.take(WINDOW)
     acknowledged = await together(*(_send(orch, message) for message in batch))
     orch.lanes.acknowledged += [m.seq for m, ok in zip(batch, acknowledged, strict=True) if ok]
-    return [m for m, ok in zip(batch, acknowledged, strict=True) if not ok]
+    return [m for m, ok in zip(batch, acknowledged, strict=True) if not ok], sum(acknowledged)
 
 
 async def _forget_forever(orch: Orchestrator) -> None:

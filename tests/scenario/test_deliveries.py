@@ -1,0 +1,145 @@
+"""Messages that come twice, late, out of order or not at all: both ends in this process, the road between them is bad on purpose."""
+
+import os
+import random
+import sys
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from bacalhau.bus.local import local_bus
+from bacalhau.compute.capacity import Capacity
+from bacalhau.compute.run import run_node
+from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.lib.aio import crew
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.job import Job, Task
+from bacalhau.models.resources import Resources, ResourcesConfig
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.gate import Gate
+from bacalhau.orchestrator.read import wait_job
+from bacalhau.orchestrator.run import run_orchestrator
+from bacalhau.orchestrator.service import Checks, Orchestrator
+from bacalhau.orchestrator.submit import stop_job, submit_job
+from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.plugins.noop.engine import NoopEngine, check_engine
+from bacalhau.store.journal import NodeJournal
+from bacalhau.store.store import SqliteStore
+
+JOBS, NODES, CPUS = 120, 3, 4
+
+
+class BadRoad:
+    """Of ten messages, two are lost, two arrive though their sender hears nothing, two arrive twice, and two bring an old one along."""
+
+    def __init__(self, send, chance):
+        self._send, self._chance = send, chance
+        self._old = []
+        self.fates = Counter()
+
+    async def send(self, *message):
+        fate = self._chance.choice(("lost", "unheard", "twice", "late", "well"))
+        self.fates[fate] += 1
+        if fate == "lost":
+            raise Unavailable("lost on the way")
+        await self._send(*message)
+        self._old.append(message)
+        if fate == "twice":
+            await self._send(*message)
+        elif fate == "late":
+            await self._send(*self._chance.choice(self._old))
+        elif fate == "unheard":
+            raise Unavailable("the answer was lost on the way")
+
+
+class End:
+    """One end of a bus with a bad road behind `send`."""
+
+    def __init__(self, inner, chance):
+        self._inner = inner
+        self.road = BadRoad(inner.send, chance)
+        self.send = self.road.send
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+class Counting(NoopEngine):
+    def __init__(self, runs):
+        super().__init__()
+        self._runs = runs
+
+    async def run(self, task, report):
+        self._runs[task.execution_id] += 1
+        return await super().run(task, report)
+
+
+async def as_it_is(spec):
+    return spec
+
+
+@asynccontextmanager
+async def opened(folder, chance, runs):
+    checks = {"noop": check_engine}
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(local_bus())
+        store = await stack.enter_async_context(SqliteStore(folder / "state.db"))
+        up = End(bus.orchestrator, chance)
+        orch = Orchestrator(
+            node_id="n-orchestrator",
+            store=store,
+            bus=up,
+            content=BlockStore(folder / "content"),
+            checks=Checks(checks, {}, {}),
+            fill_defaults=lambda job: job,
+            presign=as_it_is,
+            cluster=Cluster(60_000_000_000),
+            gate=Gate(store, ""),
+        )
+        await stack.enter_async_context(run_orchestrator(orch))
+        nodes = []
+        for number in range(NODES):
+            nodes.append(
+                ComputeNode(
+                    node_id=f"n-{number}",
+                    folder=folder / f"n-{number}",
+                    journal=await stack.enter_async_context(NodeJournal(folder / f"n-{number}.db")),
+                    bus=End(bus.node(f"n-{number}"), chance),
+                    plugins=Plugins({"noop": Counting(runs)}, {}, {}),
+                    capacity=Capacity(Resources(cpu=CPUS, memory=4_000_000_000)),
+                    crew=await stack.enter_async_context(crew()),
+                )
+            )
+            await stack.enter_async_context(run_node(nodes[-1]))
+        yield orch, nodes
+
+
+async def submit_noop(orch, cpu="1", **params):
+    task = Task(name="main", engine=SpecConfig(type="noop", params=params), resources=ResourcesConfig(cpu=cpu, memory="1mb"))
+    job = Job(type="batch", count=1, tasks=(task,))
+    return (await submit_job(orch, job, force=False, warnings=(), client="", instance="")).job_id
+
+
+async def test_a_bad_road_loses_doubles_and_mixes_messages(tmp_path):
+    seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
+    sys.stdout.write(f"CHAOS_SEED={seed}\n")
+    runs = Counter()
+    async with opened(tmp_path, random.Random(seed), runs) as (orch, nodes):
+        jobs = [await submit_noop(orch) for _ in range(JOBS)]
+        endless = [await submit_noop(orch, Sleep=3600) for _ in range(6)]
+        for job_id in endless[:3]:  # one of them perhaps before its node has heard of it
+            await stop_job(orch, job_id, "", "enough")
+        for job_id in jobs:
+            job = await wait_job(orch, job_id, 60)
+            assert (job.state.state_type, job.state.message) == ("Completed", "")
+        for job_id in endless[3:]:
+            await stop_job(orch, job_id, "", "enough")
+        assert {(await orch.store.find_job(job_id)).state.state_type for job_id in endless} == {"Stopped"}
+        for job_id in [await submit_noop(orch, str(CPUS)) for _ in nodes]:  # nothing is reserved any more
+            assert (await wait_job(orch, job_id, 60)).state.state_type == "Completed"
+        for node in nodes:
+            while node.running:
+                assert await node.ended.wait(60)
+        for job_id in jobs:
+            assert [runs[e.id] for e in await orch.store.list_executions(job_id, -1)] == [1]
+        assert orch.bus.road.fates["lost"] and orch.bus.road.fates["late"]
