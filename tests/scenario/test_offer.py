@@ -1,11 +1,13 @@
 """What a node takes and gives: its administrator's rules, its own variables, and ports that outlive a restart."""
 
 import json
+import os
 import urllib.request
 
 import pytest
 
 from bacalhau.app.devstack import free_port
+from tests.support.system import OWNER
 
 # A web server that ends at once when it is asked to.
 SERVE = (
@@ -77,9 +79,14 @@ def test_another_node_takes_what_one_refuses(strict):
 
 
 @pytest.fixture(scope="module")
-def plain(start_system):
-    first = free_port()
-    return start_system(settings={"Compute.Network.AdvertisedAddress": "127.0.0.1", "Compute.Network.PortRangeStart": first, "Compute.Network.PortRangeEnd": first + 50})
+def plain(start_system, tmp_path_factory):
+    """A node with ports to give out, and two GPUs as far as the maker's tool says."""
+    first, tools = free_port(), tmp_path_factory.mktemp("tools")
+    (tools / "nvidia-smi").write_text("#!/bin/sh\necho '0, Tesla T4, 15360, 00000000:00:1E.0'\necho '1, Tesla T4, 15360, 00000000:00:1F.0'\n")
+    (tools / "nvidia-smi").chmod(0o755)
+    network = {"AdvertisedAddress": "127.0.0.1", "PortRangeStart": first, "PortRangeEnd": first + 50}
+    variables = OWNER | {"PATH": f"{tools}:{os.environ['PATH']}"}
+    return start_system(settings={f"Compute.Network.{name}": value for name, value in network.items()}, variables=variables)
 
 
 def until_ports(system, job_id):
@@ -136,3 +143,14 @@ def test_partitions_of_s3_objects(plain, s3, bucket):
     assert printed == ["0 of 3: ce abcdef\n", "1 of 3: af abcdef\n", "2 of 3: bd abcdef\n"]
     empty = plain.run("ls /mine", InputSources=[{"Source": {"Type": "s3", "Params": params | {"Key": "uploads/a.txt", "Partition": {"Type": "object"}}}, "Target": "/mine"}], job={"Count": 3})
     assert sorted(e.run_output.stdout for e in plain.client.executions(empty.id)) == ["", "", "a.txt\n"]
+
+
+def test_gpus_are_offered_with_their_names_and_counted(plain):
+    (node,) = plain.client.nodes()
+    offer = node.info.compute.max_capacity
+    assert (offer.gpu, [(gpu.index, gpu.name, gpu.memory) for gpu in offer.gpus]) == (2, [(0, "Tesla T4", 15360), (1, "Tesla T4", 15360)])
+    assert node.info.labels["GPU-1"] == "Tesla-T4"
+    task = {"Name": "main", "Engine": {"Type": "noop"}, "Resources": {"GPU": "2", "CPU": "0.1"}}
+    assert plain.client.wait(plain.client.submit({"Type": "batch", "Tasks": [task]}), 30).state.state_type == "Completed"
+    refused = plain.client.wait(plain.client.submit({"Type": "batch", "Tasks": [task | {"Resources": {"GPU": "3"}}]}), 30)
+    assert refused.state.message.endswith("needs 3 GPU, has 2")

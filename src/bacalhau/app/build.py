@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity
@@ -14,7 +16,8 @@ from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
 from bacalhau.compute.capacity import Capacity
 from bacalhau.compute.content import RemoteContent
-from bacalhau.compute.fingerprint import detect_resources
+from bacalhau.compute.gpus import detect_gpus
+from bacalhau.compute.machine import detect_resources
 from bacalhau.compute.run import run_node
 from bacalhau.compute.service import ComputeNode, Plugins
 from bacalhau.config.job_defaults import job_defaults
@@ -124,6 +127,8 @@ async def compute_node(config: Config, who: Identity, url: str, content: Content
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
         bus = await stack.enter_async_context(node_bus(url, who.id, who.secret, config.compute.auth.token))
+        gpus, gpu_problems = await detect_gpus()
+        there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
         plugins = await _plugins(stack, config, content or RemoteContent(bus))
         node = ComputeNode(
             node_id=who.id,
@@ -131,12 +136,13 @@ async def compute_node(config: Config, who: Identity, url: str, content: Content
             journal=journal,
             bus=bus,
             plugins=plugins,
-            capacity=Capacity(offered_capacity(detect_resources(data), config.compute.allocated_capacity)),
+            capacity=Capacity(offered_capacity(there, config.compute.allocated_capacity)),
             crew=await stack.enter_async_context(crew()),
             admission=node_admission(config.job_admission_control, config.compute),
             pool=port_pool(config.compute),
             address=task_address(config.compute),
             labels=config.labels,
+            gpu_problems=gpu_problems,
             heartbeat=config.compute.heartbeat.interval,
             keep_seconds=config.compute.retention.max_age,
             keep_records=config.compute.retention.max_count,

@@ -9,19 +9,33 @@ from bacalhau.models.resources import Resources
 
 
 def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
-    """Raises BadRequest naming the key and the value."""
+    """Raises BadRequest naming the key and the value. An absolute amount may be more than there is, but for GPUs, which are given out one by one."""
+    gpu = int(_amount("GPU", wanted.gpu, there.gpu, _count))
+    if there.gpus and gpu > len(there.gpus):
+        raise BadRequest(f"Compute.AllocatedCapacity.GPU: {wanted.gpu!r} is more than the {len(there.gpus)} of this machine")
     return Resources(
         cpu=round(_amount("CPU", wanted.cpu, there.cpu, parse_cpu), 3),
         memory=int(_amount("Memory", wanted.memory, there.memory, parse_bytes)),
         disk=int(_amount("Disk", wanted.disk, there.disk, parse_bytes)),
-        gpu=int(_amount("GPU", wanted.gpu, there.gpu, int)),
+        gpu=gpu,
+        gpus=there.gpus[:gpu],
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
+
+
 def _amount(key: str, text: str, there: float, parse: Callable[[str], float]) -> float:
+    clean = text.strip()
     try:
-        if text.endswith("%"):
-            return there * float(text[:-1]) / 100
-        return float(parse(text)) if text else there
+        if clean.endswith("%"):
+            share = float(clean[:-1])
+            if not 0 <= share <= 100:
+                raise ValueError(text)
+            return there * share / 100
+        return float(parse(clean)) if clean else there
     except ValueError as e:
-        raise BadRequest(f"Compute.AllocatedCapacity.{key}: {text!r} is neither a share such as 80% nor an amount") from e
+        raise BadRequest(f"Compute.AllocatedCapacity.{key}: {text!r} is neither a share from 0% to 100% nor an amount") from e

@@ -1,18 +1,15 @@
 """What this node is and offers: capacity, labels, and which plug-ins work right now."""
 
 import asyncio
-import os
 import platform
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
+from bacalhau.compute.gpus import gpu_labels
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.node import ComputeNodeInfo, NodeInfo
-from bacalhau.models.resources import Resources
 from bacalhau.models.version import this_version
 
 CHECK_LIMIT = 10.0  # seconds
@@ -20,12 +17,6 @@ CHECK_LIMIT = 10.0  # seconds
 
 class Checkable(Protocol):
     async def check(self) -> None: ...
-
-
-def detect_resources(folder: Path) -> Resources:
-    """All of this machine: cores, memory, and what is free on the disk of `folder` now."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return Resources(cpu=float(os.cpu_count() or 1), memory=pages, disk=shutil.disk_usage(folder).free)
 
 
 async def describe_node(node: ComputeNode) -> NodeInfo:
@@ -42,11 +33,11 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
         available_capacity=node.capacity.free,
         queue_capacity=node.capacity.queued,
         running_executions=len(node.running),
-        unavailable=dict(node.unavailable),
+        unavailable={**node.unavailable, **node.gpu_problems},
         policy=node.admission.policy,
     )
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    labels = {"name": node.node_id, "os_type": platform.system().lower(), "os_arch": machine} | dict(node.labels)
+    labels = {"name": node.node_id, "os_type": platform.system().lower(), "os_arch": machine} | gpu_labels(total.gpus) | dict(node.labels)
     return NodeInfo(node_id=node.node_id, labels=labels, compute_node_info=info, bacalhau_version=this_version())
 
 

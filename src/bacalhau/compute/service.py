@@ -77,6 +77,7 @@ class ComputeNode:
     keep_seconds: float = 86_400.0
     keep_records: int = 10_000
     running: dict[str, Running] = field(default_factory=dict)
+    gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     reports: deque[PendingReport] = field(default_factory=deque)
     delivered: list[PendingReport] = field(default_factory=list)

@@ -5,6 +5,7 @@ from typing import Any
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.network import NetworkConfig, NetworkType
 from bacalhau.models.resources import Resources
+from bacalhau.plugins.docker.gpus import gpu_settings
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask
 
@@ -72,7 +73,7 @@ def _limits(need: Resources) -> dict[str, Any]:
     if need.cpu > 0:
         limits["NanoCpus"] = int(max(need.cpu, MIN_CPU) * 1e9)
     if need.gpus:
-        limits["DeviceRequests"] = [{"DeviceIDs": [str(gpu.index) for gpu in need.gpus], "Capabilities": [["gpu"]]}]
+        limits |= gpu_settings(need.gpus)
     elif need.gpu > 0:
         limits["DeviceRequests"] = [{"Count": need.gpu, "Capabilities": [["gpu"]]}]
     return limits
