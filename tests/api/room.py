@@ -33,6 +33,9 @@ class LogBus:
     async def send(self, node_id, type, body, seq):
         raise Unavailable(f"node {node_id} is not there")
 
+    async def disconnect(self, node_id):
+        pass
+
     @asynccontextmanager
     async def serve(self, on_message, on_request, on_gone):
         yield

@@ -119,9 +119,10 @@ async def serving_node(url: str, node_id: str, secret: str, ack_wait: float = 30
 async def cluster(folder: Path, *, ack_wait: float = 30, **secrets: str) -> AsyncIterator[Cluster]:
     """`secrets` are what nodes must show; nodes that are not among them are let in as they come."""
 
-    async def authorize(node_id: str, secret: str, token: str) -> None:
+    async def authorize(node_id: str, secret: str, token: str) -> bool:
         if secrets.get(node_id, secret) != secret:
             raise Unauthorized("wrong secret")
+        return True
 
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(nats_server(folder, "127.0.0.1", 0))

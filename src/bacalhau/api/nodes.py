@@ -7,13 +7,14 @@ from litestar import get, put
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.errors import NotSupported
+from bacalhau.api.errors import refused
 from bacalhau.api.query import ListNodes, Query, read_query
-from bacalhau.api.request import Ask, named, orchestrator
-from bacalhau.models.api import ErrorBody, GetNodeResponse, ListNodesResponse
+from bacalhau.api.request import Ask, named, orchestrator, read_body
+from bacalhau.models.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
 from bacalhau.models.node import NodeState
 from bacalhau.models.selector import match_labels, parse_selector
 from bacalhau.orchestrator import nodes
+from bacalhau.orchestrator.membership import NodeChange, change_node
 
 # Who has most comes first where a capacity is asked for.
 _SORTS: dict[str, Callable[[NodeState], Any]] = {
@@ -49,10 +50,15 @@ async def get_node(request: Ask, node_id: FromPath[str]) -> GetNodeResponse:
     return GetNodeResponse(node=await nodes.get_node(orchestrator(request), named(node_id)))
 
 
-@put("/nodes/{node_id:str}", status_code=501)
-async def put_node(node_id: FromPath[str]) -> ErrorBody:
-    """Not supported yet."""
-    raise NotSupported(f"approving, rejecting or deleting node {named(node_id)} is not supported yet", component="NodesManager")
+@put("/nodes/{node_id:str}", query=Query, body=PutNodeRequest)
+async def put_node(request: Ask, node_id: FromPath[str]) -> PutNodeResponse:
+    """Approve, reject or delete a node; cordon, uncordon or drain it; change its labels."""
+    asked, unknown = await read_body(request, PutNodeRequest, nulls=True)
+    if unknown:
+        raise refused(*(f"unknown field '{path}'" for path in unknown))
+    change = NodeChange(asked.action or "", asked.message or "", asked.deadline, asked.labels)
+    await change_node(orchestrator(request), named(node_id), change)
+    return PutNodeResponse(success=True)
 
 
 NODE_ROUTES: list[ControllerRouterHandler] = [list_nodes, get_node, put_node]

@@ -38,8 +38,11 @@ def named(segment: str) -> str:
     return segment.replace(SLASH, "/")
 
 
-async def read_body(request: Ask, kind: type[T]) -> tuple[T, list[str]]:
-    """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest."""
+async def read_body(request: Ask, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
+    """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest.
+
+    `nulls`: they mean something, and the fields of `kind` take them.
+    """
     text = await request.body()
     try:
         raw = msgspec.json.decode(text) if text.strip() else {}
@@ -47,7 +50,7 @@ async def read_body(request: Ask, kind: type[T]) -> tuple[T, list[str]]:
         raise refused(f"the body is not valid JSON: {e}") from e
     if not isinstance(raw, dict):
         raise refused("the body must be a JSON object")
-    if b"null" in text:
+    if b"null" in text and not nulls:
         raw = _without_nulls(raw)
     folded, unknown = fold_keys(raw, kind)
     try:

@@ -63,7 +63,8 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
     data = Path(config.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqliteStore(data / "orchestrator" / "state.db"))
-        gate = Gate(store, config.orchestrator.auth.token)
+        manager = config.orchestrator.node_manager
+        gate = Gate(store, config.orchestrator.auth.token, manual=manager.manual_approval)
         url, access = await _message_server(stack, config, data)
         bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize))
         orch = Orchestrator(
@@ -74,7 +75,8 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
             checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS),
             fill_defaults=_defaults(config),
             presign=_presign(config),
-            cluster=Cluster(int(config.orchestrator.node_manager.disconnect_timeout * SECOND_NS)),
+            cluster=Cluster(int(manager.lost_grace * SECOND_NS), int(max(manager.lost_grace, manager.disconnect_timeout) * SECOND_NS)),
+            silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
             retention=_retention(config.orchestrator.retention),
         )
@@ -89,7 +91,8 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
 async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:
     if config.orchestrator.nats.url:
         return config.orchestrator.nats.url, Access()
-    server = await stack.enter_async_context(nats_server(data / "orchestrator" / "nats", config.orchestrator.host, config.orchestrator.port))
+    own, ping_timeout = config.orchestrator, config.orchestrator.node_manager.ping_timeout
+    server = await stack.enter_async_context(nats_server(data / "orchestrator" / "nats", own.host, own.port, ping_timeout=ping_timeout))
     return server.url, server.access
 
 

@@ -29,9 +29,9 @@ SUBJECT = "$SYS.REQ.USER.AUTH"
 ACCOUNT = "$G"
 _HEADER = b'{"typ":"JWT","alg":"ed25519-nkey"}'
 
-Authorize = Callable[[str, str, str], Awaitable[None]]
-"""(node id, secret, token): returns when the node may connect, else raises Unauthorized. Nodes of other makes have secret "":
-an id that is known with a secret must then be refused."""
+Authorize = Callable[[str, str, str], Awaitable[bool]]
+"""(node id, secret, token): whether the node is a member, or may only register and wait; raises Unauthorized when it may not connect.
+Nodes of other makes have secret "": an id that is known with a secret must then be refused."""
 
 
 class Credentials(NamedTuple):
@@ -83,9 +83,9 @@ class Issuer:
         signed = _b64(_HEADER) + b"." + _b64(msgspec.json.encode(claims | {"iss": self.public, "iat": now_ns() // 10**9, "jti": new_uuid()}))
         return signed + b"." + _b64(self._key.sign(signed))
 
-    def admit(self, asked: Claims, who: Credentials) -> bytes:
+    def admit(self, asked: Claims, who: Credentials, *, member: bool = True) -> bytes:
         """The answer that lets a node in, to its own subjects only."""
-        may = permissions(who.node_id, native=who.native)
+        may = permissions(who.node_id, native=who.native, member=member)
         user = {
             "sub": asked.nats.user_nkey,
             "aud": ACCOUNT,
@@ -131,8 +131,8 @@ class Callout:
     async def _decide(self, asked: Claims, reply: str) -> None:
         try:
             who = read_credentials(asked)
-            await self._authorize(who.node_id, who.secret, who.token)
-            answer = self._issuer.admit(asked, who)
+            member = await self._authorize(who.node_id, who.secret, who.token)
+            answer = self._issuer.admit(asked, who, member=member)
         except BacalhauError as e:
             logger.warning("node '%s' may not connect: %s", asked.nats.connect_opts.name, e)
             answer = self._issuer.refuse(asked, e.message)

@@ -121,6 +121,9 @@ class LocalOrchestrator:
         finally:
             self._bus.serving = None
 
+    async def disconnect(self, node_id: str) -> None:
+        self._bus.drop(node_id)
+
     async def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
         source = self._bus.logs.get(node_id)
         if source is None:

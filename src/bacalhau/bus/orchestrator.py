@@ -18,7 +18,7 @@ from bacalhau.bus.presence import Presence
 from bacalhau.bus.request import Responder
 from bacalhau.bus.server import SYSTEM, Access
 from bacalhau.bus.subject import REGISTER, answers_from, check_node_id, from_node, messages_to, sender
-from bacalhau.lib.aio import Crew, crew
+from bacalhau.lib.aio import Crew, background, crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest
 from bacalhau.ports.bus import Delivery, Handler, RequestHandler
@@ -38,12 +38,13 @@ def no_progress(delivery: Delivery) -> None:
 
 
 class OrchestratorNats:
-    """`ports.bus.OrchestratorBus`. `set_aside` and `on_progress` may be set before `serve`."""
+    """`ports.bus.OrchestratorBus`. `set_aside` and `on_progress` may be set before `serve`; `presence` where the server is ours."""
 
     def __init__(self, link: Link, crew: Crew, ack_wait: float) -> None:
         self.set_aside: SetAside = forget
         self.on_progress: OnProgress = no_progress
         self._on_gone: Callable[[str], None] = lambda node_id: None
+        self.presence: Presence | None = None
         self._link = link
         self._ack_wait = ack_wait
         self._token = secrets.token_hex(11)
@@ -82,6 +83,10 @@ class OrchestratorNats:
         query = LogQuery(execution_id=execution_id, node_id=check_node_id(node_id), tail=tail, follow=follow)
         return self._logs.stream(node_id, query)
 
+    async def disconnect(self, node_id: str) -> None:
+        if self.presence is not None:
+            await self.presence.disconnect(node_id)
+
     def node_gone(self, node_id: str) -> None:
         """The node's last connection closed."""
         logger.info("node %s disconnected", node_id)
@@ -108,7 +113,8 @@ async def orchestrator_bus(url: str, access: Access, authorize: Authorize | None
         working = await stack.enter_async_context(crew())
         bus = OrchestratorNats(link, working, ack_wait)
         if access.system_password:
-            await stack.enter_async_context(_watched(Login(url, NAME, SYSTEM, access.system_password, tls=access.tls), bus.node_gone))
+            login = Login(url, NAME, SYSTEM, access.system_password, tls=access.tls)
+            bus.presence = await stack.enter_async_context(_watched(login, bus.node_gone))
         receivers = dict(bus.receivers)
         if authorize is not None and access.issuer_seed:
             receivers |= Callout(link, working, Issuer(access.issuer_seed), authorize).receivers
@@ -118,8 +124,10 @@ async def orchestrator_bus(url: str, access: Access, authorize: Authorize | None
 
 
 @asynccontextmanager
-async def _watched(login: Login, on_gone: Callable[[str], None]) -> AsyncIterator[None]:
+async def _watched(login: Login, on_gone: Callable[[str], None]) -> AsyncIterator[Presence]:
     """See nodes come and go; open before the first may connect."""
-    async with linked(login) as link, link.subscribed(Presence(link, on_gone).receivers):
-        await link.connected(CONNECT_WAIT)
-        yield
+    async with linked(login) as link:
+        presence = Presence(link, on_gone)
+        async with link.subscribed(presence.receivers), background(presence.watch_forever()):
+            await link.connected(CONNECT_WAIT)
+            yield presence

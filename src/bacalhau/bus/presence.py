@@ -1,16 +1,27 @@
 """Who is connected, as the server's own events tell it, so that a node's end is known at once and not by silence.
 
-Only connections that were let in count: a stranger that is refused under a node's name says nothing about the node.
+Only connections that were let in count: a stranger that is refused under a node's name says nothing about the node. What
+happened while nobody listened is found out by asking the server for its connections.
 """
 
+import asyncio
+import logging
+import secrets
 from collections.abc import Callable
 
 import msgspec
 from nats.aio.msg import Msg
 
+from bacalhau.bus.answer import Answers, Frame
 from bacalhau.bus.link import Link
+from bacalhau.lib.errors import BacalhauError, Unavailable
+
+logger = logging.getLogger(__name__)
 
 CONNECT, DISCONNECT = "$SYS.ACCOUNT.*.CONNECT", "$SYS.ACCOUNT.*.DISCONNECT"
+LIST = "$SYS.REQ.SERVER.PING.CONNZ"
+ASK_SECONDS = 5.0
+PAGE = 65_536  # connections in one answer; more than one server holds
 
 
 class _Client(msgspec.Struct):
@@ -18,29 +29,101 @@ class _Client(msgspec.Struct):
     name: str = ""
 
 
+class _Server(msgspec.Struct):
+    id: str
+
+
 class _Event(msgspec.Struct):
+    server: _Server
     client: _Client
 
 
+class _Connection(msgspec.Struct):
+    cid: int
+    name: str = ""
+
+
+class _Connections(msgspec.Struct):
+    connections: list[_Connection] = []
+
+
+class _Listed(msgspec.Struct):
+    server: _Server
+    data: _Connections
+
+
 _events = msgspec.json.Decoder(_Event)
+_listed = msgspec.json.Decoder(_Listed)
 
 
 class Presence:
     """`on_gone(node_id)` is called when a node's last connection closed. Needs a link of the system account."""
 
     def __init__(self, link: Link, on_gone: Callable[[str], None]) -> None:
-        self.receivers = {CONNECT: self._connected, DISCONNECT: self._disconnected}
+        self._answers = Answers(link, f"_PRESENCE.{secrets.token_hex(11)}")
+        self._inbox = next(iter(self._answers.receivers)).removesuffix(".*")
+        self.receivers = {CONNECT: self._connected, DISCONNECT: self._disconnected} | self._answers.receivers
+        self._link = link
         self._on_gone = on_gone
+        self._server = ""
         self._connections: dict[str, set[int]] = {}
-        # A new server counts from one again; who does not come back is found out by its silence.
-        link.on_lost.append(self._connections.clear)
+        self._looking = False
+        self._ended: set[int] = set()
+
+    async def watch_forever(self) -> None:
+        """After each connection of the link: compare what is known with what is there."""
+        seen = 0
+        while True:
+            if not self._link.is_up or self._link.number == seen:
+                await self._link.changed.wait(60)
+                continue
+            number = self._link.number
+            try:
+                await self._look()
+                seen = number
+            except BacalhauError as e:
+                logger.warning("the message server does not say who is connected, asking again: %s", e)
+                await asyncio.sleep(1)
+
+    async def disconnect(self, node_id: str) -> None:
+        """Close every connection of a node."""
+        for number in tuple(self._connections.get(node_id, ())):
+            frame = Frame(f"$SYS.REQ.SERVER.{self._server}.KICK", msgspec.json.encode({"cid": number}))
+            try:
+                await self._answers.ask(frame, self._inbox, ASK_SECONDS)
+            except BacalhauError as e:
+                logger.warning("connection %d of node %s was not closed: %s", number, node_id, e)
+
+    async def _look(self) -> None:
+        self._looking = True
+        try:
+            await self._compare()
+        finally:
+            self._looking = False
+            self._ended.clear()
+
+    async def _compare(self) -> None:
+        frame = Frame(LIST, msgspec.json.encode({"limit": PAGE}))
+        try:
+            listed = _listed.decode((await self._answers.ask(frame, self._inbox, ASK_SECONDS)).data)
+        except msgspec.DecodeError as e:
+            raise Unavailable(f"the message server's list of connections cannot be read: {e}") from e
+        before, self._connections, self._server = self._connections, {}, listed.server.id
+        for found in listed.data.connections:
+            if found.cid not in self._ended:  # its end may have overtaken this list
+                self._connections.setdefault(found.name, set()).add(found.cid)
+        for node_id in before.keys() - self._connections.keys():
+            self._on_gone(node_id)
 
     def _connected(self, msg: Msg) -> None:
-        client = _events.decode(msg.data).client
-        self._connections.setdefault(client.name, set()).add(client.id)
+        event = _events.decode(msg.data)
+        self._server = event.server.id
+        self._connections.setdefault(event.client.name, set()).add(event.client.id)
 
     def _disconnected(self, msg: Msg) -> None:
         client = _events.decode(msg.data).client
+        if self._looking:
+            self._ended.add(client.id)
         known = self._connections.get(client.name, set())
         if client.id not in known:
             return

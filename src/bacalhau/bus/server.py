@@ -28,6 +28,8 @@ READY_LIMIT = 10.0  # seconds
 STOP_LIMIT = 5.0
 ASK_LIMIT = 2  # for the orchestrator's word on a node; one that comes while the orchestrator is away waits as long
 FIRST_WAIT, LAST_WAIT = 0.05, 2.0
+PING_TIMEOUT = 2.0
+PINGS = 3  # unanswered ones before a connection is closed: the last words before a silence, these, and the closing are PINGS + 2 intervals
 ORCHESTRATOR, SYSTEM = "bacalhau-orchestrator", "bacalhau-system"
 
 
@@ -61,17 +63,19 @@ class NatsServer(NamedTuple):
 class _Process:
     """The running child; `port` 0 becomes the real one at the first start."""
 
-    def __init__(self, folder: Path, host: str, port: int, tls: Tls | None) -> None:
+    def __init__(self, folder: Path, host: str, port: int, tls: Tls | None, ping_timeout: float) -> None:
         self.host, self.port = host, port
         self.access = Access(ORCHESTRATOR, _password(), _password(), new_issuer_seed(), _own_context(tls))
         self._folder = folder
         self._tls = tls
+        self._ping = ping_timeout / (PINGS + 2)
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start and wait until it listens. Raises Unavailable with the server's own reason."""
         config = self._folder / "nats-server.conf"
-        config.write_text(_config(self.host, self.port, Issuer(self.access.issuer_seed).public, self._tls))
+        lines = _config(self.host, self.port, Issuer(self.access.issuer_seed).public, self._tls)
+        config.write_text("\n".join((*lines, f'ping_interval: "{max(1, round(self._ping * 1000))}ms"', f"ping_max: {PINGS}", "")))
         environment = os.environ | {"BACALHAU_NATS_PASSWORD": self.access.password, "BACALHAU_NATS_SYSTEM_PASSWORD": self.access.system_password}
         self._process = await asyncio.create_subprocess_exec(
             binary(),
@@ -143,12 +147,15 @@ class _Process:
 
 
 @asynccontextmanager
-async def nats_server(folder: Path, host: str, port: int, tls: Tls | None = None) -> AsyncIterator[NatsServer]:
-    """Run the server while the block runs; `folder` is its own, `port` 0 takes a free one.
+async def nats_server(
+    folder: Path, host: str, port: int, tls: Tls | None = None, *, ping_timeout: float = PING_TIMEOUT
+) -> AsyncIterator[NatsServer]:
+    """Run the server while the block runs; `folder` is its own, `port` 0 takes a free one. Who does not answer is cut off after
+    at most `ping_timeout` seconds.
 
     Raises Unavailable when the port is taken or another orchestrator uses the folder.
     """
-    process = _Process(await asyncio.to_thread(_make_ready, folder), host, port, tls)
+    process = _Process(await asyncio.to_thread(_make_ready, folder), host, port, tls, ping_timeout)
     await process.start()
     try:
         async with background(process.watch_forever()):
@@ -176,11 +183,9 @@ def binary() -> str:
     return found
 
 
-def _config(host: str, port: int, issuer: str, tls: Tls | None) -> str:
+def _config(host: str, port: int, issuer: str, tls: Tls | None) -> list[str]:
     lines = [
         f"listen: {json.dumps(f'{host}:{port or -1}')}",
-        'ping_interval: "5s"',
-        "ping_max: 2",
         'write_deadline: "10s"',
         f"accounts {{ SYS: {{ users: [ {{ user: {SYSTEM}, password: $BACALHAU_NATS_SYSTEM_PASSWORD }} ] }} }}",
         "system_account: SYS",
@@ -193,7 +198,7 @@ def _config(host: str, port: int, issuer: str, tls: Tls | None) -> str:
     if tls is not None:
         ca = f", ca_file: {json.dumps(str(tls.ca))}, verify: true" if tls.ca else ""
         lines.append(f"tls {{ cert_file: {json.dumps(str(tls.cert))}, key_file: {json.dumps(str(tls.key))}, timeout: 10{ca} }}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _password() -> str:

@@ -67,8 +67,8 @@ def heartbeat_of(inbox: str) -> str:
     return f"_HEARTBEAT.{inbox}"
 
 
-def permissions(node_id: str, *, native: bool) -> Permissions:
-    """What node `node_id` may do; `native` tells our nodes from those of other makes."""
+def permissions(node_id: str, *, native: bool, member: bool = True) -> Permissions:
+    """What node `node_id` may do; `native` tells our nodes from those of other makes. Who is no `member` yet may register and beat."""
     publish = (f"{ROOT}.{node_id}.out.>", f"node.management.{node_id}.>", f"_ACK.{node_id}.>", f"_SINBOX.{node_id}.>", f"_HEARTBEAT._SINBOX.{node_id}.>")
     subscribe = (messages_to(node_id), to_node(node_id, ">"), f"{answers_to(node_id, native=native)}.>")
-    return Permissions(publish, subscribe)
+    return Permissions(publish if member else (from_node(node_id, "ctrl"), f"node.management.{node_id}.>"), subscribe)

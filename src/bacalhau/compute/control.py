@@ -10,7 +10,7 @@ from bacalhau.compute.inbox import cancel
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import rfc3339
-from bacalhau.lib.errors import BacalhauError, Conflict, Unavailable
+from bacalhau.lib.errors import BacalhauError, HandshakeRequired, Unavailable
 from bacalhau.models import messages as m
 from bacalhau.models.node import ComputeNodeInfo, NodeInfo
 
@@ -53,7 +53,7 @@ async def _beat(node: ComputeNode) -> bool:
     beat = m.HeartbeatRequest(node_id=node.node_id, available_capacity=free, queue_used_capacity=queued, last_orchestrator_seq_num=node.last_seq)
     try:
         await node.bus.request(beat)
-    except Conflict:
+    except HandshakeRequired:
         return False
     return True
 

@@ -29,7 +29,7 @@ REFUSED = {
     **_keys(
         "API.Auth.Oauth2.", "Audience DeviceAuthorizationEndpoint DeviceClientID Issuer JWKSUri PollingInterval ProviderID ProviderName Scopes TokenEndpoint"
     ),
-    **_keys("Orchestrator.", "Advertise SupportReverseProxy NodeManager.ManualApproval"),
+    **_keys("Orchestrator.", "Advertise SupportReverseProxy"),
     **_keys("Orchestrator.Cluster.", "Advertise Host Name Peers Port"),
     **_keys("Orchestrator.TLS.", "CACert ServerCert ServerKey ServerTimeout"),
     **_keys("Compute.", "TLS.CACert TLS.RequireTLS"),

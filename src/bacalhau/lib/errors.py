@@ -6,6 +6,7 @@
     ├── Conflict          someone else changed it first, or its state forbids the change
     ├── Unauthorized      no or wrong credentials
     ├── Forbidden         known caller, not allowed
+    ├── HandshakeRequired a node speaks that the orchestrator does not count as connected
     ├── Unavailable       a server, engine or registry cannot be reached right now
     ├── EngineFailure     the container or module could not be run
     ├── StorageFailure    an input could not be brought
@@ -57,6 +58,12 @@ class Unauthorized(BacalhauError):
 class Forbidden(BacalhauError):
     code = "Forbidden"
     status = 403
+
+
+class HandshakeRequired(BacalhauError):
+    code = "HandshakeRequired"
+    status = 428
+    retryable_by_default = True
 
 
 class Unavailable(BacalhauError):

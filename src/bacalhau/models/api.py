@@ -79,5 +79,20 @@ class GetNodeResponse(Model):
     node: NodeState = always(factory=NodeState)
 
 
+class PutNodeRequest(Model):
+    """`action` of approve, reject, delete, and ours: cordon, uncordon, drain, labels. `deadline` (seconds) belongs to drain, `labels` to
+    labels: a value sets a label, null takes it away. The path says which node, not `node_id`."""
+
+    action: str | None = always(factory=str)
+    message: str | None = always(factory=str)
+    node_id: str | None = always(factory=str)
+    deadline: int | None = None
+    labels: dict[str, str | None] | None = None
+
+
+class PutNodeResponse(Model):
+    success: bool = always(factory=bool)
+
+
 class AliveResponse(Model):
     status: str = always(factory=lambda: "OK")

@@ -80,13 +80,15 @@ class HandshakeRequest(Model):
 
 
 class HandshakeResponse(Model):
-    """`stop` (ours): executions of the request's `running` that are no longer wanted."""
+    """`stop` (ours): executions of the request's `running` that are no longer wanted. `fenced` (ours): this orchestrator is to be asked
+    before anything is published."""
 
     accepted: bool = msgspec.field(default_factory=bool, name="accepted")
     reason: str = msgspec.field(default_factory=str, name="reason")
     last_compute_seq_num: int = always(factory=int)
     last_orchestrator_seq_num: int = always(factory=int)
     stop: tuple[str, ...] | None = None
+    fenced: bool = False
 
 
 class HeartbeatRequest(Model):

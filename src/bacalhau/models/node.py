@@ -1,5 +1,7 @@
 """Who can run jobs: what a node offers, whether it is a member, whether it is there."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME
@@ -77,3 +79,11 @@ class NodeState(Model):
     label_changes: dict[str, str | None] = {}
     message: str = ""
     native: bool = False
+
+
+def relabelled(info: NodeInfo, changes: Mapping[str, str | None]) -> NodeInfo:
+    """The node's own description under the labels that it was given at run time."""
+    if not changes:
+        return info
+    labels = {name: value for name, value in {**(info.labels or {}), **changes}.items() if value is not None}
+    return msgspec.structs.replace(info, labels=labels)

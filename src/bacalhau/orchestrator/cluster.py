@@ -3,7 +3,10 @@
 Reserving here at the moment of placement is what keeps a burst of jobs from overbooking a node.
 """
 
+from asyncio import Lock
 from typing import NamedTuple
+
+import msgspec
 
 from bacalhau.models.execution import Execution
 from bacalhau.models.node import CONNECTED, NodeState
@@ -20,11 +23,19 @@ class Held(NamedTuple):
 
 
 class Cluster:
-    def __init__(self, grace_ns: int) -> None:
+    """`grace_ns`: how long a node may be away before its work is placed elsewhere. `foreign_grace_ns`: the same for nodes of other
+    makes, which take their time to come back; 0 is the same."""
+
+    def __init__(self, grace_ns: int, foreign_grace_ns: int = 0) -> None:
         self._grace_ns = grace_ns
+        self._foreign_grace_ns = foreign_grace_ns or grace_ns
         self._nodes: dict[str, NodeState] = {}
+        self._locks: dict[str, Lock] = {}
+        self._departures: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
         self._held: dict[str, Held] = {}
+        self._held_on: dict[str, dict[str, str]] = {}
         self._reserved: dict[str, Resources] = {}
 
     def put(self, node: NodeState, now: int) -> None:
@@ -35,40 +46,81 @@ class Cluster:
         else:
             self._away_since.setdefault(node_id, now)
 
+    def forget(self, node_id: str) -> None:
+        """The node was deleted; what it holds is given back when its executions end."""
+        for known in (self._nodes, self._away_since, self._numbers):
+            known.pop(node_id, None)
+
     def get(self, node_id: str) -> NodeState | None:
         return self._nodes.get(node_id)
 
     def nodes(self) -> list[NodeState]:
         return list(self._nodes.values())
 
+    def lock(self, node_id: str) -> Lock:
+        """Held by who reads a node, writes it to the store and puts it back."""
+        return self._locks.setdefault(node_id, Lock())
+
+    def depart(self, node_id: str) -> None:
+        """A connection of the node ended, known or not."""
+        self._departures[node_id] = self.departures(node_id) + 1
+
+    def departures(self, node_id: str) -> int:
+        """Changes when a connection ended meanwhile."""
+        return self._departures.get(node_id, 0)
+
+    def note_number(self, node_id: str, number: int) -> None:
+        """The node's own number of its latest message."""
+        self._numbers[node_id] = number
+
+    def shown(self, node: NodeState) -> NodeState:
+        """As people see it: what is free by our own books, nothing at all on a node that is away."""
+        node_id, compute = node.info.node_id, node.info.compute_node_info
+        number = self._numbers.get(node_id, node.connection_state.last_compute_seq_num)
+        state = msgspec.structs.replace(node.connection_state, last_compute_seq_num=number)
+        if compute is None:
+            return msgspec.structs.replace(node, connection_state=state)
+        free = self._free(node_id, node) if state.status == CONNECTED else Resources()
+        offer = msgspec.structs.replace(compute, available_capacity=free, running_executions=len(self._held_on.get(node_id, ())))
+        return msgspec.structs.replace(node, info=msgspec.structs.replace(node.info, compute_node_info=offer), connection_state=state)
+
     def hold(self, execution: Execution) -> None:
         """Reserve for a live execution; once per execution."""
         if execution.id not in self._held:
-            need = execution.reserved
-            self._held[execution.id] = Held(execution.node_id, execution.job_id, need)
-            self._reserved[execution.node_id] = self._reserved.get(execution.node_id, Resources()).plus(need)
+            need, node_id = execution.reserved, execution.node_id
+            self._held[execution.id] = Held(node_id, execution.job_id, need)
+            self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
+            self._reserved[node_id] = self._reserved.get(node_id, Resources()).plus(need)
 
     def release(self, execution_id: str) -> bool:
         """Give back what an execution held; False when it held nothing."""
         held = self._held.pop(execution_id, None)
         if held is None:
             return False
+        del self._held_on[held.node_id][execution_id]
         self._reserved[held.node_id] = self._reserved[held.node_id].minus(held.need)
         return True
 
     def held_on(self, node_id: str) -> list[str]:
-        return [execution_id for execution_id, held in self._held.items() if held.node_id == node_id]
+        return list(self._held_on.get(node_id, ()))
 
     def jobs_on(self, node_id: str) -> set[str]:
-        return {held.job_id for held in self._held.values() if held.node_id == node_id}
+        return set(self._held_on.get(node_id, {}).values())
 
     def seats(self, now: int) -> list[Seat]:
         return [
-            Seat(node, node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources())), self.is_lost(node_id, now))
+            Seat(node, self._free(node_id, node), self.is_lost(node_id, now))
             for node_id, node in self._nodes.items()
             if node.info.node_type == "Compute"
         ]
 
+    def _free(self, node_id: str, node: NodeState) -> Resources:
+        return node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources()))
+
     def is_lost(self, node_id: str, now: int) -> bool:
         """Away for longer than the grace."""
-        return now - self._away_since.get(node_id, now) > self._grace_ns
+        away_since = self._away_since.get(node_id)
+        return away_since is not None and now - away_since > (self._grace_ns if self._nodes[node_id].native else self._foreign_grace_ns)
+
+    def lost(self, now: int) -> set[str]:
+        return {node_id for node_id in self._away_since if self.is_lost(node_id, now)}

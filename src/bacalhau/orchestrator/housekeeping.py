@@ -4,12 +4,15 @@ import logging
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import from_rfc3339, now_ns
+from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models.node import CONNECTED
-from bacalhau.orchestrator.nodes import HEARTBEAT_LIMIT_NS, load_nodes, on_gone
+from bacalhau.orchestrator.membership import note_drained
+from bacalhau.orchestrator.nodes import load_nodes, on_gone
+from bacalhau.orchestrator.scheduling.leave import is_drain_due
 from bacalhau.orchestrator.service import Orchestrator
 
-TICK = 1.0
+TICK = 0.5
 OUTBOX_PAGE = 1000
 log = logging.getLogger(__name__)
 
@@ -20,19 +23,31 @@ async def watch_nodes_forever(orch: Orchestrator) -> None:
     while True:
         await tick.wait(TICK)
         now = now_ns()
-        for node in orch.cluster.nodes():
-            if node.info.node_type != "Compute":
-                continue  # the orchestrator's own entry sends no heartbeats
-            node_id = node.info.node_id
-            silent = now - from_rfc3339(node.connection_state.last_heartbeat) > HEARTBEAT_LIMIT_NS
-            if node.connection_state.status == CONNECTED and silent:
-                on_gone(orch, node_id, "no heartbeat for 60 s")
-            if not orch.cluster.is_lost(node_id, now):
-                told.discard(node_id)
-            elif node_id not in told:
-                told.add(node_id)
-                for job_id in orch.cluster.jobs_on(node_id):
-                    orch.queue.add(job_id)
+        _drop_silent(orch, now)
+        lost = orch.cluster.lost(now)
+        for node_id in (lost - told) | _due(orch, now):
+            for job_id in orch.cluster.jobs_on(node_id):
+                orch.queue.add(job_id)
+        told = lost
+        try:
+            await note_drained(orch)
+        except Unavailable as e:
+            log.error("that nodes are drained is noted later: %s", e)
+
+
+def _drop_silent(orch: Orchestrator, now: int) -> None:
+    """The last resort, where no closed connection told of the end. The orchestrator's own entry sends no heartbeats."""
+    for node in orch.cluster.nodes():
+        if node.info.node_type != "Compute" or node.connection_state.status != CONNECTED:
+            continue
+        if now - from_rfc3339(node.connection_state.last_heartbeat) > orch.silence_ns:
+            on_gone(orch, node.info.node_id, f"no heartbeat for {orch.silence_ns / 1e9:g} s")
+
+
+def _due(orch: Orchestrator, now: int) -> set[str]:
+    """Nodes whose drain has reached its deadline and that still have work."""
+    drained = ((n.info.node_id, n.drain) for n in orch.cluster.nodes() if n.drain and not n.drain.drained)
+    return {node_id for node_id, drain in drained if is_drain_due(drain, "batch", now)}
 
 
 async def load_state(orch: Orchestrator) -> None:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
     """Returns when the message is durable."""
     message = delivery.message
+    orch.cluster.note_number(delivery.node_id, delivery.seq)
     if isinstance(message, RunResult):
         await _update(orch, delivery, message, lambda e: _completed(e, message))
     elif isinstance(message, ComputeError):

@@ -56,5 +56,9 @@ class Lanes:
     def close(self, node_id: str) -> None:
         self.lane(node_id).is_open = False
 
+    def clear(self, node_id: str) -> None:
+        """What waits for the node is no longer wanted."""
+        self.lane(node_id).waiting.clear()
+
     def names(self) -> list[str]:
         return list(self._lanes)

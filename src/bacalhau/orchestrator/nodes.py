@@ -5,24 +5,23 @@ import logging
 import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
-from bacalhau.lib.errors import BadRequest, Conflict, NotFound
+from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, HandshakeRequired, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType
-from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.orchestrator.content import answer_content
-from bacalhau.orchestrator.service import WAKE_AT_ONCE, Orchestrator
+from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
 
-HEARTBEAT_LIMIT_NS = 60_000_000_000
 log = logging.getLogger(__name__)
 
 
 async def list_nodes(orch: Orchestrator) -> list[NodeState]:
-    return orch.cluster.nodes()
+    return [orch.cluster.shown(node) for node in orch.cluster.nodes()]
 
 
 async def get_node(orch: Orchestrator, id_prefix: str) -> NodeState:
@@ -34,7 +33,7 @@ async def get_node(orch: Orchestrator, id_prefix: str) -> NodeState:
     if len(found) > 1 and not exact:
         ids = ", ".join(n.info.node_id for n in found)
         raise Conflict(f"multiple nodes found for prefix: {id_prefix}, matching IDs: [{ids}]", hint="use a longer prefix", component="NodesManager")
-    return (exact or found)[0]
+    return orch.cluster.shown((exact or found)[0])
 
 
 async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
@@ -49,29 +48,67 @@ async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
     if isinstance(message, m.ShutdownNoticeRequest):
         on_gone(orch, delivery.node_id, message.reason)
         return m.ShutdownNoticeResponse()
+    _check_member(orch, delivery.node_id)
     answer = await answer_content(orch.content, message)
     if answer is None:
         raise BadRequest(f"an orchestrator does not answer {delivery.type}")
     return answer
 
 
+def _check_member(orch: Orchestrator, node_id: str) -> None:
+    node = orch.cluster.get(node_id)
+    if node is None or node.membership != APPROVED:
+        raise Forbidden(f"node {node_id} is not an approved member of this network", component="NodesManager")
+
+
 async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRequest) -> m.HandshakeResponse:
     info = request.node_info
-    if info.node_id != node_id:
-        return m.HandshakeResponse(accepted=False, reason=f"node {node_id} may not register as {info.node_id}")
-    known = orch.cluster.get(node_id)
+    if info.node_id != node_id or info.node_type != "Compute":
+        return m.HandshakeResponse(accepted=False, reason=f"node {node_id} may not register as {info.node_type.lower()} node {info.node_id}")
+    departures = orch.cluster.departures(node_id)
     stop = await _reconcile(orch, node_id, request.running)
-    now = now_ns()
-    state = ConnectionState(status=CONNECTED, last_heartbeat=rfc3339(now), connected_since=rfc3339(now))
-    node = NodeState(info=info, membership=known.membership if known else APPROVED, connection=CONNECTED, connection_state=state)
-    reach(Point.JOINING)
-    await orch.store.put_node(node, orch.gate.new_secret(node_id))
-    reach(Point.JOINED)
-    orch.cluster.put(node, now)
+    async with orch.cluster.lock(node_id):
+        known = orch.cluster.get(node_id)
+        if known is not None and known.membership == REJECTED:
+            return m.HandshakeResponse(accepted=False, reason=f"node {node_id} was rejected. {known.message}".strip())
+        node = _joined(orch, request, known)
+        reach(Point.JOINING)
+        await orch.store.put_node(node, orch.gate.new_secret(node_id))
+        reach(Point.JOINED)
+        if orch.cluster.departures(node_id) != departures:
+            raise Unavailable(f"the connection of node {node_id} ended while it registered")
+        orch.cluster.put(node, now_ns())
     orch.lanes.open(node_id)
-    orch.queue.wake(max(WAKE_AT_ONCE, orch.queue.waiting))
-    log.info("node %s joined", node_id)
-    return m.HandshakeResponse(accepted=True, reason="node registered", stop=stop or None)
+    orch.offer_changed()
+    log.info("node %s joined%s", node_id, "" if node.membership == APPROVED else " and waits for approval")
+    return m.HandshakeResponse(
+        accepted=True,
+        reason="node registered" if node.membership == APPROVED else "node registered, it waits for approval",
+        last_compute_seq_num=node.connection_state.last_compute_seq_num,
+        last_orchestrator_seq_num=node.connection_state.last_orchestrator_seq_num,
+        stop=stop or None,
+        fenced=True,
+    )
+
+
+def _joined(orch: Orchestrator, request: m.HandshakeRequest, known: NodeState | None) -> NodeState:
+    """The node as it is from now on; what people decided about it stays."""
+    info, now = request.node_info, rfc3339(now_ns())
+    before = known or NodeState(membership=orch.gate.first_membership)
+    state = ConnectionState(
+        status=CONNECTED,
+        last_heartbeat=now,
+        connected_since=now,
+        last_compute_seq_num=before.connection_state.last_compute_seq_num,
+        last_orchestrator_seq_num=request.last_orchestrator_seq_num or before.connection_state.last_orchestrator_seq_num,
+    )
+    return msgspec.structs.replace(
+        before,
+        info=relabelled(info, before.label_changes),
+        connection=CONNECTED,
+        connection_state=state,
+        native=request.running is not None,
+    )
 
 
 async def _reconcile(orch: Orchestrator, node_id: str, running: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -101,7 +138,7 @@ async def _fail_forgotten(orch: Orchestrator, execution_id: str) -> None:
 def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest) -> m.HeartbeatResponse:
     node = orch.cluster.get(node_id)
     if node is None or node.connection_state.status != CONNECTED:
-        raise Conflict(f"node {node_id} not connected - handshake required", component="NodesManager")
+        raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
     now = now_ns()
     compute = msgspec.structs.replace(
         node.info.compute, available_capacity=request.available_capacity, queue_capacity=request.queue_used_capacity
@@ -111,22 +148,26 @@ def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest)
     )
     info = msgspec.structs.replace(node.info, compute_node_info=compute)
     orch.cluster.put(msgspec.structs.replace(node, info=info, connection_state=state), now)
-    return m.HeartbeatResponse(last_compute_seq_num=state.last_compute_seq_num)
+    return m.HeartbeatResponse(last_compute_seq_num=orch.cluster.shown(node).connection_state.last_compute_seq_num)
 
 
 async def _on_node_info(orch: Orchestrator, node_id: str, info: NodeInfo) -> m.UpdateNodeInfoResponse:
-    node = orch.cluster.get(node_id)
-    if node is None or info.node_id != node_id:
-        raise Conflict(f"node {node_id} not connected - handshake required", component="NodesManager")
-    updated = msgspec.structs.replace(node, info=info)
-    await orch.store.put_node(updated, "")
-    orch.cluster.put(updated, now_ns())
-    orch.queue.wake(max(WAKE_AT_ONCE, orch.queue.waiting))
+    async with orch.cluster.lock(node_id):
+        node = orch.cluster.get(node_id)
+        if node is None or info.node_id != node_id or node.connection_state.status != CONNECTED:
+            raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
+        updated = msgspec.structs.replace(node, info=relabelled(info, node.label_changes))
+        await orch.store.put_node(updated, "")
+        now = orch.cluster.get(node_id)
+        if now is not None:  # a heartbeat, or the end of the connection, may have changed the rest meanwhile
+            orch.cluster.put(msgspec.structs.replace(now, info=updated.info), now_ns())
+    orch.offer_changed()
     return m.UpdateNodeInfoResponse(accepted=True)
 
 
 def on_gone(orch: Orchestrator, node_id: str, reason: str = "the connection was closed") -> None:
     """The node's connection ended: no new work for it; after the grace its executions are placed elsewhere."""
+    orch.cluster.depart(node_id)
     node = orch.cluster.get(node_id)
     if node is None or node.connection_state.status == DISCONNECTED:
         return

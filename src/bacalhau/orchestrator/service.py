@@ -46,6 +46,7 @@ class Orchestrator:
     gate: Gate
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
+    silence_ns: int = 60_000_000_000
     queue: EvaluationQueue = field(default_factory=EvaluationQueue)
     on_forgotten: OnForgotten = forget_nothing
     board: Board = field(default_factory=Board)
@@ -66,6 +67,10 @@ class Orchestrator:
             self._announce(job)
         for entry in change.history:
             self.board.changed(entry.job_id)
+
+    def offer_changed(self) -> None:
+        """Some node may take now what it could not take before: everything that waits is looked at."""
+        self.queue.wake(max(WAKE_AT_ONCE, self.queue.waiting))
 
     def _announce(self, job: Job) -> None:
         if job.is_done:

@@ -30,6 +30,10 @@ class OrchestratorBus(Protocol):
         """Deliver an encoded payload to a node and wait for its acknowledgement. Raises Unavailable when none comes."""
         ...
 
+    async def disconnect(self, node_id: str) -> None:
+        """Close the node's connections, where the message server is ours; it may come back under the credentials it then gets."""
+        ...
+
     def serve(self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """Receive from all nodes while the block runs: `out.msgs`, then `out.ctrl` and `out.requests`.
 

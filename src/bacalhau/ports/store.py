@@ -136,6 +136,14 @@ class NodeStore(Protocol):
         """Create or replace. `secret` is the hash the node must present to come back; "" leaves the stored one."""
         ...
 
+    async def find_node(self, node_id: str) -> NodeState | None:
+        """None when no such node ever joined."""
+        ...
+
+    async def delete_node(self, node_id: str) -> None:
+        """Forget the node, its secret and what was to be sent to it; deleting nobody is fine."""
+        ...
+
     async def node_secret(self, node_id: str) -> str:
         """The stored hash, "" when the node is unknown or has none."""
         ...

@@ -103,6 +103,13 @@ class SqliteStore(Housed):
     async def put_node(self, node: NodeState, secret: str) -> None:
         await self._database.apply((nodes.put_node(node, secret),))
 
+    async def find_node(self, node_id: str) -> NodeState | None:
+        found = await self._database.read("get_node", {"id": node_id}, nodes.read_nodes)
+        return found[0] if found else None
+
+    async def delete_node(self, node_id: str) -> None:
+        await self._database.apply(nodes.delete_node(node_id))
+
     async def node_secret(self, node_id: str) -> str:
         return await self._database.read("get_node_secret", {"id": node_id}, _first_text)
 

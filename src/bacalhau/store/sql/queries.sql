@@ -110,5 +110,14 @@ on conflict (id) do update set
 -- name: list_nodes
 select body from nodes order by id;
 
+-- name: get_node
+select body from nodes where id = :id;
+
 -- name: get_node_secret
 select secret from nodes where id = :id;
+
+-- name: delete_node
+delete from nodes where id = :id;
+
+-- name: delete_messages_of_node
+delete from outbox where node_id = :id;
