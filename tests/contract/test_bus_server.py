@@ -133,8 +133,8 @@ def certificate(folder: Path) -> Tls:
 
 
 async def test_tls(tmp_path):
-    async def allow(node_id: str, secret: str, token: str) -> None:
-        pass
+    async def allow(node_id: str, secret: str, token: str) -> bool:
+        return True
 
     tls = certificate(tmp_path)
     trusting = ssl.create_default_context(cafile=str(tls.cert))

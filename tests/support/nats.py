@@ -116,13 +116,13 @@ async def serving_node(url: str, node_id: str, secret: str, ack_wait: float = 30
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, ack_wait: float = 30, **secrets: str) -> AsyncIterator[Cluster]:
-    """`secrets` are what nodes must show; nodes that are not among them are let in as they come."""
+async def cluster(folder: Path, *, ack_wait: float = 30, pending: tuple[str, ...] = (), **secrets: str) -> AsyncIterator[Cluster]:
+    """`secrets` are what nodes must show; nodes that are not among them are let in as they come. `pending` are no members yet."""
 
     async def authorize(node_id: str, secret: str, token: str) -> bool:
         if secrets.get(node_id, secret) != secret:
             raise Unauthorized("wrong secret")
-        return True
+        return node_id not in pending
 
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(nats_server(folder, "127.0.0.1", 0))

@@ -20,21 +20,24 @@ log = logging.getLogger(__name__)
 async def shake_hands(node: ComputeNode) -> None:
     """Register, and stop what the orchestrator no longer wants. Raises Unavailable when refused."""
     running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports)}))
+    # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for now.
+    info = node.told or await describe_node(node)
     request = m.HandshakeRequest(
-        node_info=await describe_node(node), start_time=rfc3339(node.started), last_orchestrator_seq_num=node.last_seq, running=running
+        node_info=info, start_time=rfc3339(node.started), last_orchestrator_seq_num=node.last_seq, running=running
     )
     answer = await node.bus.request(request)
     if not isinstance(answer, m.HandshakeResponse) or not answer.accepted:
         raise Unavailable(f"the orchestrator refused this node: {getattr(answer, 'reason', answer)}")
+    node.told, node.is_fenced = info, answer.fenced
     for execution_id in answer.stop or ():
         await cancel(node, execution_id)
     node.reported.fire()
+    node.joined.fire()
     log.info("node %s joined its orchestrator", node.node_id)
 
 
 async def heartbeat_forever(node: ComputeNode) -> None:
     tick = Signal()
-    told: NodeInfo | None = None
     told_at = time.monotonic()
     while True:
         await tick.wait(node.heartbeat)
@@ -42,7 +45,8 @@ async def heartbeat_forever(node: ComputeNode) -> None:
             if not await _beat(node):
                 await shake_hands(node)
             elif time.monotonic() - told_at >= node.info_interval:
-                told, told_at = await _tell_changes(node, told), time.monotonic()
+                await _tell_changes(node)
+                told_at = time.monotonic()
         except BacalhauError as e:
             log.info("heartbeat: %s", e)
 
@@ -58,11 +62,11 @@ async def _beat(node: ComputeNode) -> bool:
     return True
 
 
-async def _tell_changes(node: ComputeNode, told: NodeInfo | None) -> NodeInfo:
+async def _tell_changes(node: ComputeNode) -> None:
     info = await describe_node(node)
-    if told is None or _lasting(info) != _lasting(told):
+    if node.told is None or _lasting(info) != _lasting(node.told):
         await node.bus.request(m.UpdateNodeInfoRequest(node_info=info))
-    return info
+    node.told = info
 
 
 def _lasting(info: NodeInfo) -> NodeInfo:

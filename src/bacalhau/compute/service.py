@@ -13,6 +13,7 @@ from bacalhau.compute.ports import PortPool
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.wire import Model
+from bacalhau.models.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
 from bacalhau.ports.engine import Engine
 from bacalhau.ports.journal import Journal
@@ -57,6 +58,7 @@ class PendingReport(NamedTuple):
 class ComputeNode:
     """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a source holds) are seconds.
 
+    `told` is what the orchestrator knows about this node; `is_fenced`: it is to be asked before anything is published.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the newest `keep_records`; 0 is no limit.
     """
 
@@ -83,6 +85,9 @@ class ComputeNode:
     delivered: list[PendingReport] = field(default_factory=list)
     reported: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)
+    joined: Signal = field(default_factory=Signal)
+    told: NodeInfo | None = None
+    is_fenced: bool = False
     started: int = field(default_factory=now_ns)
     last_seq: int = 0
 

@@ -99,7 +99,7 @@ def test_a_boolean_key_alone_is_true(home):
         ("DataDir=$HOME/x", 'config key: "DataDir" must not hold "$": $HOME/x'),
         ("API.TLS.UseTLS", "API.TLS.UseTLS is not supported yet"),
         ("api.auth.users=a", "API.Auth.Users is not supported yet"),
-        ("Orchestrator.NodeManager.ManualApproval=true", "Orchestrator.NodeManager.ManualApproval is not supported yet"),
+        ("Orchestrator.Advertise=10.0.0.1", "Orchestrator.Advertise is not supported yet"),
         ("JobAdmissionControl.Locality=near", 'config key: "JobAdmissionControl.Locality" expects one of anywhere, local, received: "near" (from -c)'),
         ("/nowhere/c.yaml", "specified configuration file doesn't exist: /nowhere/c.yaml"),
     ],
