@@ -231,3 +231,11 @@ async def test_a_bad_url_is_refused():
     async with UrlSource() as source:
         with pytest.raises(BadRequest, match="must begin with 'http' or 'https'"):
             await source.resolve(spec("ftp://h/f"))
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_how_often_is_the_administrators_choice(retries):
+    async with file_server() as server, UrlSource(first_wait=0.001, retries=retries) as source:
+        server.refusals = [503] * 20
+        with pytest.raises(StorageFailure, match=rf"\(gave up after {1 + retries} attempts\)"):
+            await source.resolve(spec(f"{server.url}/f"))

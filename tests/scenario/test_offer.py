@@ -84,9 +84,10 @@ def plain(start_system, tmp_path_factory):
     first, tools = free_port(), tmp_path_factory.mktemp("tools")
     (tools / "nvidia-smi").write_text("#!/bin/sh\necho '0, Tesla T4, 15360, 00000000:00:1E.0'\necho '1, Tesla T4, 15360, 00000000:00:1F.0'\n")
     (tools / "nvidia-smi").chmod(0o755)
-    network = {"AdvertisedAddress": "127.0.0.1", "PortRangeStart": first, "PortRangeEnd": first + 50}
+    network = {"Network.AdvertisedAddress": "127.0.0.1", "Network.PortRangeStart": first, "Network.PortRangeEnd": first + 50}
     variables = OWNER | {"PATH": f"{tools}:{os.environ['PATH']}"}
-    return start_system(settings={f"Compute.Network.{name}": value for name, value in network.items()}, variables=variables)
+    settings = {f"Compute.{name}": value for name, value in network.items()} | {"Publishers.Types.Local.Port": free_port()}
+    return start_system(settings=settings, variables=variables)
 
 
 def until_ports(system, job_id):
@@ -154,3 +155,11 @@ def test_gpus_are_offered_with_their_names_and_counted(plain):
     assert plain.client.wait(plain.client.submit({"Type": "batch", "Tasks": [task]}), 30).state.state_type == "Completed"
     refused = plain.client.wait(plain.client.submit({"Type": "batch", "Tasks": [task | {"Resources": {"GPU": "3"}}]}), 30)
     assert refused.state.message.endswith("needs 3 GPU, has 2")
+
+
+def test_results_on_the_nodes_own_disk(plain, tmp_path):
+    shown = plain.cli("docker", "run", "-p", "local", "-o", "outputs:/outputs", "--id-only", plain.image, "--", "sh", "-c", "echo kept > /outputs/f; echo said")
+    plain.cli("get", shown.stdout.strip(), "--output-dir", ".", cwd=tmp_path)
+    assert (tmp_path / "outputs" / "f").read_text() == "kept\n"
+    assert (tmp_path / "stdout").read_text() == "said\n"
+    assert not list(tmp_path.glob("*.tar.gz"))

@@ -1,10 +1,10 @@
 """The composition root: the one place that names adapters and hands them to the orchestrator and the node."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -24,6 +24,7 @@ from bacalhau.config.job_defaults import job_defaults
 from bacalhau.config.schema import Config
 from bacalhau.config.schema import Retention as RetentionConfig
 from bacalhau.lib.aio import crew
+from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job import Job
 from bacalhau.models.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.spec import SpecConfig
@@ -42,7 +43,9 @@ from bacalhau.ports.content import ContentStore, OwnContent
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.store import SqliteStore
 
+T = TypeVar("T")
 SECOND_NS = 1_000_000_000
+NOT_HERE = {"wasm", "estuary", "noop", "repoclone", "repoclonelfs", "s3managed", "s3presigned"}  # of the original: off in any case
 SIGNED_FOR = 900  # seconds a link lives where the configuration does not say
 
 
@@ -157,11 +160,20 @@ async def compute_node(config: Config, who: Identity, url: str, content: Content
 
 
 async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore) -> Plugins:
-    setting = Setting(content, config.input_sources.types.ipfs.endpoint, config.publishers.types.ipfs.endpoint, config.compute.allow_listed_local_paths)
+    setting = Setting(
+        content,
+        config.input_sources.types.ipfs.endpoint,
+        config.publishers.types.ipfs.endpoint,
+        config.compute.allow_listed_local_paths,
+        url_retries=config.input_sources.max_retry_count,
+        results=Path(config.data_dir) / "compute" / "results" / "local-publisher",
+        results_address=config.publishers.types.local.address,
+        results_port=config.publishers.types.local.port,
+    )
     made = Plugins(
-        engines={name: make(setting) for name, make in ENGINES.items() if name not in _lower(config.engines.disabled)},
-        sources={name: make(setting) for name, make in SOURCES.items() if name not in _lower(config.input_sources.disabled)},
-        publishers={name: make(setting) for name, make in PUBLISHERS.items() if name not in _lower(config.publishers.disabled)},
+        engines=_enabled("Engines", ENGINES, config.engines.disabled, setting),
+        sources=_enabled("InputSources", SOURCES, config.input_sources.disabled, setting),
+        publishers=_enabled("Publishers", PUBLISHERS, config.publishers.disabled, setting),
     )
     for plugin in (*made.engines.values(), *made.sources.values(), *made.publishers.values()):
         if isinstance(plugin, AbstractAsyncContextManager):
@@ -171,5 +183,9 @@ async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore)
     return made
 
 
-def _lower(names: tuple[str, ...]) -> set[str]:
-    return {name.strip().lower() for name in names}
+def _enabled(section: str, makers: Mapping[str, Callable[[Setting], T]], disabled: tuple[str, ...], setting: Setting) -> dict[str, T]:
+    """Raises BadRequest for a name that means nothing: a node must not offer what its administrator believes to be off."""
+    off = {name.strip().lower() for name in disabled}
+    if unknown := sorted(off - makers.keys() - NOT_HERE):
+        raise BadRequest(f"{section}.Disabled: {', '.join(unknown)} is not known", hint=f"known are {', '.join(sorted(makers))}")
+    return {name: make(setting) for name, make in makers.items() if name not in off}

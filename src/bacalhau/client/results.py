@@ -40,12 +40,16 @@ def _s3(_: Endpoint) -> Any:
     return _adapter("bacalhau.plugins.s3.download", "S3Downloader")()
 
 
+def _url(_: Endpoint) -> Any:
+    return _adapter("bacalhau.plugins.url.download", "UrlDownloader")()
+
+
 def _adapter(module: str, name: str) -> Any:
     """Imported when a result needs it: the libraries behind it take longer to load than most commands to run."""
     return getattr(import_module(module), name)
 
 
-_DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {"ipfs": _ipfs, "s3": _s3, "s3presigned": _s3}
+_DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {"ipfs": _ipfs, "s3": _s3, "s3presigned": _s3, "urldownload": _url}
 
 
 async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:

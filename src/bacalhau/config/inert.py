@@ -18,7 +18,7 @@ HARMLESS = {
     **_keys("Engines.Types.Docker.ManifestCache.", "Refresh Size TTL"),
     **_keys("", "Compute.Heartbeat.ResourceUpdateInterval Logging.LogDebugInfoInterval"),
     # They only matter to what cannot be switched on.
-    **_keys("", "WebUI.Backend WebUI.Listen Publishers.Types.Local.Address Publishers.Types.Local.Port"),
+    **_keys("", "WebUI.Backend WebUI.Listen"),
     **_keys("Publishers.Types.S3Managed.", "PreSignedURLExpiration"),
 }
 """Lower-case key → its spelling."""
@@ -34,14 +34,13 @@ REFUSED = {
     **_keys("Orchestrator.TLS.", "CACert ServerCert ServerKey ServerTimeout"),
     **_keys("Compute.", "TLS.CACert TLS.RequireTLS"),
     **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
-    **_keys("", "InputSources.MaxRetryCount StrictVersionMatch WebUI.Enabled"),
+    **_keys("", "StrictVersionMatch WebUI.Enabled"),
 }
 """Lower-case key → its spelling."""
 
 _UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE", "f", "F", [], {})
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "api.auth.methods": ({}, {"ClientKey": {"Type": "challenge"}}),
-    "inputsources.maxretrycount": (3, "3"),
 }
 """What the original writes into its files for keys that nobody set."""
 

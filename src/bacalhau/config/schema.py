@@ -184,7 +184,15 @@ class InputSources(Section):
     read_timeout: Annotated[Seconds, Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find.")] = Seconds(
         300.0
     )
+    max_retry_count: Annotated[Count, Meta(description="Further attempts at a download from a URL that broke off or was refused for the moment.")] = 3
     types: IpfsTypes = IpfsTypes()
+
+
+class LocalResults(Section):
+    address: Annotated[str, Meta(description="Address of this node that the links to local results name; loopback is reached on this machine only.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[Port, Meta(description="Port that local results are served on.")] = 6001
 
 
 class S3Signing(Section):
@@ -194,6 +202,7 @@ class S3Signing(Section):
 
 class PublisherTypes(Section):
     ipfs: IpfsEndpoint = IpfsEndpoint()
+    local: LocalResults = LocalResults()
     s3: S3Signing = S3Signing()
 
 

@@ -1,4 +1,4 @@
-"""`-p/--publisher`: `ipfs`, `s3://bucket/key[,opt=name=value]...` or `s3,opt=bucket=B,opt=key=K`.
+"""`-p/--publisher`: `ipfs`, `local`, `s3://bucket/key[,opt=name=value]...` or `s3,opt=bucket=B,opt=key=K`.
 
 Parameters keep the lower-case names under which they were given; what they mean is the publisher's business.
 """
@@ -26,10 +26,13 @@ def parse_publisher(text: str) -> SpecConfig:
     kind = (scheme_of(uri) or uri).lower()
     if kind == "s3":
         return _s3(uri, options)
+    if kind == "local":
+        _known(options, (), "local")
+        return SpecConfig(type="local")
     if kind in ("ipfs", "estuary"):
         _known(options, (), "ipfs")
         return SpecConfig(type="ipfs")
-    raise BadRequest(f"unknown publisher type: {scheme_of(uri) or uri}", hint="publishers are ipfs and s3://bucket/key")
+    raise BadRequest(f"unknown publisher type: {scheme_of(uri) or uri}", hint="publishers are ipfs, local and s3://bucket/key")
 
 
 def _known(options: dict[str, str], allowed: tuple[str, ...], publisher: str) -> None:

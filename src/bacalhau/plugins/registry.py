@@ -1,6 +1,7 @@
 """Every plug-in under its type name: the one line a new folder adds here is all that the rest needs to know."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.models.spec import SpecConfig
@@ -13,6 +14,8 @@ from bacalhau.plugins.ipfs.publisher import check_publisher as check_ipfs_publis
 from bacalhau.plugins.ipfs.source import IpfsSource
 from bacalhau.plugins.ipfs.source import check_source as check_ipfs_source
 from bacalhau.plugins.local.params import check_source as check_local_source
+from bacalhau.plugins.local.publisher import LocalPublisher
+from bacalhau.plugins.local.publisher import check_publisher as check_local_publisher
 from bacalhau.plugins.local.source import LocalSource
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.noop.engine import check_engine as check_noop
@@ -29,12 +32,16 @@ from bacalhau.ports.storage import Storage
 
 
 class Setting(NamedTuple):
-    """What plug-ins are made with. Endpoints are "" where none is configured."""
+    """What plug-ins are made with. Endpoints are "" where none is configured; `results` is where the local publisher keeps its archives."""
 
     content: ContentStore
     ipfs_source_endpoint: str = ""
     ipfs_publisher_endpoint: str = ""
     allowed_paths: tuple[str, ...] = ()
+    url_retries: int = 3
+    results: Path = Path()
+    results_address: str = "127.0.0.1"
+    results_port: int = 0
 
 
 def _accept(spec: SpecConfig) -> list[str]:
@@ -48,13 +55,14 @@ ENGINES: Mapping[str, Callable[[Setting], Engine]] = {
 SOURCES: Mapping[str, Callable[[Setting], Storage]] = {
     "s3": lambda setting: S3Source(),
     "ipfs": lambda setting: IpfsSource(setting.content, setting.ipfs_source_endpoint),
-    "urldownload": lambda setting: UrlSource(),
+    "urldownload": lambda setting: UrlSource(retries=setting.url_retries),
     "inline": lambda setting: InlineSource(),
     "local": lambda setting: LocalSource(setting.allowed_paths),
     "localdirectory": lambda setting: LocalSource(setting.allowed_paths),
 }
 PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
     "s3": lambda setting: S3Publisher(),
+    "local": lambda setting: LocalPublisher(setting.results, setting.results_address, setting.results_port),
     "ipfs": lambda setting: IpfsPublisher(setting.content, setting.ipfs_publisher_endpoint),
 }
 
@@ -67,4 +75,4 @@ SOURCE_CHECKS: Mapping[str, SpecCheck] = {
     "local": check_local_source,
     "localdirectory": check_local_source,
 }
-PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_publisher, "ipfs": check_ipfs_publisher, "noop": _accept}
+PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_publisher, "ipfs": check_ipfs_publisher, "local": check_local_publisher, "noop": _accept}

@@ -89,7 +89,7 @@ def test_a_boolean_key_alone_is_true(home):
         ("api.port=70000", 'config key: "API.Port" expects an integer value, received: "70000" (from -c)'),
         ("Compute.Enabled=maybe", 'config key: "Compute.Enabled" expects a boolean value, received: "maybe" (from -c)'),
         ("InputSources.ReadTimeout=5", 'config key: "InputSources.ReadTimeout" expects a duration, received: "5" (from -c)'),
-        ("InputSources.MaxRetryCount=0", "InputSources.MaxRetryCount is not supported yet"),
+        ("InputSources.MaxRetryCount=-1", 'config key: "InputSources.MaxRetryCount" expects an integer value, received: "-1" (from -c)'),
         ("NameProvider=aws", 'config key: "NameProvider" expects one of puuid, uuid, hostname, received: "aws" (from -c)'),
         ("Labels=a", 'config key: "Labels" expects a map, received: "a" (from -c)'),
         ("x.y=1", "no matching config key. Run 'bacalhau config list' for a list of valid keys: x.y (from -c)"),

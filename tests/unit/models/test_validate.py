@@ -140,7 +140,7 @@ def test_ops_jobs_have_no_count():
         ({"engine": SpecConfig(type="flibble")}, "invalid engine: unknown engine type 'flibble': this system knows docker, noop"),
         ({"engine": SpecConfig(type="Docker")}, "invalid engine: image cannot be empty"),
         ({"publisher": SpecConfig(type="s3", params={})}, "invalid publisher: invalid s3 params. bucket cannot be empty"),
-        ({"publisher": SpecConfig(type="local")}, "invalid publisher: unknown publisher type 'local': this system knows ipfs, s3"),
+        ({"publisher": SpecConfig(type="s3managed")}, "invalid publisher: unknown publisher type 's3managed': this system knows ipfs, s3"),
         ({"result_paths": (ResultPath(name="o", path="/o"),)}, "publisher must be set if result paths are set"),
         ({"timeouts": Timeouts(execution_timeout=-90)}, "invalid timeouts: invalid execution timeout value: -1m30s"),
         (

@@ -50,7 +50,7 @@ def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> 
     task = job.task
     wanted = [(task.engine.type, "run", offer.execution_engines)]
     wanted += [(s.source.type, "read inputs from", offer.storage_sources) for s in task.input_sources or ()]
-    if task.publisher and task.publisher.type:
+    if task.publisher and not task.publisher.is_type("", "noop"):
         wanted.append((task.publisher.type, "publish to", offer.publishers))
     reasons = []
     for kind, verb, offered in wanted:

@@ -14,7 +14,7 @@ import yarl
 
 from bacalhau.lib.errors import StorageFailure
 
-ATTEMPTS = 4
+RETRIES = 3
 _REDIRECTS = 10
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
 _LONGEST_WAIT = 30.0  # seconds; a server may ask for more, but then another node or a later attempt is the better cure
@@ -31,10 +31,11 @@ class Passing(StorageFailure):
 
 
 class UrlClient:
-    """Open with `async with`. `first_wait`: seconds before the second attempt, doubled after each."""
+    """Open with `async with`. `first_wait`: seconds before the first of `retries` further attempts, doubled after each."""
 
-    def __init__(self, first_wait: float = 0.5) -> None:
+    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES) -> None:
         self._first_wait = first_wait
+        self._attempts = 1 + retries
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -73,7 +74,7 @@ class UrlClient:
             except Passing as e:
                 now = reached()
                 tried, best = (1, now) if now >= best + _PROGRESS_BYTES else (tried + 1, best)
-                if tried >= ATTEMPTS:
+                if tried >= self._attempts:
                     raise StorageFailure(f"{e.message} (gave up after {tried} attempts)", hint=e.hint, retryable=True) from e
                 wait = max(self._first_wait * 2 ** (tried - 1) * random.uniform(0.5, 1), e.wait)
             await asyncio.sleep(min(wait, _LONGEST_WAIT))

@@ -14,7 +14,7 @@ import aiohttp
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.spec import SpecConfig
-from bacalhau.plugins.url.client import Passing, UrlClient, shown
+from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient, shown
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
 from bacalhau.plugins.url.params import read_url
 from bacalhau.ports.progress import Report, Step
@@ -24,10 +24,10 @@ _WRITE_BYTES = 1 << 20
 
 
 class UrlSource:
-    """A Storage; open with `async with`. `first_wait`: seconds before a second attempt, doubled after each."""
+    """A Storage; open with `async with`. `first_wait`: seconds before the first of `retries`, doubled after each."""
 
-    def __init__(self, first_wait: float = 0.5) -> None:
-        self._client = UrlClient(first_wait)
+    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES) -> None:
+        self._client = UrlClient(first_wait, retries)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
