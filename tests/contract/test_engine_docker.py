@@ -199,7 +199,7 @@ async def failure_of(url: str, image: str) -> BacalhauError:
 async def test_an_image_the_registry_does_not_have(docker_url: str, registry: str) -> None:
     failure = await failure_of(docker_url, f"{registry}/no-such-image:1")
     assert isinstance(failure, EngineFailure)
-    assert failure.message == f"image not found: {registry}/no-such-image:1"
+    assert failure.message == f"image not available: {registry}/no-such-image:1 was not found"
     assert not failure.retryable
 
 
@@ -220,5 +220,5 @@ async def test_a_registry_that_cannot_be_reached(docker_url: str) -> None:
 async def test_pulls_can_be_forbidden(docker_url: str, registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKIP_IMAGE_PULL", "1")
     failure = await failure_of(docker_url, f"{registry}/other:1")
-    assert failure.message == f"image not found: {registry}/other:1"
+    assert failure.message == f"image not available: {registry}/other:1 was not found"
     assert "SKIP_IMAGE_PULL" in failure.hint

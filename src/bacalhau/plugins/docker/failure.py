@@ -38,7 +38,7 @@ def not_pulled(image: str, message: str) -> BacalhauError:
     if _UNREACHABLE.search(message):
         return Unavailable(f"cannot reach registry {host}: {_last(message)}", hint=f"image {image} is not on this node either", component="Docker")
     if _MISSING.search(message):
-        return EngineFailure(f"image not found: {image}", hint="check the name and tag; a private image needs credentials on the node", component="Docker")
+        return EngineFailure(f"image not available: {image} was not found", hint="check the name and tag; a private image needs credentials on the node", component="Docker")
     if _DENIED.search(message):
         hint = "set DOCKER_USERNAME and DOCKER_PASSWORD on the node" if host == _HUB else "pull the image on the node beforehand"
         return EngineFailure(f"registry {host} refused access to image {image}: {_last(message)}", hint=hint, component="Docker")

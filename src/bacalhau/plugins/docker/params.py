@@ -1,5 +1,6 @@
 """What a job may say about its container, and the check of it at submission."""
 
+import re
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
@@ -7,6 +8,10 @@ from bacalhau.lib.wire import Model, always, convert_all, fold_keys
 from bacalhau.models.spec import SpecConfig
 
 RESERVED_ENV = "BACALHAU_"
+
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(rf"(?:{_HOST}/)?{_NAME}(?:/{_NAME})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{{32,}})?")
 
 
 class DockerParams(Model):
@@ -43,6 +48,8 @@ def check_engine(spec: SpecConfig) -> list[str]:
         problems.append("invalid docker engine param: 'Image' cannot be empty")
     elif params.image.split() != [params.image]:
         problems.append(f"invalid docker engine param: 'Image' must not contain white space: {params.image!r}")
+    elif not _REFERENCE.fullmatch(params.image):
+        problems.append(f'invalid image format: "{params.image}" (write [host[:port]/]name[:tag][@digest], the name in lower case)')
     workdir = params.working_directory or "/"
     if not workdir.startswith("/"):
         problems.append(f"validating docker working directory: workdir must be an absolute path. Passed in: {workdir}")

@@ -25,8 +25,8 @@ def test_what_is_not_understood_is_passed_on():
     [
         ('Get "https://r.io/v2/": dial tcp: lookup r.io: no such host', Unavailable, "cannot reach registry r.io: no such host", True),
         ('Get "https://r.io/v2/": net/http: TLS handshake timeout', Unavailable, "cannot reach registry r.io: TLS handshake timeout", True),
-        ("manifest for r.io/a:1 not found: manifest unknown: manifest unknown", EngineFailure, "image not found: r.io/a:1", False),
-        ("pull access denied for a, repository does not exist or may require 'docker login'", EngineFailure, "image not found: r.io/a:1", False),
+        ("manifest for r.io/a:1 not found: manifest unknown: manifest unknown", EngineFailure, "image not available: r.io/a:1 was not found", False),
+        ("pull access denied for a, repository does not exist or may require 'docker login'", EngineFailure, "image not available: r.io/a:1 was not found", False),
         ('Head "https://r.io/v2/a/manifests/1": unauthorized', EngineFailure, "registry r.io refused access to image r.io/a:1: unauthorized", False),
         ("toomanyrequests: slow down", EngineFailure, "failed to pull image r.io/a:1: toomanyrequests: slow down", True),
         ("no matching manifest for linux/arm64", EngineFailure, "failed to pull image r.io/a:1: no matching manifest for linux/arm64", False),

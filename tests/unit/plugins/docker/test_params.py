@@ -42,3 +42,17 @@ def test_unknown_keys_and_wrong_types_are_named():
     assert found[0] == "unknown docker engine param: 'Imagee'"
     assert any("'Image'" in line and "5" in line for line in found[1:])
     assert any("'Parameters" in line for line in found[1:])
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["alpine", "a/b", "localhost:5000/a/b_c:1.2-x", f"a@sha256:{'0' * 64}", f"ghcr.io/a:v@sha256:{'f' * 64}", f"sha256:{'a' * 64}", "[::1]:5000/a", "a__b/c--d"],
+)
+def test_image_references(image):
+    assert problems({"Image": image}) == []
+
+
+@pytest.mark.parametrize("image", ["@", "a:", "Alpine", "a//b", "/a", "a:b:c", "a@sha256:12", "-a", "a/B"])
+def test_what_is_no_reference(image):
+    (problem,) = problems({"Image": image})
+    assert problem.startswith(f'invalid image format: "{image}"')
