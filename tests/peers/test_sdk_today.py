@@ -1,0 +1,60 @@
+"""`bacalhau-sdk` 1.4.2, the original's own Python client of today, works against our server as it is."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.system import System
+from tests.support.venvs import python_with
+
+SDK = ("bacalhau-sdk==1.4.2", "bacalhau-apiclient==1.4.1")
+PROGRAM = Path(__file__).with_name("sdk_today.py")
+
+
+@pytest.fixture(scope="module")
+def told(anyio_backend, docker_url, docker_image, s3, tmp_path_factory):
+    """What the program saw of the server."""
+    python, folder = python_with(*SDK), tmp_path_factory.mktemp("sdk")
+    (folder / "home").mkdir()
+    with System(folder, docker_url, image=docker_image) as system:
+        environment = system.client_environment | {"BACALHAU_DIR": str(folder / "home")}
+        done = subprocess.run([python, PROGRAM, docker_image, s3.url], capture_output=True, text=True, env=environment, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_program_of_its_readme_runs(told):
+    hello = told["hello"]
+    assert re.fullmatch(r"j-[0-9a-f-]{36}", hello["id"])
+    assert (hello["stdout"], hello["exit_code"], hello["same"]) == ("Hello World\n", 0, True)
+    assert hello["node"].startswith("n-")
+    assert hello["levels"] == ["ExecutionLevel"]
+    assert hello["included"] > 2
+
+
+def test_the_same_job_again_is_refused_in_words(told):
+    answer, said = told["hello"]["twice"]
+    assert answer is None
+    assert "no changes detected" in said
+
+
+def test_pages_and_order(told):
+    assert told["listed"] == {"pages": [5, 2], "distinct": 7, "reversed": True}
+
+
+def test_results_in_s3_are_named(told):
+    assert told["results"]["type"] in ("s3", "s3PreSigned")
+    assert "SourceSpec" in told["results"]["keys"] or "Bucket" in told["results"]["keys"]
+
+
+def test_a_stop_keeps_its_reason(told):
+    assert told["stopped"] == {"evaluation": True, "message": "enough", "again": True}
+
+
+def test_an_unknown_job_is_a_404_with_its_message(told):
+    assert told["unknown"]["answer"] is None
+    assert "(404)" in told["unknown"]["said"]
+    assert "job not found" in told["unknown"]["said"]
