@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ class Server(NamedTuple):
     url: str
     pid: int
     folder: Path
+    nats_url: str = ""
 
     def resident_mb(self) -> float:
         """Of the process and its children, MB."""
@@ -36,30 +37,48 @@ def _resident_kb(pid: str) -> int:
 @contextmanager
 def server(*settings: str, **environment: str) -> Iterator[Server]:
     """`bacalhau serve --orchestrator --compute` with `-c` settings."""
-    port, nats = free_port(), free_port()
-    with tempfile.TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as folder:
-        command = [sys.executable, "-c", "from bacalhau.cli.main import main; main()", "serve", "--orchestrator", "--compute"]
-        for setting in (f"API.Port={port}", f"Orchestrator.Port={nats}", "Logging.Level=warn", *settings):
-            command += ["-c", setting]
-        with (Path(folder) / "log").open("wb") as log:
-            child = subprocess.Popen(command, env={**os.environ, "BACALHAU_DIR": f"{folder}/data", **environment}, stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{port}/api/v1"
-            _wait_for_node(url, child, Path(folder) / "log")
-            yield Server(url, child.pid, Path(folder))
-        finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(30)
+    with tempfile.TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as folder, started(Path(folder), settings, environment) as served:
+        _wait_for(f"{served.url}/orchestrator/nodes", b'"CONNECTED"', served)
+        yield served
 
 
-def _wait_for_node(url: str, child: "subprocess.Popen[bytes]", log: Path) -> None:
+@contextmanager
+def orchestrator(*settings: str, folder: Path | None = None) -> Iterator[Server]:
+    """`bacalhau serve --orchestrator`, in `folder` when it is to have what was there before."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as temporary,
+        started(folder or Path(temporary), settings, {}, roles=("--orchestrator",)) as served,
+    ):
+        _wait_for(f"{served.url}/agent/alive", b"", served)
+        yield served
+
+
+@contextmanager
+def started(
+    folder: Path, settings: Sequence[str], environment: Mapping[str, str], *, roles: Sequence[str] = ("--orchestrator", "--compute"), ports: tuple[int, int] | None = None
+) -> Iterator[Server]:
+    """A server that perhaps does not answer yet. It may be killed while the block runs."""
+    port, nats = ports or (free_port(), free_port())
+    command = [sys.executable, "-c", "from bacalhau.cli.main import main; main()", "serve", *roles]
+    for setting in (f"API.Port={port}", f"Orchestrator.Port={nats}", "Logging.Level=warn", *settings):
+        command += ["-c", setting]
+    with (folder / "log").open("ab") as log:
+        child = subprocess.Popen(command, env={**os.environ, "BACALHAU_DIR": f"{folder}/data", **environment}, stdout=log, stderr=log)
+    try:
+        yield Server(f"http://127.0.0.1:{port}/api/v1", child.pid, folder, f"nats://127.0.0.1:{nats}")
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(60)
+
+
+def _wait_for(url: str, text: bytes, served: Server) -> None:
     end = time.monotonic() + 60
-    while time.monotonic() < end and child.poll() is None:
+    while time.monotonic() < end and Path(f"/proc/{served.pid}").exists():
         try:
-            with urllib.request.urlopen(f"{url}/orchestrator/nodes", timeout=5) as answer:
-                if b'"CONNECTED"' in answer.read():
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if text in answer.read():
                     return
         except OSError:
             pass
-        time.sleep(0.05)
-    raise RuntimeError(f"the server did not start: {log.read_text()[-500:]}")
+        time.sleep(0.02)
+    raise RuntimeError(f"the server did not start: {(served.folder / 'log').read_text()[-500:]}")
