@@ -18,6 +18,7 @@ SETTINGS = {
     "Compute.AllocatedCapacity.Memory": "8gb",
     "Compute.Heartbeat.Interval": "500ms",
     "Orchestrator.NodeManager.DisconnectTimeout": "4s",
+    "Orchestrator.NodeManager.LostGrace": "4s",
 }
 ROOM = {"CPU": "1", "Memory": "16mb"}
 ENDED = ("Completed", "Failed", "Stopped")

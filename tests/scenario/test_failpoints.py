@@ -16,7 +16,7 @@ CPUS, SETTINGS = 16, {
     "Compute.AllocatedCapacity.CPU": 16,
     "Compute.AllocatedCapacity.Memory": "64gb",
     "Compute.Heartbeat.Interval": "500ms",
-    "Orchestrator.NodeManager.DisconnectTimeout": "10m",  # however slow this machine: a node that comes back keeps its work
+    "Orchestrator.NodeManager.LostGrace": "10m",  # however slow this machine: a node that comes back keeps its work
 }
 
 

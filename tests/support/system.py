@@ -124,7 +124,7 @@ class System:
         self.port, self.nats_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = _environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
-        self.settings = settings or {}
+        self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (settings or {})  # however slow this machine: who comes back keeps its work
         self._docker_url = docker_url
         self._processes: list[Process] = []
         self.dir = folder / "orchestrator"

@@ -1,6 +1,7 @@
 """What the orchestrator asks of a node: take an execution, or give it up. Safe to repeat, in any order."""
 
 import logging
+from functools import partial
 
 import msgspec
 
@@ -82,7 +83,7 @@ async def _on_bid_accepted(node: ComputeNode, execution_id: str) -> None:
 def start(node: ComputeNode, execution: Execution, *, admitted: bool = False) -> None:
     """Begin, or take up again after a restart; once. `admitted`: the node has agreed to it before."""
     if execution.id not in node.running:
-        running = node.running[execution.id] = Running()
+        running = node.running[execution.id] = Running(partial(cancel, node, execution.id))
         node.crew.start(_carry_out(node, execution, running, admitted))
 
 

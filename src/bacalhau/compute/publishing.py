@@ -4,7 +4,8 @@ import asyncio
 import logging
 from pathlib import Path
 
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.permit import Permit
+from bacalhau.compute.service import ComputeNode, Running
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
@@ -17,8 +18,9 @@ FIRST_DELAY = 1.0  # seconds, doubled each time
 log = logging.getLogger(__name__)
 
 
-async def publish_result(node: ComputeNode, job: Job, execution: Execution, folder: Path, report: Report) -> SpecConfig:
-    """An empty spec when the job names no publisher. A failure that a retry can help is tried ATTEMPTS times, then final."""
+async def publish_result(node: ComputeNode, execution: Execution, running: Running, folder: Path, report: Report) -> SpecConfig:
+    """An empty spec when the job names no publisher. Only the attempt that the orchestrator waits for publishes. A failure that a retry can help is tried ATTEMPTS times, then final."""
+    job = execution.job or Job()
     spec = job.task.publisher or SpecConfig()
     kind = spec.type.strip().lower()
     if kind in ("", "noop"):
@@ -26,9 +28,11 @@ async def publish_result(node: ComputeNode, job: Job, execution: Execution, fold
     publisher = node.plugins.publishers.get(kind)
     if publisher is None:
         raise PublisherFailure(f"this node cannot publish to {kind}")
-    result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time)
+    permit = Permit(node, execution, running)
+    result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time, permit.confirm)
     for attempt in range(ATTEMPTS):
         try:
+            await permit.confirm()
             return await publisher.publish(result, report)
         except BacalhauError as e:
             if not e.retryable or attempt == ATTEMPTS - 1:

@@ -227,7 +227,7 @@ class _Work:
         async with self._stage(Topic.PUBLISHING_RESULTS, 0):
             self.report(Step("publishing"))
             reach(Point.NODE_PUBLISHING)
-            published = await publish_result(self.node, self.job, self.execution, self.result, self.report)
+            published = await publish_result(self.node, self.execution, self.running, self.result, self.report)
             reach(Point.NODE_PUBLISHED)
         error = self._timed_out() if self.running.timed_out else None
         output = read_output(self.result, code, error.message if error else "")

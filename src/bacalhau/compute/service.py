@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -32,8 +32,9 @@ class Plugins:
 
 @dataclass
 class Running:
-    """An execution in hand: either a `scope` that can be cut short, or an engine that can be told to stop."""
+    """An execution in hand: either a `scope` that can be cut short, or an engine that can be told to stop. `give_up` cancels it."""
 
+    give_up: Callable[[], Awaitable[None]]
     engine: Engine | None = None
     scope: asyncio.Timeout | None = None
     cancelled: bool = False

@@ -1,6 +1,7 @@
 """What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
 
-Extensions of ours: `transport.Progress` (at most once, never stored), `content.*` (blocks of published results).
+Extensions of ours: `transport.Progress` (at most once, never stored), `transport.Publish*` (who may publish), `content.*` (blocks of
+published results).
 """
 
 from typing import Any
@@ -111,6 +112,20 @@ class UpdateNodeInfoResponse(Model):
     reason: str = msgspec.field(default_factory=str, name="reason")
 
 
+class PublishRequest(Model):
+    """May this execution publish its result now? (ours)"""
+
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+
+
+class PublishResponse(Model):
+    """`granted` holds for a moment after the request was sent; otherwise `reason` says why nobody waits for this result."""
+
+    granted: bool = always(factory=bool)
+    reason: str = ""
+
+
 class ShutdownNoticeRequest(Model):
     node_id: str = always(factory=str)
     reason: str = always(factory=str)
@@ -195,6 +210,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "transport.UpdateNodeInfoResponse": UpdateNodeInfoResponse,
     "transport.ShutdownNoticeRequest": ShutdownNoticeRequest,
     "transport.ShutdownNoticeResponse": ShutdownNoticeResponse,
+    "transport.PublishRequest": PublishRequest,
+    "transport.PublishResponse": PublishResponse,
     "transport.Progress": Progress,
     "content.MissingBlocksRequest": MissingBlocksRequest,
     "content.MissingBlocksResponse": MissingBlocksResponse,

@@ -13,6 +13,8 @@ from bacalhau.models.node import CONNECTED, NodeState
 from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.scheduling.view import Seat
 
+LEAST_GRACE_NS = 3_000_000_000  # more than a node acts on its right to publish
+
 
 class Held(NamedTuple):
     """What one live execution has reserved where."""
@@ -24,11 +26,11 @@ class Held(NamedTuple):
 
 class Cluster:
     """`grace_ns`: how long a node may be away before its work is placed elsewhere. `foreign_grace_ns`: the same for nodes of other
-    makes, which take their time to come back; 0 is the same."""
+    makes, which take their time to come back."""
 
     def __init__(self, grace_ns: int, foreign_grace_ns: int = 0) -> None:
-        self._grace_ns = grace_ns
-        self._foreign_grace_ns = foreign_grace_ns or grace_ns
+        self._grace_ns = max(LEAST_GRACE_NS, grace_ns)
+        self._foreign_grace_ns = max(self._grace_ns, foreign_grace_ns)
         self._nodes: dict[str, NodeState] = {}
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}

@@ -14,6 +14,7 @@ from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.orchestrator.content import answer_content
+from bacalhau.orchestrator.fencing import answer_publish
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
 
@@ -48,6 +49,8 @@ async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
     if isinstance(message, m.ShutdownNoticeRequest):
         on_gone(orch, delivery.node_id, message.reason)
         return m.ShutdownNoticeResponse()
+    if isinstance(message, m.PublishRequest):
+        return await answer_publish(orch, delivery.node_id, message)
     _check_member(orch, delivery.node_id)
     answer = await answer_content(orch.content, message)
     if answer is None:

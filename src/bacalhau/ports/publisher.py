@@ -1,16 +1,25 @@
 """What stores the result of a task where it outlives the node."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
+Confirm = Callable[[], Awaitable[None]]
+"""Returns while this attempt may publish; waits while that cannot be known; raises Conflict when another attempt may, and it may not."""
+
+
+async def always_allowed() -> None:
+    """The Confirm of those who have no rival."""
+
 
 class Result(NamedTuple):
     """The result tree at `folder`: files stdout, stderr, exitCode and one directory per result path.
 
     `started` (Unix ns) is the execution's creation, so that publishing again after a crash expands `{date}` and `{time}` alike.
+    `confirm` is awaited right before the step that makes the result visible.
     """
 
     folder: Path
@@ -19,6 +28,7 @@ class Result(NamedTuple):
     execution_id: str
     node_id: str
     started: int
+    confirm: Confirm = always_allowed
 
 
 class Publisher(Protocol):

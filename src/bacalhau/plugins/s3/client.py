@@ -22,6 +22,7 @@ from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, unreachable
 from bacalhau.plugins.s3.lane import WideLane
 from bacalhau.plugins.s3.place import Place
+from bacalhau.ports.publisher import Confirm, always_allowed
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ _ANONYMOUS = Ambient(None, "")
 
 
 class Ask(NamedTuple):
-    """One request. An empty key speaks of the bucket; a `url` that is signed already is used as it is."""
+    """One request. An empty key speaks of the bucket; a `url` that is signed already is used as it is. `confirm` comes before each try."""
 
     place: Place
     method: str
@@ -43,6 +44,7 @@ class Ask(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     url: str = ""
+    confirm: Confirm = always_allowed
 
     def address(self, region: str) -> str:
         return self.url or self.place.url(self.key, self.query, region)
@@ -109,6 +111,7 @@ class S3Client:
         course = await self._start(ask.place)
         while True:
             url = ask.address(course.region)
+            await ask.confirm()
             try:
                 async with self._open(ask, url, course) as response:
                     if response.status < 300:
@@ -167,6 +170,8 @@ class S3Client:
                 skip_auto_headers=("User-Agent", "Content-Type"),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+            # The library would repeat a request by itself on a connection that broke; `call` does that, and confirms each try first.
+            self._session._retry_connection = False
         return self._session
 
     async def _explain(self, ask: Ask, course: _Course, trouble: Trouble) -> Exception:

@@ -93,8 +93,8 @@ def digest_text(body: bytes) -> str:
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
-async def put(client: S3Client, place: Place, key: str, body: bytes, digest: str) -> Stored:
-    """Store a whole object; `digest` is its base64 SHA-256, which the server checks and keeps."""
+async def put(client: S3Client, ask: Ask, digest: str) -> Stored:
+    """Store a whole object as `ask` says; `digest` is its base64 SHA-256, which the server checks and keeps."""
     headers = ((DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
-    answer = await client.call(Ask(place, "PUT", key, (), headers, body), read_all)
+    answer = await client.call(ask._replace(headers=headers), read_all)
     return Stored(answer.headers.get("ETag", ""), read_version(answer.headers))

@@ -52,7 +52,7 @@ class S3Publisher:
             raise PublisherFailure("\n".join(problems), component="S3")
         params = read_params(result.publisher, S3PublisherParams)
         place = find_place(params.bucket, params.region, params.endpoint)
-        target = Target(self._client, place, fill_key(params.key, result, is_plain=params.is_plain))
+        target = Target(self._client, place, fill_key(params.key, result, is_plain=params.is_plain), result.confirm)
         try:
             stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, report)
             region = await self._client.region_of(place)

@@ -13,6 +13,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.client import Answer, Ask, S3Client, read_all
 from bacalhau.plugins.s3.operation import DIGEST_HEADER, DIGEST_METADATA, Stored, digest_text, parse_answer, put, read_text, read_version
 from bacalhau.plugins.s3.place import Place
+from bacalhau.ports.publisher import Confirm, always_allowed
 
 PART_BYTES = 8 << 20
 _PARTS = 9000  # of the 10,000 that S3 allows
@@ -23,11 +24,12 @@ Query = tuple[tuple[str, str], ...]
 
 
 class Target(NamedTuple):
-    """Where an object is to be."""
+    """Where an object is to be; `confirm` is awaited right before it can be seen there."""
 
     client: S3Client
     place: Place
     key: str
+    confirm: Confirm = always_allowed
 
 
 class Upload(NamedTuple):
@@ -46,7 +48,9 @@ class Upload(NamedTuple):
 
     async def finish(self, rows: list[str]) -> Stored:
         body = f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(rows)}</CompleteMultipartUpload>'
-        answer = await self._call("POST", (("uploadId", self.id),), (), body.encode())
+        query = (("uploadId", self.id),)
+        ask = Ask(self.target.place, "POST", self.target.key, query, body=body.encode(), confirm=self.target.confirm)
+        answer = await self.target.client.call(ask, read_all)
         root = parse_answer(answer.body, self.target.place)
         # Success is announced before the parts are put together, so a failure comes with status 200.
         if root.tag.endswith("Error"):
@@ -94,7 +98,8 @@ async def upload_stream(target: Target, pieces: AsyncIterator[bytes], *, expecte
     parts = _Parts(pieces, part_size(expected))
     first = await parts.take()
     if len(first) < parts.size:
-        stored = await put(target.client, target.place, target.key, first, parts.digest())
+        ask = Ask(target.place, "PUT", target.key, body=first, confirm=target.confirm)
+        stored = await put(target.client, ask, parts.digest())
         sent(len(first))
         return Uploaded(stored, parts.digest(), len(first))
     upload = await begin_upload(target, digest)

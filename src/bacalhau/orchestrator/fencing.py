@@ -1,0 +1,34 @@
+"""Which attempt may publish: the one that is still wanted, on a node that is a member and connected.
+
+A node acts on a yes for a moment only (`compute/permit.py`), and work is never placed elsewhere within that moment, so of two
+attempts at the same partition one publishes.
+"""
+
+from bacalhau.lib.errors import HandshakeRequired, NotFound
+from bacalhau.models.execution import Execution
+from bacalhau.models.messages import PublishRequest, PublishResponse
+from bacalhau.models.node import APPROVED, CONNECTED, NodeState
+from bacalhau.orchestrator.service import Orchestrator
+
+
+async def answer_publish(orch: Orchestrator, node_id: str, request: PublishRequest) -> PublishResponse:
+    """Raises HandshakeRequired to a node that is not counted as connected."""
+    node = orch.cluster.get(node_id)
+    if node is None or node.connection_state.status != CONNECTED:
+        raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
+    known = orch.views.find(request.job_id, request.execution_id)
+    try:
+        execution = known or (await orch.store.load_execution(request.execution_id))[0]
+    except NotFound as e:
+        return PublishResponse(granted=False, reason=e.message)
+    reason = decide_refusal(execution, node)
+    return PublishResponse(granted=not reason, reason=reason)
+
+
+def decide_refusal(execution: Execution, node: NodeState) -> str:
+    """Why the execution may not publish from there; "" when it may."""
+    if execution.node_id != node.info.node_id:
+        return f"the execution belongs to node {execution.node_id}"
+    if node.membership != APPROVED:
+        return f"the node is {node.membership.lower()}"
+    return "" if execution.is_live else f"the execution is {execution.state.label}: {execution.compute_state.message}"
