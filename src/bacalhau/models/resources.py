@@ -35,9 +35,15 @@ class Resources(Model):
             gpu=max(0, self.gpu - other.gpu),
         )
 
+    def holds(self, need: "Resources") -> bool:
+        """Whether `lacks` would have nothing to say."""
+        return need.cpu <= self.cpu + 1e-9 and need.memory <= self.memory and need.disk <= self.disk and need.gpu <= self.gpu
+
     def lacks(self, need: "Resources") -> list[str]:
         """Why `need` does not fit here, one text a resource; empty when it fits."""
-        short = []
+        short: list[str] = []
+        if self.holds(need):
+            return short
         if need.cpu > self.cpu + 1e-9:
             short.append(f"needs {need.cpu:g} CPU, has {self.cpu:g}")
         if need.memory > self.memory:

@@ -39,6 +39,7 @@ class Cluster:
         self._held: dict[str, Held] = {}
         self._held_on: dict[str, dict[str, str]] = {}
         self._reserved: dict[str, Resources] = {}
+        self._seats: dict[str, Seat] = {}  # kept up to date here, because every look at a job wants them all
 
     def put(self, node: NodeState, now: int) -> None:
         node_id = node.info.node_id
@@ -47,10 +48,11 @@ class Cluster:
             self._away_since.pop(node_id, None)
         else:
             self._away_since.setdefault(node_id, now)
+        self._note_seat(node_id)
 
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
-        for known in (self._nodes, self._away_since, self._numbers):
+        for known in (self._nodes, self._away_since, self._numbers, self._seats):
             known.pop(node_id, None)
 
     def get(self, node_id: str) -> NodeState | None:
@@ -93,6 +95,7 @@ class Cluster:
             self._held[execution.id] = Held(node_id, execution.job_id, need)
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
             self._reserved[node_id] = self._reserved.get(node_id, Resources()).plus(need)
+            self._note_seat(node_id)
 
     def release(self, execution_id: str) -> bool:
         """Give back what an execution held; False when it held nothing."""
@@ -101,6 +104,7 @@ class Cluster:
             return False
         del self._held_on[held.node_id][execution_id]
         self._reserved[held.node_id] = self._reserved[held.node_id].minus(held.need)
+        self._note_seat(held.node_id)
         return True
 
     def held_on(self, node_id: str) -> list[str]:
@@ -110,11 +114,15 @@ class Cluster:
         return set(self._held_on.get(node_id, {}).values())
 
     def seats(self, now: int) -> list[Seat]:
-        return [
-            Seat(node, self._free(node_id, node), self.is_lost(node_id, now))
-            for node_id, node in self._nodes.items()
-            if node.info.node_type == "Compute"
-        ]
+        for node_id in self._away_since.keys() & self._seats.keys():
+            self._seats[node_id] = self._seats[node_id]._replace(is_lost=self.is_lost(node_id, now))
+        return list(self._seats.values())
+
+    def _note_seat(self, node_id: str) -> None:
+        """A node came, changed or has more or less room."""
+        node = self._nodes.get(node_id)
+        if node is not None and node.info.node_type == "Compute":
+            self._seats[node_id] = Seat(node, self._free(node_id, node))
 
     def _free(self, node_id: str, node: NodeState) -> Resources:
         return node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources()))

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -15,7 +16,7 @@ from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import HistoryEntry
 from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.scheduling.leave import plan_departures
-from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, needed_resources, place
+from bacalhau.orchestrator.scheduling.place import ENOUGH, explain, explain_waiting, needed_resources, place
 from bacalhau.orchestrator.scheduling.retry import REFUSAL_HOLDS_NS, decide_retry, is_failure, list_refusals
 from bacalhau.orchestrator.scheduling.view import Plan, Seat
 from bacalhau.ports.store import JobView
@@ -77,7 +78,10 @@ def _place_open(job: Job, current: Sequence[Execution], open_partitions: list[tu
     failures = Counter(e.node_id for e in current if is_failure(e))
     need = needed_resources(job)
     refusals = list_refusals(current, around.now)
-    seats = [s._replace(refused=refusals[s.node_id].compute_state.message) if s.node_id in refusals else s for s in around.seats]
+    seats = list(around.seats)
+    if refusals:
+        seats = [s._replace(refused=refusals[s.node_id].compute_state.message) if s.node_id in refusals else s for s in seats]
+    start = crc32(job.id.encode())  # everybody looks from somewhere else, so that all nodes get their share
     asks: list[Execution] = []
     waiting, look_again = "", 0
     for index, failed in open_partitions:
@@ -88,10 +92,10 @@ def _place_open(job: Job, current: Sequence[Execution], open_partitions: list[tu
             waiting = f"retrying after: {failed[-1].compute_state.message}"
             look_again = min(look_again or verdict.not_before, verdict.not_before)
             continue
-        placement = place(job, need, seats, failures)
+        placement = place(job, need, seats, failures, start + index * ENOUGH)
         if placement.node_id:
             asks.append(_new_execution(job, index, placement.node_id, need, around))
-            seats = [s._replace(free=s.free.minus(need)) if s.node_id == placement.node_id else s for s in seats]
+            seats[placement.place] = seats[placement.place]._replace(free=seats[placement.place].free.minus(need))
             continue
         if placement.is_hopeless and around.settled and not (job.task.timeouts or Timeouts()).queue_timeout:
             return _fail(job, [e for e in current if e.is_live], explain(job, placement.refusals), "see `bacalhau node list`", around.now)

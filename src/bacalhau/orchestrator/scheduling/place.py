@@ -1,6 +1,7 @@
 """Which node runs an execution, and for every other node why not."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -11,12 +12,15 @@ from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.selector import match_labels
 from bacalhau.orchestrator.scheduling.view import Refusal, Seat
 
+ENOUGH = 16  # nodes with room to choose among: with more of them the choice is hardly better, and takes longer
+
 
 class Placement(NamedTuple):
-    """`node_id` "" when no node can take it now."""
+    """`node_id` "" when no node can take it now: then `refusals` are all nodes'. `place` is the node's among the seats."""
 
     node_id: str
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[Refusal, ...] = ()
+    place: int = -1
 
     @property
     def is_hopeless(self) -> bool:
@@ -60,23 +64,24 @@ def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> 
     return reasons + list_objections(task, offer.policy) + match_labels(job.constraints or (), labels)
 
 
-def rank_seats(seats: Sequence[Seat], failures: Mapping[str, int]) -> list[Seat]:
-    """Best first: fewest failures of this job, then most free CPU and memory, so that work spreads."""
-    return sorted(seats, key=lambda s: (failures.get(s.node_id, 0), -s.free.cpu, -s.free.memory, s.node_id))
+def _rank(seat: Seat, failures: Mapping[str, int]) -> tuple[int, float, int, str]:
+    """Lower is better: fewest failures of this job, then most free CPU and memory, so that work spreads."""
+    return failures.get(seat.node_id, 0), -seat.free.cpu, -seat.free.memory, seat.node_id
 
 
-def place(job: Job, need: Resources, seats: Sequence[Seat], failures: Mapping[str, int]) -> Placement:
-    """The best node with room, or every node's refusal."""
-    refusals: list[Refusal] = []
-    fitting: list[Seat] = []
-    for seat in seats:
-        refusal = match_node(job, need, seat)
-        if refusal:
-            refusals.append(refusal)
-        else:
-            fitting.append(seat)
-    best = rank_seats(fitting, failures)
-    return Placement(best[0].node_id if best else "", tuple(refusals))
+def place(job: Job, need: Resources, seats: Sequence[Seat], failures: Mapping[str, int], start: int = 0) -> Placement:
+    """The best of the first ENOUGH nodes with room, looked for from seat `start` on and around; or every node's refusal."""
+    fitting: list[int] = []
+    start = start % len(seats) if seats else 0
+    for index in chain(range(start, len(seats)), range(start)):
+        if seats[index].free.holds(need) and match_node(job, need, seats[index]) is None:
+            fitting.append(index)
+            if len(fitting) == ENOUGH:
+                break
+    if not fitting:
+        return Placement("", tuple(filter(None, (match_node(job, need, seat) for seat in seats))))
+    best = min(fitting, key=lambda index: _rank(seats[index], failures))
+    return Placement(seats[best].node_id, place=best)
 
 
 def explain(job: Job, refusals: Sequence[Refusal]) -> str:
