@@ -116,8 +116,8 @@ def network_problems(network: NetworkConfig) -> Iterator[str]:
     if kind is None:
         yield f"unknown network type '{network.type}': use one of {', '.join(NetworkType)}"
         return
-    if kind == NetworkType.HTTP:
-        yield "network type HTTP is not supported yet: use Bridge, Host or None"
+    if kind == NetworkType.HTTP and not network.domains:
+        yield "network type HTTP needs domains: name those that the task may reach"
     if network.domains and kind != NetworkType.HTTP:
         yield "domains can only be set for HTTP network mode"
     yield from (f'invalid domain "{domain}"' for domain in network.domains if not _is_domain(domain))

@@ -218,9 +218,6 @@ def test_environment(name, value, found):
     assert env_problem(name, value) == found
 
 
-NO_GATEWAY = "network type HTTP is not supported yet: use Bridge, Host or None"
-
-
 def network(kind, *ports, domains=()):
     return list(network_problems(NetworkConfig(type=kind, domains=domains, ports=ports)))
 
@@ -228,9 +225,10 @@ def network(kind, *ports, domains=()):
 @pytest.mark.parametrize(
     ("found", "problem"),
     [
-        (network("HTTP", domains=("example.org", ".sub.example.org", "10.0.0.1", "::1")), [NO_GATEWAY]),
-        (network("HTTP", domains=("a_b",)), [NO_GATEWAY, 'invalid domain "a_b"']),
-        (network("HTTP", domains=("x y.com",)), [NO_GATEWAY, 'invalid domain "x y.com"']),
+        (network("HTTP", domains=("example.org", ".sub.example.org", "10.0.0.1", "::1")), []),
+        (network("HTTP"), ["network type HTTP needs domains: name those that the task may reach"]),
+        (network("HTTP", domains=("a_b",)), ['invalid domain "a_b"']),
+        (network("HTTP", domains=("x y.com",)), ['invalid domain "x y.com"']),
         (network("None", domains=("example.org",)), ["domains can only be set for HTTP network mode"]),
         (network("Bridge", PortMapping(name="http", static=8080, target=80)), []),
         (network("Default", PortMapping(name="http")), ["ports can only be set for Host or Bridge network modes"]),

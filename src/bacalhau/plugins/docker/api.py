@@ -125,6 +125,25 @@ class DockerApi:
             found = await docker.containers.list(all=True, filters=json.dumps({"label": [label]}))
         return [{"Id": one["Id"], "Labels": one["Labels"]} for one in found]
 
+    async def create_network(self, config: dict[str, Any]) -> None:
+        docker = await self._client()
+        with self._translated("create network"):
+            await docker.networks.create(config)
+
+    async def inspect_network(self, name: str) -> dict[str, Any] | None:
+        docker = await self._client()
+        with self._translated("inspect network"):
+            network = await self._or_none(docker.networks.get(name))
+            return None if network is None else await self._or_none(network.show())
+
+    async def remove_network(self, name: str) -> None:
+        """Refused while containers are on it; nothing when it is gone."""
+        docker = await self._client()
+        with self._translated("remove network"):
+            network = await self._or_none(docker.networks.get(name))
+            if network is not None:
+                await network.delete()
+
     @asynccontextmanager
     async def attach(self, name: str) -> AsyncIterator[AsyncIterator[Chunk]]:
         """The output of a container from now on, byte by byte: attach before the start and nothing is missed."""

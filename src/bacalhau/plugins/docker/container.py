@@ -1,6 +1,6 @@
 """What a task becomes as a container: its name, labels and limits. Pure."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.network import NetworkConfig, NetworkType
@@ -12,6 +12,7 @@ from bacalhau.ports.engine import EngineTask
 EXECUTOR_LABEL = "bacalhau-executor"
 JOB_LABEL = "bacalhau-jobID"
 EXECUTION_LABEL = "bacalhau-executionID"
+DOMAINS_LABEL = "bacalhau-domains"
 
 PIDS_LIMIT = 4096  # processes and threads: far above real tasks, far below what makes a host unusable
 MIN_CPU = 0.01  # the least the daemon accepts
@@ -29,13 +30,24 @@ _MODES = {
 }
 
 
+NOWHERE = "192.0.2.1"  # an address for documentation: names are the proxy's to resolve
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+
+
+class Detour(NamedTuple):
+    """How a task of network HTTP gets out: a Docker network that leads nowhere, and the URL of the proxy on it."""
+
+    network: str
+    proxy: str
+
+
 def container_name(execution_id: str) -> str:
     """Of the execution alone, so that it is found again, and never made twice, without a list of containers."""
     return f"bacalhau-{execution_id}"
 
 
-def container_config(task: EngineTask, params: DockerParams, image: str, *, podman: bool = False) -> dict[str, Any]:
-    """The body of the Engine API's container create."""
+def container_config(task: EngineTask, params: DockerParams, image: str, *, podman: bool = False, detour: Detour | None = None) -> dict[str, Any]:
+    """The body of the Engine API's container create. `detour` is needed for network HTTP."""
     config: dict[str, Any] = {
         "Image": image,
         "Env": merge_env(task.env, params.environment_variables or ()),
@@ -54,8 +66,17 @@ def container_config(task: EngineTask, params: DockerParams, image: str, *, podm
         config["Cmd"] = list(params.parameters)
     if params.working_directory:
         config["WorkingDir"] = params.working_directory
-    _add_network(config, task.network)
+    if detour is not None and task.network.kind() == NetworkType.HTTP:
+        _add_detour(config, task, detour)
+    else:
+        _add_network(config, task.network)
     return config
+
+
+def _add_detour(config: dict[str, Any], task: EngineTask, detour: Detour) -> None:
+    config["HostConfig"] |= {"NetworkMode": detour.network, "Dns": [NOWHERE]}
+    config["Labels"][DOMAINS_LABEL] = ",".join(task.network.domains)
+    config["Env"] = [*(f"{name}={detour.proxy}" for name in _PROXY_VARIABLES if name not in task.env), *config["Env"]]
 
 
 def merge_env(env: dict[str, str], entries: tuple[str, ...]) -> list[str]:
@@ -82,7 +103,7 @@ def _limits(need: Resources) -> dict[str, Any]:
 def _add_network(config: dict[str, Any], network: NetworkConfig) -> None:
     kind = network.kind()
     if kind not in _MODES:
-        raise EngineFailure(f"network {kind.value} is not supported by the docker engine", hint="use network Bridge, Host or None")
+        raise EngineFailure(f"network {kind.value} needs a proxy, and there is none", hint="use network Bridge, Host or None", component="Docker")
     host = config["HostConfig"]
     host["NetworkMode"] = _MODES[kind]
     if host["NetworkMode"] != "bridge":

@@ -15,10 +15,12 @@ from bacalhau.lib.aio import Crew, crew, together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.units import show_bytes
+from bacalhau.models.network import NetworkType
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.docker.api import Chunk, DockerApi
 from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
 from bacalhau.plugins.docker.endings import Endings
+from bacalhau.plugins.docker.gateway import Gateway
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.output import OutputFiles
 from bacalhau.plugins.docker.params import DockerParams, check_engine, read_params
@@ -53,6 +55,7 @@ class DockerEngine:
     def __init__(self, url: str = "") -> None:
         """`url` "" is DOCKER_HOST or the first usual socket that answers."""
         self._api = DockerApi(url)
+        self._gateway = Gateway(self._api)
         self._stack = AsyncExitStack()
         self._watches: dict[str, _Watch] = {}
         self._stops: dict[str, float] = {}  # of what nobody watches, while they last
@@ -62,6 +65,7 @@ class DockerEngine:
     async def __aenter__(self) -> "DockerEngine":
         self._stack.push_async_callback(self._api.close)
         self._crew: Crew = await self._stack.enter_async_context(crew())
+        self._stack.push_async_callback(self._gateway.close)
         self._stack.push_async_callback(self._drain)
         self._images = Images(self._api, self._crew)
         self._endings = Endings(self._api, self._crew)
@@ -90,7 +94,8 @@ class DockerEngine:
         watch = self._watches[task.execution_id] = _Watch(self._stops.get(task.execution_id))
         try:
             image = task.image or await self._images.bring(params.image, report)
-            return await self._run(task, container_config(task, params, image, podman=self._api.is_podman), watch)
+            detour = await self._gateway.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
+            return await self._run(task, container_config(task, params, image, podman=self._api.is_podman, detour=detour), watch)
         finally:
             del self._watches[task.execution_id]
 
