@@ -40,7 +40,6 @@ READ_ERRORS = [
     "put-same",
     "delete-done",
     "delete-unknown",
-    "legacy-submit",
 ]
 
 

@@ -13,6 +13,7 @@ from bacalhau.models.api import AliveResponse, ErrorBody
 from bacalhau.models.node import NodeInfo
 from bacalhau.models.version import BuildVersion, this_version
 from bacalhau.orchestrator.nodes import list_nodes
+from bacalhau.orchestrator.service import Orchestrator
 
 
 class LoginConfig(Model):
@@ -44,7 +45,10 @@ async def get_version() -> BuildVersion:
 @get("/agent/node")
 async def get_own_node(request: Ask) -> NodeInfo:
     """The node of this process; one that runs no jobs has no compute part."""
-    orch = orchestrator(request)
+    return await own_node(orchestrator(request))
+
+
+async def own_node(orch: Orchestrator) -> NodeInfo:
     known = await list_nodes(orch)
     own = next((n.info for n in known if n.info.node_id == orch.node_id), None)
     return own or NodeInfo(node_id=orch.node_id, node_type="Requester", bacalhau_version=server_version())

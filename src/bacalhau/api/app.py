@@ -22,6 +22,7 @@ from bacalhau.api.logs import LOG_ROUTES
 from bacalhau.api.nodes import NODE_ROUTES
 from bacalhau.api.openapi import openapi_config
 from bacalhau.api.request import Waits
+from bacalhau.api.seed_routes import seed_routers
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.orchestrator.service import Orchestrator
@@ -48,7 +49,7 @@ def make_app(orch: Orchestrator) -> HttpApi:
     waits = Waits()
     api = Router("/api/v1", route_handlers=[Router("/orchestrator", route_handlers=[*JOB_ROUTES, *NODE_ROUTES, *LOG_ROUTES]), *AGENT_ROUTES])
     app = Litestar(
-        [api, *GATEWAY_ROUTES, *ROOT_ROUTES],
+        [api, *seed_routers(), *GATEWAY_ROUTES, *ROOT_ROUTES],
         state=State({"orchestrator": orch, "waits": waits}),
         response_class=Answer,
         exception_handlers={BacalhauError: on_expected, HTTPException: on_framework, Exception: on_crash},

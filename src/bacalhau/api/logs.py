@@ -32,7 +32,7 @@ class LogFrame(Model):
     value: LogLine = msgspec.field(default_factory=LogLine, name="value")
 
 
-class _Left(Exception):
+class Left(Exception):
     """The client went away."""
 
 
@@ -40,10 +40,10 @@ class _Left(Exception):
 async def read_logs(socket: Socket, job_id: FromPath[str]) -> None:
     await socket.accept()
     try:
-        async with background(_until_left(socket)):
+        async with background(until_left(socket)):
             await _pump(socket, named(job_id))
             await socket.close(1000)
-    except* (_Left, WebSocketDisconnect):
+    except* (Left, WebSocketDisconnect):
         pass
 
 
@@ -61,12 +61,12 @@ async def _send(socket: Socket, frame: LogFrame) -> None:
     await socket.send_data(go_json(frame).decode(), mode="text")
 
 
-async def _until_left(socket: Socket) -> None:
+async def until_left(socket: Socket) -> None:
     # Output may be silent for hours: only listening tells that nobody reads any more.
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise _Left
+            raise Left
 
 
 @get("/jobs/{job_id:str}/logs", include_in_schema=False)

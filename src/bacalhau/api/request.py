@@ -39,11 +39,15 @@ def named(segment: str) -> str:
 
 
 async def read_body(request: Ask, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
+    """The request's body, see `parse_body`."""
+    return parse_body(await request.body(), kind, nulls=nulls)
+
+
+def parse_body(text: bytes, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
     """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest.
 
     `nulls`: they mean something, and the fields of `kind` take them.
     """
-    text = await request.body()
     try:
         raw = msgspec.json.decode(text) if text.strip() else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:

@@ -12,6 +12,9 @@ from bacalhau.models.spec import SpecConfig
 
 OUTPUTS = ResultPath(name="outputs", path="/outputs")
 DEFAULT_TARGET = "/inputs"
+DEFAULT_SECONDS = 1800
+"""How long a job submitted to that generation's API may run when it does not say."""
+PUBLISHERS = ("", "noop", "ipfs", "estuary", "s3", "local")
 _SIZE = re.compile(r"([0-9]+)([kmgtpe]?)i?b?")
 _POWERS = " kmgtpe"
 
@@ -38,6 +41,20 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
         tasks=(task,),
     )
     return job, problems
+
+
+def submission_problems(spec: SeedSpec) -> list[str]:
+    """What that generation's server refused before all else, in its words."""
+    if spec == SeedSpec():
+        return ["job spec is empty"]
+    count, publisher = spec.deal.concurrency, (spec.publisher_spec.type or spec.publisher).lower()
+    checks = (
+        (not spec.deal.targeting_mode and count < 1, f"concurrency must be >= 1, not {count}: set Spec.Deal.Concurrency"),
+        (spec.deal.targeting_mode and count > 1, f"concurrency ignored for target all mode, must be == 0, not {count}"),
+        (publisher not in PUBLISHERS, f"invalid publisher type: {publisher} (use one of {', '.join(filter(None, PUBLISHERS))})"),
+        (spec.timeout < 0, f"field 'Spec.Timeout' must be >= 0 seconds, not {spec.timeout}"),
+    )
+    return [text for wrong, text in checks if wrong]
 
 
 def ignored_metadata(seed: SeedJob) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME, rfc3339
+from bacalhau.lib.wire import convert_all, fold_keys
 from bacalhau.models.event import JobHistory
 from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.job import CLIENT_META, InputSource, Job, Task, Timeouts
@@ -16,6 +17,7 @@ from bacalhau.models.results_view import param, published_text, result_view, sto
 from bacalhau.models.seed import (
     SeedChange,
     SeedDeal,
+    SeedDocker,
     SeedEngine,
     SeedExecution,
     SeedHistory,
@@ -51,12 +53,23 @@ class SeedRow(NamedTuple):
 
 def seed_job(job: Job, executions: Sequence[Execution], history: Iterable[JobHistory] | None = None) -> dict[str, Any]:
     """The `{Job, State}` tree of the older `describe --json`, with `History` when it is given."""
-    info = SeedJobWithInfo(
-        job=SeedJob(metadata=_metadata(job), spec=_spec(job)),
-        state=_state(job, executions),
-        history=None if history is None else tuple(_history(history, executions)),
-    )
-    return _builtins(info)
+    drawn = None if history is None else tuple(seed_history(job, executions, history))
+    return _builtins(msgspec.structs.replace(seed_info(job, executions), history=drawn))
+
+
+def seed_info(job: Job, executions: Sequence[Execution]) -> SeedJobWithInfo:
+    """Without history."""
+    return SeedJobWithInfo(job=SeedJob(metadata=_metadata(job), spec=_spec(job)), state=seed_state(job, executions))
+
+
+def seed_submitted(job: Job, api_version: str) -> SeedJob:
+    """The job as the answer to its submission shows it: engine and publisher in both of that generation's spellings."""
+    spec = _spec(job)
+    both: dict[str, Any] = {"engine": spec.engine_spec.type, "publisher": spec.publisher_spec.type}
+    if job.task.engine.is_type("docker"):
+        folded, _ = fold_keys({key: value for key, value in (spec.engine_spec.params or {}).items() if value}, SeedDocker)
+        both["docker"] = convert_all(folded, SeedDocker)
+    return SeedJob(api_version=api_version, metadata=_metadata(job), spec=msgspec.structs.replace(spec, **both))
 
 
 def seed_dry_run(job: Job) -> dict[str, Any]:
@@ -154,7 +167,7 @@ def _input(source: InputSource) -> SeedStorage:
     return msgspec.structs.replace(storage_view(source.source), name=source.alias, path=source.target)
 
 
-def _state(job: Job, executions: Sequence[Execution]) -> SeedState:
+def seed_state(job: Job, executions: Sequence[Execution]) -> SeedState:
     limit = _timeout(job.task)
     return SeedState(
         job_id=job.id,
@@ -199,10 +212,11 @@ def _run_output(execution: Execution) -> SeedRunOutput | None:
     )
 
 
-def _history(history: Iterable[JobHistory], executions: Sequence[Execution]) -> list[SeedHistory]:
-    """Entries in the older shape; an execution's last entry carries its present state."""
+def seed_history(job: Job, executions: Sequence[Execution], history: Iterable[JobHistory]) -> list[SeedHistory]:
+    """Entries in the older shape; the last entry of the job, and of each execution, carries its present state."""
     items = list(history)
     by_id = {e.id: e for e in executions}
+    present = {e.id: execution_state_text(e.state) for e in executions} | {"": job_state_text(job.state.state_type)}
     last = {item.execution_id: at for at, item in enumerate(items)}
     states: dict[str, str] = {}
     versions: dict[str, int] = {}
@@ -211,8 +225,7 @@ def _history(history: Iterable[JobHistory], executions: Sequence[Execution]) -> 
         key = item.execution_id
         versions[key] = versions.get(key, 0) + 1
         previous = states.get(key, "New")
-        execution = by_id.get(key) if last[key] == at else None
-        states[key] = execution_state_text(execution.state) if execution else _new_state(item, previous)
+        states[key] = present[key] if last[key] == at and key in present else _new_state(item, previous)
         drawn.append(_history_item(item, by_id.get(key), SeedChange(previous=previous, new=states[key]), versions[key]))
     return drawn
 

@@ -1,5 +1,7 @@
 """What clients ask: jobs, executions, history as a cursor that can wait, and where results are."""
 
+from collections.abc import Callable
+
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.api import ListHistoryResponse
 from bacalhau.models.execution import ComputeStateType, Execution
@@ -36,12 +38,17 @@ async def list_jobs(orch: Orchestrator, query: JobQuery, selector: tuple[LabelSe
     if not selector:
         jobs = await orch.store.list_jobs(query._replace(limit=query.limit + 1 if query.limit else 0))
         return (jobs[: query.limit], len(jobs) > query.limit) if query.limit else (jobs, False)
+    return await list_matching_jobs(orch, query, lambda job: not match_labels(selector, job.labels or {}))
+
+
+async def list_matching_jobs(orch: Orchestrator, query: JobQuery, is_wanted: Callable[[Job], bool]) -> tuple[list[Job], bool]:
+    """A page of the jobs that are wanted, and whether more are after it."""
     wanted = query.offset + query.limit + 1 if query.limit else 0
     matching: list[Job] = []
     offset = 0
     while not wanted or len(matching) < wanted:
         page = await orch.store.list_jobs(query._replace(limit=PAGE, offset=offset))
-        matching += [job for job in page if not match_labels(selector, job.labels or {})]
+        matching += filter(is_wanted, page)
         offset += PAGE
         if len(page) < PAGE:
             break
