@@ -4,6 +4,7 @@ A fleet is a process of its own, so that it does not take time from the server; 
 """
 
 import asyncio
+import logging
 import multiprocessing
 import random
 import time
@@ -196,6 +197,7 @@ async def _serve(url: str, plan: Plan, pipe: Connection) -> None:
 
 
 def _run(url: str, plan: Plan, pipe: Connection) -> None:
+    logging.disable(logging.WARNING)  # what is killed on purpose is no news
     asyncio.run(_serve(url, plan, pipe))
 
 

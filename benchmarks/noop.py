@@ -18,10 +18,11 @@ ENDS = ("Completed", "Failed", "Stopped")
 
 
 class Connection:
-    """HTTP by hand on one kept connection: the load must not cost more than what it measures."""
+    """HTTP by hand on one kept connection: the load must not cost more than what it measures. `status` is the last answer's."""
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
+        self.status = 0
 
     async def __aenter__(self) -> "Connection":
         self._reader, self._writer = await asyncio.open_connection(self._url.hostname, self._url.port)
@@ -34,6 +35,7 @@ class Connection:
         head = f"{method} {self._url.path}{path} HTTP/1.1\r\nHost: {self._url.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        self.status = int(answer[9:12])
         length = int(answer.partition(b"content-length:")[2].partition(b"\r\n")[0])
         return await self._reader.readexactly(length)
 
@@ -54,7 +56,7 @@ async def _clients(url: str, clients: int, each: int) -> int:
     return sum(await asyncio.gather(*(_client(url, each) for _ in range(clients))))
 
 
-def _run(url: str, clients: int, each: int) -> int:
+def run(url: str, clients: int, each: int) -> int:
     return asyncio.run(_clients(url, clients, each))
 
 
@@ -62,12 +64,12 @@ def measure(total: int = 10_000) -> dict[str, float]:
     figures: dict[str, float] = {}
     with server() as served, multiprocessing.get_context("spawn").Pool(1) as pool:
         figures["idle_mb"] = served.resident_mb()
-        pool.apply(_run, (served.url, 16, 10))
+        pool.apply(run, (served.url, 16, 10))
         done = 160
         for clients in (16, 32):
             each = (total - 160) // 2 // clients
             began = time.perf_counter()
-            completed = pool.apply(_run, (served.url, clients, each))
+            completed = pool.apply(run, (served.url, clients, each))
             figures[f"per_second_{clients}"] = clients * each / (time.perf_counter() - began)
             if completed != clients * each:
                 raise RuntimeError(f"only {completed} of {clients * each} jobs completed")

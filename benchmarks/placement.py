@@ -8,10 +8,11 @@ import json
 import multiprocessing
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 from benchmarks.fleet import Handle, Plan, fleet
-from benchmarks.noop import TASK, Connection
+from benchmarks.noop import ENDS, TASK, Connection
 from benchmarks.server import Server, orchestrator
 
 CLIENTS = 8
@@ -74,15 +75,14 @@ def measure_deaths(jobs: int = 10_000, count: int = 100) -> dict[str, Any]:
     with orchestrator(*settings) as served, fleet(served.nats_url, Plan(count, seconds=0.5, deaths=2)) as nodes:
         began = time.monotonic()
         ids = submit(served.url, jobs)
-        ended: list[str] = []
-        while time.monotonic() - began < 600:
-            ended = states(served.url, ids)
-            if not {"Pending", "Queued", "Running"} & set(ended):
-                break
-            time.sleep(0.5)
-        state = nodes.ask("state")
-        seconds = time.monotonic() - began
-        return {"jobs": jobs, "completed": ended.count("Completed"), "seconds": seconds, "deaths": state["deaths"], "placements": state["asks"], "states": sorted(set(ended))}
+        left, ended = ids, Counter[str]()
+        while left and time.monotonic() - began < 600:
+            time.sleep(0.2)
+            now = dict(zip(left, states(served.url, left), strict=True))
+            left = [job_id for job_id, state in now.items() if state not in ENDS]
+            ended.update(state for state in now.values() if state in ENDS)
+        state, seconds = nodes.ask("state"), time.monotonic() - began
+        return {"jobs": jobs, "completed": ended["Completed"], "seconds": seconds, "deaths": state["deaths"], "placements": state["asks"], "ends": dict(ended)}
 
 
 def measure_recovery() -> dict[str, float]:

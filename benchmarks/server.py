@@ -25,8 +25,7 @@ class Server(NamedTuple):
 
     def resident_mb(self) -> float:
         """Of the process and its children, MB."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return sum(_resident_kb(pid) for pid in (str(self.pid), *children)) / 1000
+        return sum(_resident_kb(pid) for pid in (str(self.pid), *_children(self.pid))) / 1000
 
 
 def _resident_kb(pid: str) -> int:
@@ -38,7 +37,7 @@ def _resident_kb(pid: str) -> int:
 def server(*settings: str, **environment: str) -> Iterator[Server]:
     """`bacalhau serve --orchestrator --compute` with `-c` settings."""
     with tempfile.TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as folder, started(Path(folder), settings, environment) as served:
-        _wait_for(f"{served.url}/orchestrator/nodes", b'"CONNECTED"', served)
+        wait_for_node(served)
         yield served
 
 
@@ -69,6 +68,20 @@ def started(
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(60)
+
+
+def wait_for_node(served: Server) -> None:
+    _wait_for(f"{served.url}/orchestrator/nodes", b'"CONNECTED"', served)
+
+
+def killed(served: Server) -> None:
+    """kill -9 of the server and its message server."""
+    for pid in (*_children(served.pid), served.pid):
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def _wait_for(url: str, text: bytes, served: Server) -> None:
