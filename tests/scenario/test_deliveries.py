@@ -25,6 +25,7 @@ from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.noop.engine import NoopEngine, check_engine
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.store import SqliteStore
+from tests.unit.store.samples import a_job, submitted
 
 JOBS, NODES, CPUS = 120, 3, 4
 
@@ -143,3 +144,14 @@ async def test_a_bad_road_loses_doubles_and_mixes_messages(tmp_path):
         for job_id in jobs:
             assert [runs[e.id] for e in await orch.store.list_executions(job_id, -1)] == [1]
         assert orch.bus.road.fates["lost"] and orch.bus.road.fates["late"]
+
+
+async def test_a_job_that_breaks_the_scheduler_breaks_nothing_else(tmp_path):
+    """As one of a later version might, or a fault of ours: its sizes cannot be read."""
+    async with opened(tmp_path, random.Random(1), Counter()) as (orch, _):
+        poison = a_job(1, tasks=(Task(name="main", engine=SpecConfig(type="noop"), resources=ResourcesConfig(cpu="much")),))
+        await orch.commit(submitted(poison))
+        orch.queue.add(poison.id)
+        job = await wait_job(orch, poison.id, 60)
+        assert (job.state.state_type, job.state.message.partition(":")[0]) == ("Failed", "internal error")
+        assert (await wait_job(orch, await submit_noop(orch), 60)).state.state_type == "Completed"

@@ -15,7 +15,7 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import Timeouts
 from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.models.plan import Change, OutgoingMessage
-from bacalhau.orchestrator.scheduling.batch import NODE_DEADLINE_SLACK, SECOND, Context, plan_batch
+from bacalhau.orchestrator.scheduling.batch import NODE_DEADLINE_SLACK, SECOND, Context, fail_job, plan_batch
 from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.service import WAKE_AT_ONCE, Orchestrator
 from bacalhau.ports.store import JobView
@@ -49,7 +49,11 @@ def _new_ids() -> Iterator[str]:
 def _plan(orch: Orchestrator, view: JobView) -> Plan:
     """Plans one job and reserves at once, so that the next plan of the same batch sees less room."""
     now = now_ns()
-    plan = plan_batch(view, Context(orch.cluster.seats(now), now, _new_ids(), now - orch.started > orch.settle_ns))
+    try:
+        plan = plan_batch(view, Context(orch.cluster.seats(now), now, _new_ids(), now - orch.started > orch.settle_ns))
+    except Exception as e:  # supervised: a fault of ours fails this job, not the server
+        log.exception("looking at job %s", view.job.id)
+        plan = Plan() if view.job.is_done else fail_job(view, f"internal error: {e!r}", "look into the orchestrator's log, and report this", now)
     for execution in plan.asks:
         orch.cluster.hold(execution)
     return plan

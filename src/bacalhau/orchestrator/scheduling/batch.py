@@ -57,6 +57,11 @@ def plan_batch(view: JobView, around: Context) -> Plan:
     )
 
 
+def fail_job(view: JobView, message: str, hint: str, now: int) -> Plan:
+    """The job ends here, whatever it has running."""
+    return _fail(view.job, [e for e in view.executions if e.is_live], message, hint, now)
+
+
 def _fill_partitions(job: Job, current: Sequence[Execution], around: Context) -> Plan:
     open_partitions = []
     done = 0
