@@ -14,8 +14,11 @@ from bacalhau.models.job import Job
 from bacalhau.models.spec import SpecConfig
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
+from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.ports.logs import Quota
+from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
 
 JOBS = "/api/v1/orchestrator/jobs"
@@ -96,6 +99,7 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
             presign=_as_published,
             cluster=Cluster(1_000_000_000),
             gate=Gate(store, ""),
+            logs=LogBook(FileLogs(folder / "logs", Quota()), 0),
         )
         async with serve_http(make_app(orch), "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
             yield Room(orch, http, url, bus)

@@ -1,5 +1,6 @@
 """The log socket: one text frame a piece of output, errors as one frame, and always a normal close."""
 
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -13,9 +14,10 @@ from bacalhau.api.answer import go_json
 from bacalhau.api.query import ReadLogs, read_query
 from bacalhau.api.request import named, orchestrator
 from bacalhau.lib.aio import background
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always
-from bacalhau.orchestrator.logs import stream_logs
+from bacalhau.orchestrator.logs import LogSelection, read_log
+from bacalhau.ports.logs import Offsets
 
 Socket = WebSocket[Any, Any, State]
 
@@ -28,8 +30,12 @@ class LogLine(Model):
 
 
 class LogFrame(Model):
+    """`execution` and `position` are there where the reader asked for them."""
+
     error: str = msgspec.field(default="", name="error")
     value: LogLine = msgspec.field(default_factory=LogLine, name="value")
+    execution: str = ""
+    position: str = ""
 
 
 class Left(Exception):
@@ -50,11 +56,37 @@ async def read_logs(socket: Socket, job_id: FromPath[str]) -> None:
 async def _pump(socket: Socket, job_id: str) -> None:
     try:
         query = read_query(socket.scope["query_string"], ReadLogs)
-        lines = stream_logs(orchestrator(socket), job_id, query.namespace, execution_id=query.execution_id, tail=query.tail, follow=query.follow)
-        async for stream, text in lines:
-            await _send(socket, LogFrame(value=LogLine(type=stream, line=text)))
+        async with aclosing(read_log(orchestrator(socket), _selection(job_id, query))) as texts:
+            async for text in texts:
+                frame = LogFrame(value=LogLine(type=text.stream, line=text.text))
+                if query.positions:
+                    frame = msgspec.structs.replace(frame, execution=text.execution_id, position=f"{text.end.stdout}.{text.end.stderr}")
+                await _send(socket, frame)
     except BacalhauError as e:
         await _send(socket, LogFrame(error=e.message))
+
+
+def _selection(job_id: str, query: ReadLogs) -> LogSelection:
+    return LogSelection(
+        job=job_id,
+        namespace=query.namespace,
+        execution_id=query.execution_id,
+        tail=query.tail,
+        follow=query.follow,
+        lines=-1 if query.tail_lines is None else query.tail_lines,
+        is_wide=query.wide,
+        is_all=query.all,
+        after=dict(map(_place, query.after)),
+    )
+
+
+def _place(text: str) -> tuple[str, Offsets]:
+    """Raises BadRequest."""
+    execution_id, _, position = text.partition(":")
+    stdout, _, stderr = position.partition(".")
+    if not (execution_id and stdout.isascii() and stdout.isdigit() and stderr.isascii() and stderr.isdigit()):
+        raise BadRequest(f"query parameter 'after' must be EXECUTION:POSITION as it came in a frame, not '{text}'")
+    return execution_id, Offsets(int(stdout), int(stderr))
 
 
 async def _send(socket: Socket, frame: LogFrame) -> None:

@@ -69,11 +69,20 @@ class ListExecutions(ListQuery, frozen=True, kw_only=True):
 
 
 class ReadLogs(Query, frozen=True, kw_only=True):
-    """`tail`: only what is written from now on; `follow`: until the execution ends."""
+    """`tail`: only what is written from now on; `follow`: until the job ends, over executions that replace each other.
+
+    Of this make: `tail_lines`, only so many of the last lines, -1 all; `wide`, the current execution of every partition, or node, at once; `all`,
+    every execution; `positions` puts Execution and Position into each frame, and `after` (EXECUTION:POSITION, repeated) goes on there.
+    """
 
     execution_id: str = ""
     tail: bool = False
     follow: bool = False
+    tail_lines: Number | None = None
+    wide: bool = False
+    all: bool = False
+    positions: bool = False
+    after: tuple[str, ...] = ()
 
 
 class ListNodes(ListQuery, frozen=True, kw_only=True):

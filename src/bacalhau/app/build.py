@@ -25,6 +25,7 @@ from bacalhau.config.schema import Config
 from bacalhau.config.schema import Retention as RetentionConfig
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.units import parse_bytes
 from bacalhau.models.job import Job
 from bacalhau.models.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.spec import SpecConfig
@@ -33,6 +34,7 @@ from bacalhau.models.version import this_version
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.inbox import on_progress
+from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.retention import Retention
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.service import Checks, Orchestrator
@@ -40,7 +42,9 @@ from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, Setting
 from bacalhau.plugins.s3.sign import presign_result
 from bacalhau.ports.content import ContentStore, OwnContent
+from bacalhau.ports.logs import Quota
 from bacalhau.store.journal import NodeJournal
+from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
 
 T = TypeVar("T")
@@ -70,6 +74,7 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
         gate = Gate(store, config.orchestrator.auth.token, manual=manager.manual_approval)
         url, access = await _message_server(stack, config, data)
         bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize))
+        book = _logs(config, data)
         orch = Orchestrator(
             node_id=who.id,
             store=store,
@@ -82,6 +87,8 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
             retention=_retention(config.orchestrator.retention),
+            logs=book,
+            on_forgotten=book.forget,
         )
         bus.on_progress = partial(on_progress, orch)
         bus.set_aside = store.put_dead_letter
@@ -101,6 +108,19 @@ async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> 
 
 def _retention(wanted: RetentionConfig) -> Retention:
     return Retention(wanted.jobs_max_age, wanted.jobs_max_count, wanted.dead_letters_max_count, wanted.content_max_age)
+
+
+def _logs(config: Config, data: Path) -> LogBook:
+    logs = config.orchestrator.logs
+    quota = Quota(_size("MaxPerExecution", logs.max_per_execution), _size("MaxTotal", logs.max_total), logs.max_age)
+    return LogBook(FileLogs(data / "orchestrator" / "logs", quota), quota.one)
+
+
+def _size(key: str, text: str) -> int:
+    try:
+        return parse_bytes(text) if text else 0
+    except ValueError as e:
+        raise BadRequest(f"Orchestrator.Logs.{key}: {text!r} is not an amount of bytes", hint="write it as 32Mb or 4Gb") from e
 
 
 def _defaults(config: Config) -> Callable[[Job], Job]:

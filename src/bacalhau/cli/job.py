@@ -1,6 +1,6 @@
 """`bacalhau job`: how its commands are called. What they do is in the modules they name."""
 
-from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, VERSION, one_of, paging, runs, switch, text
+from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, VERSION, one_of, paging, runs, switch, tail, text
 from bacalhau.cli.pflag import MAYBE_ARG, ONE_ARG, Command, Entry, Flag, Tree
 
 run = Command(
@@ -78,7 +78,8 @@ logs = Command(
     params=[
         text("-e", "--execution-id", default="", metavar="ID", help="Of this execution."),
         switch("-f", "--follow", help="Go on until the job ends."),
-        switch("-t", "--tail", help="Only what is printed from now on."),
+        Flag("-t", "--tail", type=tail, lone="true", default=False, metavar="[=LINES]", help="Only what is printed from now on, or the last LINES lines."),
+        switch("--all", help="Of every execution, also of those that others replaced; each line names its execution."),
         NAMESPACE,
     ],
 )

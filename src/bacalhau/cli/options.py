@@ -66,6 +66,15 @@ def whole(least: int) -> Callable[[str | int], int]:
     return convert
 
 
+def tail(value: str | bool | int) -> bool | int:
+    """`true`: from now on; a number: so many of the last lines."""
+    if isinstance(value, bool | int) or value in ("true", "false"):
+        return value if isinstance(value, bool | int) else value == "true"
+    if not value.isdigit():
+        raise click.BadParameter("must be a number of lines")
+    return int(value)
+
+
 def _comma_separated(ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> tuple[str, ...]:
     try:
         return tuple(field for row in csv.reader(values, strict=True) for field in row)

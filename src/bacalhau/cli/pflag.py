@@ -79,8 +79,8 @@ class Scanner:
             raise click.UsageError(f"unknown flag: {name}")
         if equals:
             return flag, value
-        if flag.is_bool_flag:
-            return flag, "true"
+        if (lone := _lone(flag)) is not None:
+            return flag, queue.popleft() if _is_count(flag, queue) else lone
         if not queue:
             raise click.UsageError(f"flag needs an argument: {name}")
         return flag, queue.popleft()
@@ -93,8 +93,8 @@ class Scanner:
             flag = self._flags.get(f"-{letter}")
             if flag is None:
                 raise click.UsageError(f"unknown shorthand flag: '{letter}' in {token}")
-            if flag.is_bool_flag and not letters.startswith("="):
-                read.append((flag, "true"))
+            if (lone := _lone(flag)) is not None and not letters.startswith("="):
+                read.append((flag, queue.popleft() if not letters and _is_count(flag, queue) else lone))
                 continue
             if not letters and not queue:
                 raise click.UsageError(f"flag needs an argument: '{letter}' in {token}")
@@ -109,6 +109,14 @@ class Scanner:
             self.found[str(flag.name)] = value
 
 
+def _lone(flag: click.Option) -> str | None:
+    return "true" if flag.is_bool_flag else getattr(flag, "lone", None)
+
+
+def _is_count(flag: click.Option, queue: deque[str]) -> bool:
+    return not flag.is_bool_flag and len(queue) > 1 and queue[0].isdigit() and not queue[1].startswith("-")
+
+
 def shown_name(flag: click.Option) -> str:
     """`-i, --input`, or `--cpu` where there is no short form."""
     return ", ".join([*(o for o in flag.opts if not o.startswith("--"))][:1] + [*(o for o in flag.opts if o.startswith("--"))][:1])
@@ -120,11 +128,15 @@ def invalid_argument(value: object, names: str, reason: str) -> click.UsageError
 
 
 class Flag(click.Option):
-    """An option that knows under which heading of the help it stands."""
+    """An option that knows under which heading of the help it stands. `lone` is its value where it stands alone.
 
-    def __init__(self, *names: str, section: str = "Flags", **kwargs: Any) -> None:
+    Such a flag takes a number that follows it, too, when that cannot be the command's own argument: `--tail 10 JOB`.
+    """
+
+    def __init__(self, *names: str, section: str = "Flags", lone: str | None = None, **kwargs: Any) -> None:
         super().__init__([*names], **kwargs)
         self.section = section
+        self.lone = lone
 
 
 class Command(click.Command):

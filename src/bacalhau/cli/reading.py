@@ -1,10 +1,11 @@
 """`logs` and `job logs`: what a job printed, and what it prints."""
 
 import asyncio
-import sys
+from typing import Any
 
 from bacalhau.cli.connection import connect
 from bacalhau.cli.options import Call
+from bacalhau.cli.printing import LogPrinter, has_several
 
 
 def logs(call: Call) -> int:
@@ -19,10 +20,18 @@ def job_logs(call: Call) -> int:
 
 async def _logs(call: Call, *, apart: bool) -> int:
     flags = call.flags
-    query = {name: flags[name] for name in ("execution_id", "tail", "namespace") if flags.get(name)}
+    query: dict[str, Any] = {name: flags[name] for name in ("execution_id", "namespace", "all") if flags.get(name)} | _tail(flags.get("tail", False))
     async with connect(call.settings) as client:
-        async for stream, text in client.logs(call.args[0], flags["follow"], **query):
-            out = sys.stderr if apart and stream == 2 else sys.stdout
-            out.write(text)
-            out.flush()
+        job = await client.get_job(call.args[0], namespace=flags.get("namespace") or "")
+        is_wide = not flags.get("execution_id") and has_several(job)
+        printer = LogPrinter(apart=apart, named=is_wide or bool(flags.get("all")))
+        try:
+            async for piece in client.log_pieces(job.id, flags["follow"], wide=is_wide, **query):
+                printer.print(piece)
+        finally:
+            printer.close()
     return 0
+
+
+def _tail(value: bool | int) -> dict[str, Any]:
+    return {"tail": value} if isinstance(value, bool) else {"tail_lines": value}

@@ -11,13 +11,14 @@ from bacalhau.cli.connection import connect
 from bacalhau.cli.fetch import Place, fetch
 from bacalhau.cli.options import Call
 from bacalhau.cli.outcome import cause_of, say_exit_codes, say_nodes
+from bacalhau.cli.printing import LogPrinter, has_several
 from bacalhau.cli.progress import ProgressLine
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import say_error, say_warning
 from bacalhau.cli.spec import job_of_flags
 from bacalhau.cli.steps import Account, Events, Silence, Steps
 from bacalhau.client.client import AsyncClient
-from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.models.event import JobHistory
 from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
@@ -155,10 +156,22 @@ class Submission:
         sys.stdout.flush()
 
     async def _follow(self, client: AsyncClient) -> int:
-        async for stream, text in client.logs(self._id, follow=True):
-            click.echo(text, nl=False, err=stream == 2)
-        job = await self._wait(client, Silence())
-        return await self._conclude(client, job, trailer=False)
+        several = has_several(self._job)
+        printer = LogPrinter(apart=True, named=several)
+        failure: BacalhauError | None = None
+        try:
+            async for piece in client.log_pieces(self._id, follow=True, wide=several):
+                printer.print(piece)
+        except Unavailable:
+            raise
+        except BacalhauError as e:  # the job's own end tells more
+            failure = e
+        finally:
+            printer.close()
+        code = await self._conclude(client, await self._wait(client, Silence()), trailer=False)
+        if failure and not code:
+            raise failure
+        return code
 
     async def _wait(self, client: AsyncClient, account: Account) -> Job:
         line = None if self._quiet or self._flags["follow"] else ProgressLine()

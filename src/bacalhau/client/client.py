@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from bacalhau.client.endpoint import resolve_endpoint
+from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.results import Fetch, fetch_results
 from bacalhau.client.transport import Endpoint, Transport, open_transport
 from bacalhau.client.waiting import patiently, watch_job
@@ -134,12 +135,20 @@ class AsyncClient:
         return (await self.transport.tell(StopJobResponse, "DELETE", job_path(job_id), StopJobRequest(reason=reason), query)).evaluation_id
 
     async def logs(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[tuple[int, str], None]:
-        """(1 stdout or 2 stderr, text) so far, and until the execution ends when `follow`. Also `execution_id`, `tail`, `namespace`."""
+        """(1 stdout or 2 stderr, text) of the latest execution; see `log_pieces`."""
+        async with aclosing(self.log_pieces(job_id, follow, **query)) as pieces:
+            async for piece in pieces:
+                yield piece.stream, piece.text
+
+    async def log_pieces(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[LogPiece, None]:
+        """What was printed so far, and with `follow` until the job ends, over restarts of the server. Also `execution_id`, `namespace`, `tail` (only
+        what comes from now on), `tail_lines`, `wide` (the current execution of each partition, or node, side by side), `all` (every execution)."""
         await self.get_job(job_id, namespace=query.get("namespace", ""))
         # Only who reads logs waits for the socket library to load.
-        stream_logs = import_module("bacalhau.client.logs").stream_logs
-        async for piece in stream_logs(self.endpoint, job_id, {**query, "follow": follow}):
-            yield piece
+        reader = import_module("bacalhau.client.logs").LogReader(self.endpoint, job_id, {**query, "follow": follow})
+        async with aclosing(reader.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def results(self, job_id: str, *, namespace: str = "") -> tuple[SpecConfig, ...]:
         """Where the published results of the completed executions are."""

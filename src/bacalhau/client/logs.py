@@ -1,6 +1,9 @@
-"""A job's output as it comes, over the log socket. The only place that knows websockets."""
+"""A job's output as it comes, over the log socket, and again from where it stopped when the connection breaks. The only place that knows websockets."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -8,12 +11,14 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.transport import PREFIX, Endpoint, unreachable
+from bacalhau.client.waiting import FIRST_RETRY, PATIENCE, SLOWEST_RETRY
 from bacalhau.lib.errors import BacalhauError, NotFound, Unavailable
 from bacalhau.lib.wire import Model, always
 
-STDOUT, STDERR = 1, 2
 _OPEN_SECONDS = 15
+_DONE = 1000
 
 
 class _Line(Model):
@@ -24,26 +29,80 @@ class _Line(Model):
 class _Frame(Model):
     value: _Line = msgspec.field(default_factory=_Line, name="value")
     error: str = msgspec.field(default="", name="error")
+    execution: str = ""
+    position: str = ""
 
 
-async def stream_logs(endpoint: Endpoint, job_id: str, query: Mapping[str, Any]) -> AsyncIterator[tuple[int, str]]:
-    """(STDOUT or STDERR, text) until the end. Raises NotFound, Unavailable, or what the server says."""
-    base = endpoint.url.rstrip("/")
-    params = urlencode({k: "true" if v is True else v for k, v in query.items() if v})
-    url = f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{quote(job_id, safe='')}/logs{'?' if params else ''}{params}"
-    try:
-        async with connect(url, additional_headers=dict(endpoint.headers), open_timeout=_OPEN_SECONDS, max_size=None) as socket:
-            async for message in socket:
-                yield _read(message)
-    except ConnectionClosed as e:
-        raise Unavailable(f"the connection to {base} was lost while reading the log", hint="run the command again") from e
-    except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as e:
-        raise unreachable(base, e) from e
+class _Broken(Exception):
+    """The connection ended before the log did."""
+
+    def __init__(self, error: Unavailable) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
-def _read(message: str | bytes) -> tuple[int, str]:
-    frame = msgspec.json.decode(message, type=_Frame)
-    if frame.error:
-        kind = NotFound if "not found" in frame.error or "unable to find" in frame.error else BacalhauError
-        raise kind(frame.error)
-    return frame.value.type, frame.value.line
+class LogReader:
+    """One log from beginning to end. `query` are the parameters of the socket."""
+
+    def __init__(self, endpoint: Endpoint, job_id: str, query: Mapping[str, Any]) -> None:
+        self._endpoint = endpoint
+        self._job_id = job_id
+        self._query = dict(query) | {"positions": True}
+        self._places: dict[str, str] = {}
+        self._can_resume = True
+        self._heard = 0.0
+
+    async def pieces(self) -> AsyncGenerator[LogPiece, None]:
+        """Until the end. Raises NotFound, Unavailable after PATIENCE seconds without a server, or what the server says."""
+        pause = FIRST_RETRY
+        while True:
+            began = time.monotonic()
+            try:
+                async with aclosing(self._connection()) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except _Broken as e:
+                if not self._heard or not self._can_resume or time.monotonic() + pause > self._heard + PATIENCE:
+                    raise e.error from e
+            pause = FIRST_RETRY if self._heard > began else min(pause * 2, SLOWEST_RETRY)
+            await asyncio.sleep(pause)
+
+    async def _connection(self) -> AsyncGenerator[LogPiece, None]:
+        base = self._endpoint.url.rstrip("/")
+        try:
+            async with connect(self._url(base), additional_headers=dict(self._endpoint.headers), open_timeout=_OPEN_SECONDS, max_size=None) as socket:
+                self._heard = time.monotonic()
+                async for message in socket:
+                    yield self._read(message)
+                if socket.close_code != _DONE:
+                    self._heard = time.monotonic()
+                    raise _Broken(_lost(base))
+        except ConnectionClosed as e:
+            self._heard = time.monotonic()
+            raise _Broken(_lost(base)) from e
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as e:
+            raise _Broken(unreachable(base, e)) from e
+
+    def _url(self, base: str) -> str:
+        query = self._query
+        if self._places:
+            query = {k: v for k, v in query.items() if k not in ("tail", "tail_lines")} | {"after": [f"{e}:{p}" for e, p in self._places.items()]}
+        params = urlencode({k: "true" if v is True else v for k, v in query.items() if v not in (None, False, "")}, doseq=True)
+        return f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{quote(self._job_id, safe='')}/logs?{params}"
+
+    def _read(self, message: str | bytes) -> LogPiece:
+        frame = msgspec.json.decode(message, type=_Frame)
+        self._heard = time.monotonic()
+        if frame.error:
+            kind = NotFound if "not found" in frame.error or "unable to find" in frame.error else BacalhauError
+            raise kind(frame.error)
+        if frame.position:
+            self._places[frame.execution] = frame.position
+        else:
+            self._can_resume = False
+        return LogPiece(frame.value.type, frame.value.line, frame.execution)
+
+
+def _lost(base: str) -> Unavailable:
+    return Unavailable(f"the connection to {base} was lost while reading the log", hint="run the command again")

@@ -19,7 +19,7 @@ T = TypeVar("T")
 LONG = 20  # seconds one request may wait
 PATIENCE = 60.0  # seconds without a server before waiting fails
 _QUICK, _PAUSE = 0.4, 0.5
-_FIRST_RETRY, _SLOWEST_RETRY = 0.2, 3.0
+FIRST_RETRY, SLOWEST_RETRY = 0.2, 3.0
 
 
 async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHistoryResponse]:
@@ -42,7 +42,7 @@ async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHist
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """Repeat a question while the server cannot be reached, for PATIENCE seconds."""
     give_up = time.monotonic() + PATIENCE
-    pause = _FIRST_RETRY
+    pause = FIRST_RETRY
     while True:
         try:
             return await ask()
@@ -50,4 +50,4 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
             if time.monotonic() + pause > give_up:
                 raise
         await asyncio.sleep(pause)
-        pause = min(pause * 2, _SLOWEST_RETRY)
+        pause = min(pause * 2, SLOWEST_RETRY)

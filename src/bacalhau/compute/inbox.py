@@ -16,7 +16,7 @@ from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, error_event, make_event
-from bacalhau.models.execution import DesiredStateType, Execution
+from bacalhau.models.execution import DesiredStateType, Execution, RunCommandResult
 from bacalhau.models.job import Job
 from bacalhau.models.network import NetworkConfig
 from bacalhau.models.spec import SpecConfig
@@ -131,12 +131,14 @@ async def _admit(node: ComputeNode, execution: Execution) -> str:
 
 async def _carry_out(node: ComputeNode, execution: Execution, running: Running, admitted: bool) -> None:
     job = execution.job or Job()
+    output: RunCommandResult | None = None
     try:
         reason = "" if admitted else await _admit(node, execution)
         if reason and not running.cancelled:
             await _refuse(node, execution, reason)
             return
         outcome = await run_execution(node, execution, running)
+        output = outcome.output
         message = _failure(execution, job, outcome) if outcome.error else _success(execution, job, outcome)
         await report(node, execution.id, FINISHED, message)
     except Cancelled:
@@ -149,6 +151,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
     finally:
         node.pool.release(execution.id)
         node.running.pop(execution.id, None)
+        node.shipping.end(execution.id, output)
         node.ended.fire()
 
 

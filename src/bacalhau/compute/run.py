@@ -10,6 +10,7 @@ from bacalhau.compute.logs import read_logs
 from bacalhau.compute.outbox import forget_forever, load_reports, report_forever
 from bacalhau.compute.recovery import resume_executions, tidy_forever
 from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.shipping import ship_logs_forever
 from bacalhau.lib.aio import background
 
 
@@ -20,7 +21,7 @@ async def run_node(node: ComputeNode) -> AsyncIterator[None]:
     await resume_executions(node)
     async with (
         node.bus.serve(partial(on_message, node), partial(read_logs, node), partial(shake_hands, node)),
-        background(report_forever(node), forget_forever(node), heartbeat_forever(node), tidy_forever(node)),
+        background(report_forever(node), forget_forever(node), heartbeat_forever(node), tidy_forever(node), ship_logs_forever(node)),
     ):
         try:
             yield

@@ -170,6 +170,7 @@ class _Work:
         if self.running.cancelled:
             raise Cancelled
         self.report(Step("running"))
+        self.node.shipping.begin(self.execution.id)
         async with self._time_limit(engine, self._deadline(attempt.started)):
             exit_ = await engine.run(self._task(attempt), self.report)
         self.report.finished("running")

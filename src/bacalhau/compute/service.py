@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bacalhau.compute.capacity import Capacity
 from bacalhau.compute.policy import Admission
 from bacalhau.compute.ports import PortPool
+from bacalhau.compute.printed import Shipping
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.wire import Model
@@ -89,6 +90,7 @@ class ComputeNode:
     joined: Signal = field(default_factory=Signal)
     told: NodeInfo | None = None
     is_fenced: bool = False
+    shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
     last_seq: int = 0
 

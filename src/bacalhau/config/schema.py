@@ -67,6 +67,16 @@ class Retention(Section):
     ] = Seconds(0.0)
 
 
+class Logs(Section):
+    max_per_execution: Annotated[
+        str, Meta(description="Output of one execution that is kept; beyond it the middle goes, beginning and end stay. Empty keeps all.")
+    ] = "32Mb"
+    max_total: Annotated[str, Meta(description="Output of all executions that is kept; the oldest goes first. Empty keeps all.")] = "4Gb"
+    max_age: Annotated[Seconds, Meta(description="Time after its last line that an output is kept; a week to look into what went wrong. 0s keeps it.")] = Seconds(
+        7 * 24 * 3600.0
+    )
+
+
 class Orchestrator(Section):
     enabled: Annotated[bool, Meta(description="Run an orchestrator in this process.")] = False
     host: Annotated[str, Meta(description="Address the message server listens on; loopback until nodes on other machines shall join.")] = "127.0.0.1"
@@ -75,6 +85,7 @@ class Orchestrator(Section):
     nats: Nats = Nats()
     node_manager: NodeManager = NodeManager()
     retention: Retention = Retention()
+    logs: Logs = Logs()
 
 
 class Heartbeat(Section):

@@ -81,6 +81,11 @@ class RunCommandResult(Model):
     exit_code: int = always(factory=int)
     error_msg: str = always(factory=str)
 
+    @property
+    def is_whole(self) -> bool:
+        """Holds both streams to the byte: neither is cut, and nothing had to be replaced because it was no text."""
+        return not (self.stdout_truncated or self.stderr_truncated or "\ufffd" in self.stdout or "\ufffd" in self.stderr)
+
 
 class AllocatedResources(Model):
     """Resources by task name."""

@@ -1,7 +1,7 @@
 """What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
 
 Extensions of ours: `transport.Progress` (at most once, never stored), `transport.Publish*` (who may publish), `content.*` (blocks of
-published results).
+published results), `logs.*` (what executions print).
 """
 
 from typing import Any
@@ -192,7 +192,39 @@ class GetBlockResponse(Model):
     block: bytes = always(factory=bytes)
 
 
-# Wire type name of each message; `transport.` and `content.` are part of the name.
+class LogPart(Model):
+    """`data` of an execution's `stream` (1 stdout, 2 stderr), which travels as base64, from byte `offset` on. Without data it only asks where the log ends."""
+
+    execution_id: str = always(factory=str)
+    stream: int = always(factory=int)
+    offset: int = always(factory=int)
+    data: bytes = b""
+
+
+class PutLogsRequest(Model):
+    """At most about 700 KiB of data. After the parts, nothing more will come of the `ended` executions."""
+
+    parts: tuple[LogPart, ...] = always(factory=tuple)
+    ended: tuple[str, ...] = ()
+
+
+class LogEnd(Model):
+    """From where on the orchestrator wants a log's streams; `unwanted`: it wants nothing of it."""
+
+    execution_id: str = always(factory=str)
+    stdout: int = always(factory=int)
+    stderr: int = always(factory=int)
+    unwanted: bool = False
+
+
+class PutLogsResponse(Model):
+    """`limit` is how many bytes of one log are kept, 0 all: of what is too far behind, the middle need not be sent."""
+
+    ends: tuple[LogEnd, ...] = always(factory=tuple)
+    limit: int = always(factory=int)
+
+
+# Wire type name of each message; `transport.`, `content.` and `logs.` are part of the name.
 MESSAGE_TYPES: dict[str, type[Model]] = {
     "AskForBid": AskForBid,
     "BidAccepted": BidAccepted,
@@ -219,5 +251,7 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "content.PutBlocksResponse": PutBlocksResponse,
     "content.GetBlockRequest": GetBlockRequest,
     "content.GetBlockResponse": GetBlockResponse,
+    "logs.PutLogsRequest": PutLogsRequest,
+    "logs.PutLogsResponse": PutLogsResponse,
 }
 MESSAGE_NAMES: dict[type[Model], str] = {kind: name for name, kind in MESSAGE_TYPES.items()}

@@ -15,8 +15,14 @@ class Watch:
         self._event = asyncio.Event()
         self._ended = asyncio.Event()
         self.final: Job | None = None
+        self.has_news = True
+
+    def wake(self) -> None:
+        """Something else than the job changed, such as what it printed."""
+        self._event.set()
 
     def fire(self, final: Job | None) -> None:
+        self.has_news = True
         self._event.set()
         if final is not None:
             self.final = final
@@ -26,7 +32,7 @@ class Watch:
         self._event.clear()
 
     async def wait(self, seconds: float) -> bool:
-        """True when the job changed since `clear`, False after `seconds`."""
+        """True when something changed since `clear`, False after `seconds`."""
         return await _within(self._event, seconds)
 
     async def wait_end(self, seconds: float) -> Job | None:
@@ -52,8 +58,8 @@ class Board:
         self._counter = 0
 
     @contextmanager
-    def watch(self, job_id: str) -> Iterator[Watch]:
-        watch = Watch()
+    def watch(self, job_id: str, watch: Watch | None = None) -> Iterator[Watch]:
+        watch = watch or Watch()
         watches = self._watches.setdefault(job_id, set())
         watches.add(watch)
         try:

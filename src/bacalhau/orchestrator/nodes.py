@@ -52,6 +52,8 @@ async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
     if isinstance(message, m.PublishRequest):
         return await answer_publish(orch, delivery.node_id, message)
     _check_member(orch, delivery.node_id)
+    if isinstance(message, m.PutLogsRequest):
+        return await orch.logs.on_put_logs(orch.store, delivery.node_id, message)
     answer = await answer_content(orch.content, message)
     if answer is None:
         raise BadRequest(f"an orchestrator does not answer {delivery.type}")

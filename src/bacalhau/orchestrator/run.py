@@ -21,6 +21,6 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
     keeper = Keeper(orch.store, orch.content, orch.retention, orch.on_forgotten)
     async with (
         orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
-        background(evaluate_forever(orch), dispatch_forever(orch), watch_nodes_forever(orch), keeper.retain_forever()),
+        background(evaluate_forever(orch), dispatch_forever(orch), watch_nodes_forever(orch), keeper.retain_forever(), orch.logs.sweep_forever()),
     ):
         yield

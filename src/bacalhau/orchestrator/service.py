@@ -12,6 +12,7 @@ from bacalhau.orchestrator.board import Board
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.lanes import Lanes
+from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.queue import EvaluationQueue
 from bacalhau.orchestrator.retention import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.views import Views
@@ -44,6 +45,7 @@ class Orchestrator:
     presign: Callable[[SpecConfig], Awaitable[SpecConfig]]
     cluster: Cluster
     gate: Gate
+    logs: LogBook
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
     silence_ns: int = 60_000_000_000

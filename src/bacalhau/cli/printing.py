@@ -1,0 +1,44 @@
+"""How output of jobs is printed: byte for byte, or line by line behind the name of its execution where several print at once."""
+
+import sys
+
+from bacalhau.client.log_piece import LogPiece
+from bacalhau.lib.ids import short_id
+from bacalhau.models.job import Job
+
+
+def has_several(job: Job) -> bool:
+    """Whether more than one execution of it may print at a time."""
+    return job.wanted > 1 or job.type in ("ops", "daemon")
+
+
+class LogPrinter:
+    """`apart`: stderr goes to stderr, else everything to stdout. `named`: each line says whose it is."""
+
+    def __init__(self, *, apart: bool, named: bool) -> None:
+        self._apart = apart
+        self._named = named
+        self._begun: dict[tuple[str, int], str] = {}
+
+    def print(self, piece: LogPiece) -> None:
+        if not self._named:
+            self._write(piece.stream, piece.text)
+            return
+        # Lines of several executions must not run into one another: a line is printed when it is whole.
+        key = (piece.execution_id, piece.stream)
+        *lines, rest = (self._begun.pop(key, "") + piece.text).split("\n")
+        if rest:
+            self._begun[key] = rest
+        if lines:
+            self._write(piece.stream, "".join(f"[{short_id(piece.execution_id)}] {line}\n" for line in lines))
+
+    def close(self) -> None:
+        """Print the lines that never ended."""
+        for (execution_id, stream), line in self._begun.items():
+            self._write(stream, f"[{short_id(execution_id)}] {line}\n")
+        self._begun.clear()
+
+    def _write(self, stream: int, text: str) -> None:
+        out = sys.stderr if self._apart and stream == 2 else sys.stdout
+        out.write(text)
+        out.flush()

@@ -1,0 +1,11 @@
+"""What a reader of logs gets, without the socket library that brings it."""
+
+from typing import NamedTuple
+
+
+class LogPiece(NamedTuple):
+    """Text of one stream, 1 stdout or 2 stderr; `execution_id` is "" where the server does not say."""
+
+    stream: int
+    text: str
+    execution_id: str

@@ -1,0 +1,127 @@
+"""What executions have printed and the orchestrator does not have yet, read from their files in small parts.
+
+The files are the buffer: nothing is kept in memory but how far the orchestrator's copy of each log reaches.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.lib.aio import Signal
+from bacalhau.models.execution import RunCommandResult
+from bacalhau.models.messages import LogPart, PutLogsResponse
+from bacalhau.ports.logs import STDERR, STDOUT, Offsets
+
+BATCH = 512 * 1024  # bytes of output in a message; as base64 they fit NATS' 1 MiB
+LEAST = 16 * 1024  # bytes of one log in a message, so that none is cut into crumbs
+MOST = 1000  # logs in a message
+QUIET = 0.25  # seconds after which an execution's output is sent while it runs
+FILES = ((STDOUT, "stdout"), (STDERR, "stderr"))
+
+
+@dataclass
+class Printed:
+    """One execution's log. `end` is where the orchestrator's copy ends, None when it must be asked; `since` is monotonic seconds."""
+
+    end: Offsets | None = field(default_factory=Offsets)
+    since: float = field(default_factory=time.monotonic)
+    is_over: bool = False
+    is_unwanted: bool = False
+
+
+@dataclass
+class Shipping:
+    """The logs of a node. `limit` is how much of one the orchestrator keeps, 0 all; `more` wakes the sender."""
+
+    logs: dict[str, Printed] = field(default_factory=dict)
+    limit: int = 0
+    more: Signal = field(default_factory=Signal)
+
+    def begin(self, execution_id: str) -> None:
+        """It may print from now on."""
+        self.logs[execution_id] = Printed()
+
+    def end(self, execution_id: str, output: RunCommandResult | None) -> None:
+        """It prints no more. What its record holds whole need not be sent as well; without a record even silence is told."""
+        log = self.logs.pop(execution_id, None)
+        if (output is None or not output.is_whole) and not (log and log.is_unwanted):
+            self.finish(execution_id, log or Printed())
+
+    def finish(self, execution_id: str, log: Printed) -> None:
+        """Send what is left of it."""
+        log.is_over = True
+        self.logs[execution_id] = log
+        self.more.fire()
+
+    def due(self) -> list[tuple[str, Printed]]:
+        """Whose output is to be looked at now, who waited longest first."""
+        now = time.monotonic()
+        due = ((i, log) for i, log in self.logs.items() if not log.is_unwanted and (log.is_over or now - log.since >= QUIET))
+        return list(islice(due, MOST))
+
+    def note(self, answer: PutLogsResponse, ended: Sequence[str]) -> None:
+        """The orchestrator has this much."""
+        self.limit = answer.limit
+        for end in answer.ends:
+            log = self.logs.pop(end.execution_id, None)
+            if log is not None:
+                log.end, log.is_unwanted = Offsets(end.stdout, end.stderr), end.unwanted
+                if not log.is_over or not (end.unwanted or end.execution_id in ended):
+                    self.logs[end.execution_id] = log
+
+
+class Batch(NamedTuple):
+    """`ended` are the executions of which nothing is left behind these parts."""
+
+    parts: tuple[LogPart, ...]
+    ended: tuple[str, ...]
+
+
+def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int) -> Batch:
+    """What the next message takes. Blocking."""
+    parts: list[LogPart] = []
+    ended: list[str] = []
+    room = BATCH
+    for execution_id, log in due:
+        if log.end is None:
+            parts.append(LogPart(execution_id=execution_id))
+            continue
+        taken = list(_parts(folder / execution_id / "result", execution_id, log.end, _Room(min(room, max(BATCH // len(due), LEAST)), limit)))
+        parts += (part for part in taken if part.data)
+        room -= sum(len(part.data) for part in taken)
+        if log.is_over and not taken:
+            ended.append(execution_id)
+        if room < LEAST:
+            break
+    return Batch(tuple(parts), tuple(ended))
+
+
+class _Room(NamedTuple):
+    left: int
+    limit: int
+
+
+def _parts(result: Path, execution_id: str, end: Offsets, room: _Room) -> Iterator[LogPart]:
+    left = room.left
+    for stream, name in FILES:
+        try:
+            with (result / name).open("rb") as file:
+                size = file.seek(0, 2)
+                offset = _next_offset(size, end, stream, room.limit)
+                if offset < size and left > 0:
+                    file.seek(offset)
+                    data = file.read(min(left, size - offset))
+                    left -= len(data)
+                    yield LogPart(execution_id=execution_id, stream=stream, offset=offset, data=data)
+        except FileNotFoundError:
+            continue
+
+
+def _next_offset(size: int, end: Offsets, stream: int, limit: int) -> int:
+    """Where to go on; of what is too far behind a full copy, only the end is worth sending."""
+    at = end.of(stream)
+    is_full = limit and end.stdout + end.stderr >= limit // 2
+    return size - limit // 2 if is_full and size - at > limit // 2 else at
