@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Forbidden, HandshakeRequired, Unauthorized
 from bacalhau.models import messages as m
 from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
@@ -180,6 +181,28 @@ async def test_numbers_of_messages_are_true(tmp_path):
         assert (await say(room, "n-1", beat)).last_compute_seq_num == 8
         state = (await node(room, "n-1"))["ConnectionState"]
         assert (state["LastComputeSeqNum"], state["LastOrchestratorSeqNum"]) == (8, 27)
+
+
+async def test_a_goodbye_of_another_make_is_answered_once_and_without_an_error(tmp_path):
+    """The original answers it twice, first with an error."""
+    async with open_room(tmp_path) as room:
+        await join(room, "n-1", running=None)
+        room.orch.cluster.note_number("n-1", 19)
+        assert await say(room, "n-1", m.ShutdownNoticeRequest(node_id="n-1", last_orchestrator_seq_num=20)) == m.ShutdownNoticeResponse(last_compute_seq_num=19)
+        assert (await node(room, "n-1"))["ConnectionState"]["LastError"] == "the node is shutting down"
+        with pytest.raises(HandshakeRequired):
+            await say(room, "n-1", m.HeartbeatRequest(node_id="n-1"))
+
+
+async def test_nodes_of_another_make_have_more_time_to_come_back(tmp_path):
+    async with open_room(tmp_path) as room:
+        room.orch.cluster = cluster = Cluster(5_000_000_000, 60_000_000_000)
+        await join(room, "n-ours")
+        await join(room, "n-theirs", running=None)
+        for node_id in ("n-ours", "n-theirs"):
+            on_gone(room.orch, node_id)
+        assert cluster.lost(now_ns() + 6_000_000_000) == {"n-ours"}
+        assert cluster.lost(now_ns() + 61_000_000_000) == {"n-ours", "n-theirs"}
 
 
 async def test_who_is_no_member_gets_no_content_and_no_false_name(tmp_path):

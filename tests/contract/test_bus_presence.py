@@ -62,6 +62,11 @@ async def test_a_node_behind_a_dead_line_is_noticed_and_comes_back(tmp_path: Pat
         await down.until(lambda: down.greeted == 2)
 
 
+async def test_of_several_addresses_the_one_that_answers_is_taken(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as made, serving_node(f"nats://127.0.0.1:1,{made.server.url}", "n-1", "secret") as (_, down):
+        assert down.greeted == 1
+
+
 async def test_a_node_that_is_disconnected_comes_back_under_its_own_name(tmp_path: Path) -> None:
     async with cluster(tmp_path) as made:
         _, down = await made.node("n-1")

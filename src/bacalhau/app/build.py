@@ -1,5 +1,6 @@
 """The composition root: the one place that names adapters and hands them to the orchestrator and the node."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -11,6 +12,7 @@ import msgspec
 from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity
+from bacalhau.app.road import Road, server_tls, trusting
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
@@ -65,8 +67,8 @@ def content_store(data: Path) -> BlockStore:
 
 
 @asynccontextmanager
-async def orchestrator(config: Config, who: Identity, content: OwnContent, *, alone: bool) -> AsyncIterator[tuple[Orchestrator, str]]:
-    """The orchestrator and the address where nodes reach it. `alone`: this process is no compute node itself."""
+async def orchestrator(config: Config, who: Identity, content: OwnContent, *, alone: bool) -> AsyncIterator[tuple[Orchestrator, Road]]:
+    """The orchestrator and the way of this machine's nodes to it. `alone`: this process is no compute node itself."""
     data = Path(config.data_dir)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqliteStore(data / "orchestrator" / "state.db"))
@@ -95,14 +97,15 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
         if alone:
             orch.cluster.put(_requester(who), 0)
         await stack.enter_async_context(run_orchestrator(orch))
-        yield orch, url
+        yield orch, Road(url, access.tls)
 
 
 async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:
     if config.orchestrator.nats.url:
-        return config.orchestrator.nats.url, Access()
+        return config.orchestrator.nats.url, Access(tls=trusting(config.orchestrator.tls.ca_cert, "Orchestrator.TLS.CACert"))
     own, ping_timeout = config.orchestrator, config.orchestrator.node_manager.ping_timeout
-    server = await stack.enter_async_context(nats_server(data / "orchestrator" / "nats", own.host, own.port, ping_timeout=ping_timeout))
+    folder, tls = data / "orchestrator" / "nats", await asyncio.to_thread(server_tls, own.tls)
+    server = await stack.enter_async_context(nats_server(folder, own.host, own.port, tls, ping_timeout=ping_timeout))
     return server.url, server.access
 
 
@@ -146,13 +149,13 @@ def _requester(who: Identity) -> NodeState:
 
 
 @asynccontextmanager
-async def compute_node(config: Config, who: Identity, url: str, content: ContentStore | None) -> AsyncIterator[ComputeNode]:
-    """A node that serves the orchestrator at `url`; `content` is given where both share a process."""
+async def compute_node(config: Config, who: Identity, road: Road, content: ContentStore | None) -> AsyncIterator[ComputeNode]:
+    """A node that serves the orchestrator at the end of `road`; `content` is given where both share a process."""
     data = Path(config.data_dir) / "compute"
     (data / "executions").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
-        bus = await stack.enter_async_context(node_bus(url, who.id, who.secret, config.compute.auth.token))
+        bus = await stack.enter_async_context(node_bus(road.urls, who.id, who.secret, config.compute.auth.token, tls=road.tls))
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
         plugins = await _plugins(stack, config, content or RemoteContent(bus))

@@ -49,7 +49,7 @@ async def devstack(config: Config, folder: Path, computes: int, *, with_s3: bool
             data = folder / f"node-{number}"
             mine = msgspec.structs.replace(config, data_dir=str(data))
             content = served.orchestrator.content if served.orchestrator else None
-            nodes.append(await stack.enter_async_context(compute_node(mine, load_identity(data), served.nats_url, content)))
+            nodes.append(await stack.enter_async_context(compute_node(mine, load_identity(data), served.road, content)))
         environment = {"BACALHAU_API_HOST": config.api.host, "BACALHAU_API_PORT": served.api_url.rpartition(":")[2]}
         if s3:
             environment["AWS_ENDPOINT_URL_S3"] = s3.url

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bacalhau.api.app import make_app, serve_http
 from bacalhau.app.build import compute_node, content_store, orchestrator
 from bacalhau.app.identity import load_identity, new_name
+from bacalhau.app.road import Road, road_of
 from bacalhau.compute.service import ComputeNode
 from bacalhau.config.schema import Config
 from bacalhau.orchestrator.service import Orchestrator
@@ -20,6 +21,7 @@ class Served(NamedTuple):
     nats_url: str
     orchestrator: Orchestrator | None
     node: ComputeNode | None
+    road: Road
 
 
 @asynccontextmanager
@@ -31,14 +33,16 @@ async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
     is_orchestrator = config.orchestrator.enabled or not is_compute
     async with AsyncExitStack() as stack:
         content = content_store(data) if is_orchestrator else None
-        orch, nats_url, api_url = None, config.compute.orchestrators[0], ""
-        if content is not None:
-            orch, nats_url = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
-        node = await stack.enter_async_context(compute_node(config, who, nats_url, content)) if is_compute else None
+        orch, road, api_url = None, Road(), ""
+        if content is None:
+            road = road_of(config.compute)
+        else:
+            orch, road = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
+        node = await stack.enter_async_context(compute_node(config, who, road, content)) if is_compute else None
         if orch is not None:
             api_url = await stack.enter_async_context(serve_http(make_app(orch), config.api.host, config.api.port))
             stack.enter_context(_run_file(data, config))
-        yield Served(api_url, nats_url, orch, node)
+        yield Served(api_url, road.urls, orch, node, road)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ Receive = Callable[[Msg], None]
 
 
 class Login(NamedTuple):
-    """What a connection shows: `name` is the node id. Without `user` only `token` is sent, without both nothing."""
+    """What a connection shows: `name` is the node id. `url` may be several with commas between; `tls://` insists on TLS. Without `user` only `token` is sent, without both nothing."""
 
     url: str
     name: str
@@ -43,6 +43,15 @@ class Login(NamedTuple):
     token: str = ""
     tls: ssl.SSLContext | None = None
     first_wait: float = FIRST_WAIT
+
+
+class _Cautious(Client):
+    """Says nothing to a server that offers no TLS: its first word would hold the node's secret."""
+
+    def _connect_command(self) -> bytes:
+        if not self._server_info.get("tls_required"):
+            raise nats.errors.Error("nats: the server does not use TLS, but Compute.TLS.RequireTLS asks for it")
+        return super()._connect_command()
 
 
 class LinkLost(Unavailable):
@@ -127,7 +136,7 @@ class Link:
 
     async def _one_connection(self) -> None:
         """Connect, stay until the connection ends, and remember why it did."""
-        client = Client()
+        client = _Cautious() if self._login.url.startswith("tls://") else Client()
         self._ended = asyncio.Event()
         try:
             await self._connect(client, self._ended)
@@ -168,7 +177,7 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 await client.connect(
-                    [login.url],
+                    login.url.split(","),
                     name=login.name,
                     user=login.user or None,
                     password=login.password if login.user else None,

@@ -39,6 +39,7 @@ class Tls(NamedTuple):
     cert: Path
     key: Path
     ca: Path | None = None
+    timeout: int = 10  # seconds of a handshake
 
 
 class Access(NamedTuple):
@@ -197,7 +198,7 @@ def _config(host: str, port: int, issuer: str, tls: Tls | None) -> list[str]:
     ]
     if tls is not None:
         ca = f", ca_file: {json.dumps(str(tls.ca))}, verify: true" if tls.ca else ""
-        lines.append(f"tls {{ cert_file: {json.dumps(str(tls.cert))}, key_file: {json.dumps(str(tls.key))}, timeout: 10{ca} }}")
+        lines.append(f"tls {{ cert_file: {json.dumps(str(tls.cert))}, key_file: {json.dumps(str(tls.key))}, timeout: {tls.timeout}{ca} }}")
     return lines
 
 

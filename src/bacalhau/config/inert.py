@@ -31,8 +31,6 @@ REFUSED = {
     ),
     **_keys("Orchestrator.", "Advertise SupportReverseProxy"),
     **_keys("Orchestrator.Cluster.", "Advertise Host Name Peers Port"),
-    **_keys("Orchestrator.TLS.", "CACert ServerCert ServerKey ServerTimeout"),
-    **_keys("Compute.", "TLS.CACert TLS.RequireTLS"),
     **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
     **_keys("", "StrictVersionMatch WebUI.Enabled"),
 }

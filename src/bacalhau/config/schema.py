@@ -11,7 +11,7 @@ Seconds = NewType("Seconds", float)
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
 
-_ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3", "http": "HTTP"}
+_ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3", "http": "HTTP", "tls": "TLS", "ca": "CA"}
 
 
 def _key_name(field: str) -> str:
@@ -36,6 +36,18 @@ class JoinToken(Section):
 
 class Nats(Section):
     url: Annotated[str, Meta(description="An existing NATS server, nats://host:port; empty starts the bundled one.")] = ""
+
+
+class ServerTLS(Section):
+    server_cert: Annotated[str, Meta(description="PEM file of the message server's certificate; with it nodes connect by TLS only.")] = ""
+    server_key: Annotated[str, Meta(description="PEM file of that certificate's key.")] = ""
+    server_timeout: Annotated[int, Meta(ge=1, description="Seconds a TLS handshake may take; enough for slow lines.")] = 10
+    ca_cert: Annotated[str, Meta(description="PEM file of whom to trust at an existing NATS server; empty trusts this machine's authorities.")] = ""
+
+
+class NodeTLS(Section):
+    ca_cert: Annotated[str, Meta(description="PEM file of whom to trust as the message server; empty trusts this machine's authorities.")] = ""
+    require_tls: Annotated[bool, Meta(description="Refuse a message server without TLS, before anything is said to it.")] = False
 
 
 class NodeManager(Section):
@@ -83,6 +95,7 @@ class Orchestrator(Section):
     port: Annotated[Port, Meta(description="Port of the message server; 4222 is NATS' own.")] = 4222
     auth: JoinToken = JoinToken()
     nats: Nats = Nats()
+    tls: ServerTLS = ServerTLS()
     node_manager: NodeManager = NodeManager()
     retention: Retention = Retention()
     logs: Logs = Logs()
@@ -129,6 +142,7 @@ class Compute(Section):
     ] = ()
     auth: JoinToken = JoinToken()
     env: HostEnv = HostEnv()
+    tls: NodeTLS = NodeTLS()
     heartbeat: Heartbeat = Heartbeat()
     network: TaskNetwork = TaskNetwork()
     retention: ComputeRetention = ComputeRetention()

@@ -77,11 +77,15 @@ class Cluster:
         """The node's own number of its latest message."""
         self._numbers[node_id] = number
 
+    def number(self, node_id: str) -> int:
+        """The latest that was noted, also by an earlier process; 0 when the node has sent nothing."""
+        known = self._nodes.get(node_id)
+        return self._numbers.get(node_id, known.connection_state.last_compute_seq_num if known else 0)
+
     def shown(self, node: NodeState) -> NodeState:
         """As people see it: what is free by our own books, nothing at all on a node that is away."""
         node_id, compute = node.info.node_id, node.info.compute_node_info
-        number = self._numbers.get(node_id, node.connection_state.last_compute_seq_num)
-        state = msgspec.structs.replace(node.connection_state, last_compute_seq_num=number)
+        state = msgspec.structs.replace(node.connection_state, last_compute_seq_num=self.number(node_id))
         if compute is None:
             return msgspec.structs.replace(node, connection_state=state)
         free = self._free(node_id, node) if state.status == CONNECTED else Resources()

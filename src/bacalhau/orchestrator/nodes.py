@@ -47,8 +47,8 @@ async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
     if isinstance(message, m.UpdateNodeInfoRequest):
         return await _on_node_info(orch, delivery.node_id, message.node_info)
     if isinstance(message, m.ShutdownNoticeRequest):
-        on_gone(orch, delivery.node_id, message.reason)
-        return m.ShutdownNoticeResponse()
+        on_gone(orch, delivery.node_id, message.reason or "the node is shutting down")
+        return m.ShutdownNoticeResponse(last_compute_seq_num=orch.cluster.number(delivery.node_id))
     if isinstance(message, m.PublishRequest):
         return await answer_publish(orch, delivery.node_id, message)
     _check_member(orch, delivery.node_id)
@@ -104,7 +104,7 @@ def _joined(orch: Orchestrator, request: m.HandshakeRequest, known: NodeState | 
         status=CONNECTED,
         last_heartbeat=now,
         connected_since=now,
-        last_compute_seq_num=before.connection_state.last_compute_seq_num,
+        last_compute_seq_num=orch.cluster.number(info.node_id),
         last_orchestrator_seq_num=request.last_orchestrator_seq_num or before.connection_state.last_orchestrator_seq_num,
     )
     return msgspec.structs.replace(
@@ -153,7 +153,7 @@ def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest)
     )
     info = msgspec.structs.replace(node.info, compute_node_info=compute)
     orch.cluster.put(msgspec.structs.replace(node, info=info, connection_state=state), now)
-    return m.HeartbeatResponse(last_compute_seq_num=orch.cluster.shown(node).connection_state.last_compute_seq_num)
+    return m.HeartbeatResponse(last_compute_seq_num=orch.cluster.number(node_id))
 
 
 async def _on_node_info(orch: Orchestrator, node_id: str, info: NodeInfo) -> m.UpdateNodeInfoResponse:

@@ -1,0 +1,51 @@
+"""The way from a node to the message server: its addresses, and whom to trust there."""
+
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.bus.server import Tls
+from bacalhau.config.schema import Compute, ServerTLS
+from bacalhau.lib.errors import BadRequest
+
+
+class Road(NamedTuple):
+    """`urls` with commas between, tried in turn."""
+
+    urls: str = ""
+    tls: ssl.SSLContext | None = None
+
+
+def road_of(config: Compute) -> Road:
+    """The way that a node's configuration describes. Raises BadRequest naming the key."""
+    urls = [url.strip() for url in config.orchestrators if url.strip()]
+    if not urls:
+        raise BadRequest("Compute.Orchestrators is empty", hint="name the message server to join, nats://host:port")
+    if config.tls.require_tls:
+        urls = [f"tls://{url.removeprefix('nats://').removeprefix('tls://')}" for url in urls]
+    return Road(",".join(urls), trusting(config.tls.ca_cert, "Compute.TLS.CACert"))
+
+
+def server_tls(wanted: ServerTLS) -> Tls | None:
+    """What the bundled message server shows; None without TLS. Raises BadRequest naming the key."""
+    if not wanted.server_cert and not wanted.server_key:
+        return None
+    if not wanted.server_cert or not wanted.server_key:
+        raise BadRequest("Orchestrator.TLS.ServerCert and Orchestrator.TLS.ServerKey belong together", hint="set both, or none")
+    cert, key = Path(wanted.server_cert), Path(wanted.server_key)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except OSError as e:
+        reason = e.strerror or str(e)
+        raise BadRequest(f"Orchestrator.TLS.ServerCert {cert} with ServerKey {key}: {reason}", hint="both are PEM files, and belong to each other") from e
+    return Tls(cert, key, timeout=wanted.server_timeout)
+
+
+def trusting(ca_file: str, key: str) -> ssl.SSLContext | None:
+    """None: whom this machine trusts. Raises BadRequest naming the configuration's `key`."""
+    if not ca_file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as e:
+        raise BadRequest(f"{key}: {ca_file}: {e.strerror or e}", hint="a PEM file of certificates") from e
