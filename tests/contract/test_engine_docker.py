@@ -99,11 +99,6 @@ async def test_host_network_is_the_hosts(docker_url: str, docker_image: str, fol
     assert Path("/proc/self/ns/net").readlink().name in (await run(docker_url, task))[1]
 
 
-async def test_http_network_is_refused_by_name(docker_url: str, docker_image: str, folder: Path) -> None:
-    with pytest.raises(EngineFailure, match="network HTTP is not supported"):
-        await run(docker_url, shell(folder, docker_image, "true", network=NetworkConfig(type="HTTP")))
-
-
 async def test_a_published_port_is_reached_from_outside(docker_url: str, docker_image: str, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

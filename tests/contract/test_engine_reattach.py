@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.aio import crew, together
-from bacalhau.lib.ids import new_execution_id
+from bacalhau.lib.ids import new_execution_id, new_node_id
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import container_name
 from bacalhau.plugins.docker.engine import DockerEngine
@@ -53,6 +53,8 @@ async def main():
 
 asyncio.run(main())
 """
+
+SWEPT = new_node_id()  # other sessions may run these tests on the same daemon
 
 
 @pytest.fixture
@@ -179,19 +181,19 @@ async def test_a_lost_daemon_is_found_again(docker_url: str, task: EngineTask, m
 
 async def test_sweep_takes_what_nobody_wants_and_leaves_the_rest(docker_url: str, docker_image: str, tmp_path: Path) -> None:
     params = {"Image": docker_image, "Parameters": ["sleep", "600"]}
-    wanted, unwanted = (make_task(tmp_path, new_execution_id(), params, node_id="n-sweep") for _ in range(2))
+    wanted, unwanted = (make_task(tmp_path, new_execution_id(), params, node_id=SWEPT) for _ in range(2))
     async with DockerEngine(docker_url) as engine, crew() as c:
         runs = [c.start(engine.run(task, ignore)) for task in (wanted, unwanted)]
-        assert await engine.sweep("n-sweep", frozenset()) == []
+        assert await engine.sweep(SWEPT, frozenset()) == []
         api = DockerApi(docker_url)
         async with asyncio.timeout(30):
-            while len(await api.list_by_label("bacalhau-executor=n-sweep")) < 2:
+            while len(await api.list_by_label(f"bacalhau-executor={SWEPT}")) < 2:
                 await asyncio.wait(runs, timeout=0.02)
         for run in runs:
             run.cancel()
         await asyncio.wait(runs)
         assert await engine.sweep("n-other", frozenset()) == []
-        assert await engine.sweep("n-sweep", frozenset({wanted.execution_id})) == [unwanted.execution_id]
-        assert await engine.sweep("n-sweep", frozenset()) == [wanted.execution_id]
-        assert await api.list_by_label("bacalhau-executor=n-sweep") == []
+        assert await engine.sweep(SWEPT, frozenset({wanted.execution_id})) == [unwanted.execution_id]
+        assert await engine.sweep(SWEPT, frozenset()) == [wanted.execution_id]
+        assert await api.list_by_label(f"bacalhau-executor={SWEPT}") == []
         await api.close()
