@@ -22,7 +22,9 @@ class Checkable(Protocol):
 async def describe_node(node: ComputeNode) -> NodeInfo:
     """Checks every plug-in; those that do not work are left out, with the reason."""
     plugins = node.plugins
-    engines, sources, publishers = await together(_working(node, plugins.engines), _working(node, plugins.sources), _working(node, plugins.publishers))
+    engines, sources, publishers = await together(
+        _working(node, plugins.engines, "engine"), _working(node, plugins.sources, "source"), _working(node, plugins.publishers, "publisher")
+    )
     total = node.capacity.total
     info = ComputeNodeInfo(
         execution_engines=engines,
@@ -41,13 +43,13 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
     return NodeInfo(node_id=node.node_id, labels=labels, compute_node_info=info, bacalhau_version=this_version())
 
 
-async def _working(node: ComputeNode, plugins: Mapping[str, Checkable]) -> tuple[str, ...]:
+async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: str) -> tuple[str, ...]:
     states = await together(*(_reason(plugin) for plugin in plugins.values()))
     for name, reason in zip(plugins, states, strict=True):
         if reason:
-            node.unavailable[name] = reason
+            node.unavailable[f"{name} {role}"] = reason
         else:
-            node.unavailable.pop(name, None)
+            node.unavailable.pop(f"{name} {role}", None)
     return tuple(sorted(name for name, reason in zip(plugins, states, strict=True) if not reason))
 
 

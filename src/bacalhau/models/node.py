@@ -16,7 +16,10 @@ NCL_V1 = "ncl/v1"
 
 
 class ComputeNodeInfo(Model):
-    """Lists are lower-case plug-in names. `unavailable` (ours) says why an engine, source or publisher is not offered, `policy` (ours) what is refused."""
+    """Lists are lower-case plug-in names. `policy` (ours) is what is refused.
+
+    `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not offered.
+    """
 
     execution_engines: tuple[str, ...] | None = always(factory=tuple)
     publishers: tuple[str, ...] | None = always(factory=tuple)

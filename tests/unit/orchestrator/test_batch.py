@@ -52,7 +52,7 @@ def test_a_partly_placed_job_runs_and_waits_for_the_rest():
 
 
 def test_a_job_that_fits_no_node_fails_at_once_with_every_reason():
-    seats = (make_seat("n-1", engines=("noop",), unavailable={"docker": "cannot reach the Docker API at /x"}), make_seat("n-2", cpu=0.1))
+    seats = (make_seat("n-1", engines=("noop",), unavailable={"docker engine": "cannot reach the Docker API at /x"}), make_seat("n-2", cpu=0.1))
     made = plan(make_job(), seats=seats)
     assert made.job.state.state_type == S.FAILED
     assert made.job.state.message == "no node can run docker: n-1: cannot reach the Docker API at /x; n-2: needs 0.5 CPU, has 0.1"

@@ -1,7 +1,12 @@
 """A node that refuses is passed over, without a wait and without an attempt lost; when nobody is left, its reason is the job's."""
 
+import msgspec
+
+from bacalhau.models.admission import NodePolicy
 from bacalhau.models.execution import ComputeStateType as C
+from bacalhau.models.job import InputSource
 from bacalhau.models.job_state import JobStateType as S
+from bacalhau.models.spec import SpecConfig
 from bacalhau.orchestrator.scheduling.batch import plan_batch
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES, REFUSAL_HOLDS_NS
 from bacalhau.ports.store import JobView
@@ -40,3 +45,30 @@ def test_a_job_that_may_wait_waits_and_asks_again():
     assert waits.job.state.message == "waiting for capacity: n-1 the probe says no"
     assert waits.look_again == NOW + REFUSAL_HOLDS_NS
     assert [e.node_id for e in plan(job, refused(), now=waits.look_again).asks] == ["n-1"]
+
+
+def needs(job, **fields):
+    return msgspec.structs.replace(job, tasks=(msgspec.structs.replace(job.task, **fields),))
+
+
+def with_offer(seat, **fields):
+    compute = msgspec.structs.replace(seat.node.info.compute, **fields)
+    return seat._replace(node=msgspec.structs.replace(seat.node, info=msgspec.structs.replace(seat.node.info, compute_node_info=compute)))
+
+
+def test_a_source_and_a_publisher_of_one_name_have_reasons_of_their_own():
+    seat = with_offer(make_seat(), publishers=("ipfs",), unavailable={"local source": "no local paths are allowed", "local publisher": "port 6001 is in use"})
+    local = SpecConfig(type="local")
+    made = plan(needs(make_job(), publisher=local, input_sources=(InputSource(source=local, target="/in"),)), seats=(seat,))
+    assert made.job.state.message == "no node can run docker: n-1: no local paths are allowed; port 6001 is in use"
+
+
+def test_what_a_node_refuses_always_is_not_asked_of_it():
+    seat = with_offer(make_seat(), policy=NodePolicy(reject_stateless_jobs=True))
+    made = plan(make_job(), seats=(seat, make_seat("n-2", cpu=0.5)))
+    assert [e.node_id for e in made.asks] == ["n-2"]
+    assert plan(make_job(), seats=(seat,)).job.state.message == "no node can run docker: n-1: does not accept jobs without inputs"
+
+
+def test_the_publisher_that_publishes_nothing_needs_nobody():
+    assert plan(needs(make_job(), publisher=SpecConfig(type="noop"))).asks

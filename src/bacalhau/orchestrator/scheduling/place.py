@@ -52,15 +52,15 @@ def match_node(job: Job, need: Resources, seat: Seat) -> Refusal | None:
 
 def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> list[str]:
     task = job.task
-    wanted = [(task.engine.type, "run", offer.execution_engines)]
-    wanted += [(s.source.type, "read inputs from", offer.storage_sources) for s in task.input_sources or ()]
+    wanted = [(task.engine.type, "engine", "run", offer.execution_engines)]
+    wanted += [(s.source.type, "source", "read inputs from", offer.storage_sources) for s in task.input_sources or ()]
     if task.publisher and not task.publisher.is_type("", "noop"):
-        wanted.append((task.publisher.type, "publish to", offer.publishers))
+        wanted.append((task.publisher.type, "publisher", "publish to", offer.publishers))
     reasons = []
-    for kind, verb, offered in wanted:
+    for kind, role, verb, offered in wanted:
         name = kind.strip().lower()
         if name not in (offered or ()):
-            reasons.append(offer.unavailable.get(name) or f"cannot {verb} {name}")
+            reasons.append(offer.unavailable.get(f"{name} {role}") or f"cannot {verb} {name}")
     return reasons + list_objections(task, offer.policy) + match_labels(job.constraints or (), labels)
 
 
