@@ -55,7 +55,7 @@ class NodeManager(Section):
         Seconds, Meta(description="Silence after which a node counts as disconnected where no closed connection told of it; four missed heartbeats of 15s.")
     ] = Seconds(60.0)
     ping_timeout: Annotated[
-        Seconds, Meta(description="Longest time that a node which froze or lost its network goes unnoticed; shorter takes short stalls for an end.")
+        Seconds, Meta(ge=0.5, description="Longest time that a node which froze or lost its network goes unnoticed; shorter takes short stalls for an end.")
     ] = Seconds(2.0)
     lost_grace: Annotated[
         Seconds, Meta(description="How long a disconnected node keeps its work before it is placed elsewhere; enough for a restart of the node's service, at least 3s.")

@@ -4,12 +4,11 @@ aiohttp moves the bytes. What the requests mean is said in `operation`, what the
 """
 
 import asyncio
-import io
 import os
 import random
 import ssl
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
@@ -27,6 +26,7 @@ from bacalhau.ports.publisher import Confirm, always_allowed
 T = TypeVar("T")
 
 _ATTEMPTS = 5
+_CHUNK_BYTES = 256 << 10
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # seconds, before jitter
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
 _CONNECTIONS = 96
@@ -140,7 +140,10 @@ class S3Client:
 
     def _open(self, ask: Ask, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = self._headers(ask, url, course)
-        data = io.BytesIO(ask.body) if ask.body else None
+        data = None
+        if ask.body:
+            headers["Content-Length"] = str(len(ask.body))
+            data = _confirmed(ask)
         return self.session().request(ask.method, yarl.URL(url, encoded=True), headers=headers, data=data, allow_redirects=False, proxy=self._proxy(url))
 
     def _headers(self, ask: Ask, url: str, course: _Course) -> dict[str, str]:
@@ -185,6 +188,13 @@ class S3Client:
             async with self._open(probe, ask.address(course.region), course) as response:
                 trouble = trouble if response.status < 300 else await _read_trouble(response)
         return answer_failure(trouble, ask.place, ask.key, course.ambient.who)
+
+
+async def _confirmed(ask: Ask) -> AsyncIterator[bytes]:
+    """The body. Who froze in the middle of it may have lost the right to send the rest, without which the server keeps nothing."""
+    for start in range(0, len(ask.body), _CHUNK_BYTES):
+        await ask.confirm()
+        yield ask.body[start : start + _CHUNK_BYTES]
 
 
 async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
