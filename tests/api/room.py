@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from bacalhau.api.app import make_app, serve_http
+from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job import Job
 from bacalhau.models.spec import SpecConfig
@@ -85,7 +86,7 @@ def a_job(**changes) -> dict:
 
 
 @asynccontextmanager
-async def open_room(folder: Path) -> AsyncIterator[Room]:
+async def open_room(folder: Path, config: Config | None = None) -> AsyncIterator[Room]:
     known = {"docker": _no_problems, "s3": _no_problems, "local": _no_problems, "ipfs": _no_problems}
     async with SqliteStore(folder / "state.db") as store:
         bus = LogBus()
@@ -101,5 +102,5 @@ async def open_room(folder: Path) -> AsyncIterator[Room]:
             gate=Gate(store, ""),
             logs=LogBook(FileLogs(folder / "logs", Quota()), 0),
         )
-        async with serve_http(make_app(orch), "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+        async with serve_http(make_app(orch, config), "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
             yield Room(orch, http, url, bus)

@@ -1,28 +1,41 @@
 """Routes of the server itself: alive, version, its own node, and where old paths went."""
 
 from functools import cache
+from typing import Any
 
+import msgspec
 from litestar import get
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.errors import NotSupported
-from bacalhau.api.request import Ask, orchestrator
+from bacalhau.api.request import Ask, orchestrator, server_config
+from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.api import AliveResponse, ErrorBody
+from bacalhau.models.api import AliveResponse
 from bacalhau.models.node import NodeInfo
 from bacalhau.models.version import BuildVersion, this_version
 from bacalhau.orchestrator.nodes import list_nodes
 from bacalhau.orchestrator.service import Orchestrator
 
 
-class LoginConfig(Model):
-    """No single sign-on is offered."""
-
-
 class LoginResponse(Model):
+    """`config` is empty without an identity provider."""
+
     version: str = always(factory=lambda: "1.0.0")
-    config: LoginConfig = always(factory=LoginConfig)
+    config: dict[str, Any] = always(factory=dict)
+
+
+class ConfigResponse(Model):
+    config: dict[str, Any] = msgspec.field(default_factory=dict, name="config")
+
+
+class DebugResponse(Model):
+    """`unsent_messages` by node: sent, and not acknowledged yet, or waiting for the node to come back."""
+
+    active_jobs: int = always(factory=int)
+    waiting_jobs: int = always(factory=int)
+    discovered_nodes: tuple[NodeInfo, ...] = always(factory=tuple)
+    unsent_messages: dict[str, int] = always(factory=dict)
 
 
 @cache
@@ -55,15 +68,29 @@ async def own_node(orch: Orchestrator) -> NodeInfo:
 
 
 @get("/agent/authconfig")
-async def get_authconfig() -> LoginResponse:
+async def get_authconfig(request: Ask) -> LoginResponse:
     """How to sign in with an identity provider."""
-    return LoginResponse()
+    told = msgspec.to_builtins(server_config(request).api.auth.oauth2)
+    return LoginResponse(config={name: value for name, value in told.items() if value})
 
 
-@get("/agent/config", status_code=501)
-async def get_config() -> ErrorBody:
-    """Not supported yet."""
-    raise NotSupported("reading the server's configuration is not supported yet", hint="run `bacalhau config list` where the server runs")
+@get("/agent/config")
+async def get_config(request: Ask) -> ConfigResponse:
+    """The server's configuration, as a file would hold it; secrets are blanked."""
+    return ConfigResponse(config=config_tree(server_config(request), blank=MASK))
+
+
+@get("/agent/debug")
+async def get_debug(request: Ask) -> DebugResponse:
+    """What the orchestrator has in hand."""
+    orch = orchestrator(request)
+    nodes = await list_nodes(orch)
+    return DebugResponse(
+        active_jobs=len(await orch.store.list_open_jobs()),
+        waiting_jobs=orch.queue.waiting,
+        discovered_nodes=tuple(node.info for node in nodes),
+        unsent_messages={name: len(orch.lanes.lane(name).unacknowledged()) for name in orch.lanes.names()},
+    )
 
 
 @get("/", include_in_schema=False)
@@ -81,5 +108,5 @@ async def get_livez() -> Redirect:
     return Redirect("/api/v1/agent/alive", status_code=301)
 
 
-AGENT_ROUTES: list[ControllerRouterHandler] = [get_alive, get_version, get_own_node, get_authconfig, get_config]
+AGENT_ROUTES: list[ControllerRouterHandler] = [get_alive, get_version, get_own_node, get_authconfig, get_config, get_debug]
 ROOT_ROUTES: list[ControllerRouterHandler] = [get_root, get_old_version, get_livez]

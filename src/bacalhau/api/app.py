@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -14,17 +15,21 @@ from litestar.exceptions import HTTPException
 
 from bacalhau.api.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
 from bacalhau.api.answer import Answer
+from bacalhau.api.auth import AUTH_ROUTES, is_guarded
 from bacalhau.api.edge import Edge, Receive, Scope, Send
 from bacalhau.api.errors import on_crash, on_expected, on_framework
 from bacalhau.api.gateway import GATEWAY_ROUTES
+from bacalhau.api.guard import Guard
 from bacalhau.api.jobs import JOB_ROUTES
 from bacalhau.api.logs import LOG_ROUTES
 from bacalhau.api.nodes import NODE_ROUTES
 from bacalhau.api.openapi import openapi_config
 from bacalhau.api.request import Waits
 from bacalhau.api.seed_routes import seed_routers
+from bacalhau.config.access import Auth, access_problems
+from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background
-from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.orchestrator.service import Orchestrator
 
 MAX_BODY = 10_000_000  # bytes
@@ -35,29 +40,33 @@ STOP_SECONDS = 2  # for answers under way
 class HttpApi:
     """The ASGI application; `end_waits` makes every waiting answer come at once."""
 
-    def __init__(self, app: Litestar, waits: Waits) -> None:
+    def __init__(self, app: Litestar, waits: Waits, auth: Auth) -> None:
         self.litestar = app
         self.end_waits = waits.end
-        self._edge = Edge(app, server_version())
+        self._edge = Edge(Guard(app, auth) if is_guarded(auth) else app, server_version())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
 
 
-def make_app(orch: Orchestrator) -> HttpApi:
-    """All routes over an orchestrator."""
+def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
+    """All routes over an orchestrator. Raises BadRequest when the configuration's users or methods cannot be right."""
+    config = config or Config()
+    if problems := access_problems(config.api):
+        raise BadRequest("\n".join(problems), hint="mend the configuration and start again")
     waits = Waits()
-    api = Router("/api/v1", route_handlers=[Router("/orchestrator", route_handlers=[*JOB_ROUTES, *NODE_ROUTES, *LOG_ROUTES]), *AGENT_ROUTES])
+    orchestrator = Router("/orchestrator", route_handlers=[*JOB_ROUTES, *NODE_ROUTES, *LOG_ROUTES])
+    api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
     app = Litestar(
         [api, *seed_routers(), *GATEWAY_ROUTES, *ROOT_ROUTES],
-        state=State({"orchestrator": orch, "waits": waits}),
+        state=State({"orchestrator": orch, "waits": waits, "config": config}),
         response_class=Answer,
         exception_handlers={BacalhauError: on_expected, HTTPException: on_framework, Exception: on_crash},
         openapi_config=openapi_config(server_version()),
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return HttpApi(app, waits)
+    return HttpApi(app, waits, config.api.auth)
 
 
 class _Server(uvicorn.Server):
@@ -91,7 +100,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve_http(app: HttpApi, host: str, port: int) -> AsyncIterator[str]:
+async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve while the block runs; yields the URL (port 0 takes a free one). Raises Unavailable when the port is in use."""
     listener = _listen(host, port)
     config = uvicorn.Config(
@@ -107,13 +116,15 @@ async def serve_http(app: HttpApi, host: str, port: int) -> AsyncIterator[str]:
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+    config.load()
+    config.ssl = tls
     server = _Server(config)
     shown = f"[{host}]" if ":" in host else host
     async with background(server.serve(sockets=[listener])):
         async with asyncio.timeout(10):
             await server.ready.wait()
         try:
-            yield f"http://{shown}:{listener.getsockname()[1]}"
+            yield f"{'https' if tls else 'http'}://{shown}:{listener.getsockname()[1]}"
         finally:
             app.end_waits()
             server.stop()

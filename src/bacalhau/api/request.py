@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 
 from bacalhau.api.errors import refused
+from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, convert_all, fold_keys
 from bacalhau.orchestrator.service import Orchestrator
@@ -27,6 +28,10 @@ _ENVELOPE_KEYS = frozenset({"namespace", "credential", "idempotencytoken"})
 
 def orchestrator(connection: ASGIConnection[Any, Any, Any, State]) -> Orchestrator:
     return cast(Orchestrator, connection.app.state.orchestrator)
+
+
+def server_config(connection: ASGIConnection[Any, Any, Any, State]) -> Config:
+    return cast(Config, connection.app.state.config)
 
 
 def waits(connection: ASGIConnection[Any, Any, Any, State]) -> "Waits":

@@ -9,6 +9,7 @@ from bacalhau.api.app import make_app, serve_http
 from bacalhau.app.build import compute_node, content_store, orchestrator
 from bacalhau.app.identity import load_identity, new_name
 from bacalhau.app.road import Road, road_of
+from bacalhau.app.tls import server_tls
 from bacalhau.compute.service import ComputeNode
 from bacalhau.config.schema import Config
 from bacalhau.orchestrator.service import Orchestrator
@@ -40,7 +41,8 @@ async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
             orch, road = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
         node = await stack.enter_async_context(compute_node(config, who, road, content)) if is_compute else None
         if orch is not None:
-            api_url = await stack.enter_async_context(serve_http(make_app(orch), config.api.host, config.api.port))
+            tls = server_tls(config.api.tls, data / "orchestrator")
+            api_url = await stack.enter_async_context(serve_http(make_app(orch, config), config.api.host, config.api.port, tls))
             stack.enter_context(_run_file(data, config))
         yield Served(api_url, road.urls, orch, node, road)
 

@@ -14,9 +14,10 @@ from bacalhau.cli.report import say_warning
 from bacalhau.cli.table import Column
 from bacalhau.cli.yaml import yaml_text
 from bacalhau.config.inert import check_inert
-from bacalhau.config.keys import Key, Row, config_rows, config_tree, find_key, read_value
+from bacalhau.config.keys import Key, config_rows, config_tree, find_key, read_value
 from bacalhau.config.load import load_config
-from bacalhau.config.schema import Config, Seconds
+from bacalhau.config.schema import Config
+from bacalhau.config.section import Seconds
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import show_duration
 
@@ -29,7 +30,7 @@ _COLUMNS = (
 
 def list_config(call: Call) -> int:
     config = _config(call)
-    rows = [_masked(row) for row in config_rows(config)]
+    rows = config_rows(config)
     if call.flags["output"] == "json":
         click.echo(json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True))
     elif call.flags["output"] == "yaml":
@@ -37,10 +38,6 @@ def list_config(call: Call) -> int:
     else:
         show_items(call.flags, _COLUMNS, rows)
     return 0
-
-
-def _masked(row: Row) -> Row:
-    return row._replace(value="********") if row.key.endswith(".Token") and row.value else row
 
 
 def _text(value: Any) -> str:

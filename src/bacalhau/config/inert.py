@@ -24,11 +24,8 @@ HARMLESS = {
 """Lower-case key → its spelling."""
 
 REFUSED = {
-    **_keys("API.TLS.", "AutoCert AutoCertCachePath CAFile CertFile Insecure KeyFile SelfSigned UseTLS"),
-    **_keys("API.Auth.", "AccessPolicyPath Methods Users"),
-    **_keys(
-        "API.Auth.Oauth2.", "Audience DeviceAuthorizationEndpoint DeviceClientID Issuer JWKSUri PollingInterval ProviderID ProviderName Scopes TokenEndpoint"
-    ),
+    **_keys("API.TLS.", "AutoCert AutoCertCachePath"),
+    **_keys("API.Auth.", "AccessPolicyPath"),
     **_keys("Orchestrator.", "Advertise SupportReverseProxy"),
     **_keys("Orchestrator.Cluster.", "Advertise Host Name Peers Port"),
     **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
@@ -37,10 +34,6 @@ REFUSED = {
 """Lower-case key → its spelling."""
 
 _UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE", "f", "F", [], {})
-_DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "api.auth.methods": ({}, {"ClientKey": {"Type": "challenge"}}),
-}
-"""What the original writes into its files for keys that nobody set."""
 
 
 def is_inert(key: str) -> bool:
@@ -51,7 +44,6 @@ def is_inert(key: str) -> bool:
 def check_inert(key: str, value: Any) -> bool:
     """True when `key` is in these lists and the value changes nothing; raises BadRequest when it would have to."""
     name = REFUSED.get(key.lower())
-    defaults = _DEFAULTS.get(key.lower())
-    if name is None or value in (_UNSET if defaults is None else defaults):
+    if name is None or value in _UNSET:
         return is_inert(key)
     raise BadRequest(f"{name} is not supported yet", hint=f"leave {name} out of the configuration")

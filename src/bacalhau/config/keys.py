@@ -6,12 +6,19 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from bacalhau.config.schema import Config, Seconds, Section
+from bacalhau.config.schema import Config
+from bacalhau.config.section import Seconds, Section
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_duration, show_duration
+from bacalhau.lib.wire import fold_keys
 
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+MASK = "********"
+SECRETS = ("Token", "Password", "APIKey")
+"""The last part of the name of every setting that is shown to nobody."""
 
 
 class Key(NamedTuple):
@@ -77,14 +84,15 @@ def _read(kind: Any, given: Any) -> Any:
         return parse_duration(given) if isinstance(given, str) else 0.0 if given == 0 else given
     if kind is str:
         return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
-    if not isinstance(given, str):
-        return given
-    return _read_text(kind, given.strip())
+    read = _read_text(kind, given.strip()) if isinstance(given, str) else given
+    return fold_keys(read, kind)[0]
 
 
 def _read_text(kind: Any, text: str) -> Any:
     if kind is bool:
         return _read_bool(text)
+    if (text.startswith("[") and get_origin(kind) is tuple) or (text.startswith("{") and get_origin(kind) is dict):
+        return msgspec.json.decode(text)
     if get_origin(kind) is tuple:
         return [item.strip() for item in text.split(",") if item.strip()]
     if get_origin(kind) is dict:
@@ -128,28 +136,36 @@ def _walk(section: Section, prefix: str) -> Iterator[tuple[str, Any, msgspec.str
             yield name, value, field
 
 
-def config_rows(config: Config) -> list[Row]:
-    """Every setting, sorted by key."""
-    return sorted(Row(name, _shown(field, value), _description(field)) for name, value, field in _walk(config, ""))
+def config_rows(config: Config, *, blank: str | None = MASK) -> list[Row]:
+    """Every setting, sorted by key. `blank` stands in place of secrets; None shows them."""
+    rows = (Row(name, _hidden(name, _shown(field, value), blank), _description(field)) for name, value, field in _walk(config, ""))
+    return sorted(rows, key=lambda row: row.key)
 
 
 def _shown(field: msgspec.structs.FieldInfo, value: Any) -> Any:
-    if _core(field.type) is Seconds:
-        return show_duration(value)
-    return list(value) if isinstance(value, tuple) else value
+    return show_duration(value) if _core(field.type) is Seconds else msgspec.to_builtins(value)
+
+
+def _hidden(name: str, value: Any, blank: str | None) -> Any:
+    """Users are shown, what they prove themselves with is not."""
+    if isinstance(value, list | tuple):
+        return [_hidden("", item, blank) for item in value]
+    if isinstance(value, dict):
+        return {inner: _hidden(inner, item, blank) for inner, item in value.items()}
+    return blank if value and blank is not None and name.rpartition(".")[2] in SECRETS else value
 
 
 def _description(field: msgspec.structs.FieldInfo) -> str:
     return " ".join(m.description for m in getattr(field.type, "__metadata__", ()) if m.description)
 
 
-def config_tree(config: Config, *, secrets: bool = False) -> dict[str, Any]:
-    """Nested plain values as a file holds them; tokens are blank unless `secrets`."""
+def config_tree(config: Config, *, blank: str | None = "") -> dict[str, Any]:
+    """Nested plain values as a file holds them; `blank` as in `config_rows`."""
     tree: dict[str, Any] = {}
-    for row in config_rows(config):
+    for row in config_rows(config, blank=blank):
         *path, name = row.key.split(".")
         here = tree
         for part in path:
             here = here.setdefault(part, {})
-        here[name] = "" if name == "Token" and not secrets else row.value
+        here[name] = row.value
     return tree

@@ -1,33 +1,11 @@
 """Every setting that has an effect, with its unit and the reason for its default. Reading them is `load`; other known keys are in `inert`."""
 
-from typing import Annotated, Any, Literal, NewType, dataclass_transform
+from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
-Seconds = NewType("Seconds", float)
-"""Written as Go durations in files and flags: `1m30s`."""
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Count = Annotated[int, Meta(ge=0)]
-
-_ACRONYMS = {"api": "API", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3", "http": "HTTP", "tls": "TLS", "ca": "CA"}
-
-
-def _key_name(field: str) -> str:
-    return "".join(_ACRONYMS.get(part) or part.capitalize() for part in field.split("_"))
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=_key_name):
-    """A part of the configuration; each field's `Meta` is its documentation."""
-
-
-class API(Section):
-    host: Annotated[
-        str, Meta(description="Address the server listens on and the client calls, or a whole URL; loopback, because whoever reaches it can run jobs.")
-    ] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="Port of the API; 1234 is what every client of the network expects.")] = 1234
+from bacalhau.config.access import API
+from bacalhau.config.section import Count, Port, Seconds, Section
 
 
 class JoinToken(Section):

@@ -97,8 +97,8 @@ def test_a_boolean_key_alone_is_true(home):
         ("nope", "no matching config key. Run 'bacalhau config list' for a list of valid keys: nope (from -c)"),
         ("API.Port", "config flag key requires a value."),
         ("DataDir=$HOME/x", 'config key: "DataDir" must not hold "$": $HOME/x'),
-        ("API.TLS.UseTLS", "API.TLS.UseTLS is not supported yet"),
-        ("api.auth.users=a", "API.Auth.Users is not supported yet"),
+        ("API.TLS.AutoCert=a.example", "API.TLS.AutoCert is not supported yet"),
+        ("api.auth.users=a", 'config key: "API.Auth.Users" expects a list, received: "a" (from -c)'),
         ("Orchestrator.Advertise=10.0.0.1", "Orchestrator.Advertise is not supported yet"),
         ("JobAdmissionControl.Locality=near", 'config key: "JobAdmissionControl.Locality" expects one of anywhere, local, received: "near" (from -c)'),
         ("/nowhere/c.yaml", "specified configuration file doesn't exist: /nowhere/c.yaml"),
@@ -139,7 +139,7 @@ def test_other_faults_of_files(home, tmp_path):
             ("API: {Prt: 1}", "no matching config key. Run 'bacalhau config list' for a list of valid keys: API.Prt (from {file})"),
             ("API: {Port: [1]}", 'config key: "API.Port" expects an integer value, received: "[1]" (from {file})'),
             ("API: [", "cannot read the configuration file {file}: "),
-            ("API: {TLS: {UseTLS: true}}", "API.TLS.UseTLS is not supported yet"),
+            ("API: {TLS: {AutoCert: a.example}}", "API.TLS.AutoCert is not supported yet"),
         ]
     ):
         file = tmp_path / f"{number}.yaml"
@@ -202,7 +202,7 @@ def test_the_tree_reads_back(home, tmp_path):
     config = load(home, "Orchestrator.Auth.Token=secret", "Compute.Heartbeat.Interval=1m30s", "Labels=a=b")
     tree = config_tree(config)
     assert (tree["Orchestrator"]["Auth"]["Token"], tree["Compute"]["Heartbeat"]["Interval"]) == ("", "1m30s")
-    written = repr(config_tree(config, secrets=True)).replace("True", "true").replace("False", "false")
+    written = repr(config_tree(config, blank=None)).replace("True", "true").replace("False", "false")
     (tmp_path / "c.yaml").write_text(written)
     assert load(home, str(tmp_path / "c.yaml")) == config
 

@@ -1,0 +1,175 @@
+"""Who is let in: anybody by default, after an introduction if they like; else users, keys and tokens, each with what it may do."""
+
+import base64
+import json
+
+import bcrypt
+import pytest
+import websockets
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from bacalhau.api import token as api_token
+from bacalhau.api.app import make_app
+from bacalhau.api.signature import client_id_of
+from bacalhau.config.load import load_config
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BadRequest
+from tests.api.room import JOBS, NODES, a_job, open_room
+from tests.support.web import file_server
+
+KEY = "a-key-of-twenty-letters"
+READER = {"Alias": "reader", "APIKey": KEY, "Capabilities": [{"Actions": ["read:*"]}]}
+ADMIN = {"Username": "Ada", "Password": "plain-password", "Capabilities": [{"Actions": ["*"]}]}
+HASHED = {
+    "username": "hal",
+    "password": bcrypt.hashpw(b"hashed-password", bcrypt.gensalt(4)).decode(),
+    "capabilities": [{"actions": ["read:job", "write:job"]}],
+}
+
+
+def configured(tmp_path, *users, **auth):
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps({"API": {"Auth": {"Users": users, **auth}}}))
+    return load_config([str(file)], {"HOME": str(tmp_path)}, {})
+
+
+def basic(name, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+def bearer(value):
+    return {"Authorization": f"Bearer {value}"}
+
+
+def signed(phrase, key=None, tamper=b""):
+    key = key or generate_private_key(65537, 2048)
+    signature = key.sign(phrase + tamper, PKCS1v15(), SHA256())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    inner = {"PhraseSignature": base64.b64encode(signature).decode(), "PublicKey": base64.b64encode(public).decode()}
+    return key, {"Name": "clientkey", "MethodData": base64.b64encode(json.dumps(inner).encode()).decode()}
+
+
+async def test_a_client_introduces_itself_with_its_key(tmp_path):
+    async with open_room(tmp_path) as room:
+        listed = (await room.http.get("/api/v1/auth")).json()
+        assert listed["NextToken"] == "" and listed["Methods"].keys() == {"clientkey"}
+        method = listed["Methods"]["clientkey"]
+        assert method["type"] == "challenge" and (await room.http.get("/api/v1/auth/clientkey")).json() == method
+        phrase = base64.b64decode(method["params"]["InputPhrase"])
+        assert phrase.decode() == room.orch.node_id
+        key, body = signed(phrase)
+        answer = await room.http.post("/api/v1/auth/clientkey", json=body)
+        assert answer.status_code == 200 and answer.json()["Authentication"]["success"] is True
+        token = answer.json()["Authentication"]["token"]
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        assert (claims["iss"], claims["sub"], claims["aud"]) == (room.orch.node_id, client_id_of(key.public_key()), [room.orch.node_id])
+        assert claims["exp"] > now_ns() // 10**9
+        assert (await room.http.get(JOBS, headers=bearer(token))).status_code == 200
+
+
+async def test_a_forged_introduction_is_refused_with_its_reason(tmp_path):
+    async with open_room(tmp_path) as room:
+        _, forged = signed(room.orch.node_id.encode(), tamper=b"!")
+        answer = await room.http.post("/api/v1/auth/clientkey", json=forged)
+        assert answer.status_code == 401
+        assert answer.json() == {"Authentication": {"success": False, "reason": "the signature over the phrase is not by this key"}}
+        nonsense = await room.http.post("/api/v1/auth/clientkey", json={"MethodData": "AAA"})
+        assert nonsense.status_code == 400 and "MethodData" in nonsense.json()["Message"]
+        unknown = await room.http.get("/api/v1/auth/nope")
+        assert unknown.status_code == 404 and "clientkey" in unknown.json()["Hint"]
+
+
+async def test_users_and_what_each_may_do(tmp_path, subtests):
+    cases = [
+        ("nobody", {}, 401, 401, 401),
+        ("reader's key", bearer(KEY), 200, 403, 403),
+        ("another key", bearer("x" * 30), 401, 401, 401),
+        ("admin in other letters", basic("aDA", "plain-password"), 200, 200, 400),
+        ("wrong password", basic("ada", "plain-passwordx"), 401, 401, 401),
+        ("hashed", basic("hal", "hashed-password"), 200, 200, 403),
+        ("hashed, wrong", basic("hal", "hashed"), 401, 401, 401),
+        ("another scheme", {"Authorization": "Digest x"}, 401, 401, 401),
+        ("broken", {"Authorization": "Basic !!"}, 401, 401, 401),
+    ]
+    async with open_room(tmp_path, configured(tmp_path, READER, ADMIN, HASHED)) as room:
+        for name, headers, reads, writes, changes_nodes in cases:
+            with subtests.test(name):
+                for _ in range(2):
+                    assert (await room.http.get(JOBS, headers=headers)).status_code == reads
+                assert (await room.http.put(JOBS, json={"Job": a_job()}, headers=headers)).status_code == writes
+                assert (await room.http.put(f"{NODES}/n-1", json={"Action": "dance"}, headers=headers)).status_code == changes_nodes
+
+
+async def test_refusals_say_why(tmp_path):
+    async with open_room(tmp_path, configured(tmp_path, READER)) as room:
+        answer = await room.http.get(JOBS)
+        body = answer.json()
+        assert (body["Status"], body["Message"], body["Code"], body["Component"]) == (401, "Request Unauthorized", "Unauthorized", "Authorizer")
+        assert body["Details"] == {"reason": "Missing Authorization header"} and body["RequestID"]
+        forbidden = (await room.http.put(JOBS, json={}, headers=bearer(KEY))).json()
+        assert (forbidden["Message"], forbidden["Code"]) == ("Request Forbidden", "Forbidden")
+        assert forbidden["Details"]["reason"] == "user 'reader' does not have the required capability 'write:job'"
+
+
+async def test_what_stays_open(tmp_path):
+    async with open_room(tmp_path, configured(tmp_path, READER)) as room:
+        for path in ("/api/v1/agent/alive", "/api/v1/agent/version", "/api/v1/agent/authconfig", "/api/v1/auth"):
+            assert (await room.http.get(path)).status_code == 200
+        assert (await room.http.get("/api/v1/auth")).json()["Methods"] == {}
+        for path in ("/ipfs/QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN", "/api/v1/agent/node", "/api/v1/openapi.json", "/api/v1/authx", "/nowhere"):
+            assert (await room.http.get(path)).status_code == 401
+
+
+async def test_a_log_socket_is_refused_before_it_opens(tmp_path):
+    async with open_room(tmp_path, configured(tmp_path, READER)) as room:
+        url = room.url.replace("http", "ws") + f"{JOBS}/j-1/logs"
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(url):
+                pass
+        assert refused.value.response.status_code == 401
+        async with websockets.connect(url, additional_headers=bearer(KEY)) as socket:
+            assert "job not found" in json.loads(await socket.recv())["error"]
+
+
+def keys(*private):
+    return json.dumps(KeySet(list(private)).as_dict(private=False)).encode()
+
+
+async def test_tokens_of_an_identity_provider(tmp_path, monkeypatch):
+    first, second = RSAKey.generate_key(2048, {"kid": "1"}), RSAKey.generate_key(2048, {"kid": "2"})
+    claims = {"iss": "https://id.example", "aud": "bacalhau", "sub": "ada", "exp": now_ns() // 10**9 + 60, "permissions": ["read:job"]}
+
+    def token(key, **changes):
+        return bearer(jwt.encode({"alg": "RS256", "kid": key.kid}, {k: v for k, v in (claims | changes).items() if v is not None}, key))
+
+    async with file_server() as published:
+        published.files["/keys"] = keys(first)
+        provider = {"ProviderID": "idp", "JWKSUri": f"{published.url}/keys", "Issuer": "https://id.example", "Audience": "bacalhau"}
+        async with open_room(tmp_path, configured(tmp_path, Oauth2=provider)) as room:
+            assert (await room.http.get("/api/v1/agent/authconfig")).json()["Config"]["ProviderID"] == "idp"
+            assert (await room.http.get(JOBS, headers=token(first))).status_code == 200
+            assert (await room.http.put(JOBS, json={}, headers=token(first))).status_code == 403
+            for wrong in ({"iss": "x"}, {"aud": "x"}, {"exp": 1}, {"exp": None}, {"iss": None}):
+                answer = await room.http.get(JOBS, headers=token(first, **wrong))
+                assert answer.status_code == 401 and "invalid token" in answer.json()["Details"]["reason"]
+            assert (await room.http.get(JOBS, headers=token(second))).status_code == 401
+            assert len(published.asked) == 1
+            monkeypatch.setattr(api_token, "_AGAIN_SECONDS", 0)
+            published.files["/keys"] = keys(second)
+            assert (await room.http.get(JOBS, headers=token(second))).status_code == 200
+            published.refusals = [500]
+            away = await room.http.get(JOBS, headers=token(RSAKey.generate_key(2048, {"kid": "3"})))
+            assert away.status_code == 503 and "cannot read the keys of idp" in away.json()["Message"]
+
+
+def test_a_configuration_that_cannot_be_right_is_refused_whole(tmp_path):
+    from_file = configured(tmp_path, {"Username": "a b", "Password": "short"}, {"APIKey": "short"}, {}, Methods={"x": {"Type": "ask"}})
+    with pytest.raises(BadRequest) as refused:
+        make_app(None, from_file)
+    for text in ("Users[0]: Username must be", "Users[0]: Password must be", "Users[1]: APIKey must be", "Users[2]: needs either", "Methods.x: only the type challenge"):
+        assert text in refused.value.message
