@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from bacalhau.lib.wire import encode
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeState, ComputeStateType, RunCommandResult
+from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from tests.api.room import NODES, open_room
 from tests.api.test_nodes import join
@@ -198,6 +199,23 @@ async def test_only_its_owner_cancels_a_job(tmp_path):
         assert today["State"] == {"StateType": "Stopped", "Message": "enough"}
         events = (await room.http.post("/requester/events", json={"job_id": job_id})).json()["events"]
         assert [(e["JobState"]["Previous"], e["JobState"]["New"]) for e in events] == [("New", "New"), ("New", "Cancelled")]
+
+
+async def test_a_cancel_that_meets_the_scheduler_holds(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = (await submit(room)).json()["job"]["Metadata"]["ID"]
+        commit, overtaken = room.orch.commit, []
+
+        async def commit_after_another(change):
+            if not overtaken:
+                overtaken.append((await room.orch.store.find_job(job_id)).moved(JobStateType.RUNNING, CREATED))
+                await commit(Change(jobs=tuple(overtaken)))
+            await commit(change)
+
+        room.orch.commit = commit_after_another
+        answer = await room.http.post("/requester/cancel", content=ALICE.cancellation(job_id))
+        assert (answer.status_code, answer.json()["state"]["State"]) == (200, "Cancelled")
+        assert overtaken
 
 
 async def test_a_job_that_has_ended_is_not_cancelled(tmp_path):

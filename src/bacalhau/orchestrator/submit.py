@@ -1,5 +1,7 @@
 """A job enters, is changed or is stopped: checked whole, then one transaction and one look."""
 
+from contextlib import suppress
+
 import msgspec
 
 from bacalhau.lib.clock import now_ns
@@ -15,6 +17,7 @@ from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
 from bacalhau.orchestrator.service import Orchestrator
 
+ATTEMPTS = 10  # of a change that others overtake
 MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most 1 MiB
 INSTANCE_META = "bacalhau.org/client.instance.id"
 
@@ -89,11 +92,19 @@ def _entry(job: Job, text: str, now: int, **details: str) -> HistoryEntry:
 
 async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str) -> StopJobResponse:
     """Raises NotFound, and Conflict for a job that has ended otherwise than by a stop."""
-    job = await orch.store.find_job(job_id, namespace)
-    if job.state.state_type == JobStateType.STOPPED:
-        return StopJobResponse()
-    if job.is_done:
-        raise Conflict(f"cannot stop job in state {job.state.state_type}")
+    for _ in range(ATTEMPTS):
+        job = await orch.store.find_job(job_id, namespace)
+        if job.state.state_type == JobStateType.STOPPED:
+            return StopJobResponse()
+        if job.is_done:
+            raise Conflict(f"cannot stop job in state {job.state.state_type}")
+        # A job that has just been submitted is being scheduled: who asks to stop it does not care who was first.
+        with suppress(Conflict):
+            return await _stop(orch, job, reason)
+    raise Conflict(f"job {job_id} keeps changing", hint="stop it again")
+
+
+async def _stop(orch: Orchestrator, job: Job, reason: str) -> StopJobResponse:
     now = now_ns()
     stopped = job.moved(JobStateType.STOPPED, now, reason)
     text = "Job requested to stop before completion"
