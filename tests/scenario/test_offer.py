@@ -131,6 +131,15 @@ def test_ports_are_the_tasks_own_after_a_restart_and_free_at_its_end(plain, cont
     assert again.state.state_type == "Completed", json.dumps(again.state.message)
 
 
+def test_a_static_port_serves_one_task_after_another(plain):
+    """Each ends a moment before Docker has given its port back."""
+    port = free_port()
+    network = {"Type": "Bridge", "Ports": [{"Name": "web", "Static": port, "Target": 80}]}
+    for number in range(3):
+        job = plain.run(f"echo {number}", Network=network)
+        assert (job.state.state_type, job.state.message) == ("Completed", "")
+
+
 def test_partitions_of_s3_objects(plain, s3, bucket):
     s3.fill(bucket, {f"uploads/{letter}.txt": letter.encode() for letter in "abcdef"})
     params = {"Bucket": bucket, "Key": "uploads/*", "Endpoint": s3.url, "Region": "us-east-1"}

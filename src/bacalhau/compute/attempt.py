@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import msgspec
+
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.network import PortMapping
 from bacalhau.models.resources import GPU
@@ -47,8 +49,8 @@ def write_attempt(folder: Path, attempt: Attempt) -> None:
 
 
 def read_attempt(folder: Path) -> Attempt | None:
-    """None when the engine was not reached yet: everything starts over."""
+    """None when the engine was not reached yet, or a loss of power took the record: everything starts over."""
     try:
         return decode((folder / FILE).read_bytes(), Attempt)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):
         return None

@@ -1,6 +1,8 @@
 """What the orchestrator asks of a node: take an execution, or give it up. Safe to repeat, in any order."""
 
+import asyncio
 import logging
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -18,11 +20,12 @@ from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, error_event, make_event
 from bacalhau.models.execution import DesiredStateType, Execution, RunCommandResult
 from bacalhau.models.job import Job
-from bacalhau.models.network import NetworkConfig
+from bacalhau.models.network import NetworkConfig, PortMapping
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.bus import Delivery
 
 NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon
+PORT_ATTEMPTS, PORT_PAUSE = 30, 0.1  # seconds
 log = logging.getLogger(__name__)
 
 
@@ -115,9 +118,8 @@ async def _admit(node: ComputeNode, execution: Execution) -> str:
     reason = await find_refusal(node, execution)
     if reason:
         return reason
-    network = (execution.job or Job()).task.network or NetworkConfig()
     try:
-        ports = node.pool.reserve(execution.id, network)
+        ports = await _reserve_ports(node, execution)
     except Unavailable as e:
         return e.message
     if ports:
@@ -129,12 +131,28 @@ async def _admit(node: ComputeNode, execution: Execution) -> str:
     return ""
 
 
+async def _reserve_ports(node: ComputeNode, execution: Execution) -> tuple[PortMapping, ...]:
+    """Raises Unavailable. What only the machine still has in use may be going: a container's network is taken down after its end is known."""
+    network = (execution.job or Job()).task.network or NetworkConfig()
+    for _ in range(PORT_ATTEMPTS - 1):
+        try:
+            return node.pool.reserve(execution.id, network)
+        except Unavailable as e:
+            if not e.retryable:
+                raise
+        await asyncio.sleep(PORT_PAUSE)
+    return node.pool.reserve(execution.id, network)
+
+
 async def _carry_out(node: ComputeNode, execution: Execution, running: Running, admitted: bool) -> None:
     job = execution.job or Job()
     output: RunCommandResult | None = None
     try:
         reason = "" if admitted else await _admit(node, execution)
         if reason and not running.cancelled:
+            # Rules may have changed since an earlier process of this node started it.
+            running.engine = node.plugins.engines.get(job.task.engine.type.strip().lower())
+            await _stop(node, execution.id, running)
             await _refuse(node, execution, reason)
             return
         outcome = await run_execution(node, execution, running)
@@ -142,6 +160,8 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
         message = _failure(execution, job, outcome) if outcome.error else _success(execution, job, outcome)
         await report(node, execution.id, FINISHED, message)
     except Cancelled:
+        with suppress(BacalhauError):  # it may have been admitted at the same moment; a full disk leaves that to the next handshake
+            await node.journal.set_state(execution.id, CANCELLED)
         await _stop(node, execution.id, running)
         forget_files(node.execution_folder(execution.id))
     except Exception as e:  # supervised: a fault of ours fails this execution, not the node

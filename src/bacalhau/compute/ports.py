@@ -41,7 +41,8 @@ class PortPool:
         self._given: dict[str, tuple[PortMapping, ...]] = {}
 
     def reserve(self, execution_id: str, network: NetworkConfig) -> tuple[PortMapping, ...]:
-        """The mappings with every number filled in; the same again when asked again. Raises Unavailable when one cannot be had."""
+        """The mappings with every number filled in; the same again when asked again. Raises Unavailable when one cannot be had,
+        `retryable` where no task of this node has it."""
         if execution_id not in self._given and network.ports:
             try:
                 static = [self._take(execution_id, port, network.kind()) for port in network.ports if port.static]
@@ -64,8 +65,9 @@ class PortPool:
 
     def _take(self, execution_id: str, port: PortMapping, kind: NetworkType) -> PortMapping:
         number = port.static or self._find(port)
-        if number in self._owners or not (port.static == 0 or self._is_free(port.host_network or ANYWHERE, number)):
-            raise Unavailable(f"port {number} ({port.name}) is in use on this node")
+        owned = number in self._owners
+        if owned or not (port.static == 0 or self._is_free(port.host_network or ANYWHERE, number)):
+            raise Unavailable(f"port {number} ({port.name}) is in use on this node", retryable=not owned)
         self._owners[number] = execution_id
         inside = number if kind in (NetworkType.HOST, NetworkType.FULL) else port.target or number
         return replace(port, static=number, target=inside)
@@ -78,7 +80,7 @@ class PortPool:
             if number not in self._owners and self._is_free(port.host_network or ANYWHERE, number):
                 self._next = number + 1
                 return number
-        raise Unavailable(f"no port between {self._first} and {self._last} is free on this node for {port.name}")
+        raise Unavailable(f"no port between {self._first} and {self._last} is free on this node for {port.name}", retryable=False)
 
 
 def port_variables(ports: Iterable[PortMapping]) -> dict[str, str]:

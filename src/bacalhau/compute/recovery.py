@@ -31,9 +31,15 @@ async def resume_executions(node: ComputeNode) -> None:
         execution = entry.execution
         if entry.state == ACCEPTED or execution.desired_state.state_type == DesiredStateType.RUNNING:
             log.info("taking up execution %s", execution.id)
-            start(node, execution, admitted=entry.state == ACCEPTED or execution.id in reached)
+            start(node, execution, admitted=execution.id in reached or (entry.state == ACCEPTED and not _wants_ports(execution)))
         elif entry.state == NEW:
             node.crew.start(bid(node, execution))
+
+
+def _wants_ports(execution: Execution) -> bool:
+    """What was told of ports before the engine was reached is told anew: others may have them now."""
+    network = execution.job.task.network if execution.job else None
+    return bool(network and network.ports)
 
 
 def _readopt(node: ComputeNode, execution: Execution) -> bool:

@@ -30,8 +30,9 @@ def test_nobody_gets_what_another_has():
     assert ask(made, "two", web=(0, 80)) == [("web", 20002, 80)]
     with pytest.raises(Unavailable, match="no port between 20000 and 20002 is free on this node for web"):
         ask(made, "three", web=(0, 80))
-    with pytest.raises(Unavailable, match=r"port 20000 \(web\) is in use on this node"):
+    with pytest.raises(Unavailable, match=r"port 20000 \(web\) is in use on this node") as owned:
         ask(made, "three", web=(20000, 80))
+    assert not owned.value.retryable
     made.release("one")
     assert ask(made, "three", web=(0, 80)) == [("web", 20000, 80)]
 
@@ -50,8 +51,9 @@ def test_asking_again_gives_the_same():
 
 def test_all_or_nothing():
     made = pool(taken={9000})
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as foreign:
         ask(made, "one", web=(8000, 80), admin=(9000, 81))
+    assert foreign.value.retryable
     assert ask(made, "two", web=(8000, 80)) == [("web", 8000, 80)]
 
 
