@@ -18,7 +18,7 @@ from bacalhau.app.sample import SAMPLE_BUCKET, put_sample
 from bacalhau.app.serve import Served, serve
 from bacalhau.compute.inbox import cancel
 from bacalhau.compute.service import ComputeNode
-from bacalhau.config.schema import Config
+from bacalhau.config.schema import Config, Publishers
 
 STOP_LIMIT = 20.0  # seconds that running containers get at the end
 
@@ -47,7 +47,7 @@ async def devstack(config: Config, folder: Path, computes: int, *, with_s3: bool
         nodes = []
         for number in range(computes):
             data = folder / f"node-{number}"
-            mine = msgspec.structs.replace(config, data_dir=str(data))
+            mine = msgspec.structs.replace(config, data_dir=str(data), publishers=_own_results(config.publishers, number))
             content = served.orchestrator.content if served.orchestrator else None
             nodes.append(await stack.enter_async_context(compute_node(mine, load_identity(data), served.road, content)))
         environment = {"BACALHAU_API_HOST": config.api.host, "BACALHAU_API_PORT": served.api_url.rpartition(":")[2]}
@@ -57,6 +57,12 @@ async def devstack(config: Config, folder: Path, computes: int, *, with_s3: bool
             yield Devstack(served, tuple(nodes), s3, environment)
         finally:
             await _stop_all(nodes)
+
+
+def _own_results(publishers: Publishers, number: int) -> Publishers:
+    """Each node serves its local results at a port of its own: the configured one and those after it."""
+    local = msgspec.structs.replace(publishers.types.local, port=publishers.types.local.port + number)
+    return msgspec.structs.replace(publishers, types=msgspec.structs.replace(publishers.types, local=local))
 
 
 async def _stop_all(nodes: Sequence[ComputeNode]) -> None:
