@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from bacalhau.lib.wire import encode
 from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeState, ComputeStateType, RunCommandResult
+from bacalhau.models.execution import ComputeStateType, RunCommandResult
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from tests.api.room import NODES, open_room
+from tests.api.test_access import KEY, READER, bearer, configured
 from tests.api.test_nodes import join
+from tests.api.test_waiting import EXECUTION, put_execution
 from tests.support.seed_client import HELLO, SeedClient
 from tests.unit.models.test_seed_view import CREATED, JOB_ID, execution, tutorial_job
 
@@ -306,11 +307,11 @@ async def test_logs_of_a_finished_job(tmp_path):
 
 async def test_logs_of_a_running_job(tmp_path):
     async with open_room(tmp_path) as room:
+        job_id = (await submit(room)).json()["job"]["Metadata"]["ID"]
+        await put_execution(room, job_id, ComputeStateType.BID_ACCEPTED, node_id="n-1")
         room.bus.lines.append((1, "so far"))
         room.bus.end.set()
-        running = execution(compute_state=ComputeState(state_type=ComputeStateType.RUNNING), run_output=None, job_version=1)
-        await room.orch.store.apply(Change(new_jobs=(tutorial_job(),), new_executions=(running,)))
-        asked = ALICE.envelope({"ClientID": ALICE.id, "JobID": JOB_ID, "ExecutionID": "", "WithHistory": True, "Follow": True})
+        asked = ALICE.envelope({"ClientID": ALICE.id, "JobID": job_id, "ExecutionID": EXECUTION, "WithHistory": True, "Follow": True})
         assert await frames(room, "/requester/logs", asked) == [{"Tag": 1, "Data": "so far", "ErrorMessage": ""}]
 
 
@@ -332,6 +333,11 @@ async def test_nobody_approves_here(tmp_path):
         assert (await room.http.post("/compute/approve", content=b"{}")).status_code == 400
 
 
-def test_the_recorded_view_of_a_job_is_ours():
-    recorded = CASES["legacy-list"]["response"]["jobs"][0]["Job"]
-    assert recorded["Metadata"]["ID"] in encode(tutorial_job()).decode()
+async def test_users_of_the_configuration_hold_here_too(tmp_path):
+    async with open_room(tmp_path, configured(tmp_path, READER)) as room:
+        for headers, reads, writes in (({}, 401, 401), (bearer(KEY), 200, 403)):
+            for prefix in ("", ROOT):
+                assert (await room.http.post(f"{prefix}/requester/list", json={"return_all": True}, headers=headers)).status_code == reads
+                assert (await room.http.get(f"{prefix}/requester/nodes", headers=headers)).status_code == reads
+                assert (await room.http.get(f"{prefix}/id", headers=headers)).status_code == reads
+                assert (await room.http.post(f"{prefix}/requester/submit", content=ALICE.submission(HELLO), headers=headers)).status_code == writes

@@ -26,14 +26,24 @@ _OPEN_EXACTLY = ("/", "/version", "/livez")  # they only point to open places
 _RESOURCES = {
     "/api/v1/agent": "agent",
     "/api/v1/openapi.json": "agent",
+    "/api/v1/healthz": "agent",
+    "/api/v1/id": "agent",
+    "/api/v1/livez": "agent",
+    "/api/v1/node_info": "agent",
+    "/healthz": "agent",
+    "/id": "agent",
+    "/node_info": "agent",
     "/api/v1/orchestrator/jobs": "job",
     "/api/v1/orchestrator/events": "job",
     "/api/v1/requester": "job",
     "/requester": "job",
+    "/api/v1/requester/nodes": "node",
+    "/requester/nodes": "node",
     "/ipfs": "job",
     "/api/v1/orchestrator/nodes": "node",
 }
 _READING = ("GET", "HEAD")
+_QUESTIONS = tuple(f"/requester/{word}" for word in ("list", "states", "results", "events"))  # the older generation asks with POST
 _REMEMBERED = 1024  # good credentials; checking a bcrypt hash takes longer than most requests
 
 
@@ -49,7 +59,7 @@ def is_open(path: str) -> bool:
 def needed_action(method: str, path: str) -> str:
     """`read:job`; a place that belongs to no resource needs the right to change nodes."""
     found = max((place for place in _RESOURCES if path == place or path.startswith(place + "/")), key=len, default="")
-    verb = "read" if method in _READING else "write"
+    verb = "read" if method in _READING or path.removeprefix("/api/v1") in _QUESTIONS else "write"
     return f"{verb}:{_RESOURCES[found]}" if found else "write:node"
 
 

@@ -17,11 +17,11 @@ def read_public_key(text: str) -> RSAPublicKey:
     """From base64 of DER, PKCS #1 or PKIX. Raises ValueError saying what is wrong."""
     try:
         der = base64.b64decode(text, validate=True)
-        if not der:
-            raise ValueError("asn1: syntax error: sequence truncated")
-        key = load_der_public_key(der)
+        key = load_der_public_key(der) if der else None
     except (binascii.Error, ValueError, UnsupportedAlgorithm) as e:
         raise ValueError(f"not the base64 of an RSA key in DER form: {e}") from e
+    if key is None:
+        raise ValueError("asn1: syntax error: sequence truncated")
     if not isinstance(key, RSAPublicKey) or key.key_size > MAX_KEY_BITS:
         raise ValueError(f"not an RSA key of at most {MAX_KEY_BITS} bits")
     return key
