@@ -3,15 +3,18 @@
 import re
 from typing import Any
 
+from msgspec.structs import replace
+
 from bacalhau.lib.clock import ZERO_TIME
 from bacalhau.models.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
 from bacalhau.models.network import NetworkConfig
 from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.seed import SeedEngine, SeedJob, SeedPublisher, SeedResources, SeedS3, SeedSpec, SeedStorage
+from bacalhau.models.seed import SeedEngine, SeedJob, SeedPublisher, SeedResources, SeedS3, SeedSpec, SeedStorage, SeedWasm
 from bacalhau.models.spec import SpecConfig
 
 OUTPUTS = ResultPath(name="outputs", path="/outputs")
 DEFAULT_TARGET = "/inputs"
+ENTRY_MODULE = "/wasm/entry.wasm"
 DEFAULT_SECONDS = 1800
 """How long a job submitted to that generation's API may run when it does not say."""
 PUBLISHERS = ("", "noop", "ipfs", "estuary", "s3", "local")
@@ -23,11 +26,13 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
     """Today's job and all problems by path. What the server owns (`metadata`) is left behind, see `ignored_metadata`."""
     spec, problems = seed.spec, list[str]()
     everywhere = spec.deal.targeting_mode
+    inputs = [_input(f"Spec.Inputs[{i}]", s, problems) for i, s in enumerate(spec.inputs or ())]
     task = Task(
         name="main",
         engine=_engine(spec, problems),
         publisher=_publisher(spec),
-        input_sources=tuple(_input(f"Spec.Inputs[{i}]", s, problems) for i, s in enumerate(spec.inputs or ())) or None,
+        env=(spec.wasm.environment_variables or None) if _is_older_wasm(spec) else None,
+        input_sources=(*_wasm_modules(spec, problems), *inputs) or None,
         result_paths=_outputs(spec),
         resources=_resources(spec.resources, problems),
         network=NetworkConfig(type=spec.network.type or "None", domains=spec.network.domains or ()),
@@ -90,8 +95,32 @@ def _engine(spec: SeedSpec, problems: list[str]) -> SpecConfig:
     if not kind:
         problems.append("field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}")
     elif kind == "wasm":
-        problems.append("field 'Spec.Wasm' is not supported: use EngineSpec in place of Engine and Wasm")
+        return _wasm_engine(spec.wasm)
     return SpecConfig(type=kind)
+
+
+def _wasm_engine(wasm: SeedWasm) -> SpecConfig:
+    """The engine names its modules by where they appear; `_wasm_modules` brings them there."""
+    imports = [_import_target(i, module) for i, module in enumerate(wasm.import_modules or ())]
+    params: dict[str, Any] = {"EntryModule": wasm.entry_module.path or ENTRY_MODULE, "Entrypoint": wasm.entry_point}
+    return SpecConfig(type="wasm", params=params | {"Parameters": list(wasm.parameters or ()), "ImportModules": imports})
+
+
+def _wasm_modules(spec: SeedSpec, problems: list[str]) -> tuple[InputSource, ...]:
+    if not _is_older_wasm(spec):
+        return ()
+    entry = _input("Spec.Wasm.EntryModule", spec.wasm.entry_module, problems)
+    imports = [(_input(f"Spec.Wasm.ImportModules[{i}]", m, problems), _import_target(i, m)) for i, m in enumerate(spec.wasm.import_modules or ())]
+    return (replace(entry, target=spec.wasm.entry_module.path or ENTRY_MODULE), *(replace(module, target=target) for module, target in imports))
+
+
+def _is_older_wasm(spec: SeedSpec) -> bool:
+    """Told by name, in the part of the spec that came before `EngineSpec`."""
+    return spec.engine_spec == SeedEngine() and spec.engine.lower() == "wasm"
+
+
+def _import_target(number: int, module: SeedStorage) -> str:
+    return module.path or f"/wasm/imports/module_{number}.wasm"
 
 
 def _publisher(spec: SeedSpec) -> SpecConfig:

@@ -74,7 +74,7 @@ def test_any_case_any_wrapping(text):
         ("Spec: 3", "field 'Spec': expected `object`, got `int` (value: 3)"),
         ("Spec: {}", "field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}"),
         ("Spec: {EngineSpec: {Params: {a: 1}}}", "field 'Spec.EngineSpec.Type' is missing: name an engine such as docker"),
-        ("Spec: {Engine: Wasm}", "field 'Spec.Wasm' is not supported: use EngineSpec in place of Engine and Wasm"),
+        ("Spec: {Engine: Wasm}", "field 'Spec.Wasm.EntryModule.StorageSource': invalid input volume type: '' (expected s3, ipfs, urlDownload, localDirectory or inline)"),
         (
             "Spec: {Engine: Docker, Docker: {Image: a}, Inputs: [{Repo: r}]}",
             "field 'Spec.Inputs[0].StorageSource': invalid input volume type: '' (expected s3, ipfs, urlDownload, localDirectory or inline)",
