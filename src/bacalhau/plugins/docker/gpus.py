@@ -18,7 +18,7 @@ def gpu_settings(gpus: Sequence[GPU], by_path: Path = _BY_PATH, kfd: Path = _KFD
     others = [gpu for gpu in gpus if gpu.vendor.upper().startswith(_BY_FILE)]
     nvidia = [str(gpu.index) for gpu in gpus if gpu not in others]
     if nvidia:
-        settings["DeviceRequests"] = [{"Driver": "nvidia", "DeviceIDs": nvidia, "Capabilities": [["gpu"]]}]
+        settings["DeviceRequests"] = [{"DeviceIDs": nvidia, "Capabilities": [["gpu"]]}]
     files = [path for gpu in others for path in _device_files(gpu, by_path)]
     if any(gpu.vendor.upper().startswith("AMD") for gpu in others):
         files.append(kfd)

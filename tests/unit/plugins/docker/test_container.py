@@ -55,7 +55,7 @@ def test_no_limits_asked_none_set():
 
 def test_allotted_gpus_by_number():
     host = config(resources=Resources(gpu=1, gpus=(GPU(index=3),)))["HostConfig"]
-    assert host["DeviceRequests"] == [{"Driver": "nvidia", "DeviceIDs": ["3"], "Capabilities": [["gpu"]]}]
+    assert host["DeviceRequests"] == [{"DeviceIDs": ["3"], "Capabilities": [["gpu"]]}]
 
 
 def test_mounts():

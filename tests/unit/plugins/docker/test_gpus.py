@@ -17,7 +17,7 @@ def link(folder, name, device):
 
 def test_nvidia_by_index():
     cards = (GPU(index=0, vendor="NVIDIA"), GPU(index=3, vendor="NVIDIA"))
-    assert gpu_settings(cards) == {"DeviceRequests": [{"Driver": "nvidia", "DeviceIDs": ["0", "3"], "Capabilities": [["gpu"]]}]}
+    assert gpu_settings(cards) == {"DeviceRequests": [{"DeviceIDs": ["0", "3"], "Capabilities": [["gpu"]]}]}
     assert gpu_settings(()) == {}
 
 
