@@ -11,6 +11,7 @@ import msgspec
 
 from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.identity import Identity
+from bacalhau.app.managed import managed_bucket
 from bacalhau.app.offer import offered_capacity
 from bacalhau.app.road import Road, server_tls, trusting
 from bacalhau.bus.node import node_bus
@@ -20,6 +21,7 @@ from bacalhau.compute.capacity import Capacity
 from bacalhau.compute.content import RemoteContent
 from bacalhau.compute.gpus import detect_gpus
 from bacalhau.compute.machine import detect_resources
+from bacalhau.compute.managed import ask_upload_link
 from bacalhau.compute.run import run_node
 from bacalhau.compute.service import ComputeNode, Plugins
 from bacalhau.config.job_defaults import job_defaults
@@ -42,6 +44,10 @@ from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, Setting
+from bacalhau.plugins.s3.managed import KIND as MANAGED
+from bacalhau.plugins.s3.managed import ManagedBucket, SignUpload
+from bacalhau.plugins.s3.managed import check_publisher as check_managed
+from bacalhau.plugins.s3.managed import refuse_publisher as refuse_managed
 from bacalhau.plugins.s3.sign import presign_result
 from bacalhau.ports.content import ContentStore, OwnContent
 from bacalhau.ports.logs import Quota
@@ -51,7 +57,7 @@ from bacalhau.store.store import SqliteStore
 
 T = TypeVar("T")
 SECOND_NS = 1_000_000_000
-NOT_HERE = {"wasm", "estuary", "noop", "repoclone", "repoclonelfs", "s3managed", "s3presigned"}  # of the original: off in any case
+NOT_HERE = {"wasm", "estuary", "noop", "repoclone", "repoclonelfs", "s3presigned"}  # of the original: off in any case
 SIGNED_FOR = 900  # seconds a link lives where the configuration does not say
 
 
@@ -77,14 +83,16 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
         url, access = await _message_server(stack, config, data)
         bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize))
         book = _logs(config, data)
+        managed = managed_bucket(config.publishers.types.s3_managed)
         orch = Orchestrator(
             node_id=who.id,
             store=store,
             bus=bus,
             content=content,
-            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS),
+            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, {**PUBLISHER_CHECKS, MANAGED: check_managed if managed else refuse_managed}),
             fill_defaults=_defaults(config),
-            presign=_presign(config),
+            presign=_presign(config, managed),
+            sign_upload=managed.sign_upload if managed else None,
             cluster=Cluster(int(manager.lost_grace * SECOND_NS), int(max(manager.lost_grace, manager.disconnect_timeout) * SECOND_NS)),
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
@@ -131,10 +139,12 @@ def _defaults(config: Config) -> Callable[[Job], Job]:
     return lambda job: fill_defaults(job, defaults)
 
 
-def _presign(config: Config) -> Callable[[SpecConfig], Awaitable[SpecConfig]]:
+def _presign(config: Config, managed: ManagedBucket | None) -> Callable[[SpecConfig], Awaitable[SpecConfig]]:
     s3 = config.publishers.types.s3
 
     async def presign(result: SpecConfig) -> SpecConfig:
+        if managed is not None and result.is_type(MANAGED):
+            return await managed.presign(result)
         if s3.pre_signed_url_disabled or not result.is_type("s3"):
             return result
         signed: SpecConfig = await presign_result(result, int(s3.pre_signed_url_expiration) or SIGNED_FOR)
@@ -158,7 +168,7 @@ async def compute_node(config: Config, who: Identity, road: Road, content: Conte
         bus = await stack.enter_async_context(node_bus(road.urls, who.id, who.secret, config.compute.auth.token, tls=road.tls))
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
-        plugins = await _plugins(stack, config, content or RemoteContent(bus))
+        plugins = await _plugins(stack, config, content or RemoteContent(bus), partial(ask_upload_link, bus))
         node = ComputeNode(
             node_id=who.id,
             folder=data / "executions",
@@ -182,12 +192,13 @@ async def compute_node(config: Config, who: Identity, road: Road, content: Conte
         yield node
 
 
-async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore) -> Plugins:
+async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore, sign_upload: SignUpload) -> Plugins:
     setting = Setting(
         content,
         config.input_sources.types.ipfs.endpoint,
         config.publishers.types.ipfs.endpoint,
         config.compute.allow_listed_local_paths,
+        sign_upload=sign_upload,
         url_retries=config.input_sources.max_retry_count,
         results=Path(config.data_dir) / "compute" / "results" / "local-publisher",
         results_address=config.publishers.types.local.address,

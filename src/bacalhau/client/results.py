@@ -126,5 +126,7 @@ def _name(result: SpecConfig) -> str:
     params = {key.lower(): value for key, value in (result.params or {}).items()}
     if params.get("cid"):
         return Path(str(params["cid"])).name
+    if params.get("managed"):
+        return hashlib.sha256(str(params.get("presignedurl", "")).partition("?")[0].encode()).hexdigest()[:16]
     place = params.get("sourcespec") or {k: v for k, v in params.items() if k != "presignedurl"} or params
     return hashlib.sha256(wire.encode(place)).hexdigest()[:16]

@@ -19,7 +19,6 @@ HARMLESS = {
     **_keys("", "Compute.Heartbeat.ResourceUpdateInterval Logging.LogDebugInfoInterval"),
     # They only matter to what cannot be switched on.
     **_keys("", "WebUI.Backend WebUI.Listen"),
-    **_keys("Publishers.Types.S3Managed.", "PreSignedURLExpiration"),
 }
 """Lower-case key → its spelling."""
 
@@ -28,7 +27,6 @@ REFUSED = {
     **_keys("API.Auth.", "AccessPolicyPath"),
     **_keys("Orchestrator.", "Advertise SupportReverseProxy"),
     **_keys("Orchestrator.Cluster.", "Advertise Host Name Peers Port"),
-    **_keys("Publishers.Types.S3Managed.", "Bucket Endpoint Key Region"),
     **_keys("", "StrictVersionMatch WebUI.Enabled"),
 }
 """Lower-case key → its spelling."""

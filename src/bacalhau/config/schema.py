@@ -203,10 +203,19 @@ class S3Signing(Section):
     pre_signed_url_expiration: Annotated[Seconds, Meta(description="Life of a signed link; 0s is the signer's own default of 15m.")] = Seconds(0.0)
 
 
+class S3Managed(Section):
+    bucket: Annotated[str, Meta(description="Bucket where this orchestrator keeps results of publisher s3managed; empty offers no such publisher.")] = ""
+    key: Annotated[str, Meta(description="Prefix of their keys.")] = ""
+    region: Annotated[str, Meta(description="Region of that bucket.")] = ""
+    endpoint: Annotated[str, Meta(description="URL of its server; empty is AWS.")] = ""
+    pre_signed_url_expiration: Annotated[Seconds, Meta(description="Life of the links by which nodes store and clients fetch them.")] = Seconds(3600.0)
+
+
 class PublisherTypes(Section):
     ipfs: IpfsEndpoint = IpfsEndpoint()
     local: LocalResults = LocalResults()
     s3: S3Signing = S3Signing()
+    s3_managed: S3Managed = S3Managed()
 
 
 class Publishers(Section):

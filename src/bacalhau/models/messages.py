@@ -224,6 +224,19 @@ class PutLogsResponse(Model):
     limit: int = always(factory=int)
 
 
+class PreSignURLRequest(Model):
+    """Where may this execution put its result, with the orchestrator's credentials?"""
+
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+
+
+class PreSignURLResponse(Model):
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    pre_signed_url: str = msgspec.field(default_factory=str, name="PreSignedURL")
+
+
 # Wire type name of each message; `transport.`, `content.` and `logs.` are part of the name.
 MESSAGE_TYPES: dict[str, type[Model]] = {
     "AskForBid": AskForBid,
@@ -251,6 +264,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "content.PutBlocksResponse": PutBlocksResponse,
     "content.GetBlockRequest": GetBlockRequest,
     "content.GetBlockResponse": GetBlockResponse,
+    "managedPublisher.PreSignURLRequest": PreSignURLRequest,
+    "managedPublisher.PreSignURLResponse": PreSignURLResponse,
     "logs.PutLogsRequest": PutLogsRequest,
     "logs.PutLogsResponse": PutLogsResponse,
 }

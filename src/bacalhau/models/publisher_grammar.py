@@ -26,13 +26,13 @@ def parse_publisher(text: str) -> SpecConfig:
     kind = (scheme_of(uri) or uri).lower()
     if kind == "s3":
         return _s3(uri, options)
-    if kind == "local":
-        _known(options, (), "local")
-        return SpecConfig(type="local")
+    if kind in ("local", "s3managed"):
+        _known(options, (), kind)
+        return SpecConfig(type=kind)
     if kind in ("ipfs", "estuary"):
         _known(options, (), "ipfs")
         return SpecConfig(type="ipfs")
-    raise BadRequest(f"unknown publisher type: {scheme_of(uri) or uri}", hint="publishers are ipfs, local and s3://bucket/key")
+    raise BadRequest(f"unknown publisher type: {scheme_of(uri) or uri}", hint="publishers are ipfs, local, s3managed and s3://bucket/key")
 
 
 def _known(options: dict[str, str], allowed: tuple[str, ...], publisher: str) -> None:

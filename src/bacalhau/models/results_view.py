@@ -19,7 +19,8 @@ def _text(params: dict[str, Any] | None, name: str) -> str:
 def _plain(result: SpecConfig) -> SpecConfig:
     """A presigned result as the object it signs."""
     source = param(result.params, "SourceSpec")
-    return SpecConfig(type="s3", params=source) if result.is_type("s3presigned") and isinstance(source, dict) else result
+    is_known = result.is_type("s3presigned") and isinstance(source, dict) and _text(source, "Bucket")
+    return SpecConfig(type="s3", params=source) if is_known else result
 
 
 def published_text(result: SpecConfig) -> str:

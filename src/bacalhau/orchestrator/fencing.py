@@ -4,9 +4,9 @@ A node acts on a yes for a moment only (`compute/permit.py`), and work is never 
 attempts at the same partition one publishes.
 """
 
-from bacalhau.lib.errors import HandshakeRequired, NotFound
+from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired, NotFound
 from bacalhau.models.execution import Execution
-from bacalhau.models.messages import PublishRequest, PublishResponse
+from bacalhau.models.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
 from bacalhau.models.node import APPROVED, CONNECTED, NodeState
 from bacalhau.orchestrator.service import Orchestrator
 
@@ -23,6 +23,18 @@ async def answer_publish(orch: Orchestrator, node_id: str, request: PublishReque
         return PublishResponse(granted=False, reason=e.message)
     reason = decide_refusal(execution, node)
     return PublishResponse(granted=not reason, reason=reason)
+
+
+async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLRequest) -> PreSignURLResponse:
+    """Raises Forbidden to those who may not publish that result, BadRequest where this orchestrator keeps none."""
+    if orch.sign_upload is None:
+        raise BadRequest("publisher s3managed is not set up on this orchestrator", hint="set Publishers.Types.S3Managed.Bucket and Region there")
+    right = await answer_publish(orch, node_id, PublishRequest(execution_id=request.execution_id, job_id=request.job_id))
+    if not right.granted:
+        raise Forbidden(f"node {node_id} may not publish the result of {request.execution_id}: {right.reason}")
+    execution, _ = await orch.store.load_execution(request.execution_id)
+    link = await orch.sign_upload(execution.job_id, execution.id)
+    return PreSignURLResponse(execution_id=execution.id, job_id=execution.job_id, pre_signed_url=link)
 
 
 def decide_refusal(execution: Execution, node: NodeState) -> str:

@@ -14,7 +14,7 @@ from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.orchestrator.content import answer_content
-from bacalhau.orchestrator.fencing import answer_publish
+from bacalhau.orchestrator.fencing import answer_publish, answer_upload
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
 
@@ -52,8 +52,15 @@ async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
     if isinstance(message, m.PublishRequest):
         return await answer_publish(orch, delivery.node_id, message)
     _check_member(orch, delivery.node_id)
+    return await _answer_member(orch, delivery)
+
+
+async def _answer_member(orch: Orchestrator, delivery: Delivery) -> Model:
+    message = delivery.message
     if isinstance(message, m.PutLogsRequest):
         return await orch.logs.on_put_logs(orch.store, delivery.node_id, message)
+    if isinstance(message, m.PreSignURLRequest):
+        return await answer_upload(orch, delivery.node_id, message)
     answer = await answer_content(orch.content, message)
     if answer is None:
         raise BadRequest(f"an orchestrator does not answer {delivery.type}")

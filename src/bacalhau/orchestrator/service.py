@@ -34,7 +34,10 @@ class Checks:
 
 @dataclass
 class Orchestrator:
-    """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable."""
+    """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable.
+
+    `sign_upload` is where a node may put an execution's result (job id, execution id); None where none are kept here.
+    """
 
     node_id: str
     store: Store
@@ -46,6 +49,7 @@ class Orchestrator:
     cluster: Cluster
     gate: Gate
     logs: LogBook
+    sign_upload: Callable[[str, str], Awaitable[str]] | None = None
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
     silence_ns: int = 60_000_000_000

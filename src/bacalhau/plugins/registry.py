@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.lib.errors import Unavailable
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.docker.params import check_engine as check_docker
@@ -19,6 +20,7 @@ from bacalhau.plugins.local.publisher import check_publisher as check_local_publ
 from bacalhau.plugins.local.source import LocalSource
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.noop.engine import check_engine as check_noop
+from bacalhau.plugins.s3.managed import S3ManagedPublisher, SignUpload
 from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher
 from bacalhau.plugins.s3.params import check_source as check_s3_source
 from bacalhau.plugins.s3.publisher import S3Publisher
@@ -31,6 +33,10 @@ from bacalhau.ports.publisher import Publisher
 from bacalhau.ports.storage import Storage
 
 
+async def _no_upload(job_id: str, execution_id: str) -> str:
+    raise Unavailable("there is no orchestrator to ask for a link")
+
+
 class Setting(NamedTuple):
     """What plug-ins are made with. Endpoints are "" where none is configured; `results` is where the local publisher keeps its archives."""
 
@@ -39,6 +45,7 @@ class Setting(NamedTuple):
     ipfs_publisher_endpoint: str = ""
     allowed_paths: tuple[str, ...] = ()
     url_retries: int = 3
+    sign_upload: SignUpload = _no_upload
     results: Path = Path()
     results_address: str = "127.0.0.1"
     results_port: int = 0
@@ -62,6 +69,7 @@ SOURCES: Mapping[str, Callable[[Setting], Storage]] = {
 }
 PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
     "s3": lambda setting: S3Publisher(),
+    "s3managed": lambda setting: S3ManagedPublisher(setting.sign_upload),
     "local": lambda setting: LocalPublisher(setting.results, setting.results_address, setting.results_port),
     "ipfs": lambda setting: IpfsPublisher(setting.content, setting.ipfs_publisher_endpoint),
 }

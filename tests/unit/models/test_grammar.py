@@ -33,7 +33,7 @@ def test_publishers(text, kind, params):
         (parse_publisher, "gopher://x", "unknown publisher type: gopher"),
         (parse_publisher, "ftp://x", "unknown publisher type: ftp"),
         (parse_publisher, "local,opt=a=b", 'unknown option "a" for publisher local'),
-        (parse_publisher, "s3managed", "unknown publisher type: s3managed"),
+        (parse_publisher, "s3managed,opt=bucket=b", 'unknown option "bucket" for publisher s3managed'),
         (parse_publisher, "s3://", "invalid s3 params. bucket cannot be empty"),
         (parse_publisher, "s3:///key", "invalid s3 params. bucket cannot be empty"),
         (parse_publisher, "s3://bucket", "invalid s3 params. key cannot be empty"),

@@ -62,6 +62,7 @@ class LocalPublisher:
         size = await asyncio.to_thread(tree_size, result.folder)
         report(Step("publishing", 0, 1, 0, size))
         name = result.execution_id + SUFFIX
+        await result.confirm()
         try:
             await asyncio.to_thread(_write, result.folder, self._folder / name)
         except OSError as e:

@@ -96,8 +96,8 @@ def signed_headers(ambient: Ambient, region: str, method: str, url: str, headers
     return headers | dict(request.headers.items())
 
 
-def presigned_url(ambient: Ambient, region: str, url: str, seconds: int) -> str:
-    """A GET of `url` that anyone may do for that long. Needs credentials."""
-    request = importlib.import_module("botocore.awsrequest").AWSRequest("GET", url)
+def presigned_url(ambient: Ambient, region: str, url: str, seconds: int, method: str = "GET") -> str:
+    """A request that anyone may do for that long. Needs credentials."""
+    request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url)
     importlib.import_module("botocore.auth").S3SigV4QueryAuth(ambient.credentials, "s3", region, seconds).add_auth(request)
     return str(request.url)

@@ -1,0 +1,125 @@
+"""Results in a bucket of the orchestrator's: nodes store them, and clients fetch them, by links that it signs, without credentials of their own."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+import yarl
+
+from bacalhau.lib.archive import pack
+from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.models.spec import SpecConfig
+from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
+from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
+from bacalhau.plugins.s3.place import Place
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.publisher import Result
+
+KIND = "s3managed"
+_LARGEST = 5 << 30  # bytes that S3 takes in one request
+_PIECE = 1 << 20
+_PASSING = (403, 408, 429)  # a link that has expired is answered 403, and the next attempt has a new one
+
+SignUpload = Callable[[str, str], Awaitable[str]]
+"""(job id, execution id) → where to PUT the result. Raises BacalhauError."""
+
+
+class ManagedBucket(NamedTuple):
+    """`prefix` begins the keys; links live for `seconds`."""
+
+    place: Place
+    prefix: str
+    seconds: int
+
+    async def sign_upload(self, job_id: str, execution_id: str) -> str:
+        return await self._signed(job_id, execution_id, "PUT")
+
+    async def presign(self, result: SpecConfig) -> SpecConfig:
+        """A result of this kind as a client can fetch it."""
+        given = {name.lower(): str(value) for name, value in (result.params or {}).items()}
+        link = await self._signed(given.get("jobid", ""), given.get("executionid", ""), "GET")
+        return SpecConfig(type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=S3SourceParams(), pre_signed_url=link, managed=True)))
+
+    async def _signed(self, job_id: str, execution_id: str, method: str) -> str:
+        try:
+            ambient = await AMBIENT.current()
+        except StorageFailure as e:
+            raise Unavailable(e.message, hint=e.hint) from e
+        if not ambient.credentials:
+            raise Unavailable("the orchestrator has no AWS credentials to sign links with", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it")
+        key = "/".join(filter(None, (self.prefix.strip("/"), job_id, f"{execution_id}.tar.gz")))
+        return presigned_url(ambient, self.place.region, self.place.url(key, (), self.place.region), self.seconds, method)
+
+
+def check_publisher(spec: SpecConfig) -> list[str]:
+    """It takes no parameters."""
+    return [f"publisher {KIND} has no parameter '{name}'" for name in sorted(spec.params or {})]
+
+
+def refuse_publisher(spec: SpecConfig) -> list[str]:
+    """Where no bucket is configured."""
+    return [f"publisher {KIND} is not set up on this orchestrator: Publishers.Types.S3Managed.Bucket and Region are empty"]
+
+
+class S3ManagedPublisher:
+    """A Publisher. Each attempt asks for a link of its own."""
+
+    def __init__(self, sign: SignUpload) -> None:
+        self._sign = sign
+
+    async def check(self) -> None:
+        return None
+
+    async def publish(self, result: Result, report: Report) -> SpecConfig:
+        handle, name = tempfile.mkstemp(dir=result.folder.parent, prefix=".result-", suffix=".tar.gz")
+        os.close(handle)
+        try:
+            size = await asyncio.to_thread(_write, result.folder, Path(name))
+            if size > _LARGEST:
+                raise PublisherFailure(f"the result is larger than {_LARGEST >> 30} GiB", hint="publish it to S3 with `-p s3://bucket/key`", component="S3")
+            link = await self._sign(result.job_id, result.execution_id)
+            await result.confirm()
+            await _put(link, Path(name), size, report)
+        except OSError as e:
+            raise PublisherFailure(f"the result cannot be packed beside {result.folder}: {e.strerror or e}", retryable=True, component="S3") from e
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return SpecConfig(type=KIND, params={"JobID": result.job_id, "ExecutionID": result.execution_id})
+
+
+def _write(folder: Path, path: Path) -> int:
+    with path.open("wb") as file:
+        for piece in pack(folder):
+            file.write(piece)
+        return file.tell()
+
+
+async def _put(link: str, path: Path, size: int, report: Report) -> None:
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+    server = yarl.URL(link).host
+    limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limit, trust_env=True) as session,
+            session.put(yarl.URL(link, encoded=True), data=_pieces(path, size, report), headers=headers) as response,
+        ):
+            if response.status >= 300:
+                said = (await response.content.read(500)).decode(errors="replace")
+                passing = response.status >= 500 or response.status in _PASSING
+                raise PublisherFailure(f"{server} refused the result: {response.status} {said}".rstrip(), retryable=passing, component="S3")
+    except (aiohttp.ClientError, TimeoutError) as e:
+        raise PublisherFailure(f"{server} cannot be reached: {e or 'no answer'}", retryable=True, component="S3") from e
+
+
+async def _pieces(path: Path, size: int, report: Report) -> AsyncIterator[bytes]:
+    sent = 0
+    with path.open("rb", buffering=0) as file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+            sent += len(piece)
+            report(Step("publishing", int(sent == size), 1, sent, size))

@@ -1,0 +1,50 @@
+"""Results in the orchestrator's own bucket: neither the node that stores them nor the client that fetches them has credentials."""
+
+import json
+
+import pytest
+
+from tests.support.system import OUTPUTS, OWNER
+
+MANAGED = {"Type": "s3managed"}
+
+
+@pytest.fixture(scope="module")
+def managed(start_system, s3):
+    bucket = s3.new_bucket()
+    section = {"BUCKET": bucket, "KEY": "kept/", "REGION": "us-east-1", "ENDPOINT": s3.url}
+    variables = OWNER | {f"BACALHAU_PUBLISHERS_TYPES_S3MANAGED_{name}": value for name, value in section.items()}
+    system = start_system(split=True, variables=variables)
+    assert system.node.stop() == 0
+    poor = system.add_node(system.folder / "poor", **dict.fromkeys(OWNER, ""))
+    poor.start()
+    poor.until("joined its orchestrator", 0)
+    return system
+
+
+def test_stored_by_the_node_and_fetched_by_the_client_with_links(managed, s3, tmp_path):
+    script = "echo $BACALHAU_PARTITION_INDEX; echo $BACALHAU_PARTITION_INDEX > /outputs/$BACALHAU_PARTITION_INDEX; head -c 3000000 /dev/urandom > /outputs/r$BACALHAU_PARTITION_INDEX"
+    job = managed.run(script, ResultPaths=OUTPUTS, Publisher=MANAGED, job={"Count": 2})
+    assert (job.state.state_type, job.state.message) == ("Completed", "")
+    executions = managed.client.executions(job.id)
+    assert [e.published_result.params for e in executions] == [{"JobID": job.id, "ExecutionID": e.id} for e in executions]
+    bucket = managed.environment["BACALHAU_PUBLISHERS_TYPES_S3MANAGED_BUCKET"]
+    keys = {found["Key"] for found in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert keys == {f"kept/{job.id}/{e.id}.tar.gz" for e in executions}
+    results = managed.client.results(job.id)
+    assert [(r.type, r.params["Managed"], r.params["SourceSpec"]["Bucket"]) for r in results] == [("s3PreSigned", True, "")] * 2
+    managed.cli("get", job.id, "--output-dir", ".", cwd=tmp_path)
+    assert sorted((tmp_path / "stdout").read_text().split()) == ["0", "1"]
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"0", "1", "r0", "r1"}
+    assert "s3:///" not in managed.cli("job", "describe", job.id).stdout
+
+
+def test_parameters_are_refused(managed):
+    with pytest.raises(Exception, match="publisher s3managed has no parameter 'Bucket'"):
+        managed.submit("true", Publisher={"Type": "s3managed", "Params": {"Bucket": "b"}})
+
+
+def test_without_a_bucket_the_publisher_is_refused_at_submission(system):
+    with pytest.raises(Exception, match="publisher s3managed is not set up on this orchestrator") as refused:
+        system.submit("true", Publisher=MANAGED)
+    assert "Publishers.Types.S3Managed.Bucket" in json.dumps(str(refused.value))

@@ -1,0 +1,26 @@
+"""The bucket for managed results: all of it, or none."""
+
+import pytest
+
+from bacalhau.app.managed import managed_bucket
+from bacalhau.config.schema import S3Managed
+from bacalhau.lib.errors import BadRequest
+
+
+def test_all_or_none():
+    assert managed_bucket(S3Managed()) is None
+    bucket = managed_bucket(S3Managed(bucket="b", region="eu", key="p", endpoint="http://h"))
+    assert (bucket.place, bucket.prefix, bucket.seconds) == (("b", "eu", "http://h"), "p", 3600)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"bucket": "b"}, "Region"),
+        ({"key": "k"}, "Bucket and Region"),
+        ({"bucket": "b", "region": "r", "pre_signed_url_expiration": 0.0}, "PreSignedURLExpiration of at least 1s"),
+    ],
+)
+def test_a_part_is_refused(given, missing):
+    with pytest.raises(BadRequest, match=f"Publishers.Types.S3Managed needs {missing}"):
+        managed_bucket(S3Managed(**given))
