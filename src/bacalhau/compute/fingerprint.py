@@ -9,6 +9,7 @@ from bacalhau.compute.gpus import gpu_labels
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError
+from bacalhau.models.admission import NodePolicy
 from bacalhau.models.node import ComputeNodeInfo, NodeInfo
 from bacalhau.models.version import this_version
 
@@ -36,7 +37,7 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
         queue_capacity=node.capacity.queued,
         running_executions=len(node.running),
         unavailable={**node.unavailable, **node.gpu_problems},
-        policy=node.admission.policy,
+        policy=node.admission.policy if node.admission.policy != NodePolicy() else None,
     )
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     labels = {"name": node.node_id, "os_type": platform.system().lower(), "os_arch": machine} | gpu_labels(total.gpus) | dict(node.labels)

@@ -12,8 +12,10 @@ class NodePolicy(Model):
     reject_networked_jobs: bool = False
 
 
-def list_objections(task: Task, policy: NodePolicy) -> list[str]:
+def list_objections(task: Task, policy: NodePolicy | None) -> list[str]:
     """Why the node does not take the task; empty when it does."""
+    if policy is None:
+        return []
     found = []
     kind = (task.network or NetworkConfig()).kind()
     if policy.reject_networked_jobs and kind not in (NetworkType.DEFAULT, NetworkType.NONE):

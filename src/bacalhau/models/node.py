@@ -16,7 +16,7 @@ NCL_V1 = "ncl/v1"
 
 
 class ComputeNodeInfo(Model):
-    """Lists are lower-case plug-in names. `policy` (ours) is what is refused.
+    """Lists are lower-case plug-in names. `policy` (ours) is what is refused, absent where nothing is.
 
     `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not offered.
     """
@@ -32,7 +32,7 @@ class ComputeNodeInfo(Model):
     enqueued_executions: int = always(factory=int)
     address: str = msgspec.field(default_factory=str, name="address")
     unavailable: dict[str, str] = {}
-    policy: NodePolicy = NodePolicy()
+    policy: NodePolicy | None = None
 
 
 class NodeInfo(Model):
