@@ -105,16 +105,22 @@ class _Reading:
             if self._watch.has_news:
                 await self._load()
             self._choose_all()
-            for feed in tuple(self._feeds.values()):
+            due = self._due()
+            for feed in due:
                 for text in await self._read(feed):
                     self._has_output = True
                     yield text
-            if any(feed.is_busy or self._next(feed) for feed in self._feeds.values()):
+            if any(feed.is_busy or feed.is_over for feed in due) or any(self._next(feed) for feed in self._feeds.values()):
                 continue
             if self._may_end():
                 self._explain_silence()
                 return
             await self._watch.wait(LATE_PAUSE if any(feed.is_late for feed in self._feeds.values()) else LONG_PAUSE)
+
+    def _due(self) -> list[_Feed]:
+        """All side by side while they are followed, else one after the other."""
+        due = [feed for feed in self._feeds.values() if not feed.is_over]
+        return due if self._wanted.follow else due[:1]
 
     async def _load(self) -> None:
         """The job first: when it is done, its executions are as they stay."""

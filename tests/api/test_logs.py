@@ -1,0 +1,193 @@
+"""The log socket over the orchestrator's own copy: whose logs are taken, where reading begins, goes on and ends."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from websockets.asyncio.client import connect
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.event import Topic, make_event
+from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.job import JobState
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.messages import LogEnd, LogPart, PutLogsRequest
+from bacalhau.models.node import CONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.plan import Change, HistoryEntry
+from tests.api.room import JOBS, open_room
+
+C = ComputeStateType
+NODE = "n-1"
+
+
+class Logs:
+    """A job whose node of our make says what a test wants."""
+
+    def __init__(self, room, job_id):
+        self.room, self.job_id, self.revisions = room, job_id, {}
+        node = NodeState(info=NodeInfo(node_id=NODE), connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED), native=True)
+        room.orch.cluster.put(node, now_ns())
+
+    async def execution(self, execution_id, state, message="", **fields):
+        """A new state of an execution, as of now."""
+        revision = self.revisions[execution_id] = self.revisions.get(execution_id, 0) + 1
+        fields |= {"compute_state": ComputeState(state_type=state, message=message), "create_time": now_ns(), "modify_time": now_ns()}
+        made = Execution(id=execution_id, job_id=self.job_id, job_version=1, node_id=NODE, revision=revision, **fields)
+        history = (HistoryEntry(job_id=self.job_id, job_version=1, event=make_event(Topic.EXECUTION, "changed", now_ns()), execution_id=execution_id),)
+        change = Change(new_executions=(made,), history=history) if revision == 1 else Change(executions=(made,), history=history)
+        await self.room.orch.commit(change)
+
+    async def end_job(self, state=JobStateType.COMPLETED):
+        job = await self.room.orch.store.find_job(self.job_id)
+        ended = msgspec.structs.replace(job, state=JobState(state_type=state), revision=job.revision + 1, modify_time=now_ns())
+        await self.room.orch.commit(Change(jobs=(ended,)))
+
+    async def put(self, execution_id, stream, offset, data, *, ended=False, node_id=NODE):
+        part = LogPart(execution_id=execution_id, stream=stream, offset=offset, data=data)
+        request = PutLogsRequest(parts=(part,), ended=(execution_id,) if ended else ())
+        return (await self.room.orch.logs.on_put_logs(self.room.orch.store, node_id, request)).ends[0]
+
+    @asynccontextmanager
+    async def reading(self, **query):
+        url = f"{self.room.url.replace('http', 'ws')}{JOBS}/{self.job_id}/logs?{urlencode(query, doseq=True)}"
+        async with connect(url) as socket, asyncio.timeout(20):
+            yield socket
+
+    async def read(self, **query):
+        async with self.reading(**query) as socket:
+            return [json.loads(message) async for message in socket]
+
+    async def text(self, **query):
+        return "".join(frame["value"]["Line"] for frame in await self.read(**query))
+
+
+@pytest.fixture
+async def logs(tmp_path):
+    async with open_room(tmp_path) as room:
+        yield Logs(room, await room.submit())
+
+
+async def line(socket):
+    return json.loads(await socket.recv())["value"]["Line"]
+
+
+async def test_a_node_writes_its_own_logs_only(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    assert await logs.put("e-1", 1, 0, b"mine\n") == LogEnd(execution_id="e-1", stdout=5)
+    assert await logs.put("e-1", 1, 5, b"forged\n", node_id="n-2") == LogEnd(execution_id="e-1", unwanted=True)
+    assert await logs.put("e-unknown", 1, 0, b"x") == LogEnd(execution_id="e-unknown", unwanted=True)
+    with pytest.raises(BadRequest, match="no stream 3"):
+        await logs.put("e-1", 3, 0, b"x")
+    await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout_truncated=True))
+    assert await logs.put("e-1", 1, 5, b"", ended=True) == LogEnd(execution_id="e-1", stdout=5)
+    assert await logs.text() == "mine\n"
+
+
+async def test_following_goes_on_with_what_replaces_a_failed_execution_and_ends_with_the_job(logs):
+    async with logs.reading(follow=True) as socket:
+        await logs.execution("e-1", C.BID_ACCEPTED)
+        await logs.put("e-1", 1, 0, b"first\n")
+        assert await line(socket) == "first\n"
+        await logs.execution("e-1", C.FAILED, run_output=RunCommandResult(stdout="first\nfailed\n"))
+        assert await line(socket) == "failed\n"
+        await logs.execution("e-2", C.BID_ACCEPTED)
+        await logs.put("e-2", 2, 0, b"second\n")
+        assert await line(socket) == "second\n"
+        await logs.execution("e-2", C.FAILED)
+        await logs.end_job(JobStateType.FAILED)
+        assert [message async for message in socket] == []
+    assert await logs.text() == "second\n"
+    assert await logs.text(all=True) == "first\nfailed\nsecond\n"
+    assert await logs.text(execution_id="e-1") == "first\nfailed\n"
+    assert (await logs.read(execution_id="e-"))[0]["error"] == "2 executions have an id that begins with e-"
+    assert "unable to find execution e-3" in (await logs.read(execution_id="e-3"))[0]["error"]
+
+
+async def test_the_rest_of_a_long_log_is_waited_for(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    await logs.put("e-1", 1, 0, b"begin\n")
+    async with logs.reading(follow=True) as socket:
+        assert await line(socket) == "begin\n"
+        await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout="begin\n", stdout_truncated=True))
+        await logs.put("e-1", 1, 6, b"end\n")
+        assert await line(socket) == "end\n"
+        await logs.put("e-1", 1, 10, b"", ended=True)
+        assert [message async for message in socket] == []
+
+
+async def test_what_a_lost_node_took_with_it_is_said(logs):
+    output = RunCommandResult(stdout="begin\n", stdout_truncated=True)
+    await logs.execution("e-1", C.COMPLETED, run_output=output)
+    node = logs.room.orch.cluster.get(NODE)
+    logs.room.orch.cluster.put(msgspec.structs.replace(node, connection_state=ConnectionState()), now_ns())
+    assert await logs.text() == "begin\n\n[the rest of the output is lost: its node is gone]\n"
+
+
+async def test_a_cancelled_execution_tells_what_it_printed(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    async with logs.reading(follow=True) as socket:
+        await logs.execution("e-1", C.CANCELLED)
+        await logs.end_job(JobStateType.STOPPED)
+        await logs.put("e-1", 1, 0, b"so far\n")
+        assert await line(socket) == "so far\n"
+        await logs.put("e-1", 1, 7, b"", ended=True)
+        assert [message async for message in socket] == []
+
+
+async def test_a_cancelled_execution_without_output_ends_at_once_when_its_node_says_so(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    async with logs.reading(follow=True) as socket:
+        await logs.execution("e-1", C.CANCELLED)
+        await logs.end_job(JobStateType.STOPPED)
+        await logs.put("e-1", 1, 0, b"", ended=True)
+        assert [message async for message in socket] == []
+
+
+async def test_reading_goes_on_where_it_stopped(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    await logs.put("e-1", 1, 0, "€1\n".encode())
+    await logs.put("e-1", 2, 0, b"err\n")
+    async with logs.reading(follow=True, positions=True) as socket:
+        first = json.loads(await socket.recv())
+    assert first == {"value": {"Type": 1, "Line": "€1\n"}, "Execution": "e-1", "Position": "5.0"}
+    await logs.put("e-1", 1, 5, b"2\n")
+    await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout="€1\n2\n", stderr="err\n"))
+    after = f"{first['Execution']}:{first['Position']}"
+    assert await logs.text(follow=True, after=after) == "err\n2\n"
+    assert await logs.text(follow=True, after="e-1:7.4") == ""
+    assert "EXECUTION:POSITION" in (await logs.read(after="e-1"))[0]["error"]
+
+
+async def test_tail_is_from_now_on_and_tail_lines_are_the_last(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    await logs.put("e-1", 1, 0, b"1\n2\n3\n")
+    async with logs.reading(follow=True, tail=True) as tail, logs.reading(follow=True, tail_lines=2) as last:
+        assert await line(last) == "2\n"
+        assert await line(last) == "3\n"
+        while len(logs.room.orch.logs._watches.get(logs.job_id, ())) < 2:
+            await logs.room.http.get("/api/v1/agent/alive")
+        await logs.room.http.get(f"{JOBS}/{logs.job_id}")
+        await logs.put("e-1", 1, 6, b"4\n")
+        assert await line(tail) == "4\n"
+        assert await line(last) == "4\n"
+    assert await logs.text(tail=True) == ""
+    await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout="1\n2\n3\n4\n"))
+    assert await logs.text(tail=True, follow=True) == ""
+    assert await logs.text(tail_lines=2) == "3\n4\n"
+
+
+async def test_wide_is_the_current_execution_of_each_partition(logs):
+    for execution_id, partition, state in (("e-1", 0, C.FAILED), ("e-2", 0, C.COMPLETED), ("e-3", 1, C.COMPLETED)):
+        await logs.execution(execution_id, state, partition_index=partition, run_output=RunCommandResult(stdout=f"{execution_id}\n"))
+    assert await logs.text(wide=True) == "e-2\ne-3\n"
+    assert await logs.text() == "e-3\n"
+    assert await logs.text(all=True) == "e-1\ne-2\ne-3\n"
+
+
+async def test_what_never_ran_tells_why(logs):
+    await logs.execution("e-1", C.FAILED, "bucket nope does not exist", run_output=RunCommandResult(exit_code=-1))
+    assert await logs.read() == [{"error": "bucket nope does not exist", "value": {"Type": 0, "Line": ""}}]
