@@ -7,7 +7,7 @@ import pytest
 from bacalhau.bus.local import local_bus
 from bacalhau.lib.errors import Conflict, NotFound, Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, Progress
+from bacalhau.models.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, LogEnd, LogPart, Progress, PutLogsRequest, PutLogsResponse
 from tests.support.nats import Ends, cluster
 
 
@@ -46,6 +46,14 @@ async def test_one_execution_keeps_its_order(bus):
         for number in range(1, 30):
             await node.send("BidResult", BidResult(execution_id="e"), number)
         assert [delivery.seq for delivery in up.got] == list(range(1, 30))
+
+
+async def test_the_largest_message_of_logs_crosses(bus):
+    async with bus as (_, up, node, _down):
+        up.answer = PutLogsResponse(ends=(LogEnd(execution_id="e", stdout=512 * 1024),), limit=5)
+        sent = PutLogsRequest(parts=(LogPart(execution_id="e", stream=1, offset=0, data=bytes(range(256)) * 2048),), ended=("e",) * 1000)
+        assert await node.request(sent, control=False) == up.answer
+        assert up.got[-1].message == sent
 
 
 async def test_request_and_errors(bus):
