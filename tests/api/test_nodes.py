@@ -231,3 +231,16 @@ async def test_the_gate_knows_members_secrets_and_who_was_sent_away(tmp_path):
             await gate.authorize("n-1", "mine", "token")
         await change(room, "n-1", "delete")
         assert await gate.authorize("n-1", "other", "token") is False
+
+
+async def test_silence_ends_what_no_closed_connection_ended(tmp_path):
+    async with open_room(tmp_path) as room:
+        for node_id in ("n-1", "n-2", "n-3"):
+            await join(room, node_id)
+        now = now_ns()
+        room.orch.cluster.heard("n-1", now - 61_000_000_000)
+        room.orch.cluster.heard("n-2", now - 61_000_000_000)
+        on_gone(room.orch, "n-2")
+        assert room.orch.cluster.silent(now - 60_000_000_000) == ["n-1"]
+        await change(room, "n-1", "delete")
+        assert room.orch.cluster.silent(now_ns()) == ["n-3"]

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
 ACCOUNT = "$G"
+REMEMBERED = 1000  # names whose last refusal is known
 _HEADER = b'{"typ":"JWT","alg":"ed25519-nkey"}'
 
 Authorize = Callable[[str, str, str], Awaitable[bool]]
@@ -119,6 +120,7 @@ class Callout:
         self._crew = crew
         self._issuer = issuer
         self._authorize = authorize
+        self._refused: dict[str, str] = {}
 
     def _receive(self, msg: Msg) -> None:
         try:
@@ -133,13 +135,23 @@ class Callout:
             who = read_credentials(asked)
             member = await self._authorize(who.node_id, who.secret, who.token)
             answer = self._issuer.admit(asked, who, member=member)
+            self._refused.pop(who.node_id, None)
         except BacalhauError as e:
-            logger.warning("node '%s' may not connect: %s", asked.nats.connect_opts.name, e)
+            self._note_refusal(asked.nats.connect_opts.name, str(e))
             answer = self._issuer.refuse(asked, e.message)
         except Exception:
             logger.exception("deciding about node '%s' failed", asked.nats.connect_opts.name)
             answer = self._issuer.refuse(asked, "internal error")
         await say(self._link, reply, answer)
+
+    def _note_refusal(self, name: str, reason: str) -> None:
+        """Said once: who is refused asks again and again."""
+        if self._refused.get(name) == reason:
+            return
+        if len(self._refused) >= REMEMBERED:
+            self._refused.clear()
+        self._refused[name] = reason
+        logger.warning("node '%s' may not connect: %s", name, reason)
 
 
 def read_claims(data: bytes) -> Claims:

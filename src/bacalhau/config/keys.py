@@ -120,11 +120,16 @@ def _expected(key: Key) -> tuple[str, str]:
         bool: ("a boolean value", "'true', 'false'"),
         int: ("an integer value", "'1', '2', '10', etc." if "65535" not in repr(key.annotated) else "a port from 0 to 65535"),
         str: ("a text", "'text'"),
-        Seconds: ("a duration", "'30s', '1m30s', '2h', etc."),
+        Seconds: (f"a duration{_least(key.annotated)}", "'30s', '1m30s', '2h', etc."),
     }
     if kind in known:
         return known[kind]
     return ("a list", "'a,b,c'") if get_origin(kind) is tuple else ("a map", "'a=1,b=2'")
+
+
+def _least(annotated: Any) -> str:
+    bounds = [meta.ge for meta in getattr(annotated, "__metadata__", ()) if isinstance(meta, msgspec.Meta) and meta.ge is not None]
+    return f" of at least {show_duration(bounds[0])}" if bounds else ""
 
 
 def _walk(section: Section, prefix: str) -> Iterator[tuple[str, Any, msgspec.structs.FieldInfo]]:

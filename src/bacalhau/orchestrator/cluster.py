@@ -35,6 +35,7 @@ class Cluster:
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
+        self._heard: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
         self._held: dict[str, Held] = {}
         self._held_on: dict[str, dict[str, str]] = {}
@@ -52,7 +53,7 @@ class Cluster:
 
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
-        for known in (self._nodes, self._away_since, self._numbers, self._seats):
+        for known in (self._nodes, self._away_since, self._numbers, self._heard, self._seats):
             known.pop(node_id, None)
 
     def get(self, node_id: str) -> NodeState | None:
@@ -72,6 +73,14 @@ class Cluster:
     def departures(self, node_id: str) -> int:
         """Changes when a connection ended meanwhile."""
         return self._departures.get(node_id, 0)
+
+    def heard(self, node_id: str, now: int) -> None:
+        """The node gave a sign of life."""
+        self._heard[node_id] = now
+
+    def silent(self, since: int) -> list[str]:
+        """Nodes that count as connected and were not heard of since then."""
+        return [n for n, at in self._heard.items() if at < since and n not in self._away_since]
 
     def note_number(self, node_id: str, number: int) -> None:
         """The node's own number of its latest message."""

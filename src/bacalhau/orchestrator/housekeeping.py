@@ -3,10 +3,9 @@
 import logging
 
 from bacalhau.lib.aio import Signal
-from bacalhau.lib.clock import from_rfc3339, now_ns
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.models.node import CONNECTED
 from bacalhau.orchestrator.membership import note_drained
 from bacalhau.orchestrator.nodes import load_nodes, on_gone
 from bacalhau.orchestrator.scheduling.leave import is_drain_due
@@ -36,12 +35,9 @@ async def watch_nodes_forever(orch: Orchestrator) -> None:
 
 
 def _drop_silent(orch: Orchestrator, now: int) -> None:
-    """The last resort, where no closed connection told of the end. The orchestrator's own entry sends no heartbeats."""
-    for node in orch.cluster.nodes():
-        if node.info.node_type != "Compute" or node.connection_state.status != CONNECTED:
-            continue
-        if now - from_rfc3339(node.connection_state.last_heartbeat) > orch.silence_ns:
-            on_gone(orch, node.info.node_id, f"no heartbeat for {orch.silence_ns / 1e9:g} s")
+    """The last resort, where no closed connection told of the end."""
+    for node_id in orch.cluster.silent(now - orch.silence_ns):
+        on_gone(orch, node_id, f"no heartbeat for {orch.silence_ns / 1e9:g} s")
 
 
 def _due(orch: Orchestrator, now: int) -> set[str]:

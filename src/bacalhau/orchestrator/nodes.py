@@ -90,6 +90,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         if orch.cluster.departures(node_id) != departures:
             raise Unavailable(f"the connection of node {node_id} ended while it registered")
         orch.cluster.put(node, now_ns())
+        orch.cluster.heard(node_id, now_ns())
     orch.lanes.open(node_id)
     orch.offer_changed()
     log.info("node %s joined%s", node_id, "" if node.membership == APPROVED else " and waits for approval")
@@ -152,6 +153,7 @@ def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest)
     if node is None or node.connection_state.status != CONNECTED:
         raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
     now = now_ns()
+    orch.cluster.heard(node_id, now)
     compute = msgspec.structs.replace(
         node.info.compute, available_capacity=request.available_capacity, queue_capacity=request.queue_used_capacity
     )

@@ -101,6 +101,10 @@ def test_a_boolean_key_alone_is_true(home):
         ("api.auth.users=a", 'config key: "API.Auth.Users" expects a list, received: "a" (from -c)'),
         ("Orchestrator.Advertise=10.0.0.1", "Orchestrator.Advertise is not supported yet"),
         ("JobAdmissionControl.Locality=near", 'config key: "JobAdmissionControl.Locality" expects one of anywhere, local, received: "near" (from -c)'),
+        (
+            "Orchestrator.NodeManager.PingTimeout=10ms",
+            'config key: "Orchestrator.NodeManager.PingTimeout" expects a duration of at least 500ms, received: "10ms" (from -c)',
+        ),
         ("/nowhere/c.yaml", "specified configuration file doesn't exist: /nowhere/c.yaml"),
     ],
 )
