@@ -249,7 +249,7 @@ async def test_requests_errors_and_too_large_messages(tmp_path):
 async def test_requests_of_unknown_type_are_answered(tmp_path):
     async with cluster(tmp_path) as made:
         client = await made.stranger(name="n")
-        data = pack(b"{}", stamp("managedPublisher.PreSignURLRequest", "n", 1) | {"Bacalhau-MessageID": "seq-9"})
+        data = pack(b"{}", stamp("someday.UnknownRequest", "n", 1) | {"Bacalhau-MessageID": "seq-9"})
         reply = await client.request(from_node("n", "requests"), data, timeout=5)
         envelope = unpack(reply.data)
         assert envelope.type == "BacError" and envelope.metadata == reply.headers
