@@ -95,7 +95,7 @@ class SeedDeal(Model):
 
 
 class SeedSpec(Model):
-    """`engine` and `publisher` are the older spellings of the two specs; `timeout` is in seconds."""
+    """`engine` and `publisher` are the older spellings of the two specs; `timeout` is in seconds, which the first clients write as 1800.0."""
 
     engine: str = ""
     engine_spec: SeedEngine = always(factory=SeedEngine)
@@ -105,7 +105,7 @@ class SeedSpec(Model):
     wasm: SeedWasm = always(factory=SeedWasm)
     resources: SeedResources = always(factory=SeedResources)
     network: SeedNetwork = always(factory=SeedNetwork)
-    timeout: int = 0
+    timeout: int | float = 0
     inputs: tuple[SeedStorage, ...] | None = None
     outputs: tuple[SeedStorage, ...] | None = None
     annotations: tuple[str, ...] | None = None

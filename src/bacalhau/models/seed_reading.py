@@ -1,6 +1,7 @@
 """The older generation's job turned into today's, with what its command line and server filled in: publisher, outputs, network."""
 
 import re
+from math import ceil
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ DEFAULT_TARGET = "/inputs"
 ENTRY_MODULE = "/wasm/entry.wasm"
 DEFAULT_SECONDS = 1800
 """How long a job submitted to that generation's API may run when it does not say."""
-PUBLISHERS = ("", "noop", "ipfs", "estuary", "s3", "local")
+PUBLISHERS = ("", "noop", "ipfs", "estuary", "s3", "local", "s3managed")
 _SIZE = re.compile(r"([0-9]+)([kmgtpe]?)i?b?")
 _POWERS = " kmgtpe"
 
@@ -36,7 +37,7 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
         result_paths=_outputs(spec),
         resources=_resources(spec.resources, problems),
         network=NetworkConfig(type=spec.network.type or "None", domains=spec.network.domains or ()),
-        timeouts=Timeouts(execution_timeout=spec.timeout),
+        timeouts=Timeouts(execution_timeout=ceil(spec.timeout)),
     )
     job = Job(
         type="ops" if everywhere else "batch",

@@ -68,6 +68,11 @@ def test_the_parts_of_a_job():
     assert drawn["NodeSelectors"][0] == {"Key": "zone", "Operator": "in", "Values": ("a", "b")}
 
 
+@pytest.mark.parametrize(("written", "seconds"), [(60, 60), (1800.0, 1800), (0.2, 1), (0, 0)])
+def test_limits_of_time(written, seconds):
+    assert read(Timeout=written).task.timeouts.execution_timeout == seconds
+
+
 def test_all_nodes_is_a_job_of_type_ops():
     job = read(Deal={"TargetingMode": True})
     assert (job.type, job.count) == ("ops", 0)
