@@ -18,7 +18,8 @@ def unreachable(url: str, reason: str) -> Unavailable:
 
 def refused(doing: str, status: int, message: str) -> EngineFailure:
     """The daemon's answer to a request. Its own faults (5xx) may pass or be this node's alone; the task's will not."""
-    return EngineFailure(f"failed to {doing}: {_cause(message)}", retryable=status >= 500, component="Docker")
+    hint = "install the NVIDIA Container Toolkit for this node's Docker daemon" if "could not select device driver" in message else ""
+    return EngineFailure(f"failed to {doing}: {_cause(message)}", hint=hint, retryable=status >= 500, component="Docker")
 
 
 def _cause(message: str) -> str:

@@ -50,3 +50,8 @@ def test_failed_pulls(message, kind, text, retryable):
 def test_registry_of_an_image(image, host):
     assert registry_host(image) == host
     assert is_hub(image) == (host == "docker.io")
+
+
+def test_a_daemon_that_knows_no_gpus_is_told_of_the_toolkit():
+    failure = refused("start container", 500, 'could not select device driver "" with capabilities: [[gpu]]')
+    assert (failure.hint, failure.retryable) == ("install the NVIDIA Container Toolkit for this node's Docker daemon", True)
