@@ -3,6 +3,7 @@
 import json
 import os
 import urllib.request
+from contextlib import closing
 
 import pytest
 
@@ -97,6 +98,11 @@ def until_ports(system, job_id):
     return found.compute_state.details["HostPort.web"]
 
 
+def first_line(system, job_id):
+    with closing(system.client.logs(job_id, follow=True)) as lines:
+        return next(lines)[1]
+
+
 def read(address):
     with urllib.request.urlopen(f"http://{address}/", timeout=30) as answer:
         return answer.read().decode()
@@ -106,8 +112,7 @@ def read(address):
 def test_a_task_is_reached_at_the_port_it_was_given(plain, containers, kind, port):
     job_id = plain.submit(SERVE, Network={"Type": kind, "Ports": [{"Name": "web", **port}]})
     address = until_ports(plain, job_id)
-    following = plain.client.logs(job_id, follow=True)
-    inside, outside = next(following)[1].split()
+    inside, outside = first_line(plain, job_id).split()
     assert (inside, address) == (str(port.get("Target", outside)), f"127.0.0.1:{outside}")
     assert read(address) == "hello"
     plain.client.stop(job_id)
@@ -118,7 +123,7 @@ def test_ports_are_the_tasks_own_after_a_restart_and_free_at_its_end(plain, cont
     static = free_port()
     job_id = plain.submit(SERVE, Network={"Type": "Bridge", "Ports": [{"Name": "web", "Static": static, "Target": 80}, {"Name": "any", "Target": 81}]})
     assert until_ports(plain, job_id) == f"127.0.0.1:{static}"
-    assert next(plain.client.logs(job_id, follow=True)) == (1, f"80 {static}\n")
+    assert first_line(plain, job_id) == f"80 {static}\n"
     assert read(f"127.0.0.1:{static}") == "hello"
     plain.kill()
     plain.start()
