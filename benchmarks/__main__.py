@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bacalhau.app.dockerd import docker_available, ensure_image
+from benchmarks import cluster
 from benchmarks.containers import measure_burst, measure_latency
 from benchmarks.noop import measure as measure_noop
 
@@ -34,6 +35,7 @@ def rows() -> list[tuple[str, str, str, str]]:
         _stage_row("staging 2,000 × 10 KB from S3", staging["small"], "7.2–8.1 s"),
         _stage_row("staging 4 × 256 MB from S3", staging["large"], "2.6–3.1 s"),
         _row("`--help` of any command", f"{startup['worst_ms']:.0f} ms, {startup['ratio']:.1f} × Python itself", f"`python -c pass` {startup['python_ms']:.0f} ms", "30 ms"),
+        *cluster.rows(),
     ]
 
 

@@ -71,7 +71,7 @@ def measure_placements(count: int = 1000) -> dict[str, float]:
 
 def measure_deaths(jobs: int = 10_000, count: int = 100) -> dict[str, Any]:
     """Two nodes a second lose everything they have and never come back; each is followed by a new one."""
-    settings = ("Orchestrator.NodeManager.DisconnectTimeout=1s",)
+    settings = ("Orchestrator.NodeManager.LostGrace=3s",)
     with orchestrator(*settings) as served, fleet(served.nats_url, Plan(count, seconds=0.5, deaths=2)) as nodes:
         began = time.monotonic()
         ids = submit(served.url, jobs)

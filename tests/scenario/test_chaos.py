@@ -17,7 +17,6 @@ SETTINGS = {
     "Compute.AllocatedCapacity.CPU": CPUS,
     "Compute.AllocatedCapacity.Memory": "8gb",
     "Compute.Heartbeat.Interval": "500ms",
-    "Orchestrator.NodeManager.DisconnectTimeout": "4s",
     "Orchestrator.NodeManager.LostGrace": "4s",
 }
 ROOM = {"CPU": "1", "Memory": "16mb"}

@@ -17,13 +17,16 @@ from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.spec import SpecConfig
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
+from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.read import wait_job
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.orchestrator.submit import stop_job, submit_job
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.noop.engine import NoopEngine, check_engine
+from bacalhau.ports.logs import Quota
 from bacalhau.store.journal import NodeJournal
+from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, submitted
 
@@ -91,6 +94,7 @@ async def opened(folder, chance, runs):
             store=store,
             bus=up,
             content=BlockStore(folder / "content"),
+            logs=LogBook(FileLogs(folder / "logs", Quota()), 0),
             checks=Checks(checks, {}, {}),
             fill_defaults=lambda job: job,
             presign=as_it_is,
