@@ -18,6 +18,7 @@ from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS
 from bacalhau.ports.logs import Quota
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
@@ -54,10 +55,6 @@ class LogBus:
             self.closed.set()
 
 
-def _no_problems(spec: SpecConfig) -> list[str]:
-    return []
-
-
 async def _as_published(spec: SpecConfig) -> SpecConfig:
     return spec
 
@@ -87,7 +84,6 @@ def a_job(**changes) -> dict:
 
 @asynccontextmanager
 async def open_room(folder: Path, config: Config | None = None) -> AsyncIterator[Room]:
-    known = {"docker": _no_problems, "s3": _no_problems, "local": _no_problems, "ipfs": _no_problems}
     async with SqliteStore(folder / "state.db") as store:
         bus = LogBus()
         orch = Orchestrator(
@@ -95,7 +91,7 @@ async def open_room(folder: Path, config: Config | None = None) -> AsyncIterator
             store=store,
             bus=bus,
             content=BlockStore(folder / "blocks"),
-            checks=Checks(known, known, known),
+            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS),
             fill_defaults=_as_sent,
             presign=_as_published,
             cluster=Cluster(1_000_000_000),

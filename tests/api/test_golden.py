@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -17,14 +18,41 @@ from tests.api.room import JOBS, Room, open_room
 
 CASES = {case["name"]: case for case in map(json.loads, Path(__file__).with_name("golden.jsonl").read_text().splitlines())}
 
-# Another status, code or text than the original's: what it got wrong, and how we answer instead.
+
+
+class Departure(NamedTuple):
+    """Another answer than the original's, and why. No code: a success, or an error in another form."""
+
+    status: int
+    code: str
+    message: str
+    why: str
+
+
+# All of them: every recording without a line here is answered with the same status, and errors with the same words.
 DEPARTURES = {
-    "api-jobs-badlimit": (400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not 'abc'"),
-    "api-jobs-neglimit": (400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not '-1'"),
-    "api-history-badtype": (400, "InternalError", "query parameter 'event_type' must be one of all, execution, job, not 'zzz'"),
-    "put-same": (409, "ResourceInUse", "no changes detected for new job spec"),
-    "delete-done": (409, "ResourceInUse", "cannot stop job in state Completed"),
+    "api-jobs-badlimit": Departure(400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not 'abc'", "plain words"),
+    "api-jobs-neglimit": Departure(400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not '-1'", "plain words"),
+    "api-history-badtype": Departure(400, "InternalError", "query parameter 'event_type' must be one of all, execution, job, not 'zzz'", "plain words"),
+    "put-same": Departure(409, "ResourceInUse", "no changes detected for new job spec", "the caller's mistake"),
+    "post-notallowed": Departure(409, "ResourceInUse", "no changes detected for new job spec", "the caller's mistake"),
+    "delete-done": Departure(409, "ResourceInUse", "cannot stop job in state Completed", "the caller's mistake"),
+    "api-jobs-reverse": Departure(200, "", "", "its own command line offers to sort by id"),
+    "put-badpublisher": Departure(400, "InternalError", "bucket cannot be empty", "it accepts the job, runs it, and then has nowhere to publish to"),
+    "diff": Departure(501, "NotImplemented", "not supported yet", "not built yet"),
+    "rerun": Departure(501, "NotImplemented", "not supported yet", "not built yet"),
+    "legacy-submit": Departure(400, "error-unknown-server-error", "no payload contained in signed message", "the older generation's API is served beside today's"),
 }
+# Keys that one side alone has.
+MORE_OR_LESS = {
+    "api-debug": ("NATSServer", "jobsCompleted", "WaitingJobs", "UnsentMessages"),  # what is inside differs
+    "api-jobs-ns": ("Items.Tasks.InputSources", "Items.Tasks.ResultPaths"),  # another job is the first
+    "put-unknownfield": ("Warnings",),  # ours names the field
+    "api-executions": ("Items.Job.State.Message",),  # theirs says "job rerun" here and nowhere else
+    "api-job-include": ("Executions.Items.Job.State.Message",),
+}
+FREE_FORM = ("Meta", "Labels", "Params", "Details", "config", "Env")
+HEADERS_OF_THE_WIRE = {"connection", "content-length", "date", "transfer-encoding"}
 READ_ERRORS = [
     "api-license",
     "api-jobs-badlimit",
@@ -40,6 +68,7 @@ READ_ERRORS = [
     "put-same",
     "delete-done",
     "delete-unknown",
+    "node-approve",
 ]
 
 
@@ -49,7 +78,8 @@ def response(name: str) -> dict:
 
 async def replay(room: Room, name: str):
     case = CASES[name]
-    return await room.http.request(case["method"], case["path"], json=case["body"])
+    asked = {"Origin": "http://127.0.0.1:8438"} if case["method"] == "OPTIONS" else {}
+    return await room.http.request(case["method"], case["path"], json=case["body"], headers=asked, follow_redirects=True)
 
 
 async def seed(room: Room) -> None:
@@ -82,7 +112,42 @@ def plain(value):
     return [plain(v) for v in value] if isinstance(value, list) else value
 
 
-ALIKE = ["api-job", "api-job-include", "api-history", "api-history-exec", "api-executions", "api-node1", "api-node-short", "api-node", "api-authconfig"]
+ALIKE = ["api-job", "api-job-include", "api-history", "api-history-exec", "api-executions", "api-node1", "api-node-short", "api-node", "api-authconfig", "api-job-pretty", "api-job-short"]
+
+
+def differences(theirs, ours, path=""):
+    """Keys that one side alone has, and values of another kind."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in theirs.keys() | ours.keys():
+            here = f"{path}.{key}".lstrip(".")
+            if key not in theirs or key not in ours:
+                yield here
+            elif key not in FREE_FORM:
+                yield from differences(theirs[key], ours[key], here)
+    elif isinstance(theirs, list) and isinstance(ours, list):
+        for pair in zip(theirs[:1], ours[:1], strict=False):
+            yield from differences(*pair, path)
+    elif not (isinstance(theirs, int | float) and isinstance(ours, int | float)) and type(theirs) is not type(ours):
+        yield path
+
+
+async def test_every_recording_is_answered_in_its_own_form(tmp_path, subtests):
+    async with open_room(tmp_path) as room:
+        await seed(room)
+        await seed_versions(room)
+        await seed_result(room, "api-results-ipfs")
+        await seed_result(room, "s3pub-nobucket-results")
+        for name, case in CASES.items():
+            answer = await replay(room, name)
+            with subtests.test(name):
+                departure = DEPARTURES.get(name)
+                assert answer.status_code == (departure.status if departure else case["status"]), answer.text
+                if departure and departure.code:
+                    assert answer.json()["Code"] == departure.code
+                    assert departure.message in answer.json()["Message"]
+                elif not departure and case["response"]:
+                    assert set(differences(case["response"], answer.json())) <= set(MORE_OR_LESS.get(name, ()))
+                assert {header.lower() for header in case["headers"]} - answer.headers.keys() <= HEADERS_OF_THE_WIRE
 
 
 async def test_what_the_original_stored_is_answered_alike(tmp_path, subtests):
@@ -103,28 +168,40 @@ async def test_the_execution_of_the_original_carries_its_job(tmp_path):
         assert ours.keys() == response("api-executions")["Items"][0]["Job"].keys()
 
 
-async def test_results_of_a_completed_execution(tmp_path):
+async def seed_result(room: Room, name: str) -> None:
+    """A job whose one execution published what the recording shows."""
+    whole = response("api-job-include")
+    job_id = CASES[name]["path"].split("/")[-2]
+    job = msgspec.structs.replace(msgspec.convert(whole["Job"], Job), id=job_id, name=job_id, version=1, revision=1)
+    execution = msgspec.convert(whole["Executions"]["Items"][0] | {"ID": "e-" + job_id[2:], "JobID": job_id, "JobVersion": 1}, Execution)
+    published = msgspec.convert(response(name)["Items"][0], type(execution.published_result))
+    execution = msgspec.structs.replace(execution, published_result=published)
+    await room.orch.store.apply(Change(new_jobs=(job,), new_executions=(execution,)))
+
+
+async def seed_versions(room: Room) -> None:
+    wanted = response("api-versions")["Items"]
+    stored = msgspec.structs.replace(msgspec.convert(wanted[0], Job), revision=1)
+    await room.orch.store.apply(Change(new_jobs=(stored,)))
+    for version in wanted:
+        last = msgspec.convert(version, Job)
+        await walk_to(room, stored, last)
+        stored = last
+
+
+@pytest.mark.parametrize("name", ["api-results-ipfs", "s3pub-nobucket-results"])
+async def test_results_of_a_completed_execution(name, tmp_path):
     async with open_room(tmp_path) as room:
-        await seed(room)
-        whole, wanted = response("api-job-include"), response("api-results-ipfs")
-        job_id = CASES["api-results-ipfs"]["path"].split("/")[-2]
-        job = msgspec.structs.replace(msgspec.convert(whole["Job"], Job), id=job_id, name=job_id, version=1, revision=1)
-        execution = msgspec.convert(whole["Executions"]["Items"][0] | {"ID": "e-" + job_id[2:], "JobID": job_id, "JobVersion": 1}, Execution)
-        published = msgspec.convert(wanted["Items"][0], type(execution.published_result))
-        execution = msgspec.structs.replace(execution, published_result=published)
-        await room.orch.store.apply(Change(new_jobs=(job,), new_executions=(execution,)))
-        assert (await replay(room, "api-results-ipfs")).json() == wanted
+        await seed_result(room, name)
+        answer = await replay(room, name)
+        assert answer.json() == response(name)
+        assert "\\u0026" not in answer.text
 
 
 async def test_every_version_of_a_job_stays_readable(tmp_path):
     async with open_room(tmp_path) as room:
         wanted = response("api-versions")["Items"]
-        stored = msgspec.structs.replace(msgspec.convert(wanted[0], Job), revision=1)
-        await room.orch.store.apply(Change(new_jobs=(stored,)))
-        for version in wanted:
-            last = msgspec.convert(version, Job)
-            await walk_to(room, stored, last)
-            stored = last
+        await seed_versions(room)
         ours = (await replay(room, "api-versions")).json()
         assert ours["NextToken"] == ""
         assert [(v["Version"], v["Revision"], v["Tasks"], v["State"]) for v in ours["Items"]] == [
@@ -152,7 +229,7 @@ async def test_errors(tmp_path, subtests):
         for name in READ_ERRORS:
             answer, golden = await replay(room, name), response(name)
             body = answer.json()
-            status, code, message = DEPARTURES.get(name, (golden["Status"], golden["Code"], golden["Message"]))
+            status, code, message, _ = DEPARTURES.get(name, (golden["Status"], golden["Code"], golden["Message"], ""))
             with subtests.test(name):
                 assert (answer.status_code, body["Status"], body["Code"]) == (status, status, code)
                 assert body["Component"] == golden["Component"]

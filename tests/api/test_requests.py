@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bacalhau.config.load import load_config
 from tests.api.room import JOBS, NODES, a_job, open_room
 
 REFUSED = {
@@ -272,3 +273,34 @@ def _references(value):
     if isinstance(value, list):
         for item in value:
             yield from _references(item)
+
+
+async def test_an_execution_that_the_job_never_had(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit()
+        answer = await room.http.get(f"{JOBS}/{job_id}/history", params={"execution_id": "e-12"})
+        assert (answer.status_code, answer.json()["Message"]) == (404, "execution not found: e-12")
+
+
+async def test_an_ambiguous_id_has_its_own_code(tmp_path):
+    async with open_room(tmp_path) as room:
+        await room.submit()
+        await room.submit()
+        answer = await room.http.get(f"{JOBS}/j-")
+        assert (answer.status_code, answer.json()["Code"], answer.json()["Hint"]) == (409, "MultipleJobsFound", "Use full job ID")
+
+
+async def test_the_servers_configuration_without_what_is_empty_and_its_secrets_blanked(tmp_path):
+    config = load_config(["Orchestrator.Auth.Token=hidden"], {}, {"DataDir": "/srv/bacalhau"})
+    async with open_room(tmp_path, config) as room:
+        told = (await room.http.get("/api/v1/agent/config")).json()["config"]
+        assert told["DataDir"] == "/srv/bacalhau"
+        assert told["Orchestrator"]["Auth"] == {"Token": "********"}
+        assert told["Compute"]["Auth"] == {}
+
+
+async def test_what_the_orchestrator_has_in_hand(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit(Name="open")
+        (active,) = (await room.http.get("/api/v1/agent/debug")).json()["ActiveJobs"]
+        assert active == {"ID": job_id, "Name": "open", "Namespace": "default", "State": {"StateType": "Pending"}}

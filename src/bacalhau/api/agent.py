@@ -12,7 +12,8 @@ from bacalhau.api.request import Ask, orchestrator, server_config
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.api import AliveResponse
-from bacalhau.models.node import NodeInfo
+from bacalhau.models.job import JobState
+from bacalhau.models.node import NodeInfo, NodeState
 from bacalhau.models.version import BuildVersion, this_version
 from bacalhau.orchestrator.nodes import list_nodes
 from bacalhau.orchestrator.service import Orchestrator
@@ -29,12 +30,22 @@ class ConfigResponse(Model):
     config: dict[str, Any] = msgspec.field(default_factory=dict, name="config")
 
 
-class DebugResponse(Model):
-    """`unsent_messages` by node: sent, and not acknowledged yet, or waiting for the node to come back."""
+class ActiveJob(Model):
+    id: str = always(factory=str)
+    name: str = always(factory=str)
+    namespace: str = always(factory=str)
+    state: JobState = always(factory=JobState)
 
-    active_jobs: int = always(factory=int)
+
+class DebugResponse(Model):
+    """`active_jobs` are those that have not ended; `waiting_jobs` of them wait for a look of the scheduler.
+
+    `unsent_messages` by node: sent, and not acknowledged yet, or waiting for the node to come back.
+    """
+
+    active_jobs: tuple[ActiveJob, ...] = always(factory=tuple)
     waiting_jobs: int = always(factory=int)
-    discovered_nodes: tuple[NodeInfo, ...] = always(factory=tuple)
+    discovered_nodes: tuple[NodeState, ...] = always(factory=tuple)
     unsent_messages: dict[str, int] = always(factory=dict)
 
 
@@ -76,19 +87,24 @@ async def get_authconfig(request: Ask) -> LoginResponse:
 
 @get("/agent/config")
 async def get_config(request: Ask) -> ConfigResponse:
-    """The server's configuration, as a file would hold it; secrets are blanked."""
-    return ConfigResponse(config=config_tree(server_config(request), blank=MASK))
+    """The server's configuration, as a file would hold it: without what is empty; secrets are blanked."""
+    return ConfigResponse(config=_filled(config_tree(server_config(request), blank=MASK)))
+
+
+def _filled(tree: dict[str, Any]) -> dict[str, Any]:
+    """Sections stay, even when they hold nothing."""
+    return {name: _filled(value) if isinstance(value, dict) else value for name, value in tree.items() if value not in ("", [], None)}
 
 
 @get("/agent/debug")
 async def get_debug(request: Ask) -> DebugResponse:
     """What the orchestrator has in hand."""
     orch = orchestrator(request)
-    nodes = await list_nodes(orch)
+    jobs = await orch.store.list_open_jobs()
     return DebugResponse(
-        active_jobs=len(await orch.store.list_open_jobs()),
+        active_jobs=tuple(ActiveJob(id=job.id, name=job.name, namespace=job.namespace, state=job.state) for job in jobs),
         waiting_jobs=orch.queue.waiting,
-        discovered_nodes=tuple(node.info for node in nodes),
+        discovered_nodes=tuple(await list_nodes(orch)),
         unsent_messages={name: len(orch.lanes.lane(name).unacknowledged()) for name in orch.lanes.names()},
     )
 

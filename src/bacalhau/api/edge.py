@@ -1,4 +1,4 @@
-"""What every HTTP exchange shares, in one plain ASGI layer: version headers, the request's id, CORS, `?pretty`.
+"""What every HTTP exchange shares, in one plain ASGI layer: versions of both sides, the request's id, CORS, `?pretty`.
 
 Limits on bodies, routing and errors belong to the application below.
 """
@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from bacalhau.api.answer import go_json
+from bacalhau.api.client_version import HEADER, Refusal, decide_refusal
 from bacalhau.api.errors import REQUEST_ID
 from bacalhau.api.request import SLASH
 from bacalhau.models.version import BuildVersion
@@ -40,6 +42,7 @@ def version_headers(version: BuildVersion) -> Headers:
 class Edge:
     def __init__(self, app: ASGIApp, version: BuildVersion) -> None:
         self._app = app
+        self._version = version.git_version
         self._headers = [*version_headers(version), (b"vary", b"Origin")]
         # Unique without asking the system for randomness at every request.
         self._prefix = token_hex(8).encode()
@@ -66,6 +69,9 @@ class Edge:
                 message["headers"] = [*message["headers"], *common]
             await send(message)
 
+        if refusal := decide_refusal(asked.get(HEADER, b"").decode("latin-1"), scope["path"], self._version):
+            await _refuse(refusal, send_with_headers)
+            return
         pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
         await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
 
@@ -78,6 +84,13 @@ async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
         headers.append((b"access-control-allow-headers", wanted))
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    body = go_json(refusal.body)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _keep_slashes(scope: Scope) -> None:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from litestar import delete, get, put, route
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.answer import PlainAnswer
+from bacalhau.api.client_version import HEADER, needs_states_in_history
 from bacalhau.api.errors import NotSupported, refused
-from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_query
+from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
 from bacalhau.api.request import Ask, named, orchestrator, read_body, waits
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.api import (
@@ -25,9 +27,9 @@ from bacalhau.models.api import (
     StopJobRequest,
     StopJobResponse,
 )
+from bacalhau.models.event import with_states
 from bacalhau.models.execution import Execution
 from bacalhau.models.paging import PagingToken, parse_token
-from bacalhau.models.selector import parse_selector
 from bacalhau.orchestrator import read
 from bacalhau.orchestrator.submit import stop_job, submit_job
 from bacalhau.ports.store import HistoryQuery, JobQuery
@@ -62,7 +64,7 @@ async def list_jobs(request: Ask) -> ListJobsResponse:
     """Jobs of a namespace (empty or `*`: of all), oldest first."""
     query = read_query(request.scope["query_string"], ListJobs)
     page = _page(query)
-    selector = parse_selector(",".join(query.labels))
+    selector = read_labels(query.labels)
     wanted = JobQuery(query.namespace, page.sort_by or "created_at", page.reverse, page.limit, page.offset)
     jobs, more = await read.list_jobs(orchestrator(request), wanted, selector)
     following = page._replace(offset=page.offset + len(jobs)).encoded() if more else ""
@@ -126,7 +128,14 @@ async def get_history(request: Ask, job_id: FromPath[str]) -> ListHistoryRespons
     full_id = named(job_id)
     if not is_full_id(full_id):
         full_id = (await read.find_job(orch, full_id, query.namespace)).id
-    wanted = _history_query(query, full_id)
+    found = await _history(request, query, _history_query(query, full_id))
+    if needs_states_in_history(request.headers.get(HEADER.decode(), "")):
+        return msgspec.structs.replace(found, items=tuple(map(with_states, found.items)))
+    return found
+
+
+async def _history(request: Ask, query: ListHistory, wanted: HistoryQuery) -> ListHistoryResponse:
+    orch = orchestrator(request)
     if query.wait:
         with suppress(TimeoutError):
             waiting = read.wait_history(orch, wanted, wait=query.wait, progress_seq=query.progress)

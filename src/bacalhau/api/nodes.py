@@ -8,11 +8,11 @@ from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.errors import refused
-from bacalhau.api.query import ListNodes, Query, read_query
+from bacalhau.api.query import ListNodes, Query, read_labels, read_query
 from bacalhau.api.request import Ask, named, orchestrator, read_body
 from bacalhau.models.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
 from bacalhau.models.node import NodeState
-from bacalhau.models.selector import match_labels, parse_selector
+from bacalhau.models.selector import match_labels
 from bacalhau.orchestrator import nodes
 from bacalhau.orchestrator.membership import NodeChange, change_node
 
@@ -33,7 +33,7 @@ _SORTS: dict[str, Callable[[NodeState], Any]] = {
 async def list_nodes(request: Ask) -> ListNodesResponse:
     """All nodes that ever joined, or those that match labels, approval and status."""
     query = read_query(request.scope["query_string"], ListNodes)
-    selector = parse_selector(",".join(query.labels))
+    selector = read_labels(query.labels)
     known = await nodes.list_nodes(orchestrator(request))
     found = [n for n in known if _is_asked_for(n, query) and not match_labels(selector, n.info.labels or {})]
     found.sort(key=_SORTS[query.order_by], reverse=query.reverse)

@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bacalhau.api.errors import refused
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.job import LabelSelectorRequirement
+from bacalhau.models.selector import parse_selector
 
 _TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
 
@@ -128,6 +131,14 @@ def read_query(query_string: bytes, kind: type[T]) -> T:
     if problems:
         raise refused(*problems)
     return kind(**found)
+
+
+def read_labels(labels: tuple[str, ...]) -> tuple[LabelSelectorRequirement, ...]:
+    """The selector that all `labels` parameters make together. Raises BadRequest."""
+    try:
+        return parse_selector(",".join(labels))
+    except BadRequest as e:
+        raise refused(f"query parameter 'labels': {e.message}") from e
 
 
 _known: dict[type[Query], dict[str, _Field]] = {}

@@ -19,6 +19,7 @@ from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
 from bacalhau.compute.capacity import Capacity
 from bacalhau.compute.content import RemoteContent
+from bacalhau.compute.fingerprint import machine_labels
 from bacalhau.compute.gpus import detect_gpus
 from bacalhau.compute.machine import detect_resources
 from bacalhau.compute.managed import ask_upload_link
@@ -103,7 +104,7 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
         bus.on_progress = partial(on_progress, orch)
         bus.set_aside = store.put_dead_letter
         if alone:
-            orch.cluster.put(_requester(who), 0)
+            orch.cluster.put(_requester(who, config.labels), 0)
         await stack.enter_async_context(run_orchestrator(orch))
         yield orch, Road(url, access.tls)
 
@@ -153,8 +154,9 @@ def _presign(config: Config, managed: ManagedBucket | None) -> Callable[[SpecCon
     return presign
 
 
-def _requester(who: Identity) -> NodeState:
-    info = NodeInfo(node_id=who.id, node_type="Requester", labels={"name": who.id}, compute_node_info=None, bacalhau_version=this_version())
+def _requester(who: Identity, labels: Mapping[str, str]) -> NodeState:
+    own = machine_labels(who.id) | dict(labels)
+    info = NodeInfo(node_id=who.id, node_type="Requester", labels=own, compute_node_info=None, bacalhau_version=this_version())
     return NodeState(info=info, membership=APPROVED, connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED))
 
 

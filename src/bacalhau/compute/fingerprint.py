@@ -1,7 +1,6 @@
 """What this node is and offers: capacity, labels, and which plug-ins work right now."""
 
 import asyncio
-import platform
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -39,9 +38,13 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
         unavailable={**node.unavailable, **node.gpu_problems},
         policy=node.admission.policy if node.admission.policy != NodePolicy() else None,
     )
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    labels = {"name": node.node_id, "os_type": platform.system().lower(), "os_arch": machine} | gpu_labels(total.gpus) | dict(node.labels)
+    labels = machine_labels(node.node_id) | gpu_labels(total.gpus) | dict(node.labels)
     return NodeInfo(node_id=node.node_id, labels=labels, compute_node_info=info, bacalhau_version=this_version())
+
+
+def machine_labels(name: str) -> dict[str, str]:
+    build = this_version()
+    return {"name": name, "os_type": build.goos, "os_arch": build.goarch}
 
 
 async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: str) -> tuple[str, ...]:

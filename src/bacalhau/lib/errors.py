@@ -21,18 +21,20 @@ from typing import ClassVar
 
 
 class BacalhauError(Exception):
-    """An expected failure. `retryable` tells whether the same attempt may succeed later or elsewhere."""
+    """An expected failure. `retryable` tells whether the same attempt may succeed later or elsewhere; `code` is the kind's own,
+    unless clients know this one by a closer word."""
 
-    code: ClassVar[str] = "InternalError"
+    code: str = "InternalError"
     status: ClassVar[int] = 500
     retryable_by_default: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, hint: str = "", retryable: bool | None = None, component: str = "Bacalhau") -> None:
+    def __init__(self, message: str, *, hint: str = "", retryable: bool | None = None, component: str = "Bacalhau", code: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.component = component
+        self.code = code or type(self).code
 
 
 class BadRequest(BacalhauError):

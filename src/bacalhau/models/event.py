@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+import msgspec
+
 from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.lib.wire import Model, always
@@ -34,6 +36,13 @@ class Event(Model):
         return (self.details or {}).get("IsError") == "true"
 
 
+class StateChange(Model):
+    """Of the job (words) or the execution (numbers). Clients before 1.5 want to see one; none is recorded."""
+
+    previous: str | int = always(factory=int)
+    new: str | int = always(factory=int)
+
+
 class JobHistory(Model):
     """`type` is JobLevel or ExecutionLevel; `seq_num` starts at 1 per job."""
 
@@ -44,6 +53,13 @@ class JobHistory(Model):
     execution_id: str = ""
     event: Event = always(factory=Event)
     time: str = always(factory=str)
+    job_state: StateChange | None = None
+    execution_state: StateChange | None = None
+
+
+def with_states(item: JobHistory) -> JobHistory:
+    """For clients that need them: unknown ones."""
+    return msgspec.structs.replace(item, job_state=StateChange(previous="Undefined", new="Undefined"), execution_state=StateChange())
 
 
 def make_event(topic: Topic, message: str, now: int, **details: str) -> Event:

@@ -65,14 +65,14 @@ def _problems(change: NodeChange, *, known: bool) -> list[str]:
 
 async def _approve(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
     if node.membership == APPROVED:
-        raise Conflict(f"node {node.info.node_id} already approved", component=COMPONENT)
+        raise Conflict(f"node {node.info.node_id} already approved", component=COMPONENT, code="ConflictNodeState")
     await _keep(orch, msgspec.structs.replace(node, membership=APPROVED, message=change.message))
     await orch.bus.disconnect(node.info.node_id)  # it comes back at once, with the rights of a member
 
 
 async def _reject(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
     if node.membership == REJECTED:
-        raise Conflict(f"node {node.info.node_id} already rejected", component=COMPONENT)
+        raise Conflict(f"node {node.info.node_id} already rejected", component=COMPONENT, code="ConflictNodeState")
     state = msgspec.structs.replace(node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now_ns()), last_error="node rejected")
     rejected = msgspec.structs.replace(node, membership=REJECTED, connection=DISCONNECTED, connection_state=state, message=change.message)
     await _keep(orch, rejected)

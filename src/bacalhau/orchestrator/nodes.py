@@ -33,7 +33,8 @@ async def get_node(orch: Orchestrator, id_prefix: str) -> NodeState:
         raise NotFound(f"node not found: {id_prefix}", component="NodesManager")
     if len(found) > 1 and not exact:
         ids = ", ".join(n.info.node_id for n in found)
-        raise Conflict(f"multiple nodes found for prefix: {id_prefix}, matching IDs: [{ids}]", hint="use a longer prefix", component="NodesManager")
+        text = f"multiple nodes found for prefix: {id_prefix}, matching IDs: [{ids}]"
+        raise Conflict(text, hint="use a longer prefix", component="NodesManager", code="MultipleNodesFound")
     return orch.cluster.shown((exact or found)[0])
 
 

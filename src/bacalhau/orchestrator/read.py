@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import NotFound
 from bacalhau.models.api import ListHistoryResponse
 from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.job import Job, LabelSelectorRequirement
@@ -69,7 +70,7 @@ async def list_versions(orch: Orchestrator, id_or_name: str, namespace: str = ""
 
 async def wait_history(orch: Orchestrator, query: HistoryQuery, *, wait: float, progress_seq: int) -> ListHistoryResponse:
     """Rows after the cursor. With `wait` (seconds), returns when there are some, when progress differs from `progress_seq`, or
-    when nothing more can come; NextToken is "" only then."""
+    when nothing more can come; NextToken is "" only then. Raises NotFound, also for an execution that the job never had."""
     deadline = now_ns() + int(min(wait, MAX_WAIT) * 1e9)
     with orch.board.watch(query.job_id) as watch:
         while True:
@@ -88,10 +89,13 @@ async def wait_history(orch: Orchestrator, query: HistoryQuery, *, wait: float, 
 
 
 async def _is_over(orch: Orchestrator, query: HistoryQuery, job: Job) -> bool:
-    if not query.execution_id or job.is_done:
+    if not query.execution_id:
         return job.is_done
     executions = await orch.store.list_executions(job.id, -1)
-    return all(not e.is_live for e in executions if e.id.startswith(query.execution_id))
+    asked_for = [e for e in executions if e.id.startswith(query.execution_id)]
+    if not asked_for:
+        raise NotFound(f"execution not found: {query.execution_id}", hint=f"see: bacalhau job executions {job.id}", component="JobStore")
+    return all(not e.is_live for e in asked_for)
 
 
 async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[SpecConfig]:

@@ -35,7 +35,7 @@ class SqliteStore(Housed):
         if not found and id_or_name and not is_full_id(id_or_name):
             found = await self._database.read("find_jobs_by_prefix", {"low": id_or_name, "high": id_or_name + HIGHEST}, jobs.read_jobs)
         if len(found) > 1:
-            raise Conflict(f"multiple jobs found for id {id_or_name}", hint="Use full job ID", component=COMPONENT)
+            raise Conflict(f"multiple jobs found for id {id_or_name}", hint="Use full job ID", component=COMPONENT, code="MultipleJobsFound")
         if not found:
             raise NotFound(f"job not found: {id_or_name}", component=COMPONENT)
         return found[0]
