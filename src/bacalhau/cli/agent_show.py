@@ -37,6 +37,15 @@ def own_node(call: Call) -> int:
     return 0
 
 
+def server_config(call: Call) -> int:
+    async def read() -> dict[str, Any]:
+        async with connect(call.settings) as client:
+            return await client.config()
+
+    show_document(call.flags, asyncio.run(read()), "yaml")
+    return 0
+
+
 def server_version(call: Call) -> int:
     found = asyncio.run(_ask(call))
     if call.flags["output"]:

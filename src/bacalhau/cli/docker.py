@@ -1,6 +1,6 @@
 """`bacalhau docker`: how `docker run` is called. What it does is in `submission`."""
 
-from bacalhau.cli.options import DOWNLOAD, IPFS_NODE_FLAGS, JOB, NETWORK, RESOURCES, RUNTIME, TASK, listed, no_effect, runs, text
+from bacalhau.cli.options import DOWNLOAD, DRY_RUN, IPFS_NODE_FLAGS, JOB, NETWORK, RESOURCES, RUNTIME, TASK, listed, no_effect, runs, text
 from bacalhau.cli.pflag import SOME_ARGS, Command, Entry, Tree
 
 run = Command(
@@ -17,6 +17,7 @@ run = Command(
         text("-w", "--workdir", section="Container", default="", metavar="PATH", help="Working directory in the container, absolute."),
         listed("--entrypoint", section="Container", metavar="ARG", help="Instead of the image's entrypoint; repeatable."),
         *RUNTIME,
+        DRY_RUN,
         *DOWNLOAD,
         *IPFS_NODE_FLAGS,
         no_effect("--do-not-track", is_flag=True),

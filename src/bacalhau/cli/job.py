@@ -1,6 +1,6 @@
 """`bacalhau job`: how its commands are called. What they do is in the modules they name."""
 
-from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, VERSION, one_of, paging, runs, switch, tail, text
+from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, VERSION, many, number, one_of, paging, runs, switch, tail, text
 from bacalhau.cli.pflag import MAYBE_ARG, ONE_ARG, Command, Entry, Flag, Tree
 
 run = Command(
@@ -11,9 +11,22 @@ run = Command(
     help="Submit the job of a YAML or JSON file, or of stdin. The same name again updates the job.",
     params=[
         *RUNTIME,
+        switch("--dry-run", section="Waiting", help="Print how the job differs from the stored one of its name; a new job itself."),
         switch("--force", help="Submit although nothing changed."),
         switch("--hide-warnings", help="No warnings about the job."),
+        many("-V", "--template-vars", section="Template", metavar="NAME=VALUE", help="A value for {{.NAME}} in the file; repeatable."),
+        text("-E", "--template-envs", section="Template", metavar="PATTERN", help="Variables of the environment that the file may use: a pattern, * for all."),
+        switch("--no-template", section="Template", help="Take the file as it is; {{ means nothing."),
     ],
+)
+
+rerun = Command(
+    "rerun",
+    callback=runs("bacalhau.cli.submission:job_rerun"),
+    arity=ONE_ARG,
+    operands="ID|NAME",
+    help="Run a job again, as its next version.",
+    params=[*RUNTIME, number("-v", "--version", default=0, help="With the spec of this version (default: the latest)."), NAMESPACE],
 )
 
 list_command = Command(
@@ -119,6 +132,7 @@ job = Tree(
         "history": Entry("bacalhau.cli.job:history", "List what happened to a job"),
         "list": Entry("bacalhau.cli.job:list_command", "List jobs"),
         "logs": Entry("bacalhau.cli.job:logs", "Print what a job printed"),
+        "rerun": Entry("bacalhau.cli.job:rerun", "Run a job again"),
         "run": Entry("bacalhau.cli.job:run", "Submit a job from a file or stdin"),
         "stop": Entry("bacalhau.cli.job:stop", "Stop a job"),
         "validate": Entry("bacalhau.cli.job:validate", "Check a job file"),

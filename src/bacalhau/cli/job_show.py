@@ -1,16 +1,13 @@
 """`job list`, `executions`, `history` and `versions`: lists of one kind of thing each."""
 
 import asyncio
-import shlex
 from typing import Any
-
-import click
 
 from bacalhau.cli.connection import connect
 from bacalhau.cli.options import Call
-from bacalhau.cli.render import id_column, show_items, stamp, time_column, when
+from bacalhau.cli.render import id_column, say_more, show_items, stamp, time_column, when
 from bacalhau.cli.table import Column
-from bacalhau.models.execution import Execution
+from bacalhau.models.api import ListExecutionsResponse
 from bacalhau.models.job import Job
 
 _JOBS = (
@@ -53,16 +50,18 @@ async def _list_jobs(call: Call) -> int:
     async with connect(call.settings) as client:
         page = await client.list_jobs(labels=call.flags["labels"], **_page(call.flags))
     show_items(call.flags, _JOBS, page.items)
-    _say_more(call, page.next_token)
+    say_more(call, page.next_token)
     return 0
 
 
 def executions(call: Call) -> int:
-    async def read() -> tuple[Execution, ...]:
+    async def read() -> ListExecutionsResponse:
         async with connect(call.settings) as client:
-            return await client.executions(call.args[0], **_page(call.flags), **_versions(call.flags))
+            return await client.list_executions(call.args[0], **_page(call.flags), **_versions(call.flags))
 
-    show_items(call.flags, _EXECUTIONS, asyncio.run(read()))
+    page = asyncio.run(read())
+    show_items(call.flags, _EXECUTIONS, page.items)
+    say_more(call, page.next_token)
     return 0
 
 
@@ -82,7 +81,7 @@ async def _history(call: Call) -> int:
             items += page.items
     show_items(flags, _HISTORY, items)
     if flags["limit"] and len(items) == flags["limit"]:
-        _say_more(call, page.next_token)
+        say_more(call, page.next_token)
     return 0
 
 
@@ -102,9 +101,3 @@ def _page(flags: dict[str, Any]) -> dict[str, Any]:
 def _versions(flags: dict[str, Any]) -> dict[str, Any]:
     return {"namespace": flags["namespace"], "job_version": flags["version"], "all_job_versions": flags["all_versions"] and not flags["version"]}
 
-
-def _say_more(call: Call, token: str) -> None:
-    """Beside a table on stdout; never into what a program reads."""
-    if token:
-        again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags["limit"]), "--next-token", token])
-        click.echo(f"\nTo fetch more records use:\n\t{again}", err=call.flags["output"] not in (None, "table"))

@@ -12,7 +12,7 @@ import click
 
 from bacalhau.cli import report
 from bacalhau.cli.dotenv import load_dotenv
-from bacalhau.cli.pflag import Entry, Tree
+from bacalhau.cli.pflag import Entry, Tree, resolve
 from bacalhau.lib.errors import BacalhauError
 
 # httpx loads rich and pygments for a command line of its own; named absent, it does without.
@@ -21,6 +21,7 @@ sys.modules.setdefault("httpx._main", cast(ModuleType, None))
 ROOT = {
     "agent": Entry("bacalhau.cli.agent:agent", "Ask the node behind the API about itself"),
     "cancel": Entry("bacalhau.cli.seed:cancel", "Cancel a job"),
+    "completion": Entry("bacalhau.cli.completion:completion", "Print a script that completes commands in your shell"),
     "config": Entry("bacalhau.cli.config:config", "Show and change the configuration"),
     "create": Entry("bacalhau.cli.seed:create", "Submit a job from a file or stdin"),
     "demo": Entry("bacalhau.cli.serve:demo", "Run the tutorial on this machine, with its own S3 and network"),
@@ -33,12 +34,14 @@ ROOT = {
     "job": Entry("bacalhau.cli.job:job", "Submit, list, describe and stop jobs"),
     "list": Entry("bacalhau.cli.seed:list_command", "List jobs"),
     "logs": Entry("bacalhau.cli.seed:logs", "Show the output of a job"),
-    "node": Entry("bacalhau.cli.node:node", "List and describe the nodes of the network"),
+    "node": Entry("bacalhau.cli.node:node", "List the nodes of the network and decide about them"),
     "serve": Entry("bacalhau.cli.serve:serve", "Start a node: orchestrator, compute, or both"),
     "validate": Entry("bacalhau.cli.seed:validate", "Check a job file without submitting it"),
     "version": Entry("bacalhau.cli.seed:version", "Show the versions of client and server"),
+    "wasm": Entry("bacalhau.cli.wasm:wasm", "Run WebAssembly modules"),
 }
 
+_COMPLETION = "_BACALHAU_COMPLETE"
 tree = Tree("bacalhau", ROOT, help="Compute over data")
 
 
@@ -51,6 +54,8 @@ def run(args: list[str]) -> int:
     sys.excepthook = report.crashed
     load_dotenv(os.environ)
     try:
+        if os.environ.get(_COMPLETION):
+            return int(resolve("bacalhau.cli.completing:complete")(tree, os.environ[_COMPLETION]))
         code = tree.main(args, prog_name="bacalhau", standalone_mode=False)
         sys.stdout.flush()
     except (BacalhauError, click.ClickException, OSError) as e:

@@ -1,7 +1,7 @@
 """`bacalhau node`: how its commands are called."""
 
-from bacalhau.cli.options import DOCUMENT, TABLE, listed, one_of, paging, runs, text
-from bacalhau.cli.pflag import ONE_ARG, Command, Entry, Flag, Tree
+from bacalhau.cli.options import DOCUMENT, TABLE, duration, listed, one_of, paging, runs, text
+from bacalhau.cli.pflag import ONE_ARG, Arity, Command, Entry, Flag, Tree
 
 list_command = Command(
     "list",
@@ -26,11 +26,43 @@ describe = Command(
     params=DOCUMENT,
 )
 
+MESSAGE = text("-m", "--message", default="", metavar="TEXT", help="Why; kept with the node.")
+
+
+def _change(name: str, help: str, *more: Flag) -> Command:
+    return Command(name, callback=runs(f"bacalhau.cli.node_change:{name}"), arity=ONE_ARG, operands="ID", help=help, params=[MESSAGE, *more])
+
+
+approve = _change("approve", "Let a node join.")
+reject = _change("reject", "Keep a node out; what it runs is placed elsewhere.")
+delete = _change("delete", "Forget a node.")
+cordon = _change("cordon", "Give a node no new work; what it runs goes on.")
+uncordon = _change("uncordon", "Give a node work again; ends a drain too.")
+drain = _change(
+    "drain",
+    "Give a node no new work and move services and daemons elsewhere; batch and ops executions may finish there.",
+    Flag("--deadline", type=duration, default=None, metavar="DURATION", help="How long they may take, as 10m; then they are placed elsewhere."),
+)
+labels = Command(
+    "labels",
+    callback=runs("bacalhau.cli.node_change:labels"),
+    arity=Arity(2, None),
+    operands="ID KEY=VALUE|KEY-...",
+    help="Set labels of a node, or take them away (KEY-), while it runs.",
+)
+
 node = Tree(
     "node",
     {
+        "approve": Entry("bacalhau.cli.node:approve", "Let a node join"),
+        "cordon": Entry("bacalhau.cli.node:cordon", "Give a node no new work"),
+        "delete": Entry("bacalhau.cli.node:delete", "Forget a node"),
         "describe": Entry("bacalhau.cli.node:describe", "Show everything about a node"),
+        "drain": Entry("bacalhau.cli.node:drain", "Move the work off a node"),
+        "labels": Entry("bacalhau.cli.node:labels", "Set labels of a node, or take them away"),
         "list": Entry("bacalhau.cli.node:list_command", "List the nodes of the network"),
+        "reject": Entry("bacalhau.cli.node:reject", "Keep a node out"),
+        "uncordon": Entry("bacalhau.cli.node:uncordon", "Give a node work again"),
     },
-    help="List and describe the nodes of the network.",
+    help="List the nodes of the network and decide about them.",
 )

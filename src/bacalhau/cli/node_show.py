@@ -5,8 +5,9 @@ import asyncio
 from bacalhau.cli.connection import connect
 from bacalhau.cli.options import Call
 from bacalhau.cli.pflag import invalid_argument
-from bacalhau.cli.render import id_column, show_document, show_items
+from bacalhau.cli.render import id_column, say_more, show_document, show_items
 from bacalhau.cli.table import Column
+from bacalhau.models.api import ListNodesResponse
 from bacalhau.models.node import NodeState
 from bacalhau.models.resources import Resources
 
@@ -14,8 +15,15 @@ _ALWAYS = (
     id_column("id", lambda n: n.info.node_id),
     Column("type", lambda n: n.info.node_type),
     Column("approval", lambda n: n.membership),
-    Column("status", lambda n: n.connection_state.status),
+    Column("status", lambda n: _status(n)),
 )
+
+
+def _status(node: NodeState) -> str:
+    """With what an administrator decided, where that keeps work away."""
+    if node.drain:
+        return f"{node.connection_state.status} {'DRAINED' if node.drain.drained else 'DRAINING'}"
+    return f"{node.connection_state.status} CORDONED" if node.cordoned else node.connection_state.status
 
 
 def _capacity(name: str, most: int, show: "str") -> Column:
@@ -74,11 +82,13 @@ def list_nodes(call: Call) -> int:
         if group not in _GROUPS:
             raise invalid_argument(group, "--show", f"must be of {', '.join(_GROUPS)}")
     columns = [*_ALWAYS, *(column for group, found in _GROUPS.items() if group in wanted for column in found)]
-    show_items(call.flags, columns, asyncio.run(_find(call)))
+    page = asyncio.run(_find(call))
+    show_items(call.flags, columns, page.nodes)
+    say_more(call, page.next_token)
     return 0
 
 
-async def _find(call: Call) -> tuple[NodeState, ...]:
+async def _find(call: Call) -> ListNodesResponse:
     flags = call.flags
     query = {
         "labels": flags["labels"],
@@ -90,7 +100,7 @@ async def _find(call: Call) -> tuple[NodeState, ...]:
         "filter-status": (flags["filter_status"] or "").upper(),
     }
     async with connect(call.settings) as client:
-        return await client.nodes(**query)
+        return await client.list_nodes(**query)
 
 
 def describe(call: Call) -> int:

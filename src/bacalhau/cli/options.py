@@ -39,16 +39,23 @@ def duration(value: str) -> float:
         raise click.BadParameter("a duration needs a unit, as 30s, 5m or 1h30m") from e
 
 
-def one_of(*words: str, says: str = "") -> Callable[[str], str]:
+class OneOf:
     """One of a few words, in any case."""
 
-    def convert(value: str) -> str:
-        for word in words:
+    def __init__(self, words: tuple[str, ...], says: str) -> None:
+        self.__name__ = "word"
+        self.words = words
+        self._says = says or "must be one of " + ", ".join(f'"{word}"' for word in words)
+
+    def __call__(self, value: str) -> str:
+        for word in self.words:
             if value.lower() == word.lower():
                 return word
-        raise click.BadParameter((says or "must be one of " + ", ".join(f'"{w}"' for w in words)).replace("{}", value))
+        raise click.BadParameter(self._says.replace("{}", value))
 
-    return convert
+
+def one_of(*words: str, says: str = "") -> OneOf:
+    return OneOf(words, says)
 
 
 def whole(least: int) -> Callable[[str | int], int]:
@@ -122,7 +129,7 @@ def no_effect(*names: str, is_flag: bool = False) -> Flag:
 
 JOB = [
     text("--name", section="Job", help="Name of the job; submitting the same name again updates it."),
-    text("--namespace", section="Job", default="", help="Namespace of the job."),
+    text("--namespace", section="Job", default="default", help="Namespace of the job."),
     number("--priority", section="Job", default=0, help="Higher is scheduled first."),
     listed("-l", "--labels", section="Job", metavar="KEY[=VALUE]", help="Labels (tags) of the job; repeatable."),
     number("--count", section="Job", least=1, help="How many nodes run the job, each its own partition (default 1)."),
@@ -136,7 +143,7 @@ TASK = [
     many("-i", "--input", section="Task", metavar="URI[:PATH][,opt=K=V]", help="Input from s3://, ipfs://, http(s):// or file://, at PATH (default /inputs)."),
     listed("-o", "--output", section="Task", metavar="NAME:PATH", help="A directory to keep as a result; /outputs always is."),
     text("-p", "--publisher", section="Task", metavar="URI[,opt=K=V]", default="ipfs", help="Where results go: ipfs, s3://bucket/key, local (default ipfs)."),
-    listed("-e", "--env", section="Task", metavar="KEY=VALUE", help="Environment variables; repeatable."),
+    many("-e", "--env", section="Task", metavar="KEY=VALUE", help="Environment variables; repeatable."),
     text("--task-name", section="Task", default="main", help="Name of the task."),
     number("--timeout", section="Task", default=0, help="Seconds the job may run; 0 is the server's default."),
     number("--queue-timeout", section="Task", default=0, help="Seconds the job may wait for a node."),
@@ -159,9 +166,11 @@ RUNTIME = [
     switch("--id-only", section="Waiting", help="Print nothing but the job's id on stdout."),
     switch("--node-details", section="Waiting", help="Print what each node printed when the job has ended."),
     switch("-f", "--follow", section="Waiting", help="Print the job's output as it comes."),
-    switch("--dry-run", section="Waiting", help="Print the job instead of submitting it."),
+    switch("--group-events", section="Waiting", help="Print one line an execution, when the job has ended, instead of one an event."),
+    switch("--exit-code", section="Waiting", help="Exit with the code of the job's own container (BACALHAU_EXIT_CODE=1)."),
     no_effect("--wait-timeout-secs"),
 ]
+DRY_RUN = switch("--dry-run", section="Waiting", help="Print the job instead of submitting it.")
 
 DOWNLOAD_TUNING = [
     switch("--raw", section="Download", help="Keep each result in its own folder instead of merging them."),

@@ -1,6 +1,7 @@
 """How a job ended, in words: the root cause, what each node said, and exit codes that are not 0."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -19,6 +20,20 @@ def cause_of(job: Job, events: Sequence[JobHistory]) -> tuple[str, str]:
         return f"job {short_id(job.id)} was stopped: {job.state.message or 'no reason was given'}", ""
     message = job.state.message or (errors[-1].message if errors else "job failed")
     return message, hints[0] if hints else f"see `bacalhau describe {job.id}`"
+
+
+def wants_code(flags: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Whether the command shall end as the job's container did. Raises UsageError where it would not wait for that."""
+    if flags["exit_code"] and not flags["wait"]:
+        raise click.UsageError("--exit-code needs the job to end: it cannot be used with --wait=false")
+    return bool(flags["exit_code"]) or environ.get("BACALHAU_EXIT_CODE", "").lower() in ("1", "t", "true")
+
+
+def exit_code_of(executions: Sequence[Execution], otherwise: int) -> int:
+    """The first container's code that is not 0, of several partitions in order."""
+    ordered = sorted(executions, key=lambda e: (e.partition_index, e.create_time))
+    codes = [e.run_output.exit_code for e in ordered if e.run_output and e.run_output.exit_code]
+    return codes[0] if codes else otherwise
 
 
 def say_exit_codes(executions: Sequence[Execution]) -> None:

@@ -145,7 +145,7 @@ class Command(click.Command):
     def __init__(self, *args: Any, arity: Arity = NO_ARGS, operands: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._arity = arity
-        self._operands = operands
+        self.operands = operands
         self.context_settings = {**CONTEXT, "allow_extra_args": True}
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -160,7 +160,7 @@ class Command(click.Command):
         return rest
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return ["[flags]", *([self._operands] if self._operands else [])]
+        return ["[flags]", *([self.operands] if self.operands else [])]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _write_flags(self.get_params(ctx), ctx, formatter)
@@ -180,6 +180,11 @@ class Tree(click.Group):
         super().__init__(name, invoke_without_command=True, callback=_help_without_command, **kwargs)
         self._entries = entries
         self.context_settings = CONTEXT
+
+    @property
+    def summaries(self) -> dict[str, str]:
+        """Name and line of help of every command, without importing any."""
+        return {name: entry.help for name, entry in self._entries.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._entries)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from bacalhau.cli.options import Call
 from bacalhau.cli.pflag import resolve
 from bacalhau.cli.report import coloured
 from bacalhau.cli.table import Column, Look, draw
@@ -36,6 +38,13 @@ def show_document(flags: dict[str, Any], value: Any, default: str) -> None:
         click.echo(json_text(value, pretty=flags["pretty"]))
     else:
         click.echo(yaml_text(value), nl=False)
+
+
+def say_more(call: Call, token: str) -> None:
+    """How to go on: beside a table on stdout, never into what a program reads."""
+    if token:
+        again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags["limit"]), "--next-token", token])
+        click.echo(f"\nTo fetch more records use:\n\t{again}", err=call.flags["output"] not in (None, "table"))
 
 
 def say_lines(lines: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from bacalhau.cli.options import (
     DOWNLOAD,
     DOWNLOAD_TUNING,
+    DRY_RUN,
     IPFS_NODE_FLAGS,
     RUNTIME,
     TABLE,
@@ -22,7 +23,7 @@ create = Command(
     arity=MAYBE_ARG,
     operands="[FILE]",
     help="Submit the job of a YAML or JSON file of either generation, or of stdin.",
-    params=[*RUNTIME, *DOWNLOAD],
+    params=[*RUNTIME, DRY_RUN, *DOWNLOAD],
 )
 
 list_command = Command(

@@ -74,6 +74,9 @@ class Events:
     def event(self, event: JobHistory) -> None:
         if self._rows and not event.execution_id and (not event.event.is_error or self._has_failed):
             return
+        self.row(event)
+
+    def row(self, event: JobHistory) -> None:
         if not self._rows:
             click.echo(f" {'TIME':12}  {'EXEC. ID':10}  {'TOPIC':15}  EVENT ")
         self._rows += 1
@@ -84,6 +87,22 @@ class Events:
 
     def end(self, job: Job) -> None:
         """The table has no last line."""
+
+
+class GroupedEvents(Events):
+    """For `--group-events`: of every execution its last event, when the job has ended; of the job only what went wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, JobHistory] = {}
+
+    def event(self, event: JobHistory) -> None:
+        if event.execution_id or event.event.is_error:
+            self._last[event.execution_id] = event
+
+    def end(self, job: Job) -> None:
+        for event in sorted(self._last.values(), key=lambda e: e.time):
+            self.row(event)
 
 
 def _words(event: JobHistory) -> str:

@@ -1,25 +1,32 @@
-"""`docker run`, `create` and `job run`: a job is made, submitted, and waited for. Exit code 1 when the job fails; a container's own code does not."""
+"""`docker run`, `create`, `job run` and `job rerun`: a job is made, submitted, and waited for. Exit code 1 when the job fails; a container's own code does not."""
 
 import asyncio
+import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from bacalhau.cli.connection import connect
+from bacalhau.cli.dry_run import say_difference, say_job
 from bacalhau.cli.fetch import Place, fetch
 from bacalhau.cli.options import Call
-from bacalhau.cli.outcome import cause_of, say_exit_codes, say_nodes
+from bacalhau.cli.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
 from bacalhau.cli.printing import LogPrinter, has_several
 from bacalhau.cli.progress import ProgressLine
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import say_error, say_warning
-from bacalhau.cli.spec import job_of_flags
-from bacalhau.cli.steps import Account, Events, Silence, Steps
+from bacalhau.cli.spec import job_of_flags, merged_pairs
+from bacalhau.cli.steps import Account, Events, GroupedEvents, Silence, Steps
+from bacalhau.cli.template import fill_template, template_values
+from bacalhau.cli.wasm_spec import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
+from bacalhau.models.api import PutJobResponse, RerunJobResponse
 from bacalhau.models.event import JobHistory
+from bacalhau.models.grammar import parse_env
 from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.jobfile import read_job_text
@@ -27,6 +34,10 @@ from bacalhau.models.messages import Progress
 from bacalhau.models.seed_view import seed_dry_run
 
 _INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"
+
+
+Ask = Callable[[AsyncClient], Awaitable[PutJobResponse | RerunJobResponse]]
+"""How a submission is asked for."""
 
 
 class Words(NamedTuple):
@@ -48,9 +59,13 @@ def docker_run(call: Call) -> int:
     if ":" not in image and "@" not in image and not call.flags["id_only"]:
         click.echo("Using default tag: latest. Please specify a tag/digest for better reproducibility.", err=True)
     if call.flags["dry_run"]:
-        click.echo(yaml_text(seed_dry_run(job)), nl=False)
-        return 0
-    return Submission(call, job, SEED).run()
+        return say_job(job)
+    return Submission(call, _put(call, job), SEED).run()
+
+
+def wasm_run(call: Call) -> int:
+    job = wasm_job(call.flags, call.args)
+    return say_job(job) if call.flags["dry_run"] else Submission(call, _put(call, job), MODERN).run()
 
 
 def create(call: Call) -> int:
@@ -58,22 +73,41 @@ def create(call: Call) -> int:
     if call.flags["dry_run"]:
         click.echo(yaml_text(seed_dry_run(job)), nl=False)
         return 0
-    return Submission(call, job, SEED).run()
+    return Submission(call, _put(call, job), SEED).run()
 
 
 def job_run(call: Call) -> int:
-    job = read_job_file(call)
-    if call.flags["dry_run"]:
-        click.echo(yaml_text(job), nl=False)
-        return 0
-    return Submission(call, job, MODERN).run()
+    flags = call.flags
+    given = merged_pairs("-V, --template-vars", flags["template_vars"], parse_env)
+    values = template_values(given, os.environ, flags["template_envs"])
+    job = read_job_file(call, str if flags["no_template"] else lambda text: fill_template(text, values))
+    if flags["dry_run"]:
+        return say_difference(call, job)
+    return Submission(call, _put(call, job), MODERN).run()
 
 
-def read_job_file(call: Call) -> Job:
-    """The job of the file that is named, or of stdin; warnings on stderr. Raises BadRequest listing every fault."""
+def job_rerun(call: Call) -> int:
+    async def ask(client: AsyncClient) -> RerunJobResponse:
+        return await client.rerun(call.args[0], version=call.flags["version"], namespace=call.flags["namespace"])
+
+    return Submission(call, ask, MODERN).run()
+
+
+def _put(call: Call, job: Job) -> Ask:
+    async def ask(client: AsyncClient) -> PutJobResponse:
+        try:
+            return await client.put_job(job, force=bool(call.flags.get("force")))
+        except BadRequest as e:
+            raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+
+    return ask
+
+
+def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
+    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr. Raises BadRequest listing every fault."""
     text = _text_of(call.args[0]) if call.args else _text_of_stdin()
     try:
-        job, warnings = read_job_text(text, strict=True)
+        job, warnings = read_job_text(fill(text), strict=True)
     except BadRequest as e:
         raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
     for warning in warnings if not call.flags.get("id_only") else ():
@@ -99,10 +133,11 @@ def _text_of_stdin() -> str:
 class Submission:
     """One job from submission to its end, as the flags of RUNTIME want it told."""
 
-    def __init__(self, call: Call, job: Job, words: Words) -> None:
+    def __init__(self, call: Call, ask: Ask, words: Words) -> None:
         self._call = call
         self._flags = call.flags
-        self._job = job
+        self._ask = ask
+        self._wants_code = wants_code(call.flags, os.environ)
         self._words = words
         self._quiet = bool(call.flags["id_only"])
         self._id = ""
@@ -135,13 +170,12 @@ class Submission:
     def _account(self) -> Account:
         if self._quiet:
             return Silence()
+        if self._flags["group_events"]:
+            return GroupedEvents()
         return Steps() if self._words is SEED else Events()
 
     async def _submit(self, client: AsyncClient) -> None:
-        try:
-            answer = await client.put_job(self._job, force=bool(self._flags.get("force")))
-        except BadRequest as e:
-            raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+        answer = await self._ask(client)
         self._id = answer.job_id
         if not self._quiet and not self._flags.get("hide_warnings"):
             for warning in answer.warnings or ():
@@ -209,7 +243,7 @@ class Submission:
             self._say_what_next(has_results=has_results)
         if self._flags.get("download") and has_results:
             await fetch(client, job.id, Place.of_flags(self._flags, job.id), shout=not self._quiet)
-        return code
+        return exit_code_of(executions, code) if self._wants_code else code
 
     def _verdict(self, job: Job) -> int:
         if job.state.state_type in (JobStateType.FAILED, JobStateType.STOPPED):

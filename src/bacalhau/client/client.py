@@ -1,7 +1,7 @@
 """The Python client: the verbs of the API, each one request or one stream of them. `sync` has the same verbs without `await`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from pathlib import Path
@@ -14,10 +14,14 @@ from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.results import Fetch, fetch_results
 from bacalhau.client.transport import Endpoint, Transport, open_transport
 from bacalhau.client.waiting import patiently, watch_job
-from bacalhau.lib.errors import NotFound, TimedOut
+from bacalhau.lib.errors import Conflict, NotFound, TimedOut
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import (
     AliveResponse,
+    AuthConfigResponse,
+    ConfigResponse,
+    DiffJobRequest,
+    DiffJobResponse,
     GetJobResponse,
     GetNodeResponse,
     ListExecutionsResponse,
@@ -27,6 +31,10 @@ from bacalhau.models.api import (
     ListResultsResponse,
     PutJobRequest,
     PutJobResponse,
+    PutNodeRequest,
+    PutNodeResponse,
+    RerunJobRequest,
+    RerunJobResponse,
     StopJobRequest,
     StopJobResponse,
 )
@@ -83,6 +91,15 @@ class AsyncClient:
         """As `submit`, with the evaluation's id and the server's warnings. `force` submits a job that did not change."""
         return await self.transport.tell(PutJobResponse, "PUT", "/orchestrator/jobs", PutJobRequest(job=job, force=force))
 
+    async def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
+        """How the job differs from the stored one of its name. Raises NotFound when there is none."""
+        return await self.transport.tell(DiffJobResponse, "PUT", "/orchestrator/jobs/diff", DiffJobRequest(job=_job_of(job)))
+
+    async def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
+        """The job's next version, with the spec of `version` or of the latest. Raises Conflict while the job waits to run."""
+        body = RerunJobRequest(job_version=version, reason=reason)
+        return await self.transport.tell(RerunJobResponse, "PUT", job_path(job_id, "rerun"), body, {"namespace": namespace})
+
     def wait(self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None) -> Coroutine[Any, Any, Job]:
         """The job when it has ended, however it ended; a service or daemon when it runs.
 
@@ -120,11 +137,26 @@ class AsyncClient:
 
     async def executions(self, job_id: str, **query: Any) -> tuple[Execution, ...]:
         """Of the latest version: `namespace`, `limit`, `order_by`, `reverse`, `job_version`, `all_job_versions`."""
-        return (await self.transport.ask(ListExecutionsResponse, job_path(job_id, "executions"), query)).items
+        return (await self.list_executions(job_id, **query)).items
+
+    async def list_executions(self, job_id: str, **query: Any) -> ListExecutionsResponse:
+        """One page; the query as for `executions`, and `next_token`."""
+        return await self.transport.ask(ListExecutionsResponse, job_path(job_id, "executions"), query)
 
     async def history(self, job_id: str, **query: Any) -> ListHistoryResponse:
         """One page: `event_type` (all, job, execution), `execution_id`, `limit`, `next_token`, `job_version`, `all_job_versions`."""
         return await self.transport.ask(ListHistoryResponse, job_path(job_id, "history"), query)
+
+    async def iter_history(self, job_id: str, **query: Any) -> AsyncGenerator[JobHistory, None]:
+        """Everything that has happened so far, page after page; the query as for `history`."""
+        token = query.pop("next_token", "")
+        while True:
+            page = await self.history(job_id, next_token=token, **query)
+            for item in page.items:
+                yield item
+            if not page.items or page.next_token in ("", token):
+                return
+            token = page.next_token
 
     async def versions(self, job_id: str, *, namespace: str = "") -> tuple[Job, ...]:
         return (await self.transport.ask(ListJobsResponse, job_path(job_id, "versions"), {"namespace": namespace})).items
@@ -168,11 +200,47 @@ class AsyncClient:
         return await fetch_results(found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=limit), report)
 
     async def nodes(self, **query: Any) -> tuple[NodeState, ...]:
-        """`labels` (a selector), `limit`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""
-        return (await self.transport.ask(ListNodesResponse, "/orchestrator/nodes", query)).nodes
+        """`labels` (a selector), `limit`, `next_token`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""
+        return (await self.list_nodes(**query)).nodes
+
+    async def list_nodes(self, **query: Any) -> ListNodesResponse:
+        """One page; the query as for `nodes`."""
+        return await self.transport.ask(ListNodesResponse, "/orchestrator/nodes", query)
 
     async def node(self, node_id: str) -> NodeState:
         return (await self.transport.ask(GetNodeResponse, f"/orchestrator/nodes/{quote(node_id, safe='')}")).node
+
+    async def change_node(self, node_id: str, action: str, *, message: str = "", deadline: int | None = None, labels: Mapping[str, str | None] | None = None) -> None:
+        """`action` is approve, reject or delete, or of ours cordon, uncordon, drain or labels. `deadline` (seconds) belongs to drain, `labels` to
+        labels: None takes one away. Raises NotFound, Conflict when it is so already."""
+        body = PutNodeRequest(action=action, message=message, node_id=node_id, deadline=deadline, labels=dict(labels) if labels is not None else None)
+        answer = await self.transport.tell(PutNodeResponse, "PUT", f"/orchestrator/nodes/{quote(node_id, safe='')}", body)
+        if not answer.success:
+            raise Conflict(answer.error or f"the server did not {action} node {node_id}")
+
+    async def approve(self, node_id: str, message: str = "") -> None:
+        await self.change_node(node_id, "approve", message=message)
+
+    async def reject(self, node_id: str, message: str = "") -> None:
+        await self.change_node(node_id, "reject", message=message)
+
+    async def delete_node(self, node_id: str, message: str = "") -> None:
+        await self.change_node(node_id, "delete", message=message)
+
+    async def cordon(self, node_id: str, message: str = "") -> None:
+        """The node gets no new work."""
+        await self.change_node(node_id, "cordon", message=message)
+
+    async def uncordon(self, node_id: str, message: str = "") -> None:
+        await self.change_node(node_id, "uncordon", message=message)
+
+    async def drain(self, node_id: str, message: str = "", *, deadline: int | None = None) -> None:
+        """Its work moves away; what may finish there has `deadline` seconds."""
+        await self.change_node(node_id, "drain", message=message, deadline=deadline)
+
+    async def label_node(self, node_id: str, labels: Mapping[str, str | None]) -> None:
+        """None takes a label away."""
+        await self.change_node(node_id, "labels", labels=labels)
 
     async def alive(self) -> AliveResponse:
         return await self.transport.ask(AliveResponse, "/agent/alive")
@@ -180,6 +248,14 @@ class AsyncClient:
     async def version(self) -> BuildVersion:
         """The server's."""
         return await self.transport.ask(BuildVersion, "/agent/version")
+
+    async def config(self) -> dict[str, Any]:
+        """The server's effective configuration, without secrets."""
+        return (await self.transport.ask(ConfigResponse, "/agent/config")).config
+
+    async def sign_in(self) -> AuthConfigResponse:
+        """Which identity provider the server trusts, if any."""
+        return await self.transport.ask(AuthConfigResponse, "/agent/authconfig")
 
     async def own_node(self) -> NodeInfo:
         """The node behind the API."""

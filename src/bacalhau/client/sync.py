@@ -5,16 +5,28 @@ So it works in scripts, threads and notebooks alike, and there is one implementa
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bacalhau.client.client import AsyncClient, OnEvent
-from bacalhau.models.api import GetJobResponse, ListHistoryResponse, ListJobsResponse
+from bacalhau.models.api import (
+    AliveResponse,
+    AuthConfigResponse,
+    DiffJobResponse,
+    GetJobResponse,
+    ListExecutionsResponse,
+    ListHistoryResponse,
+    ListJobsResponse,
+    ListNodesResponse,
+    PutJobResponse,
+    RerunJobResponse,
+)
+from bacalhau.models.event import JobHistory
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
-from bacalhau.models.node import NodeState
+from bacalhau.models.node import NodeInfo, NodeState
 from bacalhau.models.spec import SpecConfig
 from bacalhau.models.version import BuildVersion
 
@@ -58,6 +70,15 @@ class Client:
     def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
         return self._run(self._client.submit(job, force=force))
 
+    def put_job(self, job: Job, *, force: bool = False) -> PutJobResponse:
+        return self._run(self._client.put_job(job, force=force))
+
+    def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
+        return self._run(self._client.diff(job))
+
+    def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
+        return self._run(self._client.rerun(job_id, version=version, reason=reason, namespace=namespace))
+
     def wait(self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None) -> Job:
         """`on_event` is called in the client's own thread."""
         return self._run(self._client.wait(job_id, timeout, on_event))
@@ -74,6 +95,9 @@ class Client:
     def executions(self, job_id: str, **query: Any) -> tuple[Execution, ...]:
         return self._run(self._client.executions(job_id, **query))
 
+    def list_executions(self, job_id: str, **query: Any) -> ListExecutionsResponse:
+        return self._run(self._client.list_executions(job_id, **query))
+
     def history(self, job_id: str, **query: Any) -> ListHistoryResponse:
         return self._run(self._client.history(job_id, **query))
 
@@ -85,12 +109,17 @@ class Client:
 
     def logs(self, job_id: str, follow: bool = False, **query: Any) -> Iterator[tuple[int, str]]:
         """Ends the request when the iterator is closed."""
-        pieces = self._client.logs(job_id, follow, **query)
+        return self._each(self._client.logs(job_id, follow, **query))
+
+    def iter_history(self, job_id: str, **query: Any) -> Iterator[JobHistory]:
+        return self._each(self._client.iter_history(job_id, **query))
+
+    def _each(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         try:
-            while (piece := self._run(anext(pieces, None))) is not None:
-                yield piece
+            while (item := self._run(anext(items, None))) is not None:
+                yield item
         finally:
-            self._run(pieces.aclose())
+            self._run(items.aclose())
 
     def results(self, job_id: str, **query: Any) -> tuple[SpecConfig, ...]:
         return self._run(self._client.results(job_id, **query))
@@ -98,14 +127,53 @@ class Client:
     def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "") -> Path:
         return self._run(self._client.get(job_id, output_dir, raw, only))
 
+    def change_node(self, node_id: str, action: str, *, message: str = "", deadline: int | None = None, labels: Mapping[str, str | None] | None = None) -> None:
+        self._run(self._client.change_node(node_id, action, message=message, deadline=deadline, labels=labels))
+
+    def approve(self, node_id: str, message: str = "") -> None:
+        self._run(self._client.approve(node_id, message))
+
+    def reject(self, node_id: str, message: str = "") -> None:
+        self._run(self._client.reject(node_id, message))
+
+    def delete_node(self, node_id: str, message: str = "") -> None:
+        self._run(self._client.delete_node(node_id, message))
+
+    def cordon(self, node_id: str, message: str = "") -> None:
+        self._run(self._client.cordon(node_id, message))
+
+    def uncordon(self, node_id: str, message: str = "") -> None:
+        self._run(self._client.uncordon(node_id, message))
+
+    def drain(self, node_id: str, message: str = "", *, deadline: int | None = None) -> None:
+        self._run(self._client.drain(node_id, message, deadline=deadline))
+
+    def label_node(self, node_id: str, labels: Mapping[str, str | None]) -> None:
+        self._run(self._client.label_node(node_id, labels))
+
     def nodes(self, **query: Any) -> tuple[NodeState, ...]:
         return self._run(self._client.nodes(**query))
+
+    def list_nodes(self, **query: Any) -> ListNodesResponse:
+        return self._run(self._client.list_nodes(**query))
 
     def node(self, node_id: str) -> NodeState:
         return self._run(self._client.node(node_id))
 
+    def alive(self) -> AliveResponse:
+        return self._run(self._client.alive())
+
     def version(self) -> BuildVersion:
         return self._run(self._client.version())
+
+    def config(self) -> dict[str, Any]:
+        return self._run(self._client.config())
+
+    def sign_in(self) -> AuthConfigResponse:
+        return self._run(self._client.sign_in())
+
+    def own_node(self) -> NodeInfo:
+        return self._run(self._client.own_node())
 
 
 async def _coroutine(work: Awaitable[T]) -> T:

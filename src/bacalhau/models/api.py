@@ -1,5 +1,7 @@
 """Bodies of the HTTP API under /api/v1."""
 
+from typing import Any
+
 import msgspec
 
 from bacalhau.lib.wire import Model, always
@@ -29,6 +31,31 @@ class PutJobRequest(Model):
 class PutJobResponse(Model):
     job_id: str = always(factory=str)
     evaluation_id: str = always(factory=str)
+    warnings: tuple[str, ...] | None = always(factory=lambda: None)
+
+
+class RerunJobRequest(Model):
+    """`job_version` 0 is the latest."""
+
+    job_version: int = 0
+    reason: str = ""
+
+
+class RerunJobResponse(Model):
+    job_id: str = always(factory=str)
+    job_version: int = always(factory=int)
+    evaluation_id: str = always(factory=str)
+    warnings: tuple[str, ...] | None = always(factory=lambda: None)
+
+
+class DiffJobRequest(Model):
+    job: Job | None = None
+
+
+class DiffJobResponse(Model):
+    """`diff` is text for people; "" where nothing changed."""
+
+    diff: str = always(factory=str)
     warnings: tuple[str, ...] | None = always(factory=lambda: None)
 
 
@@ -92,6 +119,31 @@ class PutNodeRequest(Model):
 
 class PutNodeResponse(Model):
     success: bool = always(factory=bool)
+    error: str = ""
+
+
+class ConfigResponse(Model):
+    """`config` is written small, unlike every other key."""
+
+    config: dict[str, Any] = msgspec.field(default_factory=dict, name="config")
+
+
+class SignIn(Model):
+    """An identity provider of the OAuth 2.0 device flow; all empty where the server has none."""
+
+    provider_id: str = ""
+    provider_name: str = ""
+    token_endpoint: str = ""
+    device_authorization_endpoint: str = ""
+    device_client_id: str = ""
+    audience: str = ""
+    scopes: tuple[str, ...] | None = None
+    polling_interval: int = 0
+
+
+class AuthConfigResponse(Model):
+    version: str = always(factory=str)
+    config: SignIn = always(factory=SignIn)
 
 
 class AliveResponse(Model):

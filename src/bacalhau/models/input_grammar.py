@@ -29,13 +29,13 @@ _LOCAL_OPTIONS = {
 }
 
 
-def parse_input(text: str) -> InputSource:
-    """One flag value as an input source. Raises BadRequest."""
-    source, target = "", DEFAULT_TARGET
+def parse_input(text: str, default: str = DEFAULT_TARGET) -> InputSource:
+    """One flag value as an input source, mounted at `default` where it does not say. Raises BadRequest."""
+    source, target = "", default
     options: dict[str, str] = {}
     for field in split_fields(text, "storage"):
         if field.key == "":
-            source, target = _positional(field.value)
+            source, target = _positional(field.value, default)
         elif field.key in ("src", "source"):
             source = _bare(field.value)
         elif field.key in ("dst", "target", "destination"):
@@ -59,18 +59,18 @@ def _add_option(options: dict[str, str], field: Field) -> None:
         options[name] = value
 
 
-def _positional(text: str) -> tuple[str, str]:
+def _positional(text: str, default: str) -> tuple[str, str]:
     """Split at the last colon after the scheme, unless that colon begins a port."""
     scheme, mark, rest = text.partition("://")
     source, colon, target = rest.rpartition(":")
     if not mark:
         source, colon, target = text.rpartition(":")
-        return _bare(source if colon else text), _bare(target) or DEFAULT_TARGET
+        return _bare(source if colon else text), _bare(target) or default
     uri = f"{scheme}://{source}"
     is_port = _HOST_WITH_PORT.fullmatch(uri) and re.match(r"\d+(/|$)", target)
     if not colon or is_port:
-        return _bare(text), DEFAULT_TARGET
-    return _bare(uri), _bare(target) or DEFAULT_TARGET
+        return _bare(text), default
+    return _bare(uri), _bare(target) or default
 
 
 def _source(uri: str, options: dict[str, str]) -> SpecConfig:

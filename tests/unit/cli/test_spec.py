@@ -19,7 +19,7 @@ def test_the_tutorial():
     task = made.task
     assert (made.type, made.count, task.name) == ("batch", 1, "main")
     assert task.engine.params["Image"] == "alpine" and task.engine.params["Parameters"] == ["sh", "-c", "cp -r /inputs/* /outputs/"]
-    assert task.publisher.type == "ipfs" and task.network.type == "Default"
+    assert task.publisher.type == "ipfs" and task.network is None
     assert task.result_paths == (ResultPath(name="outputs", path="/outputs"),)
     assert task.input_sources[0].source.params["Region"] == "us-east-1"
 
@@ -27,7 +27,7 @@ def test_the_tutorial():
 def test_both_generations_of_flags():
     made = job("--concurrency", "3", "-s", "a=b", "-l", "tag,k=v", "--timeout", "5", "-e", 'A=x,"B=y,z"', "--cpu", "2", "-o", "logs:/var/log", "i")
     assert made.count == 3 and made.constraints[0].key == "a" and made.labels == {"tag": "", "k": "v"}
-    assert made.task.timeouts.execution_timeout == 5
+    assert made.task.timeouts.total_timeout == 5
     assert made.task.env == {"A": "x", "B": "y,z"}
     assert made.task.resources.cpu == "2"
     assert [r.path for r in made.task.result_paths] == ["/outputs", "/var/log"]
@@ -48,7 +48,7 @@ def test_outputs_under_another_name():
         (["-o", "x"], 'invalid argument "x" for "-o, --output" flag: invalid output volume: x'),
         (["-l", "a b"], "received invalid job labels"),
         (["--network", "zzz"], "models.Network: unknown type 'zzz'"),
-        (["--target", "all"], 'invalid argument "all" for "--target" flag'),
+        (["--target", "all", "--count", "2"], "--count 2 cannot be kept"),
         (["-s", "a==="], 'for "-s, --selector" flag: unable to parse requirement'),
         (["--workdir", "x"], "workdir must be an absolute path. Passed in: x"),
         (["--count", "1", "--concurrency", "1"], "two names of one thing"),
