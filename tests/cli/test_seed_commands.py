@@ -4,6 +4,8 @@ import json
 import os
 import re
 
+import yaml
+
 from tests.cli.conftest import plain
 
 EXIT3 = "QmRg1xCUY3Pi8obpRkHpdATiR29Cse4LdSKsVjv3UF3x1C"  # published by the original for the same output
@@ -116,11 +118,15 @@ def test_run_following_the_output(system):
     assert plain(done.stderr).splitlines() == ["b", "e-SHORT exited with code 2 on n-SHORT"]
 
 
-def test_a_dry_run_prints_the_job(system):
+def test_a_dry_run_prints_the_job(system, tmp_path):
     done = system.cli("docker", "run", "--dry-run", "--network", "none", "-i", "s3://b/k*:/in", system.image, "--", "echo", "hello", BACALHAU_API_PORT="1")
-    assert done.stdout.startswith('APIVersion: V1beta2\nMetadata:\n  CreatedAt: "0001-01-01T00:00:00Z"\n  Requester: {}\nSpec:\n  Deal:\n    Concurrency: 1\n')
-    assert "  Publisher: ipfs\n  PublisherSpec:\n    Type: ipfs\n" in done.stdout
-    assert done.stdout.endswith('  Resources:\n    GPU: ""\n  Wasm:\n    EntryModule: {}\n')
+    job = yaml.safe_load(done.stdout)
+    assert job.keys().isdisjoint({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
+    assert (job["Type"], job["Count"], job["Namespace"], job["Tasks"][0]["Name"]) == ("batch", 1, "default", "main")
+    assert job["Tasks"][0]["Engine"]["Params"]["Parameters"] == ["echo", "hello"] and job["Tasks"][0]["Publisher"] == {"Type": "ipfs"}
+    (tmp_path / "dry.yaml").write_text(done.stdout)
+    assert system.cli("job", "validate", tmp_path / "dry.yaml").stdout == "OK\n"
+    assert system.cli("create", "--dry-run", tmp_path / "dry.yaml").stdout.startswith('APIVersion: V1beta2\nMetadata:\n  CreatedAt: "0001-01-01T00:00:00Z"\n')
 
 
 def test_describe_as_the_original_wrote_it(system, run):

@@ -190,7 +190,7 @@ class Submission:
         sys.stdout.flush()
 
     async def _follow(self, client: AsyncClient) -> int:
-        several = has_several(self._job)
+        several = has_several(await client.get_job(self._id))
         printer = LogPrinter(apart=True, named=several)
         failure: BacalhauError | None = None
         try:
