@@ -39,8 +39,6 @@ DEPARTURES = {
     "delete-done": Departure(409, "ResourceInUse", "cannot stop job in state Completed", "the caller's mistake"),
     "api-jobs-reverse": Departure(200, "", "", "its own command line offers to sort by id"),
     "put-badpublisher": Departure(400, "InternalError", "bucket cannot be empty", "it accepts the job, runs it, and then has nowhere to publish to"),
-    "diff": Departure(501, "NotImplemented", "not supported yet", "not built yet"),
-    "rerun": Departure(501, "NotImplemented", "not supported yet", "not built yet"),
     "legacy-submit": Departure(400, "error-unknown-server-error", "no payload contained in signed message", "the older generation's API is served beside today's"),
 }
 # Keys that one side alone has.

@@ -219,15 +219,6 @@ async def test_preflight(tmp_path):
         assert "x-bacalhau-arch" not in answer.headers
 
 
-async def test_what_is_not_supported_says_so(tmp_path):
-    routes = [("PUT", f"{JOBS}/diff"), ("PUT", f"{JOBS}/j-1/rerun")]
-    async with open_room(tmp_path) as room:
-        for method, path in routes:
-            answer = await room.http.request(method, path)
-            assert (answer.status_code, answer.json()["Code"]) == (501, "NotImplemented"), path
-            assert "not supported yet" in answer.json()["Message"]
-
-
 async def test_wrong_method(tmp_path):
     async with open_room(tmp_path) as room:
         answer = await room.http.patch(JOBS)

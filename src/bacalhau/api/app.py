@@ -18,13 +18,13 @@ from bacalhau.api.answer import Answer
 from bacalhau.api.auth import AUTH_ROUTES, is_guarded
 from bacalhau.api.edge import Edge, Receive, Scope, Send
 from bacalhau.api.errors import on_crash, on_expected, on_framework
-from bacalhau.api.events import EVENT_ROUTES
 from bacalhau.api.gateway import GATEWAY_ROUTES
 from bacalhau.api.guard import Guard
 from bacalhau.api.jobs import JOB_ROUTES
 from bacalhau.api.logs import LOG_ROUTES
 from bacalhau.api.nodes import NODE_ROUTES
 from bacalhau.api.openapi import openapi_config
+from bacalhau.api.planning import PLANNING_ROUTES
 from bacalhau.api.request import Waits
 from bacalhau.api.seed_routes import seed_routers
 from bacalhau.config.access import Auth, access_problems
@@ -56,7 +56,7 @@ def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
     if problems := access_problems(config.api):
         raise BadRequest("\n".join(problems), hint="mend the configuration and start again")
     waits = Waits()
-    orchestrator = Router("/orchestrator", route_handlers=[*JOB_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES])
+    orchestrator = Router("/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES])
     api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
     app = Litestar(
         [api, *seed_routers(), *GATEWAY_ROUTES, *ROOT_ROUTES],

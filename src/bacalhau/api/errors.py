@@ -30,13 +30,6 @@ _NO_SUCH_PLACE = ErrorBody(
 _PHRASES = {405: "Method Not Allowed", 413: "Request Entity Too Large"}
 
 
-class NotSupported(BacalhauError):
-    """A known request that this server does not answer."""
-
-    code = "NotImplemented"
-    status = 501
-
-
 def refused(*problems: str) -> BadRequest:
     """The request itself is wrong; every problem in words, one a line."""
     return BadRequest("\n".join(problems), component=COMPONENT)

@@ -5,18 +5,17 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from litestar import delete, get, put, route
+from litestar import delete, get, route
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.answer import PlainAnswer
 from bacalhau.api.client_version import HEADER, needs_states_in_history
-from bacalhau.api.errors import NotSupported, refused
+from bacalhau.api.errors import refused
 from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
 from bacalhau.api.request import Ask, named, orchestrator, read_body, waits
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.api import (
-    ErrorBody,
     GetJobResponse,
     ListExecutionsResponse,
     ListHistoryResponse,
@@ -36,7 +35,7 @@ from bacalhau.ports.store import HistoryQuery, JobQuery
 
 HISTORY_PAGE = 100
 LARGEST = 2**32 - 1
-LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
+_LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
 _SORTS: dict[str, Callable[[Execution], Any]] = {
     "created_at": lambda e: e.create_time,
     "create_time": lambda e: e.create_time,
@@ -151,7 +150,7 @@ def _history_query(query: ListHistory, job_id: str) -> HistoryQuery:
         after_seq=max(0, page.offset - 1),
         limit=query.limit or page.limit or HISTORY_PAGE,
         job_version=version,
-        level=LEVELS[query.event_type],
+        level=_LEVELS[query.event_type],
         execution_id=query.execution_id,
         since=query.since,
     )
@@ -185,18 +184,6 @@ async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsRespon
     return ListResultsResponse(items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace)))
 
 
-@put("/jobs/diff", status_code=501)
-async def diff_job() -> ErrorBody:
-    """Not supported yet."""
-    raise NotSupported("comparing a job with its stored version is not supported yet", hint="read the stored one with GET /api/v1/orchestrator/jobs/:id")
-
-
-@put("/jobs/{job_id:str}/rerun", status_code=501)
-async def rerun_job(job_id: FromPath[str]) -> ErrorBody:
-    """Not supported yet."""
-    raise NotSupported(f"running job {named(job_id)} again is not supported yet", hint="submit it again with Force set to true")
-
-
 JOB_ROUTES: list[ControllerRouterHandler] = [
     put_job,
     list_jobs,
@@ -206,6 +193,4 @@ JOB_ROUTES: list[ControllerRouterHandler] = [
     list_executions,
     list_versions,
     list_results,
-    diff_job,
-    rerun_job,
 ]

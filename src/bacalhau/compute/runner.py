@@ -241,7 +241,7 @@ class _Work:
         """Unix ns, 0 none: the execution's own limit from its start, the job's from its creation."""
         limits = self._limits()
         own = started + limits.execution_timeout * SECOND if limits.execution_timeout else 0
-        total = self.job.create_time + limits.total_timeout * SECOND if limits.total_timeout else 0
+        total = self.job.submitted + limits.total_timeout * SECOND if limits.total_timeout else 0
         return min(filter(None, (own, total)), default=0)
 
     def _timed_out(self) -> TimedOut:

@@ -10,6 +10,7 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.messages import Progress
 from bacalhau.models.node import NodeState
+from bacalhau.models.resources import Resources
 from bacalhau.models.spec import SpecConfig
 
 
@@ -65,6 +66,84 @@ class StopJobRequest(Model):
 
 class StopJobResponse(Model):
     evaluation_id: str = always(factory=str)
+
+
+class DiffJobRequest(Model):
+    job: Job | None = None
+
+
+class DiffJobResponse(Model):
+    """`diff` is text for people, "" when the stored job asks for the same."""
+
+    diff: str = always(factory=str)
+    warnings: tuple[str, ...] | None = always(factory=lambda: None)
+
+
+class RerunJobRequest(Model):
+    """`job_version` 0 is the latest."""
+
+    job_version: int = 0
+    reason: str = ""
+
+
+class RerunJobResponse(Model):
+    job_id: str = always(factory=str)
+    job_version: int = always(factory=int)
+    evaluation_id: str = always(factory=str)
+    warnings: tuple[str, ...] | None = always(factory=lambda: None)
+
+
+class ExplainJobRequest(Model):
+    """A job that is not submitted."""
+
+    job: Job | None = None
+
+
+class Place(Model):
+    """An execution where it would run (`execution_id` "") or does."""
+
+    node_id: str = always(factory=str)
+    partition_index: int = always(factory=int)
+    execution_id: str = ""
+
+
+class NodeAnswer(Model):
+    """Whether a node could take one more execution now; `never`: not even when it is idle. `reason` is "" where it fits."""
+
+    node_id: str = always(factory=str)
+    fits: bool = always(factory=bool)
+    never: bool = always(factory=bool)
+    reason: str = always(factory=str)
+
+
+class InputAnswer(Model):
+    """What an input holds, as a node found out. `error` says why it could not; then the counts are 0."""
+
+    type: str = always(factory=str)
+    target: str = always(factory=str)
+    objects: int = always(factory=int)
+    bytes: int = always(factory=int)
+    error: str = ""
+
+
+class ExplainJobResponse(Model):
+    """What a job would lead to at this moment. `state` is the job's next one and `message` the reason, when it waits or fails.
+
+    `node_id` is the node that was asked about the inputs, "" where none was.
+    """
+
+    job_id: str = always(factory=str)
+    job_version: int = always(factory=int)
+    state: str = always(factory=str)
+    message: str = always(factory=str)
+    hint: str = ""
+    needs: Resources = always(factory=Resources)
+    places: tuple[Place, ...] = always(factory=tuple)
+    nodes: tuple[NodeAnswer, ...] = always(factory=tuple)
+    queue_position: int = 0
+    inputs: tuple[InputAnswer, ...] = always(factory=tuple)
+    node_id: str = ""
+    warnings: tuple[str, ...] | None = always(factory=lambda: None)
 
 
 class ListJobsResponse(Model):

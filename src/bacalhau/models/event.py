@@ -21,10 +21,12 @@ class Topic(StrEnum):
     RUNNING_EXECUTION = "Running Execution"
     PUBLISHING_RESULTS = "Publishing Results"
     RESTART = "Restart"
+    JOB_TIMEOUT = "Job Timeout"
+    EXEC_TIMEOUT = "Exec Timeout"
 
 
 class Event(Model):
-    """`details` keys with a meaning: IsError, Hint, Retryable, FailsExecution, NewState, ErrorCode, NodeID."""
+    """`details` keys with a meaning: IsError, Hint, Retryable, FailureKind, FailsExecution, NewState, ErrorCode, NodeID."""
 
     message: str = always(factory=str)
     topic: str = always(factory=str)

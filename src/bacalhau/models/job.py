@@ -8,11 +8,15 @@ from bacalhau.lib.wire import Model, always
 from bacalhau.models.job_state import JobStateType, check_job_move
 from bacalhau.models.network import NetworkConfig
 from bacalhau.models.resources import ResourcesConfig
+from bacalhau.models.retry import RetryPolicy
 from bacalhau.models.spec import SpecConfig
 
 RESERVED_META = "bacalhau.org/"
 CLIENT_META = "bacalhau.org/client.installation.id"
 LONG_RUNNING = ("service", "daemon")
+EVERYWHERE = ("ops", "daemon")
+"""Job types that run on all matching nodes, so that their count is 0."""
+
 JOB_TYPES = ("batch", "ops", "service", "daemon")
 
 
@@ -38,6 +42,8 @@ class Timeouts(Model):
 
 
 class Task(Model):
+    """`retry` is ours."""
+
     name: str = always(factory=str)
     engine: SpecConfig = always(factory=SpecConfig)
     publisher: SpecConfig | None = always(factory=SpecConfig)
@@ -48,6 +54,7 @@ class Task(Model):
     resources: ResourcesConfig | None = always(factory=ResourcesConfig)
     network: NetworkConfig | None = always(factory=NetworkConfig)
     timeouts: Timeouts | None = always(factory=Timeouts)
+    retry: RetryPolicy | None = None
 
 
 class LabelSelectorRequirement(Model):
@@ -63,7 +70,7 @@ class JobState(Model):
 
 
 class Job(Model):
-    """Times are Unix nanoseconds. `version` counts specs, `revision` counts every change."""
+    """Times are Unix nanoseconds. `version` counts specs, `revision` counts every change; `submit_time` (ours) is when a later version came."""
 
     id: str = always(factory=str)
     name: str = always(factory=str)
@@ -80,6 +87,12 @@ class Job(Model):
     revision: int = always(factory=int)
     create_time: int = always(factory=int)
     modify_time: int = always(factory=int)
+    submit_time: int = 0
+
+    @property
+    def submitted(self) -> int:
+        """From when the time limits of this version count."""
+        return self.submit_time or self.create_time
 
     @property
     def task(self) -> Task:

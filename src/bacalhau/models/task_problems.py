@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from bacalhau.lib.units import show_duration
 from bacalhau.models.job import InputSource, ResultPath, Task, Timeouts
 from bacalhau.models.network import NetworkConfig, NetworkType, PortMapping
+from bacalhau.models.retry import retry_problems
 from bacalhau.models.spec import SpecConfig
 
 SpecChecks = Mapping[str, Callable[[SpecConfig], list[str]]]
@@ -36,6 +37,8 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
         yield from _under("invalid resources", task.resources.problems())
     yield from _inputs(task.input_sources or (), sources)
     yield from _results(task.result_paths or ())
+    if task.retry is not None:
+        yield from _under("invalid retry", retry_problems(task.retry))
     if task.network is not None:
         yield from _under("invalid network", network_problems(task.network))
 

@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from bacalhau.models.job import JOB_TYPES, RESERVED_META, InputSource, Job, JobState, LabelSelectorRequirement, Task, Timeouts
+from bacalhau.models.job import EVERYWHERE, JOB_TYPES, LONG_RUNNING, RESERVED_META, InputSource, Job, JobState, LabelSelectorRequirement, Task, Timeouts
 from bacalhau.models.network import NetworkConfig, NetworkType
 from bacalhau.models.resources import ResourcesConfig
+from bacalhau.models.retry import normal_retry
 from bacalhau.models.selector import selector_problems
 from bacalhau.models.spec import SpecConfig
 from bacalhau.models.task_problems import SpecChecks, task_problems
-
-EVERYWHERE = ("ops", "daemon")
-"""Job types that run on all matching nodes, so that their count is 0."""
 
 
 class JobDefault(NamedTuple):
@@ -64,6 +62,7 @@ def _normal_task(task: Task) -> Task:
         resources=_normal_resources(task.resources),
         network=_normal_network(task.network),
         timeouts=task.timeouts or Timeouts(),
+        retry=None if task.retry is None else normal_retry(task.retry),
     )
 
 
@@ -107,8 +106,17 @@ def sanitized(job: Job) -> tuple[Job, list[str]]:
     warnings += [f'job meta key "{key}" is reserved and will be ignored' for key in reserved]
     if reserved:
         meta = {key: value for key, value in meta.items() if key not in reserved}
-    clean = replace(job, id=job_id, tasks=tasks[:1], meta=meta, state=JobState(), version=0, revision=0, create_time=0, modify_time=0)
-    return clean, warnings
+    timeless = tuple(_timeless(task) for task in tasks[:1]) if job.type in LONG_RUNNING else tasks[:1]
+    if timeless != tasks[:1]:
+        warnings.append(f"execution and total timeouts are ignored: a {job.type} job runs until it is stopped")
+    blank = replace(job, state=JobState(), version=0, revision=0, create_time=0, modify_time=0, submit_time=0)
+    return replace(blank, id=job_id, tasks=timeless, meta=meta), warnings
+
+
+def _timeless(task: Task) -> Task:
+    """Only the wait for a place has a limit where the run has none."""
+    limits = task.timeouts or Timeouts()
+    return replace(task, timeouts=Timeouts(queue_timeout=limits.queue_timeout))
 
 
 def _owned(job: Job) -> tuple[tuple[str, bool], ...]:
@@ -145,9 +153,9 @@ def _filled(task: Task, default: JobDefault) -> Task:
     return replace(task, resources=resources, timeouts=timeouts, publisher=publisher)
 
 
-def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks, supported_types: tuple[str, ...] = ("batch",)) -> list[str]:
+def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks) -> list[str]:
     """Every problem of a job as text, empty when it is good. The mappings are by lower-case type: what this system knows."""
-    found = list(_job_problems(job, supported_types))
+    found = list(_job_problems(job))
     for number, requirement in enumerate(job.constraints or (), start=1):
         found += _constraint_problems(number, requirement)
     for task in job.tasks or ():
@@ -155,14 +163,12 @@ def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers:
     return found
 
 
-def _job_problems(job: Job, supported_types: tuple[str, ...]) -> Iterator[str]:
+def _job_problems(job: Job) -> Iterator[str]:
     count = job.count or 0
     if not job.type:
         yield "missing job type"
     elif job.type not in JOB_TYPES:
         yield f'invalid job type: "{job.type}"'
-    elif job.type not in supported_types:
-        yield f"job type '{job.type}' is not supported yet by this server: use {' or '.join(supported_types)}"
     if count < 0:
         yield f"job count must be >= 0, not {count}"
     elif count > 1 and job.type in EVERYWHERE:

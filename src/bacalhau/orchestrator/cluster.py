@@ -11,9 +11,8 @@ import msgspec
 from bacalhau.models.execution import Execution
 from bacalhau.models.node import CONNECTED, NodeState
 from bacalhau.models.resources import Resources
+from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.view import Seat
-
-LEAST_GRACE_NS = 3_000_000_000  # more than a node acts on its right to publish
 
 
 class Held(NamedTuple):
@@ -26,11 +25,12 @@ class Held(NamedTuple):
 
 class Cluster:
     """`grace_ns`: how long a node may be away before its work is placed elsewhere. `foreign_grace_ns`: the same for nodes of other
-    makes, which take their time to come back."""
+    makes, which take their time to come back; 0 is the same. `seats` is what the scheduler sees; `pack`: how it fills them."""
 
-    def __init__(self, grace_ns: int, foreign_grace_ns: int = 0) -> None:
-        self._grace_ns = max(LEAST_GRACE_NS, grace_ns)
-        self._foreign_grace_ns = max(self._grace_ns, foreign_grace_ns)
+    def __init__(self, grace_ns: int, foreign_grace_ns: int = 0, *, pack: bool = False) -> None:
+        self._grace_ns = grace_ns
+        self._foreign_grace_ns = foreign_grace_ns or grace_ns
+        self.seats = Seats(pack=pack)
         self._nodes: dict[str, NodeState] = {}
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}
@@ -40,7 +40,6 @@ class Cluster:
         self._held: dict[str, Held] = {}
         self._held_on: dict[str, dict[str, str]] = {}
         self._reserved: dict[str, Resources] = {}
-        self._seats: dict[str, Seat] = {}  # kept up to date here, because every look at a job wants them all
 
     def put(self, node: NodeState, now: int) -> None:
         node_id = node.info.node_id
@@ -49,12 +48,14 @@ class Cluster:
             self._away_since.pop(node_id, None)
         else:
             self._away_since.setdefault(node_id, now)
-        self._note_seat(node_id)
+        if node.info.node_type == "Compute":
+            self.seats.put(Seat(node, self._free(node_id, node), self._lost_at(node_id)))
 
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
-        for known in (self._nodes, self._away_since, self._numbers, self._heard, self._seats):
+        for known in (self._nodes, self._away_since, self._numbers, self._heard):
             known.pop(node_id, None)
+        self.seats.drop(node_id)
 
     def get(self, node_id: str) -> NodeState | None:
         return self._nodes.get(node_id)
@@ -107,8 +108,7 @@ class Cluster:
             need, node_id = execution.reserved, execution.node_id
             self._held[execution.id] = Held(node_id, execution.job_id, need)
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
-            self._reserved[node_id] = self._reserved.get(node_id, Resources()).plus(need)
-            self._note_seat(node_id)
+            self._reserve(node_id, self._reserved.get(node_id, Resources()).plus(need))
 
     def release(self, execution_id: str) -> bool:
         """Give back what an execution held; False when it held nothing."""
@@ -116,9 +116,13 @@ class Cluster:
         if held is None:
             return False
         del self._held_on[held.node_id][execution_id]
-        self._reserved[held.node_id] = self._reserved[held.node_id].minus(held.need)
-        self._note_seat(held.node_id)
+        self._reserve(held.node_id, self._reserved[held.node_id].minus(held.need))
         return True
+
+    def _reserve(self, node_id: str, reserved: Resources) -> None:
+        self._reserved[node_id] = reserved
+        if node_id in self.seats.by_id:
+            self.seats.set_free(node_id, self._free(node_id, self._nodes[node_id]))
 
     def held_on(self, node_id: str) -> list[str]:
         return list(self._held_on.get(node_id, ()))
@@ -126,24 +130,18 @@ class Cluster:
     def jobs_on(self, node_id: str) -> set[str]:
         return set(self._held_on.get(node_id, {}).values())
 
-    def seats(self, now: int) -> list[Seat]:
-        for node_id in self._away_since.keys() & self._seats.keys():
-            self._seats[node_id] = self._seats[node_id]._replace(is_lost=self.is_lost(node_id, now))
-        return list(self._seats.values())
-
-    def _note_seat(self, node_id: str) -> None:
-        """A node came, changed or has more or less room."""
-        node = self._nodes.get(node_id)
-        if node is not None and node.info.node_type == "Compute":
-            self._seats[node_id] = Seat(node, self._free(node_id, node))
-
     def _free(self, node_id: str, node: NodeState) -> Resources:
         return node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources()))
 
     def is_lost(self, node_id: str, now: int) -> bool:
         """Away for longer than the grace."""
+        lost_at = self._lost_at(node_id)
+        return bool(lost_at) and now > lost_at
+
+    def _lost_at(self, node_id: str) -> int:
         away_since = self._away_since.get(node_id)
-        return away_since is not None and now - away_since > (self._grace_ns if self._nodes[node_id].native else self._foreign_grace_ns)
+        grace = self._grace_ns if self._nodes[node_id].native else self._foreign_grace_ns
+        return 0 if away_since is None else away_since + grace
 
     def lost(self, now: int) -> set[str]:
         return {node_id for node_id in self._away_since if self.is_lost(node_id, now)}

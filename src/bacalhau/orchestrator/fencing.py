@@ -18,7 +18,7 @@ async def answer_publish(orch: Orchestrator, node_id: str, request: PublishReque
         raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
     known = orch.views.find(request.job_id, request.execution_id)
     try:
-        execution = known or (await orch.store.load_execution(request.execution_id))[0]
+        execution, _ = known or await orch.store.load_execution(request.execution_id)
     except NotFound as e:
         return PublishResponse(granted=False, reason=e.message)
     reason = decide_refusal(execution, node)

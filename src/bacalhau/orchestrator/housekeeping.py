@@ -56,6 +56,7 @@ async def load_state(orch: Orchestrator) -> None:
     for node in orch.cluster.nodes():
         await _load_lane(orch, node.info.node_id)
     for job in await orch.store.list_open_jobs():
+        orch.queue.note(job)
         orch.queue.add(job.id)
         orch.queue.add(job.id, again)
     reach(Point.LOADED)

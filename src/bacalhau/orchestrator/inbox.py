@@ -11,15 +11,20 @@ from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.event import Event, Topic, make_event
 from bacalhau.models.execution import ComputeStateType, DesiredStateType, Execution, RunCommandResult
+from bacalhau.models.job import Job
 from bacalhau.models.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
 from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
+from bacalhau.models.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
 from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.scheduling.retry import decide_fault
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
 
 ATTEMPTS = 5
 Reported = RunResult | ComputeError | BidResult
-Update = Callable[[Execution], tuple[Execution, tuple[Event, ...]]]
+Update = Callable[[Execution, Job], tuple[Execution, tuple[Event, ...]]]
+_KINDS: dict[str, str] = {Topic.DOWNLOADING_INPUTS: STAGING, Topic.PUBLISHING_RESULTS: PUBLISH, Topic.EXEC_TIMEOUT: TIMEOUT}
+"""What a node that tells no kind of failure means, by the topic of its event."""
 log = logging.getLogger(__name__)
 
 
@@ -28,11 +33,11 @@ async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
     message = delivery.message
     orch.cluster.note_number(delivery.node_id, delivery.seq)
     if isinstance(message, RunResult):
-        await _update(orch, delivery, message, lambda e: _completed(e, message))
+        await _update(orch, delivery, message, lambda e, job: _completed(e, job, message))
     elif isinstance(message, ComputeError):
-        await _update(orch, delivery, message, lambda e: _failed(e, message))
+        await _update(orch, delivery, message, lambda e, _: _failed(e, message))
     elif isinstance(message, BidResult):
-        await _update(orch, delivery, message, lambda e: _bid(e, message))
+        await _update(orch, delivery, message, lambda e, _: _bid(e, message))
     else:
         log.warning("%s from %s is not a message for an orchestrator", delivery.type, delivery.node_id)
 
@@ -45,13 +50,13 @@ def on_progress(orch: Orchestrator, delivery: Delivery) -> None:
 async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, change: Update) -> None:
     for _ in range(ATTEMPTS):
         try:
-            stored = await _stored(orch, message)
+            stored, job = await _stored(orch, message)
         except NotFound:
             log.warning("%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id)
             return
         if stored.node_id != delivery.node_id or not stored.is_live:
             return
-        updated, events = change(stored)
+        updated, events = change(stored, job)
         history = tuple(HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
         try:
             reach(Point.HEARD)
@@ -65,10 +70,10 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
     raise Conflict(f"execution {message.execution_id} keeps changing")
 
 
-async def _stored(orch: Orchestrator, message: Reported) -> Execution:
-    """Raises NotFound."""
+async def _stored(orch: Orchestrator, message: Reported) -> tuple[Execution, Job]:
+    """With its job. Raises NotFound."""
     known = orch.views.find(message.job_id, message.execution_id)
-    return known or (await orch.store.load_execution(message.execution_id))[0]
+    return known or await orch.store.load_execution(message.execution_id)
 
 
 def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]:
@@ -79,20 +84,25 @@ def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]
     return ()
 
 
-def _completed(execution: Execution, message: RunResult) -> tuple[Execution, tuple[Event, ...]]:
-    details = {"Image": message.image} if message.image else None
-    moved = execution.moved(ComputeStateType.COMPLETED, now_ns(), "Completed", details=details, why="execution completed")
-    done = msgspec.structs.replace(
-        moved,
-        published_result=message.publish_result or SpecConfig(),
-        run_output=message.run_command_result or RunCommandResult(),
-    )
-    return done, message.events or (make_event(Topic.EXECUTION, "Completed successfully", now_ns()),)
+def _completed(execution: Execution, job: Job, message: RunResult) -> tuple[Execution, tuple[Event, ...]]:
+    """What should never end has failed when it ended, and so has a code that is not 0 where the job says so."""
+    output = message.run_command_result or RunCommandResult()
+    events = message.events or (make_event(Topic.EXECUTION, "Completed successfully", now_ns()),)
+    text, kind = decide_fault(job, output.exit_code)
+    details = {"Image": message.image} if message.image else {}
+    if kind:
+        details |= {"IsError": "true", "Retryable": "true", FAILURE_KIND: kind, "ExitCode": str(output.exit_code)}
+        events = (make_event(Topic.EXECUTION, text, now_ns(), **details),)
+        moved = execution.moved(ComputeStateType.FAILED, now_ns(), text, details=details, why="execution failed")
+    else:
+        moved = execution.moved(ComputeStateType.COMPLETED, now_ns(), "Completed", details=details or None, why="execution completed")
+    return msgspec.structs.replace(moved, published_result=message.publish_result or SpecConfig(), run_output=output), events
 
 
 def _failed(execution: Execution, message: ComputeError) -> tuple[Execution, tuple[Event, ...]]:
     events = message.events or (make_event(Topic.EXECUTION, "execution failed", now_ns(), IsError="true"),)
-    moved = execution.moved(ComputeStateType.FAILED, now_ns(), events[0].message, details=events[0].details, why="execution failed")
+    details = {FAILURE_KIND: _KINDS.get(events[0].topic, ENGINE)} | (events[0].details or {})
+    moved = execution.moved(ComputeStateType.FAILED, now_ns(), events[0].message, details=details, why="execution failed")
     output = message.run_command_result or moved.run_output
     return msgspec.structs.replace(moved, run_output=output, published_result=message.publish_result or SpecConfig()), events
 

@@ -13,6 +13,7 @@ from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
 from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.content import answer_content
 from bacalhau.orchestrator.fencing import answer_publish, answer_upload
 from bacalhau.orchestrator.service import Orchestrator
@@ -141,7 +142,7 @@ async def _fail_forgotten(orch: Orchestrator, execution_id: str) -> None:
     if not execution.is_live:
         return
     text = "the node came back without a record of this execution"
-    details = {"Retryable": "true", "IsError": "true"}
+    details = {"Retryable": "true", "IsError": "true", FAILURE_KIND: NODE_LOST}
     failed = execution.moved(ComputeStateType.FAILED, now_ns(), text, details=details, why="node lost")
     event = make_event(Topic.RESTART, text, now_ns(), **details)
     entry = HistoryEntry(job_id=job.id, job_version=execution.job_version, event=event, execution_id=execution_id)

@@ -1,38 +1,52 @@
 """Which jobs to look at next: in memory, because at start every unfinished job is looked at again anyway.
 
-At most one look per job is in flight; asking several times before it starts is one look.
+At most one look per job is in flight; asking several times before it starts is one look. Jobs of one shape are the same to every
+node, so of those that wait only the first few of each shape are tried when something becomes free.
 """
 
 import heapq
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.job import Job
+from bacalhau.models.job import EVERYWHERE, Job
+from bacalhau.models.resources import Resources
+from bacalhau.orchestrator.scheduling.view import Claim, queue_order
+
+WAKE_AT_ONCE = 8  # waiting jobs of a shape looked at when capacity is freed; each look that places a job wakes the next
 
 
 class Blocked(NamedTuple):
-    """A job that waits for capacity, in the order it will be tried."""
+    """A job that waits for capacity, in the order it will be tried. `since` is Unix ns."""
 
-    priority: int
-    create_time: int
-    job_id: str
+    order: tuple[int, int, str]
+    since: int
+    need: Resources
+    shape: Hashable
 
 
 class EvaluationQueue:
+    """`claim` is the node that is kept for the job which has waited too long."""
+
     def __init__(self) -> None:
+        self.claim: Claim | None = None
         self._ready: dict[str, None] = {}
         self._busy: set[str] = set()
         self._later: list[tuple[int, str]] = []
+        self._timers: set[tuple[int, str]] = set()
         self._blocked: dict[str, Blocked] = {}
+        self._lines: dict[Hashable, list[tuple[tuple[int, int, str], str]]] = {}
+        self._everywhere: set[str] = set()
         self._signal = Signal()
 
     def add(self, job_id: str, not_before: int = 0) -> None:
         """Look at the job now, or at `not_before` (Unix ns)."""
-        if not_before:
-            heapq.heappush(self._later, (not_before, job_id))
-        else:
+        if not not_before:
             self._ready[job_id] = None
+        elif (not_before, job_id) not in self._timers:
+            self._timers.add((not_before, job_id))
+            heapq.heappush(self._later, (not_before, job_id))
         self._signal.fire()
 
     async def take(self, limit: int) -> list[str]:
@@ -40,7 +54,9 @@ class EvaluationQueue:
         while True:
             now = now_ns()
             while self._later and self._later[0][0] <= now:
-                self._ready[heapq.heappop(self._later)[1]] = None
+                due = heapq.heappop(self._later)
+                self._timers.discard(due)
+                self._ready[due[1]] = None
             taken = [job_id for job_id in self._ready if job_id not in self._busy][:limit]
             if taken:
                 for job_id in taken:
@@ -54,24 +70,69 @@ class EvaluationQueue:
         if job_id in self._ready:
             self._signal.fire()
 
-    def block(self, job: Job) -> None:
+    def block(self, job: Job, need: Resources, shape: Hashable, now: int) -> Blocked:
         """The job waits until `wake` reaches it."""
-        self._blocked[job.id] = Blocked(-job.priority, job.create_time, job.id)
+        order, known = queue_order(job), self._blocked.get(job.id)
+        if known is not None and (known.order, known.shape) == (order, shape):
+            return known
+        blocked = self._blocked[job.id] = Blocked(order, now if known is None else known.since, need, shape)
+        heapq.heappush(self._lines.setdefault(shape, []), (order, job.id))
+        return blocked
 
     def unblock(self, job_id: str) -> None:
         self._blocked.pop(job_id, None)
+        if self.claim is not None and self.claim.job_id == job_id:
+            self.claim = None
+            self.wake(lambda _: True)  # what stood back may have the node now
 
-    def wake(self, limit: int) -> None:
-        """Capacity was freed or a node joined: look again at the first waiting jobs."""
-        first = heapq.nsmallest(limit, self._blocked.values()) if self._blocked else []
-        for blocked in first:
-            del self._blocked[blocked.job_id]
-            self.add(blocked.job_id)
+    def wake(self, fits: Callable[[Resources], bool]) -> None:
+        """Capacity was freed: look again at the first waiting jobs of each shape that `fits` somewhere."""
+        for shape in list(self._lines):
+            first = self._first(shape)
+            if first is not None and fits(first.need):
+                self.wake_shape(shape, WAKE_AT_ONCE)
+
+    def wake_shape(self, shape: Hashable, limit: int) -> None:
+        """The first jobs of a line that are not about to be looked at anyway."""
+        for order, job_id in heapq.nsmallest(limit, self._lines.get(shape, ())):
+            if self._is_in_line(order, job_id, shape):
+                self.add(job_id)
+
+    def wake_all(self) -> None:
+        """Nodes changed: everything that waits is looked at, and all jobs that want every matching node."""
+        for job_id in (*self._blocked, *self._everywhere):
+            self.add(job_id)
+
+    def note(self, job: Job) -> None:
+        """A job was written: what wants every matching node is looked at when nodes change, until it ends."""
+        if job.type in EVERYWHERE and not job.is_done:
+            self._everywhere.add(job.id)
+        else:
+            self._everywhere.discard(job.id)
 
     def position(self, job_id: str) -> int:
         """1 for the job that is tried next, 0 for one that does not wait."""
         mine = self._blocked.get(job_id)
-        return 1 + sum(other < mine for other in self._blocked.values()) if mine else 0
+        return 1 + sum(other.order < mine.order for other in self._blocked.values()) if mine else 0
+
+    def is_first(self, job_id: str) -> bool:
+        """Nobody who waits comes before the job."""
+        mine = self._blocked.get(job_id)
+        heads = (self._first(shape) for shape in list(self._lines))
+        return mine is not None and all(head is None or mine.order <= head.order for head in heads)
+
+    def _first(self, shape: Hashable) -> Blocked | None:
+        line = self._lines[shape]
+        while line and not self._is_in_line(*line[0], shape):
+            heapq.heappop(line)
+        if not line:
+            del self._lines[shape]
+            return None
+        return self._blocked[line[0][1]]
+
+    def _is_in_line(self, order: tuple[int, int, str], job_id: str, shape: Hashable) -> bool:
+        blocked = self._blocked.get(job_id)
+        return blocked is not None and blocked.order == order and blocked.shape == shape
 
     @property
     def waiting(self) -> int:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import NotFound
+from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.models.api import ListHistoryResponse
 from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import Job, LabelSelectorRequirement
+from bacalhau.models.job import EVERYWHERE, LONG_RUNNING, Job, LabelSelectorRequirement
+from bacalhau.models.job_state import JobStateType
 from bacalhau.models.paging import PagingToken
 from bacalhau.models.selector import match_labels
 from bacalhau.models.spec import SpecConfig
@@ -21,8 +24,17 @@ async def find_job(orch: Orchestrator, id_or_name: str, namespace: str = "", ver
     """`version` 0 is the latest."""
     job = await orch.store.find_job(id_or_name, namespace)
     if version in (0, job.version):
-        return job
+        return _with_position(orch, job)
     return await orch.store.get_job_version(job.id, version)
+
+
+def _with_position(orch: Orchestrator, job: Job) -> Job:
+    """A queued job says how many come before it."""
+    position = orch.queue.position(job.id) if job.state.state_type == JobStateType.QUEUED else 0
+    if not position:
+        return job
+    details = dict(job.state.details or {}) | {"QueuePosition": position}
+    return replace(job, state=replace(job.state, details=details))
 
 
 async def wait_job(orch: Orchestrator, job_id: str, wait: float) -> Job:
@@ -100,8 +112,16 @@ async def _is_over(orch: Orchestrator, query: HistoryQuery, job: Job) -> bool:
 
 async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[SpecConfig]:
     """Published results of the latest version in partition order; of a failed execution too when it published what it had."""
-    executions = await list_executions(orch, id_or_name, namespace)
+    job = await orch.store.find_job(id_or_name, namespace)
+    if job.type in LONG_RUNNING:
+        raise BadRequest(f"a {job.type} job has no results: it runs until it is stopped", hint="read what it printed with `bacalhau job logs`")
+    executions = await orch.store.list_executions(job.id, job.version)
     published = [e for e in executions if e.published_result.type and e.state in (ComputeStateType.COMPLETED, ComputeStateType.FAILED)]
-    completed = {e.partition_index for e in published if e.state == ComputeStateType.COMPLETED}
-    kept = [e for e in published if e.state == ComputeStateType.COMPLETED or e.partition_index not in completed]
+    completed = {_part(job, e) for e in published if e.state == ComputeStateType.COMPLETED}
+    kept = [e for e in published if e.state == ComputeStateType.COMPLETED or _part(job, e) not in completed]
     return [await orch.presign(e.published_result) for e in sorted(kept, key=lambda e: e.partition_index)]
+
+
+def _part(job: Job, execution: Execution) -> object:
+    """Whose result it is: an ops job has one a node."""
+    return execution.node_id if job.type in EVERYWHERE else execution.partition_index

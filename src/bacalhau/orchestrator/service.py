@@ -20,8 +20,6 @@ from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
 from bacalhau.ports.store import PendingMessage, Store
 
-WAKE_AT_ONCE = 8  # waiting jobs looked at when capacity is freed; each look that places a job wakes the next
-
 
 @dataclass(frozen=True)
 class Checks:
@@ -69,14 +67,15 @@ class Orchestrator:
         for execution in change.new_executions:
             self.cluster.hold(execution)
         self._release(change.executions)
-        for job in change.jobs:
+        for job in (*change.new_jobs, *change.jobs):
+            self.queue.note(job)
             self._announce(job)
         for entry in change.history:
             self.board.changed(entry.job_id)
 
     def offer_changed(self) -> None:
-        """Some node may take now what it could not take before: everything that waits is looked at."""
-        self.queue.wake(max(WAKE_AT_ONCE, self.queue.waiting))
+        """Some node may take now what it could not take before: everything that waits is looked at, and what runs on every node."""
+        self.queue.wake_all()
 
     def _announce(self, job: Job) -> None:
         if job.is_done:
@@ -90,4 +89,4 @@ class Orchestrator:
                 freed = self.cluster.release(execution.id) or freed
                 self.board.forget(execution.job_id, execution.id)
         if freed:
-            self.queue.wake(WAKE_AT_ONCE)
+            self.queue.wake(self.cluster.seats.may_fit)

@@ -25,7 +25,7 @@ INSTANCE_META = "bacalhau.org/client.instance.id"
 async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], client: str, instance: str) -> PutJobResponse:
     """Create the job, or update the one of its name. Raises BadRequest with every problem, Conflict when nothing changed."""
     ready, notes = prepare_job(orch, job, client, instance)
-    existing = await _existing(orch, ready) if job.name else None
+    existing = await find_namesake(orch, ready) if job.name else None
     change = _create(ready) if existing is None else _update(existing, ready, force)
     reach(Point.SUBMITTING)
     await orch.commit(change)
@@ -51,7 +51,8 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     return ready, notes
 
 
-async def _existing(orch: Orchestrator, job: Job) -> Job | None:
+async def find_namesake(orch: Orchestrator, job: Job) -> Job | None:
+    """The stored job of the same name and namespace."""
     try:
         found = await orch.store.find_job(job.name, job.namespace)
     except (NotFound, Conflict):
@@ -63,17 +64,25 @@ def _create(job: Job) -> Change:
     now = now_ns()
     state = JobState(state_type=JobStateType.PENDING)
     new = msgspec.structs.replace(job, state=state, version=1, revision=1, create_time=now, modify_time=now)
-    return Change(new_jobs=(new,), history=(_entry(new, "Job submitted", now),))
+    return Change(new_jobs=(new,), history=(submission_entry(new, "Job submitted", now),))
 
 
 def _update(existing: Job, job: Job, force: bool) -> Change:
+    if job.type != existing.type:
+        text = f"job {existing.name} is a {existing.type} job and cannot become a {job.type} job"
+        raise Conflict(text, hint="give the new job another name")
     if not force and same_spec(existing, job):
         text = f"no changes detected for new job spec. Job Name: '{existing.name}', Job Id: '{existing.id}'"
         raise Conflict(text, hint="Use the --force flag to override this warning")
+    changed = next_version(existing, job, "Job update requested by user")
+    return Change(jobs=(changed,), history=(submission_entry(changed, "Job updated", changed.modify_time),))
+
+
+def next_version(existing: Job, job: Job, why: str) -> Job:
+    """The stored job with what `job` asks for, to be run from the beginning."""
     now = now_ns()
-    moved = existing.moved(JobStateType.PENDING, now, "Job update requested by user")
-    changed = msgspec.structs.replace(
-        moved,
+    return msgspec.structs.replace(
+        existing.moved(JobStateType.PENDING, now, why),
         priority=job.priority,
         count=job.count,
         constraints=job.constraints,
@@ -81,12 +90,11 @@ def _update(existing: Job, job: Job, force: bool) -> Change:
         labels=job.labels,
         tasks=job.tasks,
         version=existing.version + 1,
-        create_time=now,
+        submit_time=now,
     )
-    return Change(jobs=(changed,), history=(_entry(changed, "Job updated", now),))
 
 
-def _entry(job: Job, text: str, now: int, **details: str) -> HistoryEntry:
+def submission_entry(job: Job, text: str, now: int, **details: str) -> HistoryEntry:
     return HistoryEntry(job_id=job.id, job_version=job.version, event=make_event(Topic.SUBMISSION, text, now, **details))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
 from bacalhau.models.plan import Change
 from bacalhau.ports.store import JobView, PlanStore
 
@@ -18,9 +19,10 @@ class Views:
         self._views: dict[str, JobView] = {}
         self._loads: list[set[str]] = []
 
-    def find(self, job_id: str, execution_id: str) -> Execution | None:
+    def find(self, job_id: str, execution_id: str) -> tuple[Execution, Job] | None:
+        """An execution and its job."""
         view = self._views.get(job_id)
-        return next((e for e in view.executions if e.id == execution_id), None) if view else None
+        return next(((e, view.job) for e in view.executions if e.id == execution_id), None) if view else None
 
     def forget(self, job_id: str) -> None:
         self._views.pop(job_id, None)

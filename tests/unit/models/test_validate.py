@@ -112,7 +112,7 @@ def test_defaults_by_type():
     [
         (Job(), ["missing job type", "missing job tasks"]),
         (Job(type="nope"), ['invalid job type: "nope"', "missing job tasks"]),
-        (Job(type="service", tasks=(TASK,)), ["job type 'service' is not supported yet by this server: use batch"]),
+        (Job(type="service", tasks=(TASK,)), []),
         (Job(type="batch", count=-1, tasks=(TASK,)), ["job count must be >= 0, not -1"]),
         (Job(type="batch", name="a\x00", tasks=(TASK,)), ["job name contains a null character"]),
         (
@@ -129,7 +129,7 @@ def test_jobs(job, found):
 
 def test_ops_jobs_have_no_count():
     job = Job(type="ops", count=2, tasks=(TASK,))
-    assert problems(job, supported_types=("batch", "ops")) == ["ops jobs cannot specify count > 1 as they run on all matching nodes"]
+    assert problems(job) == ["ops jobs cannot specify count > 1 as they run on all matching nodes"]
 
 
 @pytest.mark.parametrize(

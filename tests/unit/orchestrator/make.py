@@ -11,24 +11,26 @@ from bacalhau.models.job_state import JobStateType
 from bacalhau.models.node import CONNECTED, DISCONNECTED, ComputeNodeInfo, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.scheduling.batch import Context
+from bacalhau.orchestrator.scheduling.seats import Seats
+from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Seat
 
 NOW = 1_000_000_000_000_000_000
 SECOND = 1_000_000_000
 
 
-def make_job(*, state=JobStateType.PENDING, count=1, cpu="500m", engine="docker", queue=0, total=0, created=NOW, **fields):
+def make_job(*, state=JobStateType.PENDING, count=1, cpu="500m", engine="docker", queue=0, total=0, created=NOW, kind="batch", retry=None, version=1, **fields):
     task = Task(
         name="main",
         engine=SpecConfig(type=engine, params={"Image": "alpine"}),
         publisher=SpecConfig(type="ipfs"),
         resources=ResourcesConfig(cpu=cpu, memory="100Mb"),
         timeouts=Timeouts(queue_timeout=queue, total_timeout=total),
+        retry=retry,
     )
     return Job(
-        id="j-1", name="j-1", namespace="default", type="batch", count=count, tasks=(task,), state=JobState(state_type=state),
-        version=1, revision=1, create_time=created, modify_time=created, **fields,
+        id="j-1", name="j-1", namespace="default", type=kind, count=count, tasks=(task,), state=JobState(state_type=state),
+        version=version, revision=1, create_time=created, modify_time=created, **fields,
     )
 
 
@@ -40,7 +42,7 @@ def make_seat(node_id="n-1", *, cpu=2.0, free=None, engines=("docker", "noop"), 
     )
     state = ConnectionState(status=CONNECTED if connected else DISCONNECTED)
     node = NodeState(info=NodeInfo(node_id=node_id, labels=labels or {}, compute_node_info=compute), connection_state=state)
-    return Seat(node, msgspec.structs.replace(size, cpu=cpu if free is None else free), lost)
+    return Seat(node, msgspec.structs.replace(size, cpu=cpu if free is None else free), 1 if lost else 0)
 
 
 def make_execution(n=1, *, state=ComputeStateType.BID_ACCEPTED, partition=0, node="n-1", message="", details=None, at=NOW, version=1):
@@ -54,7 +56,7 @@ def make_execution(n=1, *, state=ComputeStateType.BID_ACCEPTED, partition=0, nod
 
 
 def make_context(*seats, now=NOW, settled=True):
-    return Context(seats, now, (f"e-new{i}" for i in count()), settled)
+    return Context(Seats(seats), now, (f"e-new{i}" for i in count()), settled)
 
 
 def an_event(text):

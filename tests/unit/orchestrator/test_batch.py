@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from bacalhau.models.execution import ComputeStateType as C
 from bacalhau.models.job import LabelSelectorRequirement
 from bacalhau.models.job_state import JobStateType as S
-from bacalhau.orchestrator.scheduling.batch import plan_batch
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES
+from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
 
@@ -15,7 +15,7 @@ RETRYABLE = {"Retryable": "true", "IsError": "true"}
 
 
 def plan(job, *executions, seats=None, now=NOW, settled=True):
-    return plan_batch(JobView(job, executions), make_context(*((make_seat(),) if seats is None else seats), now=now, settled=settled))
+    return plan_job(JobView(job, executions), make_context(*((make_seat(),) if seats is None else seats), now=now, settled=settled))
 
 
 def test_a_new_job_is_placed_and_runs():
@@ -117,12 +117,12 @@ def test_a_stopped_job_cancels_what_runs():
 
 def test_the_total_time_limit_ends_the_job():
     made = plan(make_job(state=S.RUNNING, total=5, created=NOW - 100 * SECOND), make_execution())
-    assert made.job.state.message == "timed out after 5 s" and len(made.cancels) == 1
+    assert made.job.state.message == "timed out after 5 s: the job's total time limit is over" and len(made.cancels) == 1
 
 
 def test_the_queue_time_limit_names_what_was_waited_for():
     made = plan(make_job(state=S.QUEUED, queue=5, created=NOW - 6 * SECOND), seats=(make_seat(free=0.0),))
-    assert made.job.state.state_type == S.FAILED and made.job.state.message.startswith("queued for longer than 5 s: waiting for capacity")
+    assert made.job.state.state_type == S.FAILED and made.job.state.message.startswith("timed out after 5 s in the queue: waiting for capacity")
 
 
 @given(count=st.integers(0, 6), cpus=st.lists(st.integers(0, 4), min_size=0, max_size=4))

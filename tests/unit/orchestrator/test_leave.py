@@ -7,8 +7,8 @@ from bacalhau.lib.clock import rfc3339
 from bacalhau.models.execution import ComputeStateType as C
 from bacalhau.models.job_state import JobStateType as S
 from bacalhau.models.node import PENDING, REJECTED, Drain
-from bacalhau.orchestrator.scheduling.batch import plan_batch
 from bacalhau.orchestrator.scheduling.leave import plan_departures
+from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
 
@@ -55,16 +55,16 @@ def test_a_drained_node_gives_up_what_never_ends_at_once(job_type):
 
 def test_drained_work_is_placed_elsewhere_in_the_same_look_and_counts_as_no_failure():
     due = seat(drain=Drain(since=rfc3339(NOW), deadline=rfc3339(NOW)))
-    plan = plan_batch(JobView(make_job(state=S.RUNNING), (make_execution(),)), make_context(due, make_seat("n-2")))
+    plan = plan_job(JobView(make_job(state=S.RUNNING), (make_execution(),)), make_context(due, make_seat("n-2")))
     assert [e.node_id for e in plan.asks] == ["n-2"] and len(plan.cancels) == 1 and plan.job is None
 
 
 @pytest.mark.parametrize(("changes", "reason"), [({"cordoned": True}, "is cordoned"), ({"drain": Drain(since=rfc3339(NOW))}, "is being drained")])
 def test_a_cordoned_node_gets_nothing_new_and_the_job_says_why(changes, reason):
-    plan = plan_batch(JobView(make_job(), ()), make_context(seat(**changes)))
+    plan = plan_job(JobView(make_job(), ()), make_context(seat(**changes)))
     assert (plan.job.state.state_type, plan.job.state.message) == (S.QUEUED, f"waiting for capacity: n-1 {reason}")
 
 
 def test_a_node_that_waits_for_approval_is_no_candidate():
-    plan = plan_batch(JobView(make_job(), ()), make_context(seat(membership=PENDING)))
+    plan = plan_job(JobView(make_job(), ()), make_context(seat(membership=PENDING)))
     assert plan.job.state.message == "no node can run docker: n-1: waits for approval"

@@ -1,25 +1,25 @@
 """When a job that waits is looked at again."""
 
-from bacalhau.orchestrator.scheduling.batch import plan_batch
+from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_job, make_seat
 
 
 def test_what_no_known_node_can_take_is_looked_at_every_second_until_the_nodes_had_time_to_come_back():
-    plan = plan_batch(JobView(make_job(cpu="64"), ()), make_context(make_seat(), settled=False))
+    plan = plan_job(JobView(make_job(cpu="64"), ()), make_context(make_seat(), settled=False))
     assert plan.waiting
     assert plan.look_again == NOW + SECOND
 
 
 def test_what_will_fit_later_is_woken_by_what_ends():
-    plan = plan_batch(JobView(make_job(cpu="2"), ()), make_context(make_seat(free=1.0), settled=False))
+    plan = plan_job(JobView(make_job(cpu="2"), ()), make_context(make_seat(free=1.0), settled=False))
     assert plan.waiting
     assert plan.look_again == 0
 
 
 def test_a_job_that_waits_when_its_total_limit_passes_needs_no_node_to_say_so():
     seat = make_seat(free=0.0)
-    waiting = plan_batch(JobView(make_job(total=5), ()), make_context(seat))
+    waiting = plan_job(JobView(make_job(total=5), ()), make_context(seat))
     assert waiting.look_again == NOW + 5 * SECOND
-    late = plan_batch(JobView(waiting.job, ()), make_context(seat, now=NOW + 5 * SECOND))
-    assert (late.job.state.state_type, late.job.state.message) == ("Failed", "timed out after 5 s")
+    late = plan_job(JobView(waiting.job, ()), make_context(seat, now=NOW + 5 * SECOND))
+    assert (late.job.state.state_type, late.job.state.message) == ("Failed", "timed out after 5 s: the job's total time limit is over")

@@ -7,14 +7,14 @@ from bacalhau.models.execution import ComputeStateType as C
 from bacalhau.models.job import InputSource
 from bacalhau.models.job_state import JobStateType as S
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.scheduling.batch import plan_batch
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES, REFUSAL_HOLDS_NS
+from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
 
 
 def plan(job, *executions, seats=(), now=NOW):
-    return plan_batch(JobView(job, executions), make_context(*(seats or (make_seat(),)), now=now))
+    return plan_job(JobView(job, executions), make_context(*(seats or (make_seat(),)), now=now))
 
 
 def refused(n=1, **how):

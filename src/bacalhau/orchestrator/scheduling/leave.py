@@ -7,12 +7,13 @@ from bacalhau.lib.clock import from_rfc3339
 from bacalhau.lib.ids import short_id
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.job import LONG_RUNNING
 from bacalhau.models.node import APPROVED, Drain
 from bacalhau.models.plan import HistoryEntry
+from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.scheduling.view import Plan, Seat
 
-AT_ONCE = frozenset({"service", "daemon"})  # job types whose executions end only when they are told to
-LOST_DETAILS = {"Retryable": "true", "ErrorCode": "NodeLost"}
+LOST_DETAILS = {"Retryable": "true", "ErrorCode": "NodeLost", FAILURE_KIND: NODE_LOST}
 
 
 class Departure(NamedTuple):
@@ -29,7 +30,7 @@ def decide_departure(execution: Execution, seat: Seat | None, job_type: str, now
         return Departure(f"node {node} is no longer a member of the network", True) if settled else None
     if seat.node.membership != APPROVED:
         return Departure(f"execution was moved because node {node} has been {seat.node.membership.lower()}", True)
-    if seat.is_lost and settled:
+    if settled and seat.is_lost(now):
         return Departure(f"node {node} was lost while it ran the job", True)
     if seat.node.drain and is_drain_due(seat.node.drain, job_type, now):
         return Departure(f"execution was moved because node {node} is being drained", False)
@@ -38,7 +39,7 @@ def decide_departure(execution: Execution, seat: Seat | None, job_type: str, now
 
 def is_drain_due(drain: Drain, job_type: str, now: int) -> bool:
     """Whether executions of such a job must leave now."""
-    return job_type in AT_ONCE or (bool(drain.deadline) and now >= from_rfc3339(drain.deadline))
+    return job_type in LONG_RUNNING or (bool(drain.deadline) and now >= from_rfc3339(drain.deadline))
 
 
 def plan_departures(live: Sequence[Execution], seats: Mapping[str, Seat], job_type: str, now: int, *, settled: bool) -> Plan:

@@ -1,53 +1,107 @@
 """Which node runs an execution, and for every other node why not."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
 from bacalhau.models.admission import list_objections
-from bacalhau.models.job import Job
-from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo
+from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.selector import match_labels
+from bacalhau.orchestrator.scheduling.seats import Seats, shape_of
 from bacalhau.orchestrator.scheduling.view import Refusal, Seat
 
-ENOUGH = 16  # nodes with room to choose among: with more of them the choice is hardly better, and takes longer
+
+class Bars(NamedTuple):
+    """Nodes that do not count for one job by now, and why: they `refused` it, or are `kept` for another one."""
+
+    refused: Mapping[str, str] = {}
+    kept: Mapping[str, str] = {}
 
 
-class Placement(NamedTuple):
-    """`node_id` "" when no node can take it now: then `refusals` are all nodes'. `place` is the node's among the seats."""
-
-    node_id: str
-    refusals: tuple[Refusal, ...] = ()
-    place: int = -1
-
-    @property
-    def is_hopeless(self) -> bool:
-        """No known node could ever take it."""
-        return not self.node_id and all(r.never for r in self.refusals)
+NO_BARS = Bars()
 
 
 def needed_resources(job: Job) -> Resources:
     return (job.task.resources or ResourcesConfig()).parsed()
 
 
-def match_node(job: Job, need: Resources, seat: Seat) -> Refusal | None:
+def place(job: Job, need: Resources, seats: Seats, failures: Mapping[str, int], bars: Bars = NO_BARS) -> str:
+    """The best node with room: where the job failed least, then where most is free (or least, when packing). "" when there is none."""
+    never = _never(job, need, seats)
+    best, fewest = "", 0
+    for seat in seats.with_room(need):
+        failed = failures.get(seat.node_id, 0)
+        if best and failed >= fewest:
+            continue
+        if never(seat) or _is_barred(seat.node_id, bars) or _excuse(seat) or seat.free.lacks(need):
+            continue
+        best, fewest = seat.node_id, failed
+        if not failed:
+            break
+    return best
+
+
+def match_seat(job: Job, need: Resources, seats: Seats, seat: Seat, bars: Bars = NO_BARS) -> Refusal | None:
     """None when the node can take one more execution of the job now."""
-    node = seat.node
-    if node.membership != APPROVED:
-        return Refusal(seat.node_id, "waits for approval" if node.membership == PENDING else f"is {node.membership.lower()}", True)
-    if seat.refused:
-        return Refusal(seat.node_id, seat.refused, True)
-    never = _mismatches(job, node.info.compute, node.info.labels or {}) + node.info.compute.max_job_requirements.lacks(need)
+    node_id = seat.node_id
+    never = _never(job, need, seats)(seat)
     if never:
-        return Refusal(seat.node_id, "; ".join(never), True)
-    if node.cordoned:
-        return Refusal(seat.node_id, "is being drained" if node.drain else "is cordoned", False)
-    if node.connection_state.status != CONNECTED:
-        return Refusal(seat.node_id, "is not connected", False)
+        return Refusal(node_id, never, True)
+    if node_id in bars.refused:
+        return Refusal(node_id, bars.refused[node_id], job.type not in LONG_RUNNING)
+    excuse = _excuse(seat)
+    if excuse:
+        return Refusal(node_id, excuse, False)
     busy = seat.free.lacks(need)
-    return Refusal(seat.node_id, "busy: " + "; ".join(busy).replace("has", "free"), False) if busy else None
+    if busy:
+        return Refusal(node_id, "busy: " + "; ".join(busy).replace("has", "free"), False, is_busy=True)
+    return Refusal(node_id, bars.kept[node_id], False, is_busy=True) if node_id in bars.kept else None
+
+
+def list_refusals_of_nodes(job: Job, need: Resources, seats: Seats, bars: Bars) -> list[Refusal]:
+    return [refusal for seat in seats if (refusal := match_seat(job, need, seats, seat, bars))]
+
+
+def decide_claim(job: Job, need: Resources, seats: Seats) -> str:
+    """The node to keep free for a job that has waited for long: of those that others keep busy the one that lacks least. "" when there is none."""
+    busy = [seat for seat in seats if (refusal := match_seat(job, need, seats, seat)) and refusal.is_busy]
+    best = max(busy, key=lambda s: (-len(s.free.lacks(need)), s.free.cpu, s.free.memory, s.node_id), default=None)
+    return best.node_id if best else ""
+
+
+def is_hopeless(refusals: Sequence[Refusal]) -> bool:
+    """No known node could ever take it."""
+    return all(r.never for r in refusals)
+
+
+def _never(job: Job, need: Resources, seats: Seats) -> Callable[[Seat], str]:
+    """Why a node could not even take the job when it is idle; asked once per node and shape of job."""
+
+    def ask(node: NodeState) -> str:
+        offer = node.info.compute
+        reasons = _mismatches(job, offer, node.info.labels or {}) + offer.max_job_requirements.lacks(need)
+        return _membership(node) or "; ".join(reasons)
+
+    return seats.answers(shape_of(job, need), ask)
+
+
+def _is_barred(node_id: str, bars: Bars) -> bool:
+    return node_id in bars.refused or node_id in bars.kept
+
+
+def _membership(node: NodeState) -> str:
+    if node.membership == APPROVED:
+        return ""
+    return "waits for approval" if node.membership == PENDING else f"is {node.membership.lower()}"
+
+
+def _excuse(seat: Seat) -> str:
+    """Why the node takes nothing at the moment."""
+    if seat.node.cordoned:
+        return "is being drained" if seat.node.drain else "is cordoned"
+    return "" if seat.node.connection_state.status == CONNECTED else "is not connected"
 
 
 def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> list[str]:
@@ -62,26 +116,6 @@ def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> 
         if name not in (offered or ()):
             reasons.append(offer.unavailable.get(f"{name} {role}") or f"cannot {verb} {name}")
     return reasons + list_objections(task, offer.policy) + match_labels(job.constraints or (), labels)
-
-
-def _rank(seat: Seat, failures: Mapping[str, int]) -> tuple[int, float, int, str]:
-    """Lower is better: fewest failures of this job, then most free CPU and memory, so that work spreads."""
-    return failures.get(seat.node_id, 0), -seat.free.cpu, -seat.free.memory, seat.node_id
-
-
-def place(job: Job, need: Resources, seats: Sequence[Seat], failures: Mapping[str, int], start: int = 0) -> Placement:
-    """The best of the first ENOUGH nodes with room, looked for from seat `start` on and around; or every node's refusal."""
-    fitting: list[int] = []
-    start = start % len(seats) if seats else 0
-    for index in chain(range(start, len(seats)), range(start)):
-        if seats[index].free.holds(need) and match_node(job, need, seats[index]) is None:
-            fitting.append(index)
-            if len(fitting) == ENOUGH:
-                break
-    if not fitting:
-        return Placement("", tuple(filter(None, (match_node(job, need, seat) for seat in seats))))
-    best = min(fitting, key=lambda index: _rank(seats[index], failures))
-    return Placement(seats[best].node_id, place=best)
 
 
 def explain(job: Job, refusals: Sequence[Refusal]) -> str:

@@ -1,39 +1,86 @@
-"""Whether a partition that failed is tried again, and when."""
+"""Whether what failed is tried again, and when."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.retry import ENDED, EXIT_CODE, FAILURE_KIND, MAX_BACKOFF, RetryPolicy
+from bacalhau.orchestrator.scheduling.view import SECOND
 
 MAX_RETRIES = 3
-FIRST_DELAY_NS = 1_000_000_000  # doubled after each failure: 1, 2, 4 s
-REFUSAL_HOLDS_NS = 60_000_000_000  # a refusal may be of the moment: a port in use, a probe that could not ask
+FIRST_DELAY = 1  # seconds, doubled after each failure: 1, 2, 4 s
+STABLE_NS = 600 * SECOND  # a service or daemon that ran so long was well: what failed before it does not count any more
+REFUSAL_HOLDS_NS = 60 * SECOND  # a refusal may be of the moment: a port in use, a probe that could not ask
+SHORT_REFUSAL_NS = 3 * SECOND  # of what always runs: its own predecessor may still have the port
 
 
 class Verdict(NamedTuple):
-    """`give_up` is the error that ends the job; `not_before` (Unix ns) is when the next attempt may start."""
+    """`give_up` is the error that ends the attempts; `not_before` (Unix ns) is when the next one may start."""
 
     give_up: str = ""
     hint: str = ""
     not_before: int = 0
 
 
-def decide_retry(failed: Sequence[Execution]) -> Verdict:
-    """`failed`: the failed executions of one partition and job version, oldest first."""
+def decide_retry(job: Job, failed: Sequence[Execution]) -> Verdict:
+    """`failed`: the failed executions of one partition (or node) and job version, oldest first."""
     if not failed:
         return Verdict()
-    last = failed[-1]
+    policy = job.task.retry or RetryPolicy()
+    last, count = failed[-1], count_failures(job.type, failed)
+    if not _may_help(job.type, policy, last) or count > _limit(job.type, policy):
+        return Verdict(give_up=last.compute_state.message or "execution failed", hint=(last.compute_state.details or {}).get("Hint", ""))
+    first = FIRST_DELAY if policy.backoff is None else policy.backoff
+    return Verdict(not_before=last.modify_time + min(first * 2 ** min(count - 1, 20), MAX_BACKOFF) * SECOND)
+
+
+def _may_help(job_type: str, policy: RetryPolicy, last: Execution) -> bool:
     details = last.compute_state.details or {}
-    if details.get("Retryable") != "true" or len(failed) > MAX_RETRIES:
-        return Verdict(give_up=last.compute_state.message or "execution failed", hint=details.get("Hint", ""))
-    return Verdict(not_before=last.modify_time + FIRST_DELAY_NS * 2 ** (len(failed) - 1))
+    kind = details.get(FAILURE_KIND, "")
+    if kind == ENDED:
+        return True
+    if policy.on is not None:
+        return policy.wants(kind)
+    return job_type == "daemon" or details.get("Retryable") == "true"
+
+
+def _limit(job_type: str, policy: RetryPolicy) -> float:
+    if policy.max is not None:
+        return policy.max
+    return float("inf") if job_type in LONG_RUNNING else MAX_RETRIES
+
+
+def count_failures(job_type: str, failed: Sequence[Execution]) -> int:
+    """Those that still matter, from the last one back to the last time it ran well."""
+    if job_type not in LONG_RUNNING:
+        return len(failed)
+    count = 0
+    for execution in reversed(failed):
+        count += 1
+        if execution.modify_time - execution.create_time >= STABLE_NS:
+            break
+    return count
+
+
+def decide_fault(job: Job, exit_code: int) -> tuple[str, str]:
+    """How a run that ended in order failed all the same: the message and its kind; ("", "") when it did not."""
+    if job.type in LONG_RUNNING:
+        return "execution completed unexpectedly", ENDED
+    if exit_code and (job.task.retry or RetryPolicy()).wants(EXIT_CODE):
+        return f"the task ended with exit code {exit_code}", EXIT_CODE
+    return "", ""
 
 
 def is_failure(execution: Execution) -> bool:
     return execution.state == ComputeStateType.FAILED
 
 
-def list_refusals(executions: Iterable[Execution], now: int) -> dict[str, Execution]:
+def refusal_holds(job_type: str) -> int:
+    return SHORT_REFUSAL_NS if job_type in LONG_RUNNING else REFUSAL_HOLDS_NS
+
+
+def list_refusals(job_type: str, executions: Iterable[Execution], now: int) -> dict[str, Execution]:
     """By node, the latest refusal that still holds. It says something of that node only, and costs no attempt."""
-    refused = [e for e in executions if e.state == ComputeStateType.ASK_FOR_BID_REJECTED and e.modify_time + REFUSAL_HOLDS_NS > now]
+    refused = [e for e in executions if e.state == ComputeStateType.ASK_FOR_BID_REJECTED and e.modify_time + refusal_holds(job_type) > now]
     return {e.node_id: e for e in sorted(refused, key=lambda e: e.modify_time)}

@@ -8,35 +8,48 @@ from bacalhau.models.node import NodeState
 from bacalhau.models.plan import HistoryEntry
 from bacalhau.models.resources import Resources
 
+SECOND = 1_000_000_000
+RETRYING = "retrying after: "
+"""How a wait begins that is one before another attempt, not one for room."""
+
 
 class Seat(NamedTuple):
-    """A known node, what is free on it now, and whether it has been away for longer than the grace.
-
-    `refused`: why it would not take the job that is looked at, "" if it was not asked or said nothing against it.
-    """
+    """A known node and what is free on it now. `lost_at`: Unix ns from which it counts as lost, 0 while it is connected."""
 
     node: NodeState
     free: Resources
-    is_lost: bool = False
-    refused: str = ""
+    lost_at: int = 0
 
     @property
     def node_id(self) -> str:
         return self.node.info.node_id
 
+    def is_lost(self, now: int) -> bool:
+        """Away for longer than the grace."""
+        return bool(self.lost_at) and now > self.lost_at
+
 
 class Refusal(NamedTuple):
-    """Why a node cannot take a job now; `never`: not even when it is idle."""
+    """Why a node cannot take a job now; `never`: not even when it is idle. `is_busy`: it could, were others not there."""
 
     node_id: str
     reason: str
     never: bool
+    is_busy: bool = False
+
+
+class Claim(NamedTuple):
+    """A node that is kept free for a job which has waited for long. Jobs that come before it in the queue's `order` need not mind."""
+
+    node_id: str
+    job_id: str
+    order: tuple[int, int, str]
 
 
 class Plan(NamedTuple):
     """The wanted change of one job. `asks` go to their nodes, `cancels` stop there.
 
-    `waiting`: why some partition has no node yet (the job waits for capacity); `look_again`: Unix ns of the next look, 0 none.
+    `waiting`: why something that is wanted has no node yet; `look_again`: Unix ns of the next look, 0 none.
     """
 
     job: Job | None = None
@@ -48,5 +61,19 @@ class Plan(NamedTuple):
     look_again: int = 0
 
     @property
+    def wants_room(self) -> bool:
+        return bool(self.waiting) and not self.waiting.startswith(RETRYING)
+
+    @property
     def is_empty(self) -> bool:
         return self.job is None and not (self.asks or self.updates or self.cancels)
+
+
+def queue_order(job: Job) -> tuple[int, int, str]:
+    """Who waits longer or is more urgent comes first."""
+    return (-job.priority, job.submitted, job.id)
+
+
+def earliest(*times: int) -> int:
+    """The first of the times that are set; 0 when none is."""
+    return min(filter(None, times), default=0)

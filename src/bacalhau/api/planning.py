@@ -1,0 +1,56 @@
+"""Routes that look ahead or back: what a job would change, where it would run and why not elsewhere, and running a version again."""
+
+from litestar import get, post, put
+from litestar.params import FromPath
+from litestar.types import ControllerRouterHandler
+
+from bacalhau.api.errors import refused
+from bacalhau.api.query import Query, read_query
+from bacalhau.api.request import Ask, named, orchestrator, read_body
+from bacalhau.models.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
+from bacalhau.models.job import Job
+from bacalhau.orchestrator import explain, versions
+
+
+@put("/jobs/diff", status_code=200, body=DiffJobRequest)
+async def diff_job(request: Ask) -> DiffJobResponse:
+    """What submitting a job would change in the stored one of its name."""
+    asked, unknown = await read_body(request, DiffJobRequest)
+    return await versions.diff_job(orchestrator(request), _given(asked.job), _warnings(unknown))
+
+
+@put("/jobs/{job_id:str}/rerun", status_code=200, query=Query, body=RerunJobRequest)
+async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
+    """Run a job's latest or an earlier version again, as a new version."""
+    query = read_query(request.scope["query_string"], Query)
+    asked, _ = await read_body(request, RerunJobRequest)
+    if asked.job_version < 0:
+        raise refused(f"JobVersion must be 0 (the latest) or a version's number, not {asked.job_version}")
+    return await versions.rerun_job(orchestrator(request), named(job_id), query.namespace, asked.job_version, asked.reason)
+
+
+@post("/jobs/explain", status_code=200, body=ExplainJobRequest)
+async def explain_job(request: Ask) -> ExplainJobResponse:
+    """Where a job would run now, and for every other node why not; nothing is stored."""
+    asked, unknown = await read_body(request, ExplainJobRequest)
+    return await explain.explain_new(orchestrator(request), _given(asked.job), _warnings(unknown))
+
+
+@get("/jobs/{job_id:str}/explain", query=Query)
+async def explain_stored_job(request: Ask, job_id: FromPath[str]) -> ExplainJobResponse:
+    """Where a stored job runs or would run next, and for every other node why not."""
+    query = read_query(request.scope["query_string"], Query)
+    return await explain.explain_stored(orchestrator(request), named(job_id), query.namespace)
+
+
+def _given(job: Job | None) -> Job:
+    if job is None:
+        raise refused("empty/nil job")
+    return job
+
+
+def _warnings(unknown: list[str]) -> tuple[str, ...]:
+    return tuple(f"unknown field '{path}' is ignored" for path in unknown)
+
+
+PLANNING_ROUTES: list[ControllerRouterHandler] = [diff_job, rerun_job, explain_job, explain_stored_job]

@@ -1,0 +1,46 @@
+"""Daemon jobs: always running on every node that matches, also on those that join or come to match later."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.job import Job
+from bacalhau.models.selector import match_labels
+from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread
+from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS, decide_retry, is_failure
+from bacalhau.orchestrator.scheduling.steps import Context, stop_all, wait_or_run
+from bacalhau.orchestrator.scheduling.view import RETRYING, Plan
+
+
+def fill_daemon(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], around: Context) -> Plan:
+    """Never ends by itself. A node whose labels match no more gives the execution up."""
+    astray = [e for e in current if e.is_live and _has_strayed(job, e, around)]
+    stopped = stop_all(astray, "Execution stopped because the node's labels no longer match", around.now)
+    nodes = by_node([e for e in current if e not in astray] + list(stopped.cancels))
+    found = spread(job, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around)
+    plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
+    if not (plan.asks or plan.waiting or live or outdated):
+        plan = plan._replace(waiting="waiting for a matching node to join")
+    plan = wait_or_run(job, plan, live or bool(outdated), around)
+    return plan._replace(cancels=stopped.cancels, history=stopped.history + plan.history)
+
+
+def _has_strayed(job: Job, execution: Execution, around: Context) -> bool:
+    seat = around.seats.by_id.get(execution.node_id)
+    return seat is not None and bool(match_labels(job.constraints or (), seat.node.info.labels or {}))
+
+
+def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
+    if not mine:
+        return Say(Turn.START)
+    last = mine[-1]
+    if last.is_live:
+        return Say(Turn.OVER)
+    if last.state == ComputeStateType.ASK_FOR_BID_REJECTED and last.modify_time + SHORT_REFUSAL_NS > now:
+        return Say(Turn.WAIT, RETRYING + last.compute_state.message, last.modify_time + SHORT_REFUSAL_NS)
+    verdict = decide_retry(job, [e for e in mine if is_failure(e)]) if is_failure(last) else None
+    if verdict is None:
+        return Say(Turn.START)
+    if verdict.give_up:
+        return Say(Turn.OVER)
+    return Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before) if verdict.not_before > now else Say(Turn.START)

@@ -1,0 +1,69 @@
+"""One execution on every node that matches: what ops and daemon have in common."""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.orchestrator.scheduling.place import explain_waiting, match_seat, needed_resources
+from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
+from bacalhau.orchestrator.scheduling.view import SECOND, Plan, Refusal, earliest
+
+
+class Turn(Enum):
+    """What a node's executions of this version so far mean for the next one there."""
+
+    START = auto()
+    WAIT = auto()
+    OVER = auto()
+
+
+class Say(NamedTuple):
+    """`why` and `at` (Unix ns) of a WAIT."""
+
+    turn: Turn
+    why: str = ""
+    at: int = 0
+
+
+class Spread(NamedTuple):
+    """`plan` asks and waits; `refusals` are those of the nodes that could not be asked."""
+
+    plan: Plan
+    refusals: tuple[Refusal, ...]
+
+
+Decide = Callable[[Sequence[Execution]], Say]
+
+
+def by_node(executions: Sequence[Execution]) -> dict[str, list[Execution]]:
+    """Each node's executions, oldest first."""
+    found: dict[str, list[Execution]] = {}
+    for execution in sorted(executions, key=lambda e: (e.create_time, e.modify_time)):
+        found.setdefault(execution.node_id, []).append(execution)
+    return found
+
+
+def spread(job: Job, nodes: Mapping[str, Sequence[Execution]], busy_with: frozenset[str], decide: Decide, around: Context) -> Spread:
+    """Start it wherever it is to be started. `busy_with`: nodes on which an older version still runs."""
+    need, bars = needed_resources(job), find_bars(job, (), around)
+    asks: list[Execution] = []
+    refusals: list[Refusal] = []
+    waiting, look_again = "", 0
+    for seat in around.seats:
+        say = decide(nodes.get(seat.node_id, ()))
+        if say.turn == Turn.OVER or seat.node_id in busy_with:
+            continue
+        refusal = match_seat(job, need, around.seats, seat, bars)
+        if refusal is not None:
+            refusals.append(refusal)
+        elif say.turn == Turn.WAIT:
+            waiting, look_again = say.why, earliest(look_again, say.at)
+        else:
+            asks.append(new_execution(job, 0, seat.node_id, need, around))
+    full = [r for r in refusals if r.is_busy]
+    if not around.settled and any(not r.never for r in refusals):
+        look_again = earliest(look_again, around.now + SECOND)
+    waiting = explain_waiting(full) if full else waiting
+    return Spread(Plan(asks=tuple(asks), waiting=waiting, look_again=look_again), tuple(refusals))

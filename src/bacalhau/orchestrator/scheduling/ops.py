@@ -1,0 +1,61 @@
+"""Ops jobs: once on every node that matches, also on those that join while the job lives."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from bacalhau.models.execution import ComputeStateType, Execution
+from bacalhau.models.job import Job
+from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
+from bacalhau.orchestrator.scheduling.place import explain
+from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
+from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits_of, wait_or_run
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
+
+
+def fill_ops(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], around: Context) -> Plan:
+    """Judged by the executions of this version alone."""
+    nodes = by_node(current)
+    found = spread(job, nodes, frozenset(), partial(_decide, job, around.now), around)
+    live = any(e.is_live for e in current)
+    if found.plan.asks or found.plan.waiting or live:
+        return wait_or_run(job, found.plan, live, around)
+    if nodes and not around.settled and any(not r.never for r in found.refusals):
+        return wait_or_run(job, found.plan._replace(waiting="waiting for nodes to come back"), False, around)
+    if not nodes:
+        return _nobody(job, found, around)
+    return _judge(job, [mine[-1] for mine in nodes.values()], around.now)
+
+
+def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
+    if not mine:
+        return Say(Turn.START)
+    last = mine[-1]
+    if not is_failure(last) or (last.compute_state.details or {}).get(FAILURE_KIND) == NODE_LOST:
+        return Say(Turn.OVER)  # the node has done its part, or refused it; what went down with a node is not tried again there
+    verdict = decide_retry(job, [e for e in mine if is_failure(e)])
+    if verdict.give_up:
+        return Say(Turn.OVER)
+    return Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before) if verdict.not_before > now else Say(Turn.START)
+
+
+def _nobody(job: Job, found: Spread, around: Context) -> Plan:
+    """No node matches, or none that does is there."""
+    away = any(not r.never for r in found.refusals)
+    if around.settled and not away and not limits_of(job).queue_timeout:
+        return fail(job, (), explain(job, found.refusals), "see `bacalhau node list`", around.now)
+    look_again = 0 if around.settled else around.now + SECOND
+    waiting = "waiting for a matching node to connect" if away else "waiting for a matching node to join"
+    return wait_or_run(job, found.plan._replace(waiting=waiting, look_again=earliest(found.plan.look_again, look_again)), False, around)
+
+
+def _judge(job: Job, last: Sequence[Execution], now: int) -> Plan:
+    """`last`: how it ended on each node."""
+    failed = [e for e in last if is_failure(e)]
+    if failed:
+        worst = min(failed, key=lambda e: (e.modify_time, e.id))
+        count = f"{len(failed)} of {len(last)} executions failed: " if len(last) > 1 else ""
+        return fail(job, (), f"{count}{worst.compute_state.message}", (worst.compute_state.details or {}).get("Hint", ""), now)
+    if any(e.state == ComputeStateType.COMPLETED for e in last):
+        return finish(job, now)
+    return fail(job, (), f"no node took it: {last[-1].compute_state.message}", "see `bacalhau job executions`", now)

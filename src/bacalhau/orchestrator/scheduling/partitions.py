@@ -1,0 +1,88 @@
+"""Partitions that need a node: what batch and service have in common."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from bacalhau.lib.ids import short_id
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
+from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, is_hopeless, list_refusals_of_nodes, needed_resources, place
+from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure, list_refusals, refusal_holds
+from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusal, earliest
+
+
+class Due(NamedTuple):
+    """Open partitions that may be tried now, and what the others wait for."""
+
+    indices: list[int]
+    waiting: str = ""
+    look_again: int = 0
+    give_up: str = ""
+    hint: str = ""
+
+
+def by_partition(executions: Iterable[Execution]) -> dict[int, list[Execution]]:
+    found: dict[int, list[Execution]] = {}
+    for execution in executions:
+        found.setdefault(execution.partition_index, []).append(execution)
+    return found
+
+
+def failures_in_order(executions: Iterable[Execution]) -> list[Execution]:
+    return sorted((e for e in executions if is_failure(e)), key=lambda e: e.modify_time)
+
+
+def place_open(job: Job, current: Sequence[Execution], open_partitions: dict[int, list[Execution]], around: Context, *, is_served: bool = False) -> Plan:
+    """`open_partitions`: by index, the failures of each partition that has no live execution. `is_served`: by an older version."""
+    live = [e for e in current if e.is_live]
+    due = _decide_due(job, open_partitions, around.now)
+    if due.give_up:
+        return fail(job, live, due.give_up, due.hint, around.now)
+    need, bars = needed_resources(job), find_bars(job, current, around)
+    failures = Counter(e.node_id for e in current if is_failure(e))
+    asks: list[Execution] = []
+    plan = Plan(waiting=due.waiting, look_again=due.look_again)
+    with around.seats.trial():
+        for index in due.indices:
+            node_id = place(job, need, around.seats, failures, bars)
+            if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
+                refusals = list_refusals_of_nodes(job, need, around.seats, bars)
+                break
+            asks.append(new_execution(job, index, node_id, need, around))
+            around.seats.take(node_id, need)
+        else:
+            return wait_or_run(job, plan._replace(asks=tuple(asks)), is_served or bool(live), around)
+    if is_hopeless(refusals) and around.settled and not limits_of(job).queue_timeout:
+        return fail(job, live, _hopeless(job, current, refusals), "see `bacalhau node list`", around.now)
+    plan = plan._replace(asks=tuple(asks), waiting=explain_waiting(refusals), look_again=earliest(plan.look_again, _next_look(job, current, refusals, around)))
+    return wait_or_run(job, plan, is_served or bool(live), around)
+
+
+def _decide_due(job: Job, open_partitions: dict[int, list[Execution]], now: int) -> Due:
+    due = Due([])
+    for index, failed in open_partitions.items():
+        verdict = decide_retry(job, failed)
+        if verdict.give_up:
+            return due._replace(give_up=verdict.give_up, hint=verdict.hint)
+        if verdict.not_before > now:
+            text = f"{RETRYING}{failed[-1].compute_state.message}"
+            due = due._replace(waiting=text, look_again=earliest(due.look_again, verdict.not_before))
+        else:
+            due.indices.append(index)
+    return due
+
+
+def _hopeless(job: Job, current: Sequence[Execution], refusals: Sequence[Refusal]) -> str:
+    """An error that happened tells more than that nobody is left."""
+    text = explain(job, refusals)
+    failed = failures_in_order(current)
+    return f"{failed[-1].compute_state.message} (on {short_id(failed[-1].node_id)}; then {text})" if failed else text
+
+
+def _next_look(job: Job, current: Sequence[Execution], refusals: Sequence[Refusal], around: Context) -> int:
+    """When what stands against the job may change by time alone."""
+    asked = (e.modify_time + refusal_holds(job.type) for e in list_refusals(job.type, current, around.now).values())
+    soon = around.now + SECOND if is_hopeless(refusals) and not around.settled else 0
+    return earliest(soon, *asked)

@@ -1,0 +1,56 @@
+"""Which executions of an older version end now: at once for what ends by itself anyway, step by step for services and daemons."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.selector import match_labels
+from bacalhau.orchestrator.scheduling.retry import is_failure
+from bacalhau.orchestrator.scheduling.seats import Seats
+from bacalhau.orchestrator.scheduling.view import SECOND
+
+PAUSE_NS = SECOND  # between two steps, so that a version that fails at once is seen to fail
+PARTS = 5  # a roll-out takes so many steps
+LARGEST_STEP = 20
+
+
+class Rollout(NamedTuple):
+    """`stay` runs on for now; `look_again` (Unix ns) is the next step."""
+
+    stop: tuple[Execution, ...]
+    stay: tuple[Execution, ...] = ()
+    look_again: int = 0
+
+
+def decide_rollout(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], seats: Seats, now: int) -> Rollout:
+    """`outdated`: live executions of older versions. While the new version fails somewhere, the old one runs on where it still does."""
+    if job.type not in LONG_RUNNING or not outdated:
+        return Rollout(tuple(outdated))
+    surplus = tuple(e for e in outdated if _is_surplus(job, e, seats))
+    rest = sorted((e for e in outdated if e not in surplus), key=lambda e: (e.partition_index, e.create_time, e.id))
+    next_step = max((e.create_time + PAUSE_NS for e in current), default=0)
+    if _is_failing(job, current) or not rest:
+        return Rollout(surplus, tuple(rest))
+    if next_step > now:
+        return Rollout(surplus, tuple(rest), next_step)
+    total = len(rest) + sum(e.is_live for e in current)
+    step = min(LARGEST_STEP, max(1, total // PARTS))
+    return Rollout(surplus + tuple(rest[:step]), tuple(rest[step:]), now + PAUSE_NS if rest[step:] else 0)
+
+
+def _is_surplus(job: Job, execution: Execution, seats: Seats) -> bool:
+    """Nothing of the new version takes its place."""
+    if job.type == "service":
+        return execution.partition_index >= job.wanted
+    seat = seats.by_id.get(execution.node_id)
+    return seat is not None and bool(match_labels(job.constraints or (), seat.node.info.labels or {}))
+
+
+def _is_failing(job: Job, current: Sequence[Execution]) -> bool:
+    """What went down with its node says nothing about the version."""
+    latest: dict[object, Execution] = {}
+    for execution in sorted(current, key=lambda e: (e.create_time, e.modify_time)):
+        latest[execution.partition_index if job.type == "service" else execution.node_id] = execution
+    return any(is_failure(e) and (e.compute_state.details or {}).get(FAILURE_KIND) != NODE_LOST for e in latest.values())

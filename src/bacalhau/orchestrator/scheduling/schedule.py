@@ -1,0 +1,51 @@
+"""One look at one job of any type: a pure function from what is to what should happen next. Looking again changes nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bacalhau.models.event import Topic
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.orchestrator.scheduling.batch import fill_batch
+from bacalhau.orchestrator.scheduling.daemon import fill_daemon
+from bacalhau.orchestrator.scheduling.leave import plan_departures
+from bacalhau.orchestrator.scheduling.ops import fill_ops
+from bacalhau.orchestrator.scheduling.rollout import decide_rollout
+from bacalhau.orchestrator.scheduling.service import fill_service
+from bacalhau.orchestrator.scheduling.steps import Context, fail, limits_of, stop_all
+from bacalhau.orchestrator.scheduling.view import SECOND, Plan, earliest
+from bacalhau.ports.store import JobView
+
+NODE_DEADLINE_SLACK = 30 * SECOND  # the node enforces time limits itself; this is the backstop for a node that cannot
+Fill = Callable[[Job, Sequence[Execution], Sequence[Execution], Context], Plan]
+FILLS: Mapping[str, Fill] = {"batch": fill_batch, "service": fill_service, "ops": fill_ops, "daemon": fill_daemon}
+
+
+def plan_job(view: JobView, around: Context) -> Plan:
+    job, now = view.job, around.now
+    live = [e for e in view.executions if e.is_live]
+    if job.is_done:
+        return stop_all(live, "Execution stop requested because job has been stopped", now)
+    limit = total_limit(job)
+    if limit and now >= limit + (NODE_DEADLINE_SLACK if live else 0):
+        text = f"timed out after {limits_of(job).total_timeout} s: the job's total time limit is over"
+        return fail(job, live, text, "increase --timeout or allocate more resources", now, topic=Topic.JOB_TIMEOUT)
+    left = plan_departures(live, around.seats.by_id, job.type, now, settled=around.settled)
+    executions = {e.id: e for e in view.executions} | {e.id: e for e in left.updates + left.cancels}
+    outdated = [e for e in executions.values() if e.is_live and e.job_version != job.version]
+    current = [e for e in executions.values() if e.job_version == job.version]
+    rollout = decide_rollout(job, current, outdated, around.seats, now)
+    plan = FILLS[job.type](job, current, rollout.stay, around)
+    ended = plan.job is not None and plan.job.is_done
+    stopped = stop_all(outdated if ended else rollout.stop, "Execution stopped for job update", now)
+    return plan._replace(
+        updates=left.updates + plan.updates,
+        cancels=left.cancels + plan.cancels + stopped.cancels,
+        history=left.history + plan.history + stopped.history,
+        look_again=earliest(plan.look_again, 0 if ended else rollout.look_again),
+    )
+
+
+def total_limit(job: Job) -> int:
+    """Unix ns at which the job's time is over; 0 never. What never ends has no such limit."""
+    seconds = 0 if job.type in LONG_RUNNING else limits_of(job).total_timeout
+    return job.submitted + seconds * SECOND if seconds else 0

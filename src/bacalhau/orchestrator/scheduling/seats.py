@@ -1,0 +1,139 @@
+"""All nodes as places for work: in the order of their free room, and with the answer to "could it ever run this?" kept by shape of job.
+
+A burst of jobs of one shape on a thousand nodes costs one question per node, not one per node and job.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+
+from bacalhau.models.job import Job
+from bacalhau.models.network import NetworkConfig
+from bacalhau.models.node import NodeState
+from bacalhau.models.resources import Resources
+from bacalhau.orchestrator.scheduling.view import Seat
+
+SHAPES = 256  # answers are kept for so many shapes of jobs
+Ask = Callable[[NodeState], str]
+
+
+class Seats:
+    """`pack`: fill nodes one after the other; otherwise work spreads to where most is free."""
+
+    def __init__(self, seats: Iterable[Seat] = (), *, pack: bool = False) -> None:
+        self.by_id: dict[str, Seat] = {}
+        self.pack = pack
+        self._order: list[tuple[float, int, str]] = []
+        self._answers: dict[Hashable, dict[str, str]] = {}
+        self._before: dict[str, Seat] | None = None
+        for seat in seats:
+            self.put(seat)
+
+    def __iter__(self) -> Iterator[Seat]:
+        return iter(self.by_id.values())
+
+    def put(self, seat: Seat) -> None:
+        old = self.by_id.get(seat.node_id)
+        if old is not None:
+            self._remove_place(old)
+        self.by_id[seat.node_id] = seat
+        insort(self._order, _place(seat))
+        if old is None or _offer(old.node) != _offer(seat.node):
+            for answers in self._answers.values():
+                answers.pop(seat.node_id, None)
+
+    def drop(self, node_id: str) -> None:
+        """The node is not known any more."""
+        old = self.by_id.pop(node_id, None)
+        if old is not None:
+            self._remove_place(old)
+            for answers in self._answers.values():
+                answers.pop(node_id, None)
+
+    def _remove_place(self, seat: Seat) -> None:
+        place = _place(seat)
+        at = bisect_left(self._order, place)
+        if self._order[at] == place:
+            del self._order[at]
+
+    def set_free(self, node_id: str, free: Resources) -> None:
+        seat = self.by_id[node_id]
+        if self._before is not None:
+            self._before.setdefault(node_id, seat)
+        self._remove_place(seat)
+        changed = seat._replace(free=free)
+        self.by_id[node_id] = changed
+        insort(self._order, _place(changed))
+
+    def take(self, node_id: str, need: Resources) -> None:
+        self.set_free(node_id, self.by_id[node_id].free.minus(need))
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """What is taken inside is given back at the end."""
+        self._before = {}
+        try:
+            yield
+        finally:
+            before, self._before = self._before, None
+            for node_id, seat in before.items():
+                self.set_free(node_id, seat.free)
+
+    def with_room(self, need: Resources) -> Iterator[Seat]:
+        """Nodes with enough free CPU, the best place first. Nothing may be taken while this goes on."""
+        first = bisect_left(self._order, (need.cpu - 1e-9, 0, ""))
+        for index in range(first, len(self._order)) if self.pack else range(len(self._order) - 1, first - 1, -1):
+            yield self.by_id[self._order[index][2]]
+
+    def may_fit(self, need: Resources) -> bool:
+        """Whether it is worth looking: the node with most free CPU has enough of it."""
+        return bool(self._order) and self._order[-1][0] + 1e-9 >= need.cpu
+
+    def answers(self, shape: Hashable, ask: Ask) -> Callable[[Seat], str]:
+        """`ask` put to each node once per shape."""
+        known = self._answers.get(shape)
+        if known is None:
+            if len(self._answers) >= SHAPES:
+                del self._answers[next(iter(self._answers))]
+            known = self._answers[shape] = {}
+        kept = known
+
+        def answer(seat: Seat) -> str:
+            found = kept.get(seat.node_id)
+            if found is None:
+                found = kept[seat.node_id] = ask(seat.node)
+            return found
+
+        return answer
+
+
+def shape_of(job: Job, need: Resources) -> Hashable:
+    """Jobs of one shape are the same to every node."""
+    task = job.task
+    return (
+        task.engine.type,
+        tuple(s.source.type for s in task.input_sources or ()),
+        task.publisher.type if task.publisher else "",
+        (task.network or NetworkConfig()).type,
+        tuple((c.key, c.operator, c.values) for c in job.constraints or ()),
+        (need.cpu, need.memory, need.disk, need.gpu),
+    )
+
+
+def _place(seat: Seat) -> tuple[float, int, str]:
+    return (seat.free.cpu, seat.free.memory, seat.node_id)
+
+
+def _offer(node: NodeState) -> tuple[object, ...]:
+    """Everything about a node on which an answer may depend."""
+    compute = node.info.compute
+    return (
+        node.membership,
+        node.info.labels,
+        compute.execution_engines,
+        compute.storage_sources,
+        compute.publishers,
+        compute.max_job_requirements,
+        compute.unavailable,
+        compute.policy,
+    )

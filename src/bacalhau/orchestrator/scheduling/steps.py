@@ -1,0 +1,109 @@
+"""The steps of which every scheduler's plan is made: start an execution, wait, stop, end the job."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from bacalhau.lib.ids import short_id
+from bacalhau.models.event import Topic, make_event
+from bacalhau.models.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.job import Job, Timeouts
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.plan import HistoryEntry
+from bacalhau.models.resources import Resources
+from bacalhau.orchestrator.scheduling.place import Bars
+from bacalhau.orchestrator.scheduling.retry import list_refusals
+from bacalhau.orchestrator.scheduling.seats import Seats
+from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan, earliest, queue_order
+
+
+class Context(NamedTuple):
+    """What surrounds the decision. `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start."""
+
+    seats: Seats
+    now: int
+    new_ids: Iterator[str]
+    settled: bool = True
+    claim: Claim | None = None
+
+
+def limits_of(job: Job) -> Timeouts:
+    return job.task.timeouts or Timeouts()
+
+
+def find_bars(job: Job, current: Sequence[Execution], around: Context) -> Bars:
+    refused = {node_id: e.compute_state.message for node_id, e in list_refusals(job.type, current, around.now).items()}
+    claim = around.claim
+    if claim is None or claim.job_id == job.id or queue_order(job) < claim.order:
+        return Bars(refused)
+    return Bars(refused, {claim.node_id: f"is kept for job {short_id(claim.job_id)}, which waits longer"})
+
+
+def wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:
+    """Queued while nothing runs and something is waited for, Running otherwise, also between two attempts."""
+    backs_off = plan.waiting and not plan.wants_room and job.state.state_type == JobStateType.RUNNING
+    if plan.waiting and not has_live and not plan.asks and not backs_off:
+        return _wait(job, plan, around.now)
+    running = None if job.state.state_type == JobStateType.RUNNING else job.moved(JobStateType.RUNNING, around.now)
+    history = job_event(running, "Running", Topic.STATE_UPDATE, around.now)
+    for ask in plan.asks:
+        event = make_event(Topic.SCHEDULING, f"Requested execution on {short_id(ask.node_id)}", around.now, NodeID=ask.node_id)
+        history += (HistoryEntry(job_id=job.id, job_version=job.version, event=event, execution_id=ask.id),)
+    return plan._replace(job=running, history=plan.history + history)
+
+
+def _wait(job: Job, plan: Plan, now: int) -> Plan:
+    limits = limits_of(job)
+    deadline = job.submitted + limits.queue_timeout * SECOND if limits.queue_timeout else 0
+    if deadline and now >= deadline:
+        text = f"timed out after {limits.queue_timeout} s in the queue: {plan.waiting}"
+        return fail(job, (), text, "increase --queue-timeout or free capacity", now, topic=Topic.QUEUEING)
+    total = job.submitted + limits.total_timeout * SECOND if limits.total_timeout else 0
+    same = job.state.state_type == JobStateType.QUEUED and job.state.message.partition(":")[0] == plan.waiting.partition(":")[0]
+    queued = None if same else job.moved(JobStateType.QUEUED, now, plan.waiting)
+    history = plan.history + job_event(queued, f"Job queued. {plan.waiting}", Topic.QUEUEING, now)
+    return plan._replace(job=queued, history=history, look_again=earliest(plan.look_again, deadline, total))
+
+
+def job_event(job: Job | None, text: str, topic: Topic, now: int, **details: str) -> tuple[HistoryEntry, ...]:
+    if job is None:
+        return ()
+    event = make_event(topic, text, now, NewState=job.state.state_type, **details)
+    return (HistoryEntry(job_id=job.id, job_version=job.version, event=event),)
+
+
+def finish(job: Job, now: int) -> Plan:
+    done = job.moved(JobStateType.COMPLETED, now)
+    return Plan(job=done, history=job_event(done, "Completed", Topic.STATE_UPDATE, now))
+
+
+def fail(job: Job, live: Sequence[Execution], message: str, hint: str, now: int, *, topic: Topic = Topic.STATE_UPDATE) -> Plan:
+    failed = job.moved(JobStateType.FAILED, now, message)
+    details = {"IsError": "true"} | ({"Hint": hint} if hint else {})
+    stopped = stop_all(live, "Execution stopped due to job failure", now)
+    return stopped._replace(job=failed, history=job_event(failed, f"Failed. {message}", topic, now, **details) + stopped.history)
+
+
+def stop_all(live: Sequence[Execution], why: str, now: int) -> Plan:
+    cancels = tuple(e.moved(ComputeStateType.CANCELLED, now, why, why=why) for e in live)
+    history = tuple(
+        HistoryEntry(job_id=e.job_id, job_version=e.job_version, event=make_event(Topic.SCHEDULING, why, now), execution_id=e.id) for e in cancels
+    )
+    return Plan(cancels=cancels, history=history)
+
+
+def new_execution(job: Job, index: int, node_id: str, need: Resources, around: Context) -> Execution:
+    return Execution(
+        id=next(around.new_ids),
+        namespace=job.namespace,
+        node_id=node_id,
+        job_id=job.id,
+        job=job,
+        job_version=job.version,
+        allocated_resources=AllocatedResources(tasks={job.task.name: need}),
+        desired_state=DesiredState(state_type=DesiredStateType.RUNNING),
+        compute_state=ComputeState(state_type=ComputeStateType.BID_ACCEPTED),
+        partition_index=index,
+        revision=1,
+        create_time=around.now,
+        modify_time=around.now,
+    )

@@ -1,0 +1,55 @@
+"""Versions of a job: what a new one would change, and running an old one again."""
+
+import difflib
+
+import msgspec
+import yaml
+
+from bacalhau.lib.errors import BadRequest, Conflict, NotFound
+from bacalhau.lib.ids import new_uuid
+from bacalhau.models.api import DiffJobResponse, RerunJobResponse
+from bacalhau.models.job import Job
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.plan import Change
+from bacalhau.models.validate import strip_job
+from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.submit import find_namesake, next_version, prepare_job, submission_entry
+
+RERUN = "job rerun"
+_OWNED = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
+
+
+async def diff_job(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> DiffJobResponse:
+    """Against the stored job of its name. Raises BadRequest and NotFound."""
+    if not job.name.strip():
+        raise BadRequest("invalid job spec: name is missing", component="APIServer")
+    ready, notes = prepare_job(orch, job, "", "")
+    existing = await find_namesake(orch, ready)
+    if existing is None:
+        raise NotFound(f"job not found: {ready.name}", component="JobStore")
+    return DiffJobResponse(diff=show_difference(existing, ready), warnings=(*warnings, *notes) or None)
+
+
+def show_difference(old: Job, new: Job) -> str:
+    """What changes in what is asked for, as lines; "" when nothing does."""
+    before, after = _lines(old), _lines(new)
+    return "\n".join(difflib.unified_diff(before, after, f"version {old.version}", "submitted", lineterm=""))
+
+
+def _lines(job: Job) -> list[str]:
+    asked = {key: value for key, value in msgspec.to_builtins(strip_job(job)).items() if key not in _OWNED}
+    return str(yaml.safe_dump(asked, allow_unicode=True, width=1000)).splitlines()
+
+
+async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> RerunJobResponse:
+    """Run a version (0: the latest) again, as a new one. Raises NotFound, and Conflict for a job that has not run yet."""
+    job = await orch.store.find_job(job_id, namespace)
+    if job.state.state_type in (JobStateType.PENDING, JobStateType.QUEUED, JobStateType.UNDEFINED):
+        text = f"cannot rerun job in state {job.state.state_type}"
+        raise Conflict(text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore")
+    wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
+    changed = next_version(job, wanted, RERUN)
+    entry = submission_entry(changed, "Job rerun", changed.modify_time, Reason=reason or RERUN)
+    await orch.commit(Change(jobs=(changed,), history=(entry,)))
+    orch.queue.add(job.id)
+    return RerunJobResponse(job_id=job.id, job_version=changed.version, evaluation_id=new_uuid())
