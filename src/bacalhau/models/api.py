@@ -68,31 +68,6 @@ class StopJobResponse(Model):
     evaluation_id: str = always(factory=str)
 
 
-class DiffJobRequest(Model):
-    job: Job | None = None
-
-
-class DiffJobResponse(Model):
-    """`diff` is text for people, "" when the stored job asks for the same."""
-
-    diff: str = always(factory=str)
-    warnings: tuple[str, ...] | None = always(factory=lambda: None)
-
-
-class RerunJobRequest(Model):
-    """`job_version` 0 is the latest."""
-
-    job_version: int = 0
-    reason: str = ""
-
-
-class RerunJobResponse(Model):
-    job_id: str = always(factory=str)
-    job_version: int = always(factory=int)
-    evaluation_id: str = always(factory=str)
-    warnings: tuple[str, ...] | None = always(factory=lambda: None)
-
-
 class ExplainJobRequest(Model):
     """A job that is not submitted."""
 
