@@ -1,9 +1,11 @@
 """What is read from a request, what is refused and in which words, and what every answer carries."""
 
+import asyncio
 import json
 
 import pytest
 
+from bacalhau.api import connection, request
 from bacalhau.config.load import load_config
 from tests.api.room import JOBS, NODES, a_job, open_room
 
@@ -295,3 +297,34 @@ async def test_what_the_orchestrator_has_in_hand(tmp_path):
         job_id = await room.submit(Name="open")
         (active,) = (await room.http.get("/api/v1/agent/debug")).json()["ActiveJobs"]
         assert active == {"ID": job_id, "Name": "open", "Namespace": "default", "State": {"StateType": "Pending"}}
+
+
+async def raw(room, text: bytes) -> bytes:
+    """What comes back until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(room.url.rpartition(":")[2]))
+    try:
+        writer.write(text)
+        await writer.drain()
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("text", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET / HT"])
+async def test_a_head_that_does_not_come_closes_the_connection(text, tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    async with open_room(tmp_path) as room:
+        answer = await raw(room, text)
+        assert answer.startswith(b"HTTP/1.1 301") if b"livez" in text else answer == b""
+
+
+async def test_a_head_without_end_is_refused(tmp_path):
+    async with open_room(tmp_path) as room:
+        assert (await raw(room, b"GET / HTTP/1.1\r\nX: " + b"x" * (65 << 10))).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_that_does_not_come_is_answered(tmp_path, monkeypatch):
+    monkeypatch.setattr(request, "BODY_SECONDS", 0.1)
+    async with open_room(tmp_path) as room:
+        answer = await raw(room, b"PUT /api/v1/orchestrator/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"the body did not come within 0.1 s" in answer

@@ -11,6 +11,8 @@ import sys
 import time
 from importlib.metadata import metadata
 
+from bacalhau_apiclient.api.ops_api import OpsApi
+from bacalhau_apiclient.api.utils_api import UtilsApi
 from bacalhau_apiclient.models.all_of_execution_published_result import SpecConfig
 from bacalhau_apiclient.models.api_put_job_request import ApiPutJobRequest
 from bacalhau_apiclient.models.job import Job
@@ -108,4 +110,31 @@ def unknown():
     return {"answer": answer, "said": said}
 
 
-sys.stdout.write(json.dumps({step.__name__: step() for step in (hello, listed, results, stopped, unknown)}))
+def agent():
+    """Calls of the generated client below the SDK, those of its older addresses among them."""
+    client = jobs.orchestrator_service.api_client
+    ops, utils = OpsApi(client), UtilsApi(client)
+    own, version = ops.agentnode(), ops.agentversion()
+    return {
+        "alive": "OK" in str(ops.agentalive()),
+        "node": own.node_id,
+        "capacity": own.compute_node_info.max_capacity.cpu > 0,
+        "version": version.git_version,
+        "debug": ops.agentdebug() is not None,
+        "id": utils.id(),
+        "live": utils.livez(),
+    }
+
+
+def finished_or_unknown():
+    """`results_states_job.py` of its examples: results and executions of a job, and of one that is not there."""
+    job_id = put("finished", "true").job_id
+    until(job_id, "Completed")
+    there = [quietly(ask, job_id)[0] is not None for ask in (jobs.results, jobs.executions)]
+    not_there = [quietly(ask, "j-00000000-0000-4000-8000-000000000000") for ask in (jobs.results, jobs.executions)]
+    again, said = quietly(jobs.stop, job_id)
+    return {"there": there, "not_there": [answer is None and "(404)" in text for answer, text in not_there], "stopped": [again, "cannot stop" in said]}
+
+
+STEPS = (hello, listed, results, stopped, unknown, agent, finished_or_unknown)
+sys.stdout.write(json.dumps({step.__name__: step() for step in STEPS}))

@@ -58,3 +58,42 @@ def test_an_unknown_job_is_a_404_with_its_message(told):
     assert told["unknown"]["answer"] is None
     assert "(404)" in told["unknown"]["said"]
     assert "job not found" in told["unknown"]["said"]
+
+
+def test_the_client_below_it_asks_who_is_there(told):
+    agent = told["agent"]
+    assert agent["node"].startswith("n-") and agent["node"] in agent["id"]  # that client writes text as Python shows bytes
+    assert agent["version"].startswith("v1.")
+    assert agent["alive"] and agent["capacity"] and agent["debug"] and "OK" in agent["live"]
+
+
+def test_finished_jobs_and_unknown_ones(told):
+    assert told["finished_or_unknown"] == {"there": [True, True], "not_there": [True, True], "stopped": [None, True]}
+
+
+KEY = "sdk-key-0123456789abcdef"
+USERS = f"API:\n  Auth:\n    Users:\n      - Alias: sdk\n        APIKey: {KEY}\n        Capabilities:\n          - Actions: ['read:job']\n"
+WITH_KEY = f"""
+from bacalhau_sdk.jobs import Jobs
+jobs = Jobs()
+try:
+    jobs.list()
+except UnboundLocalError:
+    print("refused")
+jobs.orchestrator_service.api_client.set_default_header("Authorization", "Bearer {KEY}")
+print(jobs.list().items)
+print(jobs.stop("j-nope"))
+"""
+
+
+def test_a_server_with_users_takes_its_key(anyio_backend, docker_url, tmp_path):
+    system = System(tmp_path / "system", docker_url)
+    system.dir.mkdir(parents=True)
+    (system.dir / "config.yaml").write_text(USERS)
+    python = python_with(*SDK)
+    with system:
+        environment = system.client_environment | {"BACALHAU_DIR": str(tmp_path)}
+        done = subprocess.run([python, "-c", WITH_KEY], capture_output=True, text=True, env=environment, timeout=60, check=True)
+    assert "(401)" in done.stdout and "Request Unauthorized" in done.stdout
+    assert "refused\n[]\n" in done.stdout
+    assert "(403)" in done.stdout and "write:job" in done.stdout

@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 from bacalhau.api.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
 from bacalhau.api.answer import Answer
 from bacalhau.api.auth import AUTH_ROUTES, is_guarded
+from bacalhau.api.connection import Connection
 from bacalhau.api.edge import Edge, Receive, Scope, Send
 from bacalhau.api.errors import on_crash, on_expected, on_framework
 from bacalhau.api.gateway import GATEWAY_ROUTES
@@ -107,7 +108,7 @@ async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | N
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=Connection,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,

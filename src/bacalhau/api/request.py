@@ -9,9 +9,9 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 
-from bacalhau.api.errors import refused
+from bacalhau.api.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, convert_all, fold_keys
 from bacalhau.orchestrator.service import Orchestrator
 
@@ -20,10 +20,16 @@ Ask = Request[Any, Any, State]
 T = TypeVar("T", bound=Model)
 R = TypeVar("R")
 
+BODY_SECONDS = 60.0
 SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.py
 
 # Keys that clients add to every body; they say nothing to this server.
 _ENVELOPE_KEYS = frozenset({"namespace", "credential", "idempotencytoken"})
+
+
+class TooSlow(BacalhauError):
+    code = "TimeOut"
+    status = 408
 
 
 def orchestrator(connection: ASGIConnection[Any, Any, Any, State]) -> Orchestrator:
@@ -44,8 +50,13 @@ def named(segment: str) -> str:
 
 
 async def read_body(request: Ask, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
-    """The request's body, see `parse_body`."""
-    return parse_body(await request.body(), kind, nulls=nulls)
+    """The request's body, see `parse_body`. Raises TooSlow when the client does not send it."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            text = await request.body()
+    except TimeoutError as e:
+        raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
+    return parse_body(text, kind, nulls=nulls)
 
 
 def parse_body(text: bytes, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
