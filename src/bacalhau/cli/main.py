@@ -20,6 +20,7 @@ sys.modules.setdefault("httpx._main", cast(ModuleType, None))
 
 ROOT = {
     "agent": Entry("bacalhau.cli.agent:agent", "Ask the node behind the API about itself"),
+    "auth": Entry("bacalhau.cli.auth:auth", "Sign in, and show as whom this client speaks"),
     "cancel": Entry("bacalhau.cli.seed:cancel", "Cancel a job"),
     "completion": Entry("bacalhau.cli.completion:completion", "Print a script that completes commands in your shell"),
     "config": Entry("bacalhau.cli.config:config", "Show and change the configuration"),
@@ -35,6 +36,7 @@ ROOT = {
     "list": Entry("bacalhau.cli.seed:list_command", "List jobs"),
     "logs": Entry("bacalhau.cli.seed:logs", "Show the output of a job"),
     "node": Entry("bacalhau.cli.node:node", "List the nodes of the network and decide about them"),
+    "profile": Entry("bacalhau.cli.profile:profile", "Name servers and choose among them"),
     "serve": Entry("bacalhau.cli.serve:serve", "Start a node: orchestrator, compute, or both"),
     "validate": Entry("bacalhau.cli.seed:validate", "Check a job file without submitting it"),
     "version": Entry("bacalhau.cli.seed:version", "Show the versions of client and server"),

@@ -39,6 +39,12 @@ def duration(value: str) -> float:
         raise click.BadParameter("a duration needs a unit, as 30s, 5m or 1h30m") from e
 
 
+def duration_text(value: str) -> str:
+    """As `duration`, but the text itself."""
+    duration(value)
+    return value
+
+
 class OneOf:
     """One of a few words, in any case."""
 

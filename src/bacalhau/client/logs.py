@@ -46,6 +46,7 @@ class LogReader:
 
     def __init__(self, endpoint: Endpoint, job_id: str, query: Mapping[str, Any]) -> None:
         self._endpoint = endpoint
+        self._tls = endpoint.trust() if endpoint.url.startswith("https") else None
         self._job_id = job_id
         self._query = dict(query) | {"positions": True}
         self._places: dict[str, str] = {}
@@ -71,7 +72,7 @@ class LogReader:
     async def _connection(self) -> AsyncGenerator[LogPiece, None]:
         base = self._endpoint.url.rstrip("/")
         try:
-            async with connect(self._url(base), additional_headers=dict(self._endpoint.headers), open_timeout=_OPEN_SECONDS, max_size=None) as socket:
+            async with connect(self._url(base), additional_headers=dict(self._endpoint.headers), ssl=self._tls, open_timeout=_OPEN_SECONDS, max_size=None) as socket:
                 self._heard = time.monotonic()
                 async for message in socket:
                     yield self._read(message)

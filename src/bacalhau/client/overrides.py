@@ -10,7 +10,16 @@ class Overrides(NamedTuple):
     api_host: str | None = None
     api_port: int | None = None
     data_dir: str | None = None
+    profile: str | None = None
     tls: bool = False
+    insecure: bool | None = None
+    cacert: str | None = None
+
+    @property
+    def names_server(self) -> bool:
+        """Whether the line itself says where the server is."""
+        keys = (text.partition("=")[0].strip().lower() for text in self.config)
+        return self.api_host is not None or self.api_port is not None or any(key in ("api.host", "api.port") for key in keys)
 
 
 NO_OVERRIDES = Overrides()

@@ -33,7 +33,7 @@ class Fetch(NamedTuple):
 
 
 def _ipfs(endpoint: Endpoint) -> Any:
-    return _adapter("bacalhau.plugins.ipfs.download", "IpfsDownloader")(endpoint.url, endpoint.ipfs, dict(endpoint.headers))
+    return _adapter("bacalhau.plugins.ipfs.download", "IpfsDownloader")(endpoint.url, endpoint.ipfs, dict(endpoint.headers), endpoint.trust() if endpoint.url.startswith("https") else True)
 
 
 def _s3(_: Endpoint) -> Any:

@@ -1,10 +1,11 @@
 """One conversation with the API: requests as structs in, answers as structs out, failures as our errors.
 
-The only place that knows httpx; what is asked is for the verbs in `client`.
+Beside `sso` the only place that knows httpx; what is asked is for the verbs in `client`.
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -32,16 +33,22 @@ T = TypeVar("T", bound=wire.Model)
 
 PREFIX = "/api/v1"
 HOW_TO_START = "start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT"
+HOW_TO_TRUST = "trust its authority with --cacert FILE or API.TLS.CAFile, or anybody with --insecure; without TLS leave --tls and https:// out"
 _SECONDS = 30.0
 _KINDS: tuple[type[BacalhauError], ...] = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
 # For answers without a code of ours. Of proxies, 502 and 504 say that the server is away.
 _BY_STATUS = {k.status: k for k in _KINDS if k.status != BacalhauError.status} | {502: Unavailable, 504: Unavailable}
+_HINTS = {
+    401: "set BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD; `bacalhau auth info` shows what is set",
+    403: "ask the administrator of the server for this capability",
+}
 
 
 class Endpoint(NamedTuple):
     """Where the API is and as whom to speak, and how results are fetched: `ipfs` is an IPFS node's own API, "" none.
 
     `no_downloads` are kinds of results that are not fetched; `download_seconds` limits each, 0 leaves it to the caller.
+    `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is the default.
     """
 
     url: str
@@ -49,6 +56,23 @@ class Endpoint(NamedTuple):
     ipfs: str = ""
     no_downloads: tuple[str, ...] = ()
     download_seconds: float = 0
+    insecure: bool = False
+    ca_file: str = ""
+    seconds: float = 0
+
+    def trust(self) -> ssl.SSLContext:
+        """Whom to believe in TLS. Raises BadRequest for a file that holds no certificates."""
+        context = ssl.create_default_context()
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        try:
+            if self.ca_file:
+                context.load_verify_locations(self.ca_file)
+        except (OSError, ssl.SSLError) as e:
+            raise BadRequest(f"cannot use the certificates in {self.ca_file}: {e}", hint="name a PEM file with --cacert or API.TLS.CAFile") from e
+        return context
 
 
 class Transport:
@@ -59,7 +83,7 @@ class Transport:
         self.url = endpoint.url.rstrip("/")
         self._http = http
 
-    async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = _SECONDS) -> T:
+    async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = 0) -> T:
         """GET; zero values of the query are not sent. Raises the server's error, or Unavailable."""
         params = [(k, v) for k, v in (query or {}).items() if v not in ("", 0, None, False, ())]
         return await self._send(kind, "GET", path, params=params, seconds=seconds)
@@ -69,9 +93,10 @@ class Transport:
         params = [(k, v) for k, v in (query or {}).items() if v]
         return await self._send(kind, method, path, params=params, content=wire.encode(body))
 
-    async def _send(self, kind: type[T], method: str, path: str, *, seconds: float = _SECONDS, **kwargs: Any) -> T:
+    async def _send(self, kind: type[T], method: str, path: str, *, seconds: float = 0, **kwargs: Any) -> T:
+        limit = httpx.Timeout(seconds or self.endpoint.seconds or _SECONDS, connect=10)
         try:
-            answer = await self._http.request(method, self.url + PREFIX + path, timeout=httpx.Timeout(seconds, connect=10), **kwargs)
+            answer = await self._http.request(method, self.url + PREFIX + path, timeout=limit, **kwargs)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise unreachable(self.url, e) from e
         if answer.is_error:
@@ -91,25 +116,41 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
     headers = {"Content-Type": "application/json", **endpoint.headers}
     # Reading the certificates takes longer than most requests; without TLS and redirects nobody needs them.
     tls = scheme == "https"
-    async with httpx.AsyncClient(headers=headers, verify=tls, follow_redirects=tls) as http:
+    async with httpx.AsyncClient(headers=headers, verify=endpoint.trust() if tls else False, follow_redirects=tls) as http:
         yield Transport(http, endpoint)
 
 
 def unreachable(url: str, error: BaseException) -> Unavailable:
     """The reason is the operating system's where there is one."""
+    refused = _tls_refusal(error)
+    if refused:
+        return Unavailable(f"cannot trust the orchestrator at {url}: {refused}", hint=HOW_TO_TRUST)
     return Unavailable(f"cannot reach the orchestrator at {url}: {_reason(error)}", hint=HOW_TO_START)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """From the outermost inwards."""
+    inner: BaseException | None = error
+    while inner is not None:
+        yield inner
+        group = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else None
+        inner = group or inner.__cause__ or inner.__context__
+
+
+def _tls_refusal(error: BaseException) -> str:
+    found = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
+    if found is None:
+        return ""
+    return f"its certificate: {found.verify_message}" if isinstance(found, ssl.SSLCertVerificationError) else f"TLS: {found.reason or found}"
 
 
 def _reason(error: BaseException) -> str:
     """The innermost cause says what happened; the outer ones only that something did."""
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "no answer in time"
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.errno and inner.errno > 0:
-            return os.strerror(inner.errno).lower()
-        group = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else None
-        inner = group or inner.__cause__ or inner.__context__
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+            return os.strerror(cause.errno).lower()
     return str(error) or type(error).__name__
 
 
@@ -119,4 +160,4 @@ def _failure(url: str, answer: httpx.Response) -> BacalhauError:
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = ErrorBody(message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation")
     kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(answer.status_code, BacalhauError)
-    return kind(body.message, hint=body.hint, component=body.component or "Bacalhau", retryable=answer.status_code in (502, 503, 504))
+    return kind(body.message, hint=body.hint or _HINTS.get(answer.status_code, ""), component=body.component or "Bacalhau", retryable=answer.status_code in (502, 503, 504))

@@ -1,0 +1,75 @@
+"""Signing in with the device flow of OAuth 2.0 (RFC 8628): a code is shown, the person enters it in a browser, and a token comes back."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import msgspec
+
+from bacalhau.lib.errors import BadRequest, TimedOut, Unauthorized, Unavailable
+from bacalhau.models.api import SignIn
+
+_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_PAUSE, _SLOWER, _EXPIRES = 5, 5, 600
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider says at first."""
+
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str = ""
+    expires_in: int = _EXPIRES
+    interval: int = 0
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    access_token: str = ""
+    error: str = ""
+    error_description: str = ""
+
+
+async def sign_in(config: SignIn, show: Callable[[Code], None]) -> str:
+    """The access token. Raises BadRequest where the server offers no such flow, Unauthorized when it was refused, TimedOut, Unavailable."""
+    if not (config.device_authorization_endpoint and config.token_endpoint and config.device_client_id):
+        raise BadRequest("the server does not support SSO login", hint="use BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD")
+    async with httpx.AsyncClient(timeout=30) as http:
+        asked = {"client_id": config.device_client_id, "scope": " ".join(config.scopes or ()), "audience": config.audience}
+        answer = await _post(http, config.device_authorization_endpoint, {key: value for key, value in asked.items() if value})
+        if answer.is_error:
+            raise Unauthorized(f"{config.device_authorization_endpoint} answered {answer.status_code}: {answer.text[:200]}")
+        code: Code = _decoded(answer, Code)
+        show(code)
+        pause = float(config.polling_interval or code.interval or _PAUSE)
+        give_up = time.monotonic() + code.expires_in
+        while time.monotonic() < give_up:
+            await asyncio.sleep(pause)
+            found: _Answer = _decoded(await _post(http, config.token_endpoint, {"client_id": config.device_client_id, "device_code": code.device_code, "grant_type": _GRANT}), _Answer)
+            if found.access_token:
+                return found.access_token
+            pause += _slower(found)
+    raise TimedOut("nobody entered the code in time", hint="run the command again")
+
+
+def _slower(answer: _Answer) -> float:
+    """Seconds to add to the pause. Raises Unauthorized when there is nothing to wait for."""
+    if answer.error not in ("authorization_pending", "slow_down"):
+        raise Unauthorized(f"signing in failed: {answer.error_description or answer.error or 'the provider gave no token'}", hint="run the command again")
+    return _SLOWER if answer.error == "slow_down" else 0
+
+
+async def _post(http: httpx.AsyncClient, url: str, form: dict[str, str]) -> httpx.Response:
+    try:
+        return await http.post(url, data=form, headers={"Accept": "application/json"})
+    except (httpx.HTTPError, httpx.InvalidURL) as e:
+        raise Unavailable(f"cannot reach the identity provider at {url}: {e or type(e).__name__}") from e
+
+
+def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.DecodeError as e:
+        raise Unavailable(f"{answer.url} gave an answer that is not of the device flow: {e}") from e

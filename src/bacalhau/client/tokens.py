@@ -1,0 +1,32 @@
+"""Tokens of single sign-on, by the URL of the API they are for, in the data directory."""
+
+from pathlib import Path
+
+import msgspec
+
+from bacalhau.client.profiles import write_private
+
+_FILE = "sso_tokens.json"
+
+
+def get_token(data_dir: Path, url: str) -> str:
+    """"" when there is none."""
+    return _read(data_dir).get(_key(url), "")
+
+
+def put_token(data_dir: Path, url: str, token: str) -> None:
+    """The empty token takes it away."""
+    tokens = _read(data_dir) | {_key(url): token}
+    data_dir.mkdir(parents=True, exist_ok=True)
+    write_private(data_dir / _FILE, msgspec.json.encode({key: value for key, value in tokens.items() if value}).decode())
+
+
+def _key(url: str) -> str:
+    return url.rstrip("/").lower()
+
+
+def _read(data_dir: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode((data_dir / _FILE).read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return {}
