@@ -18,6 +18,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest
 
 _DAYS = 365
+_RENEW_DAYS = 30
 
 
 def server_tls(settings: ApiTLS, folder: Path) -> ssl.SSLContext | None:
@@ -37,11 +38,22 @@ def server_tls(settings: ApiTLS, folder: Path) -> ssl.SSLContext | None:
 
 def _self_signed(folder: Path) -> tuple[Path, Path]:
     cert, key = folder / "api.crt", folder / "api.key"
+    if key.exists() and _is_good(cert):
+        return cert, key
     folder.mkdir(parents=True, exist_ok=True)
     private = ec.generate_private_key(ec.SECP256R1())
     _write(key, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     _write(cert, _certificate(private).public_bytes(Encoding.PEM))
     return cert, key
+
+
+def _is_good(cert: Path) -> bool:
+    """Clients that trust it need not be told of another one yet."""
+    try:
+        made = x509.load_pem_x509_certificate(cert.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return made.not_valid_after_utc.timestamp() - now_ns() / 1e9 > _RENEW_DAYS * 86400
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
