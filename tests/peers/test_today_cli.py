@@ -180,6 +180,31 @@ def test_job_describe_history_versions_and_list(cli, system):
     assert [job["ID"] for job in by_id] == sorted((job["ID"] for job in by_id), reverse=True)
 
 
+def test_versions_rerun_and_dry_run(cli, system):
+    first = go_job(system, "echo one", name="again")
+    job_id = cli.submit(first)
+    cli.progress(job_id)
+    assert cli.send("PUT", "/orchestrator/jobs/diff", Job=first) == {"Diff": "", "Warnings": None}
+    second = go_job(system, "echo two", name="again")
+    lines = cli.send("PUT", "/orchestrator/jobs/diff", Job=second)["Diff"].splitlines()
+    assert [line[0] for line in lines if "echo" in line] == ["-", "+"]
+    missing = cli.http.put("/orchestrator/jobs/diff", content=cli.written({"Job": go_job(system, "true", name="nowhere")}))
+    assert missing.status_code == 404
+    answer = cli.send("PUT", "/orchestrator/jobs/again/rerun", JobID="again", JobVersion=0, Reason="")
+    assert (answer["JobID"], answer["JobVersion"], answer["Warnings"]) == (job_id, 2, None) and answer["EvaluationID"]
+    events = cli.progress(job_id)
+    recorded = CASES["api-history"]["response"]["Items"][0]["Event"]
+    assert {key: events[0]["Event"][key] for key in ("Message", "Topic", "Details")} == {key: recorded[key] for key in ("Message", "Topic", "Details")}
+    assert {item["JobVersion"] for item in events} == {2}
+    assert cli.submit(second) == job_id
+    cli.progress(job_id)
+    versions = cli.get("/orchestrator/jobs/again/versions")["Items"]
+    assert [(item["Version"], item["State"]["StateType"]) for item in versions] == [(1, "Completed"), (2, "Completed"), (3, "Completed")]
+    outputs = {e["JobVersion"]: e["RunOutput"]["Stdout"] for e in cli.get("/orchestrator/jobs/again/executions", all_job_versions="true")["Items"]}
+    assert outputs == {1: "one\n", 2: "one\n", 3: "two\n"}
+    assert [e["JobVersion"] for e in cli.get("/orchestrator/jobs/again/executions", job_version=1)["Items"]] == [1]
+
+
 def test_a_name_with_a_slash_is_escaped(cli, system):
     job_id = cli.submit(go_job(system, "true", name="a/b c"))
     assert cli.get(f"/orchestrator/jobs/{quote('a/b c', safe='')}")["Job"]["ID"] == job_id

@@ -49,7 +49,7 @@ async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: in
         raise Conflict(text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore")
     wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
     changed = next_version(job, wanted, RERUN)
-    entry = submission_entry(changed, "Job rerun", changed.modify_time, Reason=reason or RERUN)
+    entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
     await orch.commit(Change(jobs=(changed,), history=(entry,)))
     orch.queue.add(job.id)
     return RerunJobResponse(job_id=job.id, job_version=changed.version, evaluation_id=new_uuid())
