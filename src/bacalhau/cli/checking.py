@@ -3,9 +3,9 @@
 import click
 import msgspec
 
+from bacalhau.cli.job_file import read_job_file
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import json_text
-from bacalhau.cli.submission import read_job_file
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job import Job
 from bacalhau.models.validate import normalized, sanitized, validate_job

@@ -1,6 +1,6 @@
 """`bacalhau job`: how its commands are called. What they do is in the modules they name."""
 
-from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, VERSION, many, number, one_of, paging, runs, switch, tail, text
+from bacalhau.cli.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, TEMPLATE, VERSION, number, one_of, paging, runs, switch, tail, text
 from bacalhau.cli.pflag import MAYBE_ARG, ONE_ARG, Command, Entry, Flag, Tree
 
 run = Command(
@@ -14,10 +14,17 @@ run = Command(
         switch("--dry-run", section="Waiting", help="Print how the job differs from the stored one of its name; a new job itself."),
         switch("--force", help="Submit although nothing changed."),
         switch("--hide-warnings", help="No warnings about the job."),
-        many("-V", "--template-vars", section="Template", metavar="NAME=VALUE", help="A value for {{.NAME}} in the file; repeatable."),
-        text("-E", "--template-envs", section="Template", metavar="PATTERN", help="Variables of the environment that the file may use: a pattern, * for all."),
-        switch("--no-template", section="Template", help="Take the file as it is; {{ means nothing."),
+        *TEMPLATE,
     ],
+)
+
+explain = Command(
+    "explain",
+    callback=runs("bacalhau.cli.explaining:explain"),
+    arity=MAYBE_ARG,
+    operands="ID|NAME|FILE",
+    help="Show what would run where, what it would read, and for every node why not; of a job, or of a file that is not submitted.",
+    params=[NAMESPACE, *TEMPLATE, switch("--wide", section="Output", help="Full values, no shortening."), *DOCUMENT],
 )
 
 rerun = Command(
@@ -128,6 +135,7 @@ job = Tree(
     {
         "describe": Entry("bacalhau.cli.job:describe", "Show a job with its executions, history and output"),
         "executions": Entry("bacalhau.cli.job:executions", "List the executions of a job"),
+        "explain": Entry("bacalhau.cli.job:explain", "Show what would run where, and why not elsewhere"),
         "get": Entry("bacalhau.cli.job:get", "Download the results of a job"),
         "history": Entry("bacalhau.cli.job:history", "List what happened to a job"),
         "list": Entry("bacalhau.cli.job:list_command", "List jobs"),

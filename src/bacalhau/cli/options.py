@@ -178,6 +178,12 @@ RUNTIME = [
 ]
 DRY_RUN = switch("--dry-run", section="Waiting", help="Print the job instead of submitting it.")
 
+TEMPLATE = [
+    many("-V", "--template-vars", section="Template", metavar="NAME=VALUE", help="A value for {{.NAME}} in the file; repeatable."),
+    text("-E", "--template-envs", section="Template", metavar="PATTERN", help="Variables of the environment that the file may use: a pattern, * for all."),
+    switch("--no-template", section="Template", help="Take the file as it is; {{ means nothing."),
+]
+
 DOWNLOAD_TUNING = [
     switch("--raw", section="Download", help="Keep each result in its own folder instead of merging them."),
     text("--output-dir", section="Download", default="", metavar="DIR", help="An existing directory for the results (default ./job-ID)."),

@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -12,24 +11,22 @@ import click
 from bacalhau.cli.connection import connect
 from bacalhau.cli.dry_run import say_difference, say_job
 from bacalhau.cli.fetch import Place, fetch
+from bacalhau.cli.job_file import read_job_file, read_template_file
 from bacalhau.cli.options import Call
 from bacalhau.cli.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
 from bacalhau.cli.printing import LogPrinter, has_several
 from bacalhau.cli.progress import ProgressLine
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import say_error, say_warning
-from bacalhau.cli.spec import job_of_flags, merged_pairs
+from bacalhau.cli.spec import job_of_flags
 from bacalhau.cli.steps import Account, Events, GroupedEvents, Silence, Steps
-from bacalhau.cli.template import fill_template, template_values
 from bacalhau.cli.wasm_spec import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.models.api import PutJobResponse, RerunJobResponse
 from bacalhau.models.event import JobHistory
-from bacalhau.models.grammar import parse_env
 from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
-from bacalhau.models.jobfile import read_job_text
 from bacalhau.models.messages import Progress
 from bacalhau.models.seed_view import seed_dry_run
 
@@ -77,11 +74,8 @@ def create(call: Call) -> int:
 
 
 def job_run(call: Call) -> int:
-    flags = call.flags
-    given = merged_pairs("-V, --template-vars", flags["template_vars"], parse_env)
-    values = template_values(given, os.environ, flags["template_envs"])
-    job = read_job_file(call, str if flags["no_template"] else lambda text: fill_template(text, values))
-    if flags["dry_run"]:
+    job = read_template_file(call)
+    if call.flags["dry_run"]:
         return say_difference(call, job)
     return Submission(call, _put(call, job), MODERN).run()
 
@@ -101,33 +95,6 @@ def _put(call: Call, job: Job) -> Ask:
             raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
 
     return ask
-
-
-def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
-    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr. Raises BadRequest listing every fault."""
-    text = _text_of(call.args[0]) if call.args else _text_of_stdin()
-    try:
-        job, warnings = read_job_text(fill(text), strict=True)
-    except BadRequest as e:
-        raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
-    for warning in warnings if not call.flags.get("id_only") else ():
-        say_warning(warning)
-    return job
-
-
-def _text_of(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError as e:
-        raise BadRequest(f'opening job file ("{path}"): {(e.strerror or str(e)).lower()}') from e
-    except UnicodeDecodeError as e:
-        raise BadRequest(f'reading job file ("{path}"): it is no text') from e
-
-
-def _text_of_stdin() -> str:
-    if sys.stdin.isatty():
-        click.echo("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
-    return sys.stdin.read()
 
 
 class Submission:

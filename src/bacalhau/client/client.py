@@ -22,6 +22,8 @@ from bacalhau.models.api import (
     ConfigResponse,
     DiffJobRequest,
     DiffJobResponse,
+    ExplainJobRequest,
+    ExplainJobResponse,
     GetJobResponse,
     GetNodeResponse,
     ListExecutionsResponse,
@@ -94,6 +96,14 @@ class AsyncClient:
     async def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
         """How the job differs from the stored one of its name. Raises NotFound when there is none."""
         return await self.transport.tell(DiffJobResponse, "PUT", "/orchestrator/jobs/diff", DiffJobRequest(job=_job_of(job)))
+
+    async def explain(self, job: Job | dict[str, Any] | str) -> ExplainJobResponse:
+        """What the job would lead to if it were submitted now, without submitting it. Ours alone: others' servers raise NotFound."""
+        return await self.transport.tell(ExplainJobResponse, "POST", "/orchestrator/jobs/explain", ExplainJobRequest(job=_job_of(job)))
+
+    async def explain_stored(self, job_id: str, *, namespace: str = "") -> ExplainJobResponse:
+        """As `explain`, of a job that is there."""
+        return await self.transport.ask(ExplainJobResponse, job_path(job_id, "explain"), {"namespace": namespace})
 
     async def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
         """The job's next version, with the spec of `version` or of the latest. Raises Conflict while the job waits to run."""

@@ -15,6 +15,7 @@ from bacalhau.models.api import (
     AliveResponse,
     AuthConfigResponse,
     DiffJobResponse,
+    ExplainJobResponse,
     GetJobResponse,
     ListExecutionsResponse,
     ListHistoryResponse,
@@ -75,6 +76,12 @@ class Client:
 
     def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
         return self._run(self._client.diff(job))
+
+    def explain(self, job: Job | dict[str, Any] | str) -> ExplainJobResponse:
+        return self._run(self._client.explain(job))
+
+    def explain_stored(self, job_id: str, *, namespace: str = "") -> ExplainJobResponse:
+        return self._run(self._client.explain_stored(job_id, namespace=namespace))
 
     def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
         return self._run(self._client.rerun(job_id, version=version, reason=reason, namespace=namespace))

@@ -1,0 +1,82 @@
+"""`job explain`: what would run where, what it would read, and for every node why not. Nothing is submitted."""
+
+import asyncio
+import os
+import sys
+
+import click
+
+from bacalhau.cli.connection import connect
+from bacalhau.cli.job_file import read_template_file
+from bacalhau.cli.options import Call
+from bacalhau.cli.render import id_column, say_lines, show_document
+from bacalhau.cli.report import BOLD, painted, say_warning
+from bacalhau.cli.table import Column, Look, draw
+from bacalhau.lib.units import show_bytes
+from bacalhau.models.api import ExplainJobResponse, NodeAnswer
+from bacalhau.models.resources import Resources
+
+_PLACES = (
+    Column("partition", lambda place: str(place.partition_index)),
+    id_column("node id", lambda place: place.node_id),
+    id_column("execution", lambda place: place.execution_id or "would be new"),
+)
+_NODES = (
+    id_column("node id", lambda node: node.node_id),
+    Column("takes it", lambda node: _takes(node)),
+    Column("reason", lambda node: node.reason, 90),
+)
+_INPUTS = (
+    Column("target", lambda found: found.target),
+    Column("type", lambda found: found.type),
+    Column("objects", lambda found: "" if found.error else str(found.objects)),
+    Column("size", lambda found: "" if found.error else show_bytes(found.bytes)),
+    Column("error", lambda found: found.error, 90),
+)
+
+
+def explain(call: Call) -> int:
+    """A file that is there is a new job; anything else is the id or name of one."""
+    answer = asyncio.run(_ask(call))
+    for warning in answer.warnings or ():
+        say_warning(warning)
+    if call.flags["output"]:
+        show_document(call.flags, answer, "yaml")
+    else:
+        _print(answer, Look(wide=call.flags["wide"]))
+    return 0
+
+
+async def _ask(call: Call) -> ExplainJobResponse:
+    is_new = not call.args or os.path.isfile(call.args[0])
+    job = read_template_file(call) if is_new else None
+    async with connect(call.settings) as client:
+        return await client.explain(job) if job else await client.explain_stored(call.args[0], namespace=call.flags["namespace"])
+
+
+def _print(answer: ExplainJobResponse, look: Look) -> None:
+    pairs = [
+        ("Job", f"{answer.job_id}, version {answer.job_version}" if answer.job_id else "not submitted"),
+        ("Next State", answer.state),
+        ("Reason", answer.message),
+        ("Hint", answer.hint),
+        ("Queue Position", str(answer.queue_position or "")),
+        ("Needs", _needs(answer.needs)),
+    ]
+    shown = [(key, value) for key, value in pairs if value]
+    width = max(len(key) for key, _ in shown)
+    say_lines([f"{key:{width}} = {value}" for key, value in shown])
+    asked = f"Inputs, as node {answer.node_id} found them" if answer.node_id else "Inputs"
+    for title, columns, items in (("Placement", _PLACES, answer.places), ("Nodes", _NODES, answer.nodes), (asked, _INPUTS, answer.inputs)):
+        if items:
+            click.echo("\n" + painted(title, BOLD, sys.stdout))
+            say_lines(draw(columns, items, look))
+
+
+def _takes(node: NodeAnswer) -> str:
+    return "yes" if node.fits else "never" if node.never else "not now"
+
+
+def _needs(need: Resources) -> str:
+    amounts = [f"CPU {need.cpu:g}", f"memory {show_bytes(need.memory)}", f"disk {show_bytes(need.disk)}", *([f"GPU {need.gpu}"] if need.gpu else [])]
+    return ", ".join(amounts)

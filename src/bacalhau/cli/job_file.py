@@ -1,0 +1,54 @@
+"""The job of a file or of stdin, its template filled in, and every fault of it told at once."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from bacalhau.cli.options import Call
+from bacalhau.cli.report import say_warning
+from bacalhau.cli.spec import merged_pairs
+from bacalhau.cli.template import fill_template, template_values
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.grammar import parse_env
+from bacalhau.models.job import Job
+from bacalhau.models.jobfile import read_job_text
+
+
+def read_template_file(call: Call) -> Job:
+    """As `read_job_file`, with the flags of templates."""
+    flags = call.flags
+    if flags["no_template"]:
+        return read_job_file(call)
+    given = merged_pairs("-V, --template-vars", flags["template_vars"], parse_env)
+    values = template_values(given, os.environ, flags["template_envs"])
+    return read_job_file(call, lambda text: fill_template(text, values))
+
+
+def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
+    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr. Raises BadRequest listing every fault."""
+    text = fill(_text_of(call.args[0]) if call.args else _text_of_stdin())
+    try:
+        job, warnings = read_job_text(text, strict=True)
+    except BadRequest as e:
+        raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+    for warning in warnings if not call.flags.get("id_only") else ():
+        say_warning(warning)
+    return job
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as e:
+        raise BadRequest(f'opening job file ("{path}"): {(e.strerror or str(e)).lower()}') from e
+    except UnicodeDecodeError as e:
+        raise BadRequest(f'reading job file ("{path}"): it is no text') from e
+
+
+def _text_of_stdin() -> str:
+    if sys.stdin.isatty():
+        click.echo("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
+    return sys.stdin.read()
