@@ -8,7 +8,7 @@ from bacalhau.models.execution import ComputeStateType, DesiredState, DesiredSta
 from bacalhau.models.job import JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change
-from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Store
+from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Place, Store
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted
 
@@ -140,6 +140,22 @@ async def test_live_executions_are_those_that_hold_capacity(store):
     stopped = replace(stopped, desired_state=DesiredState(state_type=DesiredStateType.STOPPED), revision=2)
     await store.apply(Change(executions=(ended, stopped)))
     assert await store.list_live_executions() == [live]
+
+
+async def test_events_of_all_jobs_are_read_in_order_and_from_any_place_on(store):
+    first, second = a_job(2), a_job(1, namespace="lab")
+    await store.apply(submitted(first))
+    await store.apply(submitted(second))
+    await store.apply(Change(history=(entry(second, "asked", "e-12"), entry(first, "asked", "e-34"), entry(second, "ran", "e-12"))))
+    found = await store.list_events(Place(0), 10)
+    assert [(e.namespace, e.event.job_id, e.event.seq_num) for e in found[:2]] == [("default", first.id, 1), ("lab", second.id, 1)]
+    assert sorted((e.event.job_id, e.event.seq_num) for e in found[2:]) == sorted([(first.id, 2), (second.id, 2), (second.id, 3)])
+    assert [e.place for e in found] == sorted(e.place for e in found)
+    for number, stored in enumerate(found):
+        assert await store.list_events(stored.place, 10) == found[number + 1 :]
+    assert await store.list_events(found[0].place, 2) == found[1:3]
+    whole = await store.list_history(HistoryQuery(second.id))
+    assert [e.event for e in found if e.event.job_id == second.id] == whole
 
 
 async def test_history_is_numbered_in_each_job_and_filtered(store):

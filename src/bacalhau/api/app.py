@@ -19,6 +19,7 @@ from bacalhau.api.auth import AUTH_ROUTES, is_guarded
 from bacalhau.api.connection import Connection
 from bacalhau.api.edge import Edge, Receive, Scope, Send
 from bacalhau.api.errors import on_crash, on_expected, on_framework
+from bacalhau.api.events import EVENT_ROUTES
 from bacalhau.api.gateway import GATEWAY_ROUTES
 from bacalhau.api.guard import Guard
 from bacalhau.api.jobs import JOB_ROUTES
@@ -57,7 +58,7 @@ def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
     if problems := access_problems(config.api):
         raise BadRequest("\n".join(problems), hint="mend the configuration and start again")
     waits = Waits()
-    orchestrator = Router("/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES])
+    orchestrator = Router("/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES])
     api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
     app = Litestar(
         [api, *seed_routers(), *GATEWAY_ROUTES, *ROOT_ROUTES],

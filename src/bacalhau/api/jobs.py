@@ -35,7 +35,7 @@ from bacalhau.ports.store import HistoryQuery, JobQuery
 
 HISTORY_PAGE = 100
 LARGEST = 2**32 - 1
-_LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
+LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
 _SORTS: dict[str, Callable[[Execution], Any]] = {
     "created_at": lambda e: e.create_time,
     "create_time": lambda e: e.create_time,
@@ -150,7 +150,7 @@ def _history_query(query: ListHistory, job_id: str) -> HistoryQuery:
         after_seq=max(0, page.offset - 1),
         limit=query.limit or page.limit or HISTORY_PAGE,
         job_version=version,
-        level=_LEVELS[query.event_type],
+        level=LEVELS[query.event_type],
         execution_id=query.execution_id,
         since=query.since,
     )

@@ -19,6 +19,8 @@ _TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fr
 
 Limit = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Wait = Annotated[int, msgspec.Meta(ge=0, le=60)]
+Since = Annotated[int, msgspec.Meta(ge=0, le=2**33)]
+EventType = Literal["all", "job", "execution"]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -56,13 +58,31 @@ class StopJob(Query, frozen=True, kw_only=True):
 class ListHistory(ListQuery, frozen=True, kw_only=True):
     """`since` in Unix seconds; `wait` in seconds, until there is something new; `progress` is the last ProgressSeq seen."""
 
-    event_type: Literal["all", "job", "execution"] = "all"
+    event_type: EventType = "all"
     execution_id: str = ""
     job_version: Number = 0
     all_job_versions: bool = False
-    since: Annotated[int, msgspec.Meta(ge=0, le=2**33)] = 0
+    since: Since = 0
     wait: Wait = 0
     progress: Number = 0
+
+
+class FollowEvents(Query, frozen=True, kw_only=True):
+    """`job` alone instead of all; `since` in Unix seconds, else a job is told from its beginning and all jobs from now on.
+
+    `last_event_id` is for clients that cannot set the header of that name.
+    """
+
+    job: str = ""
+    event_type: EventType = "all"
+    since: Since = 0
+    last_event_id: str = ""
+
+
+class FollowJob(Query, frozen=True, kw_only=True):
+    event_type: EventType = "all"
+    since: Since = 0
+    last_event_id: str = ""
 
 
 class ListExecutions(ListQuery, frozen=True, kw_only=True):

@@ -102,6 +102,11 @@ class Waits:
             finally:
                 self._open.discard(limit)
 
+    @property
+    def over(self) -> bool:
+        """The server stops."""
+        return self._over
+
     def end(self) -> None:
         self._over = True
         for limit in self._open:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from bacalhau.models.job import Job
 from bacalhau.models.messages import Progress
 
+EVERY = ""  # instead of a job's id: all of them
+
 
 class Watch:
     """Remembers changes between `clear` and `wait`, so that none is missed while its owner reads the store."""
@@ -73,6 +75,8 @@ class Board:
         """The job has new history or another state; `final`: it has ended like this."""
         for watch in self._watches.get(job_id, ()):
             watch.fire(final)
+        for watch in self._watches.get(EVERY, ()):
+            watch.fire(None)
 
     def put_progress(self, progress: Progress) -> None:
         self._counter += 1

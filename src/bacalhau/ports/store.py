@@ -32,6 +32,20 @@ class HistoryQuery(NamedTuple):
     since: int = 0
 
 
+class Place(NamedTuple):
+    """Where somebody is who reads the events of all jobs: they are in the order of `time` (Unix ns)."""
+
+    time: int
+    job: int = 0
+    seq: int = 0
+
+
+class StoredEvent(NamedTuple):
+    place: Place
+    namespace: str
+    event: JobHistory
+
+
 class JobView(NamedTuple):
     """A job and all executions of all its versions."""
 
@@ -60,6 +74,10 @@ class JobReader(Protocol):
         ...
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]: ...
+
+    async def list_events(self, after: Place, limit: int) -> list[StoredEvent]:
+        """Of all jobs, in the order in which they became visible."""
+        ...
 
 
 class VersionReader(Protocol):

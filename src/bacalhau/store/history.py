@@ -6,7 +6,7 @@ from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.event import Event, JobHistory
 from bacalhau.models.plan import HistoryEntry
-from bacalhau.ports.store import HistoryQuery
+from bacalhau.ports.store import HistoryQuery, Place, StoredEvent
 from bacalhau.store.statement import Row, Statement
 
 
@@ -26,15 +26,23 @@ def history_params(query: HistoryQuery) -> dict[str, Any]:
 
 
 def read_history(job_id: str, rows: list[Row]) -> list[JobHistory]:
+    return [_read(job_id, *row) for row in rows]
+
+
+def read_events(rows: list[Row]) -> list[StoredEvent]:
     return [
-        JobHistory(
-            seq_num=seq,
-            type="ExecutionLevel" if execution_id else "JobLevel",
-            job_id=job_id,
-            job_version=version,
-            execution_id=execution_id,
-            event=decode(event, Event),
-            time=rfc3339(time),
-        )
-        for seq, version, execution_id, time, event in rows
+        StoredEvent(Place(time, job, seq), namespace, _read(job_id, seq, version, execution_id, time, event))
+        for time, job, seq, namespace, job_id, version, execution_id, event in rows
     ]
+
+
+def _read(job_id: str, seq: int, version: int, execution_id: str, time: int, event: bytes) -> JobHistory:
+    return JobHistory(
+        seq_num=seq,
+        type="ExecutionLevel" if execution_id else "JobLevel",
+        job_id=job_id,
+        job_version=version,
+        execution_id=execution_id,
+        event=decode(event, Event),
+        time=rfc3339(time),
+    )

@@ -16,7 +16,7 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.node import NodeState
 from bacalhau.models.plan import Change
-from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Limits, PendingMessage
+from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Limits, PendingMessage, Place, StoredEvent
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
@@ -73,6 +73,9 @@ class SqliteStore(Housed):
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]:
         return await self._database.read("list_history", history.history_params(query), partial(history.read_history, query.job_id))
+
+    async def list_events(self, after: Place, limit: int) -> list[StoredEvent]:
+        return await self._database.read("list_events", after._asdict() | {"limit": limit}, history.read_events)
 
     async def apply(self, change: Change) -> list[int]:
         rows = await self._database.apply(tuple(_statements(change, now_ns())))

@@ -85,6 +85,11 @@ where j.id = :job_id and h.seq > :after_seq and h.time >= :since
     and (:execution_id = '' or substr(h.execution_id, 1, length(:execution_id)) = :execution_id)
 order by h.seq limit :limit;
 
+-- name: list_events
+select h.time, h.job, h.seq, j.namespace, j.id, h.job_version, h.execution_id, h.event
+from history h join jobs j on j.number = h.job
+where (h.time, h.job, h.seq) > (:time, :job, :seq) order by h.time, h.job, h.seq limit :limit;
+
 -- Outbox, dead letters -------------------------------------------------------------------------------------------
 
 -- name: insert_message
