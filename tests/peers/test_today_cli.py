@@ -12,6 +12,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from bacalhau.app.devstack import free_port
 from tests.api.test_golden import CASES, differences
 from tests.support.seed_client import SeedClient
 from tests.support.system import System
@@ -97,7 +98,8 @@ class Cli:
 
 @pytest.fixture(scope="module")
 def system(anyio_backend, docker_url, docker_image, tmp_path_factory):
-    with System(tmp_path_factory.mktemp("today"), docker_url, image=docker_image) as started:
+    settings = {"Publishers.Types.Local.Port": free_port()}
+    with System(tmp_path_factory.mktemp("today"), docker_url, image=docker_image, settings=settings) as started:
         yield started
 
 
@@ -239,7 +241,7 @@ def test_job_get_of_results_kept_on_the_node(cli, system, tmp_path):
     job = go_job(system, "echo kept > /outputs/file")
     job["Tasks"][0] |= {"Publisher": {"Type": "local"}, "ResultPaths": [{"Name": "outputs", "Path": "/outputs"}]}
     job_id = cli.submit(job)
-    cli.progress(job_id)
+    assert cli.progress(job_id)[-1]["Event"]["Message"] == "Completed"
     (result,) = cli.get(f"/orchestrator/jobs/{job_id}/results")["Items"]
     assert (result["Type"], list(result["Params"])) == ("urlDownload", ["URL"])
     archive = tmp_path / "results.tar.gz"
