@@ -13,7 +13,7 @@ from tests.support.system import OWNER
 # A web server that ends at once when it is asked to.
 SERVE = (
     "trap 'exit 0' TERM; mkdir /tmp/www; printf hello > /tmp/www/index.html; busybox httpd -f -p $BACALHAU_PORT_web -h /tmp/www & "
-    "until wget -q -O /dev/null http://127.0.0.1:$BACALHAU_PORT_web/; do :; done; echo $BACALHAU_PORT_web $BACALHAU_HOST_PORT_web; wait"
+    "until wget -q -O /dev/null http://127.0.0.1:$BACALHAU_PORT_web/ 2>/dev/null; do :; done; echo $BACALHAU_PORT_web $BACALHAU_HOST_PORT_web; wait"
 )
 
 

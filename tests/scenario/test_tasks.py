@@ -113,7 +113,7 @@ def test_a_container_that_will_not_end_is_killed(system, containers):
     assert system.client.get_job(job_id).state.state_type == "Stopped"
 
 
-def test_an_image_that_no_registry_knows_runs_where_it_was_made(system, docker_url):
+def test_an_image_that_no_registry_knows_runs_where_it_was_made(system, containers, docker_url):
     name = f"bacalhau-test/made-here:{system.port}"
 
     def docker(*args):
@@ -124,6 +124,7 @@ def test_an_image_that_no_registry_knows_runs_where_it_was_made(system, docker_u
     docker("rm", container)
     try:
         job = system.run("echo local", engine={"Image": name})
+        containers.until("destroy", job.id)
     finally:
         docker("rmi", name)
     assert (job.state.state_type, system.output(job.id)) == ("Completed", "local\n")

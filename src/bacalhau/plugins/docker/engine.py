@@ -32,6 +32,7 @@ DRAIN_SECONDS = 10.0  # from a container's end to the end of its output
 REMOVE_SECONDS = 60.0
 RECONNECT_SECONDS = 60.0  # how long a lost daemon may take to come back while tasks run
 RETRY_SECONDS = 0.1
+BLAME_LOOKS = 5  # at why a container was killed
 KILLED = 137  # 128 + SIGKILL: what the kernel's memory killer leaves, too
 
 log = logging.getLogger(__name__)
@@ -223,7 +224,12 @@ class DockerEngine:
         return int(code)
 
     async def _blame_memory(self, container_id: str, task: EngineTask) -> None:
-        found = await self._api.inspect(container_id)
+        """The daemon may hear that the kernel killed for want of memory only after it heard of the end."""
+        for _ in range(BLAME_LOOKS):
+            found = await self._api.inspect(container_id)
+            if found is None or found["State"].get("OOMKilled"):
+                break
+            await asyncio.sleep(RETRY_SECONDS)
         if found is not None and found["State"].get("OOMKilled"):
             limit = f"the task was killed at its limit of {show_bytes(task.resources.memory)}" if task.resources.memory else "the node ran out of memory"
             raise EngineFailure(f"memory limit exceeded: {limit}", hint="ask for more memory", component="Docker")
