@@ -13,8 +13,8 @@ from bacalhau.cli.render import json_text, show_items
 from bacalhau.cli.report import say_warning
 from bacalhau.cli.table import Column
 from bacalhau.cli.yaml import yaml_text
-from bacalhau.config.inert import check_inert
-from bacalhau.config.keys import Key, config_rows, config_tree, find_key, read_value
+from bacalhau.config.inert import check_inert, list_inert
+from bacalhau.config.keys import Key, Row, config_rows, config_tree, find_key, read_value
 from bacalhau.config.load import load_config
 from bacalhau.config.schema import Config
 from bacalhau.config.section import Seconds
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 def list_config(call: Call) -> int:
     config = _config(call)
-    rows = config_rows(config)
+    rows = sorted([*config_rows(config), *(Row(*row) for row in list_inert())], key=lambda row: row.key)
     if call.flags["output"] == "json":
         click.echo(json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True))
     elif call.flags["output"] == "yaml":

@@ -7,8 +7,10 @@ from bacalhau.cli.connection import connect
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import id_column, say_more, show_items, stamp, time_column, when
 from bacalhau.cli.table import Column
+from bacalhau.lib.errors import BadRequest
 from bacalhau.models.api import ListExecutionsResponse
 from bacalhau.models.job import Job
+from bacalhau.models.selector import parse_selector
 
 _JOBS = (
     time_column("created", lambda job: job.create_time),
@@ -42,7 +44,16 @@ _VERSIONS = (
 )
 
 
+def check_labels(text: str) -> None:
+    """Raises BadRequest before the server is asked."""
+    try:
+        parse_selector(text)
+    except BadRequest as e:
+        raise BadRequest(f"could not parse labels: {e.message}", hint=e.hint) from e
+
+
 def list_jobs(call: Call) -> int:
+    check_labels(call.flags["labels"])
     return asyncio.run(_list_jobs(call))
 
 

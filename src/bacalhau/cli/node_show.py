@@ -3,6 +3,7 @@
 import asyncio
 
 from bacalhau.cli.connection import connect
+from bacalhau.cli.job_show import check_labels
 from bacalhau.cli.options import Call
 from bacalhau.cli.pflag import invalid_argument
 from bacalhau.cli.render import id_column, say_more, show_document, show_items
@@ -77,6 +78,7 @@ _GROUPS: dict[str, tuple[Column, ...]] = {
 
 
 def list_nodes(call: Call) -> int:
+    check_labels(call.flags["labels"])
     wanted = call.flags["show"]
     for group in wanted:
         if group not in _GROUPS:

@@ -31,6 +31,38 @@ REFUSED = {
 }
 """Lower-case key → its spelling."""
 
+# Typed as the original has them.
+_DEFAULTS: dict[str, Any] = {
+    "DisableAnalytics": True,
+    "UpdateConfig.Interval": "0s",
+    "Orchestrator.EvaluationBroker.MaxRetryCount": 10,
+    "Orchestrator.EvaluationBroker.VisibilityTimeout": "1m0s",
+    "Orchestrator.Scheduler.HousekeepingInterval": "30s",
+    "Orchestrator.Scheduler.HousekeepingTimeout": "2m0s",
+    "Orchestrator.Scheduler.QueueBackoff": "1m0s",
+    "Orchestrator.Scheduler.WorkerCount": 0,
+    "Engines.Types.Docker.ManifestCache.Refresh": "1h0m0s",
+    "Engines.Types.Docker.ManifestCache.Size": 1000,
+    "Engines.Types.Docker.ManifestCache.TTL": "1h0m0s",
+    "Compute.Heartbeat.ResourceUpdateInterval": "0s",
+    "Logging.LogDebugInfoInterval": "30s",
+    "WebUI.Listen": "0.0.0.0:8438",
+    "WebUI.Enabled": False,
+    "Orchestrator.SupportReverseProxy": False,
+    "Orchestrator.Cluster.Peers": [],
+    "Orchestrator.Cluster.Port": 0,
+    "StrictVersionMatch": False,
+}
+_SECTIONS = ("FeatureFlags",)
+
+
+def list_inert() -> list[tuple[str, Any, str]]:
+    """Each key with the value that it has when nobody sets it, and what that means here."""
+    harmless = [(name, _DEFAULTS.get(name, ""), "Has no effect here; accepted because files of the original hold it.") for name in HARMLESS.values()]
+    refused = [(name, _DEFAULTS.get(name, ""), "Not supported yet; any other value is refused.") for name in REFUSED.values()]
+    return [row for row in harmless + refused if row[0] not in _SECTIONS]
+
+
 _UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE", "f", "F", [], {})
 
 
