@@ -14,8 +14,8 @@ from benchmarks.containers import measure_burst, measure_latency
 from benchmarks.noop import measure as measure_noop
 
 
-def rows() -> list[tuple[str, str, str, str]]:
-    latency, burst, noop = measure_latency(), measure_burst(), measure_noop()
+def rows(image: str) -> list[tuple[str, str, str, str]]:
+    latency, burst, noop = measure_latency(image), measure_burst(image), measure_noop()
     staging, startup = _staging(), _startup()
     return [
         _row(
@@ -74,8 +74,8 @@ def show(table: list[tuple[str, str, str, str]]) -> None:
 async def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         async with docker_available(Path(folder), print) as url:
-            await ensure_image(url, print)
-            show(await asyncio.to_thread(rows))
+            image = await ensure_image(url, print)
+            show(await asyncio.to_thread(rows, image))
 
 
 asyncio.run(main())

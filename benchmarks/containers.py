@@ -13,7 +13,6 @@ from typing import Any
 from bacalhau.app.dockerd import find_docker
 from benchmarks.server import Server, server
 
-IMAGE = "bacalhau-demo/busybox:latest"
 ROUNDS = 20
 DOCKER = "/usr/bin/docker"
 
@@ -25,9 +24,9 @@ def _call(served: Server, method: str, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-def run_job(served: Server) -> str:
+def run_job(served: Server, image: str) -> str:
     """One no-op container to its end; the job's last state."""
-    task = {"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": IMAGE, "Parameters": ["true"]}}}
+    task = {"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": image, "Parameters": ["true"]}}}
     job_id = _call(served, "PUT", "/orchestrator/jobs", {"Job": {"Type": "batch", "Count": 1, "Tasks": [task]}})["JobID"]
     state = ""
     while state not in ("Completed", "Failed", "Stopped"):
@@ -44,30 +43,26 @@ def docker_server() -> Iterator[Server]:
         yield served
 
 
-def measure_latency() -> dict[str, float]:
+def measure_latency(image: str) -> dict[str, float]:
     """Medians in ms of ROUNDS interleaved runs."""
     ours, peer = [], []
     with docker_server() as served:
-        run_job(served)
+        run_job(served, image)
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            if run_job(served) != "Completed":
+            if run_job(served, image) != "Completed":
                 raise RuntimeError("a container did not complete")
             ours.append(time.perf_counter() - began)
             began = time.perf_counter()
-            subprocess.run([DOCKER, "run", "--rm", IMAGE, "true"], check=True)
+            subprocess.run([DOCKER, "run", "--rm", image, "true"], check=True)
             peer.append(time.perf_counter() - began)
     mine, theirs = 1000 * statistics.median(ours), 1000 * statistics.median(peer)
     return {"ours_ms": mine, "docker_run_ms": theirs, "ratio": mine / theirs}
 
 
-def measure_burst() -> dict[str, float]:
+def measure_burst(image: str) -> dict[str, float]:
     """Three rounds of 40 containers, 16 clients."""
     began = time.perf_counter()
     with docker_server() as served, ThreadPoolExecutor(16) as pool:
-        states = [state for _ in range(3) for state in pool.map(lambda _: run_job(served), range(40))]
+        states = [state for _ in range(3) for state in pool.map(lambda _: run_job(served, image), range(40))]
     return {"completed": states.count("Completed"), "of": len(states), "seconds": time.perf_counter() - began}
-
-
-if __name__ == "__main__":
-    print(measure_latency(), measure_burst())
