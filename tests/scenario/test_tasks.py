@@ -74,7 +74,7 @@ def test_the_output_is_seen_while_the_job_runs(system, containers):
 
 def test_an_execution_that_takes_too_long_keeps_what_it_printed(system, containers):
     job = system.run(WILLING.format("echo early"), Timeouts={"ExecutionTimeout": 1})
-    assert (job.state.state_type, job.state.message) == ("Failed", "timed out after 1 s")
+    assert (job.state.state_type, job.state.message) == ("Failed", "timed out after 1 s: the execution's time limit is over")
     found = execution(system, job.id)
     assert found.state == ComputeStateType.FAILED
     assert found.run_output.stdout == "early\n"
@@ -83,7 +83,7 @@ def test_an_execution_that_takes_too_long_keeps_what_it_printed(system, containe
 
 def test_the_total_limit_ends_a_job(system, containers):
     job = system.run(WILLING.format("echo early"), Timeouts={"TotalTimeout": 2})
-    assert (job.state.state_type, job.state.message) == ("Failed", "timed out after 2 s")
+    assert (job.state.state_type, job.state.message) == ("Failed", "timed out after 2 s: the job's total time limit is over")
     assert system.output(job.id) == "early\n"
     containers.until("destroy", job.id)
 

@@ -8,8 +8,9 @@ from functools import partial
 import msgspec
 
 from bacalhau.compute.admission import find_refusal
+from bacalhau.compute.ending import tell_cancelled, tell_outcome
 from bacalhau.compute.outbox import FINISHED, report
-from bacalhau.compute.outputs import forget_files
+from bacalhau.compute.outputs import read_output
 from bacalhau.compute.ports import show_ports
 from bacalhau.compute.runner import STOP_GRACE, Cancelled, Outcome, run_execution
 from bacalhau.compute.service import ComputeNode, Running
@@ -17,14 +18,14 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.models import messages as m
-from bacalhau.models.event import Topic, error_event, make_event
+from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import DesiredStateType, Execution, RunCommandResult
 from bacalhau.models.job import Job
 from bacalhau.models.network import NetworkConfig, PortMapping
-from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.bus import Delivery
 
 NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon
+CANCELLING = "cancelling"  # to be stopped, and its end not told yet
 PORT_ATTEMPTS, PORT_PAUSE = 30, 0.1  # seconds
 log = logging.getLogger(__name__)
 
@@ -92,10 +93,10 @@ def start(node: ComputeNode, execution: Execution, *, admitted: bool = False) ->
 
 async def cancel(node: ComputeNode, execution_id: str) -> None:
     """Give the execution up. The tombstone also holds off an ask that arrives late."""
-    if not await node.journal.tombstone(execution_id):
-        await node.journal.set_state(execution_id, CANCELLED)
-    reach(Point.NODE_CANCELLED)
     running = node.running.get(execution_id)
+    if not await node.journal.tombstone(execution_id):
+        await node.journal.set_state(execution_id, CANCELLED if running is None else CANCELLING)
+    reach(Point.NODE_CANCELLED)
     if running is None or running.cancelled:
         return
     running.cancelled = True
@@ -157,43 +158,19 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
             return
         outcome = await run_execution(node, execution, running)
         output = outcome.output
-        message = _failure(execution, job, outcome) if outcome.error else _success(execution, job, outcome)
-        await report(node, execution.id, FINISHED, message)
+        await report(node, execution.id, FINISHED, tell_outcome(execution, outcome))
     except Cancelled:
         with suppress(BacalhauError):  # it may have been admitted at the same moment; a full disk leaves that to the next handshake
-            await node.journal.set_state(execution.id, CANCELLED)
+            await node.journal.set_state(execution.id, CANCELLING)
         await _stop(node, execution.id, running)
-        forget_files(node.execution_folder(execution.id))
+        output = read_output(node.execution_folder(execution.id) / "result", running.exit_code)
+        await report(node, execution.id, CANCELLED, tell_cancelled(execution, output))
     except Exception as e:  # supervised: a fault of ours fails this execution, not the node
         log.exception("execution %s", execution.id)
         failure = Outcome(error=BacalhauError(f"internal error: {e!r}", retryable=True))
-        await report(node, execution.id, FINISHED, _failure(execution, job, failure))
+        await report(node, execution.id, FINISHED, tell_outcome(execution, failure))
     finally:
         node.pool.release(execution.id)
         node.running.pop(execution.id, None)
         node.shipping.end(execution.id, output)
         node.ended.fire()
-
-
-def _success(execution: Execution, job: Job, outcome: Outcome) -> m.RunResult:
-    return m.RunResult(
-        execution_id=execution.id,
-        job_id=job.id,
-        job_type=job.type,
-        events=(make_event(Topic.EXECUTION, "Completed successfully", now_ns()),),
-        publish_result=outcome.published or SpecConfig(),
-        run_command_result=outcome.output,
-        image=outcome.image,
-    )
-
-
-def _failure(execution: Execution, job: Job, outcome: Outcome) -> m.ComputeError:
-    error = outcome.error or BacalhauError("execution failed")
-    return m.ComputeError(
-        execution_id=execution.id,
-        job_id=job.id,
-        job_type=job.type,
-        events=(error_event(outcome.topic, error, now_ns()),),
-        run_command_result=outcome.output,
-        publish_result=outcome.published,
-    )

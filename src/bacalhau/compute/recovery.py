@@ -8,8 +8,10 @@ import time
 from contextlib import suppress
 
 from bacalhau.compute.attempt import read_attempt
-from bacalhau.compute.inbox import ACCEPTED, BID, CANCELLED, NEW, bid, start
-from bacalhau.compute.outbox import FINISHED
+from bacalhau.compute.ending import tell_cancelled
+from bacalhau.compute.inbox import ACCEPTED, BID, CANCELLED, CANCELLING, NEW, bid, start
+from bacalhau.compute.outbox import FINISHED, report
+from bacalhau.compute.outputs import read_exit_code, read_output
 from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
@@ -24,7 +26,9 @@ log = logging.getLogger(__name__)
 
 async def resume_executions(node: ComputeNode) -> None:
     entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
-    await _sweep_engines(node, frozenset(e.execution.id for e in entries))
+    swept = await _sweep_engines(node, frozenset(e.execution.id for e in entries))
+    if swept:
+        await _tell_cancelled(node)
     reached = {e.execution.id for e in entries if _readopt(node, e.execution)}
     for entry in entries:
         reach(Point.NODE_RESUMING)
@@ -34,6 +38,14 @@ async def resume_executions(node: ComputeNode) -> None:
             start(node, execution, admitted=execution.id in reached or (entry.state == ACCEPTED and not _wants_ports(execution)))
         elif entry.state == NEW:
             node.crew.start(bid(node, execution))
+
+
+async def _tell_cancelled(node: ComputeNode) -> None:
+    """What an earlier process was told to stop is gone now."""
+    for entry in await node.journal.list_executions((CANCELLING,)):
+        result = node.execution_folder(entry.execution.id) / "result"
+        code = await asyncio.to_thread(read_exit_code, result)
+        await report(node, entry.execution.id, CANCELLED, tell_cancelled(entry.execution, read_output(result, -1 if code is None else code)))
 
 
 def _wants_ports(execution: Execution) -> bool:
@@ -59,21 +71,25 @@ async def tidy_forever(node: ComputeNode) -> None:
         try:
             before = now_ns() - int(node.keep_seconds * SECOND) if node.keep_seconds else 0
             await node.journal.prune((FINISHED, CANCELLED), before, node.keep_records or sys.maxsize)
-            entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
+            entries = await node.journal.list_executions((NEW, BID, ACCEPTED, CANCELLING))
             await asyncio.to_thread(_sweep_folders, node, frozenset(e.execution.id for e in entries))
         except Unavailable as e:
             log.error("old records were not removed: %s", e)
         await asyncio.sleep(TIDY_EVERY)
 
 
-async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> None:
+async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> bool:
+    """Whether all engines could be looked through."""
+    complete = True
     for name, engine in node.plugins.engines.items():
         if isinstance(engine, Sweeps):
             try:
                 for execution_id in await engine.sweep(node.node_id, keep):
                     log.info("removed what %s left of execution %s", name, execution_id)
             except BacalhauError as e:
+                complete = False
                 log.warning("leftovers of %s were not looked for: %s", name, e)
+    return complete
 
 
 def _sweep_folders(node: ComputeNode, keep: frozenset[str]) -> None:

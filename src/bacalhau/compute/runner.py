@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
 from typing import NamedTuple, cast
 
@@ -27,6 +27,7 @@ from bacalhau.models.execution import Execution, RunCommandResult
 from bacalhau.models.job import Job, Timeouts
 from bacalhau.models.messages import Progress
 from bacalhau.models.network import NetworkConfig, NetworkType
+from bacalhau.models.retry import ENGINE, PUBLISH, PULL, STAGING, TIMEOUT
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
 from bacalhau.ports.progress import Step
@@ -34,17 +35,19 @@ from bacalhau.ports.storage import Partition
 
 SECOND = 1_000_000_000
 STOP_GRACE = 3.0  # seconds between asking a task to end and killing it
+_KINDS = {Topic.DOWNLOADING_INPUTS: STAGING, Topic.PUBLISHING_RESULTS: PUBLISH}
 log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """How an execution ended. `error` with its `topic`, or none; what was printed and published is kept either way."""
+    """How an execution ended. `error` with its `topic` and `kind` of failure, or none; what was printed and published is kept either way."""
 
     output: RunCommandResult | None = None
     published: SpecConfig | None = None
     image: str = ""
     error: BacalhauError | None = None
     topic: Topic = Topic.EXECUTION
+    kind: str = ""
 
 
 class Cancelled(Exception):
@@ -57,8 +60,11 @@ async def run_execution(node: ComputeNode, execution: Execution, running: Runnin
     reporter = Reporter(job.id, execution.id, partial(_tell, node))
     work = _Work(node, execution, job, running, reporter)
     try:
-        async with node.capacity.hold(execution.id, execution.reserved) as granted:
-            work.granted = granted
+        async with AsyncExitStack() as stack:
+            try:
+                await work.queue(stack)
+            except TimedOut as e:
+                return Outcome(error=e, topic=work.topic, kind=work.kind)
             return await work.run()
     finally:
         reporter.close()
@@ -88,6 +94,13 @@ class _Work:
         self.result = self.folder / "result"
         self.topic = Topic.PREPARING_ENVIRONMENT
         self.granted = execution.reserved
+        self.kind = ""
+        self.limit = ""
+
+    async def queue(self, stack: AsyncExitStack) -> None:
+        """Wait for room, which `stack` gives back. Raises Cancelled and TimedOut."""
+        async with self._stage(Topic.PREPARING_ENVIRONMENT, self._deadline(0)):
+            self.granted = await stack.enter_async_context(self.node.capacity.hold(self.execution.id, self.execution.reserved))
 
     async def run(self) -> Outcome:
         try:
@@ -101,7 +114,8 @@ class _Work:
         except BacalhauError as e:
             if self.running.cancelled:
                 raise Cancelled from e
-            return Outcome(error=e, topic=self.topic, output=read_output(self.result, -1, e.message))
+            output = read_output(self.result, self.running.exit_code, e.message)
+            return Outcome(error=e, topic=self.topic, output=output, kind=self.kind or _KINDS.get(self.topic, ENGINE))
 
     @asynccontextmanager
     async def _stage(self, topic: Topic, deadline: int) -> AsyncIterator[None]:
@@ -140,10 +154,23 @@ class _Work:
         reach(Point.NODE_PREPARED)
         return attempt
 
+    @contextmanager
+    def _blame(self, kind: str) -> Iterator[None]:
+        """What fails inside is a failure of this kind."""
+        try:
+            yield
+        except BacalhauError:
+            self.kind = self.kind or kind
+            raise
+
     async def _prepare_engine(self) -> str:
         engine = self._engine()
         if not _prepares(type(engine)):
             return ""
+        with self._blame(PULL):
+            return await self._pull(engine)
+
+    async def _pull(self, engine: Engine) -> str:
         image = await cast(Prepares, engine).prepare(self.job.task.engine.params or {}, self.report)
         self.report.finished("pulling")
         return image
@@ -153,7 +180,8 @@ class _Work:
         folder.mkdir()
         self.report(Step("staging"))
         part = Partition(self.execution.partition_index, self.job.wanted)
-        mounts = await stage_inputs(self.node, self.job.task, part, folder, self.report)
+        with self._blame(STAGING):
+            mounts = await stage_inputs(self.node, self.job.task, part, folder, self.report)
         self.report.finished("staging")
         return mounts
 
@@ -174,6 +202,7 @@ class _Work:
         async with self._time_limit(engine, self._deadline(attempt.started)):
             exit_ = await engine.run(self._task(attempt), self.report)
         self.report.finished("running")
+        self.running.exit_code = exit_.code
         if self.running.cancelled:
             raise Cancelled
         self.running.engine = None
@@ -232,19 +261,20 @@ class _Work:
             reach(Point.NODE_PUBLISHED)
         error = self._timed_out() if self.running.timed_out else None
         output = read_output(self.result, code, error.message if error else "")
-        return Outcome(output, published, image, error, Topic.RUNNING_EXECUTION)
+        return Outcome(output, published, image, error, Topic.EXEC_TIMEOUT, TIMEOUT) if error else Outcome(output, published, image)
 
     def _limits(self) -> Timeouts:
         return self.job.task.timeouts or Timeouts()
 
     def _deadline(self, started: int) -> int:
-        """Unix ns, 0 none: the execution's own limit from its start, the job's from its creation."""
+        """Unix ns, 0 none: the execution's own limit from its start (0: not yet), the job's from its submission."""
         limits = self._limits()
-        own = started + limits.execution_timeout * SECOND if limits.execution_timeout else 0
+        own = started + limits.execution_timeout * SECOND if limits.execution_timeout and started else 0
         total = self.job.submitted + limits.total_timeout * SECOND if limits.total_timeout else 0
-        return min(filter(None, (own, total)), default=0)
+        is_own = bool(own) and (not total or own <= total)
+        self.limit = f"{limits.execution_timeout} s: the execution's" if is_own else f"{limits.total_timeout} s: the job's total"
+        return own if is_own else total
 
     def _timed_out(self) -> TimedOut:
-        limits = self._limits()
-        seconds = min(filter(None, (limits.execution_timeout, limits.total_timeout)), default=0)
-        return TimedOut(f"timed out after {seconds} s", hint="increase the task's timeout or allocate more resources", retryable=False)
+        self.topic, self.kind = Topic.EXEC_TIMEOUT, TIMEOUT
+        return TimedOut(f"timed out after {self.limit} time limit is over", hint="increase --timeout or allocate more resources", retryable=False)

@@ -40,6 +40,7 @@ class Running:
     scope: asyncio.Timeout | None = None
     cancelled: bool = False
     timed_out: bool = False
+    exit_code: int = -1
 
     def cut_short(self) -> None:
         """End the stage that has no engine; it raises TimeoutError."""

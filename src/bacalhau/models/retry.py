@@ -4,8 +4,8 @@ from bacalhau.lib.wire import Model
 
 NODE_LOST, PULL, STAGING, PUBLISH, ENGINE, EXIT_CODE = "node-lost", "pull", "staging", "publish", "engine", "exit-code"
 RETRY_KINDS = (NODE_LOST, PULL, STAGING, PUBLISH, ENGINE, EXIT_CODE)
-TIMEOUT, ENDED = "timeout", "ended"
-"""Kinds that a policy cannot name: a time limit is kept, and what should never end is always started again."""
+TIMEOUT, ENDED, CANCELLED = "timeout", "ended", "cancelled"
+"""Kinds that a policy cannot name: a time limit is kept, what should never end is always started again, and a cancel is no failure."""
 
 FAILURE_KIND = "FailureKind"
 """The key in a failed execution's `ComputeState.Details`."""

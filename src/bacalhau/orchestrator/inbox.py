@@ -16,6 +16,7 @@ from bacalhau.models.messages import BidAccepted, BidResult, ComputeError, Progr
 from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
 from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.ends import note_end, wants_end
 from bacalhau.orchestrator.scheduling.retry import decide_fault
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
@@ -54,9 +55,9 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
         except NotFound:
             log.warning("%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id)
             return
-        if stored.node_id != delivery.node_id or not stored.is_live:
+        if stored.node_id != delivery.node_id or not (stored.is_live or wants_end(stored, message)):
             return
-        updated, events = change(stored, job)
+        updated, events = change(stored, job) if stored.is_live else note_end(stored, message)
         history = tuple(HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
         try:
             reach(Point.HEARD)

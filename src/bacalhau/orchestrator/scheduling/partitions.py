@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
+from bacalhau.models.event import Topic
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
+from bacalhau.models.retry import FAILURE_KIND, TIMEOUT
 from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, is_hopeless, list_refusals_of_nodes, needed_resources, place
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
@@ -21,6 +23,7 @@ class Due(NamedTuple):
     look_again: int = 0
     give_up: str = ""
     hint: str = ""
+    topic: Topic = Topic.STATE_UPDATE
 
 
 def by_partition(executions: Iterable[Execution]) -> dict[int, list[Execution]]:
@@ -39,7 +42,7 @@ def place_open(job: Job, current: Sequence[Execution], open_partitions: dict[int
     live = [e for e in current if e.is_live]
     due = _decide_due(job, open_partitions, around.now)
     if due.give_up:
-        return fail(job, live, due.give_up, due.hint, around.now)
+        return fail(job, live, due.give_up, due.hint, around.now, topic=due.topic)
     need, bars = needed_resources(job), find_bars(job, current, around)
     failures = Counter(e.node_id for e in current if is_failure(e))
     asks: list[Execution] = []
@@ -65,7 +68,8 @@ def _decide_due(job: Job, open_partitions: dict[int, list[Execution]], now: int)
     for index, failed in open_partitions.items():
         verdict = decide_retry(job, failed)
         if verdict.give_up:
-            return due._replace(give_up=verdict.give_up, hint=verdict.hint)
+            late = (failed[-1].compute_state.details or {}).get(FAILURE_KIND) == TIMEOUT
+            return due._replace(give_up=verdict.give_up, hint=verdict.hint, topic=Topic.JOB_TIMEOUT if late else Topic.STATE_UPDATE)
         if verdict.not_before > now:
             text = f"{RETRYING}{failed[-1].compute_state.message}"
             due = due._replace(waiting=text, look_again=earliest(due.look_again, verdict.not_before))

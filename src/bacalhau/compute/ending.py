@@ -1,0 +1,43 @@
+"""What a node tells of an execution's end: how it went, or that it is over after it was cancelled.
+
+The end of a cancelled execution travels as an error, which an orchestrator of another make ignores for what it has cancelled itself.
+"""
+
+from msgspec.structs import replace
+
+from bacalhau.compute.runner import Outcome
+from bacalhau.lib.clock import now_ns
+from bacalhau.models import messages as m
+from bacalhau.models.event import Event, Topic, error_event, make_event
+from bacalhau.models.execution import Execution, RunCommandResult
+from bacalhau.models.job import Job
+from bacalhau.models.retry import CANCELLED, ENGINE, FAILURE_KIND
+from bacalhau.models.spec import SpecConfig
+
+
+def tell_outcome(execution: Execution, outcome: Outcome) -> m.RunResult | m.ComputeError:
+    if outcome.error:
+        event = error_event(outcome.topic, outcome.error, now_ns())
+        event = replace(event, details=(event.details or {}) | {FAILURE_KIND: outcome.kind or ENGINE})
+        return replace(_error(execution, event, outcome.output), publish_result=outcome.published)
+    job = execution.job or Job()
+    return m.RunResult(
+        execution_id=execution.id,
+        job_id=job.id,
+        job_type=job.type,
+        events=(make_event(Topic.EXECUTION, "Completed successfully", now_ns()),),
+        publish_result=outcome.published or SpecConfig(),
+        run_command_result=outcome.output,
+        image=outcome.image,
+    )
+
+
+def tell_cancelled(execution: Execution, output: RunCommandResult) -> m.ComputeError:
+    """Nothing of it runs any more; `output` is what it had printed."""
+    text = "Stopped before it ran" if output.exit_code < 0 else f"Stopped with exit code {output.exit_code}"
+    return _error(execution, make_event(Topic.EXECUTION, text, now_ns(), **{FAILURE_KIND: CANCELLED}), output)
+
+
+def _error(execution: Execution, event: Event, output: RunCommandResult | None) -> m.ComputeError:
+    job = execution.job or Job()
+    return m.ComputeError(execution_id=execution.id, job_id=job.id, job_type=job.type, events=(event,), run_command_result=output)

@@ -1,0 +1,31 @@
+"""The end of what was stopped, or given up with its node, noted when the node tells of it: until then it may still run there."""
+
+from msgspec.structs import replace
+
+from bacalhau.lib.clock import now_ns, rfc3339
+from bacalhau.models.event import Event, Topic, make_event
+from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.messages import BidResult, ComputeError, RunResult
+from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.spec import SpecConfig
+
+ENDED_AT, EXIT_CODE = "EndedAt", "ExitCode"
+"""Keys in `ComputeState.Details` of an execution that was stopped: when its node said that nothing of it runs any more, and its code."""
+
+
+def wants_end(execution: Execution, message: RunResult | ComputeError | BidResult) -> bool:
+    """Whether the message tells the end of an execution that is over by our own decision. Once."""
+    details = execution.compute_state.details or {}
+    if isinstance(message, BidResult) or ENDED_AT in details:
+        return False
+    return execution.state == ComputeStateType.CANCELLED or details.get(FAILURE_KIND) == NODE_LOST
+
+
+def note_end(execution: Execution, message: RunResult | ComputeError | BidResult) -> tuple[Execution, tuple[Event, ...]]:
+    """The execution with its output so far; its state and when it came to it stay."""
+    output = (None if isinstance(message, BidResult) else message.run_command_result) or RunCommandResult(exit_code=-1)
+    published = None if isinstance(message, BidResult) else message.publish_result
+    details = dict(execution.compute_state.details or {}) | {ENDED_AT: rfc3339(now_ns()), EXIT_CODE: str(output.exit_code)}
+    state = replace(execution.compute_state, details=details)
+    ended = replace(execution, compute_state=state, run_output=output, published_result=published or SpecConfig(), revision=execution.revision + 1)
+    return ended, message.events or (make_event(Topic.EXECUTION, "Ended on its node", now_ns()),)
