@@ -85,3 +85,9 @@ def test_what_would_run_where(system, job_file):
     told = json.loads(system.cli("job", "explain", job, "--output", "json").stdout)
     assert (told["JobID"], told["JobVersion"]) == (job, 1) and told["Nodes"][0]["NodeID"] == system.node_id
     assert system.cli("job", "explain", "j-nope", code=1).stderr == "Error: job not found: j-nope\n"
+
+
+def test_a_module_is_refused_where_no_engine_runs_it(system, tmp_path):
+    (tmp_path / "m.wasm").write_bytes(b"\0asm\1\0\0\0")
+    done = system.cli("wasm", "run", tmp_path / "m.wasm", code=None)
+    assert done.returncode == 1 and "wasm" in done.stderr.splitlines()[0]

@@ -1,6 +1,7 @@
 """What a waiting user sees on stdout: the older generation's steps, or the newer one's table of events. One line when it is known."""
 
 import sys
+import textwrap
 import time
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
 
 _WIDTH = 30
+_TOPIC = 15
 _STEPS = {
     JobStateType.PENDING.value: "Creating job for submission",
     JobStateType.QUEUED.value: "Job waiting to be scheduled",
@@ -83,7 +85,10 @@ class Events:
         self._has_failed |= event.event.is_error
         stamp = event.time.partition("T")[2].rstrip("Z")
         whole, _, fraction = stamp.partition(".")
-        click.echo(f" {whole}.{fraction[:3]:0<3}  {short_id(event.execution_id):10}  {event.event.topic:15}  {_words(event)} ")
+        first, *more = textwrap.wrap(event.event.topic, _TOPIC) or [""]
+        click.echo(f" {whole}.{fraction[:3]:0<3}  {short_id(event.execution_id):10}  {first:{_TOPIC}}  {_words(event)} ")
+        for rest in more:
+            click.echo(f"{' ' * 27}{rest}")
 
     def end(self, job: Job) -> None:
         """The table has no last line."""
