@@ -94,7 +94,7 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
             fill_defaults=_defaults(config),
             presign=_presign(config, managed),
             sign_upload=managed.sign_upload if managed else None,
-            cluster=Cluster(int(manager.lost_grace * SECOND_NS), int(max(manager.lost_grace, manager.disconnect_timeout) * SECOND_NS)),
+            cluster=_cluster(config),
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
             retention=_retention(config.orchestrator.retention),
@@ -107,6 +107,12 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
             orch.cluster.put(_requester(who, config.labels), 0)
         await stack.enter_async_context(run_orchestrator(orch))
         yield orch, Road(url, access.tls)
+
+
+def _cluster(config: Config) -> Cluster:
+    manager, pack = config.orchestrator.node_manager, config.orchestrator.scheduler.placement == "pack"
+    longest = max(manager.lost_grace, manager.disconnect_timeout)
+    return Cluster(int(manager.lost_grace * SECOND_NS), int(longest * SECOND_NS), pack=pack)
 
 
 async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:

@@ -67,6 +67,12 @@ class Logs(Section):
     )
 
 
+class Scheduler(Section):
+    placement: Annotated[
+        Literal["spread", "pack"], Meta(description="spread puts work where most is free; pack fills one node after the other, so that the rest can be switched off.")
+    ] = "spread"
+
+
 class Orchestrator(Section):
     enabled: Annotated[bool, Meta(description="Run an orchestrator in this process.")] = False
     host: Annotated[str, Meta(description="Address the message server listens on; loopback until nodes on other machines shall join.")] = "127.0.0.1"
@@ -75,6 +81,7 @@ class Orchestrator(Section):
     nats: Nats = Nats()
     tls: ServerTLS = ServerTLS()
     node_manager: NodeManager = NodeManager()
+    scheduler: Scheduler = Scheduler()
     retention: Retention = Retention()
     logs: Logs = Logs()
 
