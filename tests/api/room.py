@@ -45,6 +45,9 @@ class LogBus:
     async def serve(self, on_message, on_request, on_gone):
         yield
 
+    async def ask(self, node_id, message, seconds=10):
+        raise Unavailable(f"node {node_id} is not there")
+
     async def stream_logs(self, node_id, execution_id, *, tail, follow) -> AsyncIterator[tuple[int, str]]:
         try:
             for line in self.lines:

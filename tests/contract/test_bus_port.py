@@ -7,7 +7,21 @@ import pytest
 from bacalhau.bus.local import local_bus
 from bacalhau.lib.errors import Conflict, NotFound, Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, LogEnd, LogPart, Progress, PutLogsRequest, PutLogsResponse
+from bacalhau.models.job import InputSource
+from bacalhau.models.messages import (
+    BidAccepted,
+    BidResult,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    InputAnswer,
+    LogEnd,
+    LogPart,
+    Progress,
+    PutLogsRequest,
+    PutLogsResponse,
+    ResolveInputsRequest,
+    ResolveInputsResponse,
+)
 from tests.support.nats import Ends, cluster
 
 
@@ -16,7 +30,7 @@ async def local(folder):
     up, down = Ends(), Ends()
     async with local_bus() as bus, bus.orchestrator.serve(up.on_message, up.on_request, up.on_gone):
         node = bus.node("n")
-        async with node.serve(down.on_message, down.logs, down.on_connected):
+        async with node.serve(down.on_message, down.logs, down.on_connected, down.on_request):
             await down.until(lambda: down.greeted)
             yield bus.orchestrator, up, node, down
 
@@ -68,6 +82,23 @@ async def test_request_and_errors(bus):
         with pytest.raises(NotFound, match="no such node") as caught:
             await node.request(HeartbeatRequest(node_id="n"))
         assert caught.value.hint == "shake hands"
+
+
+async def test_a_node_is_asked_and_its_errors_come_back(bus):
+    async with bus as (orchestrator, _up, _node, down):
+        question = ResolveInputsRequest(inputs=(InputSource(target="/in"),))
+        down.answer = ResolveInputsResponse(inputs=(InputAnswer(target="/in", objects=3, bytes=7),))
+        assert await orchestrator.ask("n", question) == down.answer
+        assert (down.got[-1].node_id, down.got[-1].message) == ("n", question)
+
+        def fail(delivery):
+            raise NotFound("no such bucket")
+
+        down.failing = fail
+        with pytest.raises(NotFound, match="no such bucket"):
+            await orchestrator.ask("n", question)
+        with pytest.raises(Unavailable):
+            await orchestrator.ask("nobody", question)
 
 
 async def test_what_the_handler_refuses_is_not_acknowledged(bus):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.scenario.test_tasks import WILLING
 from tests.support.containers import HOLD
+from tests.support.system import s3_input, shell_job
 from tests.support.until import until
 
 SMALL = {"CPU": "0.1", "Memory": "16mb"}
@@ -137,3 +138,12 @@ def test_the_large_job_at_the_front_of_the_queue_runs_after_what_holds_its_room(
     assert pair.client.get_job(large).state.details == {"QueuePosition": 1}
     containers.let_go(first)
     assert pair.client.wait(large, 60).state.state_type == "Completed"
+
+
+def test_an_explanation_counts_what_the_inputs_hold(pair, s3, bucket):
+    s3.fill(bucket, {"a/1": b"one", "a/2": b"two"})
+    good, bad = (s3_input(s3.url, bucket, key, f"/{key[0]}") for key in ("a/", "none/"))
+    answer = pair.client.explain(shell_job(pair.image, "true", InputSources=[good, bad], Resources=SMALL))
+    assert answer.node_id == pair.node_id
+    assert [(i.target, i.type, i.objects, i.bytes) for i in answer.inputs] == [("/a", "s3", 2, 6), ("/n", "s3", 0, 0)]
+    assert bucket in answer.inputs[1].error

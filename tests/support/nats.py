@@ -110,7 +110,7 @@ async def serving_node(url: str, node_id: str, secret: str, ack_wait: float = 30
     ends = Ends()
     async with node_bus(url, node_id, secret, ack_wait=ack_wait) as bus:
         bus.set_aside = ends.set_aside
-        async with bus.serve(ends.on_message, ends.logs, ends.on_connected):
+        async with bus.serve(ends.on_message, ends.logs, ends.on_connected, ends.on_request):
             await ends.until(lambda: ends.greeted)
             yield bus, ends
 

@@ -16,7 +16,7 @@ from bacalhau.lib.aio import Crew, Signal, crew
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
-from bacalhau.ports.bus import Delivery, Handler, LogSource, RequestHandler
+from bacalhau.ports.bus import Delivery, Handler, LogSource, RequestHandler, refuse_request
 
 
 class Mailbox:
@@ -51,6 +51,7 @@ class LocalBus:
         self.orchestrator = LocalOrchestrator(self)
         self.to_nodes: dict[str, Handler] = {}
         self.logs: dict[str, LogSource] = {}
+        self.questions: dict[str, RequestHandler] = {}
         self.serving: _OrchestratorSide | None = None
         self.progress: deque[Delivery] = deque()
         self.came_up = Signal()
@@ -124,6 +125,12 @@ class LocalOrchestrator:
     async def disconnect(self, node_id: str) -> None:
         self._bus.drop(node_id)
 
+    async def ask(self, node_id: str, message: Model, seconds: float = 10) -> Model:
+        answer = self._bus.questions.get(node_id)
+        if answer is None:
+            raise Unavailable(f"node {node_id} is not connected")
+        return await _answered(answer, Delivery(node_id, MESSAGE_NAMES[type(message)], _crossed(message)), seconds)
+
     async def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
         source = self._bus.logs.get(node_id)
         if source is None:
@@ -147,19 +154,16 @@ class LocalNode:
         serving = self._bus.serving
         if serving is None:
             raise Unavailable("the orchestrator is not connected")
-        try:
-            async with asyncio.timeout(seconds):
-                return _crossed(await serving.on_request(self._delivery(MESSAGE_NAMES[type(message)], message)))
-        except BacalhauError as e:
-            raise from_bac_error(to_bac_error(e)) from e
-        except TimeoutError as e:
-            raise Unavailable(f"no answer within {seconds:.0f} s") from e
+        return await _answered(serving.on_request, self._delivery(MESSAGE_NAMES[type(message)], message), seconds)
 
     async def tell(self, message: Model) -> None:
         self._bus.progress.append(self._delivery(MESSAGE_NAMES[type(message)], message))
 
     @asynccontextmanager
-    async def serve(self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    async def serve(
+        self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
+    ) -> AsyncIterator[None]:
+        self._bus.questions[self._node_id] = on_request
         self._bus.to_nodes[self._node_id] = on_message
         self._bus.logs[self._node_id] = logs
         try:
@@ -168,6 +172,7 @@ class LocalNode:
                 yield
         finally:
             self._bus.logs.pop(self._node_id, None)
+            self._bus.questions.pop(self._node_id, None)
             self._bus.drop(self._node_id)
 
     async def _greet(self, on_connected: Callable[[], Awaitable[None]]) -> None:
@@ -186,6 +191,16 @@ async def _handled(handler: Handler, delivery: Delivery) -> BacalhauError | None
     except BacalhauError as e:
         return e
     return None
+
+
+async def _answered(handler: RequestHandler, delivery: Delivery, seconds: float) -> Model:
+    try:
+        async with asyncio.timeout(seconds):
+            return _crossed(await handler(delivery))
+    except BacalhauError as e:
+        raise from_bac_error(to_bac_error(e)) from e
+    except TimeoutError as e:
+        raise Unavailable(f"no answer within {seconds:.0f} s") from e
 
 
 def _crossed(message: Model) -> Model:

@@ -60,7 +60,7 @@ class LogProducer:
         link.on_lost.append(self._stop_all)
 
     def receive(self, msg: Msg) -> None:
-        """Everything on `node.compute.<id>.>`; services we do not know are left unanswered."""
+        """Wishes for a log, and credit for those that are read."""
         try:
             if msg.subject.endswith(LOGS):
                 self._open(msgspec.json.decode(msg.data, type=Open), msg)

@@ -16,14 +16,14 @@ from bacalhau.bus.callout import show_password
 from bacalhau.bus.envelope import pack, stamp
 from bacalhau.bus.link import FIRST_WAIT, LAST_WAIT, NODE_WAIT, Link, LinkLost, Login, linked
 from bacalhau.bus.log_producer import LogProducer
-from bacalhau.bus.request import read_reply
-from bacalhau.bus.subject import answers_to, check_node_id, from_node, messages_to, to_node
+from bacalhau.bus.request import Responder, read_reply
+from bacalhau.bus.subject import LOG_CREDIT, LOGS, REQUESTS, answers_to, check_node_id, from_node, messages_to, to_node
 from bacalhau.lib.aio import background, crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.messages import MESSAGE_NAMES
-from bacalhau.ports.bus import Handler, LogSource
+from bacalhau.ports.bus import Handler, LogSource, RequestHandler, refuse_request
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,16 @@ class NodeNats:
             logger.debug("progress not sent: %s", e)
 
     @asynccontextmanager
-    async def serve(self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    async def serve(
+        self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
+    ) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             working = await stack.enter_async_context(crew())
             inbox = AckedInbox(self._link, working, on_message, self.set_aside, lambda subject: self._node_id)
             producer = LogProducer(self._link, working, self._answers, self._inbox, logs)
-            receivers = {messages_to(self._node_id): inbox.receive, to_node(self._node_id, ">"): producer.receive}
+            questions = Responder(self._link, working, on_request, lambda subject: self._node_id)
+            asked = {to_node(self._node_id, REQUESTS): questions.receive, to_node(self._node_id, LOGS): producer.receive}
+            receivers = asked | {messages_to(self._node_id): inbox.receive, to_node(self._node_id, LOG_CREDIT): producer.receive}
             await stack.enter_async_context(self._link.subscribed(receivers))
             await stack.enter_async_context(background(producer.watch_forever(), self._greet_forever(on_connected)))
             yield

@@ -15,12 +15,14 @@ from bacalhau.bus.link import Link, Login, linked
 from bacalhau.bus.log_consumer import LogConsumer
 from bacalhau.bus.log_stream import LogQuery
 from bacalhau.bus.presence import Presence
-from bacalhau.bus.request import Responder
+from bacalhau.bus.request import Responder, read_reply
 from bacalhau.bus.server import SYSTEM, Access
-from bacalhau.bus.subject import REGISTER, answers_from, check_node_id, from_node, messages_to, sender
+from bacalhau.bus.subject import REGISTER, REQUESTS, answers_from, check_node_id, from_node, messages_to, sender, to_node
 from bacalhau.lib.aio import Crew, background, crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import Model, encode
+from bacalhau.models.messages import MESSAGE_NAMES
 from bacalhau.ports.bus import Delivery, Handler, RequestHandler
 
 logger = logging.getLogger(__name__)
@@ -78,6 +80,11 @@ class OrchestratorNats:
                 )
             )
             yield
+
+    async def ask(self, node_id: str, message: Model, seconds: float = 10) -> Model:
+        metadata = stamp(MESSAGE_NAMES[type(message)], f"orchestrator-{node_id}", now_ns())
+        frame = Frame(to_node(check_node_id(node_id), REQUESTS), pack(encode(message), metadata), metadata)
+        return read_reply((await self._answers.ask(frame, answers_from(node_id, self._token), seconds)).data)
 
     def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
         query = LogQuery(execution_id=execution_id, node_id=check_node_id(node_id), tail=tail, follow=follow)

@@ -1,7 +1,8 @@
-"""Requests from nodes to the orchestrator: answering them, and how an error crosses the wire and comes out the same."""
+"""Requests from one end to the other: answering them, and how an error crosses the wire and comes out the same."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -32,9 +33,10 @@ class _Item(NamedTuple):
 
 
 class Responder:
-    """Answers requests; those on `out.ctrl` of one node one after the other, all others side by side."""
+    """Answers requests; `sender` names who sent on a subject; those on `out.ctrl` of one node one after the other, all others side by side."""
 
-    def __init__(self, link: Link, crew: Crew, on_request: RequestHandler) -> None:
+    def __init__(self, link: Link, crew: Crew, on_request: RequestHandler, sender: Callable[[str], str] = sender) -> None:
+        self._sender = sender
         self._link = link
         self._crew = crew
         self._on_request = on_request
@@ -47,8 +49,8 @@ class Responder:
             self._crew.start(self._reply(msg, to_bac_error(e), {}))
             return
         key = "ctrl" if msg.subject.endswith(".ctrl") else msg.reply
-        if not self._lanes.put(sender(msg.subject), key, _Item(envelope, msg)):
-            logger.warning("too many requests of node %s are waiting", sender(msg.subject))
+        if not self._lanes.put(self._sender(msg.subject), key, _Item(envelope, msg)):
+            logger.warning("too many requests of node %s are waiting", self._sender(msg.subject))
 
     def refuse_legacy(self, msg: Msg) -> None:
         """Nodes that speak both protocols try the old one first."""
@@ -57,7 +59,7 @@ class Responder:
     async def _answer(self, item: _Item) -> None:
         envelope, msg = item
         try:
-            delivery = Delivery(sender(msg.subject), envelope.type, envelope.message(), envelope.seq)
+            delivery = Delivery(self._sender(msg.subject), envelope.type, envelope.message(), envelope.seq)
             async with asyncio.timeout(REQUEST_LIMIT):
                 reply = await self._on_request(delivery)
         except BacalhauError as e:
@@ -65,7 +67,7 @@ class Responder:
         except TimeoutError:
             reply = to_bac_error(TimedOut(f"{envelope.type} was not answered within {REQUEST_LIMIT:.0f} s", retryable=True))
         except Exception as e:
-            logger.exception("answering %s of node %s failed", envelope.type, sender(msg.subject))
+            logger.exception("answering %s of node %s failed", envelope.type, self._sender(msg.subject))
             reply = to_bac_error(BacalhauError(f"internal error: {type(e).__name__}: {e}", retryable=True))
         await self._reply(msg, reply, envelope.metadata)
 

@@ -12,6 +12,7 @@ from bacalhau.lib.errors import BadRequest
 ROOT = "bacalhau.global.compute"
 LOGS = "ExecutionLogs/v1"
 LOG_CREDIT = "LogCredit/v1"
+REQUESTS = "Requests/v1"
 REGISTER = "node.management.*.RegisterNode/v1"
 
 _UNSAFE = re.compile(r"[.*>\s\x00-\x1f\x7f]")
@@ -44,7 +45,7 @@ def sender(subject: str) -> str:
 
 
 def to_node(node_id: str, service: str) -> str:
-    """`service` is LOGS, LOG_CREDIT or `>`."""
+    """`service` is LOGS, LOG_CREDIT, REQUESTS or `>`."""
     return f"node.compute.{node_id}.{service}"
 
 

@@ -8,7 +8,7 @@ from bacalhau.lib.wire import Model, always
 from bacalhau.models.event import JobHistory
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
-from bacalhau.models.messages import Progress
+from bacalhau.models.messages import InputAnswer, Progress
 from bacalhau.models.node import NodeState
 from bacalhau.models.resources import Resources
 from bacalhau.models.spec import SpecConfig
@@ -89,16 +89,6 @@ class NodeAnswer(Model):
     fits: bool = always(factory=bool)
     never: bool = always(factory=bool)
     reason: str = always(factory=str)
-
-
-class InputAnswer(Model):
-    """What an input holds, as a node found out. `error` says why it could not; then the counts are 0."""
-
-    type: str = always(factory=str)
-    target: str = always(factory=str)
-    objects: int = always(factory=int)
-    bytes: int = always(factory=int)
-    error: str = ""
 
 
 class ExplainJobResponse(Model):

@@ -1,6 +1,6 @@
 """What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
 
-Extensions of ours: `transport.Progress` (at most once, never stored), `transport.Publish*` (who may publish), `content.*` (blocks of
+Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of
 published results), `logs.*` (what executions print).
 """
 
@@ -11,6 +11,7 @@ import msgspec
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.event import Event
 from bacalhau.models.execution import Execution, RunCommandResult
+from bacalhau.models.job import InputSource
 from bacalhau.models.node import NodeInfo
 from bacalhau.models.resources import Resources
 from bacalhau.models.spec import SpecConfig
@@ -149,6 +150,26 @@ class BacError(Model):
     code: str = always(factory=str)
 
 
+class InputAnswer(Model):
+    """What an input holds, as a node found out. `error` says why it could not; then the counts are 0."""
+
+    type: str = always(factory=str)
+    target: str = always(factory=str)
+    objects: int = always(factory=int)
+    bytes: int = always(factory=int)
+    error: str = ""
+
+
+class ResolveInputsRequest(Model):
+    """Asked of a node (ours): what these inputs hold, as it finds them with its own credentials."""
+
+    inputs: tuple[InputSource, ...] = always(factory=tuple)
+
+
+class ResolveInputsResponse(Model):
+    inputs: tuple[InputAnswer, ...] = always(factory=tuple)
+
+
 class Progress(Model):
     """Where an execution is: `stage` of preparing, pulling, staging, running, publishing; counts in objects and bytes."""
 
@@ -258,6 +279,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "transport.PublishRequest": PublishRequest,
     "transport.PublishResponse": PublishResponse,
     "transport.Progress": Progress,
+    "transport.ResolveInputsRequest": ResolveInputsRequest,
+    "transport.ResolveInputsResponse": ResolveInputsResponse,
     "content.MissingBlocksRequest": MissingBlocksRequest,
     "content.MissingBlocksResponse": MissingBlocksResponse,
     "content.PutBlocksRequest": PutBlocksRequest,

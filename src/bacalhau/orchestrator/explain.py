@@ -1,11 +1,15 @@
 """What a job would lead to now: the scheduler's own plan and every node's own answer, with nothing changed."""
 
+import logging
+
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.api import ExplainJobResponse, NodeAnswer, Place
 from bacalhau.models.job import Job, JobState
 from bacalhau.models.job_state import JobStateType
+from bacalhau.models.messages import ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.orchestrator.evaluator import context_of
 from bacalhau.orchestrator.scheduling.place import match_seat, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
@@ -15,13 +19,15 @@ from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.orchestrator.submit import prepare_job
 from bacalhau.ports.store import JobView
 
+log = logging.getLogger(__name__)
+
 
 async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> ExplainJobResponse:
     """As if it were submitted now. Raises BadRequest with every problem."""
     ready, notes = prepare_job(orch, job, "", "")
     now = now_ns()
     new = replace(ready, version=1, revision=1, create_time=now, modify_time=now, state=JobState(state_type=JobStateType.PENDING))
-    answer = explain_view(JobView(new, ()), context_of(orch))
+    answer = await _with_inputs(orch, new, explain_view(JobView(new, ()), context_of(orch)))
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
 
@@ -29,7 +35,23 @@ async def explain_stored(orch: Orchestrator, job_id: str, namespace: str) -> Exp
     """Of a job that is there. Raises NotFound."""
     job = await orch.store.find_job(job_id, namespace)
     views = await orch.store.load_views([job.id])
-    return replace(explain_view(views[job.id], context_of(orch)), queue_position=orch.queue.position(job.id))
+    answer = await _with_inputs(orch, job, explain_view(views[job.id], context_of(orch)))
+    return replace(answer, queue_position=orch.queue.position(job.id))
+
+
+async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse) -> ExplainJobResponse:
+    """The first node that runs the job, or could, is asked what its inputs hold. Without one, or an answer, that stays unknown."""
+    inputs = job.task.input_sources or ()
+    able = [place.node_id for place in answer.places] + [node.node_id for node in answer.nodes if node.fits]
+    native = [node_id for node_id in able if (node := orch.cluster.get(node_id)) and node.native]
+    if not inputs or not native:
+        return answer
+    try:
+        found = await orch.bus.ask(native[0], ResolveInputsRequest(inputs=inputs))
+    except BacalhauError as e:
+        log.info("node %s did not say what inputs hold: %s", native[0], e)
+        return answer
+    return replace(answer, node_id=native[0], inputs=found.inputs) if isinstance(found, ResolveInputsResponse) else answer
 
 
 def explain_view(view: JobView, around: Context) -> ExplainJobResponse:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model
 
 
@@ -23,6 +24,11 @@ RequestHandler = Callable[[Delivery], Awaitable[Model]]
 """Answers a control request; a BacalhauError becomes a BacError reply."""
 
 
+async def refuse_request(delivery: Delivery) -> Model:
+    """The RequestHandler of those who answer nothing."""
+    raise BadRequest(f"a node does not answer {delivery.type}")
+
+
 class OrchestratorBus(Protocol):
     """The orchestrator's end."""
 
@@ -39,6 +45,10 @@ class OrchestratorBus(Protocol):
 
         `on_gone(node_id)` is called when a node's connection is seen to close.
         """
+        ...
+
+    async def ask(self, node_id: str, message: Model, seconds: float = 10) -> Model:
+        """Ask a node of our make. Raises Unavailable when it does not answer; BacError replies are raised."""
         ...
 
     def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
@@ -65,6 +75,8 @@ class NodeBus(Protocol):
         """Send without acknowledgement (`out.progress`): progress that may be lost."""
         ...
 
-    def serve(self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
-        """Receive `in.msgs` and log requests while the block runs. `on_connected` runs after each (re)connect."""
+    def serve(
+        self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
+    ) -> AbstractAsyncContextManager[None]:
+        """Receive `in.msgs`, log requests and the orchestrator's questions while the block runs. `on_connected` runs after each (re)connect."""
         ...

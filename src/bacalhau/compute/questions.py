@@ -1,0 +1,37 @@
+"""What the orchestrator asks a node that only the node can find out: what inputs hold, seen with its own credentials."""
+
+import asyncio
+
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.aio import together
+from bacalhau.lib.errors import BacalhauError, BadRequest
+from bacalhau.lib.wire import Model
+from bacalhau.models.job import InputSource
+from bacalhau.models.messages import InputAnswer, ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.ports.bus import Delivery
+
+PATIENCE = 8.0  # seconds; the orchestrator waits a little longer
+
+
+async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
+    message = delivery.message
+    if isinstance(message, ResolveInputsRequest):
+        return ResolveInputsResponse(inputs=tuple(await together(*(_find_out(node, source) for source in message.inputs))))
+    raise BadRequest(f"a node does not answer {delivery.type}")
+
+
+async def _find_out(node: ComputeNode, source: InputSource) -> InputAnswer:
+    """Listed as a run of the job would, and nothing is brought."""
+    kind = source.source.type.strip().lower()
+    answer = InputAnswer(type=kind, target=source.target)
+    storage = node.plugins.sources.get(kind)
+    if storage is None:
+        return InputAnswer(type=kind, target=source.target, error=f"this node cannot read inputs from {kind}")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            manifest = await storage.resolve(source.source)
+    except BacalhauError as e:
+        return InputAnswer(type=answer.type, target=answer.target, error=e.message)
+    except TimeoutError:
+        return InputAnswer(type=answer.type, target=answer.target, error=f"not found out within {PATIENCE:g} s")
+    return InputAnswer(type=answer.type, target=answer.target, objects=len(manifest.entries), bytes=manifest.size)
