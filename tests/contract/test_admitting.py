@@ -162,7 +162,9 @@ async def test_what_is_cancelled_while_a_probe_thinks_never_runs(folder):
         await tell(node, m.CancelExecution(execution_id="e-1"))
         probe.ready.set()
         await until_idle(node)
-        assert (engine.tasks, list(node.reports), await states(node)) == ({}, [], {"e-1": "cancelled"})
+        assert (engine.tasks, await states(node)) == ({}, {"e-1": "cancelled"})
+        (told,) = node.reports
+        assert (told.type, told.execution_id, told.message.events[0].message) == ("ComputeError", "e-1", "Stopped before it ran")
 
 
 async def test_what_new_rules_refuse_is_stopped(folder):
