@@ -54,7 +54,7 @@ def new_ids() -> Iterator[str]:
 def context_of(orch: Orchestrator) -> Context:
     """The surroundings as they are now."""
     now = now_ns()
-    return Context(orch.cluster.seats, now, new_ids(), now - orch.started > orch.settle_ns, orch.queue.claim)
+    return Context(orch.cluster.seats, now, new_ids(), now - orch.started > orch.settle_ns, orch.queue.claim, orch.lanes.is_undelivered)
 
 
 def _plan(orch: Orchestrator, view: JobView) -> Plan:

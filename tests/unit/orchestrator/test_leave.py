@@ -6,7 +6,8 @@ import pytest
 from bacalhau.lib.clock import rfc3339
 from bacalhau.models.execution import ComputeStateType as C
 from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.node import PENDING, REJECTED, Drain
+from bacalhau.models.node import DISCONNECTED, PENDING, REJECTED, ConnectionState, Drain
+from bacalhau.models.retry import RetryPolicy
 from bacalhau.orchestrator.scheduling.leave import plan_departures
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
@@ -18,8 +19,12 @@ def seat(node_id="n-1", *, drain=None, **changes):
     return made._replace(node=msgspec.structs.replace(made.node, **({"drain": drain, "cordoned": drain is not None} | changes)))
 
 
-def leaving(*seats, job_type="batch", settled=True, now=NOW):
-    return plan_departures([make_execution()], {s.node_id: s for s in seats}, job_type, now, settled=settled)
+def told(node_id, execution_id):
+    return False
+
+
+def leaving(*seats, job_type="batch", settled=True, now=NOW, undelivered=told):
+    return plan_departures([make_execution()], job_type, make_context(*seats, now=now, settled=settled)._replace(is_undelivered=undelivered))
 
 
 def test_who_is_well_stays():
@@ -68,3 +73,17 @@ def test_a_cordoned_node_gets_nothing_new_and_the_job_says_why(changes, reason):
 def test_a_node_that_waits_for_approval_is_no_candidate():
     plan = plan_job(JobView(make_job(), ()), make_context(seat(membership=PENDING)))
     assert plan.job.state.message == "no node can run docker: n-1: waits for approval"
+
+
+@pytest.mark.parametrize(("job_type", "state"), [("batch", C.CANCELLED), ("service", C.CANCELLED), ("daemon", C.CANCELLED), ("ops", C.FAILED)])
+def test_what_never_reached_the_lost_node_has_not_failed(job_type, state):
+    plan = leaving(seat(lost=True), job_type=job_type, undelivered=lambda node_id, execution_id: (node_id, execution_id) == ("n-1", "e-1"))
+    assert [(e.state, e.compute_state.message) for e in plan.cancels] == [(state, f"node n-1 was lost {'while it ran' if job_type == 'ops' else 'before it heard of'} the job")]
+
+
+def test_an_attempt_that_never_started_is_not_one_of_those_the_job_allows():
+    around = make_context(seat(lost=True, connection_state=ConnectionState(status=DISCONNECTED)), make_seat("n-2"))
+    view = JobView(make_job(state=S.RUNNING, retry=RetryPolicy(max=0)), (make_execution(),))
+    assert plan_job(view, around).job.state.state_type == S.FAILED
+    moved = plan_job(view, around._replace(is_undelivered=lambda *_: True))
+    assert moved.job is None and [e.node_id for e in moved.asks] == ["n-2"] and moved.look_again == 0

@@ -1,6 +1,6 @@
 """Which executions must leave their node, and why: it was lost, rejected or deleted, or it is being drained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.clock import from_rfc3339
@@ -11,6 +11,7 @@ from bacalhau.models.job import LONG_RUNNING
 from bacalhau.models.node import APPROVED, Drain
 from bacalhau.models.plan import HistoryEntry
 from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Plan, Seat
 
 LOST_DETAILS = {"Retryable": "true", "ErrorCode": "NodeLost", FAILURE_KIND: NODE_LOST}
@@ -23,16 +24,20 @@ class Departure(NamedTuple):
     is_failure: bool
 
 
-def decide_departure(execution: Execution, seat: Seat | None, job_type: str, now: int, *, settled: bool) -> Departure | None:
-    """None when the execution may stay. Until things have `settled` after a start, nodes that are not back yet are not given up."""
-    node = short_id(execution.node_id)
+def decide_departure(execution: Execution, seat: Seat | None, job_type: str, around: Context) -> Departure | None:
+    """None when the execution may stay. Until things have settled after a start, nodes that are not back yet are not given up.
+
+    What never reached its node has not failed: it costs no attempt. But an ops job owes that node its execution.
+    """
+    node, settled = short_id(execution.node_id), around.settled
+    never_told = job_type != "ops" and around.is_undelivered(execution.node_id, execution.id)
     if seat is None:
-        return Departure(f"node {node} is no longer a member of the network", True) if settled else None
+        return Departure(f"node {node} is no longer a member of the network", not never_told) if settled else None
     if seat.node.membership != APPROVED:
-        return Departure(f"execution was moved because node {node} has been {seat.node.membership.lower()}", True)
-    if settled and seat.is_lost(now):
-        return Departure(f"node {node} was lost while it ran the job", True)
-    if seat.node.drain and is_drain_due(seat.node.drain, job_type, now):
+        return Departure(f"execution was moved because node {node} has been {seat.node.membership.lower()}", not never_told)
+    if settled and seat.is_lost(around.now):
+        return Departure(f"node {node} was lost {'before it heard of' if never_told else 'while it ran'} the job", not never_told)
+    if seat.node.drain and is_drain_due(seat.node.drain, job_type, around.now):
         return Departure(f"execution was moved because node {node} is being drained", False)
     return None
 
@@ -42,13 +47,14 @@ def is_drain_due(drain: Drain, job_type: str, now: int) -> bool:
     return job_type in LONG_RUNNING or (bool(drain.deadline) and now >= from_rfc3339(drain.deadline))
 
 
-def plan_departures(live: Sequence[Execution], seats: Mapping[str, Seat], job_type: str, now: int, *, settled: bool) -> Plan:
+def plan_departures(live: Sequence[Execution], job_type: str, around: Context) -> Plan:
     """The executions that leave, as ended ones. A node that is still known is told, so that it stops them when it comes back."""
+    now = around.now
     told: list[Execution] = []
     untold: list[Execution] = []
     for execution in live:
-        seat = seats.get(execution.node_id)
-        departure = decide_departure(execution, seat, job_type, now, settled=settled)
+        seat = around.seats.by_id.get(execution.node_id)
+        departure = decide_departure(execution, seat, job_type, around)
         if departure is not None:
             (untold if seat is None else told).append(_ended(execution, departure, now))
     return Plan(updates=tuple(untold), cancels=tuple(told), history=tuple(_entry(e, now) for e in (*told, *untold)))

@@ -29,7 +29,7 @@ def plan_job(view: JobView, around: Context) -> Plan:
     if limit and now >= limit + (NODE_DEADLINE_SLACK if live else 0):
         text = f"timed out after {limits_of(job).total_timeout} s: the job's total time limit is over"
         return fail(job, live, text, "increase --timeout or allocate more resources", now, topic=Topic.JOB_TIMEOUT)
-    left = plan_departures(live, around.seats.by_id, job.type, now, settled=around.settled)
+    left = plan_departures(live, job.type, around)
     executions = {e.id: e for e in view.executions} | {e.id: e for e in left.updates + left.cancels}
     outdated = [e for e in executions.values() if e.is_live and e.job_version != job.version]
     current = [e for e in executions.values() if e.job_version == job.version]

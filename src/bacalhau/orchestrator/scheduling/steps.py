@@ -1,6 +1,6 @@
 """The steps of which every scheduler's plan is made: start an execution, wait, stop, end the job."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -16,14 +16,22 @@ from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan, earliest, queue_order
 
 
+def _was_told(node_id: str, execution_id: str) -> bool:
+    return False
+
+
 class Context(NamedTuple):
-    """What surrounds the decision. `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start."""
+    """What surrounds the decision. `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
+
+    `is_undelivered` (node id, execution id): the node went before it heard of the execution.
+    """
 
     seats: Seats
     now: int
     new_ids: Iterator[str]
     settled: bool = True
     claim: Claim | None = None
+    is_undelivered: Callable[[str, str], bool] = _was_told
 
 
 def limits_of(job: Job) -> Timeouts:
