@@ -125,7 +125,16 @@ async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> 
 
 
 def _retention(wanted: RetentionConfig) -> Retention:
-    return Retention(wanted.jobs_max_age, wanted.jobs_max_count, wanted.dead_letters_max_count, wanted.content_max_age)
+    return Retention(
+        jobs_age=wanted.jobs_max_age,
+        jobs_count=wanted.jobs_max_count,
+        dead_letters_count=wanted.dead_letters_max_count,
+        content_age=wanted.content_max_age,
+        executions_age=wanted.executions_max_age,
+        executions_count=wanted.executions_max_count,
+        history_count=wanted.history_max_count,
+        undelivered_age=wanted.undelivered_max_age,
+    )
 
 
 def _logs(config: Config, data: Path) -> LogBook:

@@ -48,6 +48,18 @@ class Retention(Section):
     jobs_max_count: Annotated[
         Count, Meta(description="Finished jobs that are kept, the newest ones; a hundred thousand take about half a gigabyte. 0 keeps all.")
     ] = 100_000
+    executions_max_age: Annotated[
+        Seconds, Meta(description="Time after its end that an execution of a job that goes on, or ran in several versions, is kept with its events; as jobs. 0s keeps it.")
+    ] = Seconds(720 * 3600.0)
+    executions_max_count: Annotated[
+        Count, Meta(description="Ended executions that are kept of one job, the newest ones; more than anybody reads of a service that fails for ever. 0 keeps all.")
+    ] = 500
+    history_max_count: Annotated[
+        Count, Meta(description="Events that are kept of one job, the newest ones; ten for each execution that is kept. 0 keeps all.")
+    ] = 5_000
+    undelivered_max_age: Annotated[
+        Seconds, Meta(description="How long messages wait for a node that is away and has no work any more; a week, for long repairs. 0s keeps them.")
+    ] = Seconds(7 * 24 * 3600.0)
     dead_letters_max_count: Annotated[
         Count, Meta(description="Messages nobody could handle that are kept for whoever looks for the fault. 0 keeps all.")
     ] = 1_000

@@ -143,5 +143,9 @@ class Cluster:
         grace = self._grace_ns if self._nodes[node_id].native else self._foreign_grace_ns
         return 0 if away_since is None else away_since + grace
 
+    def idle_and_away(self, since: int) -> list[str]:
+        """Nodes that have been away since then, and hold nothing."""
+        return [node_id for node_id, at in self._away_since.items() if at < since and not self._held_on.get(node_id)]
+
     def lost(self, now: int) -> set[str]:
         return {node_id for node_id in self._away_since if self.is_lost(node_id, now)}

@@ -34,6 +34,27 @@ class Retention(NamedTuple):
     jobs_count: int = 0
     dead_letters_count: int = 0
     content_age: float = 0
+    executions_age: float = 0
+    executions_count: int = 0
+    history_count: int = 0
+    undelivered_age: float = 0
+
+
+def limits_of(age: float, count: int) -> Limits:
+    return Limits(now_ns() - int(age * SECOND) if age else 0, count)
+
+
+async def retain_forever(*steps: Callable[[], Awaitable[None]]) -> None:
+    tick = Signal()
+    while True:
+        try:
+            for step in steps:
+                await step()
+        except Unavailable as e:
+            log.error("old things were not removed: %s", e)
+        except BacalhauError as e:
+            log.warning("old things were not removed: %s", e)
+        await tick.wait(EVERY)
 
 
 class Keeper:
@@ -43,29 +64,18 @@ class Keeper:
         self._retention = retention
         self._on_forgotten = on_forgotten
 
-    async def retain_forever(self) -> None:
-        tick = Signal()
-        while True:
-            try:
-                await self.forget()
-            except Unavailable as e:
-                log.error("old jobs were not removed: %s", e)
-            except BacalhauError as e:
-                log.warning("old jobs were not removed: %s", e)
-            await tick.wait(EVERY)
-
     async def forget(self) -> None:
         """Everything that is beyond the limits now."""
         count = await self._forget_jobs()
         if count:
             log.info("%d finished jobs were old, or too many, and are forgotten", count)
-        while await self._store.forget_dead_letters(self._limits(self._retention.jobs_age, self._retention.dead_letters_count), STEP):
+        while await self._store.forget_dead_letters(limits_of(self._retention.jobs_age, self._retention.dead_letters_count), STEP):
             await Signal().wait(PAUSE)
         if self._retention.content_age:
-            await self._content.forget(self._limits(self._retention.content_age, 0).before)
+            await self._content.forget(limits_of(self._retention.content_age, 0).before)
 
     async def _forget_jobs(self) -> int:
-        limits, count = self._limits(self._retention.jobs_age, self._retention.jobs_count), 0
+        limits, count = limits_of(self._retention.jobs_age, self._retention.jobs_count), 0
         if not any(limits):
             return 0
         while job_ids := await self._store.list_expired_jobs(limits, STEP):
@@ -75,6 +85,3 @@ class Keeper:
             count += len(job_ids)
             await Signal().wait(PAUSE)
         return count
-
-    def _limits(self, age: float, count: int) -> Limits:
-        return Limits(now_ns() - int(age * SECOND) if age else 0, count)

@@ -10,8 +10,9 @@ from bacalhau.orchestrator.evaluator import evaluate_forever
 from bacalhau.orchestrator.housekeeping import load_state, watch_nodes_forever
 from bacalhau.orchestrator.inbox import on_message
 from bacalhau.orchestrator.nodes import on_gone, on_request
-from bacalhau.orchestrator.retention import Keeper
+from bacalhau.orchestrator.retention import Keeper, retain_forever
 from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.trim import trim
 
 
 @asynccontextmanager
@@ -21,6 +22,12 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
     keeper = Keeper(orch.store, orch.content, orch.retention, orch.on_forgotten)
     async with (
         orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
-        background(evaluate_forever(orch), dispatch_forever(orch), watch_nodes_forever(orch), keeper.retain_forever(), orch.logs.sweep_forever()),
+        background(
+            evaluate_forever(orch),
+            dispatch_forever(orch),
+            watch_nodes_forever(orch),
+            retain_forever(keeper.forget, partial(trim, orch)),
+            orch.logs.sweep_forever(),
+        ),
     ):
         yield

@@ -25,7 +25,10 @@ class Views:
         return next(((e, view.job) for e in view.executions if e.id == execution_id), None) if view else None
 
     def forget(self, job_id: str) -> None:
+        """It is read again when it is needed, also by whoever is reading it right now."""
         self._views.pop(job_id, None)
+        for changed in self._loads:
+            changed.add(job_id)
 
     async def load(self, store: PlanStore, job_ids: list[str]) -> dict[str, JobView]:
         """Those of `job_ids` that exist; what is not at hand is read and kept."""

@@ -142,6 +142,22 @@ class RetentionStore(Protocol):
         """Remove jobs with their versions, executions and history; those that are open again stay. The ids of their executions."""
         ...
 
+    async def list_long_jobs(self, executions: Limits, history: Limits) -> list[str]:
+        """Jobs that go on, or had several versions, and may be beyond a limit."""
+        ...
+
+    async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
+        """Remove ended executions of a job with their events. The ids of those that were there."""
+        ...
+
+    async def forget_history(self, job_id: str, keep: int) -> None:
+        """Remove all but the newest events of a job, `keep` at most; more than 0, so that numbers are never given twice."""
+        ...
+
+    async def forget_messages_to_strangers(self) -> None:
+        """Remove what was to be sent to nodes that are not known."""
+        ...
+
     async def forget_dead_letters(self, limits: Limits, count: int) -> int:
         """How many were removed."""
         ...

@@ -19,6 +19,19 @@ def delete_jobs(job_ids: Sequence[str]) -> Transaction:
     return tuple(Statement(name, {"ids": ids}) for name in _FORGET)
 
 
+def long_params(executions: Limits, history: Limits) -> dict[str, int]:
+    return {"before": executions.before, "keep": executions.keep or EVERYTHING, "keep_history": history.keep or EVERYTHING}
+
+
+def delete_executions(job_id: str, execution_ids: Sequence[str]) -> Transaction:
+    params = {"job_id": job_id, "ids": encode(list(execution_ids)).decode()}
+    return tuple(Statement(name, params) for name in ("forget_history_of_executions", "forget_some_executions"))
+
+
+def delete_history(job_id: str, keep: int) -> Statement:
+    return Statement("forget_old_history", {"job_id": job_id, "keep": keep})
+
+
 def delete_dead_letters(limits: Limits, count: int) -> Statement:
     return Statement("forget_dead_letters", limit_params(limits, count))
 

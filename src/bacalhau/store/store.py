@@ -97,6 +97,18 @@ class SqliteStore(Housed):
     async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_jobs(job_ids)))
 
+    async def list_long_jobs(self, executions: Limits, history: Limits) -> list[str]:
+        return await self._database.read("list_long_jobs", retention.long_params(executions, history), retention.read_ids)
+
+    async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
+        return retention.read_ids(await self._database.apply(retention.delete_executions(job_id, execution_ids)))
+
+    async def forget_history(self, job_id: str, keep: int) -> None:
+        await self._database.apply((retention.delete_history(job_id, keep),))
+
+    async def forget_messages_to_strangers(self) -> None:
+        await self._database.apply((Statement("forget_messages_to_strangers", {}),))
+
     async def forget_dead_letters(self, limits: Limits, count: int) -> int:
         return len(await self._database.apply((retention.delete_dead_letters(limits, count),)))
 

@@ -28,3 +28,32 @@ delete from jobs where is_open = 0 and id in (select value from json_each(:ids))
 delete from dead_letters where seq in (
     select seq from dead_letters where time < :before or seq <= (select max(seq) from dead_letters) - :keep order by seq limit :limit
 ) returning seq;
+
+-- What never ends, or is run again and again. What is needed to decide what comes next is left out by the caller.
+
+-- name: list_long_jobs
+select id from (
+    select number, id from jobs where is_open = 1
+    union
+    select number, id from jobs where version > 1
+) as found
+where (select count(*) from executions e where e.job = found.number) > :keep
+    or (select max(seq) from history h where h.job = found.number) - (select min(seq) from history h where h.job = found.number) >= :keep_history
+    or exists (select 1 from executions e where e.job = found.number and e.is_live = 0 and e.create_time < :before);
+
+-- The last event of a job stays: the next one is numbered after it.
+
+-- name: forget_history_of_executions
+delete from history where job = (select number from jobs where id = :job_id)
+    and execution_id in (select value from json_each(:ids))
+    and seq < (select max(seq) from history h where h.job = (select number from jobs where id = :job_id));
+
+-- name: forget_some_executions
+delete from executions where is_live = 0 and job = (select number from jobs where id = :job_id) and id in (select value from json_each(:ids)) returning id;
+
+-- name: forget_old_history
+delete from history where job = (select number from jobs where id = :job_id)
+    and seq <= (select max(seq) from history h where h.job = (select number from jobs where id = :job_id)) - :keep;
+
+-- name: forget_messages_to_strangers
+delete from outbox where seq in (select seq from outbox where node_id not in (select id from nodes));

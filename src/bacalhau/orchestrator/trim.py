@@ -1,0 +1,45 @@
+"""A job that never ends, or is run again and again, and a node that never comes back, cost no more after a year than after a week."""
+
+import logging
+
+from bacalhau.lib.aio import Signal
+from bacalhau.lib.clock import now_ns
+from bacalhau.orchestrator.retention import PAUSE, SECOND, limits_of
+from bacalhau.orchestrator.scheduling.spent import list_spent
+from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.ports.store import Limits
+
+log = logging.getLogger(__name__)
+
+
+async def trim(orch: Orchestrator) -> None:
+    """Ended executions and events beyond the limits of one job, and messages for nodes that are away for too long."""
+    wanted = orch.retention
+    executions, history = limits_of(wanted.executions_age, wanted.executions_count), Limits(keep=wanted.history_count)
+    if any(executions) or any(history):
+        for job_id in await orch.store.list_long_jobs(executions, history):
+            await _trim_job(orch, job_id, executions)
+            await Signal().wait(PAUSE)
+    _give_up_messages(orch)
+    await orch.store.forget_messages_to_strangers()
+
+
+async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
+    view = (await orch.views.load(orch.store, [job_id])).get(job_id)
+    spent = list_spent(view, limits, frozenset(orch.cluster.seats.by_id), now_ns()) if view else ()
+    if spent:
+        gone = await orch.store.forget_executions(job_id, [e.id for e in spent])
+        orch.views.forget(job_id)
+        await orch.on_forgotten(gone)
+        log.info("%d ended executions of job %s were old, or too many, and are forgotten", len(gone), job_id)
+    if orch.retention.history_count:
+        await orch.store.forget_history(job_id, orch.retention.history_count)
+
+
+def _give_up_messages(orch: Orchestrator) -> None:
+    """The node is told by its handshake what it must stop, should it come back after all."""
+    if not orch.retention.undelivered_age:
+        return
+    for node_id in orch.cluster.idle_and_away(now_ns() - int(orch.retention.undelivered_age * SECOND)):
+        if count := orch.lanes.abandon(node_id):
+            log.info("%d messages for node %s are given up: it is away for too long", count, node_id)
