@@ -44,6 +44,8 @@ class Chaos:
         self.ids = {}
         self.ended = set()
         self.killed = Counter()
+        self.victims = ["orchestrator"] * 3 + ["messages"] * 3 + ["node"] * (KILLS_MEANWHILE + KILLS_AFTERWARDS - 6)
+        chance.shuffle(self.victims)
 
     def _choose(self, number):
         """Of ten: one container, one job that cannot work, one that somebody stops, three that publish, four that just run."""
@@ -82,7 +84,7 @@ class Chaos:
 
     def _kill(self):
         """A process dies and is started again at once; the message server is started by its orchestrator."""
-        kind = self.chance.choice(("orchestrator", "node", "node", "messages"))
+        kind = self.victims.pop()
         self.killed[kind] += 1
         if kind == "messages":
             until(self._kill_messages, "the message server runs")

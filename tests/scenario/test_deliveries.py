@@ -6,13 +6,18 @@ import sys
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from msgspec.structs import replace
+
 from bacalhau.bus.local import local_bus
 from bacalhau.compute.capacity import Capacity
 from bacalhau.compute.run import run_node
 from bacalhau.compute.service import ComputeNode, Plugins
-from bacalhau.lib.aio import crew
+from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.wire import encode
+from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType
 from bacalhau.models.job import Job, Task
+from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.spec import SpecConfig
 from bacalhau.orchestrator.cluster import Cluster
@@ -28,7 +33,7 @@ from bacalhau.ports.logs import Quota
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
-from tests.unit.store.samples import a_job, submitted
+from tests.unit.store.samples import a_job, an_execution, submitted
 
 JOBS, NODES, CPUS = 120, 3, 4
 
@@ -37,7 +42,7 @@ class BadRoad:
     """Of ten messages, two are lost, two arrive though their sender hears nothing, two arrive twice, and two bring an old one along."""
 
     def __init__(self, send, chance):
-        self._send, self._chance = send, chance
+        self.straight, self._chance = send, chance
         self._old = []
         self.fates = Counter()
 
@@ -46,12 +51,12 @@ class BadRoad:
         self.fates[fate] += 1
         if fate == "lost":
             raise Unavailable("lost on the way")
-        await self._send(*message)
+        await self.straight(*message)
         self._old.append(message)
         if fate == "twice":
-            await self._send(*message)
+            await self.straight(*message)
         elif fate == "late":
-            await self._send(*self._chance.choice(self._old))
+            await self.straight(*self._chance.choice(self._old))
         elif fate == "unheard":
             raise Unavailable("the answer was lost on the way")
 
@@ -148,6 +153,29 @@ async def test_a_bad_road_loses_doubles_and_mixes_messages(tmp_path):
         for job_id in jobs:
             assert [runs[e.id] for e in await orch.store.list_executions(job_id, -1)] == [1]
         assert orch.bus.road.fates["lost"] and orch.bus.road.fates["late"]
+
+
+async def test_what_is_stopped_while_it_waits_on_its_node_never_runs(tmp_path):
+    runs = Counter()
+    async with opened(tmp_path, random.Random(1), runs) as (orch, nodes):
+        node, send = nodes[0], orch.bus.road.straight
+        task = Task(name="main", engine=SpecConfig(type="noop", params={"Sleep": 3600}))
+        job = a_job(1, tasks=(task,))
+        whole = AllocatedResources(tasks={"main": Resources(cpu=CPUS)})
+        running, waiting = (
+            replace(an_execution(job, n), node_id=node.node_id, job=job, allocated_resources=whole, desired_state=DesiredState(state_type=DesiredStateType.RUNNING))
+            for n in (1, 2)
+        )
+        for number, execution in enumerate((running, waiting), 1):
+            await send(node.node_id, "AskForBid", encode(AskForBid(execution=execution)), number)
+        while not runs[running.id]:
+            await Signal().wait(0.01)
+        assert set(node.running) == {running.id, waiting.id}
+        for number, execution in enumerate((waiting, running), 3):
+            await send(node.node_id, "CancelExecution", encode(CancelExecution(execution_id=execution.id)), number)
+            while execution.id in node.running:
+                assert await node.ended.wait(60)
+        assert runs == {running.id: 1}
 
 
 async def test_a_job_that_breaks_the_scheduler_breaks_nothing_else(tmp_path):

@@ -4,9 +4,12 @@ import subprocess
 
 import pytest
 
+from bacalhau.app.identity import load_identity
+from bacalhau.lib.clock import from_rfc3339
 from tests.scenario.test_tasks import WILLING
 from tests.support.containers import HOLD
-from tests.support.system import s3_input, shell_job
+from tests.support.gate import Gate
+from tests.support.system import s3_input, s3_publisher, shell_job
 from tests.support.until import until
 
 SMALL = {"CPU": "0.1", "Memory": "16mb"}
@@ -62,6 +65,43 @@ def test_a_service_is_started_again_when_it_ends_and_stops_for_good(pair, contai
     assert pair.client.get_job(job_id).state.message == "enough"
 
 
+def test_what_never_ends_runs_on_over_restarts_of_its_node_and_of_the_orchestrator(pair, containers):
+    jobs = [endless(pair, "service", "steady", count=2), endless(pair, "daemon", "steady-agent", count=0)]
+    containers.until("start", jobs[0], 2)
+    containers.until("start", jobs[1])
+    before = [{e.id for e in live(pair, job_id)} for job_id in jobs]
+    for victim in (pair.orchestrator, pair.node):
+        victim.kill()
+        mark = len(pair.orchestrator.lines)
+        victim.start()
+        pair.until_joined(mark)
+    assert pair.run("true", Resources=SMALL).state.state_type == "Completed"
+    assert [{e.id for e in executions(pair, job_id)} for job_id in jobs] == before
+    assert [len(containers.seen("start", job_id=job_id)) for job_id in jobs] == [2, 1]
+    for job_id, count in zip(jobs, (2, 1), strict=True):
+        pair.client.stop(job_id)
+        containers.until("destroy", job_id, count)
+
+
+def test_a_stop_reaches_an_execution_that_stages_or_publishes(pair, containers, s3, bucket):
+    s3.fill(bucket, {"in/slow": b"slow"})
+    with Gate(s3.url) as gate:
+        held = [gate.hold(f"GET /{bucket}/in/slow"), gate.hold(f"PUT /{bucket}/out/")]
+        staging = pair.submit("true", InputSources=[s3_input(gate.url, bucket, "in/*")], Resources=SMALL)
+        publishing = pair.submit("echo done", Publisher=s3_publisher(gate.url, bucket, "out/{executionID}"), Resources=SMALL)
+        for each in held:
+            each.until_reached()
+        for job_id in (staging, publishing):
+            pair.client.stop(job_id, reason="enough")
+            until(lambda job_id=job_id: "EndedAt" in (executions(pair, job_id)[0].compute_state.details or {}), "the end of what was stopped")
+            assert pair.client.get_job(job_id).state.state_type == "Stopped"
+            assert [e.state.label for e in executions(pair, job_id)] == ["Cancelled"]
+    assert containers.seen("start", job_id=staging) == []
+    assert executions(pair, publishing)[0].run_output.stdout == "done\n"
+    assert not pair.client.results(publishing)
+    containers.until("destroy", publishing)
+
+
 def test_a_new_version_of_a_service_replaces_the_old_one(pair, containers):
     job_id = endless(pair, "service", "rolling", "one", count=3)
     containers.until("start", job_id, 3)
@@ -84,6 +124,9 @@ def test_ops_runs_once_and_a_daemon_also_on_a_node_that_joins(pair, containers, 
     containers.until("start", daemon, 2)
     containers.until("start", ops, 2)
     assert len({e.node_id for e in live(pair, daemon)}) == 2
+    joined = load_identity(joins.folder).id
+    since = from_rfc3339(pair.client.node(joined).connection_state.connected_since)
+    assert {e.create_time - since < 1_000_000_000 for job_id in (daemon, ops) for e in live(pair, job_id) if e.node_id == joined} == {True}
     containers.let_all_go(ops)
     assert pair.client.wait(ops, 60).state.state_type == "Completed"
     assert [e.run_output.stdout for e in executions(pair, ops)] == ["here\n"] * 2
@@ -115,7 +158,7 @@ def test_a_stopped_job_keeps_what_it_printed_and_says_when_it_ended(pair, contai
     [stopped] = executions(pair, job_id)
     assert stopped.run_output.stdout == "early\n"
     assert stopped.compute_state.details["EndedAt"] and stopped.state.label == "Cancelled"
-    assert containers.seen("destroy", job_id=job_id)
+    containers.until("destroy", job_id)
 
 
 def test_a_kill_between_the_stop_and_the_end_loses_neither(pair, containers):

@@ -90,16 +90,17 @@ def test_executions_side_by_side_are_told_apart(split, containers):
     mark = len(split.orchestrator.lines)
     other.start()
     split.orchestrator.until("node n-second joined", mark)
-    job_id = split.submit(f"printf half; {HOLD}; echo ' a line'; printf rest", job={"Count": 2})
-    containers.until("start", job_id, 2)
-    with split.following("job", "logs", "-f", job_id) as following:
-        containers.let_all_go(job_id)
-        lines = following.stdout.read().splitlines()
-        assert following.wait(30) == 0
-    names = [e.id[:10] for e in split.client.executions(job_id)]
-    assert sorted(lines) == sorted(f"[{name}] {text}" for name in names for text in ("half a line", "rest"))
-    assert sorted(split.cli("logs", job_id).stdout.splitlines()) == sorted(lines)
-    assert split.cli("job", "logs", "-e", names[0], job_id).stdout == "half a line\nrest"
+    for kind in ({"Count": 2}, {"Type": "ops", "Count": 0}):
+        job_id = split.submit(f"printf half; {HOLD}; echo ' a line'; printf rest", job=kind)
+        containers.until("start", job_id, 2)
+        with split.following("job", "logs", "-f", job_id) as following:
+            containers.let_all_go(job_id)
+            lines = following.stdout.read().splitlines()
+            assert following.wait(30) == 0
+        names = [e.id[:10] for e in split.client.executions(job_id)]
+        assert sorted(lines) == sorted(f"[{name}] {text}" for name in names for text in ("half a line", "rest"))
+        assert sorted(split.cli("logs", job_id).stdout.splitlines()) == sorted(lines)
+        assert split.cli("job", "logs", "-e", names[0], job_id).stdout == "half a line\nrest"
     assert other.stop() == 0
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from bacalhau.app.identity import load_identity
+from tests.scenario.test_tasks import WILLING
 from tests.support.containers import HOLD
 from tests.support.system import OUTPUTS, System, s3_publisher
 
@@ -121,10 +122,18 @@ def test_a_rejected_node_loses_its_work_at_once_and_cannot_come_back_until_it_is
 
 def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair, containers):
     patient, urgent = pair.submit(HOLD), pair.submit(HOLD)
-    for job_id in (patient, urgent):
+    everywhere, daemon = pair.submit(HOLD, job={"Type": "ops", "Count": 0}), pair.submit(WILLING.format("true"), job={"Type": "daemon", "Count": 0})
+    for job_id in (patient, urgent, everywhere, daemon):
         containers.until("start", job_id)
     start_second(pair)
+    for job_id in (everywhere, daemon):
+        containers.until("start", job_id, 2)
     change(pair, pair.node_id, "drain")
+    containers.until("destroy", daemon)
+    assert sorted(states(pair, daemon)) == sorted([(pair.node_id, "Cancelled"), ("n-second", "BidAccepted")])
+    containers.let_all_go(everywhere)
+    assert pair.client.wait(everywhere, 60).state.state_type == "Completed"
+    assert sorted(states(pair, everywhere)) == sorted([(pair.node_id, "Completed"), ("n-second", "Completed")])
     containers.let_go(patient)
     assert pair.client.wait(patient, 60).state.state_type == "Completed"
     mark = len(pair.orchestrator.lines)
@@ -136,6 +145,7 @@ def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair,
     assert pair.client.wait(urgent, 60).state.state_type == "Completed"
     assert states(pair, patient) == [(pair.node_id, "Completed")]
     assert sorted(states(pair, urgent)) == sorted([(pair.node_id, "Cancelled"), ("n-second", "Completed")])
+    assert len(states(pair, daemon)) == 2
 
 
 def test_a_new_node_waits_for_approval_and_a_deleted_one_is_new_again(start_system, containers):
