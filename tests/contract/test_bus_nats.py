@@ -67,13 +67,29 @@ async def test_who_may_not_connect(tmp_path, shown):
             await made.stranger(**shown)
 
 
-async def test_the_refused_node_is_told_and_comes_in_later(tmp_path):
+async def test_the_refused_node_is_told_once_and_comes_in_later(tmp_path, caplog):
+    caplog.set_level("INFO")
     async with cluster(tmp_path, a="right") as made:
+        async with node_bus(made.server.url, "a", "wrong", "token") as node:
+            with pytest.raises(Unavailable, match=r"refuses node a: its token is wrong \("):
+                await node.connected(1.5)
+        assert [(r.levelname, r.name) for r in caplog.records if "refuses" in r.message or "uthori" in r.message] == [("WARNING", "bacalhau.bus.link")]
         async with node_bus(made.server.url, "a", "wrong") as node:
-            with pytest.raises(Unavailable, match="Authorization Violation"):
+            with pytest.raises(Unavailable, match=r"refuses node a: its token is missing \(set Compute.Auth.Token .* log says which"):
                 await node.connected(1)
         bus, _ = await made.node("a", "right")
         await bus.send("BidResult", BidResult(execution_id="e"), 1)
+
+
+async def test_a_node_that_was_let_in_before_is_told_so(tmp_path):
+    async with cluster(tmp_path) as made, node_bus(made.server.url, "a", "right") as node:
+        await node.connected(5)
+        made.secrets["a"] = "another"
+        await made.orchestrator.disconnect("a")
+        while node._link.is_up:
+            assert await node._link.changed.wait(5)
+        with pytest.raises(Unavailable, match="refuses node a, which it had let in before: its token is missing"):
+            await node.connected(1)
 
 
 async def test_every_message_arrives_though_the_server_is_killed(tmp_path):

@@ -85,6 +85,7 @@ class Cluster:
         self.server = server
         self.orchestrator = orchestrator
         self.up = Ends()
+        self.secrets: dict[str, str] = {}
         self._ack_wait = ack_wait
         self._stack = stack
 
@@ -129,6 +130,7 @@ async def cluster(folder: Path, *, ack_wait: float = 30, pending: tuple[str, ...
         bus = await stack.enter_async_context(orchestrator_bus(server.url, server.access, authorize, ack_wait=ack_wait))
         nodes = AsyncExitStack()
         made = Cluster(server, bus, ack_wait, nodes)
+        made.secrets = secrets
         bus.set_aside, bus.on_progress = made.up.set_aside, made.up.on_progress
         await stack.enter_async_context(bus.serve(made.up.on_message, made.up.on_request, made.up.on_gone))
         await stack.enter_async_context(nodes)

@@ -34,7 +34,8 @@ Receive = Callable[[Msg], None]
 
 
 class Login(NamedTuple):
-    """What a connection shows: `name` is the node id. `url` may be several with commas between; `tls://` insists on TLS. Without `user` only `token` is sent, without both nothing."""
+    """What a connection shows: `name` is the node id. `url` may be several with commas between; `tls://` insists on TLS. Without `user` only `token` is sent, without both nothing.
+    `if_refused` are the likely causes and the cure, for the time when the server lets this login not in: it never says why."""
 
     url: str
     name: str
@@ -43,6 +44,7 @@ class Login(NamedTuple):
     token: str = ""
     tls: ssl.SSLContext | None = None
     first_wait: float = FIRST_WAIT
+    if_refused: str = ""
 
 
 class _Cautious(Client):
@@ -169,9 +171,10 @@ class Link:
             ended.set()
 
         async def on_error(error: Exception) -> None:
-            logger.info("nats: %s", str(error) or type(error).__name__)
+            # Why there is no connection is told once, by who asked for it.
+            logger.log(logging.INFO if self.is_up else logging.DEBUG, "nats: %s", str(error) or type(error).__name__)
             reasons.append(error)
-            del reasons[:-1]
+            del reasons[:-2]
 
         login = self._login
         try:
@@ -194,8 +197,7 @@ class Link:
                     skip_subject_validation=True,
                 )
         except (nats.errors.Error, OSError, TimeoutError) as e:
-            reason = str(reasons[-1] if reasons else e).removeprefix("nats: ")
-            raise Unavailable(f"cannot connect to {login.url}: {reason or 'no answer'}") from e
+            raise Unavailable(_why_not(login, [str(reason) for reason in (e, *reasons)], known=self.number > 0)) from e
 
     async def _subscribe(self, client: Client, subjects: list[str]) -> None:
         try:
@@ -214,6 +216,13 @@ class Link:
                 with suppress(nats.errors.Error):
                     await subscription.unsubscribe()
         await self.flush()
+
+
+def _why_not(login: Login, reasons: list[str], *, known: bool) -> str:
+    """From what the library and its callbacks say, the last first. A refused connection is often reset before it is read."""
+    if any("authorization violation" in reason.lower() for reason in reasons) and login.if_refused:
+        return f"{login.url} refuses node {login.name}{', which it had let in before' if known else ''}: {login.if_refused}"
+    return f"cannot connect to {login.url}: {reasons[-1].removeprefix('nats: ') or 'no answer'}"
 
 
 async def _settle(client: Client) -> None:

@@ -30,6 +30,14 @@ logger = logging.getLogger(__name__)
 ACK_WAIT = 30.0  # seconds
 
 
+def _if_refused(node_id: str, token: str) -> str:
+    """Causes in the order of their likelihood, each with its cure."""
+    return (
+        f"its token {'is wrong' if token else 'is missing'} (set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token), "
+        f"or it was rejected (`bacalhau node approve {node_id}`), or the id is another node's (use a data directory of its own); the orchestrator's log says which"
+    )
+
+
 class NodeNats:
     """`ports.bus.NodeBus`. `set_aside` may be set before `serve`."""
 
@@ -108,7 +116,7 @@ async def node_bus(
     if "." in secret:
         raise BadRequest("a node's secret may not hold a dot")
     inbox = f"{answers_to(check_node_id(node_id), native=bool(secret))}.{secrets.token_hex(11)}"
-    shown = Login(url, node_id, token=token, tls=tls, first_wait=NODE_WAIT)
+    shown = Login(url, node_id, token=token, tls=tls, first_wait=NODE_WAIT, if_refused=_if_refused(node_id, token))
     if secret:
         shown = shown._replace(user=node_id, password=show_password(secret, token), token="")
     async with linked(shown) as link:

@@ -226,8 +226,10 @@ def _failure(line: str, port: int) -> Unavailable:
 
 
 def _pass_on(line: str) -> None:
+    """A refused node comes again and again; who decided about it has said so, once."""
     text = line.partition("[")[2].partition("] ")[2]
-    level = logging.ERROR if "[FTL]" in line else logging.INFO if "[ERR]" in line else logging.DEBUG
+    is_worth_telling = "[ERR]" in line and "authentication error" not in line
+    level = logging.ERROR if "[FTL]" in line else logging.INFO if is_worth_telling else logging.DEBUG
     logger.log(level, "nats-server: %s", text)
 
 
