@@ -18,6 +18,15 @@ _CHANGES = (
     (r"\b[0-9a-f]{64}\b", "CLIENT"),
 )
 
+_JOB = """
+Name: {name}
+Type: batch
+Count: 1
+Tasks:
+- Name: main
+  Engine: {{Type: docker, Params: {{Image: "{image}", Parameters: [sh, -c, "{script}"]}}}}
+"""
+
 
 def plain(text: str) -> str:
     for pattern, name in _CHANGES:
@@ -40,6 +49,18 @@ def run(system: System) -> Callable[..., str]:
         return system.cli("docker", "run", "--id-only", *flags, system.image, "--", "sh", "-c", script).stdout.strip()
 
     return submit
+
+
+@pytest.fixture
+def job_file(system: System, tmp_path: Path) -> Callable[..., Path]:
+    """Writes `NAME.yaml`, a job of that name that runs `sh -c SCRIPT`."""
+
+    def write(name: str, script: str = "echo hello") -> Path:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(_JOB.format(name=name, script=script, image=system.image))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -65,8 +65,9 @@ async def test_an_error_without_an_envelope_names_the_server():
         return web.Response(text="<html>", status=502)
 
     async with scripted_api(handle) as url, AsyncClient(url) as client:
-        with pytest.raises(Unavailable, match=f"{url} answered 502 Bad Gateway without an explanation"):
+        with pytest.raises(Unavailable, match=f"{url} answered 502 Bad Gateway without an explanation") as failed:
             await client.version()
+    assert failed.value.hint.startswith("is this a server of Bacalhau?")
 
 
 async def test_nobody_listens():

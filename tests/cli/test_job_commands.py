@@ -2,18 +2,7 @@
 
 import json
 
-import pytest
-
 from tests.cli.conftest import plain
-
-FILE = """
-Name: {name}
-Type: batch
-Count: 1
-Tasks:
-- Name: main
-  Engine: {{Type: docker, Params: {{Image: "{image}", Parameters: [sh, -c, "{script}"]}}}}
-"""
 
 DESCRIBE = """ID            = j-UUID
 Name          = described
@@ -40,16 +29,6 @@ Executions
 
 Execution e-SHORT History
 """
-
-
-@pytest.fixture
-def job_file(system, tmp_path):
-    def write(name, script="echo hello"):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(FILE.format(name=name, script=script, image=system.image))
-        return path
-
-    return write
 
 
 def test_run_tells_events_and_what_to_do_next(system, job_file):
@@ -142,6 +121,8 @@ def test_get_nothing_and_something(system, job_file, run, tmp_path):
     assert nothing.stdout.startswith("No results found\n") and "bacalhau job logs unpublished" in nothing.stdout
     job = run("echo 1 > /outputs/a")
     assert system.cli("job", "get", job, cwd=tmp_path).stdout == f"Results for job '{job}' have been written to...\n{tmp_path}/job-{job}\n"
+    assert system.cli("job", "get", job, cwd=tmp_path).returncode == 0
+    (tmp_path / f"job-{job}/exitCode").write_text("1")
     again = system.cli("job", "get", job, "--output-dir", tmp_path / f"job-{job}", code=1)
     assert again.stderr.splitlines()[1].startswith(f"Error: cannot merge results as output already exists: {tmp_path}/job-{job}/exitCode. Try --raw")
 

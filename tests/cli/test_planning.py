@@ -2,26 +2,7 @@
 
 import json
 
-import pytest
 import yaml
-
-FILE = """
-Name: {name}
-Type: batch
-Tasks:
-- Name: main
-  Engine: {{Type: docker, Params: {{Image: "{image}", Parameters: [sh, -c, "{script}"]}}}}
-"""
-
-
-@pytest.fixture
-def job_file(system, tmp_path):
-    def write(name, script="echo hello"):
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(FILE.format(name=name, script=script, image=system.image))
-        return path
-
-    return write
 
 
 def test_a_template_is_filled_in(system, job_file):

@@ -14,7 +14,7 @@ from bacalhau.cli.report import say_warning
 from bacalhau.cli.table import Column
 from bacalhau.cli.yaml import yaml_text
 from bacalhau.config.inert import check_inert, list_inert
-from bacalhau.config.keys import Key, Row, config_rows, config_tree, find_key, read_value
+from bacalhau.config.keys import MASK, Key, Row, config_rows, find_key, read_value, tree_of
 from bacalhau.config.load import load_config
 from bacalhau.config.schema import Config
 from bacalhau.config.section import Seconds
@@ -29,18 +29,20 @@ _COLUMNS = (
 
 
 def list_config(call: Call) -> int:
-    config = _config(call)
-    rows = sorted([*config_rows(config), *(Row(*row) for row in list_inert())], key=lambda row: row.key)
+    as_file = call.flags["output"] == "yaml"
+    rows = sorted([*config_rows(_config(call), blank="" if as_file else MASK), *(Row(*row) for row in list_inert())], key=lambda row: row.key)
     if call.flags["output"] == "json":
         click.echo(json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True))
-    elif call.flags["output"] == "yaml":
-        click.echo(yaml_text(config_tree(config)), nl=False)
+    elif as_file:
+        click.echo(yaml_text(tree_of(rows)), nl=False)
     else:
         show_items(call.flags, _COLUMNS, rows)
     return 0
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict | list) and any(isinstance(inner, dict | list) for inner in (value.values() if isinstance(value, dict) else value)):
+        return json_text(value)
     if isinstance(value, dict | list):
         return ",".join(f"{k}={value[k]}" for k in value) if isinstance(value, dict) else ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

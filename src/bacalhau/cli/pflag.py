@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from bacalhau.cli import settings
+from bacalhau.lib.errors import BadRequest
 
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _SCANNER = "bacalhau.scanner"
@@ -198,8 +199,13 @@ class Tree(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self._entries:
-            raise click.UsageError(f'unknown command "{args[0]}" for "{ctx.command_path}"')
+            raise BadRequest(f'unknown command "{args[0]}" for "{ctx.command_path}"', hint=self._suggestion(ctx, args[0]))
         return super().resolve_command(ctx, args)
+
+    def _suggestion(self, ctx: click.Context, word: str) -> str:
+        """The commands that may be meant; else where they are listed."""
+        near = resolve("difflib:get_close_matches")(word.lower(), list(self._entries), n=3)
+        return f"did you mean {' or '.join(f'`{ctx.command_path} {name}`' for name in near)}?" if near else f"`{ctx.command_path} --help` lists the commands"
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)

@@ -7,12 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.results import Fetch, fetch_results
-from bacalhau.client.transport import Endpoint, Transport, open_transport
+from bacalhau.client.transport import Endpoint, Transport, open_transport, path_part
 from bacalhau.client.waiting import patiently, watch_job
 from bacalhau.lib.errors import Conflict, NotFound, TimedOut
 from bacalhau.lib.wire import encode
@@ -56,7 +55,7 @@ OnEvent = Callable[[JobHistory | Progress], None]
 
 
 def job_path(job_id: str, *more: str) -> str:
-    return "/".join(["/orchestrator/jobs", quote(job_id, safe=""), *more])
+    return "/".join(["/orchestrator/jobs", path_part("job", job_id), *more])
 
 
 class AsyncClient:
@@ -218,13 +217,13 @@ class AsyncClient:
         return await self.transport.ask(ListNodesResponse, "/orchestrator/nodes", query)
 
     async def node(self, node_id: str) -> NodeState:
-        return (await self.transport.ask(GetNodeResponse, f"/orchestrator/nodes/{quote(node_id, safe='')}")).node
+        return (await self.transport.ask(GetNodeResponse, f"/orchestrator/nodes/{path_part('node', node_id)}")).node
 
     async def change_node(self, node_id: str, action: str, *, message: str = "", deadline: int | None = None, labels: Mapping[str, str | None] | None = None) -> None:
         """`action` is approve, reject or delete, or of ours cordon, uncordon, drain or labels. `deadline` (seconds) belongs to drain, `labels` to
         labels: None takes one away. Raises NotFound, Conflict when it is so already."""
         body = PutNodeRequest(action=action, message=message, node_id=node_id, deadline=deadline, labels=dict(labels) if labels is not None else None)
-        answer = await self.transport.tell(PutNodeResponse, "PUT", f"/orchestrator/nodes/{quote(node_id, safe='')}", body)
+        answer = await self.transport.tell(PutNodeResponse, "PUT", f"/orchestrator/nodes/{path_part('node', node_id)}", body)
         if not answer.success:
             raise Conflict(answer.error or f"the server did not {action} node {node_id}")
 

@@ -5,14 +5,14 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from bacalhau.client.log_piece import LogPiece
-from bacalhau.client.transport import PREFIX, Endpoint, unreachable
+from bacalhau.client.transport import PREFIX, Endpoint, path_part, unreachable
 from bacalhau.client.waiting import FIRST_RETRY, PATIENCE, SLOWEST_RETRY
 from bacalhau.lib.errors import BacalhauError, NotFound, Unavailable
 from bacalhau.lib.wire import Model, always
@@ -90,7 +90,7 @@ class LogReader:
         if self._places:
             query = {k: v for k, v in query.items() if k not in ("tail", "tail_lines")} | {"after": [f"{e}:{p}" for e, p in self._places.items()]}
         params = urlencode({k: "true" if v is True else v for k, v in query.items() if v not in (None, False, "")}, doseq=True)
-        return f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{quote(self._job_id, safe='')}/logs?{params}"
+        return f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{path_part('job', self._job_id)}/logs?{params}"
 
     def _read(self, message: str | bytes) -> LogPiece:
         frame = msgspec.json.decode(message, type=_Frame)

@@ -4,11 +4,12 @@ Beside `sso` the only place that knows httpx; what is asked is for the verbs in 
 """
 
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
@@ -33,6 +34,7 @@ T = TypeVar("T", bound=wire.Model)
 
 PREFIX = "/api/v1"
 HOW_TO_START = "start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT"
+HOW_TO_ADDRESS = "is this a server of Bacalhau? --api-host and --api-port, BACALHAU_API_HOST and BACALHAU_API_PORT, or a profile say which one is asked"
 HOW_TO_TRUST = "trust its authority with --cacert FILE or API.TLS.CAFile, or anybody with --insecure; without TLS leave --tls and https:// out"
 _SECONDS = 30.0
 _KINDS: tuple[type[BacalhauError], ...] = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
@@ -42,6 +44,13 @@ _HINTS = {
     401: "set BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD; `bacalhau auth info` shows what is set",
     403: "ask the administrator of the server for this capability",
 }
+
+
+def path_part(kind: str, name: str) -> str:
+    """An id or name as part of a path. Raises BadRequest for "", which would ask for the list of all; `kind` is for people."""
+    if not name.strip():
+        raise BadRequest(f"the {kind} id is empty", hint=f"`bacalhau {kind} list` shows the ids; in a script: the variable holds nothing")
+    return quote(name, safe="")
 
 
 class Endpoint(NamedTuple):
@@ -149,6 +158,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return "no answer in time"
     for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return "host not found"
         if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
             return os.strerror(cause.errno).lower()
     return str(error) or type(error).__name__
@@ -158,6 +169,7 @@ def _failure(url: str, answer: httpx.Response) -> BacalhauError:
     try:
         body = wire.decode(answer.content, ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        body = ErrorBody(message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation")
+        # Of a gateway that is up while the server is not, or of a program that is none of ours.
+        body = ErrorBody(message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation", hint=HOW_TO_ADDRESS)
     kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(answer.status_code, BacalhauError)
     return kind(body.message, hint=body.hint or _HINTS.get(answer.status_code, ""), component=body.component or "Bacalhau", retryable=answer.status_code in (502, 503, 504))

@@ -8,9 +8,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
-from urllib.parse import quote
 
-from bacalhau.client.transport import Transport
+from bacalhau.client.transport import Transport, path_part
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.api import ListHistoryResponse
 
@@ -24,7 +23,7 @@ FIRST_RETRY, SLOWEST_RETRY = 0.2, 3.0
 
 async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHistoryResponse]:
     """New events and progress as they come, until nothing more can come. Raises NotFound, or Unavailable after PATIENCE."""
-    path = f"/orchestrator/jobs/{quote(job_id, safe='')}/history"
+    path = f"/orchestrator/jobs/{path_part('job', job_id)}/history"
     token, progress = "", 0
     while True:
         query = {"wait": LONG, "next_token": token, "progress": progress}

@@ -1,7 +1,7 @@
 """Keys as text: finding them in any case, reading their values, listing them all."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
@@ -166,8 +166,13 @@ def _description(field: msgspec.structs.FieldInfo) -> str:
 
 def config_tree(config: Config, *, blank: str | None = "") -> dict[str, Any]:
     """Nested plain values as a file holds them; `blank` as in `config_rows`."""
+    return tree_of(config_rows(config, blank=blank))
+
+
+def tree_of(rows: Iterable[Row]) -> dict[str, Any]:
+    """Rows as the nested sections of a file."""
     tree: dict[str, Any] = {}
-    for row in config_rows(config, blank=blank):
+    for row in rows:
         *path, name = row.key.split(".")
         here = tree
         for part in path:

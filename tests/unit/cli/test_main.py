@@ -1,11 +1,13 @@
 """How a command line ends: exit codes, streams, and what `--help` may load."""
 
+import csv
 import json
 import subprocess
 import sys
 
 import click
 import pytest
+import yaml
 
 from bacalhau.cli import main, report
 from bacalhau.cli.main import ROOT, run
@@ -35,9 +37,16 @@ def test_every_command_has_help(path, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["nope"], 'unknown command "nope" for "bacalhau"'),
+        (["nope"], 'unknown command "nope" for "bacalhau"\nHint:  did you mean `bacalhau node`?'),
+        (["jobs", "list"], 'unknown command "jobs" for "bacalhau"\nHint:  did you mean `bacalhau job`?'),
+        (["node", "lst"], 'unknown command "lst" for "bacalhau node"\nHint:  did you mean `bacalhau node list`?'),
+        (["docker", "x"], 'unknown command "x" for "bacalhau docker"\nHint:  `bacalhau docker --help` lists the commands'),
+        (["help", "jop"], 'unknown command "jop" for "bacalhau"\nHint:  did you mean `bacalhau job`?'),
+        (["describe", ""], "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing"),
+        (["job", "stop", "--quiet", " "], "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing"),
+        (["node", "describe", ""], "the node id is empty\nHint:  `bacalhau node list` shows the ids; in a script: the variable holds nothing"),
         (["--nope"], "unknown flag: --nope"),
-        (["job", "nope"], 'unknown command "nope" for "bacalhau job"'),
+        (["job", "nope"], 'unknown command "nope" for "bacalhau job"\nHint:  `bacalhau job --help` lists the commands'),
         (["docker", "run"], "requires at least 1 arg(s), only received 0"),
         (["version", "x"], 'unknown command "x" for "bacalhau version"'),
         (["list", "--sort-by", "zz"], 'invalid argument "zz" for "--sort-by" flag: must be one of "id", or "created_at"'),
@@ -84,6 +93,30 @@ def test_a_crash_shows_its_trace_only_when_asked(monkeypatch, capsys):
         monkeypatch.setenv("DEBUG", "true")
         report.crashed(ValueError, e, e.__traceback__)
         assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_configuration_as_a_file_is_whole_and_reads_back(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("BACALHAU_DIR", str(tmp_path))
+    assert run(["config", "list", "--output", "json"]) == 0
+    keys = {row["Key"] for row in json.loads(capsys.readouterr().out)}
+    assert run(["config", "list", "--output", "yaml", "-c", "API.Port=5"]) == 0
+    (tmp_path / "config.yaml").write_text(text := capsys.readouterr().out)
+    assert keys == set(leaves(yaml.safe_load(text), keys))
+    assert run(["config", "list", "--output", "yaml"]) == 0
+    assert capsys.readouterr().out == text and "\n  Port: 5\n" in text
+
+
+def leaves(tree, keys, path=""):
+    for name, value in tree.items():
+        here = f"{path}{name}"
+        yield from [here] if here in keys or not isinstance(value, dict) else leaves(value, keys, f"{here}.")
+
+
+def test_values_that_hold_values_are_shown_as_json(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("BACALHAU_DIR", str(tmp_path))
+    assert run(["config", "list", "--output", "csv", "-c", "Labels=a=1,b=2"]) == 0
+    rows = {row[0]: row[1] for row in csv.reader(capsys.readouterr().out.splitlines())}
+    assert (rows["API.Auth.Methods"], rows["Labels"]) == ('{"ClientKey":{"Type":"challenge"}}', "a=1,b=2")
 
 
 @pytest.mark.parametrize("args", [["--help"], ["docker", "run", "--help"], ["job", "list", "--help"], ["serve", "--help"]], ids=" ".join)

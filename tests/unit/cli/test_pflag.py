@@ -5,6 +5,7 @@ import pytest
 
 from bacalhau.cli.options import Call, duration, listed, many, number, one_of, refused, runs, switch, text
 from bacalhau.cli.pflag import MAYBE_ARG, NO_ARGS, ONE_ARG, SOME_ARGS, Command, Entry, Flag, Tree
+from bacalhau.lib.errors import BadRequest
 
 seen: list[Call] = []
 
@@ -128,7 +129,7 @@ def test_how_many_positionals(arity, args, message):
 
 
 def test_an_unknown_command():
-    with pytest.raises(click.UsageError, match='unknown command "nope" for "bacalhau"'):
+    with pytest.raises(BadRequest, match='unknown command "nope" for "bacalhau"'):
         tree.main(["nope"], prog_name="bacalhau", standalone_mode=False)
 
 
