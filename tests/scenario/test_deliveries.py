@@ -16,7 +16,7 @@ from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType
-from bacalhau.models.job import Job, Task
+from bacalhau.models.job import Job, LabelSelectorRequirement, Task
 from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.spec import SpecConfig
@@ -176,6 +176,26 @@ async def test_what_is_stopped_while_it_waits_on_its_node_never_runs(tmp_path):
             while execution.id in node.running:
                 assert await node.ended.wait(60)
         assert runs == {running.id: 1}
+
+
+async def test_what_waits_for_nodes_to_join_does_not_come_before_what_waits_for_room(tmp_path):
+    async with opened(tmp_path, random.Random(1), Counter()) as (orch, nodes):
+        nowhere = (LabelSelectorRequirement(key="zone", operator="=", values=("moon",)),)
+        task = Task(name="main", engine=SpecConfig(type="noop"), resources=ResourcesConfig(cpu="1", memory="1mb"))
+        daemon = a_job(1, type="daemon", count=0, tasks=(task,), constraints=nowhere)
+        await orch.commit(submitted(daemon))
+        orch.queue.add(daemon.id)
+        for job_id in [await submit_noop(orch, str(CPUS), Sleep=3600) for _ in nodes] + [daemon.id]:
+            await becomes(orch, job_id, "Queued" if job_id == daemon.id else "Running")
+        waits = await submit_noop(orch)
+        await becomes(orch, waits, "Queued")
+        assert orch.queue.is_first(waits) and (orch.queue.position(waits), orch.queue.position(daemon.id)) == (1, 0)
+
+
+async def becomes(orch, job_id, state):
+    with orch.board.watch(job_id) as watch:
+        while watch.clear() or (await orch.store.find_job(job_id)).state.state_type != state:
+            assert await watch.wait(30)
 
 
 async def test_a_job_that_breaks_the_scheduler_breaks_nothing_else(tmp_path):

@@ -110,13 +110,18 @@ def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
     blocked = orch.queue.block(job, need, shape_of(job, need), now)
     if plan.cancels:
         orch.queue.add(job.id)
-    if job.type in EVERYWHERE or not orch.queue.is_first(job.id):
+    if job.type in EVERYWHERE:
+        orch.queue.stand_back(job.id)
+        return
+    if not orch.queue.is_first(job.id):
         return
     if now < blocked.since + PATIENCE:
         orch.queue.add(job.id, blocked.since + PATIENCE)
         return
     node_id = decide_claim(job, need, orch.cluster.seats)
     orch.queue.claim = Claim(node_id, job.id, blocked.order) if node_id else None
+    if not node_id:
+        orch.queue.stand_back(job.id)
 
 
 def plan_change(plan: Plan) -> Change:

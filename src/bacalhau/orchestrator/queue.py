@@ -38,6 +38,7 @@ class EvaluationQueue:
         self._blocked: dict[str, Blocked] = {}
         self._lines: dict[Hashable, list[tuple[tuple[int, int, str], str]]] = {}
         self._everywhere: set[str] = set()
+        self._standing_back: set[str] = set()
         self._signal = Signal()
 
     def add(self, job_id: str, not_before: int = 0) -> None:
@@ -79,8 +80,15 @@ class EvaluationQueue:
         heapq.heappush(self._lines.setdefault(shape, []), (order, job.id))
         return blocked
 
+    def stand_back(self, job_id: str) -> None:
+        """The job waits for a node to join, not for room: whoever comes after it need not wait behind it. Until nodes change."""
+        if job_id not in self._standing_back:
+            self._standing_back.add(job_id)
+            self.wake(lambda _: True)
+
     def unblock(self, job_id: str) -> None:
         self._blocked.pop(job_id, None)
+        self._standing_back.discard(job_id)
         if self.claim is not None and self.claim.job_id == job_id:
             self.claim = None
             self.wake(lambda _: True)  # what stood back may have the node now
@@ -100,6 +108,7 @@ class EvaluationQueue:
 
     def wake_all(self) -> None:
         """Nodes changed: everything that waits is looked at, and all jobs that want every matching node."""
+        self._standing_back.clear()
         for job_id in (*self._blocked, *self._everywhere):
             self.add(job_id)
 
@@ -111,15 +120,17 @@ class EvaluationQueue:
             self._everywhere.discard(job.id)
 
     def position(self, job_id: str) -> int:
-        """1 for the job that is tried next, 0 for one that does not wait."""
+        """1 for the job that is tried next, 0 for one that does not wait for room."""
         mine = self._blocked.get(job_id)
-        return 1 + sum(other.order < mine.order for other in self._blocked.values()) if mine else 0
+        if mine is None or job_id in self._standing_back:
+            return 0
+        return 1 + sum(other.order < mine.order for name, other in self._blocked.items() if name not in self._standing_back)
 
     def is_first(self, job_id: str) -> bool:
-        """Nobody who waits comes before the job."""
+        """Nobody who waits for room comes before the job."""
         mine = self._blocked.get(job_id)
         heads = (self._first(shape) for shape in list(self._lines))
-        return mine is not None and all(head is None or mine.order <= head.order for head in heads)
+        return mine is not None and all(head is None or mine.order <= head.order or head.order[2] in self._standing_back for head in heads)
 
     def _first(self, shape: Hashable) -> Blocked | None:
         line = self._lines[shape]

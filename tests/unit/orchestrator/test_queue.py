@@ -66,6 +66,23 @@ def test_the_place_in_the_queue_is_by_priority_then_age():
     assert queue.is_first("j-old") and queue.waiting == 2
 
 
+async def test_who_waits_for_a_node_to_join_stands_in_nobodys_way_until_nodes_change():
+    queue = EvaluationQueue()
+    block(queue, "j-hopeless", LARGE, created=NOW - SECOND)
+    block(queue, "j-next")
+    assert not queue.is_first("j-next")
+    queue.stand_back("j-hopeless")
+    assert queue.is_first("j-next") and [queue.position(j) for j in ("j-hopeless", "j-next")] == [0, 1]
+    assert sorted(await taken(queue)) == ["j-hopeless", "j-next"]
+    queue.stand_back("j-hopeless")
+    for job_id in ("j-hopeless", "j-next"):
+        queue.done(job_id)
+    queue.add("j-other")
+    assert await taken(queue) == ["j-other"]  # nobody is woken twice
+    queue.wake_all()
+    assert not queue.is_first("j-next") and queue.position("j-hopeless") == 1
+
+
 def test_a_new_priority_is_a_new_place_and_the_time_of_waiting_stays():
     queue = EvaluationQueue()
     first = block(queue, "j-1")
