@@ -30,6 +30,7 @@ from bacalhau.orchestrator.submit import stop_job, submit_job
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.noop.engine import NoopEngine, check_engine
 from bacalhau.ports.logs import Quota
+from bacalhau.ports.store import HistoryQuery
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
@@ -151,7 +152,10 @@ async def test_a_bad_road_loses_doubles_and_mixes_messages(tmp_path):
             while node.running:
                 assert await node.ended.wait(60)
         for job_id in jobs:
-            assert [runs[e.id] for e in await orch.store.list_executions(job_id, -1)] == [1]
+            (execution,) = await orch.store.list_executions(job_id, -1)
+            assert (runs[execution.id], execution.compute_state.details) == (1, None)
+            told = [item.event.message for item in await orch.store.list_history(HistoryQuery(job_id))]
+            assert told.count("Completed successfully") == 1, told
         assert orch.bus.road.fates["lost"] and orch.bus.road.fates["late"]
 
 
@@ -176,6 +180,33 @@ async def test_what_is_stopped_while_it_waits_on_its_node_never_runs(tmp_path):
             while execution.id in node.running:
                 assert await node.ended.wait(60)
         assert runs == {running.id: 1}
+
+
+class Full:
+    """A store whose disk has no room for placements while `refuses` is above 0."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.refuses = 2
+
+    async def apply(self, change):
+        if change.new_executions and self.refuses:
+            self.refuses -= 1
+            raise Unavailable("database or disk is full")
+        return await self._inner.apply(change)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+async def test_what_the_store_could_not_take_is_tried_again_and_holds_nothing_meanwhile(tmp_path):
+    async with opened(tmp_path, random.Random(1), Counter()) as (orch, _):
+        orch.store = full = Full(orch.store)
+        job = await wait_job(orch, await submit_noop(orch, str(CPUS)), 30)
+        assert (job.state.state_type, full.refuses) == ("Completed", 0)
+        assert len(await orch.store.list_executions(job.id, -1)) == 1
+        for node in orch.cluster.nodes():
+            assert orch.cluster.shown(node).info.compute.available_capacity == node.info.compute.max_capacity
 
 
 async def test_what_waits_for_nodes_to_join_does_not_come_before_what_waits_for_room(tmp_path):
