@@ -2,15 +2,19 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test unit check bench clean
+.PHONY: demo test machine unit check bench clean
 
 demo: $(VENV)/.installed
 	@$(VENV)/bin/bacalhau demo
 
-test: $(VENV)/.tools
-	@$(PY) -m tests.support.machine
+# The machine's packages come while Python's do; three tests at a time, for most of them wait most of the time.
+test: | $(VENV)/bin/python
+	@$(MAKE) --no-print-directory -j 2 machine $(VENV)/.tools
 	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest tests --ignore=tests/house
+	@$(PY) -m pytest -n 3 tests --ignore=tests/house
+
+machine: | $(VENV)/bin/python
+	@$(PY) -m tests.support.machine
 
 unit: $(VENV)/.tools
 	@$(PY) -m pytest tests/unit
@@ -21,8 +25,7 @@ check: $(VENV)/.tools
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest tests/house
 
-bench: $(VENV)/.tools
-	@$(PY) -m tests.support.machine
+bench: machine $(VENV)/.tools
 	@$(PY) -m benchmarks
 
 clean:

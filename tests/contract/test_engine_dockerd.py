@@ -49,10 +49,12 @@ async def test_a_private_daemon_runs_tasks_and_is_gone_afterwards(docker_url: st
         assert url != docker_url
         image = await ensure_image(url, said.append)
         assert image == await ensure_image(url, said.append)
-        task = make_task(tmp_path, new_execution_id(), {"Image": image, "Parameters": ["echo", "private"]}, network=NetworkConfig(type="None"))
         async with DockerEngine(url) as engine:
-            assert (await engine.run(task, ignore)).code == 0
-        assert task.stdout.read_text() == "private\n"
+            for network in ("None", "Host"):
+                task = make_task(tmp_path, new_execution_id(), {"Image": image, "Parameters": ["echo", "private"]}, network=NetworkConfig(type=network))
+                assert (await engine.run(task, ignore)).code == 0
+                assert task.stdout.read_text() == "private\n"
     assert str(tmp_path) in said[0]
+    assert str(Path(url.removeprefix("unix://")).parent) not in Path("/proc/self/mounts").read_text()
     monkeypatch.setenv("DOCKER_HOST", url)
     assert find_docker() is None

@@ -84,6 +84,7 @@ async def test_an_archive_becomes_a_folder(tmp_path):
         (b"", "damaged"),
         (b"no gzip at all", "damaged"),
     ],
+    ids=["parent", "absolute", "symlink out", "through a symlink", "cut off", "no archive", "empty", "no gzip"],
 )
 async def test_bad_archives_are_refused(tmp_path, data, problem):
     with pytest.raises(StorageFailure, match=problem) as failed:

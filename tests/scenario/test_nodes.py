@@ -12,7 +12,7 @@ from tests.scenario.test_tasks import WILLING
 from tests.support.containers import HOLD
 from tests.support.system import OUTPUTS, System, s3_publisher
 
-GRACE = 3
+GRACE = 6  # seconds; a machine that is busy must not lose the other node as well
 NODES = "/api/v1/orchestrator/nodes"
 
 

@@ -82,9 +82,9 @@ def push(url: str, image: str, name: str) -> str:
     docker = ["docker", "--host", url]
     subprocess.run([*docker, "tag", image, name], check=True)
     subprocess.run([*docker, "push", "--quiet", name], check=True, capture_output=True)
-    digest = subprocess.run([*docker, "image", "inspect", "--format", "{{index .RepoDigests 0}}", name], check=True, capture_output=True, text=True)
+    told = subprocess.run([*docker, "image", "inspect", "--format", "{{join .RepoDigests \"\\n\"}}", name], check=True, capture_output=True, text=True)
     subprocess.run([*docker, "rmi", name], check=True, capture_output=True)
-    return digest.stdout.strip()
+    return next(digest for digest in told.stdout.split() if digest.startswith(name.rpartition(":")[0] + "@"))
 
 
 def push_new(url: str, name: str, size: int) -> str:

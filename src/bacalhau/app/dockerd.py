@@ -139,6 +139,7 @@ async def _private_daemon(state: Path, say: Say) -> AsyncIterator[str]:
         yield url
     finally:
         await _stopped(daemon)
+        await _unmount(run)
         if not short:
             shutil.rmtree(run, ignore_errors=True)
 
@@ -170,6 +171,15 @@ async def _stopped(daemon: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         daemon.kill()
         await daemon.wait()
+
+
+async def _unmount(folder: Path) -> None:
+    """Docker leaves the host's network namespace mounted; nobody could remove the folder."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in mounts:
+        if Path(mount).is_relative_to(folder):
+            child = await asyncio.create_subprocess_exec("umount", "--lazy", mount)
+            await child.wait()
 
 
 async def _pulled(api: DockerApi, say: Say) -> bool:

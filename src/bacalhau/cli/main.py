@@ -48,12 +48,12 @@ tree = Tree("bacalhau", ROOT, help="Compute over data")
 
 
 def main() -> None:
+    sys.excepthook = report.crashed
     sys.exit(run(sys.argv[1:]))
 
 
 def run(args: list[str]) -> int:
     """Run one command line; the exit code."""
-    sys.excepthook = report.crashed
     load_dotenv(os.environ)
     try:
         if os.environ.get(_COMPLETION):
