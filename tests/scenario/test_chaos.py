@@ -8,10 +8,11 @@ from collections import Counter
 from typing import NamedTuple
 
 from bacalhau.lib.errors import BacalhauError, Conflict
-from tests.support.system import OUTPUTS, System, s3_publisher, shell_job
+from tests.support.system import OUTPUTS, System, new_node_name, s3_publisher, shell_job
 from tests.support.until import until
 
 JOBS, NODES, KILLS_MEANWHILE, KILLS_AFTERWARDS = 200, 4, 9, 5
+NAME = new_node_name()
 CPUS = 4  # of each node; a job takes one
 SETTINGS = {
     "Compute.AllocatedCapacity.CPU": CPUS,
@@ -39,7 +40,7 @@ def noop(params, **task):
 class Chaos:
     def __init__(self, system, chance, s3, bucket):
         self.system, self.chance, self.s3, self.bucket = system, chance, s3, bucket
-        self.nodes = [system.node] + [system.add_node(system.folder / f"node-{n}", "--name", f"n-{n}") for n in range(1, NODES)]
+        self.nodes = [system.node] + [system.add_node(system.folder / f"node-{n}", "--name", f"{NAME}-{n}") for n in range(1, NODES)]
         self.wanted = [self._choose(n) for n in range(JOBS)]
         self.ids = {}
         self.ended = set()
@@ -96,7 +97,7 @@ class Chaos:
     def _kill_for_long(self):
         """A node is away for so long that its work is done elsewhere; then it comes back with what it had."""
         node = self.chance.choice(self.nodes[1:])
-        name = f"n-{self.nodes.index(node)}"
+        name = f"{NAME}-{self.nodes.index(node)}"
         self._until_joined(name)
         mark = len(self.system.orchestrator.lines)
         node.kill()
@@ -177,7 +178,7 @@ class Chaos:
             return False
 
     def node_ids(self):
-        return [self.system.node_id, *(f"n-{n}" for n in range(1, NODES))]
+        return [self.system.node_id, *(f"{NAME}-{n}" for n in range(1, NODES))]
 
     def _nothing_is_held(self):
         """As many jobs as there are nodes, each as large as a whole node."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.containers import HOLD
-from tests.support.system import System
+from tests.support.system import System, new_node_name
 
+SECOND = new_node_name()
 LONG = "seq 1 20000"  # 108 kB: more than the record of an execution holds
 LONG_TEXT = "".join(f"{i}\n" for i in range(1, 20001))
 
@@ -86,10 +87,10 @@ def test_a_hundred_megabytes_take_little_memory(split):
 
 
 def test_executions_side_by_side_are_told_apart(split, containers):
-    other = split.add_node(split.folder / "second", "--name", "n-second")
+    other = split.add_node(split.folder / "second", "--name", SECOND)
     mark = len(split.orchestrator.lines)
     other.start()
-    split.orchestrator.until("node n-second joined", mark)
+    split.orchestrator.until(f"node {SECOND} joined", mark)
     for kind in ({"Count": 2}, {"Type": "ops", "Count": 0}):
         job_id = split.submit(f"printf half; {HOLD}; echo ' a line'; printf rest", job=kind)
         containers.until("start", job_id, 2)

@@ -10,9 +10,10 @@ import pytest
 from bacalhau.app.identity import load_identity
 from tests.scenario.test_tasks import WILLING
 from tests.support.containers import HOLD
-from tests.support.system import OUTPUTS, System, s3_publisher
+from tests.support.system import OUTPUTS, System, new_node_name, s3_publisher
 
-GRACE = 6  # seconds; a machine that is busy must not lose the other node as well
+GRACE = 3
+SECOND = new_node_name()
 NODES = "/api/v1/orchestrator/nodes"
 
 
@@ -21,14 +22,14 @@ def pair(docker_url, docker_image, tmp_path):
     """A system whose second node is not started yet, so that the first gets the work."""
     settings = {"Orchestrator.NodeManager.LostGrace": f"{GRACE}s"}
     with System(tmp_path / "system", docker_url, image=docker_image, split=True, settings=settings) as system:
-        system.second = system.add_node(system.folder / "second", "--name", "n-second")
+        system.second = system.add_node(system.folder / "second", "--name", SECOND)
         yield system
 
 
 def start_second(system):
     mark = len(system.orchestrator.lines)
     system.second.start()
-    system.orchestrator.until("node n-second joined", mark)
+    system.orchestrator.until(f"node {SECOND} joined", mark)
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def test_a_node_that_froze_before_publishing_does_not_publish_when_it_thaws(pair
     assert awake.state.state_type == "Completed"
     after = {entry["Key"]: entry for entry in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]}
     assert len(after) == 2 and after[published["Key"]] == published
-    assert sorted(states(pair, job_id)) == sorted([(pair.node_id, "Failed"), ("n-second", "Completed")])
+    assert sorted(states(pair, job_id)) == sorted([(pair.node_id, "Failed"), (SECOND, "Completed")])
     assert len(pair.client.results(job_id)) == 1
 
 
@@ -100,7 +101,7 @@ def test_a_dead_nodes_work_is_placed_elsewhere_and_its_container_is_removed_when
     containers.until_none_is_left(pair.node_id)
     containers.let_go(job_id)
     assert pair.client.wait(job_id, 60).state.state_type == "Completed"
-    assert sorted(states(pair, job_id)) == sorted([(pair.node_id, "Failed"), ("n-second", "Completed")])
+    assert sorted(states(pair, job_id)) == sorted([(pair.node_id, "Failed"), (SECOND, "Completed")])
 
 
 def test_a_rejected_node_loses_its_work_at_once_and_cannot_come_back_until_it_is_approved(pair, containers):
@@ -111,7 +112,7 @@ def test_a_rejected_node_loses_its_work_at_once_and_cannot_come_back_until_it_is
     change(pair, pair.node_id, "reject", Message="not mine")
     containers.until("start", job_id, 2)
     containers.until_none_is_left(pair.node_id)
-    pair.node.until("cannot connect", node_mark)
+    pair.node.until(f"refuses node {pair.node_id}", node_mark)
     lost = next(e for e in pair.client.executions(job_id) if e.node_id == pair.node_id)
     assert "has been rejected" in lost.compute_state.message
     change(pair, pair.node_id, "approve")
@@ -130,10 +131,10 @@ def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair,
         containers.until("start", job_id, 2)
     change(pair, pair.node_id, "drain")
     containers.until("destroy", daemon)
-    assert sorted(states(pair, daemon)) == sorted([(pair.node_id, "Cancelled"), ("n-second", "BidAccepted")])
+    assert sorted(states(pair, daemon)) == sorted([(pair.node_id, "Cancelled"), (SECOND, "BidAccepted")])
     containers.let_all_go(everywhere)
     assert pair.client.wait(everywhere, 60).state.state_type == "Completed"
-    assert sorted(states(pair, everywhere)) == sorted([(pair.node_id, "Completed"), ("n-second", "Completed")])
+    assert sorted(states(pair, everywhere)) == sorted([(pair.node_id, "Completed"), (SECOND, "Completed")])
     containers.let_go(patient)
     assert pair.client.wait(patient, 60).state.state_type == "Completed"
     mark = len(pair.orchestrator.lines)
@@ -144,7 +145,7 @@ def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair,
     containers.let_go(urgent)
     assert pair.client.wait(urgent, 60).state.state_type == "Completed"
     assert states(pair, patient) == [(pair.node_id, "Completed")]
-    assert sorted(states(pair, urgent)) == sorted([(pair.node_id, "Cancelled"), ("n-second", "Completed")])
+    assert sorted(states(pair, urgent)) == sorted([(pair.node_id, "Cancelled"), (SECOND, "Completed")])
     assert len(states(pair, daemon)) == 2
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.containers import HOLD
 from tests.support.s3 import PUBLIC_BUCKET, TUTORIAL_PREFIX
-from tests.support.system import OUTPUTS, s3_input
+from tests.support.system import OUTPUTS, new_node_name, s3_input
 
+SECOND = new_node_name()
 LISTEN = "0A"
 
 
@@ -90,19 +91,19 @@ def test_the_orchestrators_own_entry_stays_connected(split):
 
 
 def test_a_second_node_takes_its_part(split, containers):
-    second = split.add_node(split.folder / "second", "--name", "n-second")
+    second = split.add_node(split.folder / "second", "--name", SECOND)
     mark = len(split.orchestrator.lines)
     second.start()
     try:
-        split.orchestrator.until("node n-second joined", mark)
+        split.orchestrator.until(f"node {SECOND} joined", mark)
         job_id = split.submit(HOLD, job={"Count": 2})
         containers.until("start", job_id, 2)
         nodes = {h.node_id for h in containers.seen("start", job_id=job_id)}
-        assert nodes == {split.node_id, "n-second"}
+        assert nodes == {split.node_id, SECOND}
         containers.let_all_go(job_id)
         assert split.client.wait(job_id, 60).state.state_type == "Completed"
-        assert "n-second" in split.cli("node", "list").stdout
+        assert SECOND in split.cli("node", "list").stdout
     finally:
         assert second.stop() == 0
-    split.orchestrator.until("node n-second left", mark)
+    split.orchestrator.until(f"node {SECOND} left", mark)
     assert split.run("true").state.state_type == "Completed"

@@ -16,6 +16,7 @@ from typing import Any
 from bacalhau.app.devstack import free_port
 from bacalhau.app.identity import load_identity
 from bacalhau.client.sync import Client
+from bacalhau.lib.ids import new_node_id
 from bacalhau.models.job import Job
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY
 
@@ -254,6 +255,11 @@ class System:
             if not token:
                 break
         raise AssertionError(f"it did not happen to {job_id}: {[i.event.message for i in self.client.history(job_id).items]}")
+
+
+def new_node_name() -> str:
+    """Nobody else's on the same daemon: a node removes containers of its name that it does not know."""
+    return new_node_id()[:10]
 
 
 def shell_job(image: str, script: str, *, job: dict[str, Any] | None = None, engine: dict[str, Any] | None = None, **task: Any) -> dict[str, Any]:
