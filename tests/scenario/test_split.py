@@ -75,7 +75,7 @@ def test_nobody_takes_the_id_of_another_node(split):
     thief = split.add_node(split.folder / "thief", "--name", split.node_id)
     thief.start()
     try:
-        line = thief.until("cannot connect", 0)
+        line = thief.until("refuses node", 0)
         assert split.node_id in line or "uthorization" in line
     finally:
         assert thief.stop() == 0
