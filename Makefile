@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 test: | $(VENV)/bin/python
 	@$(MAKE) --no-print-directory -j 2 machine $(VENV)/.tools
 	@$(MAKE) --no-print-directory check
-	@$(PY) -m pytest -n 3 tests --ignore=tests/house
+	@$(PY) -m pytest -n 3 -p tests.support.workers tests --ignore=tests/house
 
 machine: | $(VENV)/bin/python
 	@$(PY) -m tests.support.machine

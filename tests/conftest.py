@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.support.docker", "tests.support.s3", "tests.support.workers"]
+pytest_plugins = ["tests.support.docker", "tests.support.s3"]
 
 
 @pytest.fixture(scope="session")
