@@ -13,6 +13,7 @@ from bacalhau.compute.ports import PortPool
 from bacalhau.compute.recovery import resume_executions
 from bacalhau.compute.service import ComputeNode, Plugins
 from bacalhau.lib.aio import Signal, crew
+from bacalhau.lib.window import Window
 from bacalhau.models import messages as m
 from bacalhau.models.admission import NodePolicy
 from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
@@ -74,6 +75,18 @@ class Silent:
         return None
 
 
+class Kept(Window):
+    """Reports that nobody fetches."""
+
+    def __init__(self):
+        super().__init__()
+        self.came = Signal()
+
+    def put(self, item):
+        super().put(item)
+        self.came.fire()
+
+
 @asynccontextmanager
 async def a_node(folder, engine=None, **rules):
     """A process of the node; the next one finds its journal and folders."""
@@ -81,7 +94,7 @@ async def a_node(folder, engine=None, **rules):
         plugins = Plugins({"noop": engine or Engine()}, {}, {})
         capacity = Capacity(Resources(cpu=4.0, gpu=2, gpus=CARDS))
         pool = PortPool(20000, 20010, lambda *_: True)
-        yield ComputeNode("n-1", folder / "executions", journal, Silent(), plugins, capacity, people, pool=pool, admission=Admission(**rules))
+        yield ComputeNode("n-1", folder / "executions", journal, Silent(), plugins, capacity, people, pool=pool, admission=Admission(**rules), reports=Kept())
 
 
 @pytest.fixture
@@ -105,9 +118,9 @@ async def tell(node, message):
 
 
 async def reports(node, count=1):
-    while len(node.reports) < count:
-        assert await node.reported.wait(30)
-    return [pending.message for pending in node.reports]
+    while len(told := node.reports.unacknowledged()) < count:
+        assert await node.reports.came.wait(30)
+    return [pending.message for pending in told]
 
 
 async def states(node):
@@ -163,7 +176,7 @@ async def test_what_is_cancelled_while_a_probe_thinks_never_runs(folder):
         probe.ready.set()
         await until_idle(node)
         assert (engine.tasks, await states(node)) == ({}, {"e-1": "cancelled"})
-        (told,) = node.reports
+        (told,) = node.reports.unacknowledged()
         assert (told.type, told.execution_id, told.message.events[0].message) == ("ComputeError", "e-1", "Stopped before it ran")
 
 
@@ -199,7 +212,7 @@ async def test_ports_and_gpus_are_a_tasks_own_over_a_restart(folder):
         assert (kept.network, kept.resources, kept.env) == (before[1].network, before[1].resources, before[1].env)
         assert [gpu.index for gpu in kept.resources.gpus + new.resources.gpus] == [1, 0]
         assert new.env["BACALHAU_HOST_PORT_web"] == "20000"
-        assert node.reports[-1].message.ports == {"web": "127.0.0.1:20000"}
+        assert node.reports.unacknowledged()[-1].message.ports == {"web": "127.0.0.1:20000"}
 
 
 async def test_ports_told_before_a_crash_that_lost_the_attempt_are_told_anew(folder):

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 async def shake_hands(node: ComputeNode) -> None:
     """Register, and stop what the orchestrator no longer wants. Raises Unavailable when refused."""
-    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports)}))
+    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unacknowledged())}))
     # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for now.
     info = node.told or await describe_node(node)
     request = m.HandshakeRequest(
@@ -31,7 +31,7 @@ async def shake_hands(node: ComputeNode) -> None:
     node.told, node.is_fenced = info, answer.fenced
     for execution_id in answer.stop or ():
         await cancel(node, execution_id)
-    node.reported.fire()
+    node.reports.open()
     node.joined.fire()
     log.info("node %s joined its orchestrator", node.node_id)
 

@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 
 from bacalhau.compute.outputs import forget_files
 from bacalhau.compute.service import ComputeNode, PendingReport
-from bacalhau.lib.aio import together
+from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
-WINDOW = 64
 FORGET_EVERY = 0.2  # seconds
 FINISHED = "finished"
 JOURNAL_PAUSE = 1.0  # seconds
@@ -30,30 +30,13 @@ async def report(node: ComputeNode, execution_id: str, state: str, message: Mode
             log.error("the report of %s cannot be kept yet: %s", execution_id, e)
             await asyncio.sleep(JOURNAL_PAUSE)
     reach(Point.NODE_REPORTED)
-    node.reports.append(PendingReport(seq, kind, message, execution_id))
-    node.reported.fire()
+    node.reports.put(PendingReport(seq, kind, message, execution_id))
 
 
 async def load_reports(node: ComputeNode) -> None:
     """At start: what the last process could not deliver."""
     for pending in await node.journal.list_reports(0, 0):
-        node.reports.append(PendingReport(pending.seq, pending.type, decode(pending.body, MESSAGE_TYPES[pending.type]), pending.execution_id))
-
-
-async def report_forever(node: ComputeNode) -> None:
-    failures = 0
-    while True:
-        if not node.reports:
-            await node.reported.wait(60)
-            continue
-        batch = [node.reports.popleft() for _ in range(min(WINDOW, len(node.reports)))]
-        sent = await together(*(_send(node, pending) for pending in batch))
-        node.delivered += [p for p, ok in zip(batch, sent, strict=True) if ok]
-        unsent = [p for p, ok in zip(batch, sent, strict=True) if not ok]
-        node.reports.extendleft(reversed(unsent))
-        failures = failures + 1 if len(unsent) == len(batch) else 0  # one that is refused does not slow down the others
-        if unsent:
-            await node.reported.wait(min(2.0, 0.1 * 2**failures))
+        node.reports.put(PendingReport(pending.seq, pending.type, decode(pending.body, MESSAGE_TYPES[pending.type]), pending.execution_id))
 
 
 async def _send(node: ComputeNode, pending: PendingReport) -> bool:
@@ -64,10 +47,18 @@ async def _send(node: ComputeNode, pending: PendingReport) -> bool:
     except BacalhauError as e:
         log.info("%s of %s will be sent again: %s", pending.type, pending.execution_id, e)
         return False
+    node.delivered.append(pending)
     return True
 
 
-async def forget_forever(node: ComputeNode) -> None:
+async def report_forever(node: ComputeNode) -> None:
+    async with crew() as senders:
+        node.reports.begin(senders, partial(_send, node))
+        node.reports.open()
+        await _forget_forever(node)
+
+
+async def _forget_forever(node: ComputeNode) -> None:
     """What is delivered leaves the journal and the disk a little later, many at once; after a crash it is sent again, harmlessly."""
     while True:
         await asyncio.sleep(FORGET_EVERY)

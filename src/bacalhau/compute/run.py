@@ -7,7 +7,7 @@ from functools import partial
 from bacalhau.compute.control import heartbeat_forever, say_goodbye, shake_hands
 from bacalhau.compute.inbox import on_message
 from bacalhau.compute.logs import read_logs
-from bacalhau.compute.outbox import forget_forever, load_reports, report_forever
+from bacalhau.compute.outbox import load_reports, report_forever
 from bacalhau.compute.questions import on_request
 from bacalhau.compute.recovery import resume_executions, tidy_forever
 from bacalhau.compute.service import ComputeNode
@@ -22,7 +22,7 @@ async def run_node(node: ComputeNode) -> AsyncIterator[None]:
     await resume_executions(node)
     async with (
         node.bus.serve(partial(on_message, node), partial(read_logs, node), partial(shake_hands, node), partial(on_request, node)),
-        background(report_forever(node), forget_forever(node), heartbeat_forever(node), tidy_forever(node), ship_logs_forever(node)),
+        background(report_forever(node), heartbeat_forever(node), tidy_forever(node), ship_logs_forever(node)),
     ):
         try:
             yield

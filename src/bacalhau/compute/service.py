@@ -1,7 +1,6 @@
 """A compute node: what its parts share."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from bacalhau.compute.ports import PortPool
 from bacalhau.compute.printed import Shipping
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.window import Window
 from bacalhau.lib.wire import Model
 from bacalhau.models.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
@@ -84,9 +84,8 @@ class ComputeNode:
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
-    reports: deque[PendingReport] = field(default_factory=deque)
+    reports: Window[PendingReport] = field(default_factory=Window)
     delivered: list[PendingReport] = field(default_factory=list)
-    reported: Signal = field(default_factory=Signal)
     ended: Signal = field(default_factory=Signal)
     joined: Signal = field(default_factory=Signal)
     told: NodeInfo | None = None

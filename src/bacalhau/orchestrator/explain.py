@@ -10,7 +10,7 @@ from bacalhau.models.api import ExplainJobResponse, NodeAnswer, Place
 from bacalhau.models.job import Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.messages import ResolveInputsRequest, ResolveInputsResponse
-from bacalhau.orchestrator.evaluator import context_of
+from bacalhau.orchestrator.look import context_of
 from bacalhau.orchestrator.scheduling.place import match_seat, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars

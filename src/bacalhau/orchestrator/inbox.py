@@ -17,6 +17,7 @@ from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
 from bacalhau.models.spec import SpecConfig
 from bacalhau.orchestrator.ends import note_end, wants_end
+from bacalhau.orchestrator.look import commit_and_look
 from bacalhau.orchestrator.scheduling.retry import decide_fault
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
@@ -61,12 +62,12 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
         history = tuple(HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
         try:
             reach(Point.HEARD)
-            await orch.commit(Change(executions=(updated,), history=history, messages=_answer(updated, message)))
+            noted = Change(executions=(updated,), history=history, messages=_answer(updated, message))
+            await commit_and_look(orch, noted, stored.job_id, orch.views.with_execution(updated))
             reach(Point.NOTED)
         except Conflict:
             orch.views.forget(stored.job_id)
             continue
-        orch.queue.add(stored.job_id)
         return
     raise Conflict(f"execution {message.execution_id} keeps changing")
 

@@ -1,88 +1,72 @@
 """Messages that wait for their node, in order, mirrored in memory so that sending needs no read."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from bacalhau.lib.aio import Signal
+from bacalhau.lib.aio import Crew
+from bacalhau.lib.window import Window
 from bacalhau.lib.wire import decode
 from bacalhau.models.messages import AskForBid
 from bacalhau.ports.store import PendingMessage
 
-
-class Lane:
-    """The messages of one node. `is_open` while the node is connected; `undelivered` are the executions that it has not heard of since."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[PendingMessage] = deque()
-        self.in_flight: list[PendingMessage] = []
-        self.is_open = False
-        self.undelivered: set[str] = set()
-        self.signal = Signal()
-
-    def take(self, limit: int) -> list[PendingMessage]:
-        self.in_flight = [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
-        return self.in_flight
-
-    def settle(self, unsent: list[PendingMessage]) -> None:
-        """What was taken has been tried; unsent messages return to the front, in order."""
-        self.in_flight = []
-        self.waiting.extendleft(reversed(unsent))
-
-    def note_undelivered(self, messages: Iterable[PendingMessage]) -> None:
-        self.undelivered.update(decode(m.body, AskForBid).execution.id for m in messages if m.type == "AskForBid")
-
-    def unacknowledged(self) -> list[PendingMessage]:
-        return [*self.in_flight, *self.waiting]
+Send = Callable[[PendingMessage], Awaitable[bool]]
 
 
 class Lanes:
-    """`acknowledged`: numbers of messages that may leave the outbox."""
+    """One window a node, open while the node is connected. `acknowledged`: numbers of messages that may leave the outbox."""
 
     def __init__(self) -> None:
         self.acknowledged: list[int] = []
-        self._lanes: dict[str, Lane] = {}
-        self.opened = Signal()
+        self._lanes: dict[str, Window[PendingMessage]] = {}
+        self._undelivered: dict[str, set[str]] = {}
+        self._sending: tuple[Crew, Send] | None = None
 
-    def lane(self, node_id: str) -> Lane:
+    def begin(self, crew: Crew, send: Send) -> None:
+        self._sending = (crew, send)
+        for lane in self._lanes.values():
+            lane.begin(crew, send)
+
+    def lane(self, node_id: str) -> Window[PendingMessage]:
         found = self._lanes.get(node_id)
         if found is None:
-            found = self._lanes[node_id] = Lane()
-            self.opened.fire()
+            found = self._lanes[node_id] = Window()
+            if self._sending:
+                found.begin(*self._sending)
         return found
 
     def push(self, message: PendingMessage) -> None:
         lane = self.lane(message.node_id)
-        lane.waiting.append(message)
+        lane.put(message)
         if not lane.is_open:
-            lane.note_undelivered([message])
-        lane.signal.fire()
+            self._note_undelivered(message.node_id, [message])
 
     def open(self, node_id: str) -> None:
-        lane = self.lane(node_id)
-        lane.is_open = True
-        lane.undelivered.clear()
-        lane.signal.fire()
+        self._undelivered.pop(node_id, None)
+        self.lane(node_id).open()
 
     def close(self, node_id: str) -> None:
         lane = self.lane(node_id)
-        lane.is_open = False
-        lane.note_undelivered(lane.unacknowledged())
+        lane.close()
+        self._note_undelivered(node_id, lane.unacknowledged())
 
     def is_undelivered(self, node_id: str, execution_id: str) -> bool:
         """The node is away and cannot have begun the execution: it was never told."""
-        return node_id in self._lanes and execution_id in self._lanes[node_id].undelivered
+        return execution_id in self._undelivered.get(node_id, ())
 
     def clear(self, node_id: str) -> None:
         """What waits for the node is no longer wanted."""
-        self.lane(node_id).waiting.clear()
+        self.lane(node_id).clear()
 
     def abandon(self, node_id: str) -> int:
         """What waits for the node is not sent any more, and leaves the outbox: how much."""
-        lane = self.lane(node_id)
-        seqs = [message.seq for message in lane.waiting]
-        lane.waiting.clear()
+        seqs = [message.seq for message in self.lane(node_id).unacknowledged()]
         self.acknowledged += seqs
+        self.clear(node_id)
         return len(seqs)
 
     def names(self) -> list[str]:
         return list(self._lanes)
+
+    def _note_undelivered(self, node_id: str, messages: Iterable[PendingMessage]) -> None:
+        asked = {decode(m.body, AskForBid).execution.id for m in messages if m.type == "AskForBid"}
+        if asked:
+            self._undelivered.setdefault(node_id, set()).update(asked)

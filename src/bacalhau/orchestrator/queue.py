@@ -5,7 +5,8 @@ node, so of those that wait only the first few of each shape are tried when some
 """
 
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
@@ -70,6 +71,18 @@ class EvaluationQueue:
         self._busy.discard(job_id)
         if job_id in self._ready:
             self._signal.fire()
+
+    @contextmanager
+    def looking(self, job_id: str) -> Iterator[bool]:
+        """A look outside the queue: False when one is under way, else none begins while the block runs."""
+        if job_id in self._busy:
+            yield False
+            return
+        self._busy.add(job_id)
+        try:
+            yield True
+        finally:
+            self.done(job_id)
 
     def block(self, job: Job, need: Resources, shape: Hashable, now: int) -> Blocked:
         """The job waits until `wake` reaches it."""
@@ -144,6 +157,11 @@ class EvaluationQueue:
     def _is_in_line(self, order: tuple[int, int, str], job_id: str, shape: Hashable) -> bool:
         blocked = self._blocked.get(job_id)
         return blocked is not None and blocked.order == order and blocked.shape == shape
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is about to be looked at, and nothing waits for room."""
+        return not self._ready and len(self._blocked) == len(self._standing_back)
 
     @property
     def waiting(self) -> int:

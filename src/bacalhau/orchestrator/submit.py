@@ -15,7 +15,9 @@ from bacalhau.models.job import CLIENT_META, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
+from bacalhau.orchestrator.look import commit_and_look
 from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.ports.store import JobView
 
 ATTEMPTS = 10  # of a change that others overtake
 MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most 1 MiB
@@ -27,11 +29,10 @@ async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tup
     ready, notes = prepare_job(orch, job, client, instance)
     existing = await find_namesake(orch, ready) if job.name else None
     change = _create(ready) if existing is None else _update(existing, ready, force)
-    reach(Point.SUBMITTING)
-    await orch.commit(change)
-    reach(Point.SUBMITTED)
     stored = (change.new_jobs + change.jobs)[0]
-    orch.queue.add(stored.id)
+    reach(Point.SUBMITTING)
+    await commit_and_look(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
+    reach(Point.SUBMITTED)
     return PutJobResponse(job_id=stored.id, evaluation_id=new_uuid(), warnings=(*warnings, *notes) or None)
 
 

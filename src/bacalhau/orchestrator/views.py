@@ -24,6 +24,11 @@ class Views:
         view = self._views.get(job_id)
         return next(((e, view.job) for e in view.executions if e.id == execution_id), None) if view else None
 
+    def with_execution(self, execution: Execution) -> JobView | None:
+        """The execution's job as it will be when that is written; None where it is not at hand."""
+        known = self._views.get(execution.job_id)
+        return _with(known, execution) if known else None
+
     def forget(self, job_id: str) -> None:
         """It is read again when it is needed, also by whoever is reading it right now."""
         self._views.pop(job_id, None)
@@ -70,8 +75,7 @@ class Views:
         for execution in executions:
             known = self._views.get(execution.job_id)
             if known:
-                others = tuple(e for e in known.executions if e.id != execution.id)
-                self._views[execution.job_id] = known._replace(executions=(*others, execution))
+                self._views[execution.job_id] = _with(known, execution)
 
     def _keep(self, view: JobView) -> None:
         """Finished jobs are rarely looked at again."""
@@ -81,3 +85,8 @@ class Views:
         self._views[view.job.id] = view
         if len(self._views) > LIMIT:
             del self._views[next(iter(self._views))]
+
+
+def _with(view: JobView, execution: Execution) -> JobView:
+    others = tuple(e for e in view.executions if e.id != execution.id)
+    return view._replace(executions=(*others, execution))

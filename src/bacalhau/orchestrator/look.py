@@ -1,0 +1,173 @@
+"""One look at a job: plan with the pure scheduler, and apply what was planned.
+
+A look follows each change of a job. Where it can be taken at once, change and plan are one transaction.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Conflict, Unavailable
+from bacalhau.lib.failpoint import Point, reach
+from bacalhau.lib.ids import new_execution_id
+from bacalhau.lib.wire import encode
+from bacalhau.models.execution import Execution
+from bacalhau.models.job import EVERYWHERE, Job
+from bacalhau.models.messages import AskForBid, CancelExecution
+from bacalhau.models.plan import Change, OutgoingMessage
+from bacalhau.orchestrator.queue import WAKE_AT_ONCE
+from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources
+from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
+from bacalhau.orchestrator.scheduling.seats import shape_of
+from bacalhau.orchestrator.scheduling.steps import Context, fail
+from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan
+from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.ports.store import JobView
+
+STORE_PAUSE = SECOND  # until the next look when the store cannot be written or read, a full disk for instance
+PATIENCE = 30 * SECOND  # the job at the front of the queue that waited so long has a node kept for it
+FEW = 8  # executions of a job that is looked at with every change; reports of larger ones share a look
+log = logging.getLogger(__name__)
+
+
+def new_ids() -> Iterator[str]:
+    while True:
+        yield new_execution_id()
+
+
+def context_of(orch: Orchestrator) -> Context:
+    """The surroundings as they are now."""
+    now = now_ns()
+    return Context(orch.cluster.seats, now, new_ids(), now - orch.started > orch.settle_ns, orch.queue.claim, orch.lanes.is_undelivered)
+
+
+def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan:
+    """Plans one job and reserves at once, so that the next plan of the same batch sees less room."""
+    return _held(orch, _plan(orch, view))
+
+
+def _plan(orch: Orchestrator, view: JobView) -> Plan:
+    around = context_of(orch)
+    try:
+        return plan_job(view, around)
+    except Exception as e:  # supervised: a fault of ours fails this job, not the server
+        log.exception("looking at job %s", view.job.id)
+        hint = "look into the orchestrator's log, and report this"
+        return Plan() if view.job.is_done else fail(view.job, [x for x in view.executions if x.is_live], f"internal error: {e!r}", hint, around.now)
+
+
+def _held(orch: Orchestrator, plan: Plan) -> Plan:
+    for execution in plan.asks:
+        orch.cluster.hold(execution)
+    return plan
+
+
+async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> None:
+    if not plan.is_empty:
+        try:
+            await _commit_plan(orch, Change(), plan)
+        except (Conflict, Unavailable) as e:
+            log.log(logging.DEBUG if isinstance(e, Conflict) else logging.ERROR, "job %s is looked at again: %s", view.job.id, e)
+            orch.views.forget(view.job.id)
+            orch.queue.add(view.job.id, now_ns() + STORE_PAUSE if isinstance(e, Unavailable) else 0)
+            return
+    _schedule_next_look(orch, plan.job or view.job, plan)
+
+
+async def commit_and_look(orch: Orchestrator, change: Change, job_id: str, view: JobView | None) -> None:
+    """A change of one job, and what follows from it: in the same transaction, or by a look of its own soon.
+
+    `view` is the job as the change leaves it, where that is known. Raises Conflict and Unavailable, and then nothing has happened.
+    """
+    with orch.queue.looking(job_id) as alone:
+        plan = _plan(orch, view) if alone and view and len(view.executions) <= FEW else None
+        if view is None or plan is None or _must_queue(orch, plan):
+            await orch.commit(change)
+            orch.queue.add(job_id)
+        else:
+            await _commit_plan(orch, change, _held(orch, plan))
+            _schedule_next_look(orch, plan.job or view.job, plan)
+
+
+async def _commit_plan(orch: Orchestrator, first: Change, plan: Plan) -> None:
+    """Raises Conflict and Unavailable, and then nothing is reserved any more."""
+    reach(Point.PLANNED)
+    try:
+        await orch.commit(_joined(first, plan_change(plan)))
+    except (Conflict, Unavailable):
+        for execution in plan.asks:
+            orch.cluster.release(execution.id)
+        raise
+    reach(Point.PLACED)
+
+
+def _must_queue(orch: Orchestrator, plan: Plan) -> bool:
+    """Who waits already comes first, and what the change itself sets free may be what is wanted."""
+    return plan.wants_room or (bool(plan.asks) and not orch.queue.is_quiet)
+
+
+def _joined(first: Change, then: Change) -> Change:
+    return Change(
+        new_jobs=first.new_jobs + then.new_jobs,
+        jobs=first.jobs + then.jobs,
+        new_executions=first.new_executions + then.new_executions,
+        executions=first.executions + then.executions,
+        history=first.history + then.history,
+        messages=first.messages + then.messages,
+    )
+
+
+def _schedule_next_look(orch: Orchestrator, job: Job, plan: Plan) -> None:
+    if job.is_done:
+        orch.queue.unblock(job.id)
+        return
+    if limit := total_limit(job):
+        orch.queue.add(job.id, limit + NODE_DEADLINE_SLACK)
+    if plan.look_again:
+        orch.queue.add(job.id, plan.look_again)
+    shape = shape_of(job, needed_resources(job))
+    if plan.wants_room:
+        _keep_in_line(orch, job, plan)
+    else:
+        orch.queue.unblock(job.id)
+    if plan.asks:
+        orch.queue.wake_shape(shape, 1 if orch.queue.waiting < WAKE_AT_ONCE else WAKE_AT_ONCE)
+
+
+def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
+    """The job waits. What it gave up itself may be what it waits for; and who is first for long gets a node kept free."""
+    now, need = now_ns(), needed_resources(job)
+    blocked = orch.queue.block(job, need, shape_of(job, need), now)
+    if plan.cancels:
+        orch.queue.add(job.id)
+    if job.type in EVERYWHERE:
+        orch.queue.stand_back(job.id)
+        return
+    if not orch.queue.is_first(job.id):
+        return
+    if now < blocked.since + PATIENCE:
+        orch.queue.add(job.id, blocked.since + PATIENCE)
+        return
+    node_id = decide_claim(job, need, orch.cluster.seats)
+    orch.queue.claim = Claim(node_id, job.id, blocked.order) if node_id else None
+    if not node_id:
+        orch.queue.stand_back(job.id)
+
+
+def plan_change(plan: Plan) -> Change:
+    """The plan as one transaction: new rows, changed rows, history, and the messages to the nodes."""
+    asks = (OutgoingMessage(node_id=e.node_id, type="AskForBid", body=encode(AskForBid(execution=e))) for e in plan.asks)
+    cancels = (OutgoingMessage(node_id=e.node_id, type="CancelExecution", body=encode(CancelExecution(execution_id=e.id))) for e in plan.cancels)
+    return Change(
+        jobs=(plan.job,) if plan.job else (),
+        new_executions=_without_job(plan.asks),
+        executions=_without_job(plan.updates + plan.cancels),
+        history=plan.history,
+        messages=(*asks, *cancels),
+    )
+
+
+def _without_job(executions: Sequence[Execution]) -> tuple[Execution, ...]:
+    return tuple(e if e.job is None else msgspec.structs.replace(e, job=None) for e in executions)
