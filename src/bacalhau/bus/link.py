@@ -128,10 +128,12 @@ class Link:
                 await self._unsubscribe(list(receivers))
 
     async def keep_forever(self) -> None:
-        wait = self._login.first_wait
+        wait, me = self._login.first_wait, asyncio.current_task()
         while True:
             before = self.number
             await self._one_connection()
+            if me is not None and me.cancelling():
+                return  # the library keeps a cancellation to itself when it comes while it flushes or closes
             wait = self._login.first_wait if self.number != before else min(wait * GROWTH, LAST_WAIT)
             # Scattered, so that the nodes of a cluster do not all come at once.
             await asyncio.sleep(wait * random.uniform(0.75, 1.25))
