@@ -2,15 +2,12 @@
 
 import asyncio
 import itertools
-from contextlib import suppress
 
 import pytest
-from nats.aio.client import Client
 
 from bacalhau.bus.acked import CRASHES
 from bacalhau.bus.envelope import pack, stamp, unpack
 from bacalhau.bus.lane import IN_FLIGHT
-from bacalhau.bus.link import Login, linked
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.subject import LOGS, from_node, messages_to, to_node
@@ -146,20 +143,6 @@ async def test_a_server_that_is_not_there(tmp_path):
             await node.request(HeartbeatRequest())
         await node.tell(Progress())
     assert access.user
-
-
-async def test_a_link_ends_though_the_library_keeps_the_cancellation_to_itself(monkeypatch):
-    closing = asyncio.Event()
-
-    async def close(client):
-        """As the library's own does while it flushes."""
-        closing.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-
-    monkeypatch.setattr(Client, "close", close)
-    async with asyncio.timeout(10), linked(Login("nats://127.0.0.1:1", "n")):
-        await closing.wait()
 
 
 async def test_a_wrong_password_of_the_orchestrator(tmp_path, monkeypatch):

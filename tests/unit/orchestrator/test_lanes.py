@@ -1,10 +1,17 @@
 """What waits for a node, and what the node has never heard of."""
 
+import asyncio
+
+import pytest
+
+from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.wire import encode
 from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.lanes import Lanes
 from bacalhau.ports.store import PendingMessage
 from tests.unit.orchestrator.make import make_execution
+
+pytestmark = pytest.mark.anyio
 
 
 def ask(seq, number):
@@ -15,22 +22,29 @@ def undelivered(lanes):
     return [number for number in range(1, 9) if lanes.is_undelivered("n-1", f"e-{number}")]
 
 
-def test_what_a_node_was_not_told_before_it_went_is_known_until_it_is_back():
-    lanes = Lanes()
-    lanes.open("n-1")
-    for number in (1, 2, 3):
-        lanes.push(ask(number, number))
-    assert undelivered(lanes) == []
-    lane = lanes.lane("n-1")
-    lane.settle(lane.take(2)[1:])  # the first one is acknowledged
-    lane.take(1)
-    lanes.close("n-1")
-    assert undelivered(lanes) == [2, 3]
-    lanes.push(ask(4, 4))
-    lanes.push(PendingMessage(5, "n-1", "CancelExecution", encode(CancelExecution(execution_id="e-5"))))
-    assert undelivered(lanes) == [2, 3, 4]
-    lanes.open("n-1")
-    assert undelivered(lanes) == []
+async def test_what_a_node_was_not_told_before_it_went_is_known_until_it_is_back():
+    lanes, tried = Lanes(), Signal()
+
+    async def send(message):
+        """The first one is acknowledged, and then nothing more is heard of the node."""
+        tried.fire()
+        return message.seq == 1 or await asyncio.Event().wait()
+
+    async with crew() as senders:
+        lanes.begin(senders, send)
+        lanes.open("n-1")
+        for number in (1, 2, 3):
+            lanes.push(ask(number, number))
+        assert undelivered(lanes) == []
+        while len(lanes.lane("n-1").unacknowledged()) > 2:
+            assert await tried.wait(10)
+        lanes.close("n-1")
+        assert undelivered(lanes) == [2, 3]
+        lanes.push(ask(4, 4))
+        lanes.push(PendingMessage(5, "n-1", "CancelExecution", encode(CancelExecution(execution_id="e-5"))))
+        assert undelivered(lanes) == [2, 3, 4]
+        lanes.open("n-1")
+        assert undelivered(lanes) == []
 
 
 def test_what_is_abandoned_is_sent_no_more_and_leaves_the_outbox():
