@@ -92,11 +92,11 @@ def start(node: ComputeNode, execution: Execution, *, admitted: bool = False) ->
 
 
 async def cancel(node: ComputeNode, execution_id: str) -> None:
-    """Give the execution up. The tombstone also holds off an ask that arrives late."""
-    running = node.running.get(execution_id)
+    """Give the execution up. The tombstone also holds off an ask that arrives late; one that is just being kept begins meanwhile."""
     if not await node.journal.tombstone(execution_id):
-        await node.journal.set_state(execution_id, CANCELLED if running is None else CANCELLING)
+        await node.journal.set_state(execution_id, CANCELLED if node.running.get(execution_id) is None else CANCELLING)
     reach(Point.NODE_CANCELLED)
+    running = node.running.get(execution_id)
     if running is None or running.cancelled:
         return
     running.cancelled = True
