@@ -202,7 +202,10 @@ class Full:
 async def test_what_the_store_could_not_take_is_tried_again_and_holds_nothing_meanwhile(tmp_path):
     async with opened(tmp_path, random.Random(1), Counter()) as (orch, _):
         orch.store = full = Full(orch.store)
-        job = await wait_job(orch, await submit_noop(orch, str(CPUS)), 30)
+        task = Task(name="main", engine=SpecConfig(type="noop"), resources=ResourcesConfig(cpu=str(CPUS), memory="1mb"))
+        await orch.commit(submitted(a_job(1, tasks=(task,))))
+        orch.queue.add(a_job(1).id)
+        job = await wait_job(orch, a_job(1).id, 30)
         assert (job.state.state_type, full.refuses) == ("Completed", 0)
         assert len(await orch.store.list_executions(job.id, -1)) == 1
         for node in orch.cluster.nodes():
