@@ -15,7 +15,7 @@ from benchmarks.fleet import Handle, Plan, fleet
 from benchmarks.noop import ENDS, TASK, Connection
 from benchmarks.server import Server, orchestrator
 
-CLIENTS = 8
+CLIENTS = 32
 PLACEMENTS = 10_000
 
 

@@ -38,7 +38,7 @@ async def shake_hands(node: ComputeNode) -> None:
 
 async def heartbeat_forever(node: ComputeNode) -> None:
     tick = Signal()
-    told_at = time.monotonic()
+    told_at, trouble = time.monotonic(), ""
     while True:
         await tick.wait(node.heartbeat)
         try:
@@ -47,8 +47,11 @@ async def heartbeat_forever(node: ComputeNode) -> None:
             elif time.monotonic() - told_at >= node.info_interval:
                 await _tell_changes(node)
                 told_at = time.monotonic()
+            trouble = ""
         except BacalhauError as e:
-            log.info("heartbeat: %s", e)
+            if e.message != trouble:
+                log.info("heartbeat: %s", e)
+            trouble = e.message
 
 
 async def _beat(node: ComputeNode) -> bool:
