@@ -143,7 +143,7 @@ async def test_a_queued_job_says_its_place_and_why(tmp_path):
             jobs = [await room.submit(Tasks=[task], Priority=priority) for priority in (9, 0, 5)]
             assert [await until_moved(room, job_id) for job_id in jobs] == ["Running", "Queued", "Queued"]
         states = [(await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]["State"] for job_id in jobs]
-        assert [s.get("Details") for s in states] == [None, {"QueuePosition": 2}, {"QueuePosition": 1}]
+        assert [s.get("Details") for s in states] == [None, {"QueuePosition": "2"}, {"QueuePosition": "1"}]
         why = (await room.http.get(f"{JOBS}/{jobs[1]}/explain")).json()
         assert (why["QueuePosition"], why["State"], why["Nodes"][0]["Reason"]) == (2, "Queued", "busy: needs 1 CPU, free 0")
         runs = (await room.http.get(f"{JOBS}/{jobs[0]}/explain")).json()
@@ -172,3 +172,14 @@ async def test_a_lost_connection_is_seen_in_the_explanation(tmp_path):
         node = replace(make_seat("n-1").node, cordoned=True)
         room.orch.cluster.put(node, now_ns())
         assert (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()["Nodes"][0]["Reason"] == "is cordoned"
+
+
+async def test_executions_carry_the_evaluation_that_the_submission_named(tmp_path):
+    async with open_room(tmp_path) as room:
+        join(room)
+        async with background(evaluate_forever(room.orch)):
+            told = (await put(room, Name="hello")).json()
+            assert await until_moved(room, told["JobID"]) == "Running"
+        made = (await room.http.get(f"{JOBS}/hello/executions")).json()["Items"]
+        assert [e["EvalID"] for e in made] == [told["EvaluationID"]]
+        assert (await room.http.get(f"{JOBS}/{told['JobID']}/executions", params={"namespace": "*"})).json()["Items"] == []

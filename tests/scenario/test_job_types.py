@@ -178,7 +178,7 @@ def test_the_large_job_at_the_front_of_the_queue_runs_after_what_holds_its_room(
     containers.until("start", first)
     large = pair.submit("echo large", job={"Priority": 5}, Resources={"CPU": "2", "Memory": "16mb"})
     until(lambda: pair.client.get_job(large).state.state_type == "Queued", "the large job waits")
-    assert pair.client.get_job(large).state.details == {"QueuePosition": 1}
+    assert pair.client.get_job(large).state.details == {"QueuePosition": "1"}
     containers.let_go(first)
     assert pair.client.wait(large, 60).state.state_type == "Completed"
 

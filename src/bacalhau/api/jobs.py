@@ -105,7 +105,7 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)
         history = ListHistoryResponse(items=(await read.wait_history(orch, wanted, wait=0, progress_seq=0)).items)
     if "executions" in include:
-        executions = ListExecutionsResponse(items=tuple(await read.list_executions(orch, job.id, query.namespace, job.version)))
+        executions = ListExecutionsResponse(items=tuple(await read.list_executions(orch, job.id, version=job.version)))
     return GetJobResponse(job=job, history=history, executions=executions)
 
 

@@ -1,5 +1,6 @@
 """Identifiers: a one-letter prefix and a UUIDv4, and the short form shown to people."""
 
+import hashlib
 import os
 import random
 import re
@@ -12,8 +13,16 @@ _random = random.Random(os.urandom(32))
 
 def new_uuid() -> str:
     """A UUIDv4. Ids name things and open nothing, so a generator seeded once per process will do: the kernel's is 50 times slower."""
-    text = f"{_random.getrandbits(128):032x}"
+    return _as_uuid(f"{_random.getrandbits(128):032x}")
+
+
+def _as_uuid(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+
+
+def evaluation_id(job_id: str, version: int, made: int) -> str:
+    """Of the look at a job of which `made` executions of that version exist already: the same whoever asks, so it is stored nowhere by itself."""
+    return _as_uuid(hashlib.blake2b(f"{job_id}/{version}/{made}".encode(), digest_size=16).hexdigest())
 
 
 def new_job_id() -> str:

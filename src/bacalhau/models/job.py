@@ -1,7 +1,5 @@
 """What a user asks for: a job and its task."""
 
-from typing import Any
-
 import msgspec
 
 from bacalhau.lib.wire import Model, always
@@ -66,7 +64,7 @@ class LabelSelectorRequirement(Model):
 class JobState(Model):
     state_type: JobStateType = always(factory=lambda: JobStateType.UNDEFINED)
     message: str = ""
-    details: dict[str, Any] | None = None
+    details: dict[str, str] | None = None
 
 
 class Job(Model):

@@ -11,7 +11,7 @@ import msgspec
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.lib.ids import new_execution_id
+from bacalhau.lib.ids import evaluation_id, new_execution_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import EVERYWHERE, Job
@@ -48,8 +48,12 @@ def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan:
     return _held(orch, _plan(orch, view))
 
 
+def _evaluation(view: JobView) -> str:
+    return evaluation_id(view.job.id, view.job.version, sum(e.job_version == view.job.version for e in view.executions))
+
+
 def _plan(orch: Orchestrator, view: JobView) -> Plan:
-    around = context_of(orch)
+    around = context_of(orch)._replace(eval_id=_evaluation(view))
     try:
         return plan_job(view, around)
     except Exception as e:  # supervised: a fault of ours fails this job, not the server

@@ -33,7 +33,7 @@ def _with_position(orch: Orchestrator, job: Job) -> Job:
     position = orch.queue.position(job.id) if job.state.state_type == JobStateType.QUEUED else 0
     if not position:
         return job
-    details = dict(job.state.details or {}) | {"QueuePosition": position}
+    details = dict(job.state.details or {}) | {"QueuePosition": str(position)}
     return replace(job, state=replace(job.state, details=details))
 
 
@@ -72,7 +72,8 @@ async def list_matching_jobs(orch: Orchestrator, query: JobQuery, is_wanted: Cal
 async def list_executions(orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0) -> list[Execution]:
     """`version` 0 is the latest, -1 all."""
     job = await orch.store.find_job(id_or_name, namespace)
-    return await orch.store.list_executions(job.id, version or job.version)
+    found = await orch.store.list_executions(job.id, version or job.version)
+    return found if namespace in ("", job.namespace) else []
 
 
 async def list_versions(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[Job]:

@@ -7,7 +7,7 @@ import msgspec
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.lib.ids import new_job_id, new_uuid
+from bacalhau.lib.ids import evaluation_id, new_job_id, new_uuid
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import PutJobResponse, StopJobResponse
 from bacalhau.models.event import Topic, make_event
@@ -33,7 +33,7 @@ async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tup
     reach(Point.SUBMITTING)
     await commit_and_look(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
     reach(Point.SUBMITTED)
-    return PutJobResponse(job_id=stored.id, evaluation_id=new_uuid(), warnings=(*warnings, *notes) or None)
+    return PutJobResponse(job_id=stored.id, evaluation_id=evaluation_id(stored.id, stored.version, 0), warnings=(*warnings, *notes) or None)
 
 
 def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tuple[Job, list[str]]:

@@ -6,7 +6,7 @@ import msgspec
 import yaml
 
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
-from bacalhau.lib.ids import new_uuid
+from bacalhau.lib.ids import evaluation_id
 from bacalhau.models.api import DiffJobResponse, RerunJobResponse
 from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
@@ -52,4 +52,4 @@ async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: in
     entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
     await orch.commit(Change(jobs=(changed,), history=(entry,)))
     orch.queue.add(job.id)
-    return RerunJobResponse(job_id=job.id, job_version=changed.version, evaluation_id=new_uuid())
+    return RerunJobResponse(job_id=job.id, job_version=changed.version, evaluation_id=evaluation_id(job.id, changed.version, 0))

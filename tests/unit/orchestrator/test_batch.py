@@ -23,7 +23,7 @@ def test_a_new_job_is_placed_and_runs():
     assert [(e.node_id, e.partition_index, e.state) for e in made.asks] == [("n-1", 0, C.BID_ACCEPTED)]
     assert made.job.state.state_type == S.RUNNING
     assert made.asks[0].reserved.cpu == 0.5
-    assert [h.event.message for h in made.history] == ["Running", "Requested execution on n-1"]
+    assert [(h.event.message, bool(h.execution_id)) for h in made.history] == [("Requested execution on n-1", True), ("Running", False), ("Running", True)]
 
 
 def test_looking_again_changes_nothing():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bacalhau.lib.ids import short_id
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
-from bacalhau.models.job import Job, Timeouts
+from bacalhau.models.job import EVERYWHERE, Job, Timeouts
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import HistoryEntry
 from bacalhau.models.resources import Resources
@@ -23,7 +23,7 @@ def _was_told(node_id: str, execution_id: str) -> bool:
 class Context(NamedTuple):
     """What surrounds the decision. `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
 
-    `is_undelivered` (node id, execution id): the node went before it heard of the execution.
+    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this look, for what it starts.
     """
 
     seats: Seats
@@ -32,6 +32,7 @@ class Context(NamedTuple):
     settled: bool = True
     claim: Claim | None = None
     is_undelivered: Callable[[str, str], bool] = _was_told
+    eval_id: str = ""
 
 
 def limits_of(job: Job) -> Timeouts:
@@ -52,11 +53,15 @@ def wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:
     if plan.waiting and not has_live and not plan.asks and not backs_off:
         return _wait(job, plan, around.now)
     running = None if job.state.state_type == JobStateType.RUNNING else job.moved(JobStateType.RUNNING, around.now)
-    history = job_event(running, "Running", Topic.STATE_UPDATE, around.now)
-    for ask in plan.asks:
-        event = make_event(Topic.SCHEDULING, f"Requested execution on {short_id(ask.node_id)}", around.now, NodeID=ask.node_id)
-        history += (HistoryEntry(job_id=job.id, job_version=job.version, event=event, execution_id=ask.id),)
-    return plan._replace(job=running, history=plan.history + history)
+    requested = tuple(_of_execution(ask, Topic.SCHEDULING, f"Requested execution on {short_id(ask.node_id)}", NodeID=ask.node_id) for ask in plan.asks)
+    # Clients of batch and service jobs know by this that the node has been told to run it.
+    told = () if job.type in EVERYWHERE else tuple(_of_execution(ask, Topic.EXECUTION, "Running") for ask in plan.asks)
+    return plan._replace(job=running, history=plan.history + requested + job_event(running, "Running", Topic.STATE_UPDATE, around.now) + told)
+
+
+def _of_execution(execution: Execution, topic: Topic, text: str, **details: str) -> HistoryEntry:
+    event = make_event(topic, text, execution.create_time, **details)
+    return HistoryEntry(job_id=execution.job_id, job_version=execution.job_version, event=event, execution_id=execution.id)
 
 
 def _wait(job: Job, plan: Plan, now: int) -> Plan:
@@ -103,6 +108,7 @@ def new_execution(job: Job, index: int, node_id: str, need: Resources, around: C
     return Execution(
         id=next(around.new_ids),
         namespace=job.namespace,
+        eval_id=around.eval_id,
         node_id=node_id,
         job_id=job.id,
         job=job,
