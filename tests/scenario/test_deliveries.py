@@ -223,6 +223,8 @@ async def test_what_waits_for_nodes_to_join_does_not_come_before_what_waits_for_
             await becomes(orch, job_id, "Queued" if job_id == daemon.id else "Running")
         waits = await submit_noop(orch)
         await becomes(orch, waits, "Queued")
+        while orch.queue.position(daemon.id):  # nodes have just joined: it is about to be looked at again
+            await Signal().wait(0.01)
         assert orch.queue.is_first(waits) and (orch.queue.position(waits), orch.queue.position(daemon.id)) == (1, 0)
 
 
