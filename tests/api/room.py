@@ -18,7 +18,7 @@ from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS
+from bacalhau.plugins.registry import ENGINE_CHECKS, LOCATED, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
 from bacalhau.ports.logs import Quota
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
@@ -94,7 +94,7 @@ async def open_room(folder: Path, config: Config | None = None) -> AsyncIterator
             store=store,
             bus=bus,
             content=BlockStore(folder / "blocks"),
-            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS),
+            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS, LOCATED, WHOLE_CHECKS),
             fill_defaults=_as_sent,
             presign=_as_published,
             cluster=Cluster(1_000_000_000),

@@ -141,6 +141,21 @@ async def test_a_path_below_the_cid(tmp_path):
         await bring(store, f"{cid}/a/x/y", tmp_path / "in3")
 
 
+class Elsewhere:
+    """A content store behind a network, which is not to be asked."""
+
+
+async def test_content_is_here_where_its_blocks_are(tmp_path, free_port):
+    (tmp_path / "f").write_bytes(b"x" * 9)
+    store = BlockStore(tmp_path / "store")
+    held, absent = input_of(await keep(store, tmp_path / "f")), input_of(cid_of(b"other", RAW, 1))
+    assert await IpfsSource(store).is_here(held)
+    assert not await IpfsSource(store).is_here(absent)
+    assert not await IpfsSource(Elsewhere()).is_here(held)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await IpfsSource(store, f"http://127.0.0.1:{free_port}").is_here(absent)
+
+
 async def test_progress_ends_at_the_manifests_size(tmp_path):
     plant(tmp_path, {"t": {"a": os.urandom(LEAF * 9), "b": b"1"}, "in": {}})
     store, steps = BlockStore(tmp_path / "store"), []

@@ -46,6 +46,17 @@ async def test_nothing_is_counted(data):
     assert (manifest.size, [entry.key for entry in manifest.entries]) == (0, [str(data)])
 
 
+async def test_what_is_here_and_what_this_node_cannot_have(data):
+    source = LocalSource([f"{data}/**:rw"])
+    assert await source.is_here(spec(data / "sub dir/file"))
+    assert not await source.is_here(spec(data / "new", ReadWrite=True, CreateAs="dir"))  # it could be made, here as well as elsewhere
+    for path, why in ((data / "none", "does not exist"), (data.parent / "secret", "is not allowlisted")):
+        with pytest.raises(StorageFailure, match=why) as failed:
+            await source.is_here(spec(path))
+        assert not failed.value.retryable
+    assert not (data / "new").exists()
+
+
 async def test_without_allowed_paths_the_node_offers_none(data, into):
     for nothing in ((), (" ",)):
         with pytest.raises(Unavailable, match="no local paths are allowed on this node") as failed:

@@ -132,10 +132,17 @@ class Door:
     async def id(self, _):
         return web.json_response({"ID": self.node.ask("id")})
 
+    async def block_stat(self, request):
+        assert request.query["offline"] == "true"
+        path = self.node.block_file(request.query["arg"])
+        return web.json_response({"Key": request.query["arg"], "Size": path.stat().st_size}) if path.exists() else self.missing(path)
+
     async def block_get(self, request):
         path = self.node.block_file(request.query["arg"])
-        if path.exists():
-            return web.Response(body=path.read_bytes())
+        return web.Response(body=path.read_bytes()) if path.exists() else self.missing(path)
+
+    @staticmethod
+    def missing(path):
         return web.json_response(
             {"Message": f"block was not found locally (offline): ipld: could not find {path.stem}", "Code": 0, "Type": "error"}, status=500
         )
@@ -183,6 +190,7 @@ async def test_published_to_kubo_and_brought_back(kubo, tmp_path, tree):
         await source.check()
         published = await publisher.publish(result_of(tmp_path / "t"), steps.append)
         assert published.params == {"CID": str(root_cid(tmp_path / "t"))}
+        assert await source.is_here(published)
         await source.fetch(await source.resolve(published), tmp_path / "in", ignore)
         await IpfsDownloader("", endpoint).download(published, tmp_path / "out", ignore)
     assert snapshot(tmp_path / "in") == snapshot(tmp_path / "out") == snapshot(tmp_path / "t")
@@ -193,6 +201,7 @@ async def test_published_to_kubo_and_brought_back(kubo, tmp_path, tree):
 async def test_what_kubo_does_not_have(kubo, tmp_path):
     cid = str(root_cid(_file(tmp_path, os.urandom(9))))
     async with rpc(kubo) as (_, endpoint):
+        assert not await IpfsSource(BlockStore(tmp_path / "store"), endpoint).is_here(input_of(cid))
         with pytest.raises(StorageFailure, match=f"content {cid} is not there: Kubo cannot find it: block was not found") as failed:
             await IpfsSource(BlockStore(tmp_path / "store"), endpoint).resolve(input_of(cid))
         assert failed.value.retryable

@@ -1,5 +1,7 @@
 """Services, ops and daemons, versions of them, retries and stops, as a user sees them: real nodes, real containers."""
 
+import json
+import re
 import subprocess
 
 import pytest
@@ -18,7 +20,8 @@ SMALL = {"CPU": "0.1", "Memory": "16mb"}
 @pytest.fixture(scope="module")
 def pair(start_system):
     """An orchestrator and a node of two CPUs; a second node starts when a test wants it."""
-    return start_system(split=True, settings={"Compute.AllocatedCapacity.CPU": 2, "Compute.AllocatedCapacity.Memory": "8gb"})
+    settings = {"Compute.AllocatedCapacity.CPU": 2, "Compute.AllocatedCapacity.Memory": "8gb", "Compute.AllowListedLocalPaths": "/srv/another/**"}
+    return start_system(split=True, settings=settings)
 
 
 def endless(system, kind, name, text="up", **job):
@@ -133,6 +136,25 @@ def test_ops_runs_once_and_a_daemon_also_on_a_node_that_joins(pair, containers, 
     pair.client.stop(daemon)
     containers.until("destroy", daemon, 2)
     joins.stop()
+
+
+def test_a_job_goes_to_the_node_that_has_its_folder_and_waits_there_for_its_turn(pair, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "f").write_text("only here")
+    place = {"Compute.Orchestrators": f"nats://127.0.0.1:{pair.nats_port}", "Compute.AllowListedLocalPaths": tmp_path / "data"}
+    holder = pair.process(tmp_path / "holder", ["--compute", "--name", "n-holder"], pair.settings | place)
+    mark = len(pair.orchestrator.lines)
+    holder.start()
+    pair.orchestrator.until("node n-holder joined", mark)
+    mounted = {"InputSources": [{"Source": {"Type": "local", "Params": {"SourcePath": str(tmp_path / "data")}}, "Target": "/in"}]}
+    job = pair.run("cat /in/f", job={"Count": 3}, Resources={"CPU": "1", "Memory": "16mb"}, **mounted)
+    assert (job.state.state_type, job.state.message) == ("Completed", "")
+    assert [(e.node_id, e.run_output.stdout) for e in executions(pair, job.id)] == [("n-holder", "only here")] * 3
+    (tmp_path / "job.json").write_text(json.dumps(shell_job(pair.image, "true", Resources=SMALL, **mounted)))
+    shown = pair.cli("job", "explain", tmp_path / "job.json").stdout
+    assert "HAS INPUTS" in shown and re.search(r"n-holder +yes +/in\b", shown), shown
+    assert f"never     volume {tmp_path / 'data'} is not allowlisted" in " ".join(shown.split("\n")), shown
+    assert holder.stop() == 0
 
 
 def test_an_ops_job_that_fails_somewhere_fails(pair):

@@ -127,12 +127,11 @@ def test_ports_are_the_tasks_own_after_a_restart_and_free_at_its_end(plain, cont
     assert read(f"127.0.0.1:{static}") == "hello"
     plain.kill()
     plain.start()
-    other = plain.run("true", Network={"Type": "Bridge", "Ports": [{"Name": "web", "Static": static, "Target": 80}]})
-    assert (other.state.state_type, other.state.message.endswith(f"port {static} (web) is in use on this node")) == ("Failed", True)
+    other = plain.submit("true", Network={"Type": "Bridge", "Ports": [{"Name": "web", "Static": static, "Target": 80}]})
+    plain.until_event(other, lambda item: f"busy: port {static} is in use" in item.event.message)
     assert read(f"127.0.0.1:{static}") == "hello"
     plain.client.stop(job_id)
-    containers.until("destroy", job_id)
-    again = plain.run("true", Network={"Type": "Bridge", "Ports": [{"Name": "web", "Static": static, "Target": 80}]})
+    again = plain.client.wait(other, 60)
     assert again.state.state_type == "Completed", json.dumps(again.state.message)
 
 

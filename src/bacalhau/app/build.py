@@ -44,7 +44,7 @@ from bacalhau.orchestrator.retention import Retention
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, Setting
+from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, LOCATED, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, WHOLE_CHECKS, Setting
 from bacalhau.plugins.s3.managed import KIND as MANAGED
 from bacalhau.plugins.s3.managed import ManagedBucket, SignUpload
 from bacalhau.plugins.s3.managed import check_publisher as check_managed
@@ -90,7 +90,7 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
             store=store,
             bus=bus,
             content=content,
-            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, {**PUBLISHER_CHECKS, MANAGED: check_managed if managed else refuse_managed}),
+            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, {**PUBLISHER_CHECKS, MANAGED: check_managed if managed else refuse_managed}, LOCATED, WHOLE_CHECKS),
             fill_defaults=_defaults(config),
             presign=_presign(config, managed),
             sign_upload=managed.sign_upload if managed else None,

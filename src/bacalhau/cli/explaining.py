@@ -26,6 +26,7 @@ _NODES = (
     Column("takes it", lambda node: _takes(node)),
     Column("reason", lambda node: node.reason, 90),
 )
+_HOLDS = Column("has inputs", lambda node: ", ".join(node.holds), 40)
 _INPUTS = (
     Column("target", lambda found: found.target),
     Column("type", lambda found: found.type),
@@ -67,7 +68,8 @@ def _print(answer: ExplainJobResponse, look: Look) -> None:
     width = max(len(key) for key, _ in shown)
     say_lines([f"{key:{width}} = {value}" for key, value in shown])
     asked = f"Inputs, as node {answer.node_id} found them" if answer.node_id else "Inputs"
-    for title, columns, items in (("Placement", _PLACES, answer.places), ("Nodes", _NODES, answer.nodes), (asked, _INPUTS, answer.inputs)):
+    nodes = (*_NODES, _HOLDS) if any(node.holds for node in answer.nodes) else _NODES
+    for title, columns, items in (("Placement", _PLACES, answer.places), ("Nodes", nodes, answer.nodes), (asked, _INPUTS, answer.inputs)):
         if items:
             click.echo("\n" + painted(title, BOLD, sys.stdout))
             say_lines(draw(columns, items, look))

@@ -1,16 +1,14 @@
 """Whether this node takes an execution: asked before anything is prepared, answered with every reason against it."""
 
-import asyncio
 from collections.abc import Container
 
+from bacalhau.compute.locality import locate
 from bacalhau.compute.policy import resolve_env
 from bacalhau.compute.service import ComputeNode
-from bacalhau.lib.errors import BacalhauError
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.admission import list_objections
 from bacalhau.models.execution import Execution
-from bacalhau.models.job import InputSource, Job, Task
-from bacalhau.ports.storage import Located
+from bacalhau.models.job import Job, Task
 
 
 class _Question(Model):
@@ -44,16 +42,5 @@ def _missing_plugins(node: ComputeNode, task: Task) -> list[str]:
 
 
 async def _find_distant(node: ComputeNode, task: Task) -> list[str]:
-    distant = [source for source in task.input_sources or () if not await _is_here(node, source)]
+    distant = [source for source in task.input_sources or () if not (await locate(node, source.source, node.read_timeout)).here]
     return [f"accepts only inputs that it has already, which {source.alias or source.source.type} is not" for source in distant]
-
-
-async def _is_here(node: ComputeNode, source: InputSource) -> bool:
-    storage = node.plugins.sources[source.source.type.strip().lower()]
-    if not isinstance(storage, Located):
-        return False
-    try:
-        async with asyncio.timeout(node.read_timeout):
-            return await storage.is_here(source.source)
-    except (BacalhauError, TimeoutError):
-        return False

@@ -26,7 +26,7 @@ from bacalhau.ports.bus import Delivery
 
 NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon
 CANCELLING = "cancelling"  # to be stopped, and its end not told yet
-PORT_ATTEMPTS, PORT_PAUSE = 30, 0.1  # seconds
+PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than STOP_GRACE
 log = logging.getLogger(__name__)
 
 
@@ -133,7 +133,7 @@ async def _admit(node: ComputeNode, execution: Execution) -> str:
 
 
 async def _reserve_ports(node: ComputeNode, execution: Execution) -> tuple[PortMapping, ...]:
-    """Raises Unavailable. What only the machine still has in use may be going: a container's network is taken down after its end is known."""
+    """Raises Unavailable. Who has a port may be going: a task was told to stop, and its container's network is taken down after its end is known."""
     network = (execution.job or Job()).task.network or NetworkConfig()
     for _ in range(PORT_ATTEMPTS - 1):
         try:

@@ -42,7 +42,7 @@ class PortPool:
 
     def reserve(self, execution_id: str, network: NetworkConfig) -> tuple[PortMapping, ...]:
         """The mappings with every number filled in; the same again when asked again. Raises Unavailable when one cannot be had,
-        `retryable` where no task of this node has it."""
+        `retryable` where whoever has it may be going."""
         if execution_id not in self._given and network.ports:
             try:
                 static = [self._take(execution_id, port, network.kind()) for port in network.ports if port.static]
@@ -65,9 +65,8 @@ class PortPool:
 
     def _take(self, execution_id: str, port: PortMapping, kind: NetworkType) -> PortMapping:
         number = port.static or self._find(port)
-        owned = number in self._owners
-        if owned or not (port.static == 0 or self._is_free(port.host_network or ANYWHERE, number)):
-            raise Unavailable(f"port {number} ({port.name}) is in use on this node", retryable=not owned)
+        if number in self._owners or not (port.static == 0 or self._is_free(port.host_network or ANYWHERE, number)):
+            raise Unavailable(f"port {number} ({port.name}) is in use on this node", retryable=True)
         self._owners[number] = execution_id
         inside = number if kind in (NetworkType.HOST, NetworkType.FULL) else port.target or number
         return replace(port, static=number, target=inside)

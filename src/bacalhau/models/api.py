@@ -83,12 +83,16 @@ class Place(Model):
 
 
 class NodeAnswer(Model):
-    """Whether a node could take one more execution now; `never`: not even when it is idle. `reason` is "" where it fits."""
+    """Whether a node could take one more execution now; `never`: not even when it is idle. `reason` is "" where it fits.
+
+    `holds`: targets of the inputs that it has already.
+    """
 
     node_id: str = always(factory=str)
     fits: bool = always(factory=bool)
     never: bool = always(factory=bool)
     reason: str = always(factory=str)
+    holds: tuple[str, ...] = ()
 
 
 class ExplainJobResponse(Model):

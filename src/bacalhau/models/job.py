@@ -9,6 +9,8 @@ from bacalhau.models.resources import ResourcesConfig
 from bacalhau.models.retry import RetryPolicy
 from bacalhau.models.spec import SpecConfig
 
+NO_PORTS: frozenset[int] = frozenset()
+
 RESERVED_META = "bacalhau.org/"
 CLIENT_META = "bacalhau.org/client.installation.id"
 LONG_RUNNING = ("service", "daemon")
@@ -53,6 +55,11 @@ class Task(Model):
     network: NetworkConfig | None = always(factory=NetworkConfig)
     timeouts: Timeouts | None = always(factory=Timeouts)
     retry: RetryPolicy | None = None
+
+    @property
+    def static_ports(self) -> frozenset[int]:
+        """Ports of its node that the task must have, and no other task there."""
+        return NO_PORTS if self.network is None or not self.network.ports else frozenset(port.static for port in self.network.ports if port.static)
 
 
 class LabelSelectorRequirement(Model):

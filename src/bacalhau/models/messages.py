@@ -1,6 +1,6 @@
 """What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
 
-Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of
+Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` and `transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of
 published results), `logs.*` (what executions print).
 """
 
@@ -170,6 +170,25 @@ class ResolveInputsResponse(Model):
     inputs: tuple[InputAnswer, ...] = always(factory=tuple)
 
 
+class InputPlace(Model):
+    """Whether a node has an input already (`here`); what it has not may be brought, unless `error` says why the node cannot have it at all."""
+
+    here: bool = always(factory=bool)
+    error: str = ""
+
+
+class LocateInputsRequest(Model):
+    """Asked of a node (ours): which of these it has already, told without looking elsewhere."""
+
+    sources: tuple[SpecConfig, ...] = always(factory=tuple)
+
+
+class LocateInputsResponse(Model):
+    """One place for each source, in their order."""
+
+    places: tuple[InputPlace, ...] = always(factory=tuple)
+
+
 class Progress(Model):
     """Where an execution is: `stage` of preparing, pulling, staging, running, publishing; counts in objects and bytes."""
 
@@ -281,6 +300,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "transport.Progress": Progress,
     "transport.ResolveInputsRequest": ResolveInputsRequest,
     "transport.ResolveInputsResponse": ResolveInputsResponse,
+    "transport.LocateInputsRequest": LocateInputsRequest,
+    "transport.LocateInputsResponse": LocateInputsResponse,
     "content.MissingBlocksRequest": MissingBlocksRequest,
     "content.MissingBlocksResponse": MissingBlocksResponse,
     "content.PutBlocksRequest": PutBlocksRequest,

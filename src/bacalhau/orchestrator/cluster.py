@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from bacalhau.models.execution import Execution
+from bacalhau.models.job import Job
 from bacalhau.models.node import CONNECTED, NodeState
 from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.scheduling.seats import Seats
@@ -16,11 +17,12 @@ from bacalhau.orchestrator.scheduling.view import Seat
 
 
 class Held(NamedTuple):
-    """What one live execution has reserved where."""
+    """What one live execution has reserved where; `ports` are those that its job names."""
 
     node_id: str
     job_id: str
     need: Resources
+    ports: frozenset[int]
 
 
 class Cluster:
@@ -49,7 +51,7 @@ class Cluster:
         else:
             self._away_since.setdefault(node_id, now)
         if node.info.node_type == "Compute":
-            self.seats.put(Seat(node, self._free(node_id, node), self._lost_at(node_id)))
+            self.seats.put(Seat(node, self._free(node_id, node), self._lost_at(node_id), self._ports(node_id)))
 
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
@@ -102,13 +104,13 @@ class Cluster:
         offer = msgspec.structs.replace(compute, available_capacity=free, running_executions=len(self._held_on.get(node_id, ())))
         return msgspec.structs.replace(node, info=msgspec.structs.replace(node.info, compute_node_info=offer), connection_state=state)
 
-    def hold(self, execution: Execution) -> None:
-        """Reserve for a live execution; once per execution."""
+    def hold(self, execution: Execution, job: Job | None = None) -> None:
+        """Reserve for a live execution; once per execution. `job` where the execution does not carry it."""
         if execution.id not in self._held:
-            need, node_id = execution.reserved, execution.node_id
-            self._held[execution.id] = Held(node_id, execution.job_id, need)
+            need, node_id, whose = execution.reserved, execution.node_id, execution.job or job
+            held = self._held[execution.id] = Held(node_id, execution.job_id, need, whose.task.static_ports if whose else frozenset())
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
-            self._reserve(node_id, self._reserved.get(node_id, Resources()).plus(need))
+            self._reserve(held, self._reserved.get(node_id, Resources()).plus(need))
 
     def release(self, execution_id: str) -> bool:
         """Give back what an execution held; False when it held nothing."""
@@ -116,13 +118,14 @@ class Cluster:
         if held is None:
             return False
         del self._held_on[held.node_id][execution_id]
-        self._reserve(held.node_id, self._reserved[held.node_id].minus(held.need))
+        self._reserve(held, self._reserved[held.node_id].minus(held.need))
         return True
 
-    def _reserve(self, node_id: str, reserved: Resources) -> None:
+    def _reserve(self, changed: Held, reserved: Resources) -> None:
+        node_id = changed.node_id
         self._reserved[node_id] = reserved
         if node_id in self.seats.by_id:
-            self.seats.set_free(node_id, self._free(node_id, self._nodes[node_id]))
+            self.seats.set_free(node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if changed.ports else None)
 
     def held_on(self, node_id: str) -> list[str]:
         return list(self._held_on.get(node_id, ()))
@@ -132,6 +135,9 @@ class Cluster:
 
     def _free(self, node_id: str, node: NodeState) -> Resources:
         return node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources()))
+
+    def _ports(self, node_id: str) -> frozenset[int]:
+        return frozenset[int]().union(*(self._held[execution_id].ports for execution_id in self._held_on.get(node_id, ())))
 
     def is_lost(self, node_id: str, now: int) -> bool:
         """Away for longer than the grace."""

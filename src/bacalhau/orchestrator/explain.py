@@ -7,9 +7,10 @@ from msgspec.structs import replace
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.api import ExplainJobResponse, NodeAnswer, Place
-from bacalhau.models.job import Job, JobState
+from bacalhau.models.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.messages import ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.orchestrator.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
 from bacalhau.orchestrator.look import context_of
 from bacalhau.orchestrator.scheduling.place import match_seat, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
@@ -27,7 +28,7 @@ async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -
     ready, notes = prepare_job(orch, job, "", "")
     now = now_ns()
     new = replace(ready, version=1, revision=1, create_time=now, modify_time=now, state=JobState(state_type=JobStateType.PENDING))
-    answer = await _with_inputs(orch, new, explain_view(JobView(new, ()), context_of(orch)))
+    answer = await _explain(orch, JobView(new, ()))
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
 
@@ -35,8 +36,19 @@ async def explain_stored(orch: Orchestrator, job_id: str, namespace: str) -> Exp
     """Of a job that is there. Raises NotFound."""
     job = await orch.store.find_job(job_id, namespace)
     views = await orch.store.load_views([job.id])
-    answer = await _with_inputs(orch, job, explain_view(views[job.id], context_of(orch)))
+    answer = await _explain(orch, views[job.id])
     return replace(answer, queue_position=orch.queue.position(job.id))
+
+
+async def _explain(orch: Orchestrator, view: JobView) -> ExplainJobResponse:
+    """Nodes are asked anew which inputs they have."""
+    job = view.job
+    inputs = [] if job.type in EVERYWHERE else located_inputs(orch, job)
+    found = await ask_nodes(orch, nodes_to_ask(orch, job), [item.source for item in inputs]) if inputs else {}
+    answer = explain_view(view, context_of(orch, job)._replace(holders=sum_up(found)))
+    holds = {node_id: tuple(item.target for item, place in zip(inputs, places, strict=True) if place.here) for node_id, places in found.items()}
+    told = replace(answer, nodes=tuple(replace(node, holds=holds.get(node.node_id, ())) for node in answer.nodes))
+    return await _with_inputs(orch, job, told)
 
 
 async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse) -> ExplainJobResponse:

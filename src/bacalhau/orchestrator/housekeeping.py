@@ -50,12 +50,13 @@ async def load_state(orch: Orchestrator) -> None:
     """At start: nodes, reservations, unsent messages; every unfinished job, and every job with live executions, is looked at."""
     await load_nodes(orch)
     again = orch.started + orch.settle_ns + 1
+    jobs = {job.id: job for job in await orch.store.list_open_jobs()}
     for execution in await orch.store.list_live_executions():
-        orch.cluster.hold(execution)
+        orch.cluster.hold(execution, jobs.get(execution.job_id))
         orch.queue.add(execution.job_id)
     for node in orch.cluster.nodes():
         await _load_lane(orch, node.info.node_id)
-    for job in await orch.store.list_open_jobs():
+    for job in jobs.values():
         orch.queue.note(job)
         orch.queue.add(job.id)
         orch.queue.add(job.id, again)

@@ -4,7 +4,7 @@ A look follows each change of a job. Where it can be taken at once, change and p
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import msgspec
 
@@ -17,11 +17,12 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import EVERYWHERE, Job
 from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.models.plan import Change, OutgoingMessage
+from bacalhau.orchestrator.locating import must_ask
 from bacalhau.orchestrator.queue import WAKE_AT_ONCE
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
 from bacalhau.orchestrator.scheduling.seats import shape_of
-from bacalhau.orchestrator.scheduling.steps import Context, fail
+from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars
 from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.store import JobView
@@ -37,24 +38,27 @@ def new_ids() -> Iterator[str]:
         yield new_execution_id()
 
 
-def context_of(orch: Orchestrator) -> Context:
-    """The surroundings as they are now."""
+def context_of(orch: Orchestrator, job: Job) -> Context:
+    """The job's surroundings as they are now."""
     now = now_ns()
-    return Context(orch.cluster.seats, now, new_ids(), now - orch.started > orch.settle_ns, orch.queue.claim, orch.lanes.is_undelivered)
+    return Context(orch.cluster.seats, now, new_ids(), now - orch.started > orch.settle_ns, orch.queue.claim, orch.lanes.is_undelivered, holders=orch.locality.holders(job))
 
 
-def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan:
-    """Plans one job and reserves at once, so that the next plan of the same batch sees less room."""
-    return _held(orch, _plan(orch, view))
+def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan | None:
+    """Plans one job and reserves at once, so that the next plan of the same batch sees less room. None while nodes are asked about the job."""
+    plan = _plan(orch, view)
+    return None if plan is None else _held(orch, plan)
 
 
 def _evaluation(view: JobView) -> str:
     return evaluation_id(view.job.id, view.job.version, sum(e.job_version == view.job.version for e in view.executions))
 
 
-def _plan(orch: Orchestrator, view: JobView) -> Plan:
-    around = context_of(orch)._replace(eval_id=_evaluation(view))
+def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
+    around = context_of(orch, view.job)._replace(eval_id=_evaluation(view))
     try:
+        if must_ask(orch, view.job):
+            return None
         return plan_job(view, around)
     except Exception as e:  # supervised: a fault of ours fails this job, not the server
         log.exception("looking at job %s", view.job.id)
@@ -131,19 +135,18 @@ def _schedule_next_look(orch: Orchestrator, job: Job, plan: Plan) -> None:
         orch.queue.add(job.id, limit + NODE_DEADLINE_SLACK)
     if plan.look_again:
         orch.queue.add(job.id, plan.look_again)
-    shape = shape_of(job, needed_resources(job))
     if plan.wants_room:
         _keep_in_line(orch, job, plan)
     else:
         orch.queue.unblock(job.id)
     if plan.asks:
-        orch.queue.wake_shape(shape, 1 if orch.queue.waiting < WAKE_AT_ONCE else WAKE_AT_ONCE)
+        orch.queue.wake_shape(_line_of(orch, job), 1 if orch.queue.waiting < WAKE_AT_ONCE else WAKE_AT_ONCE)
 
 
 def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
     """The job waits. What it gave up itself may be what it waits for; and who is first for long gets a node kept free."""
     now, need = now_ns(), needed_resources(job)
-    blocked = orch.queue.block(job, need, shape_of(job, need), now)
+    blocked = orch.queue.block(job, need, _line_of(orch, job), now)
     if plan.cancels:
         orch.queue.add(job.id)
     if job.type in EVERYWHERE:
@@ -154,10 +157,16 @@ def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
     if now < blocked.since + PATIENCE:
         orch.queue.add(job.id, blocked.since + PATIENCE)
         return
-    node_id = decide_claim(job, need, orch.cluster.seats)
+    node_id = decide_claim(job, need, orch.cluster.seats, find_bars(job, (), context_of(orch, job)))
     orch.queue.claim = Claim(node_id, job.id, blocked.order) if node_id else None
     if not node_id:
         orch.queue.stand_back(job.id)
+
+
+def _line_of(orch: Orchestrator, job: Job) -> Hashable:
+    """Who waits in one line fits in the same places: jobs of one shape, with the same ports, whose inputs are on the same nodes."""
+    shape, ports, holders = shape_of(job, needed_resources(job)), job.task.static_ports, orch.locality.holders(job)
+    return (shape, ports, frozenset(holders.held)) if ports or holders.lacking else shape
 
 
 def plan_change(plan: Plan) -> Change:

@@ -9,6 +9,7 @@ from bacalhau.orchestrator.dispatcher import dispatch_forever
 from bacalhau.orchestrator.evaluator import evaluate_forever
 from bacalhau.orchestrator.housekeeping import load_state, watch_nodes_forever
 from bacalhau.orchestrator.inbox import on_message
+from bacalhau.orchestrator.locating import locate_forever
 from bacalhau.orchestrator.nodes import on_gone, on_request
 from bacalhau.orchestrator.retention import Keeper, retain_forever
 from bacalhau.orchestrator.service import Orchestrator
@@ -24,6 +25,7 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
         orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
         background(
             evaluate_forever(orch),
+            locate_forever(orch),
             dispatch_forever(orch),
             watch_nodes_forever(orch),
             retain_forever(keeper.forget, partial(trim, orch)),

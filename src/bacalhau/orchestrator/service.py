@@ -12,6 +12,7 @@ from bacalhau.orchestrator.board import Board
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.lanes import Lanes
+from bacalhau.orchestrator.locality import Locality
 from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.queue import EvaluationQueue
 from bacalhau.orchestrator.retention import OnForgotten, Retention, forget_nothing
@@ -23,11 +24,14 @@ from bacalhau.ports.store import PendingMessage, Store
 
 @dataclass(frozen=True)
 class Checks:
-    """Pure parameter checks by lower-case type name: what this system knows at all."""
+    """Pure parameter checks by lower-case type name: what this system knows at all. `located`: sources that one node may have and another not;
+    `whole`: how sources are checked instead in a job that is not divided by a count."""
 
     engines: Mapping[str, SpecCheck]
     sources: Mapping[str, SpecCheck]
     publishers: Mapping[str, SpecCheck]
+    located: frozenset[str] = frozenset()
+    whole: Mapping[str, SpecCheck] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,6 +59,7 @@ class Orchestrator:
     on_forgotten: OnForgotten = forget_nothing
     board: Board = field(default_factory=Board)
     lanes: Lanes = field(default_factory=Lanes)
+    locality: Locality = field(default_factory=Locality)
     views: Views = field(default_factory=Views)
     started: int = field(default_factory=now_ns)
 
@@ -80,6 +85,8 @@ class Orchestrator:
     def _announce(self, job: Job) -> None:
         if job.is_done:
             self.queue.unblock(job.id)
+            if job.task.input_sources:
+                self.locality.forget(job.id)
         self.board.changed(job.id, job if job.is_done else None)
 
     def _release(self, executions: tuple[Execution, ...]) -> None:

@@ -11,7 +11,7 @@ from bacalhau.lib.ids import evaluation_id, new_job_id, new_uuid
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import PutJobResponse, StopJobResponse
 from bacalhau.models.event import Topic, make_event
-from bacalhau.models.job import CLIENT_META, Job, JobState
+from bacalhau.models.job import CLIENT_META, EVERYWHERE, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
@@ -40,7 +40,8 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     """The job as it will be stored, and the warnings; raises BadRequest with every problem."""
     clean, notes = sanitized(normalized(job))
     complete = orch.fill_defaults(clean)
-    problems = validate_job(complete, orch.checks.engines, orch.checks.sources, orch.checks.publishers)
+    sources = {**orch.checks.sources, **orch.checks.whole} if complete.type in EVERYWHERE else orch.checks.sources
+    problems = validate_job(complete, orch.checks.engines, sources, orch.checks.publishers)
     if problems:
         raise BadRequest("\n".join(problems), component="APIServer")
     job_id = complete.id or new_job_id()

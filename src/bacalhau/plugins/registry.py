@@ -23,6 +23,7 @@ from bacalhau.plugins.noop.engine import check_engine as check_noop
 from bacalhau.plugins.s3.managed import S3ManagedPublisher, SignUpload
 from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher
 from bacalhau.plugins.s3.params import check_source as check_s3_source
+from bacalhau.plugins.s3.params import check_whole as check_whole_s3
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.plugins.url.params import check_source as check_url_source
@@ -67,6 +68,8 @@ SOURCES: Mapping[str, Callable[[Setting], Storage]] = {
     "local": lambda setting: LocalSource(setting.allowed_paths),
     "localdirectory": lambda setting: LocalSource(setting.allowed_paths),
 }
+LOCATED: frozenset[str] = frozenset({"ipfs", "local", "localdirectory"})
+"""Sources that one node may have and another not; where their inputs are is worth asking before a job is placed."""
 PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
     "s3": lambda setting: S3Publisher(),
     "s3managed": lambda setting: S3ManagedPublisher(setting.sign_upload),
@@ -83,4 +86,6 @@ SOURCE_CHECKS: Mapping[str, SpecCheck] = {
     "local": check_local_source,
     "localdirectory": check_local_source,
 }
+WHOLE_CHECKS: Mapping[str, SpecCheck] = {"s3": check_whole_s3}
+"""In place of the source's own check in jobs that are not divided by a count."""
 PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_publisher, "ipfs": check_ipfs_publisher, "local": check_local_publisher, "noop": _accept}

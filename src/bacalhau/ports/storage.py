@@ -75,5 +75,8 @@ class Located(Protocol):
     """A source whose content may be on the node already; for every other source it is elsewhere."""
 
     async def is_here(self, source: SpecConfig) -> bool:
-        """Whether nothing has to be brought from elsewhere."""
+        """Whether nothing has to be brought from elsewhere; found out without asking anybody but this node.
+
+        Raises StorageFailure, not `retryable`, where this node cannot have it at all.
+        """
         ...

@@ -55,8 +55,8 @@ def make_execution(n=1, *, state=ComputeStateType.BID_ACCEPTED, partition=0, nod
     )
 
 
-def make_context(*seats, now=NOW, settled=True):
-    return Context(Seats(seats), now, (f"e-new{i}" for i in count()), settled)
+def make_context(*seats, now=NOW, settled=True, **more):
+    return Context(Seats(seats), now, (f"e-new{i}" for i in count()), settled, **more)
 
 
 def an_event(text):

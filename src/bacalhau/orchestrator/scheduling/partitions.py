@@ -49,12 +49,12 @@ def place_open(job: Job, current: Sequence[Execution], open_partitions: dict[int
     plan = Plan(waiting=due.waiting, look_again=due.look_again)
     with around.seats.trial():
         for index in due.indices:
-            node_id = place(job, need, around.seats, failures, bars)
+            node_id = place(job, need, around.seats, failures, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 refusals = list_refusals_of_nodes(job, need, around.seats, bars)
                 break
             asks.append(new_execution(job, index, node_id, need, around))
-            around.seats.take(node_id, need)
+            around.seats.take(node_id, need, job.task.static_ports)
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), is_served or bool(live), around)
     if is_hopeless(refusals) and around.settled and not limits_of(job).queue_timeout:

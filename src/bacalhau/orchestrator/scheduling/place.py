@@ -10,14 +10,15 @@ from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, 
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.selector import match_labels
 from bacalhau.orchestrator.scheduling.seats import Seats, shape_of
-from bacalhau.orchestrator.scheduling.view import Refusal, Seat
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Refusal, Seat
 
 
 class Bars(NamedTuple):
-    """Nodes that do not count for one job by now, and why: they `refused` it, or are `kept` for another one."""
+    """Nodes that do not count for one job by now, and why: they `refused` it, are `kept` for another one, or are `lacking` what others have."""
 
     refused: Mapping[str, str] = {}
     kept: Mapping[str, str] = {}
+    lacking: Mapping[str, str] = {}
 
 
 NO_BARS = Bars()
@@ -27,18 +28,23 @@ def needed_resources(job: Job) -> Resources:
     return (job.task.resources or ResourcesConfig()).parsed()
 
 
-def place(job: Job, need: Resources, seats: Seats, failures: Mapping[str, int], bars: Bars = NO_BARS) -> str:
-    """The best node with room: where the job failed least, then where most is free (or least, when packing). "" when there is none."""
+def place(job: Job, need: Resources, seats: Seats, failures: Mapping[str, int], bars: Bars = NO_BARS, held: Mapping[str, int] = NOT_TOLD.held) -> str:
+    """The best node with room: where the job failed least, then where most of its inputs are `held`, then where most is free (or least, when packing).
+
+    "" when there is none.
+    """
     never = _never(job, need, seats)
-    best, fewest = "", 0
+    ports, most = job.task.static_ports, max(held.values(), default=0)
+    best, lowest = "", 0.0
     for seat in seats.with_room(need):
-        failed = failures.get(seat.node_id, 0)
-        if best and failed >= fewest:
+        missed = (most - held.get(seat.node_id, 0)) / (most + 1) if most else 0.0  # all inputs together count less than one failure
+        rank = failures.get(seat.node_id, 0) + missed
+        if best and rank >= lowest:
             continue
-        if never(seat) or _is_barred(seat.node_id, bars) or _excuse(seat) or seat.free.lacks(need):
+        if never(seat) or _is_barred(seat.node_id, bars) or _excuse(seat) or not ports.isdisjoint(seat.ports) or seat.free.lacks(need):
             continue
-        best, fewest = seat.node_id, failed
-        if not failed:
+        best, lowest = seat.node_id, rank
+        if not rank:
             break
     return best
 
@@ -49,24 +55,35 @@ def match_seat(job: Job, need: Resources, seats: Seats, seat: Seat, bars: Bars =
     never = _never(job, need, seats)(seat)
     if never:
         return Refusal(node_id, never, True)
+    if node_id in bars.lacking:
+        return Refusal(node_id, bars.lacking[node_id], True)
     if node_id in bars.refused:
         return Refusal(node_id, bars.refused[node_id], job.type not in LONG_RUNNING)
     excuse = _excuse(seat)
     if excuse:
         return Refusal(node_id, excuse, False)
+    taken = job.task.static_ports & seat.ports
+    if taken:
+        return Refusal(node_id, f"busy: port {min(taken)} is in use", False, is_busy=True)
     busy = seat.free.lacks(need)
     if busy:
         return Refusal(node_id, "busy: " + "; ".join(busy).replace("has", "free"), False, is_busy=True)
     return Refusal(node_id, bars.kept[node_id], False, is_busy=True) if node_id in bars.kept else None
 
 
+def list_able(job: Job, need: Resources, seats: Seats) -> list[Seat]:
+    """The connected nodes that could ever run the job."""
+    never = _never(job, need, seats)
+    return [seat for seat in seats if seat.node.connection_state.status == CONNECTED and not never(seat)]
+
+
 def list_refusals_of_nodes(job: Job, need: Resources, seats: Seats, bars: Bars) -> list[Refusal]:
     return [refusal for seat in seats if (refusal := match_seat(job, need, seats, seat, bars))]
 
 
-def decide_claim(job: Job, need: Resources, seats: Seats) -> str:
+def decide_claim(job: Job, need: Resources, seats: Seats, bars: Bars = NO_BARS) -> str:
     """The node to keep free for a job that has waited for long: of those that others keep busy the one that lacks least. "" when there is none."""
-    busy = [seat for seat in seats if (refusal := match_seat(job, need, seats, seat)) and refusal.is_busy]
+    busy = [seat for seat in seats if (refusal := match_seat(job, need, seats, seat, bars)) and refusal.is_busy and job.task.static_ports.isdisjoint(seat.ports)]
     best = max(busy, key=lambda s: (-len(s.free.lacks(need)), s.free.cpu, s.free.memory, s.node_id), default=None)
     return best.node_id if best else ""
 
@@ -88,7 +105,7 @@ def _never(job: Job, need: Resources, seats: Seats) -> Callable[[Seat], str]:
 
 
 def _is_barred(node_id: str, bars: Bars) -> bool:
-    return node_id in bars.refused or node_id in bars.kept
+    return node_id in bars.refused or node_id in bars.kept or node_id in bars.lacking
 
 
 def _membership(node: NodeState) -> str:

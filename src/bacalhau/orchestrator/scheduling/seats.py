@@ -56,17 +56,19 @@ class Seats:
         if self._order[at] == place:
             del self._order[at]
 
-    def set_free(self, node_id: str, free: Resources) -> None:
+    def set_free(self, node_id: str, free: Resources, ports: frozenset[int] | None = None) -> None:
+        """`ports` in use there are as before where they are not given."""
         seat = self.by_id[node_id]
         if self._before is not None:
             self._before.setdefault(node_id, seat)
         self._remove_place(seat)
-        changed = seat._replace(free=free)
+        changed = seat._replace(free=free, ports=seat.ports if ports is None else ports)
         self.by_id[node_id] = changed
         insort(self._order, _place(changed))
 
-    def take(self, node_id: str, need: Resources) -> None:
-        self.set_free(node_id, self.by_id[node_id].free.minus(need))
+    def take(self, node_id: str, need: Resources, ports: frozenset[int] = frozenset()) -> None:
+        seat = self.by_id[node_id]
+        self.set_free(node_id, seat.free.minus(need), seat.ports | ports)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -77,7 +79,7 @@ class Seats:
         finally:
             before, self._before = self._before, None
             for node_id, seat in before.items():
-                self.set_free(node_id, seat.free)
+                self.set_free(node_id, seat.free, seat.ports)
 
     def with_room(self, need: Resources) -> Iterator[Seat]:
         """Nodes with enough free CPU, the best place first. Nothing may be taken while this goes on."""

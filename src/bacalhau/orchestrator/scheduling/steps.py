@@ -1,6 +1,6 @@
 """The steps of which every scheduler's plan is made: start an execution, wait, stop, end the job."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -13,7 +13,7 @@ from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.retry import list_refusals
 from bacalhau.orchestrator.scheduling.seats import Seats
-from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan, earliest, queue_order
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest, queue_order
 
 
 def _was_told(node_id: str, execution_id: str) -> bool:
@@ -24,6 +24,7 @@ class Context(NamedTuple):
     """What surrounds the decision. `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
 
     `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this look, for what it starts.
+    `holders` of the job's inputs.
     """
 
     seats: Seats
@@ -33,6 +34,7 @@ class Context(NamedTuple):
     claim: Claim | None = None
     is_undelivered: Callable[[str, str], bool] = _was_told
     eval_id: str = ""
+    holders: Holders = NOT_TOLD
 
 
 def limits_of(job: Job) -> Timeouts:
@@ -43,8 +45,15 @@ def find_bars(job: Job, current: Sequence[Execution], around: Context) -> Bars:
     refused = {node_id: e.compute_state.message for node_id, e in list_refusals(job.type, current, around.now).items()}
     claim = around.claim
     if claim is None or claim.job_id == job.id or queue_order(job) < claim.order:
-        return Bars(refused)
-    return Bars(refused, {claim.node_id: f"is kept for job {short_id(claim.job_id)}, which waits longer"})
+        return Bars(refused, lacking=_find_lacking(around))
+    return Bars(refused, {claim.node_id: f"is kept for job {short_id(claim.job_id)}, which waits longer"}, _find_lacking(around))
+
+
+def _find_lacking(around: Context) -> Mapping[str, str]:
+    """Nodes that cannot have the inputs count only against those that have them. Where nobody has, a run tells the user best."""
+    held, lacking = around.holders
+    is_somewhere = any(node_id not in lacking and node_id in around.seats.by_id for node_id in held)
+    return lacking if is_somewhere or not around.settled else NOT_TOLD.lacking
 
 
 def wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:

@@ -1,5 +1,6 @@
 """What a scheduler sees and what it answers: values only."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bacalhau.models.execution import Execution
@@ -14,11 +15,12 @@ RETRYING = "retrying after: "
 
 
 class Seat(NamedTuple):
-    """A known node and what is free on it now. `lost_at`: Unix ns from which it counts as lost, 0 while it is connected."""
+    """A known node and what is free on it now. `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use."""
 
     node: NodeState
     free: Resources
     lost_at: int = 0
+    ports: frozenset[int] = frozenset()
 
     @property
     def node_id(self) -> str:
@@ -36,6 +38,16 @@ class Refusal(NamedTuple):
     reason: str
     never: bool
     is_busy: bool = False
+
+
+class Holders(NamedTuple):
+    """What nodes told of a job's inputs: how many of them each has already, and which nodes cannot have one at all, and why."""
+
+    held: Mapping[str, int] = {}
+    lacking: Mapping[str, str] = {}
+
+
+NOT_TOLD = Holders()
 
 
 class Claim(NamedTuple):

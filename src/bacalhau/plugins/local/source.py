@@ -29,8 +29,8 @@ class LocalSource:
                 raise Unavailable(f"allowed local path {rule.pattern!r} is not absolute", hint=_HINT)
 
     async def is_here(self, source: SpecConfig) -> bool:
-        await asyncio.to_thread(self._permit, read_params(source))
-        return True
+        """What is only allowed to be made is not here."""
+        return await asyncio.to_thread(lambda: _exists(self._permit(read_params(source))))
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry of size 0: what is used in place takes no room."""

@@ -108,6 +108,14 @@ def check_source(spec: SpecConfig) -> list[str]:
     return [_SOURCE + text for text in found]
 
 
+def check_whole(spec: SpecConfig) -> list[str]:
+    """All problems of an S3 input source of a job that runs everywhere, and so has no shares."""
+    found = check_source(spec)
+    if not found and (kind := (read_params(spec, S3SourceParams).partition or PartitionParams()).kind) != "none":
+        found = [f"{_SOURCE}partition type {kind} needs a job that is divided by its Count, batch or service: without it every node gets all objects"]
+    return found
+
+
 def check_publisher(spec: SpecConfig) -> list[str]:
     """All problems of an S3 publisher."""
     try:

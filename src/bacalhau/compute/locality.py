@@ -1,0 +1,23 @@
+"""Whether this node has an input already: what admission may insist on, and what the orchestrator asks before it places a job."""
+
+import asyncio
+
+from bacalhau.compute.service import ComputeNode
+from bacalhau.lib.errors import BacalhauError, StorageFailure
+from bacalhau.models.messages import InputPlace
+from bacalhau.models.spec import SpecConfig
+from bacalhau.ports.storage import Located
+
+
+async def locate(node: ComputeNode, source: SpecConfig, seconds: float) -> InputPlace:
+    """What is not found out within `seconds`, or not now, is not here."""
+    storage = node.plugins.sources.get(source.type.strip().lower())
+    if not isinstance(storage, Located):
+        return InputPlace()
+    try:
+        async with asyncio.timeout(seconds):
+            return InputPlace(here=await storage.is_here(source))
+    except StorageFailure as e:
+        return InputPlace(error="" if e.retryable else e.message)
+    except (BacalhauError, TimeoutError):
+        return InputPlace()

@@ -1,0 +1,87 @@
+"""Asks nodes which inputs of a job they have already, before it is placed: many jobs in one question, and nobody waits long for an answer."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.wire import encode
+from bacalhau.models.job import EVERYWHERE, InputSource, Job
+from bacalhau.models.messages import InputPlace, LocateInputsRequest, LocateInputsResponse
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.locality import Question
+from bacalhau.orchestrator.scheduling.place import list_able, needed_resources
+from bacalhau.orchestrator.scheduling.view import Holders
+from bacalhau.orchestrator.service import Orchestrator
+
+PATIENCE = 1.0  # seconds, for all nodes together
+NODES_AT_ONCE = 64
+SOURCES_AT_ONCE = 256
+log = logging.getLogger(__name__)
+
+
+def must_ask(orch: Orchestrator, job: Job) -> bool:
+    """Whether there are nodes to be asked first; they are, and then the job is looked at again. What runs everywhere goes where no data is, too."""
+    if not job.task.input_sources or job.is_done or job.type in EVERYWHERE:
+        return False
+    sources = tuple(item.source for item in located_inputs(orch, job))
+    nodes = orch.locality.unasked(job, nodes_to_ask(orch, job)) if sources else None
+    if nodes:
+        orch.locality.put(job.id, Question(job.version, sources, nodes))
+    return bool(nodes)
+
+
+def located_inputs(orch: Orchestrator, job: Job) -> list[InputSource]:
+    """Those that one node may have and another not."""
+    return [item for item in job.task.input_sources or () if item.source.type.strip().lower() in orch.checks.located]
+
+
+def nodes_to_ask(orch: Orchestrator, job: Job) -> list[str]:
+    """Connected nodes of our make that could ever run the job."""
+    return [seat.node_id for seat in list_able(job, needed_resources(job), orch.cluster.seats) if seat.node.native]
+
+
+async def locate_forever(orch: Orchestrator) -> None:
+    """One round of questions after the other; what comes meanwhile is asked together in the next."""
+    while True:
+        questions = orch.locality.take(SOURCES_AT_ONCE)
+        if not questions:
+            await orch.locality.signal.wait(60)
+            continue
+        sources = {encode(source): source for question in questions.values() for source in question.sources}
+        nodes = frozenset[str]().union(*(question.nodes for question in questions.values()))
+        answers = await ask_nodes(orch, nodes, list(sources.values()))
+        places = {node_id: dict(zip(sources, found, strict=True)) for node_id, found in answers.items()}
+        for job_id, question in questions.items():
+            keys = [encode(source) for source in question.sources]
+            orch.locality.note(job_id, nodes, sum_up({node_id: [found[key] for key in keys] for node_id, found in places.items()}))
+            orch.queue.add(job_id)
+
+
+async def ask_nodes(orch: Orchestrator, nodes: Iterable[str], sources: Sequence[SpecConfig]) -> dict[str, tuple[InputPlace, ...]]:
+    """What those that answered in time said, one place a source."""
+    request = LocateInputsRequest(sources=tuple(sources))
+    found: dict[str, tuple[InputPlace, ...]] = {}
+
+    async def ask(node_id: str) -> None:
+        try:
+            answer = await orch.bus.ask(node_id, request, PATIENCE)
+        except BacalhauError as e:
+            log.info("node %s did not say which inputs it has: %s", node_id, e)
+            return
+        if isinstance(answer, LocateInputsResponse) and len(answer.places) == len(sources):
+            found[node_id] = answer.places
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await gather_bounded(NODES_AT_ONCE, [partial(ask, node_id) for node_id in nodes])
+    return found
+
+
+def sum_up(answers: Mapping[str, Sequence[InputPlace]]) -> Holders:
+    held = {node_id: count for node_id, places in answers.items() if (count := sum(place.here for place in places))}
+    lacking = {node_id: why for node_id, places in answers.items() if (why := "; ".join(place.error for place in places if place.error))}
+    return Holders(held, lacking)

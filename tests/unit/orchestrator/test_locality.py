@@ -1,0 +1,144 @@
+"""Jobs go to where their inputs are: as a preference where inputs can be brought, and as a wait where they cannot."""
+
+from msgspec.structs import replace
+
+from bacalhau.models.execution import ComputeStateType as C
+from bacalhau.models.job import InputSource
+from bacalhau.models.job_state import JobStateType as S
+from bacalhau.models.network import NetworkConfig, PortMapping
+from bacalhau.models.spec import SpecConfig
+from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.locality import Locality, Question
+from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources, place
+from bacalhau.orchestrator.scheduling.schedule import plan_job
+from bacalhau.orchestrator.scheduling.seats import Seats
+from bacalhau.orchestrator.scheduling.steps import find_bars
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Holders
+from bacalhau.ports.store import JobView
+from tests.unit.orchestrator.make import NOW, make_context, make_execution, make_job, make_seat
+
+MISSING = "volume /data does not exist"
+LARGER, HOLDER = make_seat("n-1", cpu=8.0), make_seat("n-2", cpu=1.0)
+
+
+def needs(job, **fields):
+    return replace(job, tasks=(replace(job.task, **fields),))
+
+
+def with_input(**how):
+    return needs(make_job(**how), input_sources=(InputSource(source=SpecConfig(type="ipfs", params={"CID": "x"}), target="/in"),))
+
+
+def plan(job, *executions, seats=(LARGER, HOLDER), **around):
+    return plan_job(JobView(job, executions), make_context(*seats, **around))
+
+
+def nodes(made):
+    return [e.node_id for e in made.asks]
+
+
+def test_the_fewest_failures_come_first_then_the_most_inputs_then_the_most_room():
+    job = make_job()
+    seats, need = Seats([make_seat("n-1", cpu=8.0), make_seat("n-2", cpu=4.0), make_seat("n-3")]), needed_resources(job)
+    assert place(job, need, seats, {}) == "n-1"
+    assert place(job, need, seats, {}, held={"n-3": 1}) == "n-3"
+    assert place(job, need, seats, {}, held={"n-2": 1, "n-3": 2}) == "n-3"
+    assert place(job, need, seats, {}, held={"n-2": 2, "n-3": 2}) == "n-2"
+    assert place(job, need, seats, {"n-3": 1}, held={"n-3": 9}) == "n-1"
+    assert place(job, need, seats, {"n-1": 2, "n-2": 2, "n-3": 1}, held={"n-1": 9}) == "n-3"
+
+
+def test_what_can_be_brought_is_brought_when_its_holder_is_full():
+    assert nodes(plan(make_job(count=3), holders=Holders({"n-2": 1}))) == ["n-2", "n-2", "n-1"]
+
+
+def test_what_only_one_node_can_have_waits_for_that_node():
+    told = Holders({"n-2": 1}, {"n-1": MISSING})
+    made = plan(make_job(count=3), holders=told)
+    assert nodes(made) == ["n-2", "n-2"]
+    assert made.waiting == "waiting for capacity: n-2 busy: needs 0.5 CPU, free 0"
+    away = plan(make_job(), seats=(LARGER, make_seat("n-2", connected=False)), holders=told)
+    assert (nodes(away), away.waiting) == ([], "waiting for capacity: n-2 is not connected")
+
+
+def test_a_failure_on_the_only_holder_is_tried_again_there():
+    failed = make_execution(1, state=C.FAILED, node="n-2", details={"Retryable": "true"})
+    assert nodes(plan(make_job(state=S.RUNNING), failed, now=NOW + SECOND, holders=Holders({"n-2": 1}, {"n-1": MISSING}))) == ["n-2"]
+
+
+def test_a_node_that_did_not_answer_is_the_last_resort():
+    silent = make_seat("n-3", cpu=16.0)
+    assert nodes(plan(make_job(count=3), seats=(LARGER, HOLDER, silent), holders=Holders({"n-2": 1}, {"n-1": MISSING}))) == ["n-2", "n-2", "n-3"]
+
+
+def test_where_no_node_has_it_a_node_says_so_itself():
+    missing = Holders({}, {"n-1": MISSING, "n-2": MISSING})
+    assert nodes(plan(make_job(), holders=missing)) == ["n-1"]
+    parts = Holders({"n-1": 1, "n-2": 1}, {"n-1": MISSING, "n-2": MISSING})  # each has one of two
+    assert nodes(plan(make_job(), holders=parts)) == ["n-1"]
+    forgotten = Holders({"n-9": 1}, {"n-1": MISSING})
+    assert nodes(plan(make_job(), seats=(LARGER,), holders=forgotten)) == ["n-1"]
+
+
+def test_after_a_start_the_node_that_has_it_may_still_be_on_its_way():
+    made = plan(make_job(), seats=(LARGER,), settled=False, holders=Holders({}, {"n-1": MISSING}))
+    assert (nodes(made), made.look_again) == ([], NOW + SECOND)
+
+
+def test_no_node_is_kept_free_for_a_job_that_cannot_have_its_inputs_there():
+    job, busy = make_job(cpu="4"), [make_seat("n-1", cpu=4.0, free=3.0), make_seat("n-2", cpu=4.0, free=1.0)]
+    around = make_context(*busy, holders=Holders({"n-2": 1}, {"n-1": MISSING}))
+    assert decide_claim(job, needed_resources(job), around.seats) == "n-1"
+    assert decide_claim(job, needed_resources(job), around.seats, find_bars(job, (), around)) == "n-2"
+
+
+def test_answers_are_kept_for_one_version_until_the_job_ends():
+    locality, job = Locality(), with_input()
+    assert locality.unasked(job, ["n-1", "n-2"]) == {"n-1", "n-2"}
+    locality.put(job.id, Question(1, (), frozenset({"n-1"})))
+    assert list(locality.take(9)) == [job.id] and locality.holders(job) == NOT_TOLD
+    locality.note(job.id, frozenset({"n-1", "n-9"}), Holders({"n-1": 1}))
+    assert locality.unasked(job, ["n-1", "n-2", "n-9"]) == {"n-2"}
+    locality.put(job.id, Question(1, (), frozenset({"n-2"})))
+    locality.take(9)
+    locality.note(job.id, frozenset({"n-2"}), Holders({}, {"n-2": MISSING}))
+    assert locality.holders(job) == Holders({"n-1": 1}, {"n-2": MISSING})
+    newer = replace(job, version=2)
+    assert (locality.holders(newer), locality.unasked(newer, ["n-1"])) == (NOT_TOLD, {"n-1"})
+    locality.put(job.id, Question(2, (), frozenset({"n-1"})))
+    locality.take(9)
+    locality.forget(job.id)
+    locality.note(job.id, frozenset({"n-1"}), Holders({"n-1": 1}))
+    assert (locality.holders(newer), locality.unasked(job, ["n-1"])) == (NOT_TOLD, {"n-1"})
+
+
+def listening(port=8080, **how):
+    return needs(make_job(**how), network=NetworkConfig(type="Host", ports=(PortMapping(name="web", static=port), PortMapping(name="any"))))
+
+
+def test_a_static_port_is_taken_once_on_a_node():
+    made = plan(listening(count=3), seats=(make_seat("n-1", cpu=8.0), HOLDER))
+    assert nodes(made) == ["n-1", "n-2"]
+    assert made.waiting == "waiting for capacity: n-1 busy: port 8080 is in use; n-2 busy: port 8080 is in use"
+    assert nodes(plan(needs(make_job(count=3), network=NetworkConfig(type="Host", ports=(PortMapping(name="any"),))))) == ["n-1"] * 3
+
+
+def test_no_node_is_kept_free_for_who_waits_for_a_port():
+    job, seats = listening(), Seats([make_seat("n-1", free=0.0)._replace(ports=frozenset({8080}))])
+    assert decide_claim(job, needed_resources(job), seats) == ""
+
+
+def test_ports_are_held_until_the_execution_ends_also_over_a_restart():
+    cluster, first, second = Cluster(grace_ns=10 * SECOND), make_execution(1), make_execution(2)
+    cluster.hold(first, listening())
+    cluster.put(make_seat("n-1").node, NOW)
+    cluster.hold(replace(second, job=listening(9090)))
+    assert cluster.seats.by_id["n-1"].ports == {8080, 9090}
+    cluster.put(make_seat("n-1").node, NOW)
+    cluster.release(first.id)
+    assert cluster.seats.by_id["n-1"].ports == {9090}
+    with cluster.seats.trial():
+        cluster.seats.take("n-1", needed_resources(make_job()), frozenset({1234}))
+        assert cluster.seats.by_id["n-1"].ports == {1234, 9090}
+    cluster.hold(make_execution(3), make_job())
+    assert cluster.seats.by_id["n-1"].ports == {9090}
