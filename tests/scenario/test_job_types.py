@@ -153,7 +153,7 @@ def test_a_job_goes_to_the_node_that_has_its_folder_and_waits_there_for_its_turn
     (tmp_path / "job.json").write_text(json.dumps(shell_job(pair.image, "true", Resources=SMALL, **mounted)))
     shown = pair.cli("job", "explain", tmp_path / "job.json").stdout
     assert "HAS INPUTS" in shown and re.search(r"n-holder +yes +/in\b", shown), shown
-    assert f"never     volume {tmp_path / 'data'} is not allowlisted" in " ".join(shown.split("\n")), shown
+    assert re.search(rf"never +volume {tmp_path / 'data'} is not\b", shown), shown
     assert holder.stop() == 0
 
 
