@@ -118,4 +118,4 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     assert orch.lanes.acknowledged == []  # it still has work there
     await orch.commit(Change(executions=(an_execution(job, 1).moved(ComputeStateType.CANCELLED, 1),)))
     await trim(orch)
-    assert len(orch.lanes.acknowledged) == 1 and not orch.lanes.lane("n-1").waiting
+    assert len(orch.lanes.acknowledged) == 1 and not orch.lanes.lane("n-1").unacknowledged()
