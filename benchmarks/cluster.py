@@ -1,5 +1,7 @@
 """The rows of the README's table about many nodes, many jobs and many clients."""
 
+from collections.abc import Iterator
+
 from bacalhau.config.schema import Config
 from benchmarks.api import measure_finished, measure_load, measure_polling
 from benchmarks.placement import measure_deaths, measure_placements, measure_recovery
@@ -8,8 +10,9 @@ from benchmarks.restart import measure as measure_restart
 Row = tuple[str, str, str, str]
 
 
-def rows() -> list[Row]:
-    return [_placements(), _deaths(), _recovery(), _restart(), _load(), _polling(), _finished()]
+def rows() -> Iterator[Row]:
+    for measured in (_placements, _deaths, _recovery, _restart, _load, _polling, _finished):
+        yield measured()
 
 
 def _placements() -> Row:

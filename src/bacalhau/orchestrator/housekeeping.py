@@ -23,7 +23,7 @@ async def watch_nodes_forever(orch: Orchestrator) -> None:
         await tick.wait(TICK)
         now = now_ns()
         _drop_silent(orch, now)
-        lost = orch.cluster.lost(now)
+        lost = orch.cluster.lost(now) if orch.is_settled(now) else set()
         for node_id in (lost - told) | _due(orch, now):
             for job_id in orch.cluster.jobs_on(node_id):
                 orch.queue.add(job_id)

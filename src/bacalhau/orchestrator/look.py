@@ -41,7 +41,7 @@ def new_ids() -> Iterator[str]:
 def context_of(orch: Orchestrator, job: Job) -> Context:
     """The job's surroundings as they are now."""
     now = now_ns()
-    return Context(orch.cluster.seats, now, new_ids(), now - orch.started > orch.settle_ns, orch.queue.claim, orch.lanes.is_undelivered, holders=orch.locality.holders(job))
+    return Context(orch.cluster.seats, now, new_ids(), orch.is_settled(now), orch.queue.claim, orch.lanes.is_undelivered, holders=orch.locality.holders(job))
 
 
 def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan | None:

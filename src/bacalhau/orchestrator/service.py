@@ -78,6 +78,10 @@ class Orchestrator:
         for entry in change.history:
             self.board.changed(entry.job_id)
 
+    def is_settled(self, now: int) -> bool:
+        """Nodes have had time to come back since the start: from then on who is away may be given up."""
+        return now - self.started > self.settle_ns
+
     def offer_changed(self) -> None:
         """Some node may take now what it could not take before: everything that waits is looked at, and what runs on every node."""
         self.queue.wake_all()

@@ -1,17 +1,20 @@
-"""A job that goes on for ever keeps the newest of what it left behind, and all that is needed to go on."""
+"""What time brings about: a job that goes on for ever keeps the newest of what it left behind and all that is needed to go on; nodes are given up."""
 
+import asyncio
 import sqlite3
 
 import pytest
 from msgspec.structs import replace
 
 from bacalhau.bus.local import local_bus
+from bacalhau.lib.aio import background
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import DISCONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.plan import Change
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
+from bacalhau.orchestrator.housekeeping import TICK, watch_nodes_forever
 from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.retention import Retention
 from bacalhau.orchestrator.service import Checks, Orchestrator
@@ -119,3 +122,14 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     await orch.commit(Change(executions=(an_execution(job, 1).moved(ComputeStateType.CANCELLED, 1),)))
     await trim(orch)
     assert len(orch.lanes.acknowledged) == 1 and not orch.lanes.lane("n-1").unacknowledged()
+
+
+async def test_a_node_that_is_lost_before_things_have_settled_is_given_up_as_soon_as_they_have(orch):
+    away = NodeState(info=NodeInfo(node_id="n-1"), connection_state=ConnectionState(status=DISCONNECTED))
+    orch.cluster.put(away, now_ns() - HOUR)
+    job = a_job(1)
+    await orch.commit(Change(new_jobs=(job,), new_executions=(an_execution(job, 1),)))
+    orch.started, orch.settle_ns = now_ns(), int(1.6 * TICK * 1e9)
+    async with asyncio.timeout(30), background(watch_nodes_forever(orch)):
+        assert await orch.queue.take(1) == [job.id]
+    assert orch.is_settled(now_ns())
