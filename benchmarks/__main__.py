@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,7 @@ def show(table: Iterable[Row]) -> None:
 async def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         async with docker_available(Path(folder), print) as url:
+            os.environ["DOCKER_HOST"] = url  # for the servers and the peer alike, also where the daemon is a private one
             image = await ensure_image(url, print)
             await asyncio.to_thread(show, rows(image))
 
