@@ -84,7 +84,6 @@ ELSEWHERE = "another machine with another capacity"
 NODES = Ours(ELSEWHERE, 0, r"^(ID TYPE APPROVAL STATUS LABELS|NAME Compute APPROVED CONNECTED name=NAME)")
 WHOLE = "describe and list tell the time limit only where there is one, resources and network as they are"
 SEED_FLAG = "every wrong flag is named, with its value and what to write"
-EQUAL = "files with equal content are no conflict"
 CRASH = "the original crashed"
 OWN_LIST = "other jobs are on our server, and their results are named"
 FILE = "problems are on stderr, once"
@@ -98,9 +97,7 @@ DEPARTURES = {
     "v1.2.2 list": Ours(OWN_LIST, 0, "^CREATED ID JOB STATE PUBLISHED\nCLOCK NAME ", ""),
     "v1.2.2 list-all": Ours(OWN_LIST, 0, "^CREATED ID JOB STATE PUBLISHED\nCLOCK NAME ", ""),
     "v1.2.2 list-sort": Ours(OWN_LIST, 0, "^CLOCK NAME ", ""),
-    "v1.2.2 tutorial-get-path": Ours(EQUAL, 0, "\nDIR/job-NAME$"),
-    "v1.2.2 tutorial-get-again": Ours(EQUAL, 0, "\nresults$", r"^Fetching results of job 'NAME'\.\.\.$"),
-    "v1.9.3 s3-get-again": Ours(EQUAL, 0, "\nres$", r"^Fetching results of job 'NAME'\.\.\.$"),
+    "v1.2.2 tutorial-get-path": Ours("the whole argument is named", 1, "", r"job 'NAME/stdout'\.\.\.\nerror downloading job: cannot merge results .* DIR/stdout\."),
     "v1.2.2 run-follow": Ours(CRASH, 0, "\nhello$", ""),
     "v1.2.2 logs-done": Ours(CRASH, 0, "", ""),
     "v1.2.2 logs-unknown": Ours(CRASH, 1, "", "^Error: job not found: nope$"),
@@ -138,6 +135,7 @@ DEPARTURES = {
     "v1.9.3 docker-run-bad-s3-publisher": Ours("refused before it is submitted", 1, "", "invalid s3 params. bucket cannot be empty"),
     "v1.9.3 docker-run-constraint-none": Ours(FAILS, 1, "err ❌", "^Flag --selector has been deprecated, use --constraints\nError: no node can run docker: NAME: label os_type is"),
     "v1.9.3 docker-run-timeout": Ours(FAILS, 1, "err ❌", "^Error: timed out after 1 s"),
+    "v1.9.3 s3pub-nobucket-get": Ours("that folder was emptied before", 1, "", "cannot merge results"),
     "v1.9.3 s3pub-compress-get": Ours("that folder was emptied before", 1, "", "cannot merge results"),
     "v1.9.3 s3in-nobucket": Ours("the storage's own error", 1, None, "^Error: s3: bucket nosuch does not exist"),
     "v1.9.3 s3in-nokey": Ours("the storage's own error", 1, None, "^Error: s3: no object zzz in bucket noaa-goes16"),
@@ -162,7 +160,7 @@ DEPARTURES = {
     "v1.9.3 job-logs-unknown": Ours("the root cause alone", 1, "", "^Error: job not found: j-nope$"),
     "v1.9.3 config-set": Ours("notices are on stderr", 0, "^Writing config to DIR/config.yaml$", "^DEPRECATED: "),
     "v1.9.3 config-set-badvalue": Ours("checked before anything is said of writing", 1, "", '"API.Port" expects an integer value, received: "abc"'),
-    "v1.9.3 ipfs-get-path": Ours(EQUAL, 0, "\nires$"),
+    "v1.9.3 ipfs-get-path": Ours("only that file is fetched", 1, "", r"job 'NAME/outputs/h.txt'\.\.\.\nError: cannot merge results .* DIR/outputs/h.txt\."),
 }
 NO_EFFECT = "a setting that has no effect here is not told"
 # Keys of documents that ours leaves out.

@@ -44,7 +44,7 @@ def test_the_result_has_the_cid_of_the_original(system, job_id):
     assert [result["CID"] for result in published(system, job_id)] == [CID]
 
 
-def test_get_brings_the_twenty_files_once_and_again(system, job_id, tmp_path):
+def test_get_brings_the_twenty_files_and_refuses_to_bring_them_twice(system, job_id, tmp_path):
     (tmp_path / "results").mkdir()
     system.cli("get", job_id, "--output-dir", "results", cwd=tmp_path)
     names = sorted(os.listdir(tmp_path / "results" / "outputs"))
@@ -54,7 +54,8 @@ def test_get_brings_the_twenty_files_once_and_again(system, job_id, tmp_path):
         assert (tmp_path / "results" / "outputs" / name).read_bytes() == bytes([number]) * 1000
     assert (tmp_path / "results" / "exitCode").read_text() == "0"
     assert sorted(os.listdir(tmp_path / "results")) == ["exitCode", "outputs", "stderr", "stdout"]
-    system.cli("get", job_id, "--output-dir", "results", cwd=tmp_path)
+    again = system.cli("get", job_id, "--output-dir", "results", cwd=tmp_path, code=1)
+    assert "exitCode" in again.stderr or "already" in again.stderr
     assert sorted(os.listdir(tmp_path / "results")) == ["exitCode", "outputs", "stderr", "stdout"]
 
 

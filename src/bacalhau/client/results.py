@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bacalhau.client.merge import RAW_INSTEAD, apply_merge, files_in, plan_merge
+from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, refuse_existing, refuse_merge
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
-from bacalhau.lib.errors import BadRequest, Conflict, NotFound, StorageFailure, TimedOut
+from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
 from bacalhau.models.spec import SpecConfig
 from bacalhau.ports.download import Downloader
 from bacalhau.ports.progress import Report
@@ -58,12 +58,13 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
         raise NotFound(f"output dir does not exist: {fetch.into.absolute()}", hint=f"make it first: mkdir -p {fetch.into}")
     _check_kinds(results, fetch.endpoint)
     named = {_name(result): result for result in results}
+    _refuse_early(fetch, list(named))
     part = _part(fetch)
     try:
         for name, result in named.items():
             (part / name).mkdir(parents=True, exist_ok=True)
             await _download(result, part / name, fetch, report)
-        _put_in_place(part, list(named), fetch)
+        _put_in_place([part / name for name in named], fetch)
     finally:
         _remove_if_empty(part)
     return fetch.into
@@ -75,26 +76,27 @@ def _part(fetch: Fetch) -> Path:
     return fetch.into / f".bacalhau-{fetch.job_id}{suffix}.part"
 
 
-def _put_in_place(part: Path, names: Sequence[str], fetch: Fetch) -> None:
-    """Each result in its own folder, or all in one; then, or where that cannot be, nothing is kept for another attempt."""
-    try:
-        if fetch.raw:
-            raw = fetch.into / "raw"
-            merges = [plan_merge([part / name], raw / name, "Move it, or name another --output-dir") for name in names]
-            for name in names:
-                (raw / name).mkdir(parents=True, exist_ok=True)
-        else:
-            merges = [plan_merge([part / name for name in names], fetch.into, RAW_INSTEAD)]
-        for merge in merges:
-            apply_merge(merge)
-    except Conflict:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    shutil.rmtree(part, ignore_errors=True)
+def _refuse_early(fetch: Fetch, names: Sequence[str]) -> None:
+    """What would be replaced for certain need not be fetched first. Every whole result has the three files of its streams."""
+    if fetch.raw:
+        refuse_existing([fetch.into / "raw" / name for name in names], hint="remove them first, or name another --output-dir")
+    elif not fetch.only:
+        refuse_merge(fetch.into, JOINED)
+    elif not (fetch.into / fetch.only).is_dir():
+        refuse_merge(fetch.into, [fetch.only])
+
+
+def _put_in_place(trees: Sequence[Path], fetch: Fetch) -> None:
+    if not fetch.raw:
+        apply_merge(plan_merge(trees, fetch.into))
+        return
+    (fetch.into / "raw").mkdir(exist_ok=True)
+    for tree in trees:
+        tree.rename(fetch.into / "raw" / tree.name)
 
 
 def _remove_if_empty(part: Path) -> None:
-    """Folders alone are worth nothing to the next attempt."""
+    """Folders alone are worth nothing to the next attempt, and all that is left when the files are in place."""
     if not any(files_in(part)):
         shutil.rmtree(part, ignore_errors=True)
 
