@@ -1,5 +1,7 @@
 """Nodes over HTTP: who is listed and in which order, who may work, and what people can change about them."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -244,3 +246,25 @@ async def test_silence_ends_what_no_closed_connection_ended(tmp_path):
         assert room.orch.cluster.silent(now - 60_000_000_000) == ["n-1"]
         await change(room, "n-1", "delete")
         assert room.orch.cluster.silent(now_ns()) == ["n-3"]
+
+
+async def test_a_node_that_registers_while_work_is_being_placed_there_has_not_forgotten_it(tmp_path, monkeypatch):
+    async with open_room(tmp_path) as room:
+        await join(room, "n-1")
+        stored, told, apply = asyncio.Event(), asyncio.Event(), room.orch.store.apply
+
+        async def apply_slowly(change):
+            seqs = await apply(change)
+            stored.set()
+            await told.wait()
+            return seqs
+
+        monkeypatch.setattr(room.orch.store, "apply", apply_slowly)
+        async with asyncio.TaskGroup() as group:
+            submission = group.create_task(room.submit())
+            await stored.wait()
+            on_gone(room.orch, "n-1")
+            await join(room, "n-1")
+            told.set()
+        (placed,) = await room.orch.store.list_executions(submission.result(), 1)
+        assert (placed.node_id, placed.is_live, room.orch.placing) == ("n-1", True, set())

@@ -69,6 +69,7 @@ def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
 def _held(orch: Orchestrator, plan: Plan) -> Plan:
     for execution in plan.asks:
         orch.cluster.hold(execution)
+        orch.placing.add(execution.id)
     return plan
 
 
@@ -108,6 +109,8 @@ async def _commit_plan(orch: Orchestrator, first: Change, plan: Plan) -> None:
         for execution in plan.asks:
             orch.cluster.release(execution.id)
         raise
+    finally:
+        orch.placing.difference_update(execution.id for execution in plan.asks)
     reach(Point.PLACED)
 
 

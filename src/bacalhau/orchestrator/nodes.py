@@ -127,12 +127,15 @@ def _joined(orch: Orchestrator, request: m.HandshakeRequest, known: NodeState | 
 
 
 async def _reconcile(orch: Orchestrator, node_id: str, running: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Compare what the node still has with what it should have: returns what it must stop; fails what it has forgotten."""
+    """Compare what the node still has with what it should have: returns what it must stop; fails what it has forgotten.
+
+    It cannot have forgotten what it was not sent yet, nor what is just being placed there.
+    """
     if running is None:
         return ()
     held = set(orch.cluster.held_on(node_id))
     unsent = {decode(msg.body, m.AskForBid).execution.id for msg in orch.lanes.lane(node_id).unacknowledged() if msg.type == "AskForBid"}
-    for execution_id in held - set(running) - unsent:
+    for execution_id in held - set(running) - unsent - orch.placing:
         await _fail_forgotten(orch, execution_id)
     return tuple(e for e in running if e not in held)
 

@@ -39,6 +39,7 @@ class Orchestrator:
     """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable.
 
     `sign_upload` is where a node may put an execution's result (job id, execution id); None where none are kept here.
+    `placing` are executions that are reserved for and not yet stored.
     """
 
     node_id: str
@@ -61,6 +62,7 @@ class Orchestrator:
     lanes: Lanes = field(default_factory=Lanes)
     locality: Locality = field(default_factory=Locality)
     views: Views = field(default_factory=Views)
+    placing: set[str] = field(default_factory=set)
     started: int = field(default_factory=now_ns)
 
     async def commit(self, change: Change) -> None:
