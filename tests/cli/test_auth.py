@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from bacalhau import AsyncClient
+from bacalhau.api.signature import client_id_of, is_signed, read_public_key
 from bacalhau.cli.main import run
 from bacalhau.client import sso
 from bacalhau.client.endpoint import resolve_endpoint
@@ -102,6 +103,84 @@ async def test_signing_in_in_a_browser(cli, monkeypatch):
         assert "Provider Name: The Provider\nProvider ID: idp\nVersion: 1.0.0\n" in (await cli("auth", "info"))[1]
         assert (await cli("auth", "sso", "logout", "-f"))[0] == 0
         assert (await cli("job", "list"))[0] == 1
+
+
+class Guarded:
+    """An API of the original whose access policy lets in who introduced itself."""
+
+    def __init__(self, methods, phrase=b"node-1", reason=""):
+        self.methods, self.phrase, self.reason, self.keys = methods, phrase, reason, []
+
+    async def handle(self, request):
+        if request.path == "/api/v1/auth":
+            return answer({"NextToken": "", "Methods": self.methods})
+        if request.path == "/api/v1/auth/clientkey":
+            body = await request.json()
+            signed = json.loads(base64.b64decode(body["MethodData"]))
+            self.keys.append(read_public_key(signed["PublicKey"]))
+            if self.reason or not is_signed(self.keys[-1], signed["PhraseSignature"], self.phrase):
+                return answer({"Authentication": {"success": False, "reason": self.reason or "bad signature"}}, 401)
+            return answer({"Authentication": {"success": True, "token": TOKEN}})
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return answer({"Status": 401, "Message": "Request Unauthorized", "Code": "Unauthorized", "Component": "Authorizer"}, 401)
+        if request.path.endswith("/logs"):
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            await socket.send_json({"value": {"Type": 1, "Line": "hello"}, "error": ""})
+            await socket.close()
+            return socket
+        return answer({"NextToken": "", "Items": [], "Job": {"ID": "j-1", "Type": "batch", "Count": 1, "Tasks": [], "State": {"StateType": "Running"}}})
+
+
+CHALLENGE = {"clientkey": {"type": "challenge", "params": {"InputPhrase": base64.b64encode(b"node-1").decode()}}}
+
+
+async def test_a_client_introduces_itself_where_strangers_are_refused(cli, monkeypatch, tmp_path):
+    server = Guarded(CHALLENGE)
+    async with scripted_api(server.handle) as url:
+        monkeypatch.setenv("BACALHAU_API_HOST", url)
+        assert await cli("job", "logs", "j-1") == (0, "hello", "")
+        assert (await cli("job", "list"))[0] == 0
+        assert len(server.keys) == 1  # the token is kept
+        assert (await cli("auth", "sso", "token"))[1] == f"{TOKEN}\n"
+        (tmp_path / "data" / "sso_tokens.json").unlink()
+        assert (await cli("job", "list"))[0] == 0
+    assert len({client_id_of(key) for key in server.keys}) == 1  # and the key too
+    assert (tmp_path / "data" / "user_id.pem").stat().st_mode & 0o777 == 0o600
+    with (tmp_path / "data" / "user_id.pem").open() as pem:
+        assert pem.readline() == "-----BEGIN RSA PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("methods", "reason", "message"),
+    [
+        ({}, "", "Request Unauthorized"),
+        (None, "", "Request Unauthorized"),
+        ({"shared": {"type": "ask", "params": {"type": "object"}}}, "", "the server lets people in by shared (ask), which this client cannot do"),
+        (CHALLENGE, "not this one", "the server does not accept this client: not this one"),
+        ({"clientkey": {"type": "challenge", "params": {"InputPhrase": "%"}}}, "", 'the server wants "%" signed, which is no base64'),
+    ],
+)
+async def test_a_client_that_is_refused_all_the_same(cli, methods, reason, message):
+    async with scripted_api(Guarded(methods, reason=reason).handle) as url:
+        code, out, err = await cli("--api-host", url, "job", "list")
+    assert (code, out) == (1, "") and err.startswith(f"Error: {message}")
+
+
+async def test_a_credential_that_was_given_is_the_only_one(cli, monkeypatch):
+    monkeypatch.setenv("BACALHAU_API_KEY", "mine")
+    server = Guarded(CHALLENGE)
+    async with scripted_api(server.handle) as url:
+        assert (await cli("--api-host", url, "job", "list"))[2].startswith("Error: Request Unauthorized")
+    assert server.keys == []
+
+
+async def test_a_key_that_is_none(cli, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "user_id.pem").write_text("nonsense")
+    async with scripted_api(Guarded(CHALLENGE).handle) as url:
+        code, _, err = await cli("--api-host", url, "job", "list")
+    assert code == 1 and err.startswith(f"Error: cannot use this client's key {tmp_path}/data/user_id.pem: ")
 
 
 async def test_a_refused_sign_in(cli, monkeypatch):

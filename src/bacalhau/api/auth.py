@@ -21,46 +21,11 @@ from bacalhau.api.signature import client_id_of, is_signed, read_public_key
 from bacalhau.config.access import Auth
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
-from bacalhau.lib.wire import Model, always, decode
+from bacalhau.lib.wire import decode
+from bacalhau.models.introduction import PHRASE, Authentication, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Requirement, Signed
 
 TOKEN_SECONDS = 365 * 86_400  # clients keep their token; nothing here asks for a fresh one
 READ, WRITE, DOWNLOAD, CANCEL = 1, 2, 4, 8
-
-
-class Requirement(Model, rename=None):
-    """What a method asks of the client."""
-
-    type: str = always(factory=lambda: "challenge")
-    params: dict[str, str] = always(factory=dict)
-
-
-class ListMethodsResponse(Model):
-    next_token: str = always(factory=str)
-    methods: dict[str, Requirement] = always(factory=dict)
-
-
-class IntroduceRequest(Model):
-    """`method_data` is base64 of the method's own JSON."""
-
-    name: str = ""
-    method_data: str = ""
-
-
-class Authentication(Model, rename=None):
-    success: bool = always(factory=bool)
-    token: str = ""
-    reason: str = ""
-
-
-class IntroduceResponse(Model):
-    authentication: Authentication = always(factory=Authentication)
-
-
-class Signed(Model):
-    """The answer to a challenge, both base64."""
-
-    phrase_signature: str = ""
-    public_key: str = ""
 
 
 @get("/auth")
@@ -99,7 +64,7 @@ def _answer(status: int, authentication: Authentication) -> Response[bytes]:
 def _methods(request: Ask) -> dict[str, Requirement]:
     phrase = base64.b64encode(orchestrator(request).node_id.encode()).decode()
     auth = server_config(request).api.auth
-    return {} if is_guarded(auth) else {name.lower(): Requirement(params={"InputPhrase": phrase}) for name in auth.methods}
+    return {} if is_guarded(auth) else {name.lower(): Requirement(params={PHRASE: phrase}) for name in auth.methods}
 
 
 def is_guarded(auth: Auth) -> bool:

@@ -66,17 +66,22 @@ class AsyncClient:
     """
 
     def __init__(self, url: str | None = None, *, endpoint: Endpoint | None = None) -> None:
-        self.endpoint = endpoint or resolve_endpoint(url)
+        self._endpoint = endpoint or resolve_endpoint(url)
         self._stack = AsyncExitStack()
         self._open: Transport | None = None
 
     async def __aenter__(self) -> Self:
-        self._open = await self._stack.enter_async_context(open_transport(self.endpoint))
+        self._open = await self._stack.enter_async_context(open_transport(self._endpoint))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._open = None
         await self._stack.aclose()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """With the token that was got meanwhile, where one was."""
+        return self._open.endpoint if self._open else self._endpoint
 
     @property
     def transport(self) -> Transport:

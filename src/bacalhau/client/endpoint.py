@@ -31,15 +31,18 @@ def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES
     profile = Profiles(Path(config.data_dir)).get(name) if name else None
     found = url or (profile.endpoint if profile else _scheme(client_endpoint(config), config, overrides))
     downloads = config.result_downloaders
+    home = Path(config.data_dir)
+    given = _given(profile)
     return Endpoint(
         found,
-        headers=_headers(Path(config.data_dir), found, profile),
+        headers=_headers(home, found, given),
         ipfs=downloads.types.ipfs.endpoint,
         no_downloads=tuple(kind.lower() for kind in downloads.disabled),
         download_seconds=downloads.timeout,
         insecure=config.api.tls.insecure or bool(profile and profile.tls.insecure) if overrides.insecure is None else overrides.insecure,
         ca_file=overrides.cacert or config.api.tls.ca_file,
         seconds=profile.seconds if profile else 0,
+        home=None if given else home,
     )
 
 
@@ -64,13 +67,19 @@ def _scheme(url: str, config: Config, overrides: Overrides) -> str:
     return url.replace("http://", "https://", 1) if overrides.tls or config.api.tls.use_tls else url
 
 
-def _headers(data_dir: Path, url: str, profile: Profile | None) -> dict[str, str]:
-    own = client_id(data_dir)
-    given = credentials(os.environ)
+def _given(profile: Profile | None) -> dict[str, str]:
+    """The credential that was set for this server: in the environment, or with its profile."""
     token = profile.auth.token if profile else ""
-    bearer = token or get_token(data_dir, url)
-    kept = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    return {**_version_headers(), **({CLIENT_HEADER: own} if own else {}), **(given or kept)}
+    return credentials(os.environ) or _bearer(token)
+
+
+def _headers(data_dir: Path, url: str, given: dict[str, str]) -> dict[str, str]:
+    own = client_id(data_dir)
+    return {**_version_headers(), **({CLIENT_HEADER: own} if own else {}), **(given or _bearer(get_token(data_dir, url)))}
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _version_headers() -> dict[str, str]:
@@ -110,4 +119,4 @@ def credentials(env: Mapping[str, str]) -> dict[str, str]:
         raise Unauthorized(f"BACALHAU_API_{given} provided but not BACALHAU_API_{absent}", hint="set both, or neither")
     if user:
         return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-    return {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    return _bearer(bearer)

@@ -3,9 +3,10 @@
 They tell whose a job is, so that `list` shows one's own; they are no credential.
 """
 
-import os
 import secrets
 from pathlib import Path
+
+from bacalhau.client.private_file import put_first
 
 _FILE = "client_id"
 
@@ -22,17 +23,8 @@ def client_id(data_dir: Path) -> str:
 
 
 def _make(path: Path) -> str:
-    made = path.with_name(f"{_FILE}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made.write_text(secrets.token_hex(32) + "\n")
-        try:
-            # A link appears whole, and only for the first of two clients that start together.
-            os.link(made, path)
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
+        put_first(path, secrets.token_hex(32) + "\n")
         return path.read_text().strip()
     except OSError:
         return ""

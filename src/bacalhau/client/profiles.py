@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bacalhau.client.private_file import write_private
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.lib.units import parse_duration
 
@@ -96,11 +97,3 @@ class Profiles:
         if not _NAME.fullmatch(name) or name == _CURRENT:
             raise BadRequest(f'"{name}" cannot be the name of a profile', hint=f"use letters, digits, '.', '_' and '-'; {_CURRENT} is taken")
         return self._home / f"{name}.yaml"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and for nobody else to read."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        out.write(text)
-    fresh.replace(path)

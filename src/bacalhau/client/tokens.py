@@ -1,10 +1,10 @@
-"""Tokens of single sign-on, by the URL of the API they are for, in the data directory."""
+"""Tokens of single sign-on and of challenges, by the URL of the API they are for, in the data directory."""
 
 from pathlib import Path
 
 import msgspec
 
-from bacalhau.client.profiles import write_private
+from bacalhau.client.private_file import write_private
 
 _FILE = "sso_tokens.json"
 

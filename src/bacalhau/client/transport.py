@@ -7,13 +7,16 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
+from bacalhau.client.tokens import put_token
 from bacalhau.lib import wire
 from bacalhau.lib.errors import (
     BacalhauError,
@@ -29,6 +32,7 @@ from bacalhau.lib.errors import (
     Unavailable,
 )
 from bacalhau.models.api import ErrorBody
+from bacalhau.models.introduction import IntroduceResponse, ListMethodsResponse
 
 T = TypeVar("T", bound=wire.Model)
 
@@ -58,6 +62,7 @@ class Endpoint(NamedTuple):
 
     `no_downloads` are kinds of results that are not fetched; `download_seconds` limits each, 0 leaves it to the caller.
     `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is the default.
+    `home` is the data directory, with a key and a place for tokens, of a client that may introduce itself; None when its credential is set.
     """
 
     url: str
@@ -68,6 +73,7 @@ class Endpoint(NamedTuple):
     insecure: bool = False
     ca_file: str = ""
     seconds: float = 0
+    home: Path | None = None
 
     def trust(self) -> ssl.SSLContext:
         """Whom to believe in TLS. Raises BadRequest for a file that holds no certificates."""
@@ -103,17 +109,46 @@ class Transport:
         return await self._send(kind, method, path, params=params, content=wire.encode(body))
 
     async def _send(self, kind: type[T], method: str, path: str, *, seconds: float = 0, **kwargs: Any) -> T:
+        answer = await self._request(method, path, seconds, **kwargs)
+        if answer.status_code == 401 and self.endpoint.home and await self._introduce(self.endpoint.home):
+            answer = await self._request(method, path, seconds, **kwargs)
+        return self._read(kind, self._good(answer))
+
+    async def _request(self, method: str, path: str, seconds: float = 0, **kwargs: Any) -> httpx.Response:
         limit = httpx.Timeout(seconds or self.endpoint.seconds or _SECONDS, connect=10)
         try:
-            answer = await self._http.request(method, self.url + PREFIX + path, timeout=limit, **kwargs)
+            return await self._http.request(method, self.url + PREFIX + path, timeout=limit, **kwargs)
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise unreachable(self.url, e) from e
+
+    def _good(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:
             raise _failure(self.url, answer)
+        return answer
+
+    def _read(self, kind: type[T], answer: httpx.Response) -> T:
         try:
             return wire.decode(answer.content, kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
             raise BacalhauError(f"{self.url} gave an answer this client does not understand: {e}", hint="is this a Bacalhau API of the 1.x line?") from e
+
+    async def _introduce(self, home: Path) -> bool:
+        """Get a token for this client, and keep it; False where the server has no such way, and says why it refuses."""
+        offered = await self._request("GET", "/auth")
+        if offered.is_error:
+            return False
+        challenge = import_module("bacalhau.client.challenge")
+        said = challenge.introduce(self._read(ListMethodsResponse, offered), home)
+        if said is None:
+            return False
+        answer = await self._request("POST", f"/auth/{quote(said.name, safe='')}", content=wire.encode(said))
+        # A refusal has the form of an answer, not the one of errors.
+        token = challenge.token_of(self._read(IntroduceResponse, answer if answer.status_code == 401 else self._good(answer)))
+        with suppress(OSError):  # it is good for this conversation at least
+            put_token(home, self.url, token)
+        self._http.headers["Authorization"] = f"Bearer {token}"
+        self.endpoint = self.endpoint._replace(headers={**self.endpoint.headers, "Authorization": f"Bearer {token}"})
+        return True
 
 
 @asynccontextmanager

@@ -1,0 +1,25 @@
+"""Small files in the data directory that are for nobody else to read: they appear whole, or not at all."""
+
+import os
+from pathlib import Path
+
+
+def write_private(path: Path, text: str) -> None:
+    """In place of what is there. Raises OSError."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text)
+    fresh.replace(path)
+
+
+def put_first(path: Path, text: str) -> None:
+    """Unless there is one: of two clients that start together the first wins. Raises OSError."""
+    made = path.with_name(f"{path.name}.made.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(made, text)
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()
