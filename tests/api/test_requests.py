@@ -41,6 +41,17 @@ async def test_every_wrong_field_is_named(tmp_path):
             assert any(f"field '{path}'" in line for line in lines), lines
 
 
+async def test_a_wrong_field_is_told_with_every_problem_of_the_rest(tmp_path):
+    job = {"Type": "bach", "Count": "two", "Tasks": [{"Name": "main", "Engine": {"Type": "dokker"}, "Publisher": 7}]}
+    async with open_room(tmp_path) as room:
+        for method, path in (("PUT", JOBS), ("PUT", f"{JOBS}/diff"), ("POST", f"{JOBS}/explain")):
+            answer = await room.http.request(method, path, json={"Job": job})
+            assert answer.status_code == 400
+            found = answer.json()["Message"].splitlines()
+            assert [line.split(":")[0] for line in found[:3]] == ["field 'Job.Count'", "field 'Job.Tasks[0].Publisher'", "invalid job type"]
+            assert len(found) == 4 and "unknown engine type 'dokker'" in found[3]
+
+
 async def test_unknown_fields_are_warned_of_but_envelope_keys_are_not(tmp_path):
     async with open_room(tmp_path) as room:
         body = {"Job": a_job(Nope=1), "Credential": None, "Namespace": "default", "IdempotencyToken": "x", "Dry": True}

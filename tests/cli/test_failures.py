@@ -28,6 +28,10 @@ WRONG = {
 
 FILES = {
     "two faults": ("Name: x\nType: nope\nTasks: []\n", ['invalid job type: "nope"', "missing job tasks"]),
+    "everything wrong": (
+        "Namee: x\nType: nope\nPriority: high\nTasks: [{Nmae: a, Name: main, Engine: {Type: dokker}, Resources: {CPU: abc}}]\n",
+        ["'Namee'", "'Priority'", "'Nmae'", 'job type: "nope"', "'dokker'", "CPU value: abc"],
+    ),
     "unknown field": ("Namee: x\nType: batch\nTasks: []\n", ["unknown field: 'Namee' in 'Job'"]),
     "broken yaml": ("Name: [\n", ["broken YAML at line 2"]),
     "wrong type": ("Name: x\nType: batch\nCount: abc\nTasks: []\n", ["Count", "abc"]),

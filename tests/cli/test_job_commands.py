@@ -59,6 +59,7 @@ def test_the_same_job_again(system, job_file):
     again = system.cli("job", "run", path, code=1)
     told = f"no changes detected for new job spec. Job Name: 'again', Job Id: '{job.strip()}'"
     assert again.stdout == "" and again.stderr == f"Error: {told}\nHint:  Use the --force flag to override this warning\n"
+    assert system.cli("create", path, code=1).stderr == f"Error: {told}\nHint:  `bacalhau job rerun ID` runs it again; or change the job, or its name\n"
     assert system.cli("job", "run", "--force", "--id-only", path).stdout == job
     assert [line.split()[-1] for line in system.cli("job", "versions", "again").stdout.splitlines()] == ["VERSION", "1", "2"]
     assert json.loads(system.cli("job", "describe", "again", "-v", "1", "--output", "json").stdout)["Job"]["Version"] == 1

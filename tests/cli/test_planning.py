@@ -28,6 +28,9 @@ def test_a_dry_run_tells_what_would_change(system, job_file):
     away = system.cli("job", "run", "--dry-run", path, BACALHAU_API_PORT="1")
     assert away.stderr.startswith("Error: failed to fetch Job spec: cannot reach") and "Warning: falling back to offline mode..." in away.stderr
     assert yaml.safe_load(away.stdout)["Name"] == "compared"
+    path.write_text(path.read_text().replace("Type: batch", "Type: bach"))
+    wrong = system.cli("job", "run", "--dry-run", path, code=1)
+    assert wrong.stdout == "" and wrong.stderr.startswith('Error: the job provided is invalid: invalid job type: "bach"')
 
 
 def test_a_job_is_run_again(system, job_file):

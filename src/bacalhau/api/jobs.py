@@ -13,7 +13,7 @@ from bacalhau.api.answer import PlainAnswer
 from bacalhau.api.client_version import HEADER, needs_states_in_history
 from bacalhau.api.errors import refused
 from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
-from bacalhau.api.request import Ask, named, orchestrator, read_body, waits
+from bacalhau.api.request import Ask, named, orchestrator, read_body, read_job_body, waits
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.api import (
     GetJobResponse,
@@ -49,7 +49,7 @@ _SORTS: dict[str, Callable[[Execution], Any]] = {
 @route("/jobs", http_method=["PUT", "POST"], status_code=200, body=PutJobRequest)
 async def put_job(request: Ask) -> PutJobResponse:
     """Submit a job, or a new version of the job of that name."""
-    asked, unknown = await read_body(request, PutJobRequest)
+    asked, unknown = await read_job_body(request, PutJobRequest)
     if asked.job is None:
         raise refused("empty/nil job")
     warnings = tuple(f"unknown field '{path}' is ignored" for path in unknown)

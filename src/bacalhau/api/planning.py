@@ -6,7 +6,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.errors import refused
 from bacalhau.api.query import Query, read_query
-from bacalhau.api.request import Ask, named, orchestrator, read_body
+from bacalhau.api.request import Ask, named, orchestrator, read_body, read_job_body
 from bacalhau.models.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
 from bacalhau.models.job import Job
 from bacalhau.orchestrator import explain, versions
@@ -15,7 +15,7 @@ from bacalhau.orchestrator import explain, versions
 @put("/jobs/diff", status_code=200, body=DiffJobRequest)
 async def diff_job(request: Ask) -> DiffJobResponse:
     """What submitting a job would change in the stored one of its name."""
-    asked, unknown = await read_body(request, DiffJobRequest)
+    asked, unknown = await read_job_body(request, DiffJobRequest)
     return await versions.diff_job(orchestrator(request), _given(asked.job), _warnings(unknown))
 
 
@@ -32,7 +32,7 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
 @post("/jobs/explain", status_code=200, body=ExplainJobRequest)
 async def explain_job(request: Ask) -> ExplainJobResponse:
     """Where a job would run now, and for every other node why not; nothing is stored."""
-    asked, unknown = await read_body(request, ExplainJobRequest)
+    asked, unknown = await read_job_body(request, ExplainJobRequest)
     return await explain.explain_new(orchestrator(request), _given(asked.job), _warnings(unknown))
 
 

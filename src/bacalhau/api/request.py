@@ -1,7 +1,7 @@
 """What handlers ask of a request: the orchestrator behind it, its body as a struct, the job it names, patience."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -11,13 +11,17 @@ from litestar.datastructures import State
 
 from bacalhau.api.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import BacalhauError, BadRequest
-from bacalhau.lib.wire import Model, convert_all, fold_keys
+from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.wire import Model, convert_sound, fold_keys
+from bacalhau.models.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
+from bacalhau.models.validate import list_problems
 from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.submit import job_problems
 
 Ask = Request[Any, Any, State]
 
 T = TypeVar("T", bound=Model)
+J = TypeVar("J", PutJobRequest, DiffJobRequest, ExplainJobRequest)
 R = TypeVar("R")
 
 BODY_SECONDS = 60.0
@@ -30,6 +34,10 @@ _ENVELOPE_KEYS = frozenset({"namespace", "credential", "idempotencytoken"})
 class TooSlow(BacalhauError):
     code = "TimeOut"
     status = 408
+
+
+def _no_problems(body: object) -> list[str]:
+    return []
 
 
 def orchestrator(connection: ASGIConnection[Any, Any, Any, State]) -> Orchestrator:
@@ -49,20 +57,26 @@ def named(segment: str) -> str:
     return segment.replace(SLASH, "/")
 
 
-async def read_body(request: Ask, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
+async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:
+    """As `read_body`; wrong fields are refused together with every problem of the job that the others make."""
+    orch = orchestrator(request)
+    return await read_body(request, kind, check=lambda asked: job_problems(orch, asked.job) if asked.job else [])
+
+
+async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
     """The request's body, see `parse_body`. Raises TooSlow when the client does not send it."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             text = await request.body()
     except TimeoutError as e:
         raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
-    return parse_body(text, kind, nulls=nulls)
+    return parse_body(text, kind, nulls=nulls, check=check)
 
 
-def parse_body(text: bytes, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
+def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
     """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest.
 
-    `nulls`: they mean something, and the fields of `kind` take them.
+    `nulls`: they mean something, and the fields of `kind` take them. `check` finds what else is to be told of a body with wrong fields.
     """
     try:
         raw = msgspec.json.decode(text) if text.strip() else {}
@@ -73,10 +87,10 @@ def parse_body(text: bytes, kind: type[T], *, nulls: bool = False) -> tuple[T, l
     if b"null" in text and not nulls:
         raw = _without_nulls(raw)
     folded, unknown = fold_keys(raw, kind)
-    try:
-        return convert_all(folded, kind), [path for path in unknown if path.lower() not in _ENVELOPE_KEYS]
-    except BadRequest as e:
-        raise refused(e.message) from e
+    found, wrong = convert_sound(folded, kind)
+    if wrong or found is None:
+        raise refused("\n".join(list_problems(wrong, check(found) if found else ())))
+    return found, [path for path in unknown if path.lower() not in _ENVELOPE_KEYS]
 
 
 def _without_nulls(value: Any) -> Any:

@@ -7,9 +7,9 @@ from bacalhau.cli.job_file import read_job_file
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import json_text
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import Job
+from bacalhau.models.job import EVERYWHERE, Job
 from bacalhau.models.validate import normalized, sanitized, validate_job
-from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS
+from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
 
 _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
 
@@ -37,7 +37,17 @@ def job_validate(call: Call) -> int:
 def _check(call: Call) -> list[str]:
     """The warnings. Raises BadRequest with every problem."""
     job, warnings = sanitized(normalized(read_job_file(call)))
-    problems = validate_job(job, ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS)
+    problems = _problems(job)
     if problems:
         raise BadRequest("the job provided is invalid: " + "\n".join(problems), hint=_SPECIFICATION)
     return warnings
+
+
+def job_problems(job: Job) -> list[str]:
+    """Every problem of a job as it was read."""
+    return _problems(sanitized(normalized(job))[0])
+
+
+def _problems(job: Job) -> list[str]:
+    sources = {**SOURCE_CHECKS, **WHOLE_CHECKS} if job.type in EVERYWHERE else SOURCE_CHECKS
+    return validate_job(job, ENGINE_CHECKS, sources, PUBLISHER_CHECKS)

@@ -11,7 +11,7 @@ from bacalhau.cli.connection import connect
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import GREEN, RED, painted, say_error, say_warning
-from bacalhau.lib.errors import BacalhauError, NotFound
+from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized
 from bacalhau.models.api import DiffJobResponse
 from bacalhau.models.job import Job
 
@@ -38,6 +38,10 @@ def say_difference(call: Call, job: Job) -> int:
     except NotFound as e:
         click.echo(f"{e.message}: it would be a new job", err=True)
         return say_job(job)
+    except BadRequest as e:
+        raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+    except (Unauthorized, Forbidden):
+        raise
     except BacalhauError as e:
         say_error(f"failed to fetch Job spec: {e.message}", e.hint)
         say_warning("falling back to offline mode...")

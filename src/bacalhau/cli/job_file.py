@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bacalhau.cli.options import Call
+from bacalhau.cli.pflag import resolve
 from bacalhau.cli.report import say_warning
 from bacalhau.cli.spec import merged_pairs
 from bacalhau.cli.template import fill_template, template_values
@@ -31,12 +32,18 @@ def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
     """The job of the file that is named, or of stdin, after `fill`; warnings on stderr. Raises BadRequest listing every fault."""
     text = fill(_text_of(call.args[0]) if call.args else _text_of_stdin())
     try:
-        job, warnings = read_job_text(text, strict=True)
+        job, warnings = read_job_text(text, strict=True, check=_find_problems)
     except BadRequest as e:
         raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
     for warning in warnings if not call.flags.get("id_only") else ():
         say_warning(warning)
     return job
+
+
+def _find_problems(job: Job) -> list[str]:
+    """Asked of files that are refused anyway: the checks of all plug-ins take time to import."""
+    found: list[str] = resolve("bacalhau.cli.checking:job_problems")(job)
+    return found
 
 
 def _text_of(path: str) -> str:

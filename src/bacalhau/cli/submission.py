@@ -22,14 +22,15 @@ from bacalhau.cli.spec import job_of_flags
 from bacalhau.cli.steps import Account, Events, GroupedEvents, Silence, Steps
 from bacalhau.cli.wasm_spec import wasm_job
 from bacalhau.client.client import AsyncClient
-from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
-from bacalhau.models.api import PutJobResponse, RerunJobResponse
+from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
+from bacalhau.models.api import FORCE_HINT, PutJobResponse, RerunJobResponse
 from bacalhau.models.event import JobHistory
 from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.messages import Progress
 from bacalhau.models.seed_view import seed_dry_run
 
+_AGAIN = "`bacalhau job rerun ID` runs it again; or change the job, or its name"
 _INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"
 
 
@@ -93,6 +94,8 @@ def _put(call: Call, job: Job) -> Ask:
             return await client.put_job(job, force=bool(call.flags.get("force")))
         except BadRequest as e:
             raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+        except Conflict as e:
+            raise e if "force" in call.flags else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
 
     return ask
 

@@ -4,7 +4,7 @@ import base64
 import gzip
 import io
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bacalhau.cli.spec import job_of_engine
@@ -29,8 +29,13 @@ def wasm_job(flags: dict[str, Any], positionals: list[str]) -> Job:
         "ImportModules": [imported.target for imported in found] or None,
         "Parameters": arguments,
     }
-    inputs = [source for source in (module, *found) if source.source.type]
-    return job_of_engine(flags, SpecConfig(type="wasm", params=params), tuple(inputs))
+    brought = tuple(source for source in (module, *found) if source.source.type)
+    job = job_of_engine(flags, SpecConfig(type="wasm", params=params), brought)
+    mounts = [source.target for source in job.task.input_sources or ()]
+    for name in (source.target for source in (module, *found) if not source.source.type):
+        if not any(PurePosixPath(name).is_relative_to(mount) for mount in mounts):
+            raise BadRequest(f'opening module ("{name}"): no such file or directory', hint="name a file of this machine, a URI, or a path below the target of an --input")
+    return job
 
 
 def _imported(text: str) -> InputSource:

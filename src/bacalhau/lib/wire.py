@@ -5,7 +5,7 @@ plain default is absent while it holds it, a field made with `always(...)` is wr
 """
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import msgspec
@@ -101,25 +101,41 @@ def _core(kind: Any) -> Any:
 
 def convert_all(raw: Any, kind: type[T]) -> T:
     """`msgspec.convert`, but a failure lists every wrong field with its path, value and expected type."""
+    found, problems = convert_sound(raw, kind)
+    if problems or found is None:
+        raise BadRequest("\n".join(problems))
+    return found
+
+
+def convert_sound(raw: Any, kind: type[T]) -> tuple[T | None, list[str]]:
+    """What stands in the right fields (None when that cannot be had), and every wrong field with its path, value and expected type."""
+    problems: list[str] = []
     try:
-        return msgspec.convert(raw, kind)
+        return msgspec.convert(raw, kind), problems
     except msgspec.ValidationError as e:
-        problems = list(_problems(raw, kind, "")) or [str(e)]
-        raise BadRequest("\n".join(problems)) from e
+        sound = _sound(raw, kind, "", problems)
+        whole = str(e)
+    try:
+        return msgspec.convert(sound, kind), problems or [whole]
+    except msgspec.ValidationError:
+        return None, problems or [whole]
 
 
-def _problems(raw: Any, kind: Any, path: str) -> Iterator[str]:
+_WRONG = object()
+
+
+def _sound(raw: Any, kind: Any, path: str, problems: list[str]) -> Any:
+    """`raw` without its wrong fields; `_WRONG` when it is one itself."""
     plan = _plan(kind)
     if isinstance(plan, dict) and isinstance(raw, dict):
-        for name, inner in plan.values():
-            if name in raw:
-                yield from _problems(raw[name], inner, f"{path}.{name}" if path else name)
-        return
+        tried = {name: _sound(raw[name], inner, f"{path}.{name}" if path else name, problems) for name, inner in plan.values() if name in raw}
+        return {name: value for name, value in tried.items() if value is not _WRONG}
     if isinstance(plan, _ListOf) and isinstance(raw, list):
-        for i, value in enumerate(raw):
-            yield from _problems(value, plan.item, f"{path}[{i}]")
-        return
+        items = [_sound(value, plan.item, f"{path}[{i}]", problems) for i, value in enumerate(raw)]
+        return [value for value in items if value is not _WRONG]
     try:
         msgspec.convert(raw, kind)
     except msgspec.ValidationError as e:
-        yield f"field '{path}': {str(e)[:1].lower()}{str(e)[1:]} (value: {raw!r})"
+        problems.append(f"field '{path}': {str(e)[:1].lower()}{str(e)[1:]} (value: {raw!r})")
+        return _WRONG
+    return raw

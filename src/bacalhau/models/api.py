@@ -13,6 +13,9 @@ from bacalhau.models.node import NodeState
 from bacalhau.models.resources import Resources
 from bacalhau.models.spec import SpecConfig
 
+FORCE_HINT = "Use the --force flag to override this warning"
+"""Of a job that has not changed; for programs that have such a flag."""
+
 
 class ErrorBody(Model):
     status: int = always(factory=int)

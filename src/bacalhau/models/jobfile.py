@@ -5,18 +5,21 @@ Templates, reading of files and standard input are left to the command line; wha
 
 import difflib
 import re
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import msgspec
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import convert_all, decode, fold_keys
+from bacalhau.lib.wire import convert_sound, decode, fold_keys
 from bacalhau.models.job import Job
 from bacalhau.models.seed import SeedJob
 from bacalhau.models.seed_reading import ignored_metadata, job_from_seed
+from bacalhau.models.validate import list_problems
 
-T = TypeVar("T")
+Check = Callable[[Job], list[str]]
+"""All problems of a job."""
 
 _OWNED = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
 _BESIDE_JOB = frozenset({"job", "state", "history", "executions"})
@@ -24,16 +27,21 @@ _TEXTS = frozenset({"resources", "resourcesconfig", "env", "labels", "meta"})
 _INDEX = re.compile(r"\[\d+\]$")
 
 
-def read_job_text(text: str, *, strict: bool) -> tuple[Job, list[str]]:
+def _no_problems(job: Job) -> list[str]:
+    return []
+
+
+def read_job_text(text: str, *, strict: bool, check: Check = _no_problems) -> tuple[Job, list[str]]:
     """The job and warnings. Raises BadRequest that lists every fault.
 
     `strict` refuses unknown fields and, in today's form, fields that only the server sets; otherwise unknown fields are
-    named in warnings and the server's own fields stay, for the server to say that it ignores them.
+    named in warnings and the server's own fields stay, for the server to say that it ignores them. A file that is refused
+    is refused with what `check` finds in the rest of it, too.
     """
-    return _read(_document(text), strict)
+    return _read(_document(text), strict, check)
 
 
-def _read(raw: dict[Any, Any], strict: bool) -> tuple[Job, list[str]]:
+def _read(raw: dict[Any, Any], strict: bool, check: Check) -> tuple[Job, list[str]]:
     """Of either generation, also as the `Job` of a description with state and history beside it."""
     beside = [key for key in raw if str(key).lower() not in _BESIDE_JOB]
     inner = next((value for key, value in raw.items() if str(key).lower() == "job"), None)
@@ -41,28 +49,28 @@ def _read(raw: dict[Any, Any], strict: bool) -> tuple[Job, list[str]]:
     job = inner if isinstance(inner, dict) else raw
     read = _read_seed if "spec" in {str(key).lower() for key in job} else _read_job
     try:
-        return read(_tidy(job), unknown, strict)
+        return read(_tidy(job), unknown, strict, check)
     except RecursionError as e:
         raise BadRequest("the job file is nested too deeply", hint="an alias must not stand inside what it names") from e
 
 
-def _read_job(raw: dict[str, Any], unknown: list[str], strict: bool) -> tuple[Job, list[str]]:
+def _read_job(raw: dict[str, Any], unknown: list[str], strict: bool, check: Check) -> tuple[Job, list[str]]:
     folded, paths = fold_keys(raw, Job)
     unknown = unknown + [_unknown_field(path, Job, "Job") for path in paths]
     faults = [f"field: '{key}' in 'Job' is not allowed" for key in folded if key in _OWNED] if strict else []
     faults += unknown if strict else []
-    job = _converted(folded, Job, faults)
-    _refuse(faults)
-    return job, _ignored(unknown, strict)
+    job, wrong = convert_sound(folded, Job)
+    _refuse(faults, wrong, job, check)
+    return job or Job(), _ignored(unknown, strict)
 
 
-def _read_seed(raw: dict[str, Any], unknown: list[str], strict: bool) -> tuple[Job, list[str]]:
+def _read_seed(raw: dict[str, Any], unknown: list[str], strict: bool, check: Check) -> tuple[Job, list[str]]:
     folded, paths = fold_keys(raw, SeedJob)
     unknown = unknown + [_unknown_field(path, SeedJob, "Job") for path in paths]
-    faults = unknown if strict else []
-    seed = _converted(folded, SeedJob, faults)
+    found, wrong = convert_sound(folded, SeedJob)
+    seed = found or SeedJob()
     job, problems = job_from_seed(seed)
-    _refuse(faults + problems)
+    _refuse((unknown if strict else []) + ([] if wrong else problems), wrong, job if found else None, check)
     left = ignored_metadata(seed)
     notes = [f"The following fields have data in them and will be ignored on creation: {', '.join(left)}"] if left else []
     return job, _ignored(unknown, strict) + notes
@@ -72,17 +80,11 @@ def _ignored(unknown: list[str], strict: bool) -> list[str]:
     return [] if strict else [f"{text}, ignored" for text in unknown]
 
 
-def _refuse(faults: list[str]) -> None:
-    if faults:
-        raise BadRequest("\n".join(faults))
-
-
-def _converted(folded: Any, kind: type[T], faults: list[str]) -> T:
-    """Convert, or raise what is wrong together with the faults found before."""
-    try:
-        return convert_all(folded, kind)
-    except BadRequest as e:
-        raise BadRequest("\n".join([*faults, e.message])) from e
+def _refuse(faults: list[str], wrong: list[str], sound: Job | None, check: Check) -> None:
+    """Raise what is wrong with the fields together with what is wrong with the job that the right ones make."""
+    if not faults and not wrong:
+        return
+    raise BadRequest("\n".join([*faults, *list_problems(wrong, check(sound) if sound else ())]))
 
 
 def _tidy(raw: dict[Any, Any]) -> dict[str, Any]:

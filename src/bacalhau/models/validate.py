@@ -3,7 +3,7 @@
 The order is `normalized`, `sanitized`, `fill_defaults`, `validate_job`. The parts of a task are checked in `task_problems`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -163,12 +163,18 @@ def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers:
     return found
 
 
+def list_problems(wrong: Iterable[str], found: Iterable[str]) -> list[str]:
+    """The `wrong` fields of a text, and what was `found` in the job that the others make: there, what stood in a wrong field seems to be missing."""
+    told = list(wrong)
+    return [*told, *(problem for problem in found if not (told and "missing" in problem))]
+
+
 def _job_problems(job: Job) -> Iterator[str]:
     count = job.count or 0
     if not job.type:
         yield "missing job type"
     elif job.type not in JOB_TYPES:
-        yield f'invalid job type: "{job.type}"'
+        yield f'invalid job type: "{job.type}" (use one of {", ".join(JOB_TYPES)})'
     if count < 0:
         yield f"job count must be >= 0, not {count}"
     elif count > 1 and job.type in EVERYWHERE:

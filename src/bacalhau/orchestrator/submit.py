@@ -9,7 +9,7 @@ from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import evaluation_id, new_job_id, new_uuid
 from bacalhau.lib.wire import encode
-from bacalhau.models.api import PutJobResponse, StopJobResponse
+from bacalhau.models.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.job import CLIENT_META, EVERYWHERE, Job, JobState
 from bacalhau.models.job_state import JobStateType
@@ -38,10 +38,8 @@ async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tup
 
 def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tuple[Job, list[str]]:
     """The job as it will be stored, and the warnings; raises BadRequest with every problem."""
-    clean, notes = sanitized(normalized(job))
-    complete = orch.fill_defaults(clean)
-    sources = {**orch.checks.sources, **orch.checks.whole} if complete.type in EVERYWHERE else orch.checks.sources
-    problems = validate_job(complete, orch.checks.engines, sources, orch.checks.publishers)
+    complete, notes = _completed(orch, job)
+    problems = _problems(orch, complete)
     if problems:
         raise BadRequest("\n".join(problems), component="APIServer")
     job_id = complete.id or new_job_id()
@@ -51,6 +49,21 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     if len(encode(ready)) > MAX_SPEC:
         raise BadRequest(f"the job is larger than {MAX_SPEC} bytes", hint="put large inputs into S3 or IPFS and name them as input sources")
     return ready, notes
+
+
+def job_problems(orch: Orchestrator, job: Job) -> list[str]:
+    """Every problem of a job as it was sent."""
+    return _problems(orch, _completed(orch, job)[0])
+
+
+def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
+    clean, notes = sanitized(normalized(job))
+    return orch.fill_defaults(clean), notes
+
+
+def _problems(orch: Orchestrator, job: Job) -> list[str]:
+    sources = {**orch.checks.sources, **orch.checks.whole} if job.type in EVERYWHERE else orch.checks.sources
+    return validate_job(job, orch.checks.engines, sources, orch.checks.publishers)
 
 
 async def find_namesake(orch: Orchestrator, job: Job) -> Job | None:
@@ -75,7 +88,7 @@ def _update(existing: Job, job: Job, force: bool) -> Change:
         raise Conflict(text, hint="give the new job another name")
     if not force and same_spec(existing, job):
         text = f"no changes detected for new job spec. Job Name: '{existing.name}', Job Id: '{existing.id}'"
-        raise Conflict(text, hint="Use the --force flag to override this warning")
+        raise Conflict(text, hint=FORCE_HINT)
     changed = next_version(existing, job, "Job update requested by user")
     return Change(jobs=(changed,), history=(submission_entry(changed, "Job updated", changed.modify_time),))
 

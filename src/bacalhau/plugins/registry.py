@@ -21,6 +21,7 @@ from bacalhau.plugins.local.source import LocalSource
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.noop.engine import check_engine as check_noop
 from bacalhau.plugins.s3.managed import S3ManagedPublisher, SignUpload
+from bacalhau.plugins.s3.managed import check_publisher as check_managed_publisher
 from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher
 from bacalhau.plugins.s3.params import check_source as check_s3_source
 from bacalhau.plugins.s3.params import check_whole as check_whole_s3
@@ -88,4 +89,10 @@ SOURCE_CHECKS: Mapping[str, SpecCheck] = {
 }
 WHOLE_CHECKS: Mapping[str, SpecCheck] = {"s3": check_whole_s3}
 """In place of the source's own check in jobs that are not divided by a count."""
-PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {"s3": check_s3_publisher, "ipfs": check_ipfs_publisher, "local": check_local_publisher, "noop": _accept}
+PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {
+    "s3": check_s3_publisher,
+    "s3managed": check_managed_publisher,
+    "ipfs": check_ipfs_publisher,
+    "local": check_local_publisher,
+    "noop": _accept,
+}

@@ -53,6 +53,13 @@ def test_a_module_that_an_input_brings():
     assert made.engine.params["EntryModule"] == "/mods/m.wasm" and [s.target for s in made.input_sources] == ["/mods"]
 
 
+def test_a_module_that_is_nowhere(module):
+    inputs = ("-i", "s3://b/k:/mods")
+    for wrong in (["nofile.wasm"], ["/other/m.wasm", *inputs], [str(module), "-I", "/modsx/m.wasm", *inputs]):
+        with pytest.raises(BadRequest, match=r'opening module \(".*\.wasm"\): no such file or directory'):
+            task(*wrong)
+
+
 def test_what_is_no_module(module, tmp_path):
     with pytest.raises(BadRequest, match="should point to a single file"):
         task(str(tmp_path))

@@ -103,6 +103,19 @@ def test_every_fault_at_once():
     ]
 
 
+def test_a_refused_file_is_refused_with_what_is_wrong_with_the_rest_of_it():
+    def check(job: Job) -> list[str]:
+        return [f"{job.name} of type {job.type}", "task main validation failed: invalid engine: missing spec type"]
+
+    with pytest.raises(BadRequest) as caught:
+        read_job_text("Name: x\nType: bad\nNope: 1", strict=True, check=check)
+    assert caught.value.message.splitlines() == ["unknown field: 'Nope' in 'Job'", "x of type bad", "task main validation failed: invalid engine: missing spec type"]
+    with pytest.raises(BadRequest) as caught:
+        read_job_text("Name: x\nType: bad\nTasks: [{Engine: docker}]", strict=True, check=check)
+    assert caught.value.message.splitlines() == ["field 'Tasks[0].Engine': expected `object`, got `str` (value: 'docker')", "x of type bad"]
+    assert read_job_text("Name: x", strict=True, check=check)[0] == Job(name="x")
+
+
 def test_the_older_forms_faults_at_once():
     with pytest.raises(BadRequest) as caught:
         read_job_text("Spec: {Docker: {Image: a}, Verifier: Noop, Resources: {Memory: x}, Inputs: [{Repo: r}]}", strict=True)

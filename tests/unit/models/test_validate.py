@@ -111,7 +111,7 @@ def test_defaults_by_type():
     ("job", "found"),
     [
         (Job(), ["missing job type", "missing job tasks"]),
-        (Job(type="nope"), ['invalid job type: "nope"', "missing job tasks"]),
+        (Job(type="nope"), ['invalid job type: "nope" (use one of batch, ops, service, daemon)', "missing job tasks"]),
         (Job(type="service", tasks=(TASK,)), []),
         (Job(type="batch", count=-1, tasks=(TASK,)), ["job count must be >= 0, not -1"]),
         (Job(type="batch", name="a\x00", tasks=(TASK,)), ["job name contains a null character"]),
