@@ -12,7 +12,7 @@ from bacalhau.compute.ending import tell_cancelled, tell_outcome
 from bacalhau.compute.outbox import FINISHED, report
 from bacalhau.compute.outputs import read_output
 from bacalhau.compute.ports import show_ports
-from bacalhau.compute.runner import STOP_GRACE, Cancelled, Outcome, run_execution
+from bacalhau.compute.runner import Cancelled, Outcome, run_execution, stop_engine, try_stop
 from bacalhau.compute.service import ComputeNode, Running
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
@@ -26,7 +26,7 @@ from bacalhau.ports.bus import Delivery
 
 NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon
 CANCELLING = "cancelling"  # to be stopped, and its end not told yet
-PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than STOP_GRACE
+PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than the runner's STOP_GRACE
 log = logging.getLogger(__name__)
 
 
@@ -102,16 +102,7 @@ async def cancel(node: ComputeNode, execution_id: str) -> None:
     running.cancelled = True
     running.cut_short()
     if running.engine is not None:
-        node.crew.start(_stop(node, execution_id, running))
-
-
-async def _stop(node: ComputeNode, execution_id: str, running: Running) -> None:
-    if running.engine is None:
-        return
-    try:
-        await running.engine.stop(execution_id, STOP_GRACE)
-    except BacalhauError as e:
-        log.warning("execution %s could not be stopped: %s", execution_id, e)
+        node.crew.start(stop_engine(node, execution_id, running))
 
 
 async def _admit(node: ComputeNode, execution: Execution) -> str:
@@ -153,7 +144,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
         if reason and not running.cancelled:
             # Rules may have changed since an earlier process of this node started it.
             running.engine = node.plugins.engines.get(job.task.engine.type.strip().lower())
-            await _stop(node, execution.id, running)
+            await try_stop(execution.id, running)
             await _refuse(node, execution, reason)
             return
         outcome = await run_execution(node, execution, running)
@@ -162,7 +153,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
     except Cancelled:
         with suppress(BacalhauError):  # it may have been admitted at the same moment; a full disk leaves that to the next handshake
             await node.journal.set_state(execution.id, CANCELLING)
-        await _stop(node, execution.id, running)
+        await try_stop(execution.id, running)
         output = read_output(node.execution_folder(execution.id) / "result", running.exit_code)
         await report(node, execution.id, CANCELLED, tell_cancelled(execution, output))
     except Exception as e:  # supervised: a fault of ours fails this execution, not the node

@@ -1,7 +1,7 @@
 """What an execution has printed so far, read from its files while they grow."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from bacalhau.compute.service import ComputeNode
@@ -36,8 +36,8 @@ class _Reader:
         self._path = path
         self._offset = path.stat().st_size if tail and path.exists() else 0
 
-    def read(self, final: bool) -> list[str]:
-        texts = []
+    def read(self, final: bool) -> Iterator[str]:
+        """One piece at a time, whoever takes them: there may be gigabytes."""
         while self._path.exists():
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -47,5 +47,4 @@ class _Reader:
             if not whole:
                 break
             self._offset += len(whole)
-            texts.append(whole.decode("utf-8", "replace"))
-        return texts
+            yield whole.decode("utf-8", "replace")

@@ -35,6 +35,7 @@ from bacalhau.ports.storage import Partition
 
 SECOND = 1_000_000_000
 STOP_GRACE = 3.0  # seconds between asking a task to end and killing it
+STOP_AGAIN = 1.0  # seconds until an engine that could not be told to stop is told again
 _KINDS = {Topic.DOWNLOADING_INPUTS: STAGING, Topic.PUBLISHING_RESULTS: PUBLISH}
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,23 @@ async def run_execution(node: ComputeNode, execution: Execution, running: Runnin
             return await work.run()
     finally:
         reporter.close()
+
+
+async def stop_engine(node: ComputeNode, execution_id: str, running: Running) -> None:
+    """Tell it until it hears, or the run has ended: it may be out of reach just now. Raises nothing, because it is started in the node's crew."""
+    while node.running.get(execution_id) is running and not await try_stop(execution_id, running):
+        await node.ended.wait(STOP_AGAIN)
+
+
+async def try_stop(execution_id: str, running: Running) -> bool:
+    """False when the engine could not be told."""
+    try:
+        if running.engine is not None:
+            await running.engine.stop(execution_id, STOP_GRACE)
+    except BacalhauError as e:
+        log.warning("execution %s could not be stopped: %s", execution_id, e)
+        return False
+    return True
 
 
 @cache
@@ -199,7 +217,7 @@ class _Work:
             raise Cancelled
         self.report(Step("running"))
         self.node.shipping.begin(self.execution.id)
-        async with self._time_limit(engine, self._deadline(attempt.started)):
+        async with self._time_limit(self._deadline(attempt.started)):
             exit_ = await engine.run(self._task(attempt), self.report)
         self.report.finished("running")
         self.running.exit_code = exit_.code
@@ -238,12 +256,12 @@ class _Work:
         return NetworkConfig(type=NetworkType.NONE) if isolated else wanted
 
     @asynccontextmanager
-    async def _time_limit(self, engine: Engine, deadline: int) -> AsyncIterator[None]:
+    async def _time_limit(self, deadline: int) -> AsyncIterator[None]:
         """When time is over the engine is told to stop, and the run that watches it returns."""
 
         def expire() -> None:
             self.running.timed_out = True
-            self.node.crew.start(engine.stop(self.execution.id, STOP_GRACE))
+            self.node.crew.start(stop_engine(self.node, self.execution.id, self.running))
 
         timer = asyncio.get_running_loop().call_later(max(0.0, (deadline - now_ns()) / SECOND), expire) if deadline else None
         try:
