@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -15,6 +16,8 @@ from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.messages import Progress
 from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.orchestrator.inbox import on_progress
+from bacalhau.ports.bus import Delivery
 from tests.api.room import JOBS, Room, open_room
 
 EXECUTION = "e-5fdad16a-ec7a-431b-ad52-c48b6c2927da"
@@ -181,3 +184,19 @@ async def test_logs_without_a_websocket(tmp_path):
         answer = await room.http.get(f"{JOBS}/nope/logs")
         assert (answer.status_code, answer.text) == (400, "Bad Request")
         assert answer.headers["content-type"].startswith("text/plain")
+
+
+async def test_progress_counts_of_what_a_node_has_only(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit()
+        await put_execution(room, job_id, ComputeStateType.RUNNING, node_id="n-1")
+        told = Progress(execution_id=EXECUTION, job_id=job_id, stage="staging")
+        for node_id, progress in (("n-2", told), ("n-1", replace(told, job_id="j-2")), ("n-1", replace(told, execution_id="e-2"))):
+            on_progress(room.orch, Delivery(node_id, "Progress", progress))
+        assert room.orch.board.progress(job_id) == (0, ())
+        on_progress(room.orch, Delivery("n-1", "Progress", told))
+        assert room.orch.board.progress(job_id)[1] == (told,)
+        ended = Execution(id=EXECUTION, job_id=job_id, job_version=1, revision=2, compute_state=ComputeState(state_type=ComputeStateType.CANCELLED))
+        await room.orch.commit(Change(executions=(ended,)))
+        on_progress(room.orch, Delivery("n-1", "Progress", told))
+        assert room.orch.board.progress(job_id) == (0, ())

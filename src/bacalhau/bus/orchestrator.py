@@ -32,7 +32,7 @@ CONNECT_WAIT = 15.0
 NAME = "bacalhau-orchestrator"
 
 OnProgress = Callable[[Delivery], None]
-"""Takes a `transport.Progress` of a node; called from the event loop, must return at once."""
+"""Takes a `Progress` of a node; called from the event loop, must return at once."""
 
 
 def no_progress(delivery: Delivery) -> None:

@@ -127,6 +127,11 @@ class Cluster:
         if node_id in self.seats.by_id:
             self.seats.set_free(node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if changed.ports else None)
 
+    def holds(self, node_id: str, execution_id: str, job_id: str) -> bool:
+        """Whether this is a live execution of the job there."""
+        held = self._held.get(execution_id)
+        return held is not None and (held.node_id, held.job_id) == (node_id, job_id)
+
     def held_on(self, node_id: str) -> list[str]:
         return list(self._held_on.get(node_id, ()))
 

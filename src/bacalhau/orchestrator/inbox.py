@@ -45,8 +45,10 @@ async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
 
 
 def on_progress(orch: Orchestrator, delivery: Delivery) -> None:
-    if isinstance(delivery.message, Progress):
-        orch.board.put_progress(delivery.message)
+    """Of what the node has; what comes after the end, or of another's execution, would be kept for ever."""
+    told = delivery.message
+    if isinstance(told, Progress) and orch.cluster.holds(delivery.node_id, told.execution_id, told.job_id):
+        orch.board.put_progress(told)
 
 
 async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, change: Update) -> None:
