@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from nats.aio.msg import Msg
+
+from bacalhau.bus.presence import CONNECT, DISCONNECT
 from bacalhau.bus.subject import from_node
+from bacalhau.lib.aio import together
 from tests.support.nats import cluster, serving_node, settle
 
 
@@ -95,3 +99,19 @@ async def test_an_end_that_nobody_saw_is_found_out(tmp_path: Path) -> None:
         await made.up.until(lambda: "n-left" in made.up.gone)
         assert "n-stays" not in made.up.gone
 
+
+async def test_a_node_that_comes_while_the_server_is_asked_is_not_overlooked(tmp_path: Path) -> None:
+    """The server's list may have been written before, and be read after, the word of its coming."""
+    async with cluster(tmp_path) as made:
+        presence = made.orchestrator.presence
+
+        def tell(receiver: str) -> None:
+            presence.receivers[receiver](Msg(_client=None, data=b'{"server": {"id": "S"}, "client": {"id": 1000000, "name": "n-new"}}'))
+
+        async def come() -> None:
+            tell(CONNECT)
+
+        await together(presence._look(), come())
+        assert made.up.gone == []
+        tell(DISCONNECT)
+        assert made.up.gone == ["n-new"]

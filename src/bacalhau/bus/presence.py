@@ -68,6 +68,7 @@ class Presence:
         self._server = ""
         self._connections: dict[str, set[int]] = {}
         self._looking = False
+        self._came: dict[int, str] = {}
         self._ended: set[int] = set()
 
     async def watch_forever(self) -> None:
@@ -100,6 +101,7 @@ class Presence:
             await self._compare()
         finally:
             self._looking = False
+            self._came.clear()
             self._ended.clear()
 
     async def _compare(self) -> None:
@@ -109,9 +111,10 @@ class Presence:
         except msgspec.DecodeError as e:
             raise Unavailable(f"the message server's list of connections cannot be read: {e}") from e
         before, self._connections, self._server = self._connections, {}, listed.server.id
-        for found in listed.data.connections:
-            if found.cid not in self._ended:  # its end may have overtaken this list
-                self._connections.setdefault(found.name, set()).add(found.cid)
+        # What began or ended meanwhile may have overtaken this list.
+        for number, name in ({found.cid: found.name for found in listed.data.connections} | self._came).items():
+            if number not in self._ended:
+                self._connections.setdefault(name, set()).add(number)
         for node_id in before.keys() - self._connections.keys():
             self._on_gone(node_id)
 
@@ -119,6 +122,8 @@ class Presence:
         event = _events.decode(msg.data)
         self._server = event.server.id
         self._connections.setdefault(event.client.name, set()).add(event.client.id)
+        if self._looking:
+            self._came[event.client.id] = event.client.name
 
     def _disconnected(self, msg: Msg) -> None:
         client = _events.decode(msg.data).client
