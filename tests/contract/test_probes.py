@@ -95,3 +95,8 @@ async def test_a_web_service(service, status, body, reason):
 async def test_a_web_service_that_is_not_there_or_silent(service):
     assert (await WebProbe("http://127.0.0.1:1/x").ask(JOB)).startswith("the admission service cannot be reached: ")
     assert await WebProbe(f"{service.url}/silent", 0.3).ask(JOB) == "the admission service did not answer within 0.3 s"
+
+
+async def test_an_answer_that_comes_in_several_pieces_is_read_whole(service):
+    service.body = json.dumps({"Reason": "no " * 100_000, "ShouldBid": False}).encode()
+    assert (await WebProbe(f"{service.url}/admit").ask(JOB)).startswith("no no")
