@@ -62,7 +62,6 @@ class FileLogs:
             log = self._open(execution_id)
             if log.is_finished:
                 return
-            log.is_finished = True
             log.folder.mkdir(parents=True, exist_ok=True)
             paths = [part.segment.path for part in log.parts]
         with _disk():
@@ -70,6 +69,7 @@ class FileLogs:
                 _sync(path)
             (log.folder / FINISHED).touch()
             _sync(log.folder)
+        log.is_finished = True  # not before: what failed is tried again
 
     def place(self, execution_id: str) -> tuple[Offsets, bool] | None:
         with self._lock, _disk():

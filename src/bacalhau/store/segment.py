@@ -105,13 +105,15 @@ class SegmentCursor:
 
     def _take(self, segment: Segment, pieces: list[Piece]) -> bool:
         """Read on; True at the end of the segment, False when enough is read."""
+        size = sum(len(piece.data) for piece in pieces)
         try:
             with segment.path.open("rb") as file:
                 file.seek(self._place)
                 for piece in read_frames(file):
                     self._place = file.tell()
                     self._keep(piece, pieces)
-                    if sum(len(p.data) for p in pieces) >= READ_LIMIT:
+                    size += len(piece.data)
+                    if size >= READ_LIMIT:
                         return False
         except FileNotFoundError:
             return True

@@ -2,13 +2,14 @@
 
 import os
 import random
+import time
 
 import pytest
 
 from bacalhau.lib.errors import Unavailable
 from bacalhau.ports.logs import STDERR, STDOUT, Append, Offsets, Piece, Quota
 from bacalhau.store.logs import FileLogs
-from bacalhau.store.segment import READ_LIMIT
+from bacalhau.store.segment import READ_LIMIT, frame, segment_path
 
 EXECUTION = "e-1"
 START = Offsets()
@@ -157,3 +158,25 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path):
     (tmp_path / EXECUTION).write_text("in the way")
     with pytest.raises(Unavailable, match="the log cannot be kept"):
         put(FileLogs(tmp_path, Quota()), STDOUT, 0, b"x")
+
+
+def test_many_small_pieces_are_read_in_no_time(tmp_path):
+    (tmp_path / EXECUTION).mkdir()
+    frames = b"".join(frame(Piece(STDOUT, offset, b"0123456789")) for offset in range(0, 200_000, 10))
+    segment_path(tmp_path / EXECUTION, START).write_bytes(frames)
+    began = time.process_time()
+    assert len(read(FileLogs(tmp_path, Quota()))) == 20_000
+    assert time.process_time() - began < 1
+
+
+def test_an_end_that_could_not_be_written_is_written_when_it_comes_again(tmp_path):
+    logs = FileLogs(tmp_path, Quota())
+    put(logs, STDOUT, 0, b"x")
+    (tmp_path / EXECUTION).rename(tmp_path / "away")
+    with pytest.raises(Unavailable):
+        logs.finish(EXECUTION)
+    (tmp_path / EXECUTION).rmdir()
+    (tmp_path / "away").rename(tmp_path / EXECUTION)
+    assert logs.place(EXECUTION) == (Offsets(1, 0), False)
+    logs.finish(EXECUTION)
+    assert FileLogs(tmp_path, Quota()).place(EXECUTION) == (Offsets(1, 0), True)
