@@ -14,7 +14,7 @@ async def _bare_group() -> AsyncIterator[asyncio.TaskGroup]:
         async with asyncio.TaskGroup() as group:
             yield group
     except BaseExceptionGroup as group_error:
-        raise first_error(group_error) from None
+        raise (error := first_error(group_error)) from error.__cause__
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(w) for w in work]
     except BaseExceptionGroup as group_error:
-        raise first_error(group_error) from None
+        raise (error := first_error(group_error)) from error.__cause__
     return [t.result() for t in tasks]
 
 

@@ -122,3 +122,20 @@ async def test_a_signal_wakes_all_that_wait_and_only_them():
         signal.fire()
         assert [await waiter for waiter in waiters] == [True] * 3
     assert not await signal.wait(0)
+
+
+async def test_an_error_keeps_its_cause():
+    async def translate():
+        try:
+            raise OSError("the disk")
+        except OSError as e:
+            raise ValueError("ours") from e
+
+    async def raised_in_a_crew():
+        async with crew() as people:
+            await people.start(translate())
+
+    for work in (together(translate(), value(1)), raised_in_a_crew()):
+        with pytest.raises(ValueError) as caught:
+            await work
+        assert str(caught.value.__cause__) == "the disk"
