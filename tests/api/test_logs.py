@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.errors import BadRequest, Unavailable
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.job import JobState
@@ -191,3 +191,28 @@ async def test_wide_is_the_current_execution_of_each_partition(logs):
 async def test_what_never_ran_tells_why(logs):
     await logs.execution("e-1", C.FAILED, "bucket nope does not exist", run_output=RunCommandResult(exit_code=-1))
     assert await logs.read() == [{"error": "bucket nope does not exist", "value": {"Type": 0, "Line": ""}}]
+
+
+async def test_following_an_execution_that_the_job_never_had_does_not_wait(logs):
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    assert "unable to find execution e-3" in (await logs.read(execution_id="e-3", follow=True))[0]["error"]
+
+
+async def test_a_node_of_another_make_that_cannot_be_asked_is_not_asked_without_a_pause(logs):
+    asked = []
+
+    async def away(node_id, execution_id, **how):
+        asked.append(node_id)
+        raise Unavailable("nobody listens")
+        yield
+
+    logs.room.bus.stream_logs = away
+    logs.room.orch.cluster.put(msgspec.structs.replace(logs.room.orch.cluster.get(NODE), native=False), now_ns())
+    await logs.execution("e-1", C.RUNNING)
+    async with logs.reading(follow=True) as socket:
+        while len(asked) < 2:
+            await logs.room.http.get("/api/v1/agent/alive")
+        await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout="all\n"))
+        await logs.end_job()
+        assert await line(socket) == "all\n"
+    assert len(asked) < 5

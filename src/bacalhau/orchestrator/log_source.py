@@ -18,16 +18,17 @@ from bacalhau.ports.logs import STDERR, STDOUT, Offsets, Piece
 
 LATE_NS = 30_000_000_000  # how long after an execution's end its node may take to send the rest
 CANCEL_NS = 10_000_000_000  # the same for one that was cancelled
+ASK_AGAIN_NS = 400_000_000
 QUEUE = 32  # texts
 LOST = "the rest of the output is lost: its node is gone"
 
 
 class NodeStream:
-    """What a node answers when it is asked for a log. `is_over` when nothing more will come of it."""
+    """What a node answers when it is asked for a log. `is_over` when nothing more will come of it; `failed_at` (Unix ns) when it could not."""
 
     def __init__(self, at: Offsets, watch: Watch) -> None:
         self.is_over = False
-        self.has_failed = False
+        self.failed_at = 0
         self._at = {STDOUT: 0, STDERR: 0}
         self._from = at
         self._watch = watch
@@ -45,7 +46,7 @@ class NodeStream:
                 while len(self._pieces) >= QUEUE:
                     await self._taken.wait(60)
         except BacalhauError:
-            self.has_failed = True
+            self.failed_at = now_ns()
         finally:
             self.is_over = True
             self._watch.wake()
@@ -78,7 +79,7 @@ class ExecutionLog:
         self.is_late = False
         if execution.is_live:
             self._ask_if_needed(crew, follow=follow)
-        if self._stream is not None and not self._stream.has_failed:
+        if self._stream is not None and not self._stream.failed_at:
             return self._read_stream()
         pieces, is_whole = await asyncio.to_thread(self._look_at_copy)
         if pieces:
@@ -92,7 +93,7 @@ class ExecutionLog:
     def _ask_if_needed(self, crew: Crew, *, follow: bool) -> None:
         """A live execution: our nodes send by themselves while somebody follows; others, and for what there is just now, ours, are asked."""
         is_first = self._stream is None
-        must_ask_others = follow and not self._sends() and (is_first or self._has_failed())
+        must_ask_others = follow and not self._sends() and (is_first or self._is_to_ask_again())
         must_ask_once = not follow and is_first and self._decoder.end == Offsets()
         if (must_ask_others or must_ask_once) and self._may_ask():
             self._ask(crew, tail=self.is_from_now and is_first, follow=follow)
@@ -141,8 +142,9 @@ class ExecutionLog:
         texts = ((STDOUT, output.stdout), (STDERR, output.stderr)) if output else ()
         return self._decoder.take([Piece(stream, 0, data) for stream, text in texts if (data := text.encode())])
 
-    def _has_failed(self) -> bool:
-        return self._stream is not None and self._stream.has_failed
+    def _is_to_ask_again(self) -> bool:
+        """A node that cannot be asked says so at once."""
+        return self._stream is not None and 0 < self._stream.failed_at < now_ns() - ASK_AGAIN_NS
 
     def _sends(self) -> bool:
         """Its node is of our make, and so sends what it prints."""

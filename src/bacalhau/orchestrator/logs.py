@@ -201,7 +201,7 @@ class _Reading:
         """A failed execution may be replaced as long as the job goes on, a completed one only in a job without end."""
         if not all(feed.is_over for feed in self._feeds.values()):
             return False
-        if not self._wanted.follow or self._job.is_done:
+        if not self._wanted.follow or self._job.is_done or (self._wanted.execution_id and not self._executions):
             return True
         if self._wanted.is_wide or self._wanted.is_all:
             return False
