@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import Forbidden, HandshakeRequired, Unauthorized
+from bacalhau.lib.errors import Forbidden, HandshakeRequired, Unauthorized, Unavailable
 from bacalhau.models import messages as m
 from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
 from bacalhau.models.node import ComputeNodeInfo, NodeInfo, NodeState
 from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.cluster import Cluster
+from bacalhau.orchestrator.dispatcher import forget_acknowledged
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.nodes import load_nodes, on_gone, on_request
 from bacalhau.ports.bus import Delivery
@@ -233,6 +234,18 @@ async def test_the_gate_knows_members_secrets_and_who_was_sent_away(tmp_path):
             await gate.authorize("n-1", "mine", "token")
         await change(room, "n-1", "delete")
         assert await gate.authorize("n-1", "other", "token") is False
+
+
+async def test_what_could_not_be_stored_is_not_forgotten(tmp_path):
+    async with open_room(tmp_path) as room:
+        orch = room.orch
+        await orch.gate.authorize("n-1", "mine", "")
+        orch.lanes.acknowledged = [3, 4]
+    with pytest.raises(Unavailable, match="closed"):
+        await join(room, "n-1")
+    assert orch.gate.new_secret("n-1")
+    assert not await forget_acknowledged(orch)
+    assert orch.lanes.acknowledged == [3, 4]
 
 
 async def test_silence_ends_what_no_closed_connection_ended(tmp_path):

@@ -13,7 +13,7 @@ from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
-FORGET_EVERY = 0.2  # seconds
+FORGET_EVERY, FORGET_AGAIN = 0.2, 5.0  # seconds; the second after a failure
 FINISHED = "finished"
 JOURNAL_PAUSE = 1.0  # seconds
 log = logging.getLogger(__name__)
@@ -60,20 +60,33 @@ async def report_forever(node: ComputeNode) -> None:
 
 async def _forget_forever(node: ComputeNode) -> None:
     """What is delivered leaves the journal and the disk a little later, many at once; after a crash it is sent again, harmlessly."""
+    pause = FORGET_EVERY
     while True:
-        await asyncio.sleep(FORGET_EVERY)
-        delivered, node.delivered = node.delivered, []
-        if not delivered:
-            continue
-        try:
-            await node.journal.drop_reports([p.seq for p in delivered])
-            reach(Point.NODE_FORGOTTEN)
-        except Unavailable as e:
-            log.error("%d acknowledged reports stay in the journal: %s", len(delivered), e)
-        await asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"])
-        reach(Point.NODE_TIDIED)
+        await asyncio.sleep(pause)
+        pause = FORGET_EVERY if await forget_delivered(node) else FORGET_AGAIN
+
+
+async def forget_delivered(node: ComputeNode) -> bool:
+    """False when the journal could not do it; the same is tried again with the next."""
+    delivered, node.delivered = node.delivered, []
+    if not delivered:
+        return True
+    try:
+        await node.journal.drop_reports([p.seq for p in delivered])
+        reach(Point.NODE_FORGOTTEN)
+    except Unavailable as e:
+        log.error("%d acknowledged reports stay in the journal for now: %s", len(delivered), e)
+        node.delivered[:0] = delivered
+        return False
+    await asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"])
+    reach(Point.NODE_TIDIED)
+    return True
 
 
 def _forget_all(folders: list[Path]) -> None:
+    """What cannot be removed now is left to `recovery.tidy_forever`."""
     for folder in folders:
-        forget_files(folder)
+        try:
+            forget_files(folder)
+        except OSError as e:
+            log.warning("%s was not tidied: %s", folder, e.strerror or e)

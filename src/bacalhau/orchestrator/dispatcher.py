@@ -10,7 +10,7 @@ from bacalhau.lib.failpoint import Point, reach
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.store import PendingMessage
 
-FORGET_EVERY = 0.2  # seconds
+FORGET_EVERY, FORGET_AGAIN = 0.2, 5.0  # seconds; the second after a failure
 log = logging.getLogger(__name__)
 
 
@@ -22,16 +22,25 @@ async def dispatch_forever(orch: Orchestrator) -> None:
 
 async def _forget_forever(orch: Orchestrator) -> None:
     """What is acknowledged leaves the outbox a little later, many at once; after a crash it is sent again, which does no harm."""
+    pause = FORGET_EVERY
     while True:
-        await asyncio.sleep(FORGET_EVERY)
-        seqs, orch.lanes.acknowledged = orch.lanes.acknowledged, []
-        if not seqs:
-            continue
-        try:
-            await orch.store.drop_messages(seqs)
-            reach(Point.FORGOTTEN)
-        except Unavailable as e:
-            log.error("%d acknowledged messages stay in the outbox: %s", len(seqs), e)
+        await asyncio.sleep(pause)
+        pause = FORGET_EVERY if await forget_acknowledged(orch) else FORGET_AGAIN
+
+
+async def forget_acknowledged(orch: Orchestrator) -> bool:
+    """False when the store could not do it; the same is tried again with the next."""
+    seqs, orch.lanes.acknowledged = orch.lanes.acknowledged, []
+    if not seqs:
+        return True
+    try:
+        await orch.store.drop_messages(seqs)
+        reach(Point.FORGOTTEN)
+    except Unavailable as e:
+        log.error("%d acknowledged messages stay in the outbox for now: %s", len(seqs), e)
+        orch.lanes.acknowledged[:0] = seqs
+        return False
+    return True
 
 
 async def _send(orch: Orchestrator, message: PendingMessage) -> bool:

@@ -34,9 +34,9 @@ class Gate:
         return membership == APPROVED
 
     def new_secret(self, node_id: str) -> str:
-        """The hash to store with a node that registers; "" when it is stored already."""
-        return self._new.pop(node_id, "")
+        """The hash to store with a node that registers; "" when it is stored already. `forget` it when it is stored."""
+        return self._new.get(node_id, "")
 
     def forget(self, node_id: str) -> None:
-        """Whoever comes next under this id is new."""
+        """What the store says counts; without a word there, whoever comes next under this id is new."""
         self._new.pop(node_id, None)

@@ -88,6 +88,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         node = _joined(orch, request, known)
         reach(Point.JOINING)
         await orch.store.put_node(node, orch.gate.new_secret(node_id))
+        orch.gate.forget(node_id)
         reach(Point.JOINED)
         if orch.cluster.departures(node_id) != departures:
             raise Unavailable(f"the connection of node {node_id} ended while it registered")

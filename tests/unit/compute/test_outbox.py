@@ -1,0 +1,33 @@
+"""What was reported and acknowledged leaves the journal and the disk, or stays until it can."""
+
+import os
+
+from bacalhau.compute.capacity import Capacity
+from bacalhau.compute.outbox import forget_delivered
+from bacalhau.compute.service import ComputeNode, PendingReport, Plugins
+from bacalhau.lib.aio import crew
+from bacalhau.models.messages import RunResult
+from bacalhau.models.resources import Resources
+from bacalhau.store.journal import NodeJournal
+
+
+def delivered(*execution_ids):
+    return [PendingReport(seq, "RunResult", RunResult(execution_id=i), i) for seq, i in enumerate(execution_ids, 1)]
+
+
+async def test_what_the_journal_cannot_forget_it_forgets_later(tmp_path):
+    async with crew() as people:
+        async with NodeJournal(tmp_path / "journal.db") as journal:
+            node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
+        told = node.delivered = delivered("e-1", "e-2")
+        assert not await forget_delivered(node)
+        assert node.delivered == told
+
+
+async def test_files_that_cannot_be_removed_do_not_end_the_node(tmp_path):
+    (tmp_path / "e-2" / "result").mkdir(parents=True)
+    async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
+        node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
+        node.delivered = delivered("e" * 300, "e-2")
+        assert await forget_delivered(node)
+    assert "e-2" not in os.listdir(tmp_path)
