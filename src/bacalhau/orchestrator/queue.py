@@ -7,6 +7,7 @@ node, so of those that wait only the first few of each shape are tried when some
 import heapq
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
@@ -59,7 +60,7 @@ class EvaluationQueue:
                 due = heapq.heappop(self._later)
                 self._timers.discard(due)
                 self._ready[due[1]] = None
-            taken = [job_id for job_id in self._ready if job_id not in self._busy][:limit]
+            taken = list(islice((job_id for job_id in self._ready if job_id not in self._busy), limit))
             if taken:
                 for job_id in taken:
                     del self._ready[job_id]

@@ -3,7 +3,7 @@
 All writes go through `Orchestrator.commit`, which notes them here; a write is guarded by revision all the same.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bacalhau.models.execution import Execution
@@ -27,7 +27,7 @@ class Views:
     def with_execution(self, execution: Execution) -> JobView | None:
         """The execution's job as it will be when that is written; None where it is not at hand."""
         known = self._views.get(execution.job_id)
-        return _with(known, execution) if known else None
+        return _with(known, [execution]) if known else None
 
     def forget(self, job_id: str) -> None:
         """It is read again when it is needed, also by whoever is reading it right now."""
@@ -72,10 +72,13 @@ class Views:
             changed.update(e.job_id for e in (*change.new_executions, *change.executions))
 
     def _note_executions(self, executions: Iterable[Execution]) -> None:
+        changed: dict[str, list[Execution]] = {}
         for execution in executions:
-            known = self._views.get(execution.job_id)
+            changed.setdefault(execution.job_id, []).append(execution)
+        for job_id, written in changed.items():
+            known = self._views.get(job_id)
             if known:
-                self._views[execution.job_id] = _with(known, execution)
+                self._views[job_id] = _with(known, written)
 
     def _keep(self, view: JobView) -> None:
         """Finished jobs are rarely looked at again."""
@@ -87,6 +90,7 @@ class Views:
             del self._views[next(iter(self._views))]
 
 
-def _with(view: JobView, execution: Execution) -> JobView:
-    others = tuple(e for e in view.executions if e.id != execution.id)
-    return view._replace(executions=(*others, execution))
+def _with(view: JobView, written: Sequence[Execution]) -> JobView:
+    """At once for all of them: a job may have thousands."""
+    ids = {execution.id for execution in written}
+    return view._replace(executions=(*(e for e in view.executions if e.id not in ids), *written))
