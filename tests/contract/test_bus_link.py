@@ -23,3 +23,34 @@ async def test_a_link_ends_though_the_library_keeps_the_cancellation_to_itself(m
     monkeypatch.setattr(Client, "close", close)
     async with asyncio.timeout(10), linked(Login("nats://127.0.0.1:1", "n")):
         await closing.wait()
+
+
+async def test_a_connection_that_the_library_fails_to_close_is_made_anew(monkeypatch):
+    """As happens to one that the server gave up while this process was stopped: no callback tells of the end."""
+    comers, cut = asyncio.Semaphore(0), asyncio.Event()
+
+    async def serve(reader, writer):
+        comers.release()
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true}\r\n')
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"PONG\r\n")
+        await cut.wait()
+        writer.write(b"-ERR 'Stale Connection'\r\n")
+        writer.close()
+
+    async def close(client, status, do_cbs=True):
+        if client.is_closed:
+            return
+        client._status = status
+        client._transport.close()
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    monkeypatch.setattr(Client, "_close", close)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, asyncio.timeout(20), linked(Login(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", "n")) as link:
+        await link.connected(10)
+        await comers.acquire()
+        cut.set()
+        await comers.acquire()
+        await link.connected(10)
+        monkeypatch.undo()

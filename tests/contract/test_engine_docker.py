@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bacalhau.lib.ids import new_execution_id
 from bacalhau.models.network import NetworkConfig, PortMapping
 from bacalhau.models.resources import Resources
 from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.container import container_name
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.ports.engine import EngineTask, Exit, Mount, Prepares, Sweeps
 from bacalhau.ports.progress import Step, ignore
@@ -78,6 +80,23 @@ async def test_a_container_over_its_memory_limit_fails_for_that_reason(docker_ur
     task = shell(folder, docker_image, "tail /dev/zero", resources=Resources(memory=20 * MB))
     with pytest.raises(EngineFailure, match=r"^memory limit exceeded: the task was killed at its limit of 20.0 MB"):
         await run(docker_url, task)
+
+
+async def test_a_container_that_somebody_removes_is_no_result(docker_url: str, docker_image: str, folder: Path) -> None:
+    os.mkfifo(folder / "up")
+    task = shell(folder, docker_image, "echo > /shared/up; sleep 60", mounts=(Mount(folder, "/shared", False),))
+    api = DockerApi(docker_url)
+
+    async def remove() -> None:
+        await asyncio.to_thread((folder / "up").read_text)
+        await api.remove(container_name(task.execution_id))
+
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(api.close)
+        engine = await stack.enter_async_context(DockerEngine(docker_url))
+        with pytest.raises(EngineFailure, match=r"^the container was removed while it ran") as failure:
+            await together(engine.run(task, ignore), remove())
+    assert failure.value.retryable
 
 
 async def test_cpu_and_memory_are_limited(docker_url: str, docker_image: str, folder: Path) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from bacalhau.bus.local import local_bus
 from bacalhau.lib.aio import background
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import NotFound
 from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import DISCONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.plan import Change
@@ -72,7 +73,7 @@ async def test_a_service_that_fails_for_ever_keeps_the_newest_in_the_store_and_i
     assert len((await orch.views.load(orch.store, [job.id]))[job.id].executions) == 21
     events = await orch.store.list_history(HistoryQuery(job.id))
     assert [e.seq_num for e in events] == list(range(53, 83))
-    assert await orch.store.list_long_jobs(Limits(keep=21), Limits(keep=30)) == []
+    assert await orch.store.list_long_jobs(Limits(keep=21), Limits(keep=30), Limits()) == []
     await orch.commit(Change(history=(entry(job, "next"),)))
     assert (await orch.store.list_history(HistoryQuery(job.id, after_seq=82)))[0].seq_num == 83
 
@@ -108,6 +109,26 @@ async def test_earlier_versions_of_a_job_that_is_run_again_and_again_go_and_its_
     assert await kept(orch, job) == [6, 10, 11, 12, 13, 14, 15]  # 6 and 15 are live
 
 
+async def test_a_job_that_is_updated_for_ever_keeps_its_newest_versions_and_those_that_still_run(orch):
+    job = a_job(1, type="service")
+    await orch.commit(Change(new_jobs=(job,)))
+    for version in range(2, 31):
+        job = replace(job, version=version, revision=version)
+        await orch.commit(Change(jobs=(job,)))
+        if version == 7:
+            await orch.commit(Change(new_executions=(an_execution(job, 1, job_version=7),)))
+    orch.retention = Retention(versions_count=10)
+    assert await orch.store.list_long_jobs(Limits(), Limits(), Limits(keep=30)) == []
+    assert await orch.store.list_long_jobs(Limits(), Limits(), Limits(keep=29)) == [job.id]
+    await trim(orch)
+    assert [v.version for v in await orch.store.list_job_versions(job.id)] == [7, *range(21, 31)]
+    assert [e.job.version for e in await orch.store.list_executions(job.id, -1)] == [7]
+    with pytest.raises(NotFound, match=r"job version 20 not found .*"):
+        await orch.store.get_job_version(job.id, 20)
+    await orch.commit(Change(jobs=(replace(job, version=31, revision=31),)))
+    assert (await orch.store.list_job_versions(job.id))[-2:] == [job, replace(job, version=31, revision=31)]
+
+
 async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, tmp_path):
     away = NodeState(info=NodeInfo(node_id="n-1"), connection_state=ConnectionState(status=DISCONNECTED))
     await orch.store.put_node(away, "")
@@ -118,6 +139,7 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     await trim(orch)
     with sqlite3.connect(tmp_path / "state.db") as raw:
         assert raw.execute("select node_id from outbox").fetchall() == [("n-1",)]
+    assert orch.lanes.names() == ["n-1"]
     assert orch.lanes.acknowledged == []  # it still has work there
     await orch.commit(Change(executions=(an_execution(job, 1).moved(ComputeStateType.CANCELLED, 1),)))
     await trim(orch)

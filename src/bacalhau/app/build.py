@@ -133,6 +133,7 @@ def _retention(wanted: RetentionConfig) -> Retention:
         executions_age=wanted.executions_max_age,
         executions_count=wanted.executions_max_count,
         history_count=wanted.history_max_count,
+        versions_count=wanted.versions_max_count,
         undelivered_age=wanted.undelivered_max_age,
     )
 

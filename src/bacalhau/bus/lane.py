@@ -36,25 +36,27 @@ class Lanes(Generic[T]):
         if len(lane.waiting) >= WAITING:
             return False
         lane.waiting.append((key, item))
-        self._admit(lane)
+        self._admit(node_id, lane)
         return True
 
-    def _admit(self, lane: _Lane[T]) -> None:
+    def _admit(self, node_id: str, lane: _Lane[T]) -> None:
         while lane.waiting and lane.busy < IN_FLIGHT:
             key, item = lane.waiting.popleft()
             lane.busy += 1
             behind = lane.keys.get(key)
             if behind is None:
                 lane.keys[key] = deque((item,))
-                self._crew.start(self._drain(lane, key))
+                self._crew.start(self._drain(node_id, lane, key))
             else:
                 behind.append(item)
 
-    async def _drain(self, lane: _Lane[T], key: str) -> None:
+    async def _drain(self, node_id: str, lane: _Lane[T], key: str) -> None:
         items = lane.keys[key]
         while items:
             await self._work(items.popleft())
             lane.busy -= 1
             if not items:
                 del lane.keys[key]
-            self._admit(lane)
+            self._admit(node_id, lane)
+        if not lane.busy:
+            self._lanes.pop(node_id, None)  # nodes come and go

@@ -27,6 +27,7 @@ GROWTH = 1.3
 NODE_WAIT = 0.4  # a node's first: after a restart of the server the orchestrator must be there first, to let nodes in
 CONNECT_LIMIT = 5.0
 CLOSE_LIMIT = 1.0
+LOOK_SECONDS = 0.5  # between two looks whether the connection ended unnoticed
 PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
 HEADER_ROOM = 2048  # NATS counts headers as payload
 
@@ -149,7 +150,7 @@ class Link:
             self._client = client
             self.number += 1
             self.changed.fire()
-            await self._ended.wait()
+            await _until_ended(client, self._ended)
             raise LinkLost(f"lost the connection to {self._login.url}")
         except Unavailable as e:
             if e.message != self._trouble:
@@ -225,6 +226,14 @@ def _why_not(login: Login, reasons: list[str], *, known: bool) -> str:
     if any("authorization violation" in reason.lower() for reason in reasons) and login.if_refused:
         return f"{login.url} refuses node {login.name}{', which it had let in before' if known else ''}: {login.if_refused}"
     return f"cannot connect to {login.url}: {reasons[-1].removeprefix('nats: ') or 'no answer'}"
+
+
+async def _until_ended(client: Client, ended: asyncio.Event) -> None:
+    """The library does not call back when its closing fails, as it does on a connection that broke while this process was stopped."""
+    while not (ended.is_set() or client.is_closed):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await ended.wait()
 
 
 async def _settle(client: Client) -> None:

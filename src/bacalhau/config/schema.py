@@ -57,6 +57,9 @@ class Retention(Section):
     history_max_count: Annotated[
         Count, Meta(description="Events that are kept of one job, the newest ones; ten for each execution that is kept. 0 keeps all.")
     ] = 5_000
+    versions_max_count: Annotated[
+        Count, Meta(description="Versions that are kept of one job, the newest ones, and those that a kept execution ran in; enough to go back. 0 keeps all.")
+    ] = 100
     undelivered_max_age: Annotated[
         Seconds, Meta(description="How long messages wait for a node that is away and has no work any more; a week, for long repairs. 0s keeps them.")
     ] = Seconds(7 * 24 * 3600.0)

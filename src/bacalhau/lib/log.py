@@ -22,5 +22,6 @@ def set_up_logging(level: str, mode: str) -> None:
     text = logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname).4s | %(name)s | %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if mode == "json" else text)
     logging.basicConfig(level={"warn": "WARNING", "trace": "DEBUG"}.get(level.lower(), level.upper()), handlers=[handler], force=True)
-    for chatty in ("botocore", "aiohttp", "asyncio", "httpx", "httpcore", "nats", "urllib3", "uvicorn"):
+    for chatty in ("botocore", "aiohttp", "asyncio", "httpx", "httpcore", "urllib3", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("nats").setLevel(logging.CRITICAL)  # what ends a connection is told by our link; the library adds a traceback

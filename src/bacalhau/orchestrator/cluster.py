@@ -117,8 +117,11 @@ class Cluster:
         held = self._held.pop(execution_id, None)
         if held is None:
             return False
-        del self._held_on[held.node_id][execution_id]
+        left = self._held_on[held.node_id]
+        del left[execution_id]
         self._reserve(held, self._reserved[held.node_id].minus(held.need))
+        if not left:
+            del self._held_on[held.node_id], self._reserved[held.node_id]
         return True
 
     def _reserve(self, changed: Held, reserved: Resources) -> None:

@@ -44,23 +44,26 @@ class Lanes:
         self.lane(node_id).open()
 
     def close(self, node_id: str) -> None:
-        lane = self.lane(node_id)
-        lane.close()
-        self._note_undelivered(node_id, lane.unacknowledged())
+        if lane := self._lanes.get(node_id):
+            lane.close()
+            self._note_undelivered(node_id, lane.unacknowledged())
 
     def is_undelivered(self, node_id: str, execution_id: str) -> bool:
         """The node is away and cannot have begun the execution: it was never told."""
         return execution_id in self._undelivered.get(node_id, ())
 
-    def clear(self, node_id: str) -> None:
-        """What waits for the node is no longer wanted."""
-        self.lane(node_id).clear()
+    def forget(self, node_id: str) -> None:
+        """There is no such node any more: what waits for it is no longer wanted."""
+        self._undelivered.pop(node_id, None)
+        if lane := self._lanes.pop(node_id, None):
+            lane.close()
+            lane.clear()
 
     def abandon(self, node_id: str) -> int:
         """What waits for the node is not sent any more, and leaves the outbox: how much."""
         seqs = [message.seq for message in self.lane(node_id).unacknowledged()]
         self.acknowledged += seqs
-        self.clear(node_id)
+        self.lane(node_id).clear()
         return len(seqs)
 
     def names(self) -> list[str]:

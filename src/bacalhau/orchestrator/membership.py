@@ -85,7 +85,7 @@ async def _delete(orch: Orchestrator, node: NodeState, change: NodeChange) -> No
     orch.gate.forget(node_id)
     orch.cluster.forget(node_id)
     await _send_away(orch, node_id)
-    orch.lanes.clear(node_id)
+    orch.lanes.forget(node_id)
 
 
 async def _send_away(orch: Orchestrator, node_id: str) -> None:

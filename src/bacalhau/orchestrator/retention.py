@@ -37,6 +37,7 @@ class Retention(NamedTuple):
     executions_age: float = 0
     executions_count: int = 0
     history_count: int = 0
+    versions_count: int = 0
     undelivered_age: float = 0
 
 

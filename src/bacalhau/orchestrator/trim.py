@@ -13,15 +13,19 @@ log = logging.getLogger(__name__)
 
 
 async def trim(orch: Orchestrator) -> None:
-    """Ended executions and events beyond the limits of one job, and messages for nodes that are away for too long."""
+    """Ended executions, events and versions beyond the limits of one job, and messages for nodes that are away for too long."""
     wanted = orch.retention
-    executions, history = limits_of(wanted.executions_age, wanted.executions_count), Limits(keep=wanted.history_count)
-    if any(executions) or any(history):
-        for job_id in await orch.store.list_long_jobs(executions, history):
+    executions = limits_of(wanted.executions_age, wanted.executions_count)
+    history, versions = Limits(keep=wanted.history_count), Limits(keep=wanted.versions_count)
+    if any(executions + history + versions):
+        for job_id in await orch.store.list_long_jobs(executions, history, versions):
             await _trim_job(orch, job_id, executions)
             await Signal().wait(PAUSE)
     _give_up_messages(orch)
     await orch.store.forget_messages_to_strangers()
+    for node_id in orch.lanes.names():
+        if orch.cluster.get(node_id) is None:
+            orch.lanes.forget(node_id)
 
 
 async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
@@ -34,6 +38,8 @@ async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
         log.info("%d ended executions of job %s were old, or too many, and are forgotten", len(gone), job_id)
     if orch.retention.history_count:
         await orch.store.forget_history(job_id, orch.retention.history_count)
+    if orch.retention.versions_count:
+        await orch.store.forget_versions(job_id, orch.retention.versions_count)
 
 
 def _give_up_messages(orch: Orchestrator) -> None:

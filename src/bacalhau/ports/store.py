@@ -142,7 +142,7 @@ class RetentionStore(Protocol):
         """Remove jobs with their versions, executions and history; those that are open again stay. The ids of their executions."""
         ...
 
-    async def list_long_jobs(self, executions: Limits, history: Limits) -> list[str]:
+    async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
         """Jobs that go on, or had several versions, and may be beyond a limit."""
         ...
 
@@ -152,6 +152,10 @@ class RetentionStore(Protocol):
 
     async def forget_history(self, job_id: str, keep: int) -> None:
         """Remove all but the newest events of a job, `keep` at most; more than 0, so that numbers are never given twice."""
+        ...
+
+    async def forget_versions(self, job_id: str, keep: int) -> None:
+        """Remove all but the newest versions of a job, `keep` at most, and those that a known execution ran in; more than 0."""
         ...
 
     async def forget_messages_to_strangers(self) -> None:

@@ -19,8 +19,9 @@ def delete_jobs(job_ids: Sequence[str]) -> Transaction:
     return tuple(Statement(name, {"ids": ids}) for name in _FORGET)
 
 
-def long_params(executions: Limits, history: Limits) -> dict[str, int]:
-    return {"before": executions.before, "keep": executions.keep or EVERYTHING, "keep_history": history.keep or EVERYTHING}
+def long_params(executions: Limits, history: Limits, versions: Limits) -> dict[str, int]:
+    keep = {"keep": executions.keep, "keep_history": history.keep, "keep_versions": versions.keep}
+    return {"before": executions.before} | {name: count or EVERYTHING for name, count in keep.items()}
 
 
 def delete_executions(job_id: str, execution_ids: Sequence[str]) -> Transaction:
@@ -30,6 +31,10 @@ def delete_executions(job_id: str, execution_ids: Sequence[str]) -> Transaction:
 
 def delete_history(job_id: str, keep: int) -> Statement:
     return Statement("forget_old_history", {"job_id": job_id, "keep": keep})
+
+
+def delete_versions(job_id: str, keep: int) -> Statement:
+    return Statement("forget_old_versions", {"job_id": job_id, "keep": keep})
 
 
 def delete_dead_letters(limits: Limits, count: int) -> Statement:

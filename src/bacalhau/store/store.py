@@ -50,7 +50,8 @@ class SqliteStore(Housed):
     async def get_job_version(self, job_id: str, version: int) -> Job:
         found = await self._database.read("get_job_version", {"job_id": job_id, "version": version}, jobs.read_jobs)
         if not found:
-            raise NotFound(f"job version {version} not found for job {job_id}", component=COMPONENT)
+            hint = "`bacalhau job versions` lists those that are kept"
+            raise NotFound(f"job version {version} not found for job {job_id}", hint=hint, component=COMPONENT)
         return found[0]
 
     async def list_job_versions(self, job_id: str) -> list[Job]:
@@ -97,14 +98,17 @@ class SqliteStore(Housed):
     async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_jobs(job_ids)))
 
-    async def list_long_jobs(self, executions: Limits, history: Limits) -> list[str]:
-        return await self._database.read("list_long_jobs", retention.long_params(executions, history), retention.read_ids)
+    async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
+        return await self._database.read("list_long_jobs", retention.long_params(executions, history, versions), retention.read_ids)
 
     async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_executions(job_id, execution_ids)))
 
     async def forget_history(self, job_id: str, keep: int) -> None:
         await self._database.apply((retention.delete_history(job_id, keep),))
+
+    async def forget_versions(self, job_id: str, keep: int) -> None:
+        await self._database.apply((retention.delete_versions(job_id, keep),))
 
     async def forget_messages_to_strangers(self) -> None:
         await self._database.apply((Statement("forget_messages_to_strangers", {}),))

@@ -73,3 +73,15 @@ async def test_a_flood_is_refused():
         lanes = Lanes(working, gate.work)
         taken = sum(lanes.put("n", "", "x") for _ in range(WAITING + IN_FLIGHT + 10))
         assert taken == WAITING + IN_FLIGHT
+
+
+async def test_a_node_that_sends_nothing_costs_nothing():
+    gate = Gate()
+    async with crew() as working:
+        lanes = Lanes(working, gate.work)
+        for node in ("n-1", "n-2"):
+            lanes.put(node, "a", node)
+        await turns()
+        gate.open("n-1")
+        await turns()
+        assert list(lanes._lanes) == ["n-2"]

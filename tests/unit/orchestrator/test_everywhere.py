@@ -97,6 +97,9 @@ def test_ops_is_not_judged_while_nodes_may_still_come_back():
 
 def test_a_daemon_without_nodes_waits_for_ever_and_never_completes():
     assert plan(job("daemon", state=S.PENDING), seats=()).job.state.message == "waiting for a matching node to join"
+    cordoned = make_seat("n-1")._replace(node=replace(make_seat("n-1").node, cordoned=True))
+    away = (cordoned, make_seat("n-2", connected=False), make_seat("n-3", engines=("noop",)))
+    assert plan(job("daemon", state=S.PENDING), seats=away).job.state.message == "waiting for a matching node: n-1 is cordoned; n-2 is not connected"
     assert plan(job("daemon", total=5, created=NOW - 60 * SECOND), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED)).is_empty
 
 

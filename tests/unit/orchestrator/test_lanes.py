@@ -53,3 +53,13 @@ def test_what_is_abandoned_is_sent_no_more_and_leaves_the_outbox():
     lanes.push(ask(2, 2))
     assert (lanes.abandon("n-1"), lanes.abandon("n-1")) == (2, 0)
     assert lanes.acknowledged == [1, 2] and lanes.lane("n-1").unacknowledged() == []
+
+
+def test_of_a_node_that_is_gone_for_good_nothing_is_left():
+    lanes = Lanes()
+    lanes.open("n-1")
+    lanes.close("n-1")
+    lanes.push(ask(1, 1))
+    lanes.forget("n-1")
+    lanes.close("n-1")
+    assert lanes.names() == [] and not lanes.is_undelivered("n-1", "e-1")

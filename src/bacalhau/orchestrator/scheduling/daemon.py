@@ -7,6 +7,7 @@ from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.job import Job
 from bacalhau.models.selector import match_labels
 from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread
+from bacalhau.orchestrator.scheduling.place import explain_absence
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS, decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, stop_all, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, Plan
@@ -20,7 +21,7 @@ def fill_daemon(job: Job, current: Sequence[Execution], outdated: Sequence[Execu
     found = spread(job, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around)
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):
-        plan = plan._replace(waiting="waiting for a matching node to join")
+        plan = plan._replace(waiting=explain_absence(found.refusals))
     plan = wait_or_run(job, plan, live or bool(outdated), around)
     return plan._replace(cancels=stopped.cancels, history=stopped.history + plan.history)
 

@@ -7,7 +7,7 @@ from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.job import Job
 from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
-from bacalhau.orchestrator.scheduling.place import explain
+from bacalhau.orchestrator.scheduling.place import explain, explain_absence
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits_of, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
@@ -45,8 +45,7 @@ def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     if around.settled and not away and not limits_of(job).queue_timeout:
         return fail(job, (), explain(job, found.refusals), "see `bacalhau node list`", around.now)
     look_again = 0 if around.settled else around.now + SECOND
-    waiting = "waiting for a matching node to connect" if away else "waiting for a matching node to join"
-    return wait_or_run(job, found.plan._replace(waiting=waiting, look_again=earliest(found.plan.look_again, look_again)), False, around)
+    return wait_or_run(job, found.plan._replace(waiting=explain_absence(found.refusals), look_again=earliest(found.plan.look_again, look_again)), False, around)
 
 
 def _judge(job: Job, last: Sequence[Execution], now: int) -> Plan:

@@ -150,6 +150,16 @@ def explain_waiting(refusals: Sequence[Refusal]) -> str:
     could = [r for r in refusals if not r.never] or list(refusals)
     if not could:
         return "waiting for a compute node to join"
-    told = could[:3]
-    more = f" (and {len(could) - len(told)} more nodes)" if len(could) > len(told) else ""
-    return "waiting for capacity: " + "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in told) + more
+    return "waiting for capacity: " + _tell(could)
+
+
+def explain_absence(refusals: Sequence[Refusal]) -> str:
+    """Why nobody can be asked that is to run what goes everywhere."""
+    could = [r for r in refusals if not r.never]
+    return "waiting for a matching node: " + _tell(could) if could else "waiting for a matching node to join"
+
+
+def _tell(refusals: Sequence[Refusal]) -> str:
+    told = refusals[:3]
+    more = f" (and {len(refusals) - len(told)} more nodes)" if len(refusals) > len(told) else ""
+    return "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in told) + more

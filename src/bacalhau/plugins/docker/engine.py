@@ -160,7 +160,7 @@ class DockerEngine:
         finally:
             self._endings.forget(container_id)
         if code == KILLED and watch.grace is None:
-            await self._blame_memory(container_id, task)
+            await self._blame(container_id, task)
         return Exit(code, image)
 
     async def _create_or_find(self, name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
@@ -223,14 +223,16 @@ class DockerEngine:
             code, _ = await together(ended(), files.take(chunks))
         return int(code)
 
-    async def _blame_memory(self, container_id: str, task: EngineTask) -> None:
-        """The daemon may hear that the kernel killed for want of memory only after it heard of the end."""
+    async def _blame(self, container_id: str, task: EngineTask) -> None:
+        """Who killed it. The daemon may hear that the kernel killed for want of memory only after it heard of the end."""
         for _ in range(BLAME_LOOKS):
             found = await self._api.inspect(container_id)
             if found is None or found["State"].get("OOMKilled"):
                 break
             await asyncio.sleep(RETRY_SECONDS)
-        if found is not None and found["State"].get("OOMKilled"):
+        if found is None:
+            raise EngineFailure("the container was removed while it ran", hint="remove jobs by `bacalhau job stop`", retryable=True, component="Docker")
+        if found["State"].get("OOMKilled"):
             limit = f"the task was killed at its limit of {show_bytes(task.resources.memory)}" if task.resources.memory else "the node ran out of memory"
             raise EngineFailure(f"memory limit exceeded: {limit}", hint="ask for more memory", component="Docker")
 

@@ -33,13 +33,14 @@ delete from dead_letters where seq in (
 
 -- name: list_long_jobs
 select id from (
-    select number, id from jobs where is_open = 1
+    select number, id, version from jobs where is_open = 1
     union
-    select number, id from jobs where version > 1
+    select number, id, version from jobs where version > 1
 ) as found
 where (select count(*) from executions e where e.job = found.number) > :keep
     or (select max(seq) from history h where h.job = found.number) - (select min(seq) from history h where h.job = found.number) >= :keep_history
-    or exists (select 1 from executions e where e.job = found.number and e.is_live = 0 and e.create_time < :before);
+    or exists (select 1 from executions e where e.job = found.number and e.is_live = 0 and e.create_time < :before)
+    or found.version - (select min(version) from job_versions v where v.job = found.number) >= :keep_versions;
 
 -- The last event of a job stays: the next one is numbered after it.
 
@@ -54,6 +55,13 @@ delete from executions where is_live = 0 and job = (select number from jobs wher
 -- name: forget_old_history
 delete from history where job = (select number from jobs where id = :job_id)
     and seq <= (select max(seq) from history h where h.job = (select number from jobs where id = :job_id)) - :keep;
+
+-- A version that an execution ran in stays as long as that does.
+
+-- name: forget_old_versions
+delete from job_versions where job = (select number from jobs where id = :job_id)
+    and version <= (select version from jobs where id = :job_id) - :keep
+    and version not in (select job_version from executions where job = (select number from jobs where id = :job_id));
 
 -- name: forget_messages_to_strangers
 delete from outbox where seq in (select seq from outbox where node_id not in (select id from nodes));
