@@ -60,16 +60,24 @@ class Responder:
         envelope, msg = item
         try:
             delivery = Delivery(self._sender(msg.subject), envelope.type, envelope.message(), envelope.seq)
-            async with asyncio.timeout(REQUEST_LIMIT):
-                reply = await self._on_request(delivery)
         except BacalhauError as e:
             reply = to_bac_error(e)
-        except TimeoutError:
-            reply = to_bac_error(TimedOut(f"{envelope.type} was not answered within {REQUEST_LIMIT:.0f} s", retryable=True))
-        except Exception as e:
-            logger.exception("answering %s of node %s failed", envelope.type, self._sender(msg.subject))
-            reply = to_bac_error(BacalhauError(f"internal error: {type(e).__name__}: {e}", retryable=True))
+        else:
+            # Never cut short: what it has begun to write must be noted by it.
+            work = self._crew.start(self._worked(delivery))
+            await asyncio.wait((work,), timeout=REQUEST_LIMIT)
+            late = TimedOut(f"{envelope.type} was not answered within {REQUEST_LIMIT:.0f} s", retryable=True)
+            reply = work.result() if work.done() else to_bac_error(late)
         await self._reply(msg, reply, envelope.metadata)
+
+    async def _worked(self, delivery: Delivery) -> Model:
+        try:
+            return await self._on_request(delivery)
+        except BacalhauError as e:
+            return to_bac_error(e)
+        except Exception as e:
+            logger.exception("answering %s of node %s failed", delivery.type, delivery.node_id)
+            return to_bac_error(BacalhauError(f"internal error: {type(e).__name__}: {e}", retryable=True))
 
     async def _reply(self, msg: Msg, reply: Model, asked: dict[str, str]) -> None:
         metadata = stamp(MESSAGE_NAMES[type(reply)], CONTROL_SOURCE, now_ns())
