@@ -83,6 +83,16 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     return [t.result() for t in tasks]
 
 
+async def read_up_to(limit: int, chunks: AsyncIterator[bytes]) -> bytes:
+    """The stream's first `limit` bytes: a single read of a network gives what has come so far."""
+    held = b""
+    async for chunk in chunks:
+        held += chunk
+        if len(held) >= limit:
+            break
+    return held[:limit]
+
+
 def first_error(error: BaseException) -> BaseException:
     """The first real error inside nested groups."""
     while isinstance(error, BaseExceptionGroup):

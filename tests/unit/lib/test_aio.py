@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bacalhau.lib.aio import Signal, background, crew, first_error, gather_bounded, together
+from bacalhau.lib.aio import Signal, background, crew, first_error, gather_bounded, read_up_to, together
 
 
 class Endless:
@@ -139,3 +139,12 @@ async def test_an_error_keeps_its_cause():
         with pytest.raises(ValueError) as caught:
             await work
         assert str(caught.value.__cause__) == "the disk"
+
+
+async def test_a_stream_is_read_up_to_its_end_or_the_limit():
+    async def chunks():
+        for chunk in (b"ab", b"", b"cd"):
+            yield chunk
+
+    assert await read_up_to(10, chunks()) == b"abcd"
+    assert await read_up_to(3, chunks()) == b"abc"

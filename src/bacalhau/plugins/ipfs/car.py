@@ -7,7 +7,6 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.ipfs.blocks import LARGEST_BLOCK
 from bacalhau.plugins.ipfs.cid import Cid, read_cid, read_varint, varint
 
-MEDIA_TYPE = "application/vnd.ipld.car"
 _LONGEST_FRAME = LARGEST_BLOCK + 1024
 
 

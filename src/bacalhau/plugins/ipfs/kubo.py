@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
 from bacalhau.plugins.ipfs.unixfs import not_storable
 
@@ -91,7 +92,7 @@ class Kubo:
         try:
             async with self._session.post(f"{self._url}/api/v0/{call}", data=data, headers=headers) as response:
                 if response.status != 200:
-                    raise _refusal(call, response.status, (await response.content.read(4096)).decode(errors="replace"))
+                    raise _refusal(call, response.status, (await read_up_to(4096, response.content.iter_any())).decode(errors="replace"))
                 yield response
         except TimeoutError as e:
             raise Unavailable(f"Kubo at {self._url} was silent for {self._patience:.0f} s ({call.partition('?')[0]})") from e

@@ -7,7 +7,7 @@ from functools import partial
 
 import aiohttp
 
-from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.aio import gather_bounded, read_up_to
 from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized, Unavailable
 from bacalhau.plugins.ipfs.car import CarBlock, read_car
 from bacalhau.plugins.ipfs.cid import Cid
@@ -127,7 +127,7 @@ async def _require_ok(response: aiohttp.ClientResponse, cid: Cid) -> None:
         return
     if response.status in (408, 429) or response.status >= 500:
         raise _Passing(f"status {response.status}")
-    text = (await response.content.read(500)).decode(errors="replace").strip()
+    text = (await read_up_to(500, response.content.iter_any())).decode(errors="replace").strip()
     raise _refusal(response.status, str(cid), text)
 
 

@@ -4,6 +4,7 @@ import json
 
 import aiohttp
 
+from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, convert_all, fold_keys
 
@@ -28,21 +29,11 @@ class WebProbe:
         limit = aiohttp.ClientTimeout(total=self._seconds)
         try:
             async with aiohttp.ClientSession(timeout=limit) as session, session.post(self._url, data=job, headers=_HEADERS) as response:
-                return _reason(response.status, await _body(response.content))
+                return _reason(response.status, await read_up_to(_LONGEST_ANSWER, response.content.iter_any()))
         except TimeoutError:
             return f"the admission service did not answer within {self._seconds:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as e:
             return f"the admission service cannot be reached: {e}"
-
-
-async def _body(content: aiohttp.StreamReader) -> bytes:
-    """All of it: a single read gives what has come so far. Of what is too long, enough to see that it is no answer."""
-    body = b""
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > _LONGEST_ANSWER:
-            break
-    return body
 
 
 def _reason(status: int, body: bytes) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import yarl
 
+from bacalhau.lib.aio import read_up_to
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, unreachable
 from bacalhau.plugins.s3.lane import WideLane
@@ -198,7 +199,7 @@ async def _confirmed(ask: Ask) -> AsyncIterator[bytes]:
 
 
 async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
-    return read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), await response.content.read(_TROUBLE_BYTES))
+    return read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), await read_up_to(_TROUBLE_BYTES, response.content.iter_any()))
 
 
 def _correct(ask: Ask, course: _Course, trouble: Trouble) -> bool:

@@ -115,6 +115,7 @@ class WideLane:
         """This thread's own, kept open from one stretch to the next as long as the server is the same."""
         server = url[: url.find("/", 8)]
         if getattr(self._local, "server", "") != server:
+            self._leave()
             parts = urlsplit(url)
             host = parts.hostname or ""
             if parts.scheme == "https":
@@ -126,6 +127,12 @@ class WideLane:
             self._opened.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
         return connection
+
+    def _leave(self) -> None:
+        """This thread's server so far is not needed any more."""
+        if (connection := getattr(self._local, "connection", None)) is not None:
+            connection.close()
+            self._opened.remove(connection)
 
 
 def _write(descriptor: int, view: memoryview, offset: int) -> None:

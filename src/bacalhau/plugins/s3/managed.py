@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 import yarl
 
+from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.archive import pack
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.spec import SpecConfig
@@ -109,7 +110,7 @@ async def _put(link: str, path: Path, size: int, report: Report) -> None:
             session.put(yarl.URL(link, encoded=True), data=_pieces(path, size, report), headers=headers) as response,
         ):
             if response.status >= 300:
-                said = (await response.content.read(500)).decode(errors="replace")
+                said = (await read_up_to(500, response.content.iter_any())).decode(errors="replace")
                 passing = response.status >= 500 or response.status in _PASSING
                 raise PublisherFailure(f"{server} refused the result: {response.status} {said}".rstrip(), retryable=passing, component="S3")
     except (aiohttp.ClientError, TimeoutError) as e:
