@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiohttp
 from aiodocker import Docker, DockerError
 from aiodocker.stream import Stream
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from bacalhau.lib.errors import EngineFailure, NotFound
@@ -27,6 +28,7 @@ CONNECT_SECONDS = 10  # a daemon starting forty containers answers late
 REQUEST_SECONDS = 300  # a loaded daemon queues starts; beyond this it is stuck
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _STEADY = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
+_UNREADABLE = (ValueError, HttpProcessingError)  # no JSON, or a line longer than the client library takes: events hold the labels of images
 _LOST = 900  # the client library's status for "no connection"
 
 
@@ -187,6 +189,8 @@ class DockerApi:
             raise not_pulled(image, e.message) from e
         except (aiohttp.ClientError, OSError) as e:
             raise unreachable(self.url, str(e) or type(e).__name__) from e
+        except _UNREADABLE as e:
+            raise EngineFailure(f"failed to pull image {image}: the answer cannot be read: {e}", retryable=True, component="Docker") from e
 
     async def import_image(self, repo: str, tag: str, archive: bytes, changes: list[str]) -> None:
         """Make an image of one layer from a tar archive and Dockerfile instructions."""
@@ -258,6 +262,8 @@ class DockerApi:
             raise unreachable(self.url, _reason(e)) from e
         except asyncio.IncompleteReadError as e:
             raise EngineFailure(f"failed to {doing}: the answer ended early", retryable=True, component="Docker") from e
+        except _UNREADABLE as e:
+            raise EngineFailure(f"failed to {doing}: the answer cannot be read: {e}", retryable=True, component="Docker") from e
 
 
 def _reason(error: BaseException) -> str:

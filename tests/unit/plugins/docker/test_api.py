@@ -1,0 +1,27 @@
+"""What a daemon may say that nobody can read."""
+
+import pytest
+
+from bacalhau.lib.errors import EngineFailure
+from bacalhau.plugins.docker.api import DockerApi
+from tests.support.scripted_api import answer, scripted_api
+
+
+async def test_lines_that_cannot_be_read_are_a_failure_of_the_engine():
+    """An event holds the labels of its image, however long; who follows events must not die of them."""
+
+    async def daemon(request):
+        if request.path.endswith("/version"):
+            return answer({"ApiVersion": "1.41", "Version": "20.10"})
+        return answer('{"label": "' + "x" * 2_000_000 + '"}\n' if request.path.endswith("/events") else "no JSON\n")
+
+    async with scripted_api(daemon) as url:
+        api = DockerApi(url)
+        try:
+            with pytest.raises(EngineFailure, match="failed to follow events: the answer cannot be read"):
+                async with api.events({}) as events:
+                    assert [event async for event in events] == []
+            with pytest.raises(EngineFailure, match="failed to pull image alpine: the answer cannot be read"):
+                assert [line async for line in api.pull("alpine", None)] == []
+        finally:
+            await api.close()
