@@ -4,12 +4,9 @@ It lives exactly as long as the block that opened it, and dies with this process
 """
 
 import asyncio
-import ctypes
 import json
 import shutil
-import signal
 import socket
-import sys
 import sysconfig
 from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -18,13 +15,12 @@ from typing import NamedTuple
 
 import aiohttp
 
+from bacalhau.bus.child import dying_with_parent
 from bacalhau.lib.errors import Unavailable
 
 _START_SECONDS = 60
 # Its filer waits at the end for streams that its own S3 gateway keeps open; all data is in files by then.
 _STOP_SECONDS = 1
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class ObjectStore(NamedTuple):
@@ -47,7 +43,7 @@ async def object_store(folder: Path, *, access_key: str, secret_key: str, public
     ports[0] = port or ports[0]
     with (folder / "log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
-            program, *_arguments(folder, ports), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, preexec_fn=_die_with_parent
+            program, *_arguments(folder, ports), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, preexec_fn=dying_with_parent()
         )
     try:
         if not await _is_ready(child, ports):
@@ -108,11 +104,6 @@ def _arguments(folder: Path, ports: list[int]) -> list[str]:
         f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=4000",
         f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
     ]  # fmt: skip
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def _is_ready(child: asyncio.subprocess.Process, ports: list[int]) -> bool:

@@ -42,7 +42,11 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bacalhau-client", daemon=True)
         self._thread.start()
-        self._run(self._client.__aenter__())
+        try:
+            self._run(self._client.__aenter__())
+        except BaseException:
+            self._end_loop()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +60,9 @@ class Client:
             return
         self._run(self._client.__aexit__(None, None, None))
         self._run(self._loop.shutdown_asyncgens())
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -36,7 +36,8 @@ class NodeManager(Section):
         Seconds, Meta(ge=0.5, description="Longest time that a node which froze or lost its network goes unnoticed; shorter takes short stalls for an end.")
     ] = Seconds(2.0)
     lost_grace: Annotated[
-        Seconds, Meta(description="How long a disconnected node keeps its work before it is placed elsewhere; enough for a restart of the node's service, at least 3s.")
+        Seconds,
+        Meta(ge=3, description="How long a disconnected node keeps its work before it is placed elsewhere; enough for a restart of its service, longer than a node may publish unasked."),
     ] = Seconds(10.0)
     manual_approval: Annotated[bool, Meta(description="New nodes wait, without any work, until `bacalhau node approve` lets them in.")] = False
 

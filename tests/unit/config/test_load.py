@@ -105,6 +105,7 @@ def test_a_boolean_key_alone_is_true(home):
             "Orchestrator.NodeManager.PingTimeout=10ms",
             'config key: "Orchestrator.NodeManager.PingTimeout" expects a duration of at least 500ms, received: "10ms" (from -c)',
         ),
+        ("Orchestrator.NodeManager.LostGrace=2s", 'config key: "Orchestrator.NodeManager.LostGrace" expects a duration of at least 3s, received: "2s" (from -c)'),
         ("/nowhere/c.yaml", "specified configuration file doesn't exist: /nowhere/c.yaml"),
     ],
 )
