@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from nats.aio.msg import Msg
 
-from bacalhau.bus.envelope import pack, stamp
 from bacalhau.bus import request
+from bacalhau.bus.envelope import pack, stamp
 from bacalhau.bus.request import Responder, from_bac_error, read_reply, to_bac_error
 from bacalhau.bus.subject import from_node
 from bacalhau.lib.aio import crew
