@@ -8,6 +8,8 @@ import uuid
 
 import pytest
 
+from bacalhau.app.tls import server_tls
+from bacalhau.config.access import ApiTLS
 from bacalhau.lib.errors import BadRequest, StorageFailure
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
@@ -169,7 +171,7 @@ async def test_a_connection_that_always_breaks_ends(tmp_path):
     async with file_server() as server:
         server.files["/big"] = bytes(MIB)
         server.cuts = [1000] * 4
-        with pytest.raises(StorageFailure, match=r"/big: the connection was lost: .*\(gave up after 4 attempts\)") as failed:
+        with pytest.raises(StorageFailure, match=r"/big: the connection was lost: the answer broke off \(gave up after 4 attempts\)") as failed:
             await bring(f"{server.url}/big", tmp_path / "in")
         assert failed.value.retryable
         assert server.cuts == []
@@ -196,10 +198,33 @@ async def test_a_server_nobody_answers_at(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://user:secret@127.0.0.1:{unused.getsockname()[1]}/f"
-        with pytest.raises(StorageFailure, match=r"URL http://127.0.0.1:\d+/f cannot be reached: .*\(gave up after 4 attempts\)") as failed:
+        with pytest.raises(StorageFailure, match=r"URL http://127.0.0.1:\d+/f cannot be reached: connection refused \(gave up after 4 attempts\)") as failed:
             await bring(url, tmp_path / "in")
     assert failed.value.retryable
     assert "secret" not in failed.value.message
+
+
+async def test_a_host_that_is_none(tmp_path):
+    with pytest.raises(StorageFailure, match=r"URL http://nosuch\.invalid/f cannot be reached: host not found \(gave up"):
+        await bring("http://nosuch.invalid/f", tmp_path / "in")
+
+
+async def test_a_certificate_nobody_vouches_for_and_what_is_no_http(tmp_path):
+    async def answer(reader, writer):
+        writer.write(b"220 mail.example.org\r\n")
+        writer.close()
+
+    tls = server_tls(ApiTLS(self_signed=True), tmp_path)
+    for context, scheme, words in (
+        (tls, "https", "cannot be trusted: its certificate: self-signed certificate"),
+        (None, "https", "cannot be trusted: TLS: "),
+        (None, "http", "is not answered in HTTP"),
+    ):
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(StorageFailure) as failed:
+                await bring(f"{scheme}://127.0.0.1:{port}/f", tmp_path / "in")
+        assert failed.value.message.startswith(f"URL {scheme}://127.0.0.1:{port}/f {words}") and not failed.value.retryable
 
 
 async def test_a_disk_that_refuses_says_so(tmp_path):

@@ -3,10 +3,8 @@
 Beside `sso` the only place that knows httpx; what is asked is for the verbs in `client`.
 """
 
-import os
-import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +29,7 @@ from bacalhau.lib.errors import (
     Unauthorized,
     Unavailable,
 )
+from bacalhau.lib.network import network_fault, tls_fault
 from bacalhau.models.api import ErrorBody
 from bacalhau.models.introduction import IntroduceResponse, ListMethodsResponse
 
@@ -166,38 +165,14 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
 
 def unreachable(url: str, error: BaseException) -> Unavailable:
     """The reason is the operating system's where there is one."""
-    refused = _tls_refusal(error)
+    refused = tls_fault(error)
     if refused:
         return Unavailable(f"cannot trust the orchestrator at {url}: {refused}", hint=HOW_TO_TRUST)
     return Unavailable(f"cannot reach the orchestrator at {url}: {_reason(error)}", hint=HOW_TO_START)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """From the outermost inwards."""
-    inner: BaseException | None = error
-    while inner is not None:
-        yield inner
-        group = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else None
-        inner = group or inner.__cause__ or inner.__context__
-
-
-def _tls_refusal(error: BaseException) -> str:
-    found = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
-    if found is None:
-        return ""
-    return f"its certificate: {found.verify_message}" if isinstance(found, ssl.SSLCertVerificationError) else f"TLS: {found.reason or found}"
-
-
 def _reason(error: BaseException) -> str:
-    """The innermost cause says what happened; the outer ones only that something did."""
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return "no answer in time"
-    for cause in _causes(error):
-        if isinstance(cause, socket.gaierror):
-            return "host not found"
-        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
-            return os.strerror(cause.errno).lower()
-    return str(error) or type(error).__name__
+    return "no answer in time" if isinstance(error, httpx.TimeoutException | TimeoutError) else network_fault(error)
 
 
 def _failure(url: str, answer: httpx.Response) -> BacalhauError:

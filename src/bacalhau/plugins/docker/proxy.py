@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bacalhau.lib.aio import together
+from bacalhau.lib.network import network_fault
 from bacalhau.plugins.docker.domains import is_own, match_domain
 
 HEAD_LIMIT = 64 << 10  # bytes of request line and headers
@@ -125,7 +126,7 @@ async def _connect(ask: _Ask) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
                 raise _Refused("403 Forbidden", f"{ask.host} is the node itself")
             return await asyncio.open_connection(addresses[0], ask.port)
     except (OSError, UnicodeError) as e:
-        raise _Refused("502 Bad Gateway", f"{ask.host}:{ask.port} cannot be reached: {e}") from e
+        raise _Refused("502 Bad Gateway", f"{ask.host}:{ask.port} cannot be reached: {network_fault(e)}") from e
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

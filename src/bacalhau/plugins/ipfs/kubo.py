@@ -15,6 +15,7 @@ import aiohttp
 
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
+from bacalhau.lib.network import network_fault
 from bacalhau.plugins.ipfs.unixfs import not_storable
 
 _PIECE = 1 << 20
@@ -97,7 +98,7 @@ class Kubo:
         except TimeoutError as e:
             raise Unavailable(f"Kubo at {self._url} was silent for {self._patience:.0f} s ({call.partition('?')[0]})") from e
         except aiohttp.ClientError as e:
-            raise Unavailable(f"Kubo at {self._url} cannot be reached: {e}", hint="Is the daemon up, and the endpoint its RPC address?") from e
+            raise Unavailable(f"Kubo at {self._url} cannot be reached: {network_fault(e)}", hint="Is the daemon up, and the endpoint its RPC address?") from e
         except ValueError as e:
             raise Unavailable(f"Kubo at {self._url} gave an answer that is not Kubo's: {e}") from e
 

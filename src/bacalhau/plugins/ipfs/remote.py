@@ -9,6 +9,7 @@ import aiohttp
 
 from bacalhau.lib.aio import gather_bounded, read_up_to
 from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized, Unavailable
+from bacalhau.lib.network import network_fault
 from bacalhau.plugins.ipfs.car import CarBlock, read_car
 from bacalhau.plugins.ipfs.cid import Cid
 from bacalhau.plugins.ipfs.dag import WINDOW, Anchor
@@ -67,7 +68,7 @@ class GatewayReader:
             except _LOST as e:
                 await self.close()
                 if not tries_left:
-                    raise Unavailable(f"{self._base} cannot be reached: {e or type(e).__name__}", hint="Try again: what is complete stays.") from e
+                    raise Unavailable(f"{self._base} cannot be reached: {network_fault(e)}", hint="Try again: what is complete stays.") from e
             await asyncio.sleep(pause)
             pause *= 2
         raise AssertionError("the last try returns or raises")

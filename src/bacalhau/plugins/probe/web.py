@@ -6,6 +6,7 @@ import aiohttp
 
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.network import network_fault
 from bacalhau.lib.wire import Model, convert_all, fold_keys
 
 SECONDS = 30.0
@@ -33,7 +34,7 @@ class WebProbe:
         except TimeoutError:
             return f"the admission service did not answer within {self._seconds:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as e:
-            return f"the admission service cannot be reached: {e}"
+            return f"the admission service cannot be reached: {network_fault(e)}"
 
 
 def _reason(status: int, body: bytes) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.network import network_fault
 from bacalhau.plugins.s3.place import Place
 
 _TRANSIENT = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException", "Throttling", "OperationAborted"})
@@ -82,7 +83,7 @@ def unreachable(place: Place, url: str, error: Exception) -> StorageFailure:
     """The way to the server is broken, or the server stopped talking."""
     address = "/".join(url.split("/")[:3])
     hint = "check the endpoint, and that this machine can reach it"
-    return StorageFailure(f"cannot reach S3 at {address}: {str(error) or type(error).__name__}", hint=hint, retryable=True, component="S3")
+    return StorageFailure(f"cannot reach S3 at {address}: {network_fault(error)}", hint=hint, retryable=True, component="S3")
 
 
 def _thing(place: Place, key: str) -> str:

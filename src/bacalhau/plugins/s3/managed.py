@@ -14,6 +14,7 @@ import yarl
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.archive import pack
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.network import network_fault
 from bacalhau.models.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
@@ -114,7 +115,7 @@ async def _put(link: str, path: Path, size: int, report: Report) -> None:
                 passing = response.status >= 500 or response.status in _PASSING
                 raise PublisherFailure(f"{server} refused the result: {response.status} {said}".rstrip(), retryable=passing, component="S3")
     except (aiohttp.ClientError, TimeoutError) as e:
-        raise PublisherFailure(f"{server} cannot be reached: {e or 'no answer'}", retryable=True, component="S3") from e
+        raise PublisherFailure(f"{server} cannot be reached: {network_fault(e)}", retryable=True, component="S3") from e
 
 
 async def _pieces(path: Path, size: int, report: Report) -> AsyncIterator[bytes]:

@@ -13,12 +13,14 @@ import aiohttp
 import yarl
 
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.network import network_fault, tls_fault
 
 RETRIES = 3
 _REDIRECTS = 10
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
 _LONGEST_WAIT = 30.0  # seconds; a server may ask for more, but then another node or a later attempt is the better cure
 _PROGRESS_BYTES = 1 << 20
+_REACHABLE = "is the server up, and reachable from the node?"
 
 T = TypeVar("T")
 
@@ -102,13 +104,22 @@ def _translated(url: str, error: Exception) -> StorageFailure:
         return StorageFailure(f"URL {name} redirects more than {_REDIRECTS} times", hint="name the address that it should lead to")
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | aiohttp.RedirectClientError):
         return StorageFailure(f"URL {name} leads to what is not an http address: {error}", hint="check the URL and what it redirects to")
-    if isinstance(error, aiohttp.ClientSSLError):
-        return StorageFailure(f"URL {name} cannot be trusted: {error}", hint="the server's certificate is not one that this node knows")
+    if fault := tls_fault(error):
+        hint = "this node trusts the authorities of its system" if "certificate" in fault else "write http:// where the server speaks no TLS"
+        return StorageFailure(f"URL {name} cannot be trusted: {fault}", hint=hint)
     if isinstance(error, TimeoutError):
-        return Passing(f"URL {name} was silent for too long: {error or 'no answer'}", hint="is the server up, and reachable from the node?")
+        return Passing(f"URL {name} was silent for too long: {_silence(error)}", hint=_REACHABLE)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Passing(f"URL {name} cannot be reached: {error}", hint="is the server up, and reachable from the node?")
-    return Passing(f"URL {name}: the connection was lost: {error}", hint="is the server up, and reachable from the node?")
+        return Passing(f"URL {name} cannot be reached: {network_fault(error)}", hint=_REACHABLE)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return StorageFailure(f"URL {name} is not answered in HTTP", hint="check the port, and whether it is http or https")
+    broken = "the answer broke off" if isinstance(error, aiohttp.ClientPayloadError) else network_fault(error).lower()
+    return Passing(f"URL {name}: the connection was lost: {broken}", hint=_REACHABLE)
+
+
+def _silence(error: TimeoutError) -> str:
+    connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
+    return f"no connection within {_CONNECT_SECONDS} s" if connecting else f"nothing came for {_SILENCE_SECONDS} s"
 
 
 def _find_proxy(url: yarl.URL) -> str | None:

@@ -1,0 +1,42 @@
+"""Why a conversation over the network failed, in plain words, whichever library had it: theirs speak of themselves."""
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """From the outermost inwards."""
+    inner: BaseException | None = error
+    while inner is not None:
+        yield inner
+        group = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else None
+        inner = group or inner.__cause__ or inner.__context__
+
+
+def tls_fault(error: BaseException) -> str:
+    """`its certificate: self-signed certificate`; "" when TLS is not why."""
+    faults = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]
+    if not faults:
+        return ""
+    found = faults[-1]  # libraries raise SSLErrors of their own, which lack what the system's knows
+    if isinstance(found, ssl.SSLCertVerificationError):
+        return f"its certificate: {found.verify_message}"
+    return f"TLS: {(getattr(found, 'reason', None) or str(found)).replace('_', ' ').lower()}"
+
+
+def network_fault(error: BaseException) -> str:
+    """`host not found`, `connection refused`; where no cause says more, what the error says itself."""
+    found = tls_fault(error)
+    if found:
+        return found
+    for cause in causes(error):
+        if isinstance(cause, socket.gaierror):
+            return "host not found"
+        if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+            return os.strerror(cause.errno).lower()
+        if isinstance(cause, TimeoutError):
+            return "no answer in time"
+    lost = any(isinstance(cause, ConnectionError) for cause in causes(error))
+    return "connection lost" if lost else str(error) or type(error).__name__
