@@ -97,6 +97,12 @@ def test_a_job_no_node_can_run(system):
     assert "bacalhau describe" in done.stdout
 
 
+def test_a_folder_no_node_allows(system, tmp_path):
+    done = system.cli("docker", "run", "--id-only", "-i", f"file://{tmp_path}", system.image, "--", "true", code=1)
+    first, second = done.stderr.splitlines()
+    assert first.endswith("no local paths are allowed on this node") and second.startswith("Hint:  Compute.AllowListedLocalPaths")
+
+
 def test_a_container_that_fails_by_itself_is_no_failure(system):
     assert system.cli("docker", "run", "--id-only", system.image, "--", "false").stderr == ""
 

@@ -36,6 +36,7 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
         queue_capacity=node.capacity.queued,
         running_executions=len(node.running),
         unavailable={**node.unavailable, **node.gpu_problems},
+        cures=dict(node.cures),
         policy=node.admission.policy if node.admission.policy != NodePolicy() else None,
     )
     labels = machine_labels(node.node_id) | gpu_labels(total.gpus) | dict(node.labels)
@@ -48,21 +49,23 @@ def machine_labels(name: str) -> dict[str, str]:
 
 
 async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: str) -> tuple[str, ...]:
-    states = await together(*(_reason(plugin) for plugin in plugins.values()))
-    for name, reason in zip(plugins, states, strict=True):
-        if reason:
-            node.unavailable[f"{name} {role}"] = reason
-        else:
-            node.unavailable.pop(f"{name} {role}", None)
-    return tuple(sorted(name for name, reason in zip(plugins, states, strict=True) if not reason))
+    states = await together(*(_ask(plugin) for plugin in plugins.values()))
+    for name, (reason, cure) in zip(plugins, states, strict=True):
+        for told, text in ((node.unavailable, reason), (node.cures, cure)):
+            if text:
+                told[f"{name} {role}"] = text
+            else:
+                told.pop(f"{name} {role}", None)
+    return tuple(sorted(name for name, (reason, _) in zip(plugins, states, strict=True) if not reason))
 
 
-async def _reason(plugin: Checkable) -> str:
+async def _ask(plugin: Checkable) -> tuple[str, str]:
+    """Why it does not work, and what to do about it; two empty texts when it does."""
     try:
         async with asyncio.timeout(CHECK_LIMIT):
             await plugin.check()
     except BacalhauError as e:
-        return e.message
+        return e.message, e.hint
     except TimeoutError:
-        return f"did not answer within {CHECK_LIMIT:.0f} s"
-    return ""
+        return f"did not answer within {CHECK_LIMIT:.0f} s", ""
+    return "", ""

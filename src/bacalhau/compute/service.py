@@ -84,6 +84,7 @@ class ComputeNode:
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    cures: dict[str, str] = field(default_factory=dict)
     reports: Window[PendingReport] = field(default_factory=Window)
     delivered: list[PendingReport] = field(default_factory=list)
     ended: Signal = field(default_factory=Signal)

@@ -18,7 +18,7 @@ NCL_V1 = "ncl/v1"
 class ComputeNodeInfo(Model):
     """Lists are lower-case plug-in names. `policy` (ours) is what is refused, absent where nothing is.
 
-    `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not offered.
+    `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not offered, `cures` what to do about it.
     """
 
     execution_engines: tuple[str, ...] | None = always(factory=tuple)
@@ -32,6 +32,7 @@ class ComputeNodeInfo(Model):
     enqueued_executions: int = always(factory=int)
     address: str = msgspec.field(default_factory=str, name="address")
     unavailable: dict[str, str] = {}
+    cures: dict[str, str] = {}
     policy: NodePolicy | None = None
 
 

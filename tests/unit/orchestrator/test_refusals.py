@@ -51,6 +51,10 @@ def needs(job, **fields):
     return msgspec.structs.replace(job, tasks=(msgspec.structs.replace(job.task, **fields),))
 
 
+def hints(plan):
+    return {(entry.event.details or {}).get("Hint") for entry in plan.history}
+
+
 def with_offer(seat, **fields):
     compute = msgspec.structs.replace(seat.node.info.compute, **fields)
     return seat._replace(node=msgspec.structs.replace(seat.node, info=msgspec.structs.replace(seat.node.info, compute_node_info=compute)))
@@ -59,8 +63,16 @@ def with_offer(seat, **fields):
 def test_a_source_and_a_publisher_of_one_name_have_reasons_of_their_own():
     seat = with_offer(make_seat(), publishers=("ipfs",), unavailable={"local source": "no local paths are allowed", "local publisher": "port 6001 is in use"})
     local = SpecConfig(type="local")
-    made = plan(needs(make_job(), publisher=local, input_sources=(InputSource(source=local, target="/in"),)), seats=(seat,))
+    job = needs(make_job(), publisher=local, input_sources=(InputSource(source=local, target="/in"),))
+    made = plan(job, seats=(seat,))
     assert made.job.state.message == "no node can run docker: n-1: no local paths are allowed; port 6001 is in use"
+    assert hints(made) == {"see `bacalhau node list`"}
+    assert hints(plan(job, seats=(make_seat("n-0"), with_offer(seat, cures={"s3 source": "other", "local source": "allow some"})))) == {"allow some"}
+
+
+def test_nodes_that_say_the_same_are_told_together():
+    seats = [make_seat(f"n-{n}", engines=(), unavailable={"docker engine": "no Docker" if n < 3 else "Docker is full"}) for n in range(1, 8)]
+    assert plan(make_job(), seats=seats).job.state.message == "no node can run docker: n-1, n-2: no Docker; n-3, n-4, n-5: Docker is full (and 2 more nodes)"
 
 
 def test_what_a_node_refuses_always_is_not_asked_of_it():

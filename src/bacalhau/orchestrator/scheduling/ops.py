@@ -7,7 +7,7 @@ from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.job import Job
 from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
-from bacalhau.orchestrator.scheduling.place import explain, explain_absence
+from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits_of, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
@@ -43,7 +43,7 @@ def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     """No node matches, or none that does is there."""
     away = any(not r.never for r in found.refusals)
     if around.settled and not away and not limits_of(job).queue_timeout:
-        return fail(job, (), explain(job, found.refusals), "see `bacalhau node list`", around.now)
+        return fail(job, (), explain(job, found.refusals), find_cure(job, around.seats), around.now)
     look_again = 0 if around.settled else around.now + SECOND
     return wait_or_run(job, found.plan._replace(waiting=explain_absence(found.refusals), look_again=earliest(found.plan.look_again, look_again)), False, around)
 

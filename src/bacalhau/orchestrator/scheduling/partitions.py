@@ -9,7 +9,7 @@ from bacalhau.models.event import Topic
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.retry import FAILURE_KIND, TIMEOUT
-from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, is_hopeless, list_refusals_of_nodes, needed_resources, place
+from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, find_cure, is_hopeless, list_refusals_of_nodes, needed_resources, place
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusal, earliest
@@ -58,7 +58,7 @@ def place_open(job: Job, current: Sequence[Execution], open_partitions: dict[int
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), is_served or bool(live), around)
     if is_hopeless(refusals) and around.settled and not limits_of(job).queue_timeout:
-        return fail(job, live, _hopeless(job, current, refusals), "see `bacalhau node list`", around.now)
+        return fail(job, live, _hopeless(job, current, refusals), find_cure(job, around.seats), around.now)
     plan = plan._replace(asks=tuple(asks), waiting=explain_waiting(refusals), look_again=earliest(plan.look_again, _next_look(job, current, refusals, around)))
     return wait_or_run(job, plan, is_served or bool(live), around)
 

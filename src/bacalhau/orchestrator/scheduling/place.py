@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
 from bacalhau.models.admission import list_objections
-from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.job import LONG_RUNNING, Job, Task
 from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.selector import match_labels
@@ -22,6 +22,7 @@ class Bars(NamedTuple):
 
 
 NO_BARS = Bars()
+_VERBS = {"engine": "run", "source": "read inputs from", "publisher": "publish to"}
 
 
 def needed_resources(job: Job) -> Resources:
@@ -123,16 +124,27 @@ def _excuse(seat: Seat) -> str:
 
 def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> list[str]:
     task = job.task
-    wanted = [(task.engine.type, "engine", "run", offer.execution_engines)]
-    wanted += [(s.source.type, "source", "read inputs from", offer.storage_sources) for s in task.input_sources or ()]
-    if task.publisher and not task.publisher.is_type("", "noop"):
-        wanted.append((task.publisher.type, "publisher", "publish to", offer.publishers))
+    offered = {"engine": offer.execution_engines, "source": offer.storage_sources, "publisher": offer.publishers}
     reasons = []
-    for kind, role, verb, offered in wanted:
-        name = kind.strip().lower()
-        if name not in (offered or ()):
-            reasons.append(offer.unavailable.get(f"{name} {role}") or f"cannot {verb} {name}")
+    for name, role in _parts(task):
+        if name not in (offered[role] or ()):
+            reasons.append(offer.unavailable.get(f"{name} {role}") or f"cannot {_VERBS[role]} {name}")
     return reasons + list_objections(task, offer.policy) + match_labels(job.constraints or (), labels)
+
+
+def _parts(task: Task) -> list[tuple[str, str]]:
+    """The plug-ins that the task needs, by name and role."""
+    found = [(task.engine.type, "engine"), *((source.source.type, "source") for source in task.input_sources or ())]
+    if task.publisher and not task.publisher.is_type("", "noop"):
+        found.append((task.publisher.type, "publisher"))
+    return [(kind.strip().lower(), role) for kind, role in found]
+
+
+def find_cure(job: Job, seats: Seats) -> str:
+    """What can be done where no node runs the job: a node's own word on what it lacks, if there is one."""
+    parts = [f"{name} {role}" for name, role in _parts(job.task)]
+    told = (cure for seat in seats for part in parts if (cure := seat.node.info.compute.cures.get(part)))
+    return next(told, "see `bacalhau node list`")
 
 
 def explain(job: Job, refusals: Sequence[Refusal]) -> str:
@@ -140,26 +152,27 @@ def explain(job: Job, refusals: Sequence[Refusal]) -> str:
     kind = job.task.engine.type.strip().lower()
     if not refusals:
         return f"no node can run {kind}: no compute node has joined"
-    told = refusals[:5]
-    more = f" (and {len(refusals) - len(told)} more nodes)" if len(refusals) > len(told) else ""
-    return f"no node can run {kind}: " + "; ".join(f"{short_id(r.node_id)}: {r.reason}" for r in told) + more
+    nodes: dict[str, list[str]] = {}
+    for refusal in refusals[:5]:
+        nodes.setdefault(refusal.reason, []).append(short_id(refusal.node_id))
+    return f"no node can run {kind}: " + "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in nodes.items()) + _more(refusals, 5)
 
 
 def explain_waiting(refusals: Sequence[Refusal]) -> str:
     """Why the job waits: what the nodes that could run it are short of."""
     could = [r for r in refusals if not r.never] or list(refusals)
-    if not could:
-        return "waiting for a compute node to join"
-    return "waiting for capacity: " + _tell(could)
+    return f"waiting for capacity: {_tell(could)}" if could else "waiting for a compute node to join"
 
 
 def explain_absence(refusals: Sequence[Refusal]) -> str:
-    """Why nobody can be asked that is to run what goes everywhere."""
+    """Why a job that runs on every matching node runs on none."""
     could = [r for r in refusals if not r.never]
-    return "waiting for a matching node: " + _tell(could) if could else "waiting for a matching node to join"
+    return f"waiting for a matching node: {_tell(could)}" if could else "waiting for a matching node to join"
 
 
 def _tell(refusals: Sequence[Refusal]) -> str:
-    told = refusals[:3]
-    more = f" (and {len(refusals) - len(told)} more nodes)" if len(refusals) > len(told) else ""
-    return "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in told) + more
+    return "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in refusals[:3]) + _more(refusals, 3)
+
+
+def _more(refusals: Sequence[Refusal], told: int) -> str:
+    return f" (and {len(refusals) - told} more nodes)" if len(refusals) > told else ""
