@@ -17,6 +17,7 @@ from bacalhau.models.api import ErrorBody
 log = logging.getLogger(__name__)
 
 COMPONENT = "APIServer"
+MAX_MESSAGE = 16_000  # characters
 REQUEST_ID = "bacalhau.request_id"  # key of the ASGI scope
 
 _NO_SUCH_PLACE = ErrorBody(
@@ -40,7 +41,12 @@ def envelope(error: BacalhauError) -> ErrorBody:
     # Clients know what the server's own door refuses by this pair of code and component.
     at_the_door = error.component == COMPONENT and error.status == 400
     code = "InternalError" if at_the_door else error.code
-    return ErrorBody(status=error.status, message=error.message, code=code, component=error.component, hint=error.hint)
+    return ErrorBody(status=error.status, message=shortened(error.message), code=code, component=error.component, hint=error.hint)
+
+
+def shortened(text: str) -> str:
+    """What nobody reads to its end."""
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…\n({len(text) - MAX_MESSAGE} more characters)"
 
 
 def on_expected(request: Request[Any, Any, Any], error: BacalhauError) -> Response[bytes]:

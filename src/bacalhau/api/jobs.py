@@ -13,7 +13,7 @@ from bacalhau.api.answer import PlainAnswer
 from bacalhau.api.client_version import HEADER, needs_states_in_history
 from bacalhau.api.errors import refused
 from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
-from bacalhau.api.request import Ask, named, orchestrator, read_body, read_job_body, waits
+from bacalhau.api.request import Ask, ignored, named, orchestrator, read_body, read_job_body, waits
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.api import (
     GetJobResponse,
@@ -52,10 +52,9 @@ async def put_job(request: Ask) -> PutJobResponse:
     asked, unknown = await read_job_body(request, PutJobRequest)
     if asked.job is None:
         raise refused("empty/nil job")
-    warnings = tuple(f"unknown field '{path}' is ignored" for path in unknown)
     headers = request.headers
     client, instance = headers.get("x-bacalhau-installationid", ""), headers.get("x-bacalhau-instanceid", "")
-    return await submit_job(orchestrator(request), asked.job, force=asked.force, warnings=warnings, client=client, instance=instance)
+    return await submit_job(orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), client=client, instance=instance)
 
 
 @get("/jobs", query=ListJobs)

@@ -6,7 +6,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.errors import refused
 from bacalhau.api.query import Query, read_query
-from bacalhau.api.request import Ask, named, orchestrator, read_body, read_job_body
+from bacalhau.api.request import Ask, ignored, named, orchestrator, read_body, read_job_body
 from bacalhau.models.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
 from bacalhau.models.job import Job
 from bacalhau.orchestrator import explain, versions
@@ -16,7 +16,7 @@ from bacalhau.orchestrator import explain, versions
 async def diff_job(request: Ask) -> DiffJobResponse:
     """What submitting a job would change in the stored one of its name."""
     asked, unknown = await read_job_body(request, DiffJobRequest)
-    return await versions.diff_job(orchestrator(request), _given(asked.job), _warnings(unknown))
+    return await versions.diff_job(orchestrator(request), _given(asked.job), ignored(unknown))
 
 
 @put("/jobs/{job_id:str}/rerun", status_code=200, query=Query, body=RerunJobRequest)
@@ -33,7 +33,7 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
 async def explain_job(request: Ask) -> ExplainJobResponse:
     """Where a job would run now, and for every other node why not; nothing is stored."""
     asked, unknown = await read_job_body(request, ExplainJobRequest)
-    return await explain.explain_new(orchestrator(request), _given(asked.job), _warnings(unknown))
+    return await explain.explain_new(orchestrator(request), _given(asked.job), ignored(unknown))
 
 
 @get("/jobs/{job_id:str}/explain", query=Query)
@@ -47,10 +47,6 @@ def _given(job: Job | None) -> Job:
     if job is None:
         raise refused("empty/nil job")
     return job
-
-
-def _warnings(unknown: list[str]) -> tuple[str, ...]:
-    return tuple(f"unknown field '{path}' is ignored" for path in unknown)
 
 
 PLANNING_ROUTES: list[ControllerRouterHandler] = [diff_job, rerun_job, explain_job, explain_stored_job]

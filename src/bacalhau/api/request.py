@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -12,7 +14,7 @@ from litestar.datastructures import State
 from bacalhau.api.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.lib.wire import Model, convert_sound, fold_keys
+from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
 from bacalhau.models.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.models.validate import list_problems
 from bacalhau.orchestrator.service import Orchestrator
@@ -25,6 +27,9 @@ J = TypeVar("J", PutJobRequest, DiffJobRequest, ExplainJobRequest)
 R = TypeVar("R")
 
 BODY_SECONDS = 60.0
+LARGE = 100_000  # bytes: a body that takes long enough to be felt by others
+_PARSER = ThreadPoolExecutor(1, "parser")  # one large body at a time: what is made of it is many times its size
+MAX_DEPTH = 100  # objects and lists within one another
 SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.py
 
 # Keys that clients add to every body; they say nothing to this server.
@@ -70,7 +75,9 @@ async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: 
             text = await request.body()
     except TimeoutError as e:
         raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
-    return parse_body(text, kind, nulls=nulls, check=check)
+    if len(text) <= LARGE:
+        return parse_body(text, kind, nulls=nulls, check=check)
+    return await asyncio.get_running_loop().run_in_executor(_PARSER, partial(parse_body, text, kind, nulls=nulls, check=check))
 
 
 def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
@@ -84,6 +91,8 @@ def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callab
         raise refused(f"the body is not valid JSON: {e}") from e
     if not isinstance(raw, dict):
         raise refused("the body must be a JSON object")
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _is_deep(raw):
+        raise refused(f"the body is nested deeper than {MAX_DEPTH} levels")
     if b"null" in text and not nulls:
         raw = _without_nulls(raw)
     folded, unknown = fold_keys(raw, kind)
@@ -91,6 +100,20 @@ def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callab
     if wrong or found is None:
         raise refused("\n".join(list_problems(wrong, check(found) if found else ())))
     return found, [path for path in unknown if path.lower() not in _ENVELOPE_KEYS]
+
+
+def ignored(unknown: list[str]) -> tuple[str, ...]:
+    """Warnings about keys that say nothing to this server."""
+    told = [f"unknown field '{path}' is ignored" for path in unknown[:MAX_PROBLEMS]]
+    return (*told, f"{len(unknown) - MAX_PROBLEMS} more unknown fields are ignored") if len(unknown) > MAX_PROBLEMS else tuple(told)
+
+
+def _is_deep(value: Any) -> bool:
+    """Level by level: what goes down by recursion fails at depths that differ from place to place."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [item for outer in level if isinstance(outer, dict | list) for item in (outer.values() if isinstance(outer, dict) else outer)]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
+from bacalhau.api.errors import shortened
 from bacalhau.lib.errors import BacalhauError, Conflict, NotFound
 from bacalhau.models.seed_api import SeedError
 
@@ -33,7 +34,8 @@ def seed_error(error: BacalhauError) -> SeedError:
         code, details = "error-job-not-found", {"id": error.job_id}
     elif isinstance(error, AmbiguousJob):
         code = "duplicate-job-found"
-    return SeedError(code=code, message=error.message, details=details, err=error.message)
+    message = shortened(error.message)
+    return SeedError(code=code, message=message, details=details, err=message)
 
 
 def on_expected(request: Request[Any, Any, Any], error: BacalhauError) -> Response[bytes]:

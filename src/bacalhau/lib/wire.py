@@ -14,6 +14,9 @@ from bacalhau.lib.errors import BadRequest
 
 T = TypeVar("T")
 
+MAX_PROBLEMS = 100  # told at once
+MAX_SHOWN = 200  # characters of a wrong value
+
 _ACRONYMS = {"id": "ID", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "url": "URL", "cid": "CID", "os": "OS", "pci": "PCI"}
 
 
@@ -115,6 +118,7 @@ def convert_sound(raw: Any, kind: type[T]) -> tuple[T | None, list[str]]:
     except msgspec.ValidationError as e:
         sound = _sound(raw, kind, "", problems)
         whole = str(e)
+    problems[MAX_PROBLEMS:] = ["…and more"] * (len(problems) > MAX_PROBLEMS)
     try:
         return msgspec.convert(sound, kind), problems or [whole]
     except msgspec.ValidationError:
@@ -136,6 +140,12 @@ def _sound(raw: Any, kind: Any, path: str, problems: list[str]) -> Any:
     try:
         msgspec.convert(raw, kind)
     except msgspec.ValidationError as e:
-        problems.append(f"field '{path}': {str(e)[:1].lower()}{str(e)[1:]} (value: {raw!r})")
+        if len(problems) <= MAX_PROBLEMS:
+            problems.append(f"field '{path}': {str(e)[:1].lower()}{str(e)[1:]} (value: {_shown(raw)})")
         return _WRONG
     return raw
+
+
+def _shown(raw: Any) -> str:
+    text = repr(raw)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

@@ -16,6 +16,8 @@ from bacalhau.models.selector import selector_problems
 from bacalhau.models.spec import SpecConfig
 from bacalhau.models.task_problems import SpecChecks, task_problems
 
+MAX_COUNT = 100_000  # every look at a job goes over its partitions
+
 
 class JobDefault(NamedTuple):
     """What a job of one type gets where it asks for nothing. Timeouts of 0 and an empty publisher are no default."""
@@ -177,10 +179,13 @@ def _job_problems(job: Job) -> Iterator[str]:
         yield f'invalid job type: "{job.type}" (use one of {", ".join(JOB_TYPES)})'
     if count < 0:
         yield f"job count must be >= 0, not {count}"
+    elif count > MAX_COUNT:
+        yield f"job count must be <= {MAX_COUNT}, not {count}: submit several jobs"
     elif count > 1 and job.type in EVERYWHERE:
         yield f"{job.type} jobs cannot specify count > 1 as they run on all matching nodes"
-    if "\x00" in job.name:
-        yield "job name contains a null character"
+    for label, text in (("name", job.name), ("namespace", job.namespace)):
+        if "\x00" in text:
+            yield f"job {label} contains a null character"
     if not job.tasks:
         yield "missing job tasks"
 

@@ -45,10 +45,7 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     job_id = complete.id or new_job_id()
     meta = dict(complete.meta or {}) | {"bacalhau.org/orchestrator.id": orch.node_id, "bacalhau.org/requester.id": orch.node_id}
     meta |= {key: value for key, value in ((CLIENT_META, client), (INSTANCE_META, instance)) if value}
-    ready = msgspec.structs.replace(complete, id=job_id, name=complete.name or job_id, meta=meta)
-    if len(encode(ready)) > MAX_SPEC:
-        raise BadRequest(f"the job is larger than {MAX_SPEC} bytes", hint="put large inputs into S3 or IPFS and name them as input sources")
-    return ready, notes
+    return msgspec.structs.replace(complete, id=job_id, name=complete.name or job_id, meta=meta), notes
 
 
 def job_problems(orch: Orchestrator, job: Job) -> list[str]:
@@ -57,6 +54,8 @@ def job_problems(orch: Orchestrator, job: Job) -> list[str]:
 
 
 def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
+    if len(encode(job)) > MAX_SPEC:  # before anything is made of it
+        raise BadRequest(f"the job is larger than {MAX_SPEC} bytes", hint="put large inputs into S3 or IPFS and name them as input sources")
     clean, notes = sanitized(normalized(job))
     return orch.fill_defaults(clean), notes
 
