@@ -125,6 +125,12 @@ async def test_what_stays_open(tmp_path):
             assert (await room.http.get(path)).status_code == 401
 
 
+async def test_one_place_in_two_spellings_needs_the_same_right(tmp_path):
+    async with open_room(tmp_path, configured(tmp_path, {"APIKey": KEY, "Capabilities": [{"Actions": ["write:node"]}]})) as room:
+        for path in (JOBS, JOBS + "/", JOBS.replace("/v1", "//v1"), JOBS.replace("/jobs", "//jobs")):
+            assert (await room.http.get(room.url + path, headers=bearer(KEY))).status_code == 403
+
+
 async def test_a_log_socket_is_refused_before_it_opens(tmp_path):
     async with open_room(tmp_path, configured(tmp_path, READER)) as room:
         url = room.url.replace("http", "ws") + f"{JOBS}/j-1/logs"

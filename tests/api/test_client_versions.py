@@ -1,6 +1,9 @@
 """What a client says about its own version, and what it hears."""
 
+import json
+
 import pytest
+import websockets
 
 from tests.api.room import JOBS, open_room
 
@@ -29,7 +32,24 @@ async def test_a_version_that_cannot_be_read(tmp_path):
         assert (answer.status_code, answer.json()) == (400, {"Error": "Invalid client version latest"})
 
 
-@pytest.mark.parametrize("path", ["/api/v1/agent/version", "/api/v1/agent/alive", "/api/v1/id", "/healthz"])
+@pytest.mark.parametrize("path", ["/api/v1/agent/alive", "/api/v1//agent/alive/", "/api/v1/auth", f"{JOBS}/j-1/logs"])
+async def test_all_of_today_s_routes_ask(path, tmp_path):
+    async with open_room(tmp_path) as room:
+        assert (await room.http.get(path, headers={VERSION: "v1.2.2"})).status_code == 403
+
+
+async def test_a_socket_is_refused_before_it_opens_and_not_as_a_fault_of_ours(tmp_path, caplog):
+    async with open_room(tmp_path) as room:
+        url = room.url.replace("http", "ws") + f"{JOBS}/j-1/logs"
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(url, additional_headers={VERSION: "v1.2.2", "X-Request-ID": "mine"})
+        response = refused.value.response
+        assert (response.status_code, json.loads(response.body)["ClientVersion"]) == (403, "1.2.2")
+        assert response.headers["x-request-id"] == "mine"
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/id", "/api/v1/livez", "/healthz"])
 async def test_the_older_generation_keeps_its_own_addresses(path, tmp_path):
     async with open_room(tmp_path) as room:
         assert (await room.http.get(path, headers={VERSION: "v1.2.2"})).status_code == 200

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Unavailable
@@ -159,7 +160,8 @@ async def test_reading_goes_on_where_it_stopped(logs):
     after = f"{first['Execution']}:{first['Position']}"
     assert await logs.text(follow=True, after=after) == "err\n2\n"
     assert await logs.text(follow=True, after="e-1:7.4") == ""
-    assert "EXECUTION:POSITION" in (await logs.read(after="e-1"))[0]["error"]
+    for wrong in ("e-1", "e-1:².1", "e-1:1." + "9" * 5000):
+        assert "EXECUTION:POSITION" in (await logs.read(after=wrong))[0]["error"]
 
 
 async def test_tail_is_from_now_on_and_tail_lines_are_the_last(logs):
@@ -216,3 +218,12 @@ async def test_a_node_of_another_make_that_cannot_be_asked_is_not_asked_without_
         await logs.end_job()
         assert await line(socket) == "all\n"
     assert len(asked) < 5
+
+
+async def test_a_socket_carries_what_every_answer_carries_and_one_that_leads_nowhere_says_so(logs):
+    async with logs.reading() as socket:
+        assert socket.response.headers["x-bacalhau-git-version"] and len(socket.response.headers["x-request-id"]) == 32
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"{logs.room.url.replace('http', 'ws')}{JOBS}/{logs.job_id}/history")
+    body = json.loads(refused.value.response.body)
+    assert (body["Status"], body["RequestID"]) == (404, refused.value.response.headers["x-request-id"])

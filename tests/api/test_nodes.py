@@ -93,6 +93,7 @@ REFUSED = {
     "null action": ({"Action": None}, "field 'Action' is missing"),
     "a deadline for nothing": ({"Action": "cordon", "Deadline": 5}, "field 'Deadline'"),
     "a deadline in the past": ({"Action": "drain", "Deadline": -1}, "field 'Deadline'"),
+    "a deadline no clock reaches": ({"Action": "drain", "Deadline": 2**70}, "field 'Deadline'"),
     "no labels": ({"Action": "labels"}, "field 'Labels' is missing"),
     "labels of a number": ({"Action": "labels", "Labels": {"a": 1}}, "field 'Labels'"),
     "a label without a name": ({"Action": "labels", "Labels": {" ": "x"}}, "a label without a name"),

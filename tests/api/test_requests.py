@@ -7,6 +7,7 @@ import pytest
 
 from bacalhau.api import connection, request
 from bacalhau.config.load import load_config
+from bacalhau.lib.ids import evaluation_id
 from tests.api.room import JOBS, NODES, a_job, open_room
 
 REFUSED = {
@@ -17,6 +18,7 @@ REFUSED = {
     "not UTF-8": (b'{"Job": {"Name": "\xff\xfe"}}', "the body is not valid JSON"),
     "not an object": (b"[1]", "the body must be a JSON object"),
     "nested too deep": (b'{"Job":' + b"[" * 5000 + b"]" * 5000 + b"}", "the body is not valid JSON"),
+    "nested deeper than a job": (b'{"Job":{"Name":null,"Nope":' + b"[" * 900 + b"]" * 900 + b"}}", "the body is nested deeper than 100 levels"),
     "state as a number": (b'{"Job": {"State": {"StateType": 3}}}', "field 'Job.State.StateType'"),
     "job of another type": (b'{"Job": 1}', "field 'Job'"),
 }
@@ -57,6 +59,22 @@ async def test_unknown_fields_are_warned_of_but_envelope_keys_are_not(tmp_path):
         body = {"Job": a_job(Nope=1), "Credential": None, "Namespace": "default", "IdempotencyToken": "x", "Dry": True}
         answer = (await room.http.put(JOBS, json=body)).json()
         assert sorted(answer["Warnings"]) == ["unknown field 'Dry' is ignored", "unknown field 'Job.Nope' is ignored"]
+
+
+async def test_of_very_many_unknown_fields_the_first_are_told(tmp_path):
+    async with open_room(tmp_path) as room:
+        warnings = (await room.http.put(JOBS, json={"Job": a_job(**{f"k{i}": 1 for i in range(200)})})).json()["Warnings"]
+        assert warnings[99:] == ["unknown field 'Job.k99' is ignored", "100 more unknown fields are ignored"]
+
+
+async def test_large_bodies_are_read_beside_the_loop_and_refused_in_few_words(tmp_path):
+    async with open_room(tmp_path) as room:
+        bad = {"Key": "", "Operator": "no"}
+        problems = await room.http.put(JOBS, json={"Job": a_job(Constraints=[bad] * 10_000)})
+        assert problems.status_code == 400 and len(problems.content) < 20_000
+        assert problems.json()["Message"].endswith(" more characters)")
+        larger = await room.http.put(JOBS, json={"Job": a_job(Constraints=[bad] * 40_000)})
+        assert (larger.status_code, larger.json()["Message"]) == (400, "the job is larger than 900000 bytes")
 
 
 async def test_nulls_mean_absent_but_in_parameters(tmp_path):
@@ -127,6 +145,8 @@ BAD_QUERIES = {
     f"{JOBS}?next_token=%2F%2F": "invalid paging token: //",
     f"{JOBS}?next_token=bmFtZTpOOjE6MQ": "invalid paging token",
     f"{JOBS}?next_token=Ok46OTk5OTk5OTk5OTk5OjE": "invalid paging token",
+    f"{JOBS}?next_token=Ok46wrI6MQ": "invalid paging token",
+    f"{JOBS}?next_token={'Ok46MTo5' + 'OTk5' * 2000}": "invalid paging token",
     f"{JOBS}?labels=a+in+b": "unable to parse requirement",
     f"{JOBS}/x/history?since=-1": "'since' must be a whole number",
     f"{JOBS}/x/history?wait=61": "'wait' must be a whole number from 0 to 60, not '61'",
@@ -187,7 +207,7 @@ async def test_stop_takes_its_reason_from_body_or_query(body, query, reason, tmp
     async with open_room(tmp_path) as room:
         job_id = await room.submit()
         answer = await room.http.request("DELETE", f"{JOBS}/{job_id}{query}", json=body)
-        assert answer.json()["EvaluationID"]
+        assert answer.json()["EvaluationID"] == evaluation_id(job_id, 1, 0)
         state = (await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]["State"]
         assert (state["StateType"], state.get("Message", "")) == ("Stopped", reason)
         assert (await room.http.delete(f"{JOBS}/{job_id}")).json() == {"EvaluationID": ""}

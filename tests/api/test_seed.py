@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from bacalhau.api import seed_logs
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType, RunCommandResult
 from bacalhau.models.job_state import JobStateType
@@ -291,6 +293,14 @@ async def frames(room, path, first=None):
         if first is not None:
             await socket.send(first)
         return [json.loads(frame) async for frame in socket]
+
+
+async def test_who_opens_a_log_socket_says_soon_what_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.setattr(seed_logs, "FIRST_SECONDS", 0.05)
+    async with open_room(tmp_path) as room, connect(room.url.replace("http", "ws") + "/requester/logs") as socket:
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1008
 
 
 async def test_logs_of_a_finished_job(tmp_path):

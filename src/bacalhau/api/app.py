@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException
 from bacalhau.api.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
 from bacalhau.api.answer import Answer
 from bacalhau.api.auth import AUTH_ROUTES, is_guarded
-from bacalhau.api.connection import Connection
+from bacalhau.api.connection import Connection, SocketConnection
 from bacalhau.api.edge import Edge, Receive, Scope, Send
 from bacalhau.api.errors import on_crash, on_expected, on_framework
 from bacalhau.api.events import EVENT_ROUTES
@@ -110,7 +110,7 @@ async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | N
         app,
         loop="none",
         http=Connection,
-        ws="websockets-sansio",
+        ws=SocketConnection,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -11,7 +11,7 @@ from bacalhau.lib.wire import Model, always
 HEADER = b"x-bacalhau-git-version"
 OLDEST = (1, 4, 0)
 _WITH_HISTORY_OF_STATES = (1, 5, 0)  # clients before it read from an event the states that today's leave out
-_CHECKED = ("/api/v1/orchestrator", "/api/v1/auth")
+_CHECKED = ("/api/v1/orchestrator", "/api/v1/agent", "/api/v1/auth")
 _DEVELOPMENT = ("", "v0.0.0", "v0.0.0-xxxxxxx")
 _VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 

@@ -3,6 +3,7 @@
 Limits on bodies, routing and errors belong to the application below.
 """
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from itertools import count
 from secrets import token_hex
@@ -12,8 +13,8 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from bacalhau.api.answer import go_json
-from bacalhau.api.client_version import HEADER, Refusal, decide_refusal
-from bacalhau.api.errors import REQUEST_ID
+from bacalhau.api.client_version import HEADER, decide_refusal
+from bacalhau.api.errors import NO_SUCH_PLACE, REQUEST_ID
 from bacalhau.api.request import SLASH
 from bacalhau.models.version import BuildVersion
 
@@ -24,6 +25,8 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
+_SLASHES = re.compile(r"/{2,}")
+_BEGINNINGS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _METHODS = b"GET,HEAD,PUT,PATCH,POST,DELETE"
 
 
@@ -49,13 +52,9 @@ class Edge:
         self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            _keep_slashes(scope)
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        _tidy(scope)
         asked = dict(scope["headers"])
-        if scope["method"] == "OPTIONS":
+        if scope["type"] == "http" and scope["method"] == "OPTIONS":
             await _answer_preflight(asked, send)
             return
         request_id = asked.get(b"x-request-id") or b"%s%016x" % (self._prefix, next(self._numbers))
@@ -65,15 +64,41 @@ class Edge:
             common.append((b"access-control-allow-origin", b"*"))
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *common]
+            if message["type"] in _BEGINNINGS:
+                message["headers"] = [*message.get("headers", ()), *common]
             await send(message)
 
         if refusal := decide_refusal(asked.get(HEADER, b"").decode("latin-1"), scope["path"], self._version):
-            await _refuse(refusal, send_with_headers)
+            await answer_now(scope, send_with_headers, refusal.status, refusal.body)
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, _Unopened(scope, send_with_headers))
+        else:
+            pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
+            await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
+
+
+class _Unopened:
+    """A socket that is closed before it opened led nowhere, and is answered in the API's own form."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send = scope, send
+        self._is_open = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "websocket.close" and not self._is_open:
+            await answer_now(self._scope, self._send, 404, msgspec.structs.replace(NO_SUCH_PLACE, request_id=self._scope[REQUEST_ID]))
             return
-        pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
-        await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
+        self._is_open = True
+        await self._send(message)
+
+
+async def answer_now(scope: Scope, send: Send, status: int, body: msgspec.Struct, headers: Headers | None = None) -> None:
+    """An answer from before the application: also to the request that would have opened a socket."""
+    kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
+    text = go_json(body)
+    told = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode()), *(headers or ())]
+    await send({"type": f"{kind}.start", "status": status, "headers": told})
+    await send({"type": f"{kind}.body", "body": text, "more_body": False})
 
 
 async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
@@ -86,19 +111,13 @@ async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
-    body = go_json(refusal.body)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _keep_slashes(scope: Scope) -> None:
-    """A name with an escaped slash stays one path segment; `request.named` gives the slash back."""
+def _tidy(scope: Scope) -> None:
+    """One spelling of a path for all who judge by it. A name with an escaped slash stays one segment; `request.named` gives the slash back."""
     raw = scope.get("raw_path") or b""
     if b"%2f" in raw.lower():
         segments = raw.decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(segment).replace("/", SLASH) for segment in segments)
+    scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
 
 
 def _wants_pretty(scope: Scope) -> bool:

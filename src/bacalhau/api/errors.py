@@ -20,7 +20,7 @@ COMPONENT = "APIServer"
 MAX_MESSAGE = 16_000  # characters
 REQUEST_ID = "bacalhau.request_id"  # key of the ASGI scope
 
-_NO_SUCH_PLACE = ErrorBody(
+NO_SUCH_PLACE = ErrorBody(
     status=404,
     message="The requested resource/URL was not found.",
     code="NotFound",
@@ -56,7 +56,7 @@ def on_expected(request: Request[Any, Any, Any], error: BacalhauError) -> Respon
 def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Unknown paths, wrong methods, bodies that are too large."""
     if error.status_code == 404:
-        return _answer(request, _NO_SUCH_PLACE)
+        return _answer(request, NO_SUCH_PLACE)
     message = _PHRASES.get(error.status_code, error.detail)
     body = ErrorBody(status=error.status_code, message=message, code="InternalError", component=COMPONENT)
     return _answer(request, body, dict(error.headers or {}))

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import bcrypt
 import msgspec
 
-from bacalhau.api.answer import go_json
-from bacalhau.api.edge import ASGIApp, Receive, Scope, Send
+from bacalhau.api.edge import ASGIApp, Receive, Scope, Send, answer_now
 from bacalhau.api.errors import REQUEST_ID
 from bacalhau.api.token import TokenReader
 from bacalhau.config.access import HASHED, Auth, User
@@ -79,7 +78,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] == "lifespan" or is_open(path):
+        if is_open(path):
             await self._app(scope, receive, send)
             return
         method = scope.get("method", "GET")
@@ -164,14 +163,5 @@ def _body(status: int, message: str, code: str, reason: str) -> ErrorBody:
 
 
 async def _refuse(scope: Scope, send: Send, body: ErrorBody) -> None:
-    kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
-    if kind != "http.response" and kind not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    named = msgspec.structs.replace(body, request_id=str(scope.get(REQUEST_ID, "")))
-    headers = [(b"content-type", b"application/json")]
-    if body.status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="Bacalhau", Bearer'))
-    text = go_json(named)
-    await send({"type": f"{kind}.start", "status": body.status, "headers": [*headers, (b"content-length", str(len(text)).encode())]})
-    await send({"type": f"{kind}.body", "body": text})
+    headers = [(b"www-authenticate", b'Basic realm="Bacalhau", Bearer')] if body.status == 401 else None
+    await answer_now(scope, send, body.status, msgspec.structs.replace(body, request_id=str(scope.get(REQUEST_ID, ""))), headers)

@@ -1,5 +1,6 @@
 """The log socket: one text frame a piece of output, errors as one frame, and always a normal close."""
 
+import re
 from contextlib import aclosing
 from typing import Any
 
@@ -18,6 +19,8 @@ from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always
 from bacalhau.orchestrator.logs import LogSelection, read_log
 from bacalhau.ports.logs import Offsets
+
+_OFFSET = re.compile(r"[0-9]{1,18}")
 
 Socket = WebSocket[Any, Any, State]
 
@@ -84,7 +87,7 @@ def _place(text: str) -> tuple[str, Offsets]:
     """Raises BadRequest."""
     execution_id, _, position = text.partition(":")
     stdout, _, stderr = position.partition(".")
-    if not (execution_id and stdout.isascii() and stdout.isdigit() and stderr.isascii() and stderr.isdigit()):
+    if not (execution_id and _OFFSET.fullmatch(stdout) and _OFFSET.fullmatch(stderr)):
         raise BadRequest(f"query parameter 'after' must be EXECUTION:POSITION as it came in a frame, not '{text}'")
     return execution_id, Offsets(int(stdout), int(stderr))
 

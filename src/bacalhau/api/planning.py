@@ -24,8 +24,8 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
     """Run a job's latest or an earlier version again, as a new version."""
     query = read_query(request.scope["query_string"], Query)
     asked, _ = await read_body(request, RerunJobRequest)
-    if asked.job_version < 0:
-        raise refused(f"JobVersion must be 0 (the latest) or a version's number, not {asked.job_version}")
+    if not 0 <= asked.job_version < 2**63:
+        raise refused(f"field 'JobVersion' must be 0 (the latest) or a version's number, not {asked.job_version}")
     return await versions.rerun_job(orchestrator(request), named(job_id), query.namespace, asked.job_version, asked.reason)
 
 

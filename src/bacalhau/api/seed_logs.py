@@ -1,5 +1,6 @@
 """The older generation's sockets: logs, asked for by a signed first message, and the events of a job as they happen."""
 
+import asyncio
 from typing import Any
 
 from litestar import websocket
@@ -19,6 +20,7 @@ from bacalhau.orchestrator.logs import stream_logs
 from bacalhau.orchestrator.service import Orchestrator
 
 WAIT_SECONDS = 60
+FIRST_SECONDS = 20.0  # until the client has said which job it asks for
 
 
 @websocket("/logs")
@@ -26,12 +28,15 @@ async def read_logs(socket: Socket) -> None:
     """The client's first message says which job."""
     await socket.accept()
     try:
-        first = await socket.receive_data(mode="text")
+        async with asyncio.timeout(FIRST_SECONDS):
+            first = await socket.receive_data(mode="text")
         async with background(until_left(socket)):
             await _pump(socket, first)
             await socket.close(1000)
     except* (Left, WebSocketDisconnect):
         pass
+    except* TimeoutError:
+        await socket.close(1008, f"no request came within {FIRST_SECONDS:g} s")
 
 
 async def _pump(socket: Socket, first: str | bytes) -> None:

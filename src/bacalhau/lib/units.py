@@ -26,7 +26,10 @@ def parse_bytes(text: str) -> int:
     match = _QUANTITY.match(text.strip().lower().replace(" ", ""))
     if not match or match[2] not in _BYTES:
         raise ValueError(text)
-    return int(float(match[1]) * _BYTES[match[2]])
+    value = float(match[1]) * _BYTES[match[2]]
+    if value >= 2**63:
+        raise ValueError(text)
+    return int(value)
 
 
 def parse_duration(text: str) -> float:

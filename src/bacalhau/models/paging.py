@@ -2,9 +2,12 @@
 
 import base64
 import binascii
+import re
 from typing import NamedTuple
 
 from bacalhau.lib.errors import BadRequest
+
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 class PagingToken(NamedTuple):
@@ -26,6 +29,6 @@ def parse_token(text: str) -> PagingToken:
         raise BadRequest(f"failed to decode paging token: invalid paging token: {text}", component="APIServer") from e
     if len(parts) != 4:
         raise BadRequest(f"invalid number of parts: invalid paging token: {text}", component="APIServer")
-    if parts[1] not in ("Y", "N") or not (parts[2].isdigit() and parts[3].isdigit()):
+    if parts[1] not in ("Y", "N") or not all(_NUMBER.fullmatch(part) for part in parts[2:]):
         raise BadRequest(f"malformed token: invalid paging token: {text}", component="APIServer")
     return PagingToken(parts[0], parts[1] == "Y", int(parts[2]), int(parts[3]))

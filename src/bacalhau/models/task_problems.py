@@ -14,6 +14,8 @@ from bacalhau.models.spec import SpecConfig
 
 SpecChecks = Mapping[str, Callable[[SpecConfig], list[str]]]
 
+MAX_SECONDS = 2**63 // 10**9  # what a duration of the original holds, in nanoseconds
+
 _ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _PORT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOMAIN = re.compile(r"\.?(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z](?:[-a-z0-9]{0,61}[a-z0-9])")
@@ -77,7 +79,7 @@ def env_problem(name: str, value: str) -> str:
 
 def _timeouts(limits: Timeouts) -> Iterator[str]:
     for label, seconds in (("execution", limits.execution_timeout), ("queue", limits.queue_timeout), ("total", limits.total_timeout)):
-        if seconds < 0:
+        if not 0 <= seconds <= MAX_SECONDS:
             yield f"invalid timeouts: invalid {label} timeout value: {show_duration(seconds)}"
     if 0 < limits.total_timeout < limits.execution_timeout + limits.queue_timeout:
         execution, queue, total = (show_duration(s) for s in (limits.execution_timeout, limits.queue_timeout, limits.total_timeout))

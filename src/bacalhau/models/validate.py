@@ -172,22 +172,27 @@ def list_problems(wrong: Iterable[str], found: Iterable[str]) -> list[str]:
 
 
 def _job_problems(job: Job) -> Iterator[str]:
-    count = job.count or 0
     if not job.type:
         yield "missing job type"
     elif job.type not in JOB_TYPES:
         yield f'invalid job type: "{job.type}" (use one of {", ".join(JOB_TYPES)})'
-    if count < 0:
-        yield f"job count must be >= 0, not {count}"
-    elif count > MAX_COUNT:
-        yield f"job count must be <= {MAX_COUNT}, not {count}: submit several jobs"
-    elif count > 1 and job.type in EVERYWHERE:
-        yield f"{job.type} jobs cannot specify count > 1 as they run on all matching nodes"
+    yield from _count_problems(job.type, job.count or 0)
+    if not -(2**63) <= job.priority < 2**63:
+        yield f"job priority must be a whole number of 64 bits, not {job.priority}"
     for label, text in (("name", job.name), ("namespace", job.namespace)):
         if "\x00" in text:
             yield f"job {label} contains a null character"
     if not job.tasks:
         yield "missing job tasks"
+
+
+def _count_problems(kind: str, count: int) -> Iterator[str]:
+    if count < 0:
+        yield f"job count must be >= 0, not {count}"
+    elif count > 1 and kind in EVERYWHERE:
+        yield f"{kind} jobs cannot specify count > 1 as they run on all matching nodes"
+    elif count > MAX_COUNT:
+        yield f"job count must be <= {MAX_COUNT}, not {count}: submit several jobs"
 
 
 def _constraint_problems(number: int, requirement: LabelSelectorRequirement) -> list[str]:

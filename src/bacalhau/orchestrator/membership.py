@@ -19,6 +19,7 @@ from bacalhau.orchestrator.service import Orchestrator
 COMPONENT = "NodesManager"
 STOP_WAIT = 2.0  # seconds a node that is sent away gets to hear what it shall stop
 SECOND = 1_000_000_000
+MAX_DEADLINE = 10**9  # seconds
 log = logging.getLogger(__name__)
 
 
@@ -52,8 +53,8 @@ async def change_node(orch: Orchestrator, id_prefix: str, change: NodeChange) ->
 def _problems(change: NodeChange, *, known: bool) -> list[str]:
     action = change.action.strip().lower()
     problems = [] if known else [f"unknown action '{change.action}'" if action else "field 'Action' is missing"]
-    if change.deadline is not None and (action != "drain" or change.deadline < 0):
-        problems.append(f"field 'Deadline' is a number of seconds for the action drain, not {change.deadline} for '{action}'")
+    if change.deadline is not None and (action != "drain" or not 0 <= change.deadline <= MAX_DEADLINE):
+        problems.append(f"field 'Deadline' is a number of seconds up to {MAX_DEADLINE} for the action drain, not {change.deadline} for '{action}'")
     if change.labels is not None and action != "labels":
         problems.append(f"field 'Labels' belongs to the action labels, not to '{action}'")
     if action == "labels" and not change.labels:

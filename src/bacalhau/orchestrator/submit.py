@@ -7,7 +7,7 @@ import msgspec
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.lib.ids import evaluation_id, new_job_id, new_uuid
+from bacalhau.lib.ids import evaluation_id, new_job_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.models.event import Topic, make_event
@@ -131,8 +131,9 @@ async def _stop(orch: Orchestrator, job: Job, reason: str) -> StopJobResponse:
     stopped = job.moved(JobStateType.STOPPED, now, reason)
     text = "Job requested to stop before completion"
     event = make_event(Topic.SCHEDULING, text, now, NewState="Stopped", Reason=reason)
+    made = len(await orch.store.list_executions(job.id, job.version))
     reach(Point.STOPPING)
     await orch.commit(Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),)))
     reach(Point.STOPPED)
     orch.queue.add(job.id)
-    return StopJobResponse(evaluation_id=new_uuid())
+    return StopJobResponse(evaluation_id=evaluation_id(job.id, job.version, made))

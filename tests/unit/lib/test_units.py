@@ -26,7 +26,7 @@ def test_bytes(text, count):
     assert parse_bytes(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "Gb", "-1", "1x", "1.", ".5", "1bi", "1e3", "1_000"])
+@pytest.mark.parametrize("text", ["", "Gb", "-1", "1x", "1.", ".5", "1bi", "1e3", "1_000", "9" * 400, "9223373tb"])
 def test_no_bytes(text):
     with pytest.raises(ValueError):
         parse_bytes(text)

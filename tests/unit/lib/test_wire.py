@@ -3,7 +3,7 @@
 import pytest
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, always, convert_all, decode, encode, fold_keys, wire_name
+from bacalhau.lib.wire import MAX_PROBLEMS, Model, always, convert_all, decode, encode, fold_keys, wire_name
 
 
 class Part(Model):
@@ -76,3 +76,11 @@ def test_every_wrong_field_is_listed_with_path_type_and_value():
 def test_a_whole_of_the_wrong_shape_is_refused():
     with pytest.raises(BadRequest, match="xpected `object`, got `str`"):
         convert_all("text", Whole)
+
+
+def test_of_very_many_failures_the_first_are_told():
+    with pytest.raises(BadRequest) as refused:
+        convert_all({"Parts": [{"GPUCount": "x" * 1000}] * 300}, Whole)
+    lines = refused.value.message.splitlines()
+    assert len(lines) == MAX_PROBLEMS + 1 and lines[-1] == "…and more"
+    assert len(lines[0]) < 400

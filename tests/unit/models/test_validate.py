@@ -15,7 +15,7 @@ from bacalhau.models.network import NetworkConfig, PortMapping
 from bacalhau.models.resources import ResourcesConfig
 from bacalhau.models.spec import SpecConfig
 from bacalhau.models.task_problems import env_problem, network_problems
-from bacalhau.models.validate import JobDefault, fill_defaults, normalized, same_spec, sanitized, validate_job
+from bacalhau.models.validate import MAX_COUNT, JobDefault, fill_defaults, normalized, same_spec, sanitized, validate_job
 
 ENGINES = {"docker": lambda spec: [] if spec.params else ["image cannot be empty"], "noop": lambda spec: []}
 SOURCES = {"s3": lambda spec: [], "ipfs": lambda spec: []}
@@ -114,6 +114,9 @@ def test_defaults_by_type():
         (Job(type="nope"), ['invalid job type: "nope" (use one of batch, ops, service, daemon)', "missing job tasks"]),
         (Job(type="service", tasks=(TASK,)), []),
         (Job(type="batch", count=-1, tasks=(TASK,)), ["job count must be >= 0, not -1"]),
+        (Job(type="batch", count=MAX_COUNT + 1, tasks=(TASK,)), ["job count must be <= 100000, not 100001: submit several jobs"]),
+        (Job(type="batch", priority=2**63, tasks=(TASK,)), ["job priority must be a whole number of 64 bits, not 9223372036854775808"]),
+        (Job(type="batch", namespace="a\x00", tasks=(TASK,)), ["job namespace contains a null character"]),
         (Job(type="batch", name="a\x00", tasks=(TASK,)), ["job name contains a null character"]),
         (
             Job(type="batch", tasks=(TASK,), constraints=(LabelSelectorRequirement(key="a", operator="in"),)),
@@ -142,6 +145,7 @@ def test_ops_jobs_have_no_count():
         ({"publisher": SpecConfig(type="s3", params={})}, "invalid publisher: invalid s3 params. bucket cannot be empty"),
         ({"publisher": SpecConfig(type="s3managed")}, "invalid publisher: unknown publisher type 's3managed': this system knows ipfs, s3"),
         ({"result_paths": (ResultPath(name="o", path="/o"),)}, "publisher must be set if result paths are set"),
+        ({"timeouts": Timeouts(queue_timeout=2**63)}, "invalid timeouts: invalid queue timeout value: 2562047788015215h30m8s"),
         ({"timeouts": Timeouts(execution_timeout=-90)}, "invalid timeouts: invalid execution timeout value: -1m30s"),
         (
             {"timeouts": Timeouts(execution_timeout=60, queue_timeout=30, total_timeout=70)},
