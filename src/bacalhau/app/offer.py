@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from bacalhau.config.schema import AllocatedCapacity
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.units import parse_bytes, parse_cpu
+from bacalhau.lib.units import parse_bytes, parse_count, parse_cpu
 from bacalhau.models.resources import Resources
 
 
 def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
     """Raises BadRequest naming the key and the value. An absolute amount may be more than there is, but for GPUs, which are given out one by one."""
-    gpu = int(_amount("GPU", wanted.gpu, there.gpu, _count))
+    gpu = int(_amount("GPU", wanted.gpu, there.gpu, parse_count))
     if there.gpus and gpu > len(there.gpus):
         raise BadRequest(f"Compute.AllocatedCapacity.GPU: {wanted.gpu!r} is more than the {len(there.gpus)} of this machine")
     return Resources(
@@ -20,12 +20,6 @@ def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
         gpu=gpu,
         gpus=there.gpus[:gpu],
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(text)
-    return int(text)
 
 
 def _amount(key: str, text: str, there: float, parse: Callable[[str], float]) -> float:

@@ -9,6 +9,7 @@ for _i, _letter in enumerate("kmgtpe", start=1):
 
 _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([a-z]*)$")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_LONGEST = 2**63 / 1e9  # seconds: what Go can say
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -32,6 +33,14 @@ def parse_bytes(text: str) -> int:
     return int(value)
 
 
+def parse_count(text: str) -> int:
+    """A number of things, such as GPUs. Raises ValueError."""
+    clean = text.strip()
+    if not (clean.isascii() and clean.isdigit() and len(clean) < 10):
+        raise ValueError(text)
+    return int(clean)
+
+
 def parse_duration(text: str) -> float:
     """Go's `1h2m3.5s` → seconds. Raises ValueError."""
     clean = text.strip()
@@ -40,7 +49,10 @@ def parse_duration(text: str) -> float:
     parts = _DURATION.findall(clean)
     if "".join(a + b for a, b in parts) != clean:
         raise ValueError(text)
-    return sum(float(a) * _SECONDS[b] for a, b in parts)
+    seconds = sum(float(a) * _SECONDS[b] for a, b in parts)
+    if seconds >= _LONGEST:
+        raise ValueError(text)
+    return seconds
 
 
 def show_bytes(count: float) -> str:

@@ -46,17 +46,16 @@ class DesiredStateType(IntEnum):
 
 C = ComputeStateType
 TERMINAL = frozenset({C.ASK_FOR_BID_REJECTED, C.BID_REJECTED, C.COMPLETED, C.FAILED, C.CANCELLED})
-_ENDS = frozenset({C.ASK_FOR_BID_REJECTED, C.BID_REJECTED, C.COMPLETED, C.FAILED, C.CANCELLED})
 
 EXECUTION_MOVES: dict[ComputeStateType, frozenset[ComputeStateType]] = {
     C.UNDEFINED: frozenset({C.NEW}),
-    C.NEW: frozenset({C.ASK_FOR_BID, C.ASK_FOR_BID_ACCEPTED, C.BID_ACCEPTED, C.RUNNING}) | _ENDS,
-    C.ASK_FOR_BID: frozenset({C.ASK_FOR_BID_ACCEPTED, C.BID_ACCEPTED}) | _ENDS,
-    C.ASK_FOR_BID_ACCEPTED: frozenset({C.BID_ACCEPTED}) | _ENDS,
-    C.BID_ACCEPTED: frozenset({C.RUNNING, C.PUBLISHING}) | _ENDS,
-    C.RUNNING: frozenset({C.PUBLISHING}) | _ENDS,
-    C.PUBLISHING: _ENDS,
-} | {end: frozenset() for end in _ENDS}
+    C.NEW: frozenset({C.ASK_FOR_BID, C.ASK_FOR_BID_ACCEPTED, C.BID_ACCEPTED, C.RUNNING}) | TERMINAL,
+    C.ASK_FOR_BID: frozenset({C.ASK_FOR_BID_ACCEPTED, C.BID_ACCEPTED}) | TERMINAL,
+    C.ASK_FOR_BID_ACCEPTED: frozenset({C.BID_ACCEPTED}) | TERMINAL,
+    C.BID_ACCEPTED: frozenset({C.RUNNING, C.PUBLISHING}) | TERMINAL,
+    C.RUNNING: frozenset({C.PUBLISHING}) | TERMINAL,
+    C.PUBLISHING: TERMINAL,
+} | {end: frozenset() for end in TERMINAL}
 
 
 class ComputeState(Model):

@@ -1,6 +1,6 @@
 """What a task asks for (text) and what nodes have (numbers), with the sums that reservation needs."""
 
-from bacalhau.lib.units import parse_bytes, parse_cpu, show_bytes
+from bacalhau.lib.units import parse_bytes, parse_count, parse_cpu, show_bytes
 from bacalhau.lib.wire import Model
 
 
@@ -65,10 +65,10 @@ class ResourcesConfig(Model):
 
     def problems(self) -> list[str]:
         found = []
-        for label, text, parse in (("CPU", self.cpu, parse_cpu), ("memory", self.memory, parse_bytes), ("disk", self.disk, parse_bytes), ("GPU", self.gpu, int)):
+        for label, text, parse in (("CPU", self.cpu, parse_cpu), ("memory", self.memory, parse_bytes), ("disk", self.disk, parse_bytes), ("GPU", self.gpu, parse_count)):
             try:
-                if text and parse(text) < 0:
-                    raise ValueError(text)
+                if text:
+                    parse(text)
             except ValueError:
                 found.append(f"invalid {label} value: {text}")
         return found
@@ -79,5 +79,5 @@ class ResourcesConfig(Model):
             cpu=parse_cpu(self.cpu) if self.cpu else 0.0,
             memory=parse_bytes(self.memory) if self.memory else 0,
             disk=parse_bytes(self.disk) if self.disk else 0,
-            gpu=int(self.gpu) if self.gpu else 0,
+            gpu=parse_count(self.gpu) if self.gpu else 0,
         )

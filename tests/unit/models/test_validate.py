@@ -153,6 +153,7 @@ def test_ops_jobs_have_no_count():
         ),
         ({"resources": ResourcesConfig(cpu="abc")}, "invalid resources: invalid CPU value: abc"),
         ({"resources": ResourcesConfig(gpu="-1")}, "invalid resources: invalid GPU value: -1"),
+        ({"resources": ResourcesConfig(gpu="9" * 30)}, f"invalid resources: invalid GPU value: {'9' * 30}"),
         ({"env": {"lower": "x"}}, "environment variable 'lower' must be uppercase"),
         ({"network": NetworkConfig(type="zzz")}, "invalid network: unknown network type 'zzz': use one of Default, None, Host, Full, HTTP, Bridge"),
     ],
