@@ -13,6 +13,7 @@ from bacalhau.cli.render import json_text, show_items
 from bacalhau.cli.report import say_warning
 from bacalhau.cli.table import Column
 from bacalhau.cli.yaml import yaml_text
+from bacalhau.client.private_file import write_private
 from bacalhau.config.inert import check_inert, list_inert
 from bacalhau.config.keys import MASK, Key, Row, config_rows, find_key, read_value, tree_of
 from bacalhau.config.load import load_config
@@ -57,9 +58,7 @@ def set_config(call: Call) -> int:
     _put(tree, name.split("."), value)
     click.echo(f"Writing config to {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(yaml_text(tree))
-    fresh.replace(path)
+    write_private(path, yaml_text(tree), as_open=True)
     return 0
 
 

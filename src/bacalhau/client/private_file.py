@@ -4,10 +4,12 @@ import os
 from pathlib import Path
 
 
-def write_private(path: Path, text: str) -> None:
-    """In place of what is there. Raises OSError."""
+def write_private(path: Path, text: str, *, as_open: bool = False) -> None:
+    """In place of what is there; `as_open`: to whom that was open, this is. Raises OSError."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        if as_open and path.exists():
+            os.fchmod(out.fileno(), path.stat().st_mode & 0o777)
         out.write(text)
     fresh.replace(path)
 
