@@ -58,6 +58,7 @@ class Responder:
 
     async def _answer(self, item: _Item) -> None:
         envelope, msg = item
+        reply: Model
         try:
             delivery = Delivery(self._sender(msg.subject), envelope.type, envelope.message(), envelope.seq)
         except BacalhauError as e:
