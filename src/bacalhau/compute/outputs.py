@@ -72,3 +72,4 @@ def forget_files(folder: Path) -> None:
                 shutil.rmtree(entry, ignore_errors=True)
         elif entry not in printed:
             entry.unlink(missing_ok=True)
+    os.utime(folder)  # from now on it is kept as long as every other

@@ -30,6 +30,7 @@ from bacalhau.ports.progress import Report
 CHECK_SECONDS = 3.0  # how long an answer to `check` holds
 DRAIN_SECONDS = 10.0  # from a container's end to the end of its output
 REMOVE_SECONDS = 60.0
+REMOVE_AGAIN = 1.0  # seconds until a daemon that was away is asked again
 RECONNECT_SECONDS = 60.0  # how long a lost daemon may take to come back while tasks run
 RETRY_SECONDS = 0.1
 BLAME_LOOKS = 5  # at why a container was killed
@@ -62,6 +63,7 @@ class DockerEngine:
         self._stops: dict[str, float] = {}  # of what nobody watches, while they last
         self._removals: dict[str, asyncio.Task[None]] = {}
         self._checked = (0.0, "", "")
+        self._leaving = False
 
     async def __aenter__(self) -> "DockerEngine":
         self._stack.push_async_callback(self._api.close)
@@ -139,6 +141,8 @@ class DockerEngine:
             except Unavailable as e:
                 lost_at = time.monotonic() if watch.seen >= lost_at else lost_at
                 if not watch.seen or watch.grace is not None or time.monotonic() - lost_at > RECONNECT_SECONDS:
+                    if watch.seen:
+                        self._discard(name)  # it may run on
                     raise
                 log.warning("execution %s: %s; trying again", task.execution_id, e.message)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -238,10 +242,21 @@ class DockerEngine:
 
     def _discard(self, name: str) -> None:
         """Take a container away in the background: its network is still being torn down when its end is known."""
-        removal = self._removals[name] = self._crew.start(self._quietly(self._api.remove(name)))
+        removal = self._removals[name] = self._crew.start(self._quietly(self._remove(name)))
         removal.add_done_callback(lambda _: self._removals.pop(name, None))
 
+    async def _remove(self, name: str) -> None:
+        """As soon as the daemon can be reached."""
+        while True:
+            try:
+                return await self._api.remove(name)
+            except Unavailable:
+                if self._leaving:
+                    raise
+                await asyncio.sleep(REMOVE_AGAIN)
+
     async def _drain(self) -> None:
+        self._leaving = True
         if self._removals:
             await asyncio.wait(list(self._removals.values()), timeout=REMOVE_SECONDS)
 
