@@ -3,10 +3,15 @@
 import ssl
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from bacalhau.bus.server import Tls
 from bacalhau.config.schema import Compute, ServerTLS
 from bacalhau.lib.errors import BadRequest
+
+
+_HOW = "name the message server to join, nats://HOST:PORT"
+_SCHEMES = ("nats", "tls")
 
 
 class Road(NamedTuple):
@@ -20,10 +25,25 @@ def road_of(config: Compute) -> Road:
     """The way that a node's configuration describes. Raises BadRequest naming the key."""
     urls = [url.strip() for url in config.orchestrators if url.strip()]
     if not urls:
-        raise BadRequest("Compute.Orchestrators is empty", hint="name the message server to join, nats://host:port")
+        raise BadRequest("Compute.Orchestrators is empty", hint=_HOW)
+    problems = [f"Compute.Orchestrators: '{url}' {problem}" for url in urls if (problem := _problem(url))]
+    if problems:
+        raise BadRequest("\n".join(problems), hint=_HOW)
     if config.tls.require_tls:
         urls = [f"tls://{url.removeprefix('nats://').removeprefix('tls://')}" for url in urls]
     return Road(",".join(urls), trusting(config.tls.ca_cert, "Compute.TLS.CACert"))
+
+
+def _problem(url: str) -> str:
+    """Why it is no address of a message server; "" when it is one."""
+    scheme, mark, rest = url.partition("://")
+    if mark and scheme not in _SCHEMES:
+        return f"begins with {scheme}://, which is no way to a message server"
+    try:
+        found = urlsplit(f"//{rest if mark else url}")
+        return "" if found.hostname and found.port != 0 else "names no host" if not found.hostname else "has port 0"
+    except ValueError as e:
+        return f"cannot be read: {str(e).lower()}"
 
 
 def server_tls(wanted: ServerTLS) -> Tls | None:
