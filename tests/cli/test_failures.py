@@ -68,8 +68,9 @@ def test_a_good_job_file(system, tmp_path):
     assert json.loads(system.cli("validate", "--output-schema").stdout)["$defs"]["Job"]
 
 
-def test_a_file_that_is_not_there(system):
-    done = system.cli("create", "nofile.yaml", code=1)
+@pytest.mark.parametrize("command", ["create", "validate"])
+def test_a_file_that_is_not_there(system, command):
+    done = system.cli(command, "nofile.yaml", code=1)
     assert (done.stdout, done.stderr) == ("", 'Error: opening job file ("nofile.yaml"): no such file or directory\n')
 
 
@@ -101,6 +102,16 @@ def test_a_folder_no_node_allows(system, tmp_path):
     done = system.cli("docker", "run", "--id-only", "-i", f"file://{tmp_path}", system.image, "--", "true", code=1)
     first, second = done.stderr.splitlines()
     assert first.endswith("no local paths are allowed on this node") and second.startswith("Hint:  Compute.AllowListedLocalPaths")
+
+
+def test_streams_that_are_closed_or_full(system):
+    def shell(text):
+        return subprocess.run(["sh", "-c", text], capture_output=True, text=True, env=system.client_environment, timeout=60, check=False)
+
+    assert (shell(f"{PROGRAM} list >&-").returncode, shell(f"{PROGRAM} nope 2>&-").returncode) == (0, 1)
+    full = shell(f"{PROGRAM} list >/dev/full")
+    assert (full.returncode, full.stderr) == (1, "Error: No space left on device\n")
+    assert "no content provided" in shell(f"{PROGRAM} create <&-").stderr
 
 
 def test_a_container_that_fails_by_itself_is_no_failure(system):

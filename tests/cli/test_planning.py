@@ -68,7 +68,7 @@ def test_what_would_run_where(system, job_file):
     job = system.cli("job", "run", "--id-only", job_file("explained")).stdout.strip()
     told = json.loads(system.cli("job", "explain", job, "--output", "json").stdout)
     assert (told["JobID"], told["JobVersion"]) == (job, 1) and told["Nodes"][0]["NodeID"] == system.node_id
-    assert system.cli("job", "explain", "j-nope", code=1).stderr == "Error: job not found: j-nope\n"
+    assert system.cli("job", "explain", "j-nope", code=1).stderr == "Error: job not found: j-nope\nHint:  there is no job file of that name here, either\n"
 
 
 def test_a_module_is_refused_where_no_engine_runs_it(system, tmp_path):

@@ -197,6 +197,11 @@ def test_get_refuses_what_it_cannot_do(system, run, tmp_path):
     job = run("true")
     done = system.cli("get", job, "--output-dir", "nope", cwd=tmp_path, code=1)
     assert done.stderr.splitlines()[1] == f"error downloading job: output dir does not exist: {tmp_path}/nope"
+    (tmp_path / "file").touch()
+    done = system.cli("get", job, "--output-dir", "file", cwd=tmp_path, code=1)
+    assert done.stderr.splitlines()[1] == f"error downloading job: output dir is no directory: {tmp_path}/file"
+    done = system.cli("job", "get", job, "--output-dir", "/proc", code=1)
+    assert done.stderr.splitlines()[1] == "Error: cannot write the results to /proc: no such file or directory"
     assert system.cli("get", "nope", code=1).stderr.splitlines()[1].startswith("error downloading job: job not found: nope")
 
 

@@ -9,7 +9,6 @@ from bacalhau.bus.server import Tls
 from bacalhau.config.schema import Compute, ServerTLS
 from bacalhau.lib.errors import BadRequest
 
-
 _HOW = "name the message server to join, nats://HOST:PORT"
 _SCHEMES = ("nats", "tls")
 

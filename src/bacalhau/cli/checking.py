@@ -11,6 +11,7 @@ from bacalhau.models.job import EVERYWHERE, Job
 from bacalhau.models.validate import normalized, sanitized, validate_job
 from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
 
+_INVALID = "the job provided is invalid: "
 _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
 
 
@@ -21,7 +22,9 @@ def validate(call: Call) -> int:
     try:
         _check(call)
     except BadRequest as e:
-        problems = e.message.removeprefix("the job provided is invalid: ").splitlines()
+        if not e.message.startswith(_INVALID):
+            raise
+        problems = e.message.removeprefix(_INVALID).splitlines()
         raise BadRequest("The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint) from e
     click.echo("The Job is valid")
     return 0
@@ -39,7 +42,7 @@ def _check(call: Call) -> list[str]:
     job, warnings = sanitized(normalized(read_job_file(call)))
     problems = _problems(job)
     if problems:
-        raise BadRequest("the job provided is invalid: " + "\n".join(problems), hint=_SPECIFICATION)
+        raise BadRequest(_INVALID + "\n".join(problems), hint=_SPECIFICATION)
     return warnings
 
 

@@ -12,6 +12,7 @@ from bacalhau.cli.options import Call
 from bacalhau.cli.render import id_column, say_lines, show_document
 from bacalhau.cli.report import BOLD, painted, say_warning
 from bacalhau.cli.table import Column, Look, draw
+from bacalhau.lib.errors import NotFound
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.api import ExplainJobResponse, NodeAnswer
 from bacalhau.models.resources import Resources
@@ -52,7 +53,12 @@ async def _ask(call: Call) -> ExplainJobResponse:
     is_new = not call.args or os.path.isfile(call.args[0])
     job = read_template_file(call) if is_new else None
     async with connect(call.settings) as client:
-        return await client.explain(job) if job else await client.explain_stored(call.args[0], namespace=call.flags["namespace"])
+        if job:
+            return await client.explain(job)
+        try:
+            return await client.explain_stored(call.args[0], namespace=call.flags["namespace"])
+        except NotFound as e:
+            raise NotFound(e.message, hint=e.hint or "there is no job file of that name here, either") from e
 
 
 def _print(answer: ExplainJobResponse, look: Look) -> None:

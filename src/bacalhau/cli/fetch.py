@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from bacalhau.cli.connection import connect
 from bacalhau.cli.options import Call
 from bacalhau.client.client import AsyncClient
-from bacalhau.client.results import Fetch, fetch_results
+from bacalhau.client.results import Fetch, fetch_results, writing
 from bacalhau.lib.errors import BacalhauError, NotFound
 from bacalhau.lib.ids import short_id
 from bacalhau.ports.progress import Report, Step, ignore
@@ -87,7 +87,8 @@ async def fetch(client: AsyncClient, job_id: str, place: Place, *, shout: bool =
     if not results:
         raise NotFound("no results found", hint=f"the job is {job.state.state_type.value}; `bacalhau logs {job_id}` shows what it printed")
     if place.is_ours:
-        place.directory.mkdir(mode=0o755, exist_ok=True)
+        with writing(place.directory.parent):
+            place.directory.mkdir(mode=0o755, exist_ok=True)
     wanted = Fetch(job.id, place.directory, client.endpoint, raw=place.raw, only=place.only, seconds=place.seconds or client.endpoint.download_seconds or _SECONDS)
     with _bar() as report:
         await fetch_results(results, wanted, report)

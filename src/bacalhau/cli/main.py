@@ -49,6 +49,9 @@ tree = Tree("bacalhau", ROOT, help="Compute over data")
 
 def main() -> None:
     sys.excepthook = report.crashed
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller closed it: `>&-`
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+"))
     sys.exit(run(sys.argv[1:]))
 
 

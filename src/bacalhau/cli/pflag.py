@@ -48,11 +48,12 @@ class Scanner:
         self._flags = {name: p for p in params if isinstance(p, click.Option) for name in (*p.opts, *p.secondary_opts)}
         self._interspersed = interspersed
         self.found: dict[str, Any] = {}
+        self._rest: list[str] = []
 
     def parse_args(self, args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
         """Values by parameter name, positionals, and the parameters in the order they were seen."""
         order: list[click.Parameter] = []
-        rest: list[str] = []
+        rest = self._rest = []
         queue = deque(args)
         while queue:
             token = queue.popleft()
@@ -81,7 +82,7 @@ class Scanner:
         if equals:
             return flag, value
         if (lone := _lone(flag)) is not None:
-            return flag, queue.popleft() if _is_count(flag, queue) else lone
+            return flag, queue.popleft() if self._is_count(flag, queue) else lone
         if not queue:
             raise click.UsageError(f"flag needs an argument: {name}")
         return flag, queue.popleft()
@@ -95,13 +96,18 @@ class Scanner:
             if flag is None:
                 raise click.UsageError(f"unknown shorthand flag: '{letter}' in {token}")
             if (lone := _lone(flag)) is not None and not letters.startswith("="):
-                read.append((flag, queue.popleft() if not letters and _is_count(flag, queue) else lone))
+                read.append((flag, queue.popleft() if not letters and self._is_count(flag, queue) else lone))
                 continue
             if not letters and not queue:
                 raise click.UsageError(f"flag needs an argument: '{letter}' in {token}")
             read.append((flag, letters.removeprefix("=") if letters else queue.popleft()))
             break
         return read
+
+    def _is_count(self, flag: click.Option, queue: deque[str]) -> bool:
+        """Whether the number that comes next is the flag's: the command's argument was there already, or comes after it."""
+        is_alone = not self._rest and (len(queue) < 2 or queue[1].startswith("-"))
+        return not flag.is_bool_flag and bool(queue) and queue[0].isdigit() and not is_alone
 
     def _keep(self, flag: click.Option, value: str) -> None:
         if flag.multiple:
@@ -112,10 +118,6 @@ class Scanner:
 
 def _lone(flag: click.Option) -> str | None:
     return "true" if flag.is_bool_flag else getattr(flag, "lone", None)
-
-
-def _is_count(flag: click.Option, queue: deque[str]) -> bool:
-    return not flag.is_bool_flag and len(queue) > 1 and queue[0].isdigit() and not queue[1].startswith("-")
 
 
 def shown_name(flag: click.Option) -> str:
@@ -131,7 +133,7 @@ def invalid_argument(value: object, names: str, reason: str) -> click.UsageError
 class Flag(click.Option):
     """An option that knows under which heading of the help it stands. `lone` is its value where it stands alone.
 
-    Such a flag takes a number that follows it, too, when that cannot be the command's own argument: `--tail 10 JOB`.
+    Such a flag takes a number that follows it, too, when that cannot be the command's own argument: `--tail 10 JOB`, `JOB --tail 10`.
     """
 
     def __init__(self, *names: str, section: str = "Flags", lone: str | None = None, **kwargs: Any) -> None:

@@ -30,7 +30,7 @@ def failed(error: BacalhauError | click.ClickException | OSError) -> int:
         return say_error(error.message, error.hint)
     if isinstance(error, click.ClickException):
         return say_error(error.format_message(), "")
-    return say_error(f"{error.filename}: {error.strerror}" if error.filename else str(error), "")
+    return say_error(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error), "")
 
 
 def say_error(message: str, hint: str = "") -> int:

@@ -7,7 +7,8 @@ is taken up by the next one.
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,20 +55,33 @@ _DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {"ipfs": _ipfs, "s3"
 
 async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:
     """The directory the results are in. Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced."""
-    if not fetch.into.is_dir():
+    if not fetch.into.exists():
         raise NotFound(f"output dir does not exist: {fetch.into.absolute()}", hint=f"make it first: mkdir -p {fetch.into}")
+    if not fetch.into.is_dir():
+        raise BadRequest(f"output dir is no directory: {fetch.into.absolute()}", hint="name a directory with --output-dir")
     _check_kinds(results, fetch.endpoint)
     named = {_name(result): result for result in results}
     _refuse_early(fetch, list(named))
     part = _part(fetch)
-    try:
-        for name, result in named.items():
-            (part / name).mkdir(parents=True, exist_ok=True)
-            await _download(result, part / name, fetch, report)
-        _put_in_place([part / name for name in named], fetch)
-    finally:
-        _remove_if_empty(part)
+    with writing(fetch.into):
+        try:
+            for name, result in named.items():
+                (part / name).mkdir(parents=True, exist_ok=True)
+                await _download(result, part / name, fetch, report)
+            _put_in_place([part / name for name in named], fetch)
+        finally:
+            _remove_if_empty(part)
     return fetch.into
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What the disk refuses is told with the `folder` that the user named."""
+    try:
+        yield
+    except OSError as e:
+        hint = "look at the space and permissions there, or name another directory with --output-dir; what is complete is kept"
+        raise StorageFailure(f"cannot write the results to {folder.absolute()}: {(e.strerror or str(e)).lower()}", hint=hint) from e
 
 
 def _part(fetch: Fetch) -> Path:
@@ -117,8 +131,6 @@ async def _download(result: SpecConfig, into: Path, fetch: Fetch, report: Report
     except TimeoutError as e:
         hint = "run the command again to go on where it stopped, or raise --download-timeout-secs"
         raise TimedOut(f"downloading took longer than {fetch.seconds:g} s", hint=hint) from e
-    except OSError as e:
-        raise StorageFailure(f"cannot write the results: {e}", hint="what is complete is kept; run the command again when this is mended") from e
 
 
 def _name(result: SpecConfig) -> str:
