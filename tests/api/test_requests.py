@@ -8,6 +8,8 @@ import pytest
 from bacalhau.api import connection, request
 from bacalhau.config.load import load_config
 from bacalhau.lib.ids import evaluation_id
+from bacalhau.models.execution import ComputeState, ComputeStateType, Execution
+from bacalhau.models.plan import Change
 from tests.api.room import JOBS, NODES, a_job, open_room
 
 REFUSED = {
@@ -211,6 +213,18 @@ async def test_stop_takes_its_reason_from_body_or_query(body, query, reason, tmp
         state = (await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]["State"]
         assert (state["StateType"], state.get("Message", "")) == ("Stopped", reason)
         assert (await room.http.delete(f"{JOBS}/{job_id}")).json() == {"EvaluationID": ""}
+
+
+async def test_a_stop_and_the_end_of_what_runs_are_one_step(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit()
+        running = Execution(id="e-1", job_id=job_id, job_version=1, node_id="n-1", compute_state=ComputeState(state_type=ComputeStateType.RUNNING))
+        await room.orch.commit(Change(new_executions=(running,)))
+        answer = await room.http.delete(f"{JOBS}/{job_id}")
+        assert answer.json()["EvaluationID"] == evaluation_id(job_id, 1, 1)
+        execution = (await room.http.get(f"{JOBS}/{job_id}/executions")).json()["Items"][0]
+        assert execution["DesiredState"]["Message"] == "Execution stop requested because job has been stopped"
+        assert execution["ComputeState"]["StateType"] == ComputeStateType.CANCELLED
 
 
 async def test_angle_brackets_are_escaped_but_not_in_results(tmp_path):

@@ -38,8 +38,15 @@ class Mailbox:
         self.unread.append(delivery)
 
 
-class _OrchestratorSide(NamedTuple):
+class _Receiver(NamedTuple):
+    """Who handles what arrives, and under whom: handling ends with its receiver."""
+
     on_message: Handler
+    working: Crew
+
+
+class _OrchestratorSide(NamedTuple):
+    receiver: _Receiver
     on_request: RequestHandler
     on_gone: Callable[[str], None]
 
@@ -49,7 +56,7 @@ class LocalBus:
 
     def __init__(self, working: Crew) -> None:
         self.orchestrator = LocalOrchestrator(self)
-        self.to_nodes: dict[str, Handler] = {}
+        self.to_nodes: dict[str, _Receiver] = {}
         self.logs: dict[str, LogSource] = {}
         self.questions: dict[str, RequestHandler] = {}
         self.serving: _OrchestratorSide | None = None
@@ -67,7 +74,7 @@ class LocalBus:
     def mailbox(self, node_id: str) -> Mailbox:
         """Put a mailbox in a node's place."""
         made = self._mailboxes[node_id] = Mailbox(node_id)
-        self.to_nodes[node_id] = made.keep
+        self.to_nodes[node_id] = _Receiver(made.keep, self._working)
         return made
 
     def drop(self, node_id: str) -> None:
@@ -82,18 +89,21 @@ class LocalBus:
             if not await self._settled.wait(seconds):
                 raise AssertionError(f"{self._under_way} messages are still being handled after {seconds} s")
 
-    async def carry(self, handler: Handler | None, to: str, delivery: Delivery) -> None:
-        """Hand over and wait until the handler has returned; its failure leaves the message unacknowledged."""
-        if handler is None:
+    async def carry(self, receiver: _Receiver | None, to: str, delivery: Delivery) -> None:
+        """Hand over and wait until the handler has returned; its failure, or its end, leaves the message unacknowledged."""
+        if receiver is None:
             raise Unavailable(f"nobody listens at {to}")
         self._under_way += 1
         try:
             # A task of its own: the receiver is another program, so cancelling the sender does not stop it.
-            error = await asyncio.shield(self._working.start(_handled(handler, delivery)))
+            handling = receiver.working.start(_handled(receiver.on_message, delivery))
+            await asyncio.wait([handling])
         finally:
             self._under_way -= 1
             self._settled.fire()
-        if error is not None:
+        if handling.cancelled():
+            raise Unavailable(f"nobody listens at {to} any more")
+        if error := handling.result():
             raise Unavailable(error.message) from error
 
     def check_read(self) -> None:
@@ -115,12 +125,13 @@ class LocalOrchestrator:
 
     @asynccontextmanager
     async def serve(self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]) -> AsyncIterator[None]:
-        self._bus.serving = _OrchestratorSide(on_message, on_request, on_gone)
-        self._bus.came_up.fire()
-        try:
-            yield
-        finally:
-            self._bus.serving = None
+        async with crew() as working:
+            self._bus.serving = _OrchestratorSide(_Receiver(on_message, working), on_request, on_gone)
+            self._bus.came_up.fire()
+            try:
+                yield
+            finally:
+                self._bus.serving = None
 
     async def disconnect(self, node_id: str) -> None:
         self._bus.drop(node_id)
@@ -148,7 +159,7 @@ class LocalNode:
 
     async def send(self, type: str, message: Model, seq: int) -> None:
         serving = self._bus.serving
-        await self._bus.carry(serving.on_message if serving else None, "the orchestrator", self._delivery(type, message, seq))
+        await self._bus.carry(serving.receiver if serving else None, "the orchestrator", self._delivery(type, message, seq))
 
     async def request(self, message: Model, *, control: bool = True, seconds: float = 10) -> Model:
         serving = self._bus.serving
@@ -163,17 +174,17 @@ class LocalNode:
     async def serve(
         self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
     ) -> AsyncIterator[None]:
-        self._bus.questions[self._node_id] = on_request
-        self._bus.to_nodes[self._node_id] = on_message
-        self._bus.logs[self._node_id] = logs
-        try:
-            async with crew() as working:
-                working.start(self._greet(on_connected))
+        async with crew() as working:
+            self._bus.questions[self._node_id] = on_request
+            self._bus.to_nodes[self._node_id] = _Receiver(on_message, working)
+            self._bus.logs[self._node_id] = logs
+            working.start(self._greet(on_connected))
+            try:
                 yield
-        finally:
-            self._bus.logs.pop(self._node_id, None)
-            self._bus.questions.pop(self._node_id, None)
-            self._bus.drop(self._node_id)
+            finally:
+                self._bus.logs.pop(self._node_id, None)
+                self._bus.questions.pop(self._node_id, None)
+                self._bus.drop(self._node_id)
 
     async def _greet(self, on_connected: Callable[[], Awaitable[None]]) -> None:
         while self._bus.serving is None:

@@ -50,12 +50,13 @@ def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan | None:
     return None if plan is None else _held(orch, plan)
 
 
-def _evaluation(view: JobView) -> str:
+def evaluation_of(view: JobView) -> str:
+    """The id of the look at the job as it is."""
     return evaluation_id(view.job.id, view.job.version, sum(e.job_version == view.job.version for e in view.executions))
 
 
 def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
-    around = context_of(orch, view.job)._replace(eval_id=_evaluation(view))
+    around = context_of(orch, view.job)._replace(eval_id=evaluation_of(view))
     try:
         if must_ask(orch, view.job):
             return None

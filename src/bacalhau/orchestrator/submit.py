@@ -15,7 +15,7 @@ from bacalhau.models.job import CLIENT_META, EVERYWHERE, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
-from bacalhau.orchestrator.look import commit_and_look
+from bacalhau.orchestrator.look import commit_and_look, evaluation_of
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.store import JobView
 
@@ -123,6 +123,7 @@ async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str)
         # A job that has just been submitted is being scheduled: who asks to stop it does not care who was first.
         with suppress(Conflict):
             return await _stop(orch, job, reason)
+        orch.views.forget(job.id)
     raise Conflict(f"job {job_id} keeps changing", hint="stop it again")
 
 
@@ -131,9 +132,18 @@ async def _stop(orch: Orchestrator, job: Job, reason: str) -> StopJobResponse:
     stopped = job.moved(JobStateType.STOPPED, now, reason)
     text = "Job requested to stop before completion"
     event = make_event(Topic.SCHEDULING, text, now, NewState="Stopped", Reason=reason)
-    made = len(await orch.store.list_executions(job.id, job.version))
+    view = await _view(orch, job)
     reach(Point.STOPPING)
-    await orch.commit(Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),)))
+    change = Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),))
+    await commit_and_look(orch, change, job.id, view._replace(job=stopped))
     reach(Point.STOPPED)
-    orch.queue.add(job.id)
-    return StopJobResponse(evaluation_id=evaluation_id(job.id, job.version, made))
+    return StopJobResponse(evaluation_id=evaluation_of(view))
+
+
+async def _view(orch: Orchestrator, job: Job) -> JobView:
+    """Raises Conflict when the job has changed meanwhile."""
+    view = (await orch.views.load(orch.store, [job.id])).get(job.id)
+    if view is None or view.job.revision != job.revision:
+        raise Conflict(f"job {job.id} has changed")
+    return view
+
