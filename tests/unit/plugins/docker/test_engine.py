@@ -16,7 +16,7 @@ class Daemon:
     """Has a running container under every name; hangs up on everybody while it is away."""
 
     def __init__(self):
-        self.followed, self.away, self.back, self.removed = (asyncio.Event() for _ in range(4))
+        self.followed, self.away, self.back, self.refused, self.removed = (asyncio.Event() for _ in range(5))
 
     async def __call__(self, request):
         if not self.away.is_set():
@@ -32,6 +32,8 @@ class Daemon:
         elif self.back.is_set() and request.method == "DELETE":
             self.removed.set()
             return answer("", 204)
+        elif request.method == "DELETE":
+            self.refused.set()
         request.transport.close()
         return answer("")
 
@@ -48,7 +50,7 @@ async def test_what_could_not_be_stopped_is_removed_when_the_daemon_is_back(tmp_
         for failing in (stop, run):
             with pytest.raises(Unavailable):
                 await asyncio.wait_for(failing, 5)
-        await asyncio.sleep(0.2)
+        await asyncio.wait_for(daemon.refused.wait(), 5)
         daemon.back.set()
         await asyncio.wait_for(daemon.removed.wait(), 5)
 
