@@ -269,6 +269,8 @@ async def test_preflight(tmp_path):
 async def test_wrong_method(tmp_path):
     async with open_room(tmp_path) as room:
         answer = await room.http.patch(JOBS)
+        assert answer.headers["allow"] == "GET, OPTIONS, POST, PUT"
+        assert (await room.http.put(f"{JOBS}/x/logs")).headers["allow"] == "GET, OPTIONS"
         assert (answer.status_code, answer.json()["Message"], answer.json()["Code"]) == (405, "Method Not Allowed", "InternalError")
 
 
@@ -371,5 +373,6 @@ async def test_a_head_without_end_is_refused(tmp_path):
 async def test_a_body_that_does_not_come_is_answered(tmp_path, monkeypatch):
     monkeypatch.setattr(request, "BODY_SECONDS", 0.1)
     async with open_room(tmp_path) as room:
-        answer = await raw(room, b"PUT /api/v1/orchestrator/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
-        assert answer.startswith(b"HTTP/1.1 408 ") and b"the body did not come within 0.1 s" in answer
+        for line in (b"PUT /api/v1/orchestrator/jobs", b"POST /requester/submit"):
+            answer = await raw(room, line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
+            assert answer.startswith(b"HTTP/1.1 408 ") and b"the body did not come within 0.1 s" in answer

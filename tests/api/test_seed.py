@@ -286,6 +286,8 @@ async def test_events_are_filtered(tmp_path):
         assert await told(exclude_job_level=True, node_id="nobody") == []
         assert await told(execution_id=execution().id) == ["ExecutionLevel", "ExecutionLevel"]
         assert await told(since=2**33) == []
+        beyond = await room.http.post("/requester/events", json={"job_id": JOB_ID, "filters": {"since": 2**62}})
+        assert beyond.status_code == 400 and "field 'filters.since'" in beyond.json()["Message"]
 
 
 async def frames(room, path, first=None):

@@ -59,7 +59,10 @@ def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Respo
         return _answer(request, NO_SUCH_PLACE)
     message = _PHRASES.get(error.status_code, error.detail)
     body = ErrorBody(status=error.status_code, message=message, code="InternalError", component=COMPONENT)
-    return _answer(request, body, dict(error.headers or {}))
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if allowed := headers.get("allow"):
+        headers["allow"] = ", ".join(sorted(set(allowed.split(", ")) - {"websocket"}))
+    return _answer(request, body, headers)
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -70,14 +69,17 @@ async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:
 
 async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
     """The request's body, see `parse_body`. Raises TooSlow when the client does not send it."""
+    return await parse_request(request, lambda text: parse_body(text, kind, nulls=nulls, check=check))
+
+
+async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
+    """What `parse` makes of the body. Raises TooSlow."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             text = await request.body()
     except TimeoutError as e:
         raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
-    if len(text) <= LARGE:
-        return parse_body(text, kind, nulls=nulls, check=check)
-    return await asyncio.get_running_loop().run_in_executor(_PARSER, partial(parse_body, text, kind, nulls=nulls, check=check))
+    return parse(text) if len(text) <= LARGE else await asyncio.get_running_loop().run_in_executor(_PARSER, parse, text)
 
 
 def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:

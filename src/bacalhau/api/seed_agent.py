@@ -11,7 +11,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.agent import own_node, server_version
 from bacalhau.api.request import Ask, orchestrator, read_body
-from bacalhau.api.seed_envelope import open_envelope
+from bacalhau.api.seed_envelope import read_envelope
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.models.node import NodeInfo
 from bacalhau.models.seed_api import ApprovePayload, FreeSpace, HealthInfo, MountStatus, SeedNodeInfo, VersionRequest
@@ -102,7 +102,7 @@ async def debug_compute(request: Ask) -> dict[str, Any]:
 @post("/compute/approve", status_code=200)
 async def approve(request: Ask) -> None:
     """Nodes of this system decide on their own, by the policies of their configuration: there is nobody to approve for."""
-    payload = open_envelope(await request.body(), ApprovePayload)
+    payload = await read_envelope(request, ApprovePayload)
     raise Unauthorized(f"approval submitted by unknown client {payload.client_id}: nodes decide by their own policies, see JobAdmissionControl")
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from bacalhau.api.request import parse_body
+from bacalhau.api.request import Ask, parse_body, parse_request
 from bacalhau.api.signature import client_id_of, is_signed, read_public_key
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, decode
@@ -16,6 +16,11 @@ from bacalhau.lib.wire import Model, decode
 _UNSIGNED = "error verifying request signature: client's signature is invalid: "
 
 T = TypeVar("T", bound=Model)
+
+
+async def read_envelope(request: Ask, kind: type[T]) -> T:
+    """As `open_envelope`, of a request's body."""
+    return await parse_request(request, lambda text: open_envelope(text, kind))
 
 
 def open_envelope(body: bytes | str, kind: type[T]) -> T:

@@ -9,7 +9,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.answer import JSON, go_json
 from bacalhau.api.request import Ask, orchestrator, read_body
-from bacalhau.api.seed_envelope import open_envelope
+from bacalhau.api.seed_envelope import read_envelope
 from bacalhau.api.seed_errors import AmbiguousJob, MissingJob
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unauthorized
 from bacalhau.models.execution import ComputeStateType, Execution
@@ -46,7 +46,7 @@ async def submit(request: Ask) -> Response[bytes]:
     """A signed job. It belongs to the namespace of its client."""
     if JOB_HEADER in request.headers:
         raise BadRequest(f"the header {JOB_HEADER} is the server's to set: leave it out")
-    payload = open_envelope(await request.body(), SubmitPayload)
+    payload = await read_envelope(request, SubmitPayload)
     orch, job = orchestrator(request), _read_job(payload)
     accepted = await submit_job(orch, job, force=False, warnings=(), client=payload.client_id, instance="")
     stored = await read.find_job(orch, accepted.job_id)
@@ -67,7 +67,7 @@ def _read_job(payload: SubmitPayload) -> Job:
 @post("/cancel", status_code=200)
 async def cancel(request: Ask) -> Response[bytes]:
     """Stop a job of one's own; a job that was cancelled before stays so."""
-    payload = open_envelope(await request.body(), CancelPayload)
+    payload = await read_envelope(request, CancelPayload)
     orch, job = orchestrator(request), await find_job(orchestrator(request), payload.job_id)
     if payload.client_id not in (job.namespace, (job.meta or {}).get(CLIENT_META)):
         raise Unauthorized(f"mismatched ClientIDs for cancel, existing job: {_owner(job) or 'nobody'}, cancel request: {payload.client_id}")

@@ -1,9 +1,10 @@
 """What the older generation's clients ask and are told over HTTP; keys are lower-case with underscores but for signed payloads."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from bacalhau.lib.units import MAX_SECONDS
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.node import ComputeNodeInfo
 from bacalhau.models.seed import SeedHistory, SeedJob, SeedJobWithInfo, SeedSpec, SeedState, SeedStorage
@@ -58,7 +59,7 @@ class ResultsResponse(Plain):
 class EventFilter(Plain):
     """`since` is in Unix seconds."""
 
-    since: int = 0
+    since: Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS)] = 0
     exclude_execution_level: bool = False
     exclude_job_level: bool = False
     execution_id: str = ""

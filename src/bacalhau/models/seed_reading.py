@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import ZERO_TIME
+from bacalhau.lib.units import MAX_SECONDS
 from bacalhau.models.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
 from bacalhau.models.network import NetworkConfig
 from bacalhau.models.resources import ResourcesConfig
@@ -58,7 +59,7 @@ def submission_problems(spec: SeedSpec) -> list[str]:
         (not spec.deal.targeting_mode and count < 1, f"concurrency must be >= 1, not {count}: set Spec.Deal.Concurrency"),
         (spec.deal.targeting_mode and count > 1, f"concurrency ignored for target all mode, must be == 0, not {count}"),
         (publisher not in PUBLISHERS, f"invalid publisher type: {publisher} (use one of {', '.join(filter(None, PUBLISHERS))})"),
-        (spec.timeout < 0, f"field 'Spec.Timeout' must be >= 0 seconds, not {spec.timeout}"),
+        (not 0 <= spec.timeout <= MAX_SECONDS, f"field 'Spec.Timeout' must be >= 0 seconds and <= {MAX_SECONDS}, not {spec.timeout}"),
     )
     return [text for wrong, text in checks if wrong]
 

@@ -6,15 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from bacalhau.lib.units import show_duration
+from bacalhau.lib.units import MAX_SECONDS, show_duration
 from bacalhau.models.job import InputSource, ResultPath, Task, Timeouts
 from bacalhau.models.network import NetworkConfig, NetworkType, PortMapping
 from bacalhau.models.retry import retry_problems
 from bacalhau.models.spec import SpecConfig
 
 SpecChecks = Mapping[str, Callable[[SpecConfig], list[str]]]
-
-MAX_SECONDS = 2**63 // 10**9  # what a duration of the original holds, in nanoseconds
 
 _ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _PORT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -107,6 +107,7 @@ def test_the_older_spelling_of_wasm():
         ({"EngineSpec": ENGINE, "Deal": {"TargetingMode": True, "Concurrency": 2}}, "concurrency ignored for target all mode, must be == 0"),
         ({"EngineSpec": ENGINE, "Deal": {"Concurrency": 1}, "Publisher": "tape"}, "invalid publisher type: tape"),
         ({"EngineSpec": ENGINE, "Deal": {"Concurrency": 1}, "Timeout": -1}, "field 'Spec.Timeout' must be >= 0"),
+        ({"EngineSpec": ENGINE, "Deal": {"Concurrency": 1}, "Timeout": 1e300}, "field 'Spec.Timeout' must be >= 0"),
     ],
 )
 def test_what_the_older_server_refused(fields, text):
