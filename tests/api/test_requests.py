@@ -376,3 +376,12 @@ async def test_a_body_that_does_not_come_is_answered(tmp_path, monkeypatch):
         for line in (b"PUT /api/v1/orchestrator/jobs", b"POST /requester/submit"):
             answer = await raw(room, line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
             assert answer.startswith(b"HTTP/1.1 408 ") and b"the body did not come within 0.1 s" in answer
+
+
+async def test_large_bodies_wait_for_room_and_small_ones_do_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(request, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(request, "LARGE_BODIES", 0)
+    async with open_room(tmp_path) as room:
+        large = await room.http.put(JOBS, json={"Job": a_job(Nope="x" * request.LARGE)})
+        assert (large.status_code, large.json()["Code"]) == (503, "ServiceUnavailable")
+        assert (await room.http.put(JOBS, json={"Job": a_job()})).status_code == 200

@@ -1,8 +1,9 @@
 """What handlers ask of a request: the orchestrator behind it, its body as a struct, the job it names, patience."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -12,7 +13,7 @@ from litestar.datastructures import State
 
 from bacalhau.api.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
 from bacalhau.models.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.models.validate import list_problems
@@ -27,6 +28,7 @@ R = TypeVar("R")
 
 BODY_SECONDS = 60.0
 LARGE = 100_000  # bytes: a body that takes long enough to be felt by others
+LARGE_BODIES = 16  # held at once
 _PARSER = ThreadPoolExecutor(1, "parser")  # one large body at a time: what is made of it is many times its size
 MAX_DEPTH = 100  # objects and lists within one another
 SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.py
@@ -73,13 +75,19 @@ async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: 
 
 
 async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
-    """What `parse` makes of the body. Raises TooSlow."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            text = await request.body()
-    except TimeoutError as e:
-        raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
-    return parse(text) if len(text) <= LARGE else await asyncio.get_running_loop().run_in_executor(_PARSER, parse, text)
+    """What `parse` makes of the body. Raises TooSlow; Unavailable while too many large bodies are on their way."""
+    async with waits(request).large_body() if _may_be_large(request) else nullcontext():
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                text = await request.body()
+        except TimeoutError as e:
+            raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
+        return parse(text) if len(text) <= LARGE else await asyncio.get_running_loop().run_in_executor(_PARSER, parse, text)
+
+
+def _may_be_large(request: Ask) -> bool:
+    length = request.headers.get("content-length", "0")
+    return "transfer-encoding" in request.headers or len(length) > len(str(LARGE)) or int(length) > LARGE
 
 
 def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
@@ -126,11 +134,25 @@ def _without_nulls(value: Any) -> Any:
 
 
 class Waits:
-    """Answers that take their time, so that a server that stops can give them at once."""
+    """Answers that take their time, so that a server that stops can give them at once, and large bodies, so that there is room for them."""
 
     def __init__(self) -> None:
         self._open: set[asyncio.Timeout] = set()
         self._over = False
+        self._large = asyncio.Semaphore(LARGE_BODIES)
+
+    @asynccontextmanager
+    async def large_body(self) -> AsyncIterator[None]:
+        """Room in memory for one, as long as the block runs. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                await self._large.acquire()
+        except TimeoutError as e:
+            raise Unavailable(f"{LARGE_BODIES} other large requests are being read", hint="send it again later", component=COMPONENT) from e
+        try:
+            yield
+        finally:
+            self._large.release()
 
     async def wait(self, seconds: float, work: Coroutine[Any, Any, R]) -> R:
         """Raises TimeoutError after `seconds`, or when the server stops."""
