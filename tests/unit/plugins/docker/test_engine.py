@@ -45,7 +45,6 @@ async def test_what_could_not_be_stopped_is_removed_when_the_daemon_is_back(tmp_
         run = asyncio.create_task(engine.run(make_task(tmp_path, "e-1", {"Image": "i"}, image="i"), ignore))
         await asyncio.wait_for(daemon.followed.wait(), 5)
         stop = asyncio.create_task(engine.stop("e-1", 1.0))
-        await asyncio.sleep(0)
         daemon.away.set()
         for failing in (stop, run):
             with pytest.raises(Unavailable):
@@ -62,7 +61,6 @@ async def test_leaving_does_not_wait_for_a_daemon_that_is_away(tmp_path):
             run = asyncio.create_task(engine.run(make_task(tmp_path, "e-1", {"Image": "i"}, image="i"), ignore))
             await asyncio.wait_for(daemon.followed.wait(), 5)
             stop = asyncio.create_task(engine.stop("e-1", 1.0))
-            await asyncio.sleep(0)
             daemon.away.set()
             await asyncio.wait((stop, run), timeout=5)
         assert isinstance(run.exception(), Unavailable)
