@@ -66,20 +66,25 @@ def _readopt(node: ComputeNode, execution: Execution) -> bool:
 
 
 async def tidy_forever(node: ComputeNode) -> None:
-    """Old records and old output of finished executions go, at start and now and then."""
+    """Old records and old output of finished executions go, at start and now and then, and what engines could not remove at once."""
     while True:
         try:
             before = now_ns() - int(node.keep_seconds * SECOND) if node.keep_seconds else 0
             await node.journal.prune((FINISHED, CANCELLED), before, node.keep_records or sys.maxsize)
-            entries = await node.journal.list_executions((NEW, BID, ACCEPTED, CANCELLING))
-            await asyncio.to_thread(_sweep_folders, node, frozenset(e.execution.id for e in entries))
+            await asyncio.to_thread(_sweep_folders, node, await _unfinished(node))
+            await asyncio.sleep(TIDY_EVERY)
+            await _sweep_engines(node, await _unfinished(node), logging.DEBUG)
         except Unavailable as e:
             log.error("old records were not removed: %s", e)
-        await asyncio.sleep(TIDY_EVERY)
+            await asyncio.sleep(TIDY_EVERY)
 
 
-async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> bool:
-    """Whether all engines could be looked through."""
+async def _unfinished(node: ComputeNode) -> frozenset[str]:
+    return frozenset(e.execution.id for e in await node.journal.list_executions((NEW, BID, ACCEPTED, CANCELLING)))
+
+
+async def _sweep_engines(node: ComputeNode, keep: frozenset[str], level: int = logging.WARNING) -> bool:
+    """Whether all engines could be looked through; if not, it is told at `level`."""
     complete = True
     for name, engine in node.plugins.engines.items():
         if isinstance(engine, Sweeps):
@@ -88,7 +93,7 @@ async def _sweep_engines(node: ComputeNode, keep: frozenset[str]) -> bool:
                     log.info("removed what %s left of execution %s", name, execution_id)
             except BacalhauError as e:
                 complete = False
-                log.warning("leftovers of %s were not looked for: %s", name, e)
+                log.log(level, "leftovers of %s were not looked for: %s", name, e)
     return complete
 
 

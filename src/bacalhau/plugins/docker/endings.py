@@ -11,7 +11,8 @@ from bacalhau.lib.errors import BacalhauError
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import EXECUTOR_LABEL
 
-_FILTERS = {"type": ["container"], "event": ["die"], "label": [EXECUTOR_LABEL]}
+_FILTERS = {"type": ["container"], "event": ["die", "kill"], "label": [EXECUTOR_LABEL]}
+_ENDING = ("9", "15")  # signals that are to end a container
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class Endings:
         self._api = api
         self._crew = crew
         self._expected: dict[str, asyncio.Future[int]] = {}
+        self._stopped: set[str] = set()
         self._following = False
 
     def expect(self, container_id: str) -> None:
@@ -42,7 +44,12 @@ class Endings:
         finally:
             waiting.cancel()
 
+    def was_stopped(self, container_id: str) -> bool:
+        """Of an expected container: it did not end by itself, as far as the daemon told."""
+        return container_id in self._stopped
+
     def forget(self, container_id: str) -> None:
+        self._stopped.discard(container_id)
         self._expected.pop(container_id, None)
 
     async def _wait(self, container_id: str, ending: "asyncio.Future[int]") -> None:
@@ -60,14 +67,16 @@ class Endings:
             try:
                 async with self._api.events(_FILTERS) as events:
                     async for event in events:
-                        self._on_die(event)
+                        self._on_event(event)
             except BacalhauError as e:
                 log.debug("event stream lost: %s", e.message)
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _on_die(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         actor = event.get("Actor") or {}
-        ending = self._expected.get(str(actor.get("ID", "")))
-        code = (actor.get("Attributes") or {}).get("exitCode")
+        container_id, told = str(actor.get("ID", "")), actor.get("Attributes") or {}
+        ending, code = self._expected.get(container_id), told.get("exitCode")
+        if ending is not None and told.get("signal") in _ENDING:
+            self._stopped.add(container_id)
         if ending is not None and not ending.done() and code is not None:
             ending.set_result(int(code))

@@ -33,8 +33,11 @@ REMOVE_SECONDS = 60.0
 REMOVE_AGAIN = 1.0  # seconds until a daemon that was away is asked again
 RECONNECT_SECONDS = 60.0  # how long a lost daemon may take to come back while tasks run
 RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 1.0
 BLAME_LOOKS = 5  # at why a container was killed
 KILLED = 137  # 128 + SIGKILL: what the kernel's memory killer leaves, too
+STOPPED = (KILLED, 143, 255)  # what a daemon leaves that ends containers, or finds them ended, when it stops or starts: also 128 + SIGTERM, and "unknown"
+LIVE_RESTORE = "stop jobs by `bacalhau job stop`; Docker's live-restore keeps containers while the daemon is restarted"
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +133,7 @@ class DockerEngine:
         name = container_name(task.execution_id)
         if (removal := self._removals.get(name)) is not None:
             await asyncio.wait([removal])
-        lost_at = 0.0
+        lost_at, pause = 0.0, RETRY_SECONDS
         while True:
             try:
                 end = await self._make_and_watch(name, task, config, watch)
@@ -139,14 +142,17 @@ class DockerEngine:
                 self._discard(name)
                 raise
             except Unavailable as e:
-                lost_at = time.monotonic() if watch.seen >= lost_at else lost_at
+                again = watch.seen < lost_at
+                lost_at, pause = (lost_at, min(2 * pause, LAST_RETRY_SECONDS)) if again else (time.monotonic(), RETRY_SECONDS)
                 if not watch.seen or watch.grace is not None or time.monotonic() - lost_at > RECONNECT_SECONDS:
                     if watch.seen:
                         self._discard(name)  # it may run on
                     raise
-                log.warning("execution %s: %s; trying again", task.execution_id, e.message)
-                await asyncio.sleep(RETRY_SECONDS)
+                log.log(logging.DEBUG if again else logging.WARNING, "execution %s: %s; trying again", task.execution_id, e.message)
+                await asyncio.sleep(pause)
         self._discard(name)
+        if lost_at and end.code in STOPPED and watch.grace is None:
+            raise EngineFailure("the container was stopped with the Docker daemon", hint=LIVE_RESTORE, retryable=True, component="Docker")
         return end
 
     async def _make_and_watch(self, name: str, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
@@ -157,12 +163,15 @@ class DockerEngine:
         self._endings.expect(container_id)
         try:
             code = await self._see_through(container_id, found, task, watch)
+            stopped = watch.grace is None and self._endings.was_stopped(container_id)
         except NotFound as e:
             if watch.grace is not None:
                 return Exit(KILLED, image)
             raise EngineFailure("the container was removed while it ran", hint=e.message, retryable=True, component="Docker") from e
         finally:
             self._endings.forget(container_id)
+        if stopped:
+            raise EngineFailure("the container was stopped by somebody else, or with the Docker daemon", hint=LIVE_RESTORE, retryable=True, component="Docker")
         if code == KILLED and watch.grace is None:
             await self._blame(container_id, task)
         return Exit(code, image)
