@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from nats.aio.msg import Msg
 
+from bacalhau.bus.node import node_bus
 from bacalhau.bus.presence import CONNECT, DISCONNECT
 from bacalhau.bus.subject import from_node
 from bacalhau.lib.aio import together
+from bacalhau.lib.errors import Unavailable
 from tests.support.nats import cluster, serving_node, settle
 
 
@@ -115,3 +118,12 @@ async def test_a_node_that_comes_while_the_server_is_asked_is_not_overlooked(tmp
         assert made.up.gone == []
         tell(DISCONNECT)
         assert made.up.gone == ["n-new"]
+
+
+async def test_a_copy_of_a_node_stays_out_as_long_as_the_node_is_there(tmp_path: Path) -> None:
+    async with cluster(tmp_path) as made:
+        async with serving_node(made.server.url, "n-1", "secret"), node_bus(made.server.url, "n-1", "secret") as copy:
+            with pytest.raises(Unavailable):
+                await copy.connected(0.5)
+        async with node_bus(made.server.url, "n-1", "secret") as other:
+            await other.connected(10)

@@ -1,5 +1,6 @@
 """One process of the system: orchestrator, compute node, or both, opened in order and closed backwards."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from bacalhau.app.tls import server_tls
 from bacalhau.compute.service import ComputeNode
 from bacalhau.config.schema import Config
 from bacalhau.orchestrator.service import Orchestrator
+
+log = logging.getLogger(__name__)
 
 
 class Served(NamedTuple):
@@ -30,6 +33,8 @@ async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
     """The roles that the configuration enables, until the block ends. Neither enabled means the orchestrator."""
     data = Path(config.data_dir)
     who = load_identity(data, name or new_name(config.name_provider))
+    if name and name != who.id:
+        log.warning("--name %s is not used: %s is the data directory of node %s", name, data, who.id)
     is_compute = config.compute.enabled
     is_orchestrator = config.orchestrator.enabled or not is_compute
     async with AsyncExitStack() as stack:

@@ -1,6 +1,6 @@
 """Who may connect, decided by the orchestrator: the server asks for every node that comes, over NATS' auth callout.
 
-Our nodes show user = their id and password = `<secret>.<token>`; nodes of other makes show their id as connection name and
+Our nodes show user = their id and password = `<secret>~<life>.<token>`, where each process has a life of its own; nodes of other makes show their id as connection name and
 perhaps a token. The answer is a signed user token with permissions for that node's own subjects. Whether secret and token
 are right is left to the `Authorize` that is handed in.
 """
@@ -36,12 +36,13 @@ Nodes of other makes have secret "": an id that is known with a secret must then
 
 
 class Credentials(NamedTuple):
-    """What a node shows; `native` tells ours from nodes of other makes."""
+    """What a node shows; `native` tells ours from nodes of other makes. `life` differs from process to process, "" is not told."""
 
     node_id: str
     secret: str
     token: str
     native: bool
+    life: str = ""
 
 
 class _Options(msgspec.Struct):
@@ -112,15 +113,21 @@ class Issuer:
 
 
 class Callout:
-    """Answers the server's questions."""
+    """Answers the server's questions. `is_connected` tells whether somebody is there under a node id."""
 
-    def __init__(self, link: Link, crew: Crew, issuer: Issuer, authorize: Authorize) -> None:
+    def __init__(self, link: Link, crew: Crew, issuer: Issuer, authorize: Authorize, is_connected: Callable[[str], bool]) -> None:
         self.receivers = {SUBJECT: self._receive}
         self._link = link
         self._crew = crew
         self._issuer = issuer
         self._authorize = authorize
+        self._is_connected = is_connected
         self._refused: dict[str, str] = {}
+        self._lives: dict[str, str] = {}
+
+    def node_gone(self, node_id: str) -> None:
+        """Its next connection may be another process's."""
+        self._lives.pop(node_id, None)
 
     def _receive(self, msg: Msg) -> None:
         try:
@@ -134,6 +141,7 @@ class Callout:
         try:
             who = read_credentials(asked)
             member = await self._authorize(who.node_id, who.secret, who.token)
+            self._check_life(who)
             answer = self._issuer.admit(asked, who, member=member)
             self._refused.pop(who.node_id, None)
         except BacalhauError as e:
@@ -143,6 +151,13 @@ class Callout:
             logger.exception("deciding about node '%s' failed", asked.nats.connect_opts.name)
             answer = self._issuer.refuse(asked, "internal error")
         await say(self._link, reply, answer)
+
+    def _check_life(self, who: Credentials) -> None:
+        """A node may come back before its last connection has ended; a copy of it may not join it. Raises Unauthorized."""
+        if who.life and who.life != self._lives.get(who.node_id, who.life) and self._is_connected(who.node_id):
+            hint = "a data directory belongs to one node: give the copy one of its own"
+            raise Unauthorized(f"another process is connected as node {who.node_id}", hint=hint)
+        self._lives[who.node_id] = who.life
 
     def _note_refusal(self, name: str, reason: str) -> None:
         """Said once: who is refused asks again and again."""
@@ -165,9 +180,9 @@ def read_claims(data: bytes) -> Claims:
         raise BadRequest(f"a question for authorization cannot be read: {e}") from e
 
 
-def show_password(secret: str, token: str) -> str:
-    """What `read_credentials` takes apart; a secret holds no dot."""
-    return f"{secret}.{token}"
+def show_password(secret: str, life: str, token: str) -> str:
+    """What `read_credentials` takes apart; a secret holds neither dot nor tilde."""
+    return f"{secret}~{life}.{token}"
 
 
 def read_credentials(asked: Claims) -> Credentials:
@@ -176,10 +191,11 @@ def read_credentials(asked: Claims) -> Credentials:
     node_id = check_node_id(shown.name)
     if not shown.user:
         return Credentials(node_id, "", shown.auth_token, native=False)
-    secret, _, token = shown.password.partition(".")
+    proof, _, token = shown.password.partition(".")
+    secret, _, life = proof.partition("~")
     if shown.user != node_id or not secret:
         raise Unauthorized(f"node '{node_id}' shows the credentials of '{shown.user}'")
-    return Credentials(node_id, secret, token, native=True)
+    return Credentials(node_id, secret, token, native=True, life=life)
 
 
 def _b64(data: bytes) -> bytes:

@@ -34,7 +34,7 @@ def _if_refused(node_id: str, token: str) -> str:
     """Causes in the order of their likelihood, each with its cure."""
     return (
         f"its token {'is wrong' if token else 'is missing'} (set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token), "
-        f"or it was rejected (`bacalhau node approve {node_id}`), or the id is another node's (use a data directory of its own); the orchestrator's log says which"
+        f"or it was rejected (`bacalhau node approve {node_id}`), or the id is another node's, or in use (give a copy a data directory of its own); the orchestrator's log says which"
     )
 
 
@@ -110,15 +110,16 @@ async def node_bus(
 ) -> AsyncIterator[NodeNats]:
     """A node's end while the block runs; the connection comes when it can (`connected` waits for it).
 
-    `secret` (no dots) proves that later connections are this node's; with "" only the token is shown, as nodes of other makes
+    `secret` (no dots, no tildes) proves that later connections are this node's; with "" only the token is shown, as nodes of other makes
     do. `tls` None uses the system's certificates when the server asks for TLS. Raises BadRequest for an impossible id.
     """
-    if "." in secret:
-        raise BadRequest("a node's secret may not hold a dot")
-    inbox = f"{answers_to(check_node_id(node_id), native=bool(secret))}.{secrets.token_hex(11)}"
+    if not {".", "~"}.isdisjoint(secret):
+        raise BadRequest("a node's secret may not hold a dot or a tilde")
+    life = secrets.token_hex(11)
+    inbox = f"{answers_to(check_node_id(node_id), native=bool(secret))}.{life}"
     shown = Login(url, node_id, token=token, tls=tls, first_wait=NODE_WAIT, if_refused=_if_refused(node_id, token))
     if secret:
-        shown = shown._replace(user=node_id, password=show_password(secret, token), token="")
+        shown = shown._replace(user=node_id, password=show_password(secret, life, token), token="")
     async with linked(shown) as link:
         bus = NodeNats(link, node_id, inbox, ack_wait)
         async with link.subscribed(bus.receivers):

@@ -47,6 +47,7 @@ class OrchestratorNats:
         self.on_progress: OnProgress = no_progress
         self._on_gone: Callable[[str], None] = lambda node_id: None
         self.presence: Presence | None = None
+        self.callout: Callout | None = None
         self._link = link
         self._ack_wait = ack_wait
         self._token = secrets.token_hex(11)
@@ -97,6 +98,8 @@ class OrchestratorNats:
     def node_gone(self, node_id: str) -> None:
         """The node's last connection closed."""
         logger.info("node %s disconnected", node_id)
+        if self.callout is not None:
+            self.callout.node_gone(node_id)
         self._answers.node_gone(answers_from(node_id, self._token))
         self._logs.node_gone(node_id)
         self._on_gone(node_id)
@@ -123,8 +126,9 @@ async def orchestrator_bus(url: str, access: Access, authorize: Authorize | None
             login = Login(url, NAME, SYSTEM, access.system_password, tls=access.tls)
             bus.presence = await stack.enter_async_context(_watched(login, bus.node_gone))
         receivers = dict(bus.receivers)
-        if authorize is not None and access.issuer_seed:
-            receivers |= Callout(link, working, Issuer(access.issuer_seed), authorize).receivers
+        if authorize is not None and bus.presence is not None and access.issuer_seed:
+            bus.callout = Callout(link, working, Issuer(access.issuer_seed), authorize, bus.presence.is_connected)
+            receivers |= bus.callout.receivers
         await stack.enter_async_context(link.subscribed(receivers))
         await link.connected(CONNECT_WAIT)
         yield bus

@@ -86,6 +86,9 @@ class Presence:
                 logger.warning("the message server does not say who is connected, asking again: %s", e)
                 await asyncio.sleep(1)
 
+    def is_connected(self, node_id: str) -> bool:
+        return node_id in self._connections
+
     async def disconnect(self, node_id: str) -> None:
         """Close every connection of a node."""
         for number in tuple(self._connections.get(node_id, ())):

@@ -25,13 +25,14 @@ def inside(token: str) -> dict:
 
 
 def test_our_node():
-    who = shown(name="n1", user="n1", **{"pass": show_password("s3cret", "a.token.with.dots")})
-    assert (who.node_id, who.secret, who.token, who.native) == ("n1", "s3cret", "a.token.with.dots", True)
+    who = shown(name="n1", user="n1", **{"pass": show_password("s3cret", "l1fe", "a.token.with.dots")})
+    assert who == ("n1", "s3cret", "a.token.with.dots", True, "l1fe")
+    assert shown(name="n1", user="n1", **{"pass": "s3cret.t"}) == ("n1", "s3cret", "t", True, "")
 
 
 def test_node_of_another_make():
-    assert shown(name="n2", auth_token="t") == ("n2", "", "t", False)
-    assert shown(name="n2") == ("n2", "", "", False)
+    assert shown(name="n2", auth_token="t") == ("n2", "", "t", False, "")
+    assert shown(name="n2") == ("n2", "", "", False, "")
 
 
 @pytest.mark.parametrize("options", [{"name": "n1", "user": "n2", "pass": "s.t"}, {"name": "n1", "user": "n1", "pass": ".t"}, {"name": "n1", "user": "n1"}])
