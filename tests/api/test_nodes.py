@@ -97,6 +97,7 @@ REFUSED = {
     "no labels": ({"Action": "labels"}, "field 'Labels' is missing"),
     "labels of a number": ({"Action": "labels", "Labels": {"a": 1}}, "field 'Labels'"),
     "a label without a name": ({"Action": "labels", "Labels": {" ": "x"}}, "a label without a name"),
+    "a label that no selector finds": ({"Action": "labels", "Labels": {"a b": "x"}}, "field 'Labels': key: Invalid value: \"a b\""),
     "labels for nothing": ({"Action": "approve", "Labels": {"a": "b"}}, "field 'Labels' belongs to the action labels"),
     "an unknown field": ({"Action": "drain", "Deadlin": 5}, "unknown field 'Deadlin'"),
 }

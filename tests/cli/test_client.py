@@ -70,6 +70,29 @@ async def test_an_error_without_an_envelope_names_the_server():
     assert failed.value.hint.startswith("is this a server of Bacalhau?")
 
 
+async def test_a_server_that_leads_elsewhere():
+    async def handle(request):
+        return web.Response(status=301, headers={"Location": "https://elsewhere.example/api"})
+
+    async with scripted_api(handle) as url, AsyncClient(url) as client:
+        with pytest.raises(Unavailable, match=f"{url} sends its clients on to https://elsewhere.example/api"):
+            await client.version()
+
+
+@pytest.mark.parametrize("text", [b"", b"SSH-2.0\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+async def test_a_server_that_hangs_up(text):
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(text)
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncClient(url) as client:
+            with pytest.raises(Unavailable, match=f"the server at {url} closed the connection without a whole answer"):
+                await client.version()
+
+
 async def test_nobody_listens():
     async def handle(request):
         return answer({})

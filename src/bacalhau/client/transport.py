@@ -3,6 +3,7 @@
 Beside `sso` the only place that knows httpx; what is asked is for the verbs in `client`.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -40,6 +41,7 @@ HOW_TO_START = "start one with `bacalhau devstack` or `bacalhau serve --orchestr
 HOW_TO_ADDRESS = "is this a server of Bacalhau? --api-host and --api-port, BACALHAU_API_HOST and BACALHAU_API_PORT, or a profile say which one is asked"
 HOW_TO_TRUST = "trust its authority with --cacert FILE or API.TLS.CAFile, or anybody with --insecure; without TLS leave --tls and https:// out"
 _SECONDS = 30.0
+_LONGEST = 300.0
 _KINDS: tuple[type[BacalhauError], ...] = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
 # For answers without a code of ours. Of proxies, 502 and 504 say that the server is away.
 _BY_STATUS = {k.status: k for k in _KINDS if k.status != BacalhauError.status} | {502: Unavailable, 504: Unavailable}
@@ -116,13 +118,16 @@ class Transport:
     async def _request(self, method: str, path: str, seconds: float = 0, **kwargs: Any) -> httpx.Response:
         limit = httpx.Timeout(seconds or self.endpoint.seconds or _SECONDS, connect=10)
         try:
-            return await self._http.request(method, self.url + PREFIX + path, timeout=limit, **kwargs)
-        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            async with asyncio.timeout(_LONGEST + seconds):  # httpx limits the silence between two bytes only
+                return await self._http.request(method, self.url + PREFIX + path, timeout=limit, **kwargs)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
             raise unreachable(self.url, e) from e
 
     def _good(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:
             raise _failure(self.url, answer)
+        if answer.has_redirect_location:
+            raise Unavailable(f"{self.url} sends its clients on to {answer.headers['Location']}", hint="name that address: --api-host and --api-port, --tls, or a profile")
         return answer
 
     def _read(self, kind: type[T], answer: httpx.Response) -> T:
@@ -168,6 +173,8 @@ def unreachable(url: str, error: BaseException) -> Unavailable:
     refused = tls_fault(error)
     if refused:
         return Unavailable(f"cannot trust the orchestrator at {url}: {refused}", hint=HOW_TO_TRUST)
+    if isinstance(error, httpx.RemoteProtocolError):
+        return Unavailable(f"the server at {url} closed the connection without a whole answer", hint=HOW_TO_ADDRESS)
     return Unavailable(f"cannot reach the orchestrator at {url}: {_reason(error)}", hint=HOW_TO_START)
 
 

@@ -11,6 +11,7 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict
 from bacalhau.lib.wire import encode
+from bacalhau.models.label import label_problem
 from bacalhau.models.messages import CancelExecution
 from bacalhau.models.node import APPROVED, DISCONNECTED, REJECTED, Drain, NodeState, relabelled
 from bacalhau.orchestrator.nodes import get_node
@@ -61,7 +62,13 @@ def _problems(change: NodeChange, *, known: bool) -> list[str]:
         problems.append("field 'Labels' is missing: a map from label to value, null to take a label away")
     if any(not name.strip() for name in change.labels or ()):
         problems.append("field 'Labels': a label without a name")
-    return problems
+    return problems + _label_problems(change.labels or {})
+
+
+def _label_problems(labels: Mapping[str, str | None]) -> list[str]:
+    """What is taken away may be called anything: a node's own configuration may have set it."""
+    new = ((key, value) for key, value in labels.items() if key.strip() and value is not None)
+    return [f"field 'Labels': {problem}" for key, value in new if (problem := label_problem(key, value))]
 
 
 async def _approve(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
