@@ -22,12 +22,14 @@ log = logging.getLogger(__name__)
 async def report(node: ComputeNode, execution_id: str, state: str, message: Model) -> None:
     """Durable on return; `state` is the execution's in the journal, changed in the same transaction. A full disk is waited out."""
     kind = MESSAGE_NAMES[type(message)]
-    seq = 0
+    seq, trouble = 0, ""
     while not seq:
         try:
             seq = await node.journal.put_report(execution_id, state, kind, encode(message))
         except Unavailable as e:
-            log.error("the report of %s cannot be kept yet: %s", execution_id, e)
+            if e.message != trouble:
+                log.error("the report of %s cannot be kept yet: %s", execution_id, e)
+            trouble = e.message
             await asyncio.sleep(JOURNAL_PAUSE)
     reach(Point.NODE_REPORTED)
     node.reports.put(PendingReport(seq, kind, message, execution_id))

@@ -49,7 +49,8 @@ async def _send(orch: Orchestrator, message: PendingMessage) -> bool:
         await orch.bus.send(message.node_id, message.type, message.body, message.seq)
         reach(Point.SENT)
     except BacalhauError as e:
-        log.info("%s to %s will be sent again: %s", message.type, message.node_id, e)
+        level = logging.INFO if orch.lanes.lane(message.node_id).is_open else logging.DEBUG  # that a node left is told once
+        log.log(level, "%s to %s will be sent again: %s", message.type, message.node_id, e)
         return False
     orch.lanes.acknowledged.append(message.seq)
     return True

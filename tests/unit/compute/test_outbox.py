@@ -3,9 +3,10 @@
 import os
 
 from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.outbox import forget_delivered
+from bacalhau.compute.outbox import forget_delivered, report
 from bacalhau.compute.service import ComputeNode, PendingReport, Plugins
 from bacalhau.lib.aio import crew
+from bacalhau.lib.errors import Unavailable
 from bacalhau.models.messages import RunResult
 from bacalhau.models.resources import Resources
 from bacalhau.store.journal import NodeJournal
@@ -31,3 +32,20 @@ async def test_files_that_cannot_be_removed_do_not_end_the_node(tmp_path):
         node.delivered = delivered("e" * 300, "e-2")
         assert await forget_delivered(node)
     assert "e-2" not in os.listdir(tmp_path)
+
+
+async def test_a_report_that_cannot_be_kept_is_told_once_and_kept_as_soon_as_it_can(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("bacalhau.compute.outbox.JOURNAL_PAUSE", 0.01)
+    async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
+        node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
+        put, failures = journal.put_report, iter(range(3))
+
+        async def full_for_a_while(*report):
+            if next(failures, None) is not None:
+                raise Unavailable("the disk is full")
+            return await put(*report)
+
+        monkeypatch.setattr(journal, "put_report", full_for_a_while)
+        await report(node, "e-1", "", RunResult(execution_id="e-1"))
+        assert [r.execution_id for r in node.reports.unacknowledged()] == ["e-1"]
+    assert caplog.text.count("cannot be kept yet: the disk is full") == 1
