@@ -1,6 +1,7 @@
 """What is read from a request, what is refused and in which words, and what every answer carries."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -34,6 +35,12 @@ async def test_a_bad_body_is_refused_in_words(tmp_path, subtests):
             with subtests.test(name):
                 assert (answer.status_code, error["Code"], error["Component"]) == (400, "InternalError", "APIServer")
                 assert text in error["Message"]
+
+
+async def test_a_packed_body_is_refused_by_that_name(tmp_path):
+    async with open_room(tmp_path) as room:
+        answer = await room.http.put(JOBS, content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+        assert (answer.status_code, answer.json()["Message"]) == (400, "the body has Content-Encoding gzip, which is not read here")
 
 
 async def test_every_wrong_field_is_named(tmp_path):

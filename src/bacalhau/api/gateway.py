@@ -70,12 +70,12 @@ class _Wanted(NamedTuple):
 
 @route("/ipfs/{cid:str}", http_method=["GET", "HEAD"], include_in_schema=False)
 async def read_root(request: Ask, cid: FromPath[str]) -> Response[bytes] | Stream:
-    return await _read(request, cid, "")
+    return await _read(request, named(cid), "")
 
 
 @route("/ipfs/{cid:str}/{path:path}", http_method=["GET", "HEAD"], include_in_schema=False)
 async def read_path(request: Ask, cid: FromPath[str], path: FromPath[str]) -> Response[bytes] | Stream:
-    return await _read(request, cid, named(path).strip("/"))
+    return await _read(request, named(cid), named(path).strip("/"))
 
 
 async def _read(request: Ask, cid: str, path: str) -> Response[bytes] | Stream:

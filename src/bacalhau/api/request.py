@@ -13,7 +13,7 @@ from litestar.datastructures import State
 
 from bacalhau.api.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
 from bacalhau.models.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.models.validate import list_problems
@@ -76,6 +76,8 @@ async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: 
 
 async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
     """What `parse` makes of the body. Raises TooSlow; Unavailable while too many large bodies are on their way."""
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise BadRequest(f"the body has Content-Encoding {encoding}, which is not read here", hint="send it as it is", component=COMPONENT)
     async with waits(request).large_body() if _may_be_large(request) else nullcontext():
         try:
             async with asyncio.timeout(BODY_SECONDS):

@@ -5,13 +5,18 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
 
 from bacalhau.lib.units import MAX_SECONDS, show_duration
+from bacalhau.lib.wire import encode
 from bacalhau.models.job import InputSource, ResultPath, Task, Timeouts
 from bacalhau.models.network import NetworkConfig, NetworkType, PortMapping
 from bacalhau.models.retry import retry_problems
 from bacalhau.models.spec import SpecConfig
 
+NULL = rb"\u0000"
 SpecChecks = Mapping[str, Callable[[SpecConfig], list[str]]]
 
 _ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -24,8 +29,8 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
     """All problems of a task, without its name."""
     if not task.name:
         yield "missing task name"
-    elif "\x00" in task.name:
-        yield "task name cannot contain null characters"
+    if NULL in encode(task):
+        yield from (f"field '{path}' cannot contain null characters" for path in _with_null(msgspec.to_builtins(task), ""))
     yield from (p for name, value in (task.env or {}).items() if (p := env_problem(name, value)))
     yield from _under("invalid engine", _spec(task.engine, "engine", engines))
     if task.publisher is not None and task.publisher.type:
@@ -41,6 +46,19 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
         yield from _under("invalid retry", retry_problems(task.retry))
     if task.network is not None:
         yield from _under("invalid network", network_problems(task.network))
+
+
+def _with_null(value: Any, path: str) -> Iterator[str]:
+    """No file, argument or variable can hold one: what starts the task ends there, or fails each time it is tried."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _with_null(key, f"{path}.{key}".lstrip("."))
+            yield from _with_null(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _with_null(inner, f"{path}[{number}]")
+    elif isinstance(value, str) and "\x00" in value:
+        yield path
 
 
 def _under(part: str, problems: Iterable[str]) -> Iterator[str]:

@@ -145,6 +145,9 @@ def test_ops_jobs_have_no_count():
         ({"publisher": SpecConfig(type="s3", params={})}, "invalid publisher: invalid s3 params. bucket cannot be empty"),
         ({"publisher": SpecConfig(type="s3managed")}, "invalid publisher: unknown publisher type 's3managed': this system knows ipfs, s3"),
         ({"result_paths": (ResultPath(name="o", path="/o"),)}, "publisher must be set if result paths are set"),
+        ({"name": "a\x00"}, "field 'Name' cannot contain null characters"),
+        ({"env": {"A": "\x00"}}, "field 'Env.A' cannot contain null characters"),
+        ({"engine": SpecConfig(type="docker", params={"Parameters": ["a", "\x00"]})}, "field 'Engine.Params.Parameters[1]' cannot contain null characters"),
         ({"timeouts": Timeouts(queue_timeout=2**63)}, "invalid timeouts: invalid queue timeout value: 2562047788015215h30m8s"),
         ({"timeouts": Timeouts(execution_timeout=-90)}, "invalid timeouts: invalid execution timeout value: -1m30s"),
         (
