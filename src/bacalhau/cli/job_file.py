@@ -11,6 +11,7 @@ from bacalhau.cli.options import Call
 from bacalhau.cli.pflag import resolve
 from bacalhau.cli.report import say_warning
 from bacalhau.cli.spec import merged_pairs
+from bacalhau.cli.streams import read_stdin
 from bacalhau.cli.template import fill_template, template_values
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.grammar import parse_env
@@ -48,14 +49,14 @@ def _find_problems(job: Job) -> list[str]:
 
 def _text_of(path: str) -> str:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(encoding="utf-8")
     except OSError as e:
         raise BadRequest(f'opening job file ("{path}"): {(e.strerror or str(e)).lower()}') from e
     except UnicodeDecodeError as e:
-        raise BadRequest(f'reading job file ("{path}"): it is no text') from e
+        raise BadRequest(f'reading job file ("{path}"): it is no UTF-8 text') from e
 
 
 def _text_of_stdin() -> str:
     if sys.stdin.isatty():
         click.echo("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
-    return sys.stdin.read()
+    return read_stdin()

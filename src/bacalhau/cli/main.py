@@ -13,6 +13,7 @@ import click
 from bacalhau.cli import report
 from bacalhau.cli.dotenv import load_dotenv
 from bacalhau.cli.pflag import Entry, Tree, resolve
+from bacalhau.cli.streams import open_streams, utf8_args
 from bacalhau.lib.errors import BacalhauError
 
 # httpx loads rich and pygments for a command line of its own; named absent, it does without.
@@ -49,9 +50,7 @@ tree = Tree("bacalhau", ROOT, help="Compute over data")
 
 def main() -> None:
     sys.excepthook = report.crashed
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # the caller closed it: `>&-`
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+"))
+    open_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -61,7 +60,7 @@ def run(args: list[str]) -> int:
     try:
         if os.environ.get(_COMPLETION):
             return int(resolve("bacalhau.cli.completing:complete")(tree, os.environ[_COMPLETION]))
-        code = tree.main(args, prog_name="bacalhau", standalone_mode=False)
+        code = tree.main(utf8_args(args), prog_name="bacalhau", standalone_mode=False)
         sys.stdout.flush()
     except (BacalhauError, click.ClickException, OSError) as e:
         return report.failed(e)
