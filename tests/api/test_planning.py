@@ -90,7 +90,7 @@ async def test_a_job_of_another_type_is_another_job(tmp_path):
     async with open_room(tmp_path) as room:
         await room.submit(Name="hello")
         answer = await put(room, Name="hello", Type="service")
-        assert (answer.status_code, answer.json()["Message"]) == (409, "job hello is a batch job and cannot become a service job")
+        assert (answer.status_code, answer.json()["Message"]) == (409, "job hello is of type batch and cannot become one of type service")
 
 
 @pytest.mark.parametrize("state", [JobStateType.COMPLETED, JobStateType.FAILED])

@@ -90,7 +90,7 @@ class Replay:
 
 @contextlib.contextmanager
 def _stdin(text: str) -> Iterator[None]:
-    before, sys.stdin = sys.stdin, io.StringIO(text)
+    before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(text.encode()))
     try:
         yield
     finally:

@@ -21,10 +21,11 @@ def test_a_dry_run_tells_what_would_change(system, job_file):
     path = job_file("compared", "echo one")
     new = system.cli("job", "run", "--dry-run", path)
     assert yaml.safe_load(new.stdout)["Name"] == "compared" and "new job" in new.stderr
+    assert "Next State = Running" in new.stderr and f" {system.node_id[:10]}  yes " in new.stderr
     system.cli("job", "run", "--id-only", path)
     assert system.cli("job", "run", "--dry-run", path).stderr == "Warning: No diff detected.\n"
     changed = system.cli("job", "run", "--dry-run", job_file("compared", "echo two"))
-    assert "echo one" in changed.stdout and "echo two" in changed.stdout
+    assert "echo one" in changed.stdout and "echo two" in changed.stdout and f" {system.node_id[:10]}  yes " in changed.stderr
     away = system.cli("job", "run", "--dry-run", path, BACALHAU_API_PORT="1")
     assert away.stderr.startswith("Error: failed to fetch Job spec: cannot reach") and "Warning: falling back to offline mode..." in away.stderr
     assert yaml.safe_load(away.stdout)["Name"] == "compared"

@@ -2,17 +2,19 @@
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
 
 from bacalhau.cli.connection import connect
+from bacalhau.cli.explaining import explanation
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import GREEN, RED, painted, say_error, say_warning
-from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized
-from bacalhau.models.api import DiffJobResponse
+from bacalhau.cli.table import Look
+from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
+from bacalhau.models.api import DiffJobResponse, ExplainJobResponse
 from bacalhau.models.job import Job
 
 _OWNED = ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime")
@@ -29,15 +31,17 @@ def job_document(job: Job) -> dict[str, Any]:
     return {key: value for key, value in tree.items() if key not in _OWNED}
 
 
+class Forecast(NamedTuple):
+    """`diff` is None for a job nobody knows; `explained` is None where the server cannot tell."""
+
+    diff: DiffJobResponse | None
+    explained: ExplainJobResponse | None
+
+
 def say_difference(call: Call, job: Job) -> int:
-    """What an update would change. A job nobody knows, and a server that cannot tell, leave the job itself to be shown."""
-    if not job.name:
-        return say_job(job)
+    """What an update would change, or a new job as it is; on stderr, what would run where. Without a server the job itself is shown."""
     try:
         found = asyncio.run(_ask(call, job))
-    except NotFound as e:
-        click.echo(f"{e.message}: it would be a new job", err=True)
-        return say_job(job)
     except BadRequest as e:
         raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
     except (Unauthorized, Forbidden):
@@ -46,18 +50,35 @@ def say_difference(call: Call, job: Job) -> int:
         say_error(f"failed to fetch Job spec: {e.message}", e.hint)
         say_warning("falling back to offline mode...")
         return say_job(job)
-    for warning in found.warnings or ():
+    told = found.diff or found.explained
+    for warning in (told and told.warnings) or ():
         say_warning(warning)
-    if found.diff:
-        click.echo("\n".join(_coloured(line) for line in found.diff.splitlines()))
-    else:
+    if found.diff and not found.diff.diff:
         say_warning("No diff detected.")
+        return 0
+    if found.diff:
+        click.echo("\n".join(_coloured(line) for line in found.diff.diff.splitlines()))
+    else:
+        click.echo(f"job not found: {job.name}: it would be a new job" if job.name else "it would be a new job", err=True)
+        say_job(job)
+    if found.explained:
+        sys.stdout.flush()
+        click.echo("\n".join(["", *explanation(found.explained, Look(), sys.stderr)]), err=True)
     return 0
 
 
-async def _ask(call: Call, job: Job) -> DiffJobResponse:
+async def _ask(call: Call, job: Job) -> Forecast:
     async with connect(call.settings) as client:
-        return await client.diff(job)
+        try:
+            diff = await client.diff(job) if job.name else None
+        except NotFound:
+            diff = None
+        try:
+            return Forecast(diff, await client.explain(job))
+        except (BadRequest, Unauthorized, Forbidden, Unavailable):
+            raise
+        except BacalhauError:
+            return Forecast(diff, None)
 
 
 def _coloured(line: str) -> str:

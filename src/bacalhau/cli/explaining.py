@@ -3,8 +3,7 @@
 import asyncio
 import os
 import sys
-
-import click
+from typing import TextIO
 
 from bacalhau.cli.connection import connect
 from bacalhau.cli.job_file import read_template_file
@@ -45,7 +44,7 @@ def explain(call: Call) -> int:
     if call.flags["output"]:
         show_document(call.flags, answer, "yaml")
     else:
-        _print(answer, Look(wide=call.flags["wide"]))
+        say_lines(explanation(answer, Look(wide=call.flags["wide"]), sys.stdout))
     return 0
 
 
@@ -61,7 +60,8 @@ async def _ask(call: Call) -> ExplainJobResponse:
             raise NotFound(e.message, hint=e.hint or "there is no job file of that name here, either") from e
 
 
-def _print(answer: ExplainJobResponse, look: Look) -> None:
+def explanation(answer: ExplainJobResponse, look: Look, stream: TextIO) -> list[str]:
+    """For people, as lines of `stream`."""
     pairs = [
         ("Job", f"{answer.job_id}, version {answer.job_version}" if answer.job_id else "not submitted"),
         ("Next State", answer.state),
@@ -72,13 +72,13 @@ def _print(answer: ExplainJobResponse, look: Look) -> None:
     ]
     shown = [(key, value) for key, value in pairs if value]
     width = max(len(key) for key, _ in shown)
-    say_lines([f"{key:{width}} = {value}" for key, value in shown])
+    lines = [f"{key:{width}} = {value}" for key, value in shown]
     asked = f"Inputs, as node {answer.node_id} found them" if answer.node_id else "Inputs"
     nodes = (*_NODES, _HOLDS) if any(node.holds for node in answer.nodes) else _NODES
     for title, columns, items in (("Placement", _PLACES, answer.places), ("Nodes", nodes, answer.nodes), (asked, _INPUTS, answer.inputs)):
         if items:
-            click.echo("\n" + painted(title, BOLD, sys.stdout))
-            say_lines(draw(columns, items, look))
+            lines += ["", painted(title, BOLD, stream), *draw(columns, items, look)]
+    return lines
 
 
 def _takes(node: NodeAnswer) -> str:

@@ -24,6 +24,7 @@ Check = Callable[[Job], list[str]]
 _OWNED = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
 _BESIDE_JOB = frozenset({"job", "state", "history", "executions"})
 _TEXTS = frozenset({"resources", "resourcesconfig", "env", "labels", "meta"})
+_KINDS = {type(None): "nothing", list: "a list", bool: "a truth value", int: "a number", float: "a number"}
 _INDEX = re.compile(r"\[\d+\]$")
 
 
@@ -152,7 +153,7 @@ def _document(text: str) -> dict[Any, Any]:
     except (msgspec.DecodeError, RecursionError):
         raw = _yaml(text)
     if not isinstance(raw, dict):
-        raise BadRequest(f"a job file must hold one job, found a {type(raw).__name__}", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
+        raise BadRequest(f"a job file must hold one job, found {_KINDS.get(type(raw), 'a text')}", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
     return raw
 
 

@@ -83,7 +83,7 @@ def _create(job: Job) -> Change:
 
 def _update(existing: Job, job: Job, force: bool) -> Change:
     if job.type != existing.type:
-        text = f"job {existing.name} is a {existing.type} job and cannot become a {job.type} job"
+        text = f"job {existing.name} is of type {existing.type} and cannot become one of type {job.type}"
         raise Conflict(text, hint="give the new job another name")
     if not force and same_spec(existing, job):
         text = f"no changes detected for new job spec. Job Name: '{existing.name}', Job Id: '{existing.id}'"

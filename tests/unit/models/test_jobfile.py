@@ -59,6 +59,8 @@ def test_any_case_any_wrapping(text):
     [
         ("", "no content provided"),
         ("- a", "a job file must hold one job, found a list"),
+        ("null", "a job file must hold one job, found nothing"),
+        ("yes: no", "unknown field: 'True' in 'Job'"),
         ("Name: [\n", "broken YAML at line 2, column 1: did not find expected node content"),
         ("Name: x\n Type: b", "broken YAML at line 2, column 6: mapping values are not allowed in this context"),
         ("Name: a\nName: b", "broken YAML at line 2, column 1: key 'Name' is given twice"),
