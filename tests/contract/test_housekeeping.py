@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.bus.local import local_bus
-from bacalhau.lib.aio import background
+from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
 from bacalhau.models.execution import ComputeStateType
-from bacalhau.models.node import DISCONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.node import CONNECTED, DISCONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.plan import Change
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
@@ -144,6 +144,40 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     await orch.commit(Change(executions=(an_execution(job, 1).moved(ComputeStateType.CANCELLED, 1),)))
     await trim(orch)
     assert len(orch.lanes.acknowledged) == 1 and not orch.lanes.lane("n-1").unacknowledged()
+
+
+class Clock:
+    """Runs by `step` ns a look; `ticked` fires with each."""
+
+    def __init__(self):
+        self.now, self.step, self.ticked = now_ns(), 500_000_000, Signal()
+
+    def read(self):
+        self.now += self.step
+        self.ticked.fire()
+        return self.now
+
+
+async def test_what_happened_while_this_process_was_stopped_counts_against_no_node(orch, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("bacalhau.orchestrator.housekeeping.now_ns", clock.read)
+    monkeypatch.setattr("bacalhau.orchestrator.housekeeping.TICK", 0.001)
+    orch.cluster, orch.silence_ns = Cluster(HOUR // 120), HOUR // 60
+    for node_id, status in (("n-1", CONNECTED), ("n-2", DISCONNECTED)):
+        orch.cluster.put(NodeState(info=NodeInfo(node_id=node_id), connection_state=ConnectionState(status=status)), clock.now)
+        orch.cluster.heard(node_id, clock.now)
+    async with asyncio.timeout(30), background(watch_nodes_forever(orch)):
+        for leap in (100 * HOUR, -100 * HOUR):
+            await clock.ticked.wait(10)
+            clock.now += leap
+            for _ in range(3):
+                await clock.ticked.wait(10)
+            assert orch.cluster.get("n-1").connection_state.status == CONNECTED
+            assert not orch.cluster.is_lost("n-2", clock.now) and orch.cluster.seats.by_id["n-2"].lost_at - clock.now < HOUR // 60
+        clock.step = 1_900_000_000
+        while orch.cluster.get("n-1").connection_state.status == CONNECTED:
+            await clock.ticked.wait(10)
+    assert orch.cluster.is_lost("n-2", clock.now)
 
 
 async def test_a_node_that_is_lost_before_things_have_settled_is_given_up_as_soon_as_they_have(orch):

@@ -85,6 +85,14 @@ class Cluster:
         """Nodes that count as connected and were not heard of since then."""
         return [n for n, at in self._heard.items() if at < since and n not in self._away_since]
 
+    def excuse(self, missing: int) -> None:
+        """So many ns passed unseen, or less than none: nobody's silence or absence in them counts."""
+        for times in (self._heard, self._away_since):
+            for node_id in times:
+                times[node_id] += missing
+        for node_id in list(self._away_since):
+            self.put(self._nodes[node_id], 0)  # tells the seats
+
     def note_number(self, node_id: str, number: int) -> None:
         """The node's own number of its latest message."""
         self._numbers[node_id] = number

@@ -12,6 +12,7 @@ from bacalhau.orchestrator.scheduling.leave import is_drain_due
 from bacalhau.orchestrator.service import Orchestrator
 
 TICK = 0.5
+LEAP = 2_000_000_000  # ns from one tick to the next that are no delay any more: this process was stopped, or the clock was set
 OUTBOX_PAGE = 1000
 log = logging.getLogger(__name__)
 
@@ -19,9 +20,13 @@ log = logging.getLogger(__name__)
 async def watch_nodes_forever(orch: Orchestrator) -> None:
     tick = Signal()
     told: set[str] = set()
+    now = now_ns()
     while True:
         await tick.wait(TICK)
-        now = now_ns()
+        before, now = now, now_ns()
+        if not 0 <= now - before <= LEAP:
+            log.warning("%.1f s are missing: this process was stopped, or the clock was set; they count against no node", (now - before) / 1e9)
+            orch.cluster.excuse(now - before)
         _drop_silent(orch, now)
         lost = orch.cluster.lost(now) if orch.is_settled(now) else set()
         for node_id in (lost - told) | _due(orch, now):
