@@ -197,6 +197,8 @@ def test_get_refuses_what_it_cannot_do(system, run, tmp_path):
     job = run("true")
     done = system.cli("get", job, "--output-dir", "nope", cwd=tmp_path, code=1)
     assert done.stderr.splitlines()[1] == f"error downloading job: output dir does not exist: {tmp_path}/nope"
+    early = system.cli("docker", "run", "--download", "--output-dir", "nope", system.image, "--", "true", cwd=tmp_path, code=1)
+    assert early.stdout == "" and early.stderr.splitlines()[-2] == f"Error: output dir does not exist: {tmp_path}/nope"
     (tmp_path / "file").touch()
     done = system.cli("get", job, "--output-dir", "file", cwd=tmp_path, code=1)
     assert done.stderr.splitlines()[1] == f"error downloading job: output dir is no directory: {tmp_path}/file"

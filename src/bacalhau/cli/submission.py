@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -22,6 +23,7 @@ from bacalhau.cli.spec import job_of_flags
 from bacalhau.cli.steps import Account, Events, GroupedEvents, Silence, Steps
 from bacalhau.cli.wasm_spec import wasm_job
 from bacalhau.client.client import AsyncClient
+from bacalhau.client.results import check_folder
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
 from bacalhau.models.api import FORCE_HINT, PutJobResponse, RerunJobResponse
 from bacalhau.models.event import JobHistory
@@ -114,6 +116,9 @@ class Submission:
         self._events: list[JobHistory] = []
 
     def run(self) -> int:
+        """Where results are to go is looked at before a job is made for them."""
+        if self._flags.get("download") and self._flags["output_dir"]:
+            check_folder(Path(self._flags["output_dir"]))
         try:
             return asyncio.run(self._submit_and_wait())
         except KeyboardInterrupt:

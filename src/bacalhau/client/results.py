@@ -55,10 +55,7 @@ _DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {"ipfs": _ipfs, "s3"
 
 async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:
     """The directory the results are in. Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced."""
-    if not fetch.into.exists():
-        raise NotFound(f"output dir does not exist: {fetch.into.absolute()}", hint=f"make it first: mkdir -p {fetch.into}")
-    if not fetch.into.is_dir():
-        raise BadRequest(f"output dir is no directory: {fetch.into.absolute()}", hint="name a directory with --output-dir")
+    check_folder(fetch.into)
     _check_kinds(results, fetch.endpoint)
     named = {_name(result): result for result in results}
     _refuse_early(fetch, list(named))
@@ -72,6 +69,14 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
         finally:
             _remove_if_empty(part)
     return fetch.into
+
+
+def check_folder(folder: Path) -> None:
+    """Raises NotFound or BadRequest for what results cannot be put into."""
+    if not folder.exists():
+        raise NotFound(f"output dir does not exist: {folder.absolute()}", hint=f"make it first: mkdir -p {folder}")
+    if not folder.is_dir():
+        raise BadRequest(f"output dir is no directory: {folder.absolute()}", hint="name a directory with --output-dir")
 
 
 @contextmanager

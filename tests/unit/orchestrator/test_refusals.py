@@ -42,7 +42,7 @@ def test_a_job_that_may_wait_waits_and_asks_again():
     job = make_job(queue=600)
     waits = plan(job, refused(), now=NOW + SECOND)
     assert waits.job.state.state_type == S.QUEUED
-    assert waits.job.state.message == "waiting for capacity: n-1 the probe says no"
+    assert waits.job.state.message == "waiting for a matching node: n-1 the probe says no"
     assert waits.look_again == NOW + REFUSAL_HOLDS_NS
     assert [e.node_id for e in plan(job, refused(), now=waits.look_again).asks] == ["n-1"]
 

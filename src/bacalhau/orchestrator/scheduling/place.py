@@ -159,9 +159,11 @@ def explain(job: Job, refusals: Sequence[Refusal]) -> str:
 
 
 def explain_waiting(refusals: Sequence[Refusal]) -> str:
-    """Why the job waits: what the nodes that could run it are short of."""
-    could = [r for r in refusals if not r.never] or list(refusals)
-    return f"waiting for capacity: {_tell(could)}" if could else "waiting for a compute node to join"
+    """Why the job waits: what the nodes that could run it are short of, or why none of them could."""
+    could = [r for r in refusals if not r.never]
+    if could:
+        return f"waiting for capacity: {_tell(could)}"
+    return f"waiting for a matching node: {_tell(refusals)}" if refusals else "waiting for a compute node to join"
 
 
 def explain_absence(refusals: Sequence[Refusal]) -> str:

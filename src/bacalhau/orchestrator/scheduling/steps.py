@@ -78,7 +78,7 @@ def _wait(job: Job, plan: Plan, now: int) -> Plan:
     deadline = job.submitted + limits.queue_timeout * SECOND if limits.queue_timeout else 0
     if deadline and now >= deadline:
         text = f"timed out after {limits.queue_timeout} s in the queue: {plan.waiting}"
-        return fail(job, (), text, "increase --queue-timeout or free capacity", now, topic=Topic.QUEUEING)
+        return fail(job, (), text, "increase --queue-timeout, free capacity or start a node that takes it", now, topic=Topic.QUEUEING)
     total = job.submitted + limits.total_timeout * SECOND if limits.total_timeout else 0
     same = job.state.state_type == JobStateType.QUEUED and job.state.message.partition(":")[0] == plan.waiting.partition(":")[0]
     queued = None if same else job.moved(JobStateType.QUEUED, now, plan.waiting)
