@@ -17,6 +17,7 @@ from bacalhau.models.resources import Resources
 from bacalhau.orchestrator.scheduling.view import Claim, queue_order
 
 WAKE_AT_ONCE = 8  # waiting jobs of a shape looked at when capacity is freed; each look that places a job wakes the next
+FEW_TIMERS = 1000
 
 
 class Blocked(NamedTuple):
@@ -35,8 +36,9 @@ class EvaluationQueue:
         self.claim: Claim | None = None
         self._ready: dict[str, None] = {}
         self._busy: set[str] = set()
-        self._later: list[tuple[int, str]] = []
-        self._timers: set[tuple[int, str]] = set()
+        self._later: list[tuple[int, str]] = []  # a heap; with what is no longer among the timers
+        self._timers: dict[str, set[int]] = {}
+        self._timed = 0
         self._blocked: dict[str, Blocked] = {}
         self._lines: dict[Hashable, list[tuple[tuple[int, int, str], str]]] = {}
         self._everywhere: set[str] = set()
@@ -47,8 +49,9 @@ class EvaluationQueue:
         """Look at the job now, or at `not_before` (Unix ns)."""
         if not not_before:
             self._ready[job_id] = None
-        elif (not_before, job_id) not in self._timers:
-            self._timers.add((not_before, job_id))
+        elif not_before not in (times := self._timers.setdefault(job_id, set())):
+            times.add(not_before)
+            self._timed += 1
             heapq.heappush(self._later, (not_before, job_id))
         self._signal.fire()
 
@@ -57,9 +60,13 @@ class EvaluationQueue:
         while True:
             now = now_ns()
             while self._later and self._later[0][0] <= now:
-                due = heapq.heappop(self._later)
-                self._timers.discard(due)
-                self._ready[due[1]] = None
+                when, job_id = heapq.heappop(self._later)
+                if when in self._timers.get(job_id, ()):
+                    self._ready[job_id] = None
+                    self._timed -= 1
+                    self._timers[job_id].remove(when)
+                    if not self._timers[job_id]:
+                        del self._timers[job_id]
             taken = list(islice((job_id for job_id in self._ready if job_id not in self._busy), limit))
             if taken:
                 for job_id in taken:
@@ -127,11 +134,19 @@ class EvaluationQueue:
             self.add(job_id)
 
     def note(self, job: Job) -> None:
-        """A job was written: what wants every matching node is looked at when nodes change, until it ends."""
+        """A job was written: what wants every matching node is looked at when nodes change, until it ends; then nothing is timed any more."""
+        if job.is_done:
+            self._forget_timers(job.id)
         if job.type in EVERYWHERE and not job.is_done:
             self._everywhere.add(job.id)
         else:
             self._everywhere.discard(job.id)
+
+    def _forget_timers(self, job_id: str) -> None:
+        self._timed -= len(self._timers.pop(job_id, ()))
+        if len(self._later) > 2 * self._timed + FEW_TIMERS:
+            self._later = [(when, name) for name, times in self._timers.items() for when in times]
+            heapq.heapify(self._later)
 
     def position(self, job_id: str) -> int:
         """1 for the job that is tried next, 0 for one that does not wait for room."""

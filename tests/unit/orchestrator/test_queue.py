@@ -1,9 +1,13 @@
 """The order in which jobs are looked at, who is woken, and for whom a node is kept free."""
 
+import tracemalloc
+
 from msgspec.structs import replace
 
+from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution import ComputeState, RunCommandResult
 from bacalhau.models.execution import ComputeStateType as C
+from bacalhau.models.job import JobState
 from bacalhau.models.job_state import JobStateType as S
 from bacalhau.models.messages import BidResult, ComputeError, RunResult
 from bacalhau.models.resources import Resources
@@ -143,3 +147,21 @@ def test_the_end_of_what_went_down_with_its_node_is_noted_and_of_other_failures_
     assert wants_end(lost, ComputeError())
     assert not wants_end(replace(lost, compute_state=ComputeState(state_type=C.FAILED)), ComputeError())
     assert not wants_end(make_execution(state=C.COMPLETED), ComputeError())
+
+
+async def test_a_job_that_ended_is_not_timed_any_more():
+    """Its time limit may be days away, and a busy server ends millions of jobs until then."""
+    queue, soon = EvaluationQueue(), now_ns() + 20_000_000
+    queue.add("j-lives", soon)
+    queue.add("j-lives", soon + 1)
+    tracemalloc.start()
+    for number in range(20_000):
+        job_id = f"j-{number:036}"
+        queue.add(job_id, soon + number)
+        queue.add(job_id, soon + 3600 * SECOND)
+        queue.note(replace(named(job_id), state=JobState(state_type=S.COMPLETED)))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 1_000_000
+    assert await taken(queue) == ["j-lives"]
+    assert queue.is_quiet
