@@ -11,7 +11,7 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.request import Ask, orchestrator, server_config
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.api import AliveResponse
+from bacalhau.models.api import AliveResponse, ConfigResponse
 from bacalhau.models.job import JobState
 from bacalhau.models.node import NodeInfo, NodeState
 from bacalhau.models.version import BuildVersion, this_version
@@ -24,10 +24,6 @@ class LoginResponse(Model):
 
     version: str = always(factory=lambda: "1.0.0")
     config: dict[str, Any] = always(factory=dict)
-
-
-class ConfigResponse(Model):
-    config: dict[str, Any] = msgspec.field(default_factory=dict, name="config")
 
 
 class ActiveJob(Model):

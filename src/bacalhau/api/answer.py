@@ -8,23 +8,13 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-JSON = "application/json"
+from bacalhau.lib.wire import go_escaped
 
-_ESCAPES = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
+JSON = "application/json"
 
 
 def go_json(value: Any) -> bytes:
-    data = msgspec.json.encode(value)
-    for raw, escaped in _ESCAPES:
-        if raw in data:
-            data = data.replace(raw, escaped)
-    return data + b"\n"
+    return go_escaped(msgspec.json.encode(value)) + b"\n"
 
 
 class Answer(Response[Any]):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model
+from bacalhau.lib.wire import Model, go_escaped
 from bacalhau.models.messages import MESSAGE_TYPES
 
 SCHEMA_JSON = 1
@@ -19,9 +19,6 @@ TYPE, ENCODING, SOURCE, EVENT_TIME = "Bacalhau-Type", "Bacalhau-PayloadEncoding"
 MESSAGE_ID, SEQ_NUM, SUBJECT = "Bacalhau-MessageID", "Bacalhau-SeqNum", "Bacalhau-Subject"
 STATUS_CODE, ERROR_CODE = "Bacalhau-StatusCode", "Bacalhau-ErrorCode"
 LEGACY_TYPE, LEGACY_ENCODING = "Type", "PayloadEncoding"
-
-# Go's encoder escapes these five inside strings; outside strings JSON has none of them, so whole bytes can be replaced.
-_ESCAPES = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
 
 
 class Envelope(NamedTuple):
@@ -69,7 +66,7 @@ def stamp(type_name: str, source: str, now: int, *, seq: int = 0, subject: str =
 
 def pack(payload: bytes, metadata: dict[str, str]) -> bytes:
     """Frame an encoded JSON payload; metadata is sorted, as the original's is."""
-    body = escape(b'{"metadata":' + msgspec.json.encode(metadata, order="sorted") + b',"payload":' + payload + b"}")
+    body = go_escaped(b'{"metadata":' + msgspec.json.encode(metadata, order="sorted") + b',"payload":' + payload + b"}")
     return bytes((SCHEMA_JSON,)) + zlib.crc32(body).to_bytes(4, "big") + body
 
 
@@ -91,11 +88,3 @@ def unpack(data: bytes) -> Envelope:
     if encoding != "json":
         raise BadRequest(f"unknown payload encoding '{encoding}'")
     return Envelope(metadata.get(TYPE) or metadata.get(LEGACY_TYPE, ""), found.payload, metadata)
-
-
-def escape(body: bytes) -> bytes:
-    """JSON bytes with the characters escaped that the original's encoder escapes."""
-    for plain, escaped in _ESCAPES.items():
-        if plain in body:
-            body = body.replace(plain, escaped)
-    return body

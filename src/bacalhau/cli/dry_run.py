@@ -15,9 +15,7 @@ from bacalhau.cli.report import GREEN, RED, painted, say_error, say_warning
 from bacalhau.cli.table import Look
 from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
 from bacalhau.models.api import DiffJobResponse, ExplainJobResponse
-from bacalhau.models.job import Job
-
-_OWNED = ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime")
+from bacalhau.models.job import SERVERS_KEYS, Job
 
 
 def say_job(job: Job) -> int:
@@ -28,7 +26,7 @@ def say_job(job: Job) -> int:
 
 def job_document(job: Job) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(job)
-    return {key: value for key, value in tree.items() if key not in _OWNED}
+    return {key: value for key, value in tree.items() if key not in SERVERS_KEYS}
 
 
 class Forecast(NamedTuple):

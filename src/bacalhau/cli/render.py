@@ -16,8 +16,7 @@ from bacalhau.cli.pflag import resolve
 from bacalhau.cli.report import coloured
 from bacalhau.cli.table import Column, Look, draw
 from bacalhau.lib.ids import short_id
-
-_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+from bacalhau.lib.wire import go_escaped
 
 
 def show_items(flags: dict[str, Any], columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None) -> None:
@@ -64,7 +63,7 @@ def say_csv(columns: Sequence[Column], items: Sequence[Any], *, header: bool) ->
 def json_text(value: Any, *, pretty: bool = False) -> str:
     """Characters of HTML are escaped, as the original escapes them."""
     data = msgspec.json.encode(value)
-    return (msgspec.json.format(data, indent=2) if pretty else data).decode().translate(_HTML)
+    return go_escaped(msgspec.json.format(data, indent=2) if pretty else data).decode()
 
 
 def yaml_text(value: Any) -> str:

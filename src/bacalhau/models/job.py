@@ -12,6 +12,7 @@ from bacalhau.models.spec import SpecConfig
 NO_PORTS: frozenset[int] = frozenset()
 
 RESERVED_META = "bacalhau.org/"
+SERVERS_KEYS = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})  # nobody else sets them
 CLIENT_META = "bacalhau.org/client.installation.id"
 LONG_RUNNING = ("service", "daemon")
 EVERYWHERE = ("ops", "daemon")

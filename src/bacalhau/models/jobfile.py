@@ -13,7 +13,7 @@ import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import convert_sound, decode, fold_keys
-from bacalhau.models.job import Job
+from bacalhau.models.job import SERVERS_KEYS, Job
 from bacalhau.models.seed import SeedJob
 from bacalhau.models.seed_reading import ignored_metadata, job_from_seed
 from bacalhau.models.validate import list_problems
@@ -21,7 +21,6 @@ from bacalhau.models.validate import list_problems
 Check = Callable[[Job], list[str]]
 """All problems of a job."""
 
-_OWNED = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
 _BESIDE_JOB = frozenset({"job", "state", "history", "executions"})
 _TEXTS = frozenset({"resources", "resourcesconfig", "env", "labels", "meta"})
 _KINDS = {type(None): "nothing", list: "a list", bool: "a truth value", int: "a number", float: "a number"}
@@ -58,7 +57,7 @@ def _read(raw: dict[Any, Any], strict: bool, check: Check) -> tuple[Job, list[st
 def _read_job(raw: dict[str, Any], unknown: list[str], strict: bool, check: Check) -> tuple[Job, list[str]]:
     folded, paths = fold_keys(raw, Job)
     unknown = unknown + [_unknown_field(path, Job, "Job") for path in paths]
-    faults = [f"field: '{key}' in 'Job' is not allowed" for key in folded if key in _OWNED] if strict else []
+    faults = [f"field: '{key}' in 'Job' is not allowed" for key in folded if key in SERVERS_KEYS] if strict else []
     faults += unknown if strict else []
     job, wrong = convert_sound(folded, Job)
     _refuse(faults, wrong, job, check)

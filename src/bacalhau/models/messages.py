@@ -24,52 +24,52 @@ class AskForBid(Model):
     execution: Execution = always(factory=Execution)
 
 
-class BidAccepted(Model):
+class Wish(Model):
+    """What the orchestrator says of an execution that the node has begins with these."""
+
     events: tuple[Event, ...] | None = always(factory=lambda: None)
     execution_id: str = always(factory=str)
+
+
+class BidAccepted(Wish):
     accepted: bool = always(factory=bool)
 
 
-class BidRejected(Model):
-    events: tuple[Event, ...] | None = always(factory=lambda: None)
-    execution_id: str = always(factory=str)
+class BidRejected(Wish):
+    pass
 
 
-class CancelExecution(Model):
-    events: tuple[Event, ...] | None = always(factory=lambda: None)
-    execution_id: str = always(factory=str)
+class CancelExecution(Wish):
+    pass
 
 
-class BidResult(Model):
-    """`ports` (ours): by name, the address at which the task's ports are reached."""
+class Told(Model):
+    """What a node says of an execution begins with these."""
 
     execution_id: str = always(factory=str)
     job_id: str = always(factory=str)
     job_type: str = always(factory=str)
     events: tuple[Event, ...] | None = always(factory=lambda: None)
+
+
+class BidResult(Told):
+    """`ports` (ours): by name, the address at which the task's ports are reached."""
+
     accepted: bool = always(factory=bool)
     ports: dict[str, str] = {}
 
 
-class RunResult(Model):
+class RunResult(Told):
     """`image` (ours) is the pinned image the container ran."""
 
-    execution_id: str = always(factory=str)
-    job_id: str = always(factory=str)
-    job_type: str = always(factory=str)
-    events: tuple[Event, ...] | None = always(factory=lambda: None)
     publish_result: SpecConfig | None = always(factory=SpecConfig)
     run_command_result: RunCommandResult | None = always(factory=RunCommandResult)
     image: str = ""
 
 
-class ComputeError(Model):
+class ComputeError(Told):
     """The first event's message is the error. `run_command_result` and `publish_result` (ours) keep what was printed and written before it."""
 
-    execution_id: str = always(factory=str)
-    job_id: str = always(factory=str)
-    job_type: str = always(factory=str)
-    events: tuple[Event, ...] | None = always(factory=lambda: None)
     run_command_result: RunCommandResult | None = None
     publish_result: SpecConfig | None = None
 

@@ -66,9 +66,7 @@ class EventFilter(Plain):
     node_id: str = ""
 
 
-class EventsRequest(Plain):
-    client_id: str = ""
-    job_id: str = ""
+class EventsRequest(StateRequest):
     filters: EventFilter = EventFilter()
 
 
@@ -86,23 +84,24 @@ class SubmitResponse(Plain):
     job: SeedJob = always(factory=SeedJob)
 
 
-class CancelPayload(Model):
+class JobPayload(Model):
+    """What is signed to have something done with a job begins with these."""
+
     client_id: str = ""
     job_id: str = ""
+
+
+class CancelPayload(JobPayload):
     reason: str = ""
 
 
-class LogsPayload(Model):
-    client_id: str = ""
-    job_id: str = ""
+class LogsPayload(JobPayload):
     execution_id: str = ""
     with_history: bool = False
     follow: bool = False
 
 
-class ApprovePayload(Model):
-    client_id: str = ""
-    job_id: str = ""
+class ApprovePayload(JobPayload):
     response: dict[str, Any] = {}
 
 

@@ -8,7 +8,7 @@ import yaml
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.ids import evaluation_id
 from bacalhau.models.api import DiffJobResponse, RerunJobResponse
-from bacalhau.models.job import Job
+from bacalhau.models.job import SERVERS_KEYS, Job
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change
 from bacalhau.models.validate import strip_job
@@ -16,7 +16,6 @@ from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.orchestrator.submit import find_namesake, next_version, prepare_job, submission_entry
 
 RERUN = "job rerun"
-_OWNED = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
 
 
 async def diff_job(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> DiffJobResponse:
@@ -37,7 +36,7 @@ def show_difference(old: Job, new: Job) -> str:
 
 
 def _lines(job: Job) -> list[str]:
-    asked = {key: value for key, value in msgspec.to_builtins(strip_job(job)).items() if key not in _OWNED}
+    asked = {key: value for key, value in msgspec.to_builtins(strip_job(job)).items() if key not in SERVERS_KEYS}
     return str(yaml.safe_dump(asked, allow_unicode=True, width=1000)).splitlines()
 
 
