@@ -283,3 +283,17 @@ async def test_a_node_that_registers_while_work_is_being_placed_there_has_not_fo
             told.set()
         (placed,) = await room.orch.store.list_executions(submission.result(), 1)
         assert (placed.node_id, placed.is_live, room.orch.placing) == ("n-1", True, set())
+
+
+async def test_what_a_node_has_no_record_of_is_failed_and_cancelled_there_all_the_same(tmp_path):
+    """The question may have reached the node after it told what it has."""
+    async with open_room(tmp_path) as room:
+        await join(room, "n-1")
+        job_id = await room.submit()
+        (placed,) = await room.orch.store.list_executions(job_id, 1)
+        room.orch.lanes.abandon("n-1")
+        on_gone(room.orch, "n-1")
+        await join(room, "n-1")
+        failed = next(e for e in await room.orch.store.list_executions(job_id, 1) if e.id == placed.id)
+        (sent, *_) = room.orch.lanes.lane("n-1").unacknowledged()
+        assert (failed.is_live, sent.type, placed.id.encode() in sent.body) == (False, "CancelExecution", True)

@@ -7,12 +7,12 @@ import msgspec
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, HandshakeRequired, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.lib.wire import Model, decode
+from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models import messages as m
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
-from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.content import answer_content
 from bacalhau.orchestrator.fencing import answer_publish, answer_upload
@@ -150,7 +150,9 @@ async def _fail_forgotten(orch: Orchestrator, execution_id: str) -> None:
     failed = execution.moved(ComputeStateType.FAILED, now_ns(), text, details=details, why="node lost")
     event = make_event(Topic.RESTART, text, now_ns(), **details)
     entry = HistoryEntry(job_id=job.id, job_version=execution.job_version, event=event, execution_id=execution_id)
-    await orch.commit(Change(executions=(failed,), history=(entry,)))
+    # What it was sent may have reached it since it told what it has.
+    cancel = OutgoingMessage(node_id=execution.node_id, type="CancelExecution", body=encode(m.CancelExecution(execution_id=execution_id)))
+    await orch.commit(Change(executions=(failed,), history=(entry,), messages=(cancel,)))
     orch.queue.add(job.id)
 
 
