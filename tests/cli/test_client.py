@@ -170,7 +170,7 @@ async def test_a_server_that_cannot_wait_is_asked_now_and_then():
 
 
 async def test_waiting_outlives_a_restart_of_the_server():
-    gone, asked = asyncio.Event(), []
+    gone, asked, away = asyncio.Event(), [], []
 
     async def before(request):
         asked.append(request.query.get("next_token"))
@@ -187,12 +187,13 @@ async def test_waiting_outlives_a_restart_of_the_server():
     async with asyncio.TaskGroup() as tasks:
         async with scripted_api(before) as url:
             client = await AsyncClient(url).__aenter__()
-            wait = tasks.create_task(client.wait("j-1", timeout=30))
+            wait = tasks.create_task(client.wait("j-1", timeout=30, on_away=away.append))
             await gone.wait()
         async with scripted_api(after, port=int(url.rpartition(":")[2])):
             job = await wait
             await client.__aexit__(None, None, None)
     assert job.is_done and asked[:2] == [None, "a"] and asked[-2:] == ["a", None]
+    assert len(away) == 1
 
 
 async def test_waiting_gives_up_on_a_server_that_stays_away(monkeypatch):

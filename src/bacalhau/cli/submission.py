@@ -24,6 +24,7 @@ from bacalhau.cli.steps import Account, Events, GroupedEvents, Silence, Steps
 from bacalhau.cli.wasm_spec import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import check_folder
+from bacalhau.client.waiting import PATIENCE
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
 from bacalhau.models.api import FORCE_HINT, PutJobResponse, RerunJobResponse
 from bacalhau.models.event import JobHistory
@@ -197,8 +198,14 @@ class Submission:
                 if line:
                     line.event(news)
 
+        def tell_away(error: Unavailable) -> None:
+            if line:
+                line.close()
+            if not self._quiet:
+                say_warning(f"{error.message}; asking again for {PATIENCE:.0f} s")
+
         try:
-            job = await client.wait(self._id, on_event=tell)
+            job = await client.wait(self._id, on_event=tell, on_away=tell_away)
         finally:
             if line:
                 line.close()

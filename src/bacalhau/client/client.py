@@ -12,7 +12,7 @@ from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.results import Fetch, fetch_results
 from bacalhau.client.transport import Endpoint, Transport, open_transport, path_part
-from bacalhau.client.waiting import patiently, watch_job
+from bacalhau.client.waiting import OnAway, patiently, watch_job
 from bacalhau.lib.errors import Conflict, NotFound, TimedOut
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import (
@@ -114,17 +114,19 @@ class AsyncClient:
         body = RerunJobRequest(job_version=version, reason=reason)
         return await self.transport.tell(RerunJobResponse, "PUT", job_path(job_id, "rerun"), body, {"namespace": namespace})
 
-    def wait(self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None) -> Coroutine[Any, Any, Job]:
+    def wait(
+        self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None, on_away: OnAway | None = None
+    ) -> Coroutine[Any, Any, Job]:
         """The job when it has ended, however it ended; a service or daemon when it runs.
 
-        `timeout` in seconds; when it passes, TimedOut is raised and the job goes on.
+        `timeout` in seconds; when it passes, TimedOut is raised and the job goes on. `on_away` hears when the server goes away.
         """
-        return self._wait(job_id, timeout, on_event)
+        return self._wait(job_id, timeout, on_event, on_away)
 
-    async def _wait(self, job_id: str, seconds: float | None, on_event: OnEvent | None) -> Job:
+    async def _wait(self, job_id: str, seconds: float | None, on_event: OnEvent | None, on_away: OnAway | None) -> Job:
         try:
             async with asyncio.timeout(seconds):
-                async for answer in self.watch(job_id):
+                async for answer in self.watch(job_id, on_away):
                     _pass_on(answer, on_event)
                     if any(_is_running(event) for event in answer.items) and (await self.get_job(job_id)).type in LONG_RUNNING:
                         break
@@ -132,9 +134,9 @@ class AsyncClient:
         except TimeoutError as e:
             raise TimedOut(f"job {job_id} has not ended within {seconds:g} s", hint="it goes on; wait again, or stop it") from e
 
-    def watch(self, job_id: str) -> AsyncIterator[ListHistoryResponse]:
+    def watch(self, job_id: str, on_away: OnAway | None = None) -> AsyncIterator[ListHistoryResponse]:
         """Events and progress as they come, until nothing more can come; over restarts of the server."""
-        return watch_job(self.transport, job_id)
+        return watch_job(self.transport, job_id, on_away)
 
     async def get_job(self, job_id: str, *, namespace: str = "", version: int = 0) -> Job:
         answer = await self.transport.ask(GetJobResponse, job_path(job_id), {"namespace": namespace, "job_version": version})

@@ -14,6 +14,8 @@ from bacalhau.lib.errors import Unavailable
 from bacalhau.models.api import ListHistoryResponse
 
 T = TypeVar("T")
+OnAway = Callable[[Unavailable], None]
+"""Told once each time that the server goes away."""
 
 LONG = 20  # seconds one request may wait
 PATIENCE = 60.0  # seconds without a server before waiting fails
@@ -21,14 +23,14 @@ _QUICK, _PAUSE = 0.4, 0.5
 FIRST_RETRY, SLOWEST_RETRY = 0.2, 3.0
 
 
-async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHistoryResponse]:
+async def watch_job(transport: Transport, job_id: str, on_away: OnAway | None = None) -> AsyncIterator[ListHistoryResponse]:
     """New events and progress as they come, until nothing more can come. Raises NotFound, or Unavailable after PATIENCE."""
     path = f"/orchestrator/jobs/{path_part('job', job_id)}/history"
     token, progress = "", 0
     while True:
         query = {"wait": LONG, "next_token": token, "progress": progress}
         began = time.monotonic()
-        answer = await patiently(partial(transport.ask, ListHistoryResponse, path, query, seconds=LONG + 15))
+        answer = await patiently(partial(transport.ask, ListHistoryResponse, path, query, seconds=LONG + 15), on_away)
         yield answer
         if not answer.next_token:
             return
@@ -38,15 +40,18 @@ async def watch_job(transport: Transport, job_id: str) -> AsyncIterator[ListHist
             await asyncio.sleep(_PAUSE)
 
 
-async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+async def patiently(ask: Callable[[], Awaitable[T]], on_away: OnAway | None = None) -> T:
     """Repeat a question while the server cannot be reached, for PATIENCE seconds."""
     give_up = time.monotonic() + PATIENCE
     pause = FIRST_RETRY
     while True:
         try:
             return await ask()
-        except Unavailable:
+        except Unavailable as e:
             if time.monotonic() + pause > give_up:
                 raise
+            if on_away is not None:
+                on_away(e)
+                on_away = None
         await asyncio.sleep(pause)
         pause = min(pause * 2, SLOWEST_RETRY)
