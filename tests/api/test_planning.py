@@ -1,5 +1,7 @@
 """Looking ahead and back over HTTP: differences, reruns, explanations, the queue, and what has no results."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -71,6 +73,26 @@ async def test_a_version_runs_again_as_a_new_one_with_a_fresh_clock(tmp_path):
         assert (job["Priority"], job["State"]) == (1, {"StateType": "Pending", "Message": "job rerun"})
         assert job["CreateTime"] < before <= job["SubmitTime"]
         assert [j["Priority"] for j in (await room.http.get(f"{JOBS}/{job_id}/versions")).json()["Items"]] == [1, 2, 1]
+
+
+async def test_who_is_overtaken_goes_on_from_there(tmp_path):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit(Name="hello")
+        answers = await asyncio.gather(*(room.http.put(JOBS, json={"Job": a_job(Name="hello", Priority=n)}) for n in range(1, 11)))
+        assert [answer.status_code for answer in answers] == [200] * 10
+        assert [j["Version"] for j in (await room.http.get(f"{JOBS}/hello/versions")).json()["Items"]] == list(range(1, 12))
+        await room.orch.commit(Change(jobs=((await room.orch.store.find_job(job_id)).moved(JobStateType.RUNNING, now_ns()),)))
+        commit, overtaken = room.orch.commit, []
+
+        async def commit_after_another(change):
+            if not overtaken:
+                overtaken.append((await room.orch.store.find_job(job_id)).moved(JobStateType.COMPLETED, now_ns()))
+                await commit(Change(jobs=tuple(overtaken)))
+            await commit(change)
+
+        room.orch.commit = commit_after_another
+        rerun = await room.http.put(f"{JOBS}/{job_id}/rerun", json={})
+        assert overtaken and rerun.json()["JobVersion"] == 12
 
 
 async def test_the_callers_mistakes_with_rerun(tmp_path):

@@ -27,11 +27,17 @@ INSTANCE_META = "bacalhau.org/client.instance.id"
 async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], client: str, instance: str) -> PutJobResponse:
     """Create the job, or update the one of its name. Raises BadRequest with every problem, Conflict when nothing changed."""
     ready, notes = prepare_job(orch, job, client, instance)
-    existing = await find_namesake(orch, ready) if job.name else None
-    change = _create(ready) if existing is None else _update(existing, ready, force)
-    stored = (change.new_jobs + change.jobs)[0]
-    reach(Point.SUBMITTING)
-    await commit_and_look(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
+    for attempt in range(1, ATTEMPTS + 1):
+        existing = await find_namesake(orch, ready) if job.name else None
+        change = _create(ready) if existing is None else _update(existing, ready, force)
+        stored = (change.new_jobs + change.jobs)[0]
+        reach(Point.SUBMITTING)
+        try:
+            await commit_and_look(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
+            break
+        except Conflict:  # the scheduler or another client was first: the next attempt goes on from there
+            if attempt == ATTEMPTS:
+                raise
     reach(Point.SUBMITTED)
     return PutJobResponse(job_id=stored.id, evaluation_id=evaluation_id(stored.id, stored.version, 0), warnings=(*warnings, *notes) or None)
 

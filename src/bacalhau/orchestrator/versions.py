@@ -1,6 +1,7 @@
 """Versions of a job: what a new one would change, and running an old one again."""
 
 import difflib
+from contextlib import suppress
 
 import msgspec
 import yaml
@@ -10,10 +11,10 @@ from bacalhau.lib.ids import evaluation_id
 from bacalhau.models.api import DiffJobResponse, RerunJobResponse
 from bacalhau.models.job import SERVERS_KEYS, Job
 from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change
+from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import strip_job
 from bacalhau.orchestrator.service import Orchestrator
-from bacalhau.orchestrator.submit import find_namesake, next_version, prepare_job, submission_entry
+from bacalhau.orchestrator.submit import ATTEMPTS, find_namesake, next_version, prepare_job, submission_entry
 
 RERUN = "job rerun"
 
@@ -42,13 +43,20 @@ def _lines(job: Job) -> list[str]:
 
 async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> RerunJobResponse:
     """Run a version (0: the latest) again, as a new one. Raises NotFound, and Conflict for a job that has not run yet."""
+    for _ in range(ATTEMPTS):
+        changed, entry = await _next_run(orch, job_id, namespace, version, reason)
+        with suppress(Conflict):  # the scheduler or another client was first: the next attempt goes on from there
+            await orch.commit(Change(jobs=(changed,), history=(entry,)))
+            orch.queue.add(changed.id)
+            return RerunJobResponse(job_id=changed.id, job_version=changed.version, evaluation_id=evaluation_id(changed.id, changed.version, 0))
+    raise Conflict(f"job {job_id} keeps changing", hint="run it again")
+
+
+async def _next_run(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> tuple[Job, HistoryEntry]:
     job = await orch.store.find_job(job_id, namespace)
     if job.state.state_type in (JobStateType.PENDING, JobStateType.QUEUED, JobStateType.UNDEFINED):
         text = f"cannot rerun job in state {job.state.state_type}"
         raise Conflict(text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore")
     wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
     changed = next_version(job, wanted, RERUN)
-    entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
-    await orch.commit(Change(jobs=(changed,), history=(entry,)))
-    orch.queue.add(job.id)
-    return RerunJobResponse(job_id=job.id, job_version=changed.version, evaluation_id=evaluation_id(job.id, changed.version, 0))
+    return changed, submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
