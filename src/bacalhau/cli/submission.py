@@ -16,21 +16,19 @@ from bacalhau.cli.job_file import read_job_file, read_template_file
 from bacalhau.cli.options import Call
 from bacalhau.cli.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
 from bacalhau.cli.printing import LogPrinter, has_several
-from bacalhau.cli.progress import ProgressLine
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import say_error, say_warning
 from bacalhau.cli.spec import job_of_flags
 from bacalhau.cli.steps import Account, Events, GroupedEvents, Silence, Steps
+from bacalhau.cli.telling import Teller
 from bacalhau.cli.wasm_spec import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import check_folder
-from bacalhau.client.waiting import PATIENCE
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
 from bacalhau.models.api import FORCE_HINT, PutJobResponse, RerunJobResponse
 from bacalhau.models.event import JobHistory
 from bacalhau.models.job import Job
 from bacalhau.models.job_state import JobStateType
-from bacalhau.models.messages import Progress
 from bacalhau.models.seed_view import seed_dry_run
 
 _AGAIN = "`bacalhau job rerun ID` runs it again; or change the job, or its name"
@@ -184,31 +182,12 @@ class Submission:
         return code
 
     async def _wait(self, client: AsyncClient, account: Account) -> Job:
-        line = None if self._quiet or self._flags["follow"] else ProgressLine()
-
-        def tell(news: JobHistory | Progress) -> None:
-            if isinstance(news, JobHistory):
-                self._events.append(news)
-            if line and isinstance(news, Progress):
-                line.progress(news)
-            elif isinstance(news, JobHistory):
-                if line:
-                    line.close()
-                account.event(news)
-                if line:
-                    line.event(news)
-
-        def tell_away(error: Unavailable) -> None:
-            if line:
-                line.close()
-            if not self._quiet:
-                say_warning(f"{error.message}; asking again for {PATIENCE:.0f} s")
-
+        teller = Teller(account, quiet=self._quiet, follow=self._flags["follow"])
         try:
-            job = await client.wait(self._id, on_event=tell, on_away=tell_away)
+            job = await client.wait(self._id, on_event=teller.news, on_away=teller.away)
         finally:
-            if line:
-                line.close()
+            teller.close()
+        self._events += teller.events
         account.end(job)
         return job
 
