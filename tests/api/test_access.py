@@ -173,6 +173,19 @@ async def test_tokens_of_an_identity_provider(tmp_path, monkeypatch):
             assert away.status_code == 503 and "cannot read the keys of idp" in away.json()["Message"]
 
 
+@pytest.mark.parametrize(("refusals", "document"), [([500], b""), ([], b"{}"), ([], b"[1]"), ([], b'{"keys": [{"kty": "RSA"}]}')])
+async def test_a_provider_without_keys_is_not_asked_for_every_token(refusals, document, tmp_path):
+    async with file_server() as published:
+        published.refusals, published.files["/keys"] = refusals, document
+        provider = {"ProviderID": "idp", "JWKSUri": f"{published.url}/keys", "Issuer": "https://id.example"}
+        async with open_room(tmp_path, configured(tmp_path, Oauth2=provider)) as room:
+            forged = bearer(jwt.encode({"alg": "RS256"}, {"sub": "x"}, RSAKey.generate_key(2048)))
+            answers = [await room.http.get(JOBS, headers=forged) for _ in range(2)]
+            assert [(answer.status_code, answer.json()["Code"]) for answer in answers] == [(503, "ServiceUnavailable")] * 2
+            assert answers[0].json()["Message"] == answers[1].json()["Message"]
+            assert len(published.asked) == 1
+
+
 def test_a_configuration_that_cannot_be_right_is_refused_whole(tmp_path):
     from_file = configured(tmp_path, {"Username": "a b", "Password": "short"}, {"APIKey": "short"}, {}, Methods={"x": {"Type": "ask"}})
     with pytest.raises(BadRequest) as refused:

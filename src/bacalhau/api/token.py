@@ -21,6 +21,7 @@ class TokenReader:
         self._provider = provider
         self._keys: KeySet | None = None
         self._fetched = 0.0
+        self._failure: tuple[float, str] | None = None
         self._fetching = asyncio.Lock()
         wanted: dict[str, Any] = {"iss": {"essential": True, "value": provider.issuer}, "exp": {"essential": True}}
         if provider.audience:
@@ -49,13 +50,18 @@ class TokenReader:
     async def _published(self, seconds: float) -> KeySet:
         async with self._fetching:
             if self._keys is None or time.monotonic() - self._fetched > seconds:
-                self._keys = KeySet.import_key_set(await self._fetch())
+                # Who is away is not waited for by one request after the other.
+                if self._failure and time.monotonic() - self._failure[0] < _AGAIN_SECONDS:
+                    raise Unavailable(self._failure[1])
+                self._keys = await self._fetch()
                 self._fetched = time.monotonic()
             return self._keys
 
-    async def _fetch(self) -> Any:
+    async def _fetch(self) -> KeySet:
         try:
             async with httpx.AsyncClient(timeout=_FETCH_SECONDS) as http:
-                return (await http.get(self._provider.jwks_uri)).raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as e:
-            raise Unavailable(f"cannot read the keys of {self._provider.provider_id} at {self._provider.jwks_uri}: {e}") from e
+                return KeySet.import_key_set((await http.get(self._provider.jwks_uri)).raise_for_status().json())
+        except (httpx.HTTPError, errors.JoseError, ValueError, TypeError, KeyError) as e:
+            text = f"cannot read the keys of {self._provider.provider_id} at {self._provider.jwks_uri}: {str(e) or type(e).__name__}"
+            self._failure = time.monotonic(), text
+            raise Unavailable(text) from e
