@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _SPECIAL = frozenset({"=", "==", "!=", "!", "(", ")", ",", "<", ">"})
 _COMPARE = {"=": "=", "==": "==", "!=": "!=", ">": "gt", "<": "lt", "in": "in", "notin": "notin", "gt": "gt", "lt": "lt"}
 _EXPECTED_OPERATOR = "in, notin, =, ==, !=, gt, lt"
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 def parse_selector(text: str) -> tuple[LabelSelectorRequirement, ...]:

@@ -84,6 +84,11 @@ def test_reasons(text, reason):
     assert match_labels(parse_selector(text), LABELS) == [reason]
 
 
+def test_a_label_that_is_too_long_for_a_number_meets_no_comparison():
+    """Nor does it fail whoever compares it: it is a node's, and the job somebody else's."""
+    assert len(match_labels(parse_selector("cores>8"), {"cores": "9" * 5000})) == 1
+
+
 @pytest.mark.parametrize(
     ("requirement", "problem"),
     [
@@ -92,6 +97,7 @@ def test_reasons(text, reason):
         (Requirement(key="a", operator="!", values=("x",)), "selector values must be empty for Exists or DoesNotExist operators"),
         (Requirement(key="a", operator="=", values=("x", "y")), "selector values must have exactly one value for other operators"),
         (Requirement(key="a", operator="gt", values=("x",)), "for gt and lt the value must be an integer, not 'x'"),
+        (Requirement(key="a", operator="lt", values=("9" * 20,)), f"for gt and lt the value must be an integer, not '{'9' * 20}'"),
         (Requirement(key="a", operator="~", values=("x",)), "unknown selector operator '~': use one of =, ==, !=, gt, lt, in, notin, exists, !"),
     ],
 )
