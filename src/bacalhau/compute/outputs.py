@@ -1,9 +1,9 @@
 """The result tree of an execution: stdout, stderr, exitCode and one directory per result path."""
 
 import os
-import shutil
 from pathlib import Path
 
+from bacalhau.lib.tree import remove_tree
 from bacalhau.models.execution import OUTPUT_LIMIT, RunCommandResult
 from bacalhau.models.job import Task
 from bacalhau.ports.engine import Mount
@@ -64,12 +64,12 @@ def forget_files(folder: Path) -> None:
     result = folder / "result"
     printed = {path for path in (result / "stdout", result / "stderr") if path.exists() and path.stat().st_size}
     if not printed:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         return
     for entry in (*folder.iterdir(), *result.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
             if entry != result:
-                shutil.rmtree(entry, ignore_errors=True)
+                remove_tree(entry)
         elif entry not in printed:
             entry.unlink(missing_ok=True)
     os.utime(folder)  # from now on it is kept as long as every other

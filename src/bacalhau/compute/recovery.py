@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import sys
 import time
 from contextlib import suppress
@@ -16,6 +15,7 @@ from bacalhau.compute.service import ComputeNode
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
+from bacalhau.lib.tree import remove_tree
 from bacalhau.models.execution import DesiredStateType, Execution
 from bacalhau.ports.engine import Sweeps
 
@@ -102,4 +102,4 @@ def _sweep_folders(node: ComputeNode, keep: frozenset[str]) -> None:
     for folder in node.folder.iterdir():
         with suppress(FileNotFoundError):  # it may be going right now
             if node.keep_seconds and folder.name not in keep and time.time() - folder.stat().st_mtime > node.keep_seconds:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)

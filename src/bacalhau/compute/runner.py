@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
@@ -22,6 +21,7 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, EngineFailure, TimedOut
 from bacalhau.lib.failpoint import Point, reach
+from bacalhau.lib.tree import remove_tree
 from bacalhau.models.event import Topic
 from bacalhau.models.execution import Execution, RunCommandResult
 from bacalhau.models.job import Job, Timeouts
@@ -156,7 +156,7 @@ class _Work:
         """A clean folder, inputs and image side by side, then the record that a restart can go on from."""
         started = now_ns()
         if resumed:
-            await asyncio.to_thread(shutil.rmtree, self.folder)
+            await asyncio.to_thread(remove_tree, self.folder)
         outputs = make_result_tree(self.job.task, self.result)
         reach(Point.NODE_STAGING)
         async with self._stage(Topic.DOWNLOADING_INPUTS, self._deadline(started)):

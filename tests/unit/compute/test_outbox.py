@@ -34,6 +34,23 @@ async def test_files_that_cannot_be_removed_do_not_end_the_node(tmp_path):
     assert "e-2" not in os.listdir(tmp_path)
 
 
+async def test_folders_nested_without_end_do_not_end_the_node(tmp_path):
+    """A task may write what it likes."""
+    result = tmp_path / "e-1" / "result"
+    result.mkdir(parents=True)
+    inner = os.open(result, os.O_RDONLY)
+    for _ in range(2000):
+        os.mkdir("d", dir_fd=inner)
+        outer, inner = inner, os.open("d", os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    os.close(inner)
+    async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
+        node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
+        node.delivered = delivered("e-1")
+        assert await forget_delivered(node)
+    assert "e-1" not in os.listdir(tmp_path)
+
+
 async def test_a_report_that_cannot_be_kept_is_told_once_and_kept_as_soon_as_it_can(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("bacalhau.compute.outbox.JOURNAL_PAUSE", 0.01)
     async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
