@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -82,20 +83,19 @@ async def test_a_container_over_its_memory_limit_fails_for_that_reason(docker_ur
         await run(docker_url, task)
 
 
-async def test_a_container_that_somebody_removes_is_no_result(docker_url: str, docker_image: str, folder: Path) -> None:
+@pytest.mark.parametrize(("how", "reason"), [("rm -f", "removed while it ran"), ("stop -t 1", "stopped by somebody else")])
+async def test_a_container_that_somebody_ends_is_no_result(docker_url: str, docker_image: str, folder: Path, how: str, reason: str) -> None:
     os.mkfifo(folder / "up")
     task = shell(folder, docker_image, "echo > /shared/up; sleep 60", mounts=(Mount(folder, "/shared", False),))
-    api = DockerApi(docker_url)
+    command = ["docker", "--host", docker_url, *how.split(), container_name(task.execution_id)]
 
-    async def remove() -> None:
+    async def end() -> None:
         await asyncio.to_thread((folder / "up").read_text)
-        await api.remove(container_name(task.execution_id))
+        await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
 
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(api.close)
-        engine = await stack.enter_async_context(DockerEngine(docker_url))
-        with pytest.raises(EngineFailure, match=r"^the container was (removed while it ran|stopped by somebody else)") as failure:
-            await together(engine.run(task, ignore), remove())
+    async with DockerEngine(docker_url) as engine:
+        with pytest.raises(EngineFailure, match=f"^the container was {reason}") as failure:
+            await together(engine.run(task, ignore), end())
     assert failure.value.retryable
 
 

@@ -12,7 +12,7 @@ from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import EXECUTOR_LABEL
 
 _FILTERS = {"type": ["container"], "event": ["die", "kill"], "label": [EXECUTOR_LABEL]}
-_ENDING = ("9", "15")  # signals that are to end a container
+_ASKED_TO_END = "15"  # the signal by which `docker stop` begins, and a daemon that stops; a bare kill is an end like any other
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Endings:
         actor = event.get("Actor") or {}
         container_id, told = str(actor.get("ID", "")), actor.get("Attributes") or {}
         ending, code = self._expected.get(container_id), told.get("exitCode")
-        if ending is not None and told.get("signal") in _ENDING:
+        if ending is not None and told.get("signal") == _ASKED_TO_END:
             self._stopped.add(container_id)
         if ending is not None and not ending.done() and code is not None:
             ending.set_result(int(code))
