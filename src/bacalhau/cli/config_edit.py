@@ -21,6 +21,7 @@ from bacalhau.config.schema import Config
 from bacalhau.config.section import Seconds
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import show_duration
+from bacalhau.lib.yaml_fault import yaml_fault
 
 _COLUMNS = (
     Column("key", lambda row: row.key),
@@ -93,12 +94,14 @@ def _config(call: Call) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
         return {}
     except yaml.YAMLError as e:
-        raise BadRequest(f"cannot read the configuration file {path}: {e}") from e
-    return tree if isinstance(tree, dict) else {}
+        raise BadRequest(f"cannot read the configuration file {path}: {yaml_fault(e)}") from e
+    if tree is not None and not isinstance(tree, dict):
+        raise BadRequest(f"the configuration file {path} must hold keys and values", hint="empty or remove it; nothing was changed")
+    return tree or {}
 
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:

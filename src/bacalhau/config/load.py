@@ -12,6 +12,7 @@ from bacalhau.config.inert import check_inert, is_inert
 from bacalhau.config.keys import Key, find_key, read_value
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.yaml_fault import yaml_fault
 
 _ALIASES = {
     "LOG_LEVEL": "Logging.Level",
@@ -104,8 +105,10 @@ def _from_file(path: Path) -> list[Given]:
     yaml = import_module("yaml")
     try:
         tree = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as e:
-        raise BadRequest(f"cannot read the configuration file {path}: {e}") from e
+    except yaml.YAMLError as e:
+        raise BadRequest(f"cannot read the configuration file {path}: {yaml_fault(e)}") from e
+    except OSError as e:
+        raise BadRequest(f"cannot read the configuration file {path}: {(e.strerror or str(e)).lower()}") from e
     if tree is not None and not isinstance(tree, dict):
         raise BadRequest(f"the configuration file {path} must hold keys and values, found a {type(tree).__name__}")
     return list(_flat(tree or {}, "", str(path)))

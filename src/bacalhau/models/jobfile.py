@@ -13,6 +13,7 @@ import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import convert_sound, decode, fold_keys
+from bacalhau.lib.yaml_fault import yaml_fault
 from bacalhau.models.job import SERVERS_KEYS, Job
 from bacalhau.models.seed import SeedJob
 from bacalhau.models.seed_reading import ignored_metadata, job_from_seed
@@ -70,7 +71,7 @@ def _read_seed(raw: dict[str, Any], unknown: list[str], strict: bool, check: Che
     found, wrong = convert_sound(folded, SeedJob)
     seed = found or SeedJob()
     job, problems = job_from_seed(seed)
-    _refuse((unknown if strict else []) + ([] if wrong else problems), wrong, job if found else None, check)
+    _refuse(unknown if strict else [], wrong or problems, job if found else None, check)
     left = ignored_metadata(seed)
     notes = [f"The following fields have data in them and will be ignored on creation: {', '.join(left)}"] if left else []
     return job, _ignored(unknown, strict) + notes
@@ -160,12 +161,8 @@ def _yaml(text: str) -> Any:
     yaml = import_module("yaml")
     try:
         return yaml.load(text, Loader=_loader(yaml))
-    except yaml.MarkedYAMLError as e:
-        mark = e.problem_mark or e.context_mark
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise BadRequest(f"broken YAML{where}: {e.problem or e.context}") from e
     except (yaml.YAMLError, RecursionError) as e:
-        raise BadRequest(f"broken YAML: {e}") from e
+        raise BadRequest(yaml_fault(e)) from e
 
 
 def _loader(yaml: Any) -> Any:

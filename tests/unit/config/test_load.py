@@ -143,7 +143,7 @@ def test_other_faults_of_files(home, tmp_path):
             ("- a", "must hold keys and values, found a list"),
             ("API: {Prt: 1}", "no matching config key. Run 'bacalhau config list' for a list of valid keys: API.Prt (from {file})"),
             ("API: {Port: [1]}", 'config key: "API.Port" expects an integer value, received: "[1]" (from {file})'),
-            ("API: [", "cannot read the configuration file {file}: "),
+            ("API: [", "cannot read the configuration file {file}: broken YAML at line 2, column 1: "),
             ("API: {TLS: {AutoCert: a.example}}", "API.TLS.AutoCert is not supported yet"),
         ]
     ):

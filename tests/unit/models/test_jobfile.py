@@ -73,6 +73,7 @@ def test_any_case_any_wrapping(text):
         ("Tasks: [3]", "field 'Tasks[0]': expected `object`, got `int` (value: 3)"),
         ("Job: &a {Tasks: [*a]}", "the job file is nested too deeply"),
         ("Job: {Name: x}\nFoo: 1", "unknown field: 'Foo' in 'file'"),
+        ("Name: \x01", "broken YAML: unacceptable character #x0001: control characters are not allowed in \"<unicode string>\", position 6"),
         ("Spec: 3", "field 'Spec': expected `object`, got `int` (value: 3)"),
         ("Spec: {}", "field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}"),
         ("Spec: {EngineSpec: {Params: {a: 1}}}", "field 'Spec.EngineSpec.Type' is missing: name an engine such as docker"),
@@ -115,6 +116,9 @@ def test_a_refused_file_is_refused_with_what_is_wrong_with_the_rest_of_it():
     with pytest.raises(BadRequest) as caught:
         read_job_text("Name: x\nType: bad\nTasks: [{Engine: docker}]", strict=True, check=check)
     assert caught.value.message.splitlines() == ["field 'Tasks[0].Engine': expected `object`, got `str` (value: 'docker')", "x of type bad"]
+    with pytest.raises(BadRequest) as caught:
+        read_job_text("Spec: {Nope: 1}", strict=True, check=check)
+    assert caught.value.message.splitlines()[1:] == ["field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}", " of type batch"]
     assert read_job_text("Name: x", strict=True, check=check)[0] == Job(name="x")
 
 
