@@ -1,7 +1,7 @@
 """A link to a message server, whatever the library beneath does."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from nats.aio.client import Client
@@ -9,6 +9,23 @@ from nats.aio.client import Client
 from bacalhau.bus.link import Login, linked
 
 pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def message_server(comers, cut):
+    """As much of one as a connection needs, until `cut` is set."""
+
+    async def serve(reader, writer):
+        comers.release()
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true}\r\n')
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"PONG\r\n")
+        await cut.wait()
+        writer.write(b"-ERR 'Stale Connection'\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def test_a_link_ends_though_the_library_keeps_the_cancellation_to_itself(monkeypatch):
@@ -25,18 +42,23 @@ async def test_a_link_ends_though_the_library_keeps_the_cancellation_to_itself(m
         await closing.wait()
 
 
+async def test_a_link_ends_though_it_was_just_connecting(monkeypatch):
+    connected, connect = asyncio.Event(), Client.connect
+
+    async def swallow(client, *servers, **options):
+        await connect(client, *servers, **options)
+        connected.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(Client, "connect", swallow)
+    async with message_server(asyncio.Semaphore(0), asyncio.Event()) as url, asyncio.timeout(4), linked(Login(url, "n")):
+        await connected.wait()
+
+
 async def test_a_connection_that_the_library_fails_to_close_is_made_anew(monkeypatch):
     """As happens to one that the server gave up while this process was stopped: no callback tells of the end."""
     comers, cut = asyncio.Semaphore(0), asyncio.Event()
-
-    async def serve(reader, writer):
-        comers.release()
-        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true}\r\n')
-        await reader.readuntil(b"PING\r\n")
-        writer.write(b"PONG\r\n")
-        await cut.wait()
-        writer.write(b"-ERR 'Stale Connection'\r\n")
-        writer.close()
 
     async def close(client, status, do_cbs=True):
         if client.is_closed:
@@ -46,8 +68,7 @@ async def test_a_connection_that_the_library_fails_to_close_is_made_anew(monkeyp
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 
     monkeypatch.setattr(Client, "_close", close)
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server, asyncio.timeout(20), linked(Login(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", "n")) as link:
+    async with asyncio.timeout(20), message_server(comers, cut) as url, linked(Login(url, "n")) as link:
         await link.connected(10)
         await comers.acquire()
         cut.set()

@@ -129,12 +129,12 @@ class Link:
                 await self._unsubscribe(list(receivers))
 
     async def keep_forever(self) -> None:
-        wait, me = self._login.first_wait, asyncio.current_task()
+        wait = self._login.first_wait
         while True:
             before = self.number
             await self._one_connection()
-            if me is not None and me.cancelling():
-                return  # the library keeps a cancellation to itself when it comes while it flushes or closes
+            if _is_leaving():
+                return
             wait = self._login.first_wait if self.number != before else min(wait * GROWTH, LAST_WAIT)
             # Scattered, so that the nodes of a cluster do not all come at once.
             await asyncio.sleep(wait * random.uniform(0.75, 1.25))
@@ -151,7 +151,8 @@ class Link:
             self.number += 1
             self.changed.fire()
             await _until_ended(client, self._ended)
-            raise LinkLost(f"lost the connection to {self._login.url}")
+            if not _is_leaving():
+                raise LinkLost(f"lost the connection to {self._login.url}")
         except Unavailable as e:
             if e.message != self._trouble:
                 logger.warning("%s", e.message)
@@ -228,9 +229,15 @@ def _why_not(login: Login, reasons: list[str], *, known: bool) -> str:
     return f"cannot connect to {login.url}: {reasons[-1].removeprefix('nats: ') or 'no answer'}"
 
 
+def _is_leaving() -> bool:
+    """The library keeps a cancellation to itself when it comes while it connects, flushes or closes."""
+    me = asyncio.current_task()
+    return me is not None and me.cancelling() > 0
+
+
 async def _until_ended(client: Client, ended: asyncio.Event) -> None:
     """The library does not call back when its closing fails, as it does on a connection that broke while this process was stopped."""
-    while not (ended.is_set() or client.is_closed):
+    while not (ended.is_set() or client.is_closed or _is_leaving()):
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await ended.wait()
