@@ -31,7 +31,7 @@ HEADERS = {
     "X-Bacalhau-App-ID": "bacalhau-cli",
 }
 # What Go leaves out when it is empty, and what is ours alone: a Go client passes over keys that it does not know.
-NOT_ALWAYS = {"InputSources", "ResultPaths", "Params", "Message", "Details", "main", "LastOrchestratorSeqNum", "Unavailable", "Native"}
+NOT_ALWAYS = {"InputSources", "ResultPaths", "Params", "Message", "Details", "main", "LastOrchestratorSeqNum", "Unavailable", "Cures", "Native"}
 
 
 class Cli:
