@@ -40,7 +40,9 @@ def _problem(url: str) -> str:
         return f"begins with {scheme}://, which is no way to a message server"
     try:
         found = urlsplit(f"//{rest if mark else url}")
-        return "" if found.hostname and found.port != 0 else "names no host" if not found.hostname else "has port 0"
+        if not found.hostname:
+            return "names no host"
+        return "has port 0" if found.port == 0 else ""
     except ValueError as e:
         return f"cannot be read: {str(e).lower()}"
 

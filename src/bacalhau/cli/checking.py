@@ -3,15 +3,14 @@
 import click
 import msgspec
 
-from bacalhau.cli.job_file import read_job_file
+from bacalhau.cli.job_file import INVALID, invalid_job, read_job_file
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import json_text
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import EVERYWHERE, Job
+from bacalhau.models.job import Job
 from bacalhau.models.validate import normalized, sanitized, validate_job
 from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
 
-_INVALID = "the job provided is invalid: "
 _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
 
 
@@ -22,9 +21,9 @@ def validate(call: Call) -> int:
     try:
         _check(call)
     except BadRequest as e:
-        if not e.message.startswith(_INVALID):
+        if not e.message.startswith(INVALID):
             raise
-        problems = e.message.removeprefix(_INVALID).splitlines()
+        problems = e.message.removeprefix(INVALID).splitlines()
         raise BadRequest("The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint) from e
     click.echo("The Job is valid")
     return 0
@@ -42,7 +41,7 @@ def _check(call: Call) -> list[str]:
     job, warnings = sanitized(normalized(read_job_file(call)))
     problems = _problems(job)
     if problems:
-        raise BadRequest(_INVALID + "\n".join(problems), hint=_SPECIFICATION)
+        raise invalid_job("\n".join(problems), _SPECIFICATION)
     return warnings
 
 
@@ -52,5 +51,4 @@ def job_problems(job: Job) -> list[str]:
 
 
 def _problems(job: Job) -> list[str]:
-    sources = {**SOURCE_CHECKS, **WHOLE_CHECKS} if job.type in EVERYWHERE else SOURCE_CHECKS
-    return validate_job(job, ENGINE_CHECKS, sources, PUBLISHER_CHECKS)
+    return validate_job(job, ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS, WHOLE_CHECKS)

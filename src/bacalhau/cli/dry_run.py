@@ -9,6 +9,7 @@ import msgspec
 
 from bacalhau.cli.connection import connect
 from bacalhau.cli.explaining import explanation
+from bacalhau.cli.job_file import invalid_job
 from bacalhau.cli.options import Call
 from bacalhau.cli.render import yaml_text
 from bacalhau.cli.report import GREEN, RED, painted, say_error, say_warning
@@ -41,7 +42,7 @@ def say_difference(call: Call, job: Job) -> int:
     try:
         found = asyncio.run(_ask(call, job))
     except BadRequest as e:
-        raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+        raise invalid_job(e.message, e.hint) from e
     except (Unauthorized, Forbidden):
         raise
     except BacalhauError as e:

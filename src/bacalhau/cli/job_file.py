@@ -18,6 +18,8 @@ from bacalhau.models.grammar import parse_env
 from bacalhau.models.job import Job
 from bacalhau.models.jobfile import read_job_text
 
+INVALID = "the job provided is invalid: "
+
 
 def read_template_file(call: Call) -> Job:
     """As `read_job_file`, with the flags of templates."""
@@ -35,10 +37,15 @@ def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
     try:
         job, warnings = read_job_text(text, strict=True, check=_find_problems)
     except BadRequest as e:
-        raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+        raise invalid_job(e.message, e.hint) from e
     for warning in warnings if not call.flags.get("id_only") else ():
         say_warning(warning)
     return job
+
+
+def invalid_job(problems: str, hint: str) -> BadRequest:
+    """What is said of a job that is refused, here or by the server."""
+    return BadRequest(INVALID + problems, hint=hint)
 
 
 def _find_problems(job: Job) -> list[str]:

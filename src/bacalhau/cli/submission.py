@@ -12,7 +12,7 @@ import click
 from bacalhau.cli.connection import connect
 from bacalhau.cli.dry_run import say_difference, say_job
 from bacalhau.cli.fetch import Place, fetch
-from bacalhau.cli.job_file import read_job_file, read_template_file
+from bacalhau.cli.job_file import invalid_job, read_job_file, read_template_file
 from bacalhau.cli.options import Call
 from bacalhau.cli.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
 from bacalhau.cli.printing import LogPrinter, has_several
@@ -94,7 +94,7 @@ def _put(call: Call, job: Job) -> Ask:
         try:
             return await client.put_job(job, force=bool(call.flags.get("force")))
         except BadRequest as e:
-            raise BadRequest(f"the job provided is invalid: {e.message}", hint=e.hint) from e
+            raise invalid_job(e.message, e.hint) from e
         except Conflict as e:
             raise e if "force" in call.flags else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bacalhau.client.identity import client_id
 from bacalhau.client.overrides import NO_OVERRIDES, Overrides
 from bacalhau.client.profiles import Profile, Profiles
-from bacalhau.client.tokens import get_token
+from bacalhau.client.tokens import bearer, get_token
 from bacalhau.client.transport import Endpoint
 from bacalhau.config.load import client_endpoint, load_config
 from bacalhau.config.schema import Config
@@ -70,16 +70,12 @@ def _scheme(url: str, config: Config, overrides: Overrides) -> str:
 def _given(profile: Profile | None) -> dict[str, str]:
     """The credential that was set for this server: in the environment, or with its profile."""
     token = profile.auth.token if profile else ""
-    return credentials(os.environ) or _bearer(token)
+    return credentials(os.environ) or bearer(token)
 
 
 def _headers(data_dir: Path, url: str, given: dict[str, str]) -> dict[str, str]:
     own = client_id(data_dir)
-    return {**_version_headers(), **({CLIENT_HEADER: own} if own else {}), **(given or _bearer(get_token(data_dir, url)))}
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
+    return {**_version_headers(), **({CLIENT_HEADER: own} if own else {}), **(given or bearer(get_token(data_dir, url)))}
 
 
 def _version_headers() -> dict[str, str]:
@@ -111,12 +107,12 @@ def credentials(env: Mapping[str, str]) -> dict[str, str]:
     key, token, user, password = Given.of(env)
     if key and token and key != token:
         raise Unauthorized("authentication error: can't use both BACALHAU_API_KEY and BACALHAU_API_TOKEN", hint="unset one of them")
-    name, bearer = ("BACALHAU_API_KEY", key) if key else ("BACALHAU_API_TOKEN", token)
-    if bearer and (user or password):
+    name, shown = ("BACALHAU_API_KEY", key) if key else ("BACALHAU_API_TOKEN", token)
+    if shown and (user or password):
         raise Unauthorized(f"authentication error: can't use both {name} and BACALHAU_API_USERNAME", hint="unset one of them")
     if bool(user) != bool(password):
         given, absent = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
         raise Unauthorized(f"BACALHAU_API_{given} provided but not BACALHAU_API_{absent}", hint="set both, or neither")
     if user:
         return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-    return _bearer(bearer)
+    return bearer(shown)

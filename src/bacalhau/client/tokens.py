@@ -21,6 +21,11 @@ def put_token(data_dir: Path, url: str, token: str) -> None:
     write_private(data_dir / _FILE, msgspec.json.encode({key: value for key, value in tokens.items() if value}).decode())
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows it; none for ""."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 def _key(url: str) -> str:
     return url.rstrip("/").lower()
 

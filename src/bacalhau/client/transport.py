@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from bacalhau.client.tokens import put_token
+from bacalhau.client.tokens import bearer, put_token
 from bacalhau.lib import wire
 from bacalhau.lib.errors import (
     BacalhauError,
@@ -150,8 +150,8 @@ class Transport:
         token = challenge.token_of(self._read(IntroduceResponse, answer if answer.status_code == 401 else self._good(answer)))
         with suppress(OSError):  # it is good for this conversation at least
             put_token(home, self.url, token)
-        self._http.headers["Authorization"] = f"Bearer {token}"
-        self.endpoint = self.endpoint._replace(headers={**self.endpoint.headers, "Authorization": f"Bearer {token}"})
+        self._http.headers.update(bearer(token))
+        self.endpoint = self.endpoint._replace(headers={**self.endpoint.headers, **bearer(token)})
         return True
 
 

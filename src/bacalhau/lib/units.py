@@ -7,11 +7,11 @@ for _i, _letter in enumerate("kmgtpe", start=1):
     _BYTES[_letter] = _BYTES[_letter + "b"] = 1000**_i
     _BYTES[_letter + "i"] = _BYTES[_letter + "ib"] = 1024**_i
 
-MAX_SECONDS = 2**63 // 10**9  # what the 64 bits of nanoseconds hold that others read a duration into
+_LONGEST = 2**63 / 1e9  # seconds: what the 64 bits of nanoseconds hold that Go reads a duration into
+MAX_SECONDS = int(_LONGEST)
 
 _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([a-z]*)$")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
-_LONGEST = 2**63 / 1e9  # seconds: what Go can say
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 

@@ -16,6 +16,7 @@ from bacalhau.models.selector import selector_problems
 from bacalhau.models.spec import SpecConfig
 from bacalhau.models.task_problems import SpecChecks, task_problems
 
+_NONE: SpecChecks = {}
 MAX_COUNT = 100_000  # every look at a job goes over its partitions
 
 
@@ -155,8 +156,13 @@ def _filled(task: Task, default: JobDefault) -> Task:
     return replace(task, resources=resources, timeouts=timeouts, publisher=publisher)
 
 
-def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks) -> list[str]:
-    """Every problem of a job as text, empty when it is good. The mappings are by lower-case type: what this system knows."""
+def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks, whole: SpecChecks = _NONE) -> list[str]:
+    """Every problem of a job as text, empty when it is good. The mappings are by lower-case type: what this system knows.
+
+    `whole` are checks in place of the sources' own, for jobs that no count divides.
+    """
+    if job.type in EVERYWHERE:
+        sources = {**sources, **whole}
     found = list(_job_problems(job))
     for number, requirement in enumerate(job.constraints or (), start=1):
         found += _constraint_problems(number, requirement)

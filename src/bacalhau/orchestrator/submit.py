@@ -11,7 +11,7 @@ from bacalhau.lib.ids import evaluation_id, new_job_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.models.event import Topic, make_event
-from bacalhau.models.job import CLIENT_META, EVERYWHERE, Job, JobState
+from bacalhau.models.job import CLIENT_META, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
@@ -67,8 +67,8 @@ def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
 
 
 def _problems(orch: Orchestrator, job: Job) -> list[str]:
-    sources = {**orch.checks.sources, **orch.checks.whole} if job.type in EVERYWHERE else orch.checks.sources
-    return validate_job(job, orch.checks.engines, sources, orch.checks.publishers)
+    known = orch.checks
+    return validate_job(job, known.engines, known.sources, known.publishers, known.whole)
 
 
 async def find_namesake(orch: Orchestrator, job: Job) -> Job | None:
@@ -152,4 +152,3 @@ async def _view(orch: Orchestrator, job: Job) -> JobView:
     if view is None or view.job.revision != job.revision:
         raise Conflict(f"job {job.id} has changed")
     return view
-
