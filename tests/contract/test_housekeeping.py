@@ -16,8 +16,8 @@ from bacalhau.models.plan import Change
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.housekeeping import TICK, watch_nodes_forever
+from bacalhau.orchestrator.limits import Retention
 from bacalhau.orchestrator.logbook import LogBook
-from bacalhau.orchestrator.retention import Retention
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.orchestrator.trim import trim
 from bacalhau.plugins.ipfs.blocks import BlockStore

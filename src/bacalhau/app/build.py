@@ -39,8 +39,8 @@ from bacalhau.models.version import this_version
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.inbox import on_progress
+from bacalhau.orchestrator.limits import Retention
 from bacalhau.orchestrator.logbook import LogBook
-from bacalhau.orchestrator.retention import Retention
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.service import Checks, Orchestrator
 from bacalhau.plugins.ipfs.blocks import BlockStore

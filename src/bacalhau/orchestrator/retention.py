@@ -5,44 +5,17 @@ Everything is forgotten in small steps with pauses between them: whoever submits
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
-from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.orchestrator.limits import OnForgotten, Retention, limits_of
 from bacalhau.ports.content import OwnContent
-from bacalhau.ports.store import Limits, RetentionStore
+from bacalhau.ports.store import RetentionStore
 
 EVERY = 60.0  # seconds between two looks
 STEP = 100  # jobs
 PAUSE = 0.02  # seconds between two steps
-SECOND = 1_000_000_000
 log = logging.getLogger(__name__)
-
-OnForgotten = Callable[[list[str]], Awaitable[None]]
-"""Takes the ids of executions that are no longer known, for those who keep something of theirs."""
-
-
-async def forget_nothing(execution_ids: list[str]) -> None:
-    """The OnForgotten of those who keep nothing."""
-
-
-class Retention(NamedTuple):
-    """Ages in seconds, counts in things; 0 is no limit."""
-
-    jobs_age: float = 0
-    jobs_count: int = 0
-    dead_letters_count: int = 0
-    content_age: float = 0
-    executions_age: float = 0
-    executions_count: int = 0
-    history_count: int = 0
-    versions_count: int = 0
-    undelivered_age: float = 0
-
-
-def limits_of(age: float, count: int) -> Limits:
-    return Limits(now_ns() - int(age * SECOND) if age else 0, count)
 
 
 async def retain_forever(*steps: Callable[[], Awaitable[None]]) -> None:

@@ -12,10 +12,10 @@ from bacalhau.orchestrator.board import Board
 from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.gate import Gate
 from bacalhau.orchestrator.lanes import Lanes
+from bacalhau.orchestrator.limits import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.locality import Locality
 from bacalhau.orchestrator.logbook import LogBook
 from bacalhau.orchestrator.queue import EvaluationQueue
-from bacalhau.orchestrator.retention import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck

@@ -4,7 +4,8 @@ import logging
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
-from bacalhau.orchestrator.retention import PAUSE, SECOND, limits_of
+from bacalhau.orchestrator.limits import SECOND, limits_of
+from bacalhau.orchestrator.retention import PAUSE
 from bacalhau.orchestrator.scheduling.spent import list_spent
 from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.store import Limits
