@@ -13,10 +13,10 @@ from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job import Job
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.gate import Gate
-from bacalhau.orchestrator.logbook import LogBook
-from bacalhau.orchestrator.service import Checks, Orchestrator
+from bacalhau.orchestrator.core import Checks, Orchestrator
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.gate import Gate
+from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.registry import ENGINE_CHECKS, LOCATED, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
 from bacalhau.ports.logs import Quota

@@ -13,7 +13,7 @@ from bacalhau.lib.aio import crew
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.messages import Progress
 from bacalhau.models.plan import Change, HistoryEntry
-from bacalhau.orchestrator.follow import PAGE
+from bacalhau.orchestrator.jobs.follow import PAGE
 from tests.api.room import JOBS, Room, open_room
 
 EVENTS = "/api/v1/orchestrator/events"

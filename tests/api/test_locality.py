@@ -15,8 +15,8 @@ from bacalhau.models.job_state import JobStateType
 from bacalhau.models.messages import LocateInputsRequest
 from bacalhau.models.plan import Change
 from bacalhau.models.resources import Resources
-from bacalhau.orchestrator.evaluator import evaluate_forever
-from bacalhau.orchestrator.locating import locate_forever, must_ask
+from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
+from bacalhau.orchestrator.evaluation.locating import locate_forever, must_ask
 from bacalhau.plugins.local.source import LocalSource
 from tests.api.room import JOBS, a_job, open_room
 from tests.unit.orchestrator.make import make_seat

@@ -11,10 +11,10 @@ from bacalhau.models import messages as m
 from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
 from bacalhau.models.node import ComputeNodeInfo, NodeInfo, NodeState
 from bacalhau.models.resources import Resources
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.dispatcher import forget_acknowledged
-from bacalhau.orchestrator.gate import Gate
-from bacalhau.orchestrator.nodes import load_nodes, on_gone, on_request
+from bacalhau.orchestrator.messages.dispatcher import forget_acknowledged
+from bacalhau.orchestrator.nodes.handshake import load_nodes, on_gone, on_request
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.ports.bus import Delivery
 from tests.api.room import NODES, open_room
 

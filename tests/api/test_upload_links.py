@@ -7,7 +7,7 @@ from bacalhau.models.execution import ComputeState, ComputeStateType, DesiredSta
 from bacalhau.models.messages import PreSignURLRequest, PreSignURLResponse
 from bacalhau.models.node import CONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.plan import Change
-from bacalhau.orchestrator.nodes import on_request
+from bacalhau.orchestrator.nodes.handshake import on_request
 from bacalhau.ports.bus import Delivery
 from tests.api.room import open_room
 

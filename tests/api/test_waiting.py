@@ -16,7 +16,7 @@ from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.messages import Progress
 from bacalhau.models.plan import Change, HistoryEntry
-from bacalhau.orchestrator.inbox import on_progress
+from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.ports.bus import Delivery
 from tests.api.room import JOBS, Room, open_room
 

@@ -13,13 +13,13 @@ from bacalhau.lib.errors import NotFound
 from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import CONNECTED, DISCONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.plan import Change
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.gate import Gate
-from bacalhau.orchestrator.housekeeping import TICK, watch_nodes_forever
-from bacalhau.orchestrator.limits import Retention
-from bacalhau.orchestrator.logbook import LogBook
-from bacalhau.orchestrator.service import Checks, Orchestrator
-from bacalhau.orchestrator.trim import trim
+from bacalhau.orchestrator.core import Checks, Orchestrator
+from bacalhau.orchestrator.nodes.watch import TICK, watch_nodes_forever
+from bacalhau.orchestrator.retention.trim import trim
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.gate import Gate
+from bacalhau.orchestrator.state.limits import Retention
+from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.ports.logs import Quota
 from bacalhau.ports.store import HistoryQuery, Limits
@@ -160,8 +160,8 @@ class Clock:
 
 async def test_what_happened_while_this_process_was_stopped_counts_against_no_node(orch, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("bacalhau.orchestrator.housekeeping.now_ns", clock.read)
-    monkeypatch.setattr("bacalhau.orchestrator.housekeeping.TICK", 0.001)
+    monkeypatch.setattr("bacalhau.orchestrator.nodes.watch.now_ns", clock.read)
+    monkeypatch.setattr("bacalhau.orchestrator.nodes.watch.TICK", 0.001)
     orch.cluster, orch.silence_ns = Cluster(HOUR // 120), HOUR // 60
     for node_id, status in (("n-1", CONNECTED), ("n-2", DISCONNECTED)):
         orch.cluster.put(NodeState(info=NodeInfo(node_id=node_id), connection_state=ConnectionState(status=status)), clock.now)

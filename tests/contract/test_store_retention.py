@@ -11,8 +11,8 @@ from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.job import JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change
-from bacalhau.orchestrator.limits import Retention
-from bacalhau.orchestrator.retention import Keeper
+from bacalhau.orchestrator.retention.forget import Keeper
+from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.cid import RAW, cid_of
 from bacalhau.ports.store import HistoryQuery, JobQuery, Limits

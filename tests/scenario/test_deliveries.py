@@ -20,13 +20,13 @@ from bacalhau.models.job import Job, LabelSelectorRequirement, Task
 from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.models.resources import Resources, ResourcesConfig
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.gate import Gate
-from bacalhau.orchestrator.logbook import LogBook
-from bacalhau.orchestrator.read import wait_job
+from bacalhau.orchestrator.core import Checks, Orchestrator
+from bacalhau.orchestrator.jobs.read import wait_job
+from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.orchestrator.run import run_orchestrator
-from bacalhau.orchestrator.service import Checks, Orchestrator
-from bacalhau.orchestrator.submit import stop_job, submit_job
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.gate import Gate
+from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.noop.engine import NoopEngine, check_engine
 from bacalhau.ports.logs import Quota

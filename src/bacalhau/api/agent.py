@@ -15,8 +15,8 @@ from bacalhau.models.api import AliveResponse, ConfigResponse
 from bacalhau.models.job import JobState
 from bacalhau.models.node import NodeInfo, NodeState
 from bacalhau.models.version import BuildVersion, this_version
-from bacalhau.orchestrator.nodes import list_nodes
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.handshake import list_nodes
 
 
 class LoginResponse(Model):

@@ -33,7 +33,7 @@ from bacalhau.config.access import Auth, access_problems
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 
 MAX_BODY = 10_000_000  # bytes
 IDLE_SECONDS = 75  # a connection without requests; clients that poll keep theirs

@@ -26,10 +26,10 @@ from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.job import JobState
 from bacalhau.models.messages import Progress
-from bacalhau.orchestrator import read
-from bacalhau.orchestrator.board import EVERY, Watch
-from bacalhau.orchestrator.follow import EveryReader, JobReader, Page, read_place
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.jobs import read
+from bacalhau.orchestrator.jobs.follow import EveryReader, JobReader, Page, read_place
+from bacalhau.orchestrator.state.board import EVERY, Watch
 from bacalhau.ports.store import HistoryQuery, Place
 
 SSE = "text/event-stream"

@@ -29,8 +29,8 @@ from bacalhau.models.api import (
 from bacalhau.models.event import with_states
 from bacalhau.models.execution import Execution
 from bacalhau.models.paging import PagingToken, parse_token
-from bacalhau.orchestrator import read
-from bacalhau.orchestrator.submit import stop_job, submit_job
+from bacalhau.orchestrator.jobs import read
+from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.ports.store import HistoryQuery, JobQuery
 
 HISTORY_PAGE = 100

@@ -17,7 +17,7 @@ from bacalhau.api.request import named, orchestrator
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always
-from bacalhau.orchestrator.logs import LogSelection, read_log
+from bacalhau.orchestrator.logs.read import LogSelection, read_log
 from bacalhau.ports.logs import Offsets
 
 _OFFSET = re.compile(r"[0-9]{1,18}")

@@ -13,8 +13,8 @@ from bacalhau.api.request import Ask, named, orchestrator, read_body
 from bacalhau.models.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
 from bacalhau.models.node import NodeState
 from bacalhau.models.selector import match_labels
-from bacalhau.orchestrator import nodes
-from bacalhau.orchestrator.membership import NodeChange, change_node
+from bacalhau.orchestrator.nodes import handshake as nodes
+from bacalhau.orchestrator.nodes.membership import NodeChange, change_node
 
 # Who has most comes first where a capacity is asked for.
 _SORTS: dict[str, Callable[[NodeState], Any]] = {

@@ -9,7 +9,7 @@ from bacalhau.api.query import Query, read_query
 from bacalhau.api.request import Ask, ignored, named, orchestrator, read_body, read_job_body
 from bacalhau.models.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
 from bacalhau.models.job import Job
-from bacalhau.orchestrator import explain, versions
+from bacalhau.orchestrator.jobs import explain, versions
 
 
 @put("/jobs/diff", status_code=200, body=DiffJobRequest)

@@ -17,8 +17,8 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
 from bacalhau.models.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.models.validate import list_problems
-from bacalhau.orchestrator.service import Orchestrator
-from bacalhau.orchestrator.submit import job_problems
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.jobs.submit import job_problems
 
 Ask = Request[Any, Any, State]
 

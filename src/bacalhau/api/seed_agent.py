@@ -15,7 +15,7 @@ from bacalhau.api.seed_envelope import read_envelope
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.models.node import NodeInfo
 from bacalhau.models.seed_api import ApprovePayload, FreeSpace, HealthInfo, MountStatus, SeedNodeInfo, VersionRequest
-from bacalhau.orchestrator.nodes import list_nodes
+from bacalhau.orchestrator.nodes.handshake import list_nodes
 
 TEXT = "text/plain"
 

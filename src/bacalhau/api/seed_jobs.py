@@ -32,9 +32,9 @@ from bacalhau.models.seed_api import (
 )
 from bacalhau.models.seed_reading import DEFAULT_SECONDS, job_from_seed, submission_problems
 from bacalhau.models.seed_view import seed_history, seed_info, seed_state, seed_submitted
-from bacalhau.orchestrator import read
-from bacalhau.orchestrator.service import Orchestrator
-from bacalhau.orchestrator.submit import stop_job, submit_job
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.jobs import read
+from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.ports.store import HistoryQuery, JobQuery
 
 JOB_HEADER, CLIENT_HEADER = "X-Bacalhau-Job-ID", "X-Bacalhau-Client-ID"

@@ -16,8 +16,8 @@ from bacalhau.api.seed_jobs import find_job, history_of
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.seed_api import LogMessage, LogsPayload
-from bacalhau.orchestrator.logs import stream_logs
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.logs.read import stream_logs
 
 WAIT_SECONDS = 60
 FIRST_SECONDS = 20.0  # until the client has said which job it asks for

@@ -36,13 +36,13 @@ from bacalhau.models.node import APPROVED, CONNECTED, ConnectionState, NodeInfo,
 from bacalhau.models.spec import SpecConfig
 from bacalhau.models.validate import fill_defaults
 from bacalhau.models.version import this_version
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.gate import Gate
-from bacalhau.orchestrator.inbox import on_progress
-from bacalhau.orchestrator.limits import Retention
-from bacalhau.orchestrator.logbook import LogBook
+from bacalhau.orchestrator.core import Checks, Orchestrator
+from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.orchestrator.run import run_orchestrator
-from bacalhau.orchestrator.service import Checks, Orchestrator
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.gate import Gate
+from bacalhau.orchestrator.state.limits import Retention
+from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, LOCATED, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, WHOLE_CHECKS, Setting
 from bacalhau.plugins.s3.managed import KIND as MANAGED

@@ -13,7 +13,7 @@ from bacalhau.app.road import Road, road_of
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.service import ComputeNode
 from bacalhau.config.schema import Config
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 
 log = logging.getLogger(__name__)
 

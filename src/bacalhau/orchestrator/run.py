@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from bacalhau.lib.aio import background
-from bacalhau.orchestrator.dispatcher import dispatch_forever
-from bacalhau.orchestrator.evaluator import evaluate_forever
-from bacalhau.orchestrator.housekeeping import load_state, watch_nodes_forever
-from bacalhau.orchestrator.inbox import on_message
-from bacalhau.orchestrator.locating import locate_forever
-from bacalhau.orchestrator.nodes import on_gone, on_request
-from bacalhau.orchestrator.retention import Keeper, retain_forever
-from bacalhau.orchestrator.service import Orchestrator
-from bacalhau.orchestrator.trim import trim
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
+from bacalhau.orchestrator.evaluation.locating import locate_forever
+from bacalhau.orchestrator.messages.dispatcher import dispatch_forever
+from bacalhau.orchestrator.messages.inbox import on_message
+from bacalhau.orchestrator.nodes.handshake import on_gone, on_request
+from bacalhau.orchestrator.nodes.watch import load_state, watch_nodes_forever
+from bacalhau.orchestrator.retention.forget import Keeper, retain_forever
+from bacalhau.orchestrator.retention.trim import trim
 
 
 @asynccontextmanager

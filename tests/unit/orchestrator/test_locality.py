@@ -7,13 +7,13 @@ from bacalhau.models.job import InputSource
 from bacalhau.models.job_state import JobStateType as S
 from bacalhau.models.network import NetworkConfig, PortMapping
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.locality import Locality, Question
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources, place
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.steps import find_bars
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Holders
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.locality import Locality, Question
 from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, make_context, make_execution, make_job, make_seat
 

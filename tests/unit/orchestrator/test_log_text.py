@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.orchestrator.log_text import FRAME, Decoder, LastLines, LogText
+from bacalhau.orchestrator.logs.text import FRAME, Decoder, LastLines, LogText
 from bacalhau.ports.logs import STDERR, STDOUT, Offsets, Piece
 
 

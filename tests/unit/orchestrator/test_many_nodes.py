@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from bacalhau.models.job import LabelSelectorRequirement
 from bacalhau.models.node import REJECTED
 from bacalhau.models.resources import Resources
-from bacalhau.orchestrator.cluster import Cluster
 from bacalhau.orchestrator.scheduling.place import NO_BARS, Bars, decide_claim, list_refusals_of_nodes, needed_resources, place
 from bacalhau.orchestrator.scheduling.seats import Seats
+from bacalhau.orchestrator.state.cluster import Cluster
 from tests.unit.orchestrator.make import NOW, SECOND, make_execution, make_job, make_seat
 
 NODES = 160

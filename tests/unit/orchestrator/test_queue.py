@@ -12,12 +12,12 @@ from bacalhau.models.job_state import JobStateType as S
 from bacalhau.models.messages import BidResult, ComputeError, RunResult
 from bacalhau.models.resources import Resources
 from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
-from bacalhau.orchestrator.ends import note_end, wants_end
-from bacalhau.orchestrator.queue import WAKE_AT_ONCE, EvaluationQueue
+from bacalhau.orchestrator.messages.ends import note_end, wants_end
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Claim, queue_order
+from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE, EvaluationQueue
 from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
 

@@ -14,9 +14,9 @@ from bacalhau.models.execution import ComputeStateType
 from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
 from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
-from bacalhau.orchestrator.content import answer_content
-from bacalhau.orchestrator.fencing import answer_publish, answer_upload
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.content import answer_content
+from bacalhau.orchestrator.nodes.fencing import answer_publish, answer_upload
 from bacalhau.ports.bus import Delivery
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from bacalhau.lib.wire import encode
 from bacalhau.models.label import label_problem
 from bacalhau.models.messages import CancelExecution
 from bacalhau.models.node import APPROVED, DISCONNECTED, REJECTED, Drain, NodeState, relabelled
-from bacalhau.orchestrator.nodes import get_node
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.handshake import get_node
 
 COMPONENT = "NodesManager"
 STOP_WAIT = 2.0  # seconds a node that is sent away gets to hear what it shall stop

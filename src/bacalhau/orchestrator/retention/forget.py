@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import BacalhauError, Unavailable
-from bacalhau.orchestrator.limits import OnForgotten, Retention, limits_of
+from bacalhau.orchestrator.state.limits import OnForgotten, Retention, limits_of
 from bacalhau.ports.content import OwnContent
 from bacalhau.ports.store import RetentionStore
 

@@ -8,15 +8,15 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.plan import Change
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.board import Board
-from bacalhau.orchestrator.cluster import Cluster
-from bacalhau.orchestrator.gate import Gate
-from bacalhau.orchestrator.lanes import Lanes
-from bacalhau.orchestrator.limits import OnForgotten, Retention, forget_nothing
-from bacalhau.orchestrator.locality import Locality
-from bacalhau.orchestrator.logbook import LogBook
-from bacalhau.orchestrator.queue import EvaluationQueue
-from bacalhau.orchestrator.views import Views
+from bacalhau.orchestrator.state.board import Board
+from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.gate import Gate
+from bacalhau.orchestrator.state.limits import OnForgotten, Retention, forget_nothing
+from bacalhau.orchestrator.state.locality import Locality
+from bacalhau.orchestrator.state.logbook import LogBook
+from bacalhau.orchestrator.state.outgoing import Lanes
+from bacalhau.orchestrator.state.queue import EvaluationQueue
+from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
 from bacalhau.ports.store import PendingMessage, Store

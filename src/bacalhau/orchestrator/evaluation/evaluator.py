@@ -5,9 +5,9 @@ import logging
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Unavailable
-from bacalhau.orchestrator.look import STORE_PAUSE, apply_plan, plan_and_hold
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.look import STORE_PAUSE, apply_plan, plan_and_hold
 from bacalhau.orchestrator.scheduling.view import queue_order
-from bacalhau.orchestrator.service import Orchestrator
 
 BATCH = 64
 log = logging.getLogger(__name__)

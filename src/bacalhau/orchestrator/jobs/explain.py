@@ -10,14 +10,14 @@ from bacalhau.models.api import ExplainJobResponse, NodeAnswer, Place
 from bacalhau.models.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.messages import ResolveInputsRequest, ResolveInputsResponse
-from bacalhau.orchestrator.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
-from bacalhau.orchestrator.look import context_of
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
+from bacalhau.orchestrator.evaluation.look import context_of
+from bacalhau.orchestrator.jobs.submit import prepare_job
 from bacalhau.orchestrator.scheduling.place import match_seat, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars
 from bacalhau.orchestrator.scheduling.view import Plan
-from bacalhau.orchestrator.service import Orchestrator
-from bacalhau.orchestrator.submit import prepare_job
 from bacalhau.ports.store import JobView
 
 log = logging.getLogger(__name__)

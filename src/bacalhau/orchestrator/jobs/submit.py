@@ -15,8 +15,8 @@ from bacalhau.models.job import CLIENT_META, Job, JobState
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
-from bacalhau.orchestrator.look import commit_and_look, evaluation_of
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.look import commit_and_look, evaluation_of
 from bacalhau.ports.store import JobView
 
 ATTEMPTS = 10  # of a change that others overtake

@@ -8,7 +8,7 @@ from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired, NotFou
 from bacalhau.models.execution import Execution
 from bacalhau.models.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
 from bacalhau.models.node import APPROVED, CONNECTED, NodeState
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 
 
 async def answer_publish(orch: Orchestrator, node_id: str, request: PublishRequest) -> PublishResponse:

@@ -4,10 +4,10 @@ import logging
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
-from bacalhau.orchestrator.limits import SECOND, limits_of
-from bacalhau.orchestrator.retention import PAUSE
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.retention.forget import PAUSE
 from bacalhau.orchestrator.scheduling.spent import list_spent
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.state.limits import SECOND, limits_of
 from bacalhau.ports.store import Limits
 
 log = logging.getLogger(__name__)

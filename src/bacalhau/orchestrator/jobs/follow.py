@@ -5,7 +5,7 @@ from typing import NamedTuple
 from bacalhau.models.event import JobHistory
 from bacalhau.models.job import Job
 from bacalhau.models.messages import Progress
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.store import HistoryQuery, Place
 
 PAGE = 200

@@ -9,10 +9,10 @@ from bacalhau.lib.aio import Crew, crew
 from bacalhau.lib.errors import BacalhauError, Conflict, NotFound
 from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.job import LONG_RUNNING, Job
-from bacalhau.orchestrator.board import Watch
-from bacalhau.orchestrator.log_source import ExecutionLog
-from bacalhau.orchestrator.log_text import LastLines, LogText
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.logs.source import ExecutionLog
+from bacalhau.orchestrator.logs.text import LastLines, LogText
+from bacalhau.orchestrator.state.board import Watch
 from bacalhau.ports.logs import Offsets
 
 C = ComputeStateType

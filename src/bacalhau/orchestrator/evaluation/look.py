@@ -17,14 +17,14 @@ from bacalhau.models.execution import Execution
 from bacalhau.models.job import EVERYWHERE, Job
 from bacalhau.models.messages import AskForBid, CancelExecution
 from bacalhau.models.plan import Change, OutgoingMessage
-from bacalhau.orchestrator.locating import must_ask
-from bacalhau.orchestrator.queue import WAKE_AT_ONCE
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.locating import must_ask
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
 from bacalhau.orchestrator.scheduling.seats import shape_of
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars
 from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE
 from bacalhau.ports.store import JobView
 
 STORE_PAUSE = SECOND  # until the next look when the store cannot be written or read, a full disk for instance

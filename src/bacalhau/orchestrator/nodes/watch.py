@@ -6,10 +6,10 @@ from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.orchestrator.membership import note_drained
-from bacalhau.orchestrator.nodes import load_nodes, on_gone
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.handshake import load_nodes, on_gone
+from bacalhau.orchestrator.nodes.membership import note_drained
 from bacalhau.orchestrator.scheduling.leave import is_drain_due
-from bacalhau.orchestrator.service import Orchestrator
 
 TICK = 0.5
 LEAP = 2_000_000_000  # ns from one tick to the next that are no delay any more: this process was stopped, or the clock was set

@@ -12,10 +12,10 @@ from bacalhau.lib.wire import encode
 from bacalhau.models.job import EVERYWHERE, InputSource, Job
 from bacalhau.models.messages import InputPlace, LocateInputsRequest, LocateInputsResponse
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.locality import Question
+from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.scheduling.place import list_able, needed_resources
 from bacalhau.orchestrator.scheduling.view import Holders
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.state.locality import Question
 
 PATIENCE = 1.0  # seconds, for all nodes together
 NODES_AT_ONCE = 64

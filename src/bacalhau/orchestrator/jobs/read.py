@@ -13,7 +13,7 @@ from bacalhau.models.job_state import JobStateType
 from bacalhau.models.paging import PagingToken
 from bacalhau.models.selector import match_labels
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.store import HistoryQuery, JobQuery
 
 MAX_WAIT = 60.0

@@ -13,8 +13,8 @@ from bacalhau.models.job import SERVERS_KEYS, Job
 from bacalhau.models.job_state import JobStateType
 from bacalhau.models.plan import Change, HistoryEntry
 from bacalhau.models.validate import strip_job
-from bacalhau.orchestrator.service import Orchestrator
-from bacalhau.orchestrator.submit import ATTEMPTS, find_namesake, next_version, prepare_job, submission_entry
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.jobs.submit import ATTEMPTS, find_namesake, next_version, prepare_job, submission_entry
 
 RERUN = "job rerun"
 

@@ -7,7 +7,7 @@ from functools import partial
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.store import PendingMessage
 
 FORGET_EVERY, FORGET_AGAIN = 0.2, 5.0  # seconds; the second after a failure

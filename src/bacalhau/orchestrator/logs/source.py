@@ -11,9 +11,9 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.node import CONNECTED
-from bacalhau.orchestrator.board import Watch
-from bacalhau.orchestrator.log_text import Decoder, LogText
-from bacalhau.orchestrator.service import Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.logs.text import Decoder, LogText
+from bacalhau.orchestrator.state.board import Watch
 from bacalhau.ports.logs import STDERR, STDOUT, Offsets, Piece
 
 LATE_NS = 30_000_000_000  # how long after an execution's end its node may take to send the rest

@@ -16,10 +16,10 @@ from bacalhau.models.messages import BidAccepted, BidResult, ComputeError, Progr
 from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
 from bacalhau.models.spec import SpecConfig
-from bacalhau.orchestrator.ends import note_end, wants_end
-from bacalhau.orchestrator.look import commit_and_look
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.look import commit_and_look
+from bacalhau.orchestrator.messages.ends import note_end, wants_end
 from bacalhau.orchestrator.scheduling.retry import decide_fault
-from bacalhau.orchestrator.service import Orchestrator
 from bacalhau.ports.bus import Delivery
 
 ATTEMPTS = 5
