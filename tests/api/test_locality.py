@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.bus.local import local_bus
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.questions import on_request
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.messages.questions import on_request
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import background, crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.job_state import JobStateType

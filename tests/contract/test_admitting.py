@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.inbox import on_message
-from bacalhau.compute.policy import Admission
-from bacalhau.compute.ports import PortPool
+from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.messages.inbox import on_message
 from bacalhau.compute.recovery import resume_executions
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.state.capacity import Capacity
+from bacalhau.compute.state.policy import Admission
+from bacalhau.compute.state.ports import PortPool
 from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.window import Window
 from bacalhau.models import messages as m

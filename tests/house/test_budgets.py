@@ -12,7 +12,7 @@ PUBLIC_FACES = {"src/bacalhau/__init__.py", "src/bacalhau/client/__init__.py"}
 BANNED = {"utils", "helpers", "common", "manager", "base", "impl"}
 # Where a fault of ours must not end its neighbours: a task of many, an answer of many, a thread whose callers get the error.
 SUPERVISED = {
-    f"src/bacalhau/{path}" for path in ("compute/inbox.py", "orchestrator/evaluation/look.py", "bus/acked.py", "bus/callout.py", "bus/log_producer.py", "bus/request.py", "store/lane.py")
+    f"src/bacalhau/{path}" for path in ("compute/messages/inbox.py", "orchestrator/evaluation/look.py", "bus/acked.py", "bus/callout.py", "bus/log_producer.py", "bus/request.py", "store/lane.py")
 }
 
 

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from msgspec.structs import replace
 
 from bacalhau.bus.local import local_bus
-from bacalhau.compute.capacity import Capacity
+from bacalhau.compute.core import ComputeNode, Plugins
 from bacalhau.compute.run import run_node
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.wire import encode

@@ -2,8 +2,8 @@
 
 import os
 
-from bacalhau.compute.policy import Admission
-from bacalhau.compute.ports import PortPool, own_address
+from bacalhau.compute.state.policy import Admission
+from bacalhau.compute.state.ports import PortPool, own_address
 from bacalhau.config.schema import Compute, JobAdmissionControl
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.admission import NodePolicy

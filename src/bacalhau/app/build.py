@@ -17,14 +17,14 @@ from bacalhau.app.road import Road, server_tls, trusting
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.content import RemoteContent
-from bacalhau.compute.fingerprint import machine_labels
-from bacalhau.compute.gpus import detect_gpus
-from bacalhau.compute.machine import detect_resources
-from bacalhau.compute.managed import ask_upload_link
+from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.machine.fingerprint import machine_labels
+from bacalhau.compute.machine.gpus import detect_gpus
+from bacalhau.compute.machine.resources import detect_resources
+from bacalhau.compute.remote.content import RemoteContent
+from bacalhau.compute.remote.managed import ask_upload_link
 from bacalhau.compute.run import run_node
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.config.job_defaults import job_defaults
 from bacalhau.config.schema import Config
 from bacalhau.config.schema import Retention as RetentionConfig

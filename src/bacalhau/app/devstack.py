@@ -16,8 +16,8 @@ from bacalhau.app.identity import load_identity
 from bacalhau.app.objectstore import ObjectStore, object_store
 from bacalhau.app.sample import SAMPLE_BUCKET, put_sample
 from bacalhau.app.serve import Served, serve
-from bacalhau.compute.inbox import cancel
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.messages.inbox import cancel
 from bacalhau.config.schema import Config, Publishers
 
 STOP_LIMIT = 20.0  # seconds that running containers get at the end

@@ -11,7 +11,7 @@ from bacalhau.app.build import compute_node, content_store, orchestrator
 from bacalhau.app.identity import load_identity, new_name
 from bacalhau.app.road import Road, road_of
 from bacalhau.app.tls import server_tls
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
 from bacalhau.config.schema import Config
 from bacalhau.orchestrator.core import Orchestrator
 

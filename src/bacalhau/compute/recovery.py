@@ -6,12 +6,12 @@ import sys
 import time
 from contextlib import suppress
 
-from bacalhau.compute.attempt import read_attempt
-from bacalhau.compute.ending import tell_cancelled
-from bacalhau.compute.inbox import ACCEPTED, BID, CANCELLED, CANCELLING, NEW, bid, start
-from bacalhau.compute.outbox import FINISHED, report
-from bacalhau.compute.outputs import read_exit_code, read_output
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.execution.ending import tell_cancelled
+from bacalhau.compute.execution.outputs import read_exit_code, read_output
+from bacalhau.compute.messages.inbox import ACCEPTED, BID, CANCELLED, CANCELLING, NEW, bid, start
+from bacalhau.compute.messages.outbox import FINISHED, report
+from bacalhau.compute.state.attempt import read_attempt
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach

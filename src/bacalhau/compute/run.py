@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from bacalhau.compute.control import heartbeat_forever, say_goodbye, shake_hands
-from bacalhau.compute.inbox import on_message
-from bacalhau.compute.logs import read_logs
-from bacalhau.compute.outbox import load_reports, report_forever
-from bacalhau.compute.questions import on_request
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.logs.read import read_logs
+from bacalhau.compute.logs.shipping import ship_logs_forever
+from bacalhau.compute.messages.control import heartbeat_forever, say_goodbye, shake_hands
+from bacalhau.compute.messages.inbox import on_message
+from bacalhau.compute.messages.outbox import load_reports, report_forever
+from bacalhau.compute.messages.questions import on_request
 from bacalhau.compute.recovery import resume_executions, tidy_forever
-from bacalhau.compute.service import ComputeNode
-from bacalhau.compute.shipping import ship_logs_forever
 from bacalhau.lib.aio import background
 
 

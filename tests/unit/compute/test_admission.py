@@ -2,10 +2,10 @@
 
 import pytest
 
-from bacalhau.compute.admission import find_refusal
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.policy import Admission
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.messages.admission import find_refusal
+from bacalhau.compute.state.capacity import Capacity
+from bacalhau.compute.state.policy import Admission
 from bacalhau.lib.aio import crew
 from bacalhau.models.admission import NodePolicy
 from bacalhau.models.execution import AllocatedResources, Execution

@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from bacalhau.compute.capacity import Capacity
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.models.resources import GPU, Resources
 

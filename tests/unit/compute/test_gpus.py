@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bacalhau.compute.gpus import detect_gpus, gpu_labels
+from bacalhau.compute.machine.gpus import detect_gpus, gpu_labels
 from bacalhau.models.resources import GPU
 
 NVIDIA = """0, Tesla T4, 15360, 00000000:00:1E.0

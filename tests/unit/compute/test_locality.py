@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.questions import GLANCE, on_request
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.messages.questions import GLANCE, on_request
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
 from bacalhau.models.messages import HeartbeatRequest, InputPlace, LocateInputsRequest, LocateInputsResponse

@@ -2,9 +2,9 @@
 
 import tracemalloc
 
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.logs import CHUNK, read_logs
-from bacalhau.compute.service import ComputeNode, Plugins
+from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.logs.read import CHUNK, read_logs
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.models.resources import Resources
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bacalhau.compute.machine import detect_resources
+from bacalhau.compute.machine.resources import detect_resources
 
 
 def write(root, **files):

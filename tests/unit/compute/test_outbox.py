@@ -2,9 +2,9 @@
 
 import os
 
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.outbox import forget_delivered, report
-from bacalhau.compute.service import ComputeNode, PendingReport, Plugins
+from bacalhau.compute.core import ComputeNode, PendingReport, Plugins
+from bacalhau.compute.messages.outbox import forget_delivered, report
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.messages import RunResult
@@ -52,7 +52,7 @@ async def test_folders_nested_without_end_do_not_end_the_node(tmp_path):
 
 
 async def test_a_report_that_cannot_be_kept_is_told_once_and_kept_as_soon_as_it_can(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("bacalhau.compute.outbox.JOURNAL_PAUSE", 0.01)
+    monkeypatch.setattr("bacalhau.compute.messages.outbox.JOURNAL_PAUSE", 0.01)
     async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
         node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
         put, failures = journal.put_report, iter(range(3))

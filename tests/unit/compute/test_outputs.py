@@ -3,7 +3,7 @@
 import os
 import time
 
-from bacalhau.compute.outputs import forget_files
+from bacalhau.compute.execution.outputs import forget_files
 
 
 def test_what_was_printed_is_kept_from_the_end_on(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.compute.policy import Admission, resolve_env
+from bacalhau.compute.state.policy import Admission, resolve_env
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.admission import NodePolicy, list_objections
 from bacalhau.models.job import InputSource, Task

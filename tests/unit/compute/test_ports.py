@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from bacalhau.compute.ports import PortPool, is_free, port_variables, show_ports
+from bacalhau.compute.state.ports import PortPool, is_free, port_variables, show_ports
 from bacalhau.lib.errors import BadRequest, Unavailable
 from bacalhau.models.network import NetworkConfig, PortMapping
 

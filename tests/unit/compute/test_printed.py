@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.compute.printed import BATCH, Printed, Shipping, read_batch
+from bacalhau.compute.state.printed import BATCH, Printed, Shipping, read_batch
 from bacalhau.models.execution import RunCommandResult
 from bacalhau.models.messages import LogEnd, PutLogsResponse
 from bacalhau.ports.logs import Offsets

@@ -1,8 +1,8 @@
 """Ending what runs, also while its engine is out of reach."""
 
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.runner import run_execution
-from bacalhau.compute.service import ComputeNode, Plugins, Running
+from bacalhau.compute.core import ComputeNode, Plugins, Running
+from bacalhau.compute.execution.runner import run_execution
+from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.execution import AllocatedResources, Execution

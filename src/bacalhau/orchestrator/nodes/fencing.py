@@ -1,6 +1,6 @@
 """Which attempt may publish: the one that is still wanted, on a node that is a member and connected.
 
-A node acts on a yes for a moment only (`compute/permit.py`), and work is never placed elsewhere within that moment, so of two
+A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is never placed elsewhere within that moment, so of two
 attempts at the same partition one publishes.
 """
 

@@ -9,14 +9,14 @@ from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 
-from bacalhau.compute.attempt import Attempt, read_attempt, record_mounts, write_attempt
-from bacalhau.compute.environment import task_environment
-from bacalhau.compute.inputs import stage_inputs
-from bacalhau.compute.outputs import make_result_tree, read_exit_code, read_output, write_exit_code
-from bacalhau.compute.policy import resolve_env
-from bacalhau.compute.progress import Reporter
-from bacalhau.compute.publishing import publish_result
-from bacalhau.compute.service import ComputeNode, Running
+from bacalhau.compute.core import ComputeNode, Running
+from bacalhau.compute.execution.environment import task_environment
+from bacalhau.compute.execution.inputs import stage_inputs
+from bacalhau.compute.execution.outputs import make_result_tree, read_exit_code, read_output, write_exit_code
+from bacalhau.compute.execution.progress import Reporter
+from bacalhau.compute.execution.publishing import publish_result
+from bacalhau.compute.state.attempt import Attempt, read_attempt, record_mounts, write_attempt
+from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, EngineFailure, TimedOut

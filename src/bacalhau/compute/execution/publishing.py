@@ -4,8 +4,8 @@ import asyncio
 import logging
 from pathlib import Path
 
-from bacalhau.compute.permit import Permit
-from bacalhau.compute.service import ComputeNode, Running
+from bacalhau.compute.core import ComputeNode, Running
+from bacalhau.compute.remote.permit import Permit
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job

@@ -5,9 +5,9 @@ import time
 
 import msgspec
 
-from bacalhau.compute.fingerprint import describe_node
-from bacalhau.compute.inbox import cancel
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.machine.fingerprint import describe_node
+from bacalhau.compute.messages.inbox import cancel
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.errors import BacalhauError, HandshakeRequired, Unavailable

@@ -7,13 +7,13 @@ from functools import partial
 
 import msgspec
 
-from bacalhau.compute.admission import find_refusal
-from bacalhau.compute.ending import tell_cancelled, tell_outcome
-from bacalhau.compute.outbox import FINISHED, report
-from bacalhau.compute.outputs import read_output
-from bacalhau.compute.ports import show_ports
-from bacalhau.compute.runner import Cancelled, Outcome, run_execution, stop_engine, try_stop
-from bacalhau.compute.service import ComputeNode, Running
+from bacalhau.compute.core import ComputeNode, Running
+from bacalhau.compute.execution.ending import tell_cancelled, tell_outcome
+from bacalhau.compute.execution.outputs import read_output
+from bacalhau.compute.execution.runner import Cancelled, Outcome, run_execution, stop_engine, try_stop
+from bacalhau.compute.messages.admission import find_refusal
+from bacalhau.compute.messages.outbox import FINISHED, report
+from bacalhau.compute.state.ports import show_ports
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach

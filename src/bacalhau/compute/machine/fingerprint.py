@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
-from bacalhau.compute.gpus import gpu_labels
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.machine.gpus import gpu_labels
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.admission import NodePolicy

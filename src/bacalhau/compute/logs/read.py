@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.errors import NotFound
 
 POLL = 0.1  # seconds between looks at a file that is still being written

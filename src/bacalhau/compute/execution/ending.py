@@ -5,7 +5,7 @@ The end of a cancelled execution travels as an error, which an orchestrator of a
 
 from msgspec.structs import replace
 
-from bacalhau.compute.runner import Outcome
+from bacalhau.compute.execution.runner import Outcome
 from bacalhau.lib.clock import now_ns
 from bacalhau.models import messages as m
 from bacalhau.models.event import Event, Topic, error_event, make_event

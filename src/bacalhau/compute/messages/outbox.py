@@ -5,8 +5,8 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from bacalhau.compute.outputs import forget_files
-from bacalhau.compute.service import ComputeNode, PendingReport
+from bacalhau.compute.core import ComputeNode, PendingReport
+from bacalhau.compute.execution.outputs import forget_files
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach

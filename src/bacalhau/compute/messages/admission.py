@@ -2,9 +2,9 @@
 
 from collections.abc import Container
 
-from bacalhau.compute.locality import locate
-from bacalhau.compute.policy import resolve_env
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.messages.locality import locate
+from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.admission import list_objections
 from bacalhau.models.execution import Execution

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from bacalhau.compute.ports import port_variables
+from bacalhau.compute.state.ports import port_variables
 from bacalhau.models.execution import Execution
 from bacalhau.models.job import Job
 from bacalhau.models.network import PortMapping

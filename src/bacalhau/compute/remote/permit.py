@@ -6,7 +6,7 @@ visible asks first, unless it asked a moment ago; who gets no answer waits.
 
 import logging
 
-from bacalhau.compute.service import ComputeNode, Running
+from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Conflict
 from bacalhau.models.execution import Execution

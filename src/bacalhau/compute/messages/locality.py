@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.models.messages import InputPlace
 from bacalhau.models.spec import SpecConfig

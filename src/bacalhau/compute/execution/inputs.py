@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from bacalhau.compute.capacity import Capacity
-from bacalhau.compute.policy import Admission
-from bacalhau.compute.ports import PortPool
-from bacalhau.compute.printed import Shipping
+from bacalhau.compute.state.capacity import Capacity
+from bacalhau.compute.state.policy import Admission
+from bacalhau.compute.state.ports import PortPool
+from bacalhau.compute.state.printed import Shipping
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.window import Window

@@ -6,8 +6,8 @@ One message is under way at a time and the next waits a little, so a job that pr
 import asyncio
 import logging
 
-from bacalhau.compute.printed import FILES, Printed, read_batch
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.state.printed import FILES, Printed, read_batch
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.models.messages import PutLogsRequest, PutLogsResponse
 

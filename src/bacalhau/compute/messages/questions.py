@@ -3,8 +3,8 @@
 import asyncio
 from functools import partial
 
-from bacalhau.compute.locality import locate
-from bacalhau.compute.service import ComputeNode
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.messages.locality import locate
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model
