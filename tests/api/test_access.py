@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
-from bacalhau.api import token as api_token
+from bacalhau.api.access import token as api_token
+from bacalhau.api.access.signature import client_id_of
 from bacalhau.api.app import make_app
-from bacalhau.api.signature import client_id_of
 from bacalhau.config.load import load_config
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest

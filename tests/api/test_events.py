@@ -7,8 +7,8 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from bacalhau.api import events
 from bacalhau.api.app import make_app, serve_http
+from bacalhau.api.v1 import events
 from bacalhau.lib.aio import crew
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.messages import Progress

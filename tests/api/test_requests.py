@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bacalhau.api import connection, request
+from bacalhau.api.http import connection, request
 from bacalhau.config.load import load_config
 from bacalhau.lib.ids import evaluation_id
 from bacalhau.models.execution import ComputeState, ComputeStateType, Execution

@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from bacalhau.api import seed_logs
+from bacalhau.api.seed import logs as seed_logs
 from bacalhau.models.event import Topic, make_event
 from bacalhau.models.execution import ComputeStateType, RunCommandResult
 from bacalhau.models.job_state import JobStateType

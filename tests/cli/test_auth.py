@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from bacalhau import AsyncClient
-from bacalhau.api.signature import client_id_of, is_signed, read_public_key
+from bacalhau.api.access.signature import client_id_of, is_signed, read_public_key
 from bacalhau.cli.main import run
 from bacalhau.client import sso
 from bacalhau.client.endpoint import resolve_endpoint

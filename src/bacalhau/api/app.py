@@ -13,22 +13,22 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
-from bacalhau.api.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
-from bacalhau.api.answer import Answer
-from bacalhau.api.auth import AUTH_ROUTES, is_guarded
-from bacalhau.api.connection import Connection, SocketConnection
-from bacalhau.api.edge import Edge, Receive, Scope, Send
-from bacalhau.api.errors import on_crash, on_expected, on_framework
-from bacalhau.api.events import EVENT_ROUTES
-from bacalhau.api.gateway import GATEWAY_ROUTES
-from bacalhau.api.guard import Guard
-from bacalhau.api.jobs import JOB_ROUTES
-from bacalhau.api.logs import LOG_ROUTES
-from bacalhau.api.nodes import NODE_ROUTES
-from bacalhau.api.openapi import openapi_config
-from bacalhau.api.planning import PLANNING_ROUTES
-from bacalhau.api.request import Waits
-from bacalhau.api.seed_routes import seed_routers
+from bacalhau.api.access.guard import Guard
+from bacalhau.api.http.answer import Answer
+from bacalhau.api.http.connection import Connection, SocketConnection
+from bacalhau.api.http.edge import Edge, Receive, Scope, Send
+from bacalhau.api.http.errors import on_crash, on_expected, on_framework
+from bacalhau.api.http.request import Waits
+from bacalhau.api.seed.routes import seed_routers
+from bacalhau.api.v1.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
+from bacalhau.api.v1.auth import AUTH_ROUTES, is_guarded
+from bacalhau.api.v1.events import EVENT_ROUTES
+from bacalhau.api.v1.gateway import GATEWAY_ROUTES
+from bacalhau.api.v1.jobs import JOB_ROUTES
+from bacalhau.api.v1.logs import LOG_ROUTES
+from bacalhau.api.v1.nodes import NODE_ROUTES
+from bacalhau.api.v1.openapi import openapi_config
+from bacalhau.api.v1.planning import PLANNING_ROUTES
 from bacalhau.config.access import Auth, access_problems
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background

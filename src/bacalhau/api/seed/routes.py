@@ -3,10 +3,10 @@
 from litestar import Router
 from litestar.exceptions import HTTPException
 
-from bacalhau.api.seed_agent import SEED_AGENT_ROUTES, SEED_PREFIXED_ROUTES, SEED_ROOT_ROUTES
-from bacalhau.api.seed_errors import on_crash, on_expected, on_framework
-from bacalhau.api.seed_jobs import SEED_JOB_ROUTES
-from bacalhau.api.seed_logs import SEED_LOG_ROUTES
+from bacalhau.api.seed.agent import SEED_AGENT_ROUTES, SEED_PREFIXED_ROUTES, SEED_ROOT_ROUTES
+from bacalhau.api.seed.errors import on_crash, on_expected, on_framework
+from bacalhau.api.seed.jobs import SEED_JOB_ROUTES
+from bacalhau.api.seed.logs import SEED_LOG_ROUTES
 from bacalhau.lib.errors import BacalhauError
 
 

@@ -14,10 +14,10 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import JSON, go_json
-from bacalhau.api.errors import refused
-from bacalhau.api.request import Ask, named, orchestrator, read_body, server_config
-from bacalhau.api.signature import client_id_of, is_signed, read_public_key
+from bacalhau.api.access.signature import client_id_of, is_signed, read_public_key
+from bacalhau.api.http.answer import JSON, go_json
+from bacalhau.api.http.errors import refused
+from bacalhau.api.http.request import Ask, named, orchestrator, read_body, server_config
 from bacalhau.config.access import Auth
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound

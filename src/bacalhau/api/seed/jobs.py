@@ -7,10 +7,10 @@ import msgspec
 from litestar import Response, post
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import JSON, go_json
-from bacalhau.api.request import Ask, orchestrator, read_body
-from bacalhau.api.seed_envelope import read_envelope
-from bacalhau.api.seed_errors import AmbiguousJob, MissingJob
+from bacalhau.api.http.answer import JSON, go_json
+from bacalhau.api.http.request import Ask, orchestrator, read_body
+from bacalhau.api.seed.envelope import read_envelope
+from bacalhau.api.seed.errors import AmbiguousJob, MissingJob
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unauthorized
 from bacalhau.models.execution import ComputeStateType, Execution
 from bacalhau.models.job import CLIENT_META, Job, Timeouts

@@ -7,12 +7,12 @@ from litestar import websocket
 from litestar.exceptions import WebSocketDisconnect
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import go_json
-from bacalhau.api.logs import Left, Socket, until_left
-from bacalhau.api.request import orchestrator
-from bacalhau.api.seed_envelope import open_envelope
-from bacalhau.api.seed_errors import seed_error
-from bacalhau.api.seed_jobs import find_job, history_of
+from bacalhau.api.http.answer import go_json
+from bacalhau.api.http.request import orchestrator
+from bacalhau.api.seed.envelope import open_envelope
+from bacalhau.api.seed.errors import seed_error
+from bacalhau.api.seed.jobs import find_job, history_of
+from bacalhau.api.v1.logs import Left, Socket, until_left
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.seed_api import LogMessage, LogsPayload

@@ -8,7 +8,7 @@ from litestar import get
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.request import Ask, orchestrator, server_config
+from bacalhau.api.http.request import Ask, orchestrator, server_config
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.api import AliveResponse, ConfigResponse

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import bcrypt
 import msgspec
 
-from bacalhau.api.edge import ASGIApp, Receive, Scope, Send, answer_now
-from bacalhau.api.errors import REQUEST_ID
-from bacalhau.api.token import TokenReader
+from bacalhau.api.access.token import TokenReader
+from bacalhau.api.http.edge import ASGIApp, Receive, Scope, Send, answer_now
+from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.config.access import HASHED, Auth, User
 from bacalhau.lib.errors import Unauthorized, Unavailable
 from bacalhau.models.api import ErrorBody

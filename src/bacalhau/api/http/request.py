@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 
-from bacalhau.api.errors import COMPONENT, refused
+from bacalhau.api.http.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from bacalhau.api.answer import go_json
-from bacalhau.api.client_version import HEADER, decide_refusal
-from bacalhau.api.errors import NO_SUCH_PLACE, REQUEST_ID
-from bacalhau.api.request import SLASH
+from bacalhau.api.http.answer import go_json
+from bacalhau.api.http.client_version import HEADER, decide_refusal
+from bacalhau.api.http.errors import NO_SUCH_PLACE, REQUEST_ID
+from bacalhau.api.http.request import SLASH
 from bacalhau.models.version import BuildVersion
 
 Headers = list[tuple[bytes, bytes]]

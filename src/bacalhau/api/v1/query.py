@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from bacalhau.api.errors import refused
+from bacalhau.api.http.errors import refused
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job import LabelSelectorRequirement
 from bacalhau.models.selector import parse_selector

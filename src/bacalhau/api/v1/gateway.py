@@ -16,9 +16,9 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import JSON, go_json
-from bacalhau.api.query import Query, read_query
-from bacalhau.api.request import Ask, named, orchestrator
+from bacalhau.api.http.answer import JSON, go_json
+from bacalhau.api.http.request import Ask, named, orchestrator
+from bacalhau.api.v1.query import Query, read_query
 from bacalhau.lib.wire import Model, always
 from bacalhau.plugins.ipfs import gateway
 from bacalhau.plugins.ipfs.gateway import Found

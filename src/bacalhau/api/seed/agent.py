@@ -9,9 +9,9 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.agent import own_node, server_version
-from bacalhau.api.request import Ask, orchestrator, read_body
-from bacalhau.api.seed_envelope import read_envelope
+from bacalhau.api.http.request import Ask, orchestrator, read_body
+from bacalhau.api.seed.envelope import read_envelope
+from bacalhau.api.v1.agent import own_node, server_version
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.models.node import NodeInfo
 from bacalhau.models.seed_api import ApprovePayload, FreeSpace, HealthInfo, MountStatus, SeedNodeInfo, VersionRequest

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from bacalhau.api.answer import JSON, go_json
+from bacalhau.api.http.answer import JSON, go_json
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.models.api import ErrorBody
 

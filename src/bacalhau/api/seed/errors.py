@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from bacalhau.api.errors import shortened
+from bacalhau.api.http.errors import shortened
 from bacalhau.lib.errors import BacalhauError, Conflict, NotFound
 from bacalhau.models.seed_api import SeedError
 

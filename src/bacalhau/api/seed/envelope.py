@@ -8,8 +8,8 @@ from typing import TypeVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from bacalhau.api.request import Ask, parse_body, parse_request
-from bacalhau.api.signature import client_id_of, is_signed, read_public_key
+from bacalhau.api.access.signature import client_id_of, is_signed, read_public_key
+from bacalhau.api.http.request import Ask, parse_body, parse_request
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, decode
 

@@ -9,11 +9,11 @@ from litestar import delete, get, route
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import PlainAnswer
-from bacalhau.api.client_version import HEADER, needs_states_in_history
-from bacalhau.api.errors import refused
-from bacalhau.api.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
-from bacalhau.api.request import Ask, ignored, named, orchestrator, read_body, read_job_body, waits
+from bacalhau.api.http.answer import PlainAnswer
+from bacalhau.api.http.client_version import HEADER, needs_states_in_history
+from bacalhau.api.http.errors import refused
+from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body, waits
+from bacalhau.api.v1.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.api import (
     GetJobResponse,

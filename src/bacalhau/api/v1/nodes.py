@@ -7,9 +7,9 @@ from litestar import get, put
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.errors import refused
-from bacalhau.api.query import ListNodes, Query, read_labels, read_query
-from bacalhau.api.request import Ask, named, orchestrator, read_body
+from bacalhau.api.http.errors import refused
+from bacalhau.api.http.request import Ask, named, orchestrator, read_body
+from bacalhau.api.v1.query import ListNodes, Query, read_labels, read_query
 from bacalhau.models.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
 from bacalhau.models.node import NodeState
 from bacalhau.models.selector import match_labels

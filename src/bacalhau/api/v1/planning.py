@@ -4,9 +4,9 @@ from litestar import get, post, put
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.errors import refused
-from bacalhau.api.query import Query, read_query
-from bacalhau.api.request import Ask, ignored, named, orchestrator, read_body, read_job_body
+from bacalhau.api.http.errors import refused
+from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body
+from bacalhau.api.v1.query import Query, read_query
 from bacalhau.models.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
 from bacalhau.models.job import Job
 from bacalhau.orchestrator.jobs import explain, versions

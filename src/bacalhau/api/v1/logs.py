@@ -11,9 +11,9 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import go_json
-from bacalhau.api.query import ReadLogs, read_query
-from bacalhau.api.request import named, orchestrator
+from bacalhau.api.http.answer import go_json
+from bacalhau.api.http.request import named, orchestrator
+from bacalhau.api.v1.query import ReadLogs, read_query
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always

@@ -16,11 +16,11 @@ from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.answer import go_json
-from bacalhau.api.errors import refused
-from bacalhau.api.jobs import LEVELS
-from bacalhau.api.query import FollowEvents, FollowJob, read_query
-from bacalhau.api.request import Ask, Waits, named, orchestrator, waits
+from bacalhau.api.http.answer import go_json
+from bacalhau.api.http.errors import refused
+from bacalhau.api.http.request import Ask, Waits, named, orchestrator, waits
+from bacalhau.api.v1.jobs import LEVELS
+from bacalhau.api.v1.query import FollowEvents, FollowJob, read_query
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import Model, always
