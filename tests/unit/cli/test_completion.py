@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bacalhau.cli.completing import next_words
+from bacalhau.cli.frame.completing import next_words
 from bacalhau.cli.main import run, tree
 
 

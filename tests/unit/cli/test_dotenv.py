@@ -1,6 +1,6 @@
 """`.env` of the working directory."""
 
-from bacalhau.cli.dotenv import load_dotenv
+from bacalhau.cli.frame.dotenv import load_dotenv
 
 
 def test_ours_fill_what_is_not_set(tmp_path, monkeypatch):

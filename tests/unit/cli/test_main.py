@@ -9,9 +9,10 @@ import click
 import pytest
 import yaml
 
-from bacalhau.cli import main, report
+from bacalhau.cli import main
+from bacalhau.cli.frame import report
+from bacalhau.cli.frame.pflag import Tree, resolve
 from bacalhau.cli.main import ROOT, run
-from bacalhau.cli.pflag import Tree, resolve
 from bacalhau.lib.errors import BadRequest
 
 

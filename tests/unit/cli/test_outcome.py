@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bacalhau.cli.outcome import cause_of, say_exit_codes, say_nodes
-from bacalhau.cli.progress import ProgressLine
-from bacalhau.cli.steps import DONE, Events, Steps
+from bacalhau.cli.output.outcome import cause_of, say_exit_codes, say_nodes
+from bacalhau.cli.output.progress import ProgressLine
+from bacalhau.cli.output.steps import DONE, Events, Steps
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.event import JobHistory, Topic, error_event, make_event
 from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult

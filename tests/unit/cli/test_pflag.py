@@ -3,8 +3,8 @@
 import click
 import pytest
 
-from bacalhau.cli.options import Call, duration, listed, many, number, one_of, refused, runs, switch, text
-from bacalhau.cli.pflag import MAYBE_ARG, NO_ARGS, ONE_ARG, SOME_ARGS, Command, Entry, Flag, Tree
+from bacalhau.cli.frame.options import Call, duration, listed, many, number, one_of, refused, runs, switch, text
+from bacalhau.cli.frame.pflag import MAYBE_ARG, NO_ARGS, ONE_ARG, SOME_ARGS, Command, Entry, Flag, Tree
 from bacalhau.lib.errors import BadRequest
 
 seen: list[Call] = []

@@ -3,8 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
-from bacalhau.cli.job import logs
-from bacalhau.cli.printing import LogPrinter
+from bacalhau.cli.job.commands import logs
+from bacalhau.cli.output.printing import LogPrinter
 from bacalhau.client.log_piece import LogPiece
 
 FIRST, SECOND = "e-11111111-1111-4111-8111-111111111111", "e-22222222-2222-4222-8222-222222222222"

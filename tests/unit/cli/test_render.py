@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from bacalhau.cli.job_describe import age
-from bacalhau.cli.node_show import human_bytes
-from bacalhau.cli.render import json_text, show_items, stamp, when, yaml_text
-from bacalhau.cli.table import Column
+from bacalhau.cli.job.describe import age
+from bacalhau.cli.node.show import human_bytes
+from bacalhau.cli.output.render import json_text, show_items, stamp, when, yaml_text
+from bacalhau.cli.output.table import Column
 
 FLAGS = {"output": None, "pretty": False, "hide_header": False, "no_style": False, "wide": False}
 

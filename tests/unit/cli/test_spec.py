@@ -3,8 +3,8 @@
 import click
 import pytest
 
-from bacalhau.cli.docker import run as docker_run
-from bacalhau.cli.spec import job_of_flags
+from bacalhau.cli.job.docker import run as docker_run
+from bacalhau.cli.spec.flags import job_of_flags
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job import ResultPath
 

@@ -1,6 +1,6 @@
 """The table of events that a waiting user sees."""
 
-from bacalhau.cli.steps import Events, GroupedEvents
+from bacalhau.cli.output.steps import Events, GroupedEvents
 from bacalhau.models.event import Event, JobHistory
 from bacalhau.models.job import Job
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bacalhau.cli.streams import open_streams, read_stdin, utf8_args
+from bacalhau.cli.frame.streams import open_streams, read_stdin, utf8_args
 from bacalhau.lib.errors import BadRequest
 
 

@@ -1,6 +1,6 @@
 """Tables against what the original drew (golden texts, colours aside)."""
 
-from bacalhau.cli.table import Column, Look, draw
+from bacalhau.cli.output.table import Column, Look, draw
 from bacalhau.lib.ids import short_id
 
 JOB = 'Type:"docker",Params:"map[Entrypoint:<nil> EnvironmentVariables:[] Image:127.0.0.1:5000/alpine Parameters:[sleep 60] WorkingDirectory:]"'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.cli.template import fill_template, template_values
+from bacalhau.cli.spec.template import fill_template, template_values
 from bacalhau.lib.errors import BadRequest
 
 VALUES = {"greeting": "Hello", "name": "World", "start-time": "-5m", "empty": ""}

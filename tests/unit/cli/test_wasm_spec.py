@@ -2,8 +2,8 @@
 
 import pytest
 
-from bacalhau.cli.wasm import run
-from bacalhau.cli.wasm_spec import wasm_job
+from bacalhau.cli.job.wasm import run
+from bacalhau.cli.spec.wasm import wasm_job
 from bacalhau.lib.errors import BadRequest
 from bacalhau.plugins.inline.data_url import parse_data_url
 

@@ -1,0 +1,88 @@
+"""`agent alive|node|version` and `version`: what the server says of itself, and what this client is."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from bacalhau.cli.frame.connection import connect
+from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.output.render import show_document, show_items
+from bacalhau.cli.output.table import Column
+from bacalhau.client.client import AsyncClient
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.api import AliveResponse
+from bacalhau.models.node import NodeInfo
+from bacalhau.models.version import BuildVersion, this_version
+
+_SECONDS = 3  # an absent server must not hold up the client's own version
+
+
+def alive(call: Call) -> int:
+    async def read() -> AliveResponse:
+        async with connect(call.settings) as client:
+            return await client.alive()
+
+    show_document(call.flags, asyncio.run(read()), "yaml")
+    return 0
+
+
+def own_node(call: Call) -> int:
+    async def read() -> NodeInfo:
+        async with connect(call.settings) as client:
+            return await client.own_node()
+
+    show_document(call.flags, asyncio.run(read()), "yaml")
+    return 0
+
+
+def server_config(call: Call) -> int:
+    async def read() -> dict[str, Any]:
+        async with connect(call.settings) as client:
+            return await client.config()
+
+    show_document(call.flags, asyncio.run(read()), "yaml")
+    return 0
+
+
+def server_version(call: Call) -> int:
+    found = asyncio.run(_ask(call))
+    if call.flags["output"]:
+        show_document(call.flags, found, "yaml")
+    else:
+        click.echo(f"Bacalhau {found.git_version}\nBuildDate {found.build_date}\nGitCommit {found.git_commit}")
+    return 0
+
+
+def show_versions(call: Call) -> int:
+    """A server that does not answer is a warning: the client's version is known without it."""
+    found: dict[str, Any] = {"clientVersion": this_version()}
+    if not call.flags["client"]:
+        try:
+            found["serverVersion"] = asyncio.run(_ask(call, _SECONDS))
+        except Unavailable as e:
+            say_warning(e.message)
+    if call.flags["output"] in ("json", "yaml"):
+        show_document(call.flags, found, "json")
+    else:
+        columns = [_column(name, key) for name, key in (("client", "clientVersion"), ("server", "serverVersion")) if key in found]
+        show_items(call.flags, columns, [found])
+    return 0
+
+
+def _column(name: str, key: str) -> Column:
+    return Column(name, lambda row: row[key].git_version)
+
+
+async def _ask(call: Call, seconds: float | None = None) -> BuildVersion:
+    async with connect(call.settings) as client:
+        return await _within(client, seconds)
+
+
+async def _within(client: AsyncClient, seconds: float | None) -> BuildVersion:
+    try:
+        async with asyncio.timeout(seconds):
+            return await client.version()
+    except TimeoutError as e:
+        raise Unavailable(f"{client.endpoint.url} did not answer within {seconds} s") from e

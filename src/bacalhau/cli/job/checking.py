@@ -1,0 +1,54 @@
+"""`validate` and `job validate`: one check for job files of either generation, without a server."""
+
+import click
+import msgspec
+
+from bacalhau.cli.frame.options import Call
+from bacalhau.cli.output.render import json_text
+from bacalhau.cli.spec.job_file import INVALID, invalid_job, read_job_file
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.job import Job
+from bacalhau.models.validate import normalized, sanitized, validate_job
+from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
+
+_SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
+
+
+def validate(call: Call) -> int:
+    if call.flags["output_schema"]:
+        click.echo(json_text(msgspec.json.schema(Job), pretty=True))
+        return 0
+    try:
+        _check(call)
+    except BadRequest as e:
+        if not e.message.startswith(INVALID):
+            raise
+        problems = e.message.removeprefix(INVALID).splitlines()
+        raise BadRequest("The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint) from e
+    click.echo("The Job is valid")
+    return 0
+
+
+def job_validate(call: Call) -> int:
+    for warning in _check(call):
+        click.echo(warning)
+    click.echo("OK")
+    return 0
+
+
+def _check(call: Call) -> list[str]:
+    """The warnings. Raises BadRequest with every problem."""
+    job, warnings = sanitized(normalized(read_job_file(call)))
+    problems = _problems(job)
+    if problems:
+        raise invalid_job("\n".join(problems), _SPECIFICATION)
+    return warnings
+
+
+def job_problems(job: Job) -> list[str]:
+    """Every problem of a job as it was read."""
+    return _problems(sanitized(normalized(job))[0])
+
+
+def _problems(job: Job) -> list[str]:
+    return validate_job(job, ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS, WHOLE_CHECKS)

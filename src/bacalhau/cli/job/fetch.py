@@ -1,0 +1,112 @@
+"""`get`, `job get` and `--download`: results on the user's disk, with a progress bar on a terminal."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from bacalhau.cli.frame.connection import connect
+from bacalhau.cli.frame.options import Call
+from bacalhau.client.client import AsyncClient
+from bacalhau.client.results import Fetch, fetch_results, writing
+from bacalhau.lib.errors import BacalhauError, NotFound
+from bacalhau.lib.ids import short_id
+from bacalhau.ports.progress import Report, Step, ignore
+
+_SECONDS = 300.0  # for one result, where neither flag nor configuration says otherwise
+
+
+class Place(NamedTuple):
+    """Where the results go. `shown` is the directory as it is printed."""
+
+    directory: Path
+    shown: str
+    is_ours: bool
+    raw: bool
+    only: str
+    seconds: float
+
+    @classmethod
+    def of_flags(cls, flags: dict[str, Any], name: str, only: str = "") -> "Place":
+        """`--output-dir` as given, else ./job-NAME, which is made."""
+        given = flags["output_dir"]
+        directory = Path(given) if given else Path.cwd() / f"job-{name}"
+        return cls(directory, given or str(directory), not given, flags["raw"], only, flags["download_timeout_secs"] or 0)
+
+
+def get(call: Call) -> int:
+    """The older `get`: no results are an error, and failures say what failed."""
+    job, _, only = call.args[0].partition("/")
+    _say_fetching(call.args[0])
+    try:
+        return asyncio.run(_get(call, job, Place.of_flags(call.flags, short_id(job), only)))
+    except BacalhauError as e:
+        raise type(e)(f"error downloading job: {e.message}", hint=e.hint) from e
+
+
+def job_get(call: Call) -> int:
+    """Today's `job get`: no results are no error."""
+    job, _, only = call.args[0].partition("/")
+    namespace = call.flags["namespace"]
+    _say_fetching(call.args[0])
+    name = f"{namespace}-{job}" if namespace not in ("", "default") else job
+    return asyncio.run(_job_get(call, job, Place.of_flags(call.flags, name, only)))
+
+
+def _say_fetching(name: str) -> None:
+    click.echo(f"Fetching results of job '{name}'...", err=True)
+
+
+async def _get(call: Call, job: str, place: Place) -> int:
+    async with connect(call.settings) as client:
+        await fetch(client, job, place)
+    return 0
+
+
+async def _job_get(call: Call, job: str, place: Place) -> int:
+    async with connect(call.settings) as client:
+        found = await client.get_job(job, namespace=call.flags["namespace"])
+        if not await client.results(found.id):
+            click.echo(f"No results found\nYou can check the logged output of the job using the logs command.\n\n  bacalhau job logs {job}\n")
+            return 0
+        await fetch(client, found.id, place)
+    return 0
+
+
+async def fetch(client: AsyncClient, job_id: str, place: Place, *, shout: bool = True) -> None:
+    """Raises NotFound when there is nothing to fetch."""
+    job = await client.get_job(job_id)
+    results = await client.results(job.id)
+    if not results:
+        raise NotFound("no results found", hint=f"the job is {job.state.state_type.value}; `bacalhau logs {job_id}` shows what it printed")
+    if place.is_ours:
+        with writing(place.directory.parent):
+            place.directory.mkdir(mode=0o755, exist_ok=True)
+    wanted = Fetch(job.id, place.directory, client.endpoint, raw=place.raw, only=place.only, seconds=place.seconds or client.endpoint.download_seconds or _SECONDS)
+    with _bar() as report:
+        await fetch_results(results, wanted, report)
+    if shout:
+        click.echo(f"Results for job '{job_id}' have been written to...\n{place.shown}")
+
+
+@contextmanager
+def _bar() -> Iterator[Report]:
+    """Bytes and time left, where somebody is looking."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield ignore
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("downloading", total=None)
+
+        def report(step: Step) -> None:
+            progress.update(bar, description=step.stage, completed=step.bytes_done, total=step.bytes_total or None)
+
+        yield report

@@ -1,0 +1,228 @@
+"""`docker run`, `create`, `job run` and `job rerun`: a job is made, submitted, and waited for. Exit code 1 when the job fails; a container's own code does not."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from bacalhau.cli.frame.connection import connect
+from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.report import say_error, say_warning
+from bacalhau.cli.job.dry_run import say_difference, say_job
+from bacalhau.cli.job.fetch import Place, fetch
+from bacalhau.cli.output.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
+from bacalhau.cli.output.printing import LogPrinter, has_several
+from bacalhau.cli.output.render import yaml_text
+from bacalhau.cli.output.steps import Account, Events, GroupedEvents, Silence, Steps
+from bacalhau.cli.output.telling import Teller
+from bacalhau.cli.spec.flags import job_of_flags
+from bacalhau.cli.spec.job_file import invalid_job, read_job_file, read_template_file
+from bacalhau.cli.spec.wasm import wasm_job
+from bacalhau.client.client import AsyncClient
+from bacalhau.client.results import check_folder
+from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
+from bacalhau.models.api import FORCE_HINT, PutJobResponse, RerunJobResponse
+from bacalhau.models.event import JobHistory
+from bacalhau.models.job import Job
+from bacalhau.models.job_state import JobStateType
+from bacalhau.models.seed_view import seed_dry_run
+
+_AGAIN = "`bacalhau job rerun ID` runs it again; or change the job, or its name"
+_INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"
+
+
+Ask = Callable[[AsyncClient], Awaitable[PutJobResponse | RerunJobResponse]]
+"""How a submission is asked for."""
+
+
+class Words(NamedTuple):
+    """How a generation names its commands."""
+
+    describe: str
+    executions: str
+    get: str
+    stop: str
+
+
+SEED = Words("bacalhau describe", "", "bacalhau get", "bacalhau cancel")
+MODERN = Words("bacalhau job describe", "bacalhau job executions", "bacalhau job get", "bacalhau job stop")
+
+
+def docker_run(call: Call) -> int:
+    image = call.args[0]
+    job = job_of_flags(call.flags, call.args)
+    if ":" not in image and "@" not in image and not call.flags["id_only"]:
+        click.echo("Using default tag: latest. Please specify a tag/digest for better reproducibility.", err=True)
+    if call.flags["dry_run"]:
+        return say_job(job)
+    return Submission(call, _put(call, job), SEED).run()
+
+
+def wasm_run(call: Call) -> int:
+    job = wasm_job(call.flags, call.args)
+    return say_job(job) if call.flags["dry_run"] else Submission(call, _put(call, job), MODERN).run()
+
+
+def create(call: Call) -> int:
+    job = read_job_file(call)
+    if call.flags["dry_run"]:
+        click.echo(yaml_text(seed_dry_run(job)), nl=False)
+        return 0
+    return Submission(call, _put(call, job), SEED).run()
+
+
+def job_run(call: Call) -> int:
+    job = read_template_file(call)
+    if call.flags["dry_run"]:
+        return say_difference(call, job)
+    return Submission(call, _put(call, job), MODERN).run()
+
+
+def job_rerun(call: Call) -> int:
+    async def ask(client: AsyncClient) -> RerunJobResponse:
+        return await client.rerun(call.args[0], version=call.flags["version"], namespace=call.flags["namespace"])
+
+    return Submission(call, ask, MODERN).run()
+
+
+def _put(call: Call, job: Job) -> Ask:
+    async def ask(client: AsyncClient) -> PutJobResponse:
+        try:
+            return await client.put_job(job, force=bool(call.flags.get("force")))
+        except BadRequest as e:
+            raise invalid_job(e.message, e.hint) from e
+        except Conflict as e:
+            raise e if "force" in call.flags else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
+
+    return ask
+
+
+class Submission:
+    """One job from submission to its end, as the flags of RUNTIME want it told."""
+
+    def __init__(self, call: Call, ask: Ask, words: Words) -> None:
+        self._call = call
+        self._flags = call.flags
+        self._ask = ask
+        self._wants_code = wants_code(call.flags, os.environ)
+        self._words = words
+        self._quiet = bool(call.flags["id_only"])
+        self._id = ""
+        self._events: list[JobHistory] = []
+
+    def run(self) -> int:
+        """Where results are to go is looked at before a job is made for them."""
+        if self._flags.get("download") and self._flags["output_dir"]:
+            check_folder(Path(self._flags["output_dir"]))
+        try:
+            return asyncio.run(self._submit_and_wait())
+        except KeyboardInterrupt:
+            if not self._id:
+                raise
+            self._say_interrupted()
+            return 0
+
+    async def _submit_and_wait(self) -> int:
+        async with connect(self._call.settings) as client:
+            account = self._account()
+            await self._submit(client)
+            if not self._flags["wait"]:
+                click.echo(self._id)
+                return 0
+            self._say_submitted()
+            if self._flags["follow"]:
+                return await self._follow(client)
+            if isinstance(account, Steps):
+                account.begin("Communicating with the network")
+            job = await self._wait(client, account)
+            return await self._conclude(client, job)
+
+    def _account(self) -> Account:
+        if self._quiet:
+            return Silence()
+        if self._flags["group_events"]:
+            return GroupedEvents()
+        return Steps() if self._words is SEED else Events()
+
+    async def _submit(self, client: AsyncClient) -> None:
+        answer = await self._ask(client)
+        self._id = answer.job_id
+        if not self._quiet and not self._flags.get("hide_warnings"):
+            for warning in answer.warnings or ():
+                say_warning(warning)
+
+    def _say_submitted(self) -> None:
+        if self._quiet:
+            click.echo(self._id)
+        else:
+            doing = "Waiting for logs..." if self._flags["follow"] else "Checking job status..."
+            click.echo(f"Job successfully submitted. Job ID: {self._id}\n{doing} {_INTERRUPT}\n")
+        sys.stdout.flush()
+
+    async def _follow(self, client: AsyncClient) -> int:
+        several = has_several(await client.get_job(self._id))
+        printer = LogPrinter(apart=True, named=several)
+        failure: BacalhauError | None = None
+        try:
+            async for piece in client.log_pieces(self._id, follow=True, wide=several):
+                printer.print(piece)
+        except Unavailable:
+            raise
+        except BacalhauError as e:  # the job's own end tells more
+            failure = e
+        finally:
+            printer.close()
+        code = await self._conclude(client, await self._wait(client, Silence()), trailer=False)
+        if failure and not code:
+            raise failure
+        return code
+
+    async def _wait(self, client: AsyncClient, account: Account) -> Job:
+        teller = Teller(account, quiet=self._quiet, follow=self._flags["follow"])
+        try:
+            job = await client.wait(self._id, on_event=teller.news, on_away=teller.away)
+        finally:
+            teller.close()
+        self._events += teller.events
+        account.end(job)
+        return job
+
+    async def _conclude(self, client: AsyncClient, job: Job, *, trailer: bool = True) -> int:
+        """What is said and done at the end; the exit code."""
+        code = self._verdict(job)
+        executions = await client.executions(job.id)
+        has_results = any(e.published_result.type for e in executions)
+        if not self._quiet:
+            say_exit_codes(executions)
+        if self._flags["node_details"] or (code and trailer and not self._quiet):
+            say_nodes(executions)
+        if trailer and not self._quiet:
+            self._say_what_next(has_results=has_results)
+        if self._flags.get("download") and has_results:
+            await fetch(client, job.id, Place.of_flags(self._flags, job.id), shout=not self._quiet)
+        return exit_code_of(executions, code) if self._wants_code else code
+
+    def _verdict(self, job: Job) -> int:
+        if job.state.state_type in (JobStateType.FAILED, JobStateType.STOPPED):
+            return say_error(*cause_of(job, self._events))
+        return 0
+
+    def _say_what_next(self, *, has_results: bool) -> None:
+        words = self._words
+        get = f"\nTo download the results, execute:\n\t{words.get} {self._id}" if has_results else ""
+        describe = f"\nTo get more details about the run, execute:\n\t{words.describe} {self._id}"
+        executions = f"\nTo get more details about the run executions, execute:\n\t{words.executions} {self._id}" if words.executions else ""
+        for text in (describe, executions, get) if words is MODERN else (get, describe):
+            if text:
+                click.echo(text)
+
+    def _say_interrupted(self) -> None:
+        if self._quiet:
+            return
+        click.echo("\n\nPrintout canceled (the job is still running).")
+        click.echo(f"\nTo get more information at any time, run:\n   {self._words.describe} {self._id}")
+        click.echo(f"\nTo cancel the job, run:\n   {self._words.stop} {self._id}")

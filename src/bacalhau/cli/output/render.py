@@ -1,0 +1,95 @@
+"""What a command prints in the format that was asked for: a table for people; CSV, JSON and YAML for programs."""
+
+import csv
+import io
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.pflag import resolve
+from bacalhau.cli.frame.report import coloured
+from bacalhau.cli.output.table import Column, Look, draw
+from bacalhau.lib.ids import short_id
+from bacalhau.lib.wire import go_escaped
+
+
+def show_items(flags: dict[str, Any], columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None) -> None:
+    """A list by `--output`; `raw` is what JSON and YAML carry instead of `items`."""
+    kind = flags["output"] or "table"
+    if kind == "table":
+        style = coloured(sys.stdout) and not flags["no_style"]
+        say_lines(draw(columns, items, Look(wide=flags["wide"], header=not flags["hide_header"], colour=style)))
+    elif kind == "csv":
+        say_csv(columns, items, header=not flags["hide_header"])
+    else:
+        show_document(flags, list(items if raw is None else raw), kind)
+
+
+def show_document(flags: dict[str, Any], value: Any, default: str) -> None:
+    """One value by `--output` of json or yaml."""
+    if (flags["output"] or default) == "json":
+        click.echo(json_text(value, pretty=flags["pretty"]))
+    else:
+        click.echo(yaml_text(value), nl=False)
+
+
+def say_more(call: Call, token: str) -> None:
+    """How to go on: beside a table on stdout, never into what a program reads."""
+    if token:
+        again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags["limit"]), "--next-token", token])
+        click.echo(f"\nTo fetch more records use:\n\t{again}", err=call.flags["output"] not in (None, "table"))
+
+
+def say_lines(lines: Sequence[str]) -> None:
+    if lines:
+        click.echo("\n".join(lines))
+
+
+def say_csv(columns: Sequence[Column], items: Sequence[Any], *, header: bool) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow([column.name for column in columns])
+    writer.writerows([[column.cell(item) for column in columns] for item in items])
+    click.echo(out.getvalue(), nl=False)
+
+
+def json_text(value: Any, *, pretty: bool = False) -> str:
+    """Characters of HTML are escaped, as the original escapes them."""
+    data = msgspec.json.encode(value)
+    return go_escaped(msgspec.json.format(data, indent=2) if pretty else data).decode()
+
+
+def yaml_text(value: Any) -> str:
+    """Keys sorted. The library is loaded now: most commands print no YAML."""
+    text: str = resolve("bacalhau.cli.output.yaml:yaml_text")(value)
+    return text
+
+
+def when(ns: int) -> str:
+    """Unix nanoseconds as `2006-01-02 15:04:05`, UTC."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def stamp(time: str) -> str:
+    """RFC 3339 as `2006-01-02 15:04:05`."""
+    return time[:19].replace("T", " ")
+
+
+def clock_time(moment: str) -> str:
+    """`2006-01-02 15:04:05` → `15:04:05`."""
+    return moment.rpartition(" ")[2]
+
+
+def time_column(name: str, ns: Any) -> Column:
+    return Column(name, lambda item: when(ns(item)), 8, brief=clock_time)
+
+
+def id_column(name: str, id_of: Any) -> Column:
+    return Column(name, id_of, brief=short_id)

@@ -1,0 +1,132 @@
+"""What the commands of `profile` do: files in the data directory, no server is asked."""
+
+import os
+import sys
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import click
+from msgspec.structs import replace
+
+from bacalhau.cli.frame.options import Call
+from bacalhau.cli.output.render import show_items
+from bacalhau.cli.output.table import Column
+from bacalhau.client.endpoint import client_config
+from bacalhau.client.profiles import Credential, Profile, Profiles, Trust
+from bacalhau.lib.errors import BadRequest, NotFound
+
+
+class Row(NamedTuple):
+    current: str
+    name: str
+    endpoint: str
+    auth: str
+
+
+_COLUMNS = tuple(Column(name, attrgetter(name)) for name in Row._fields)
+
+
+def _profiles(call: Call) -> Profiles:
+    return Profiles(Path(client_config(call.settings).data_dir))
+
+
+def save(call: Call) -> int:
+    (name,) = call.args
+    profiles, flags = _profiles(call), call.flags
+    if name in profiles.names():
+        profile = profiles.get(name)
+    elif flags["endpoint"]:
+        profile = Profile(endpoint="")
+    else:
+        raise BadRequest("endpoint is required when creating a new profile", hint=f"bacalhau profile save {name} --endpoint http://HOST:PORT")
+    profiles.put(name, _changed(profile, call))
+    click.echo(f'Profile "{name}" saved')
+    if flags["select"]:
+        profiles.select(name)
+        click.echo(f'Switched to profile "{name}"')
+    return 0
+
+
+def _changed(profile: Profile, call: Call) -> Profile:
+    """Only what was given."""
+    flags = call.flags
+    changes = {key: flags[key] for key in ("description", "timeout") if flags[key] is not None}
+    if flags["endpoint"]:
+        changes["endpoint"] = _endpoint(flags["endpoint"])
+    if flags["token"] is not None:
+        changes["auth"] = Credential(token=sys.stdin.readline().strip() if flags["token"] == "-" else flags["token"])
+    if call.settings.insecure is not None:
+        changes["tls"] = Trust(insecure=call.settings.insecure)
+    return replace(profile, **changes)
+
+
+def _endpoint(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadRequest(f'"{url}" is no endpoint', hint="write http://HOST:PORT or https://HOST:PORT")
+    return url.rstrip("/")
+
+
+def list_profiles(call: Call) -> int:
+    profiles = _profiles(call)
+    current = profiles.current()
+    found = [(name, profiles.get(name)) for name in profiles.names()]
+    rows = [Row("*" if name == current else "", name, profile.endpoint, "token" if profile.auth.token else "") for name, profile in found]
+    if not rows and call.flags["output"] in (None, "table"):
+        click.echo("No profiles found")
+    else:
+        show_items(call.flags, _COLUMNS, rows, raw=[row._asdict() for row in rows])
+    return 0
+
+
+def show(call: Call) -> int:
+    profiles = _profiles(call)
+    name = call.args[0] if call.args else call.settings.profile or os.environ.get("BACALHAU_PROFILE", "") or profiles.current()
+    if not name:
+        raise NotFound("no current profile", hint="`bacalhau profile select NAME` chooses one")
+    profile = profiles.get(name)
+    token = profile.auth.token
+    pairs = [
+        ("Name", f"{name} (current)" if name == profiles.current() else name),
+        ("Endpoint", profile.endpoint),
+        ("Auth", f"token ({token if call.flags['show_token'] else masked(token)})" if token else "none"),
+        ("TLS", "insecure" if profile.tls.insecure else "secure"),
+        ("Timeout", profile.timeout),
+        *([("Description", profile.description)] if profile.description else []),
+    ]
+    for key, value in pairs:
+        click.echo(f"{key + ':':13}{value}")
+    return 0
+
+
+def masked(token: str) -> str:
+    """The beginning and the end, of a token long enough to keep the rest a secret."""
+    return f"{token[:4]}****{token[-4:]}" if len(token) > 8 else "****"
+
+
+def select(call: Call) -> int:
+    (name,) = call.args
+    _profiles(call).select(name)
+    click.echo(f'Switched to profile "{name}"')
+    return 0
+
+
+def delete(call: Call) -> int:
+    (name,) = call.args
+    profiles = _profiles(call)
+    profiles.get(name)
+    question = f'Profile "{name}" is the current profile. Delete anyway? [y/N]: '
+    if name == profiles.current() and not call.flags["force"] and not _agreed(question):
+        click.echo("Deletion cancelled")
+        return 0
+    profiles.delete(name)
+    click.echo(f'Profile "{name}" deleted')
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    click.echo(question, nl=False)
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

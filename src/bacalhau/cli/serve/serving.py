@@ -1,0 +1,78 @@
+"""What `serve`, `devstack` and `demo` do: load the configuration, open the system, tell where it is, wait for the end."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from bacalhau.app.demo import run_demo
+from bacalhau.app.devstack import Devstack, free_port
+from bacalhau.app.devstack import devstack as open_devstack
+from bacalhau.app.serve import Served
+from bacalhau.app.serve import serve as open_serve
+from bacalhau.app.until import run_main, until_signal
+from bacalhau.cli.frame.options import Call
+from bacalhau.config.load import load_config
+from bacalhau.config.schema import Config
+from bacalhau.lib.failpoint import arm_failpoints
+from bacalhau.lib.log import set_up_logging
+
+
+def _config(call: Call, roles: dict[str, object]) -> Config:
+    settings = call.settings
+    flags = {"API.Host": settings.api_host, "API.Port": settings.api_port, "DataDir": settings.data_dir} | roles
+    arm_failpoints(os.environ)
+    config = load_config(list(settings.config), os.environ, {key: value for key, value in flags.items() if value not in (None, False)})
+    set_up_logging(config.logging.level, config.logging.mode)
+    return config
+
+
+def serve(call: Call) -> None:
+    config = _config(call, {"Orchestrator.Enabled": call.flags["orchestrator"], "Compute.Enabled": call.flags["compute"]})
+    run_main(until_signal(open_serve(config, call.flags["name"]), _tell_served))
+
+
+def _tell_served(served: Served) -> None:
+    if served.api_url:
+        click.echo(f"API: {served.api_url}/api/v1  nodes join: {served.nats_url}", err=True)
+
+
+def devstack(call: Call) -> None:
+    config = _config(call, {})
+    if call.flags["random_ports"]:
+        config = msgspec.structs.replace(
+            config, api=msgspec.structs.replace(config.api, port=free_port()), orchestrator=msgspec.structs.replace(config.orchestrator, port=free_port())
+        )
+    computes, with_s3 = call.flags["compute_nodes"], call.flags["s3"]
+    with _folder(call.flags["stack_repo"], "bacalhau-devstack-") as folder:
+        run_main(until_signal(open_devstack(config, folder, computes, with_s3=with_s3), lambda stack: _tell_devstack(stack, folder)))
+    click.echo("\nShutting down devstack")
+
+
+def _tell_devstack(stack: Devstack, folder: Path) -> None:
+    exports = "\n".join(f"export {name}={value}" for name, value in stack.environment.items())
+    click.echo("\nDevstack is ready!")
+    click.echo(f"No. of requester only nodes: 1\nNo. of compute only nodes: {len(stack.nodes)}\nNo. of hybrid nodes: 0")
+    click.echo(f"Everything is in {folder}")
+    click.echo(f"To use the devstack, run the following commands in your shell:\n\n{exports}\n")
+
+
+def demo(call: Call) -> None:
+    with _folder(call.flags["keep"], "bacalhau-demo-") as folder:
+        run_main(run_demo(folder, click.echo))
+
+
+@contextmanager
+def _folder(wanted: str, prefix: str) -> Iterator[Path]:
+    """The wanted directory, kept; or a temporary one, removed."""
+    if wanted:
+        path = Path(wanted).absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as made:
+        yield Path(made)

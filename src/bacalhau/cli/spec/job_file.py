@@ -1,0 +1,69 @@
+"""The job of a file or of stdin, its template filled in, and every fault of it told at once."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.pflag import resolve
+from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.frame.streams import read_stdin
+from bacalhau.cli.spec.flags import merged_pairs
+from bacalhau.cli.spec.template import fill_template, template_values
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.grammar import parse_env
+from bacalhau.models.job import Job
+from bacalhau.models.jobfile import read_job_text
+
+INVALID = "the job provided is invalid: "
+
+
+def read_template_file(call: Call) -> Job:
+    """As `read_job_file`, with the flags of templates."""
+    flags = call.flags
+    if flags["no_template"]:
+        return read_job_file(call)
+    given = merged_pairs("-V, --template-vars", flags["template_vars"], parse_env)
+    values = template_values(given, os.environ, flags["template_envs"])
+    return read_job_file(call, lambda text: fill_template(text, values))
+
+
+def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
+    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr. Raises BadRequest listing every fault."""
+    text = fill(_text_of(call.args[0]) if call.args else _text_of_stdin())
+    try:
+        job, warnings = read_job_text(text, strict=True, check=_find_problems)
+    except BadRequest as e:
+        raise invalid_job(e.message, e.hint) from e
+    for warning in warnings if not call.flags.get("id_only") else ():
+        say_warning(warning)
+    return job
+
+
+def invalid_job(problems: str, hint: str) -> BadRequest:
+    """What is said of a job that is refused, here or by the server."""
+    return BadRequest(INVALID + problems, hint=hint)
+
+
+def _find_problems(job: Job) -> list[str]:
+    """Asked of files that are refused anyway: the checks of all plug-ins take time to import."""
+    found: list[str] = resolve("bacalhau.cli.job.checking:job_problems")(job)
+    return found
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as e:
+        raise BadRequest(f'opening job file ("{path}"): {(e.strerror or str(e)).lower()}') from e
+    except UnicodeDecodeError as e:
+        raise BadRequest(f'reading job file ("{path}"): it is no UTF-8 text') from e
+
+
+def _text_of_stdin() -> str:
+    if sys.stdin.isatty():
+        click.echo("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
+    return read_stdin()
