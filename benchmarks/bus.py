@@ -15,9 +15,9 @@ from bacalhau.bus.orchestrator import OrchestratorNats, orchestrator_bus
 from bacalhau.bus.server import nats_server
 from bacalhau.lib.aio import together
 from bacalhau.lib.wire import Model, encode
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.messages import AskForBid, BidResult
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.wire.messages import AskForBid, BidResult
 from bacalhau.ports.bus import Delivery, Handler
 
 MESSAGES, SENDERS = 20_000, 200

@@ -17,12 +17,12 @@ from bacalhau.bus.node import NodeNats, node_bus
 from bacalhau.lib.aio import Crew, Signal, background, crew
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models import messages as m
-from bacalhau.models.execution import Execution
-from bacalhau.models.node import ComputeNodeInfo, NodeInfo
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.version import this_version
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
+from bacalhau.models.node.version import this_version
+from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import Delivery
 
 CAPACITY = Resources(cpu=16.0, memory=64_000_000_000, disk=100_000_000_000)

@@ -24,7 +24,7 @@ import boto3
 from botocore.config import Config
 
 from bacalhau.app.objectstore import object_store
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
 

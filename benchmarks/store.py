@@ -18,12 +18,12 @@ from msgspec.structs import replace
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.ids import new_execution_id, new_job_id
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
-from bacalhau.models.job import Job, JobState, Task
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
+from bacalhau.models.job.job import Job, JobState, Task
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
 from bacalhau.ports.store import JobQuery
 from bacalhau.store.store import SqliteStore
 

@@ -11,8 +11,8 @@ import httpx
 from bacalhau.api.app import make_app, serve_http
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.job import Job
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.orchestrator.core import Checks, Orchestrator
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate

@@ -10,9 +10,9 @@ import pytest
 from bacalhau.api.app import make_app, serve_http
 from bacalhau.api.v1 import events
 from bacalhau.lib.aio import crew
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.messages import Progress
-from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.wire.messages import Progress
 from bacalhau.orchestrator.jobs.follow import PAGE
 from tests.api.room import JOBS, Room, open_room
 

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.node import NodeState
-from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.node.node import NodeState
 from tests.api.room import JOBS, Room, open_room
 
 CASES = {case["name"]: case for case in map(json.loads, Path(__file__).with_name("golden.jsonl").read_text().splitlines())}

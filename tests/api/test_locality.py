@@ -11,10 +11,10 @@ from bacalhau.compute.messages.questions import on_request
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import background, crew
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.messages import LocateInputsRequest
-from bacalhau.models.plan import Change
-from bacalhau.models.resources import Resources
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.wire.messages import LocateInputsRequest
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from bacalhau.orchestrator.evaluation.locating import locate_forever, must_ask
 from bacalhau.plugins.local.source import LocalSource

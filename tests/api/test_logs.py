@@ -12,13 +12,13 @@ from websockets.exceptions import InvalidStatus
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Unavailable
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
-from bacalhau.models.job import JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.messages import LogEnd, LogPart, PutLogsRequest
-from bacalhau.models.node import CONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.job.job import JobState
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.node.node import CONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.wire.messages import LogEnd, LogPart, PutLogsRequest
 from tests.api.room import JOBS, open_room
 
 C = ComputeStateType

@@ -7,10 +7,10 @@ import pytest
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Forbidden, HandshakeRequired, Unauthorized, Unavailable
-from bacalhau.models import messages as m
-from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
-from bacalhau.models.node import ComputeNodeInfo, NodeInfo, NodeState
-from bacalhau.models.resources import Resources
+from bacalhau.models.execution.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo, NodeState
+from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.messages.dispatcher import forget_acknowledged
 from bacalhau.orchestrator.nodes.handshake import load_nodes, on_gone, on_request
 from bacalhau.orchestrator.state.cluster import Cluster

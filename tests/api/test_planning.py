@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from bacalhau.lib.aio import background
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from tests.api.room import JOBS, a_job, open_room
 from tests.unit.orchestrator.make import make_seat

@@ -9,8 +9,8 @@ import pytest
 from bacalhau.api.http import connection, request
 from bacalhau.config.load import load_config
 from bacalhau.lib.ids import evaluation_id
-from bacalhau.models.execution import ComputeState, ComputeStateType, Execution
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution
+from bacalhau.models.execution.plan import Change
 from tests.api.room import JOBS, NODES, a_job, open_room
 
 REFUSED = {

@@ -9,10 +9,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bacalhau.api.seed import logs as seed_logs
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeStateType, RunCommandResult
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeStateType, RunCommandResult
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.job.state import JobStateType
 from tests.api.room import NODES, open_room
 from tests.api.test_access import KEY, READER, bearer, configured
 from tests.api.test_nodes import join

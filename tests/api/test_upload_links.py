@@ -3,10 +3,10 @@
 import pytest
 
 from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired
-from bacalhau.models.execution import ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
-from bacalhau.models.messages import PreSignURLRequest, PreSignURLResponse
-from bacalhau.models.node import CONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.node.node import CONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse
 from bacalhau.orchestrator.nodes.handshake import on_request
 from bacalhau.ports.bus import Delivery
 from tests.api.room import open_room

@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed
 from bacalhau.api.app import make_app, serve_http
 from bacalhau.lib.aio import crew, together
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
-from bacalhau.models.messages import Progress
-from bacalhau.models.plan import Change, HistoryEntry
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.wire.messages import Progress
 from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.ports.bus import Delivery
 from tests.api.room import JOBS, Room, open_room

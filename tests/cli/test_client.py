@@ -10,8 +10,8 @@ from bacalhau import AsyncClient, Client
 from bacalhau.client import waiting
 from bacalhau.client.endpoint import CLIENT_HEADER
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound, TimedOut, Unavailable
-from bacalhau.models.job import Job
-from bacalhau.models.job_state import JobStateType
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.state import JobStateType
 from tests.support.scripted_api import answer, scripted_api
 
 EVENT = {"SeqNum": 1, "Type": "JobLevel", "JobID": "j-1", "JobVersion": 1, "Event": {"Message": "Job submitted", "Topic": "Submission"}, "Time": ""}

@@ -14,13 +14,13 @@ from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool
 from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.window import Window
-from bacalhau.models import messages as m
-from bacalhau.models.admission import NodePolicy
-from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
-from bacalhau.models.job import Job, Task
-from bacalhau.models.network import NetworkConfig, PortMapping
-from bacalhau.models.resources import GPU, Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
+from bacalhau.models.job.job import Job, Task
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.job.resources import GPU, Resources
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.admission import NodePolicy
+from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import Delivery
 from bacalhau.ports.engine import Exit
 from bacalhau.store.journal import NodeJournal

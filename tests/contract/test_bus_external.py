@@ -10,7 +10,7 @@ import pytest
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, binary
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import CancelExecution, HeartbeatRequest, HeartbeatResponse, RunResult
+from bacalhau.models.wire.messages import CancelExecution, HeartbeatRequest, HeartbeatResponse, RunResult
 from tests.support.nats import Ends, serving_node
 
 

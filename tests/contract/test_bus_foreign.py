@@ -9,7 +9,7 @@ import pytest
 from bacalhau.bus.envelope import unpack
 from bacalhau.bus.subject import LOGS, from_node, messages_to, to_node
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import HandshakeResponse
+from bacalhau.models.wire.messages import HandshakeResponse
 from tests.support.nats import cluster, settle
 
 FRAMES = [json.loads(line) for line in (Path(__file__).parents[1] / "unit" / "bus" / "frames.jsonl").read_text().splitlines()]

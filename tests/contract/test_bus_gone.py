@@ -7,7 +7,7 @@ import pytest
 
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import CancelExecution
+from bacalhau.models.wire.messages import CancelExecution
 from tests.support.nats import cluster, serving_node
 
 

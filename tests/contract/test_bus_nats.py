@@ -14,7 +14,7 @@ from bacalhau.bus.subject import LOGS, from_node, messages_to, to_node
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound, Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, Progress
+from bacalhau.models.wire.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, Progress
 from tests.support.nats import cluster, kill_server, settle
 
 

@@ -7,8 +7,8 @@ import pytest
 from bacalhau.bus.local import local_bus
 from bacalhau.lib.errors import Conflict, NotFound, Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.job import InputSource
-from bacalhau.models.messages import (
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.wire.messages import (
     BidAccepted,
     BidResult,
     HeartbeatRequest,

@@ -17,7 +17,7 @@ from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Tls, nats_server
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.messages import BidResult
+from bacalhau.models.wire.messages import BidResult
 from tests.support.nats import Ends, cluster, kill_server
 
 

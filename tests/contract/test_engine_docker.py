@@ -13,8 +13,8 @@ import pytest
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
 from bacalhau.lib.ids import new_execution_id
-from bacalhau.models.network import NetworkConfig, PortMapping
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import container_name
 from bacalhau.plugins.docker.engine import DockerEngine

@@ -8,7 +8,7 @@ import pytest
 from bacalhau.app.dockerd import _private_daemon, docker_available, ensure_image, find_docker
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.ids import new_execution_id
-from bacalhau.models.network import NetworkConfig
+from bacalhau.models.job.network import NetworkConfig
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.ports.progress import ignore
 from tests.support.docker import make_task

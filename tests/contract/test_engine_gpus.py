@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.ids import new_execution_id
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import GPU, Resources
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import GPU, Resources
 from bacalhau.plugins.docker import container
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.docker.gpus import gpu_settings

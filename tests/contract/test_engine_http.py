@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bacalhau.lib.aio import crew, together
 from bacalhau.lib.ids import new_execution_id
-from bacalhau.models.network import NetworkConfig
+from bacalhau.models.job.network import NetworkConfig
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import ignore

@@ -10,9 +10,9 @@ from bacalhau.bus.local import local_bus
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
-from bacalhau.models.execution import ComputeStateType
-from bacalhau.models.node import CONNECTED, DISCONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import ComputeStateType
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.node.node import CONNECTED, DISCONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.orchestrator.core import Checks, Orchestrator
 from bacalhau.orchestrator.nodes.watch import TICK, watch_nodes_forever
 from bacalhau.orchestrator.retention.trim import trim

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import Forbidden, NotFound, StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs import remote
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.download import IpfsDownloader

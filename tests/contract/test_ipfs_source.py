@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest, NotFound, PublisherFailure, StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid, cid_of
 from bacalhau.plugins.ipfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_shard

@@ -8,7 +8,7 @@ import pytest
 
 from bacalhau.app.devstack import free_port
 from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.local.publisher import LocalPublisher, check_publisher
 from bacalhau.plugins.url.download import UrlDownloader
 from bacalhau.ports.progress import Step, ignore

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.sign import presign_result

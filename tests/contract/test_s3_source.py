@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import Step, ignore
 from bacalhau.ports.storage import Partition

@@ -10,7 +10,7 @@ import pytest
 
 from bacalhau.lib.archive import pack
 from bacalhau.lib.errors import BadRequest, StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.inline.source import InlineSource
 from bacalhau.ports.progress import Step
 

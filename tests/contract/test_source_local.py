@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.local.source import LocalSource
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.storage import Volume

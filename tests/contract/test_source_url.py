@@ -11,7 +11,7 @@ import pytest
 from bacalhau.app.tls import server_tls
 from bacalhau.config.access import ApiTLS
 from bacalhau.lib.errors import BadRequest, StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.progress import ignore
 from tests.support.web import file_server

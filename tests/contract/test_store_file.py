@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import Conflict, Unavailable
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.plan import Change
 from bacalhau.ports.store import HistoryQuery, JobQuery
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, a_message, an_execution, entry, submitted

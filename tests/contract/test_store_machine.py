@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from bacalhau.lib.errors import Conflict
-from bacalhau.models.execution import ComputeStateType
-from bacalhau.models.job import JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import ComputeStateType
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import JobState
+from bacalhau.models.job.state import JobStateType
 from bacalhau.ports.store import HistoryQuery
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, a_message, an_execution, entry

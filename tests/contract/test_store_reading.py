@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
-from bacalhau.models.execution import ComputeStateType, DesiredState, DesiredStateType
-from bacalhau.models.job import JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import ComputeStateType, DesiredState, DesiredStateType
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import JobState
+from bacalhau.models.job.state import JobStateType
 from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Place, Store
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
-from bacalhau.models.execution import ComputeStateType
-from bacalhau.models.job import JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import ComputeStateType
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import JobState
+from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.retention.forget import Keeper
 from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.plugins.ipfs.blocks import BlockStore

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.lib.errors import Conflict
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.node import REJECTED, ComputeNodeInfo, NodeInfo, NodeState
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.node.node import REJECTED, ComputeNodeInfo, NodeInfo, NodeState
 from bacalhau.ports.store import HistoryQuery, PendingMessage, Store
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, a_message, an_execution, entry, submitted

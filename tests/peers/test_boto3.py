@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.sign import presign_result
 from bacalhau.plugins.s3.source import S3Source

@@ -15,11 +15,11 @@ from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.execution import AllocatedResources, DesiredState, DesiredStateType
-from bacalhau.models.job import Job, LabelSelectorRequirement, Task
-from bacalhau.models.messages import AskForBid, CancelExecution
-from bacalhau.models.resources import Resources, ResourcesConfig
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import AllocatedResources, DesiredState, DesiredStateType
+from bacalhau.models.job.job import Job, LabelSelectorRequirement, Task
+from bacalhau.models.job.resources import Resources, ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.core import Checks, Orchestrator
 from bacalhau.orchestrator.jobs.read import wait_job
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from bacalhau.models.execution import ComputeStateType
+from bacalhau.models.execution.execution import ComputeStateType
 from tests.support.containers import HOLD
 from tests.support.system import OUTPUTS
 

@@ -15,8 +15,8 @@ import pytest
 
 from bacalhau.app.dockerd import docker_available, ensure_image
 from bacalhau.lib.ids import new_node_id
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import Resources
 from bacalhau.ports.engine import EngineTask
 
 NODE_ID = new_node_id()  # this session's own: nobody else's containers are looked at

@@ -13,7 +13,7 @@ from bacalhau.bus.server import NatsServer, nats_server
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.lib.wire import Model
-from bacalhau.models.messages import HeartbeatResponse
+from bacalhau.models.wire.messages import HeartbeatResponse
 from bacalhau.ports.bus import Delivery
 
 

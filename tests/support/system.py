@@ -17,7 +17,7 @@ from bacalhau.app.devstack import free_port
 from bacalhau.app.identity import load_identity
 from bacalhau.client.sync import Client
 from bacalhau.lib.ids import new_node_id
-from bacalhau.models.job import Job
+from bacalhau.models.job.job import Job
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY
 
 PROGRAM = str(Path(sys.executable).with_name("bacalhau"))

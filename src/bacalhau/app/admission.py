@@ -6,7 +6,7 @@ from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool, own_address
 from bacalhau.config.schema import Compute, JobAdmissionControl
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.admission import NodePolicy
+from bacalhau.models.node.admission import NodePolicy
 from bacalhau.plugins.probe.command import CommandProbe
 from bacalhau.plugins.probe.web import WebProbe
 from bacalhau.ports.admission import Probe

@@ -31,11 +31,11 @@ from bacalhau.config.schema import Retention as RetentionConfig
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_bytes
-from bacalhau.models.job import Job
-from bacalhau.models.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.validate import fill_defaults
-from bacalhau.models.version import this_version
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.validate import fill_defaults
+from bacalhau.models.node.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
+from bacalhau.models.node.version import this_version
 from bacalhau.orchestrator.core import Checks, Orchestrator
 from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.orchestrator.run import run_orchestrator

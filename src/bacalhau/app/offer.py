@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bacalhau.config.schema import AllocatedCapacity
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_bytes, parse_count, parse_cpu
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.resources import Resources
 
 
 def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:

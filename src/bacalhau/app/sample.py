@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bacalhau.app.objectstore import ObjectStore
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result

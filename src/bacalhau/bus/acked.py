@@ -19,7 +19,7 @@ from bacalhau.bus.link import Link
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, encode
-from bacalhau.models.messages import AskForBid
+from bacalhau.models.wire.messages import AskForBid
 from bacalhau.ports.bus import Delivery, Handler
 
 logger = logging.getLogger(__name__)

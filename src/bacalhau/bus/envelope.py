@@ -10,7 +10,7 @@ import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, go_escaped
-from bacalhau.models.messages import MESSAGE_TYPES
+from bacalhau.models.wire.messages import MESSAGE_TYPES
 
 SCHEMA_JSON = 1
 HEAD_SIZE = 5

@@ -15,7 +15,7 @@ from bacalhau.bus.subject import check_node_id
 from bacalhau.lib.aio import Crew, Signal, crew
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.wire import Model, decode, encode
-from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
+from bacalhau.models.wire.messages import MESSAGE_NAMES, MESSAGE_TYPES
 from bacalhau.ports.bus import Delivery, Handler, LogSource, RequestHandler, refuse_request
 
 

@@ -22,7 +22,7 @@ from bacalhau.lib.aio import Crew, background, crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, encode
-from bacalhau.models.messages import MESSAGE_NAMES
+from bacalhau.models.wire.messages import MESSAGE_NAMES
 from bacalhau.ports.bus import Delivery, Handler, RequestHandler
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from bacalhau.lib.aio import Crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest, TimedOut, Unavailable
 from bacalhau.lib.wire import Model, encode
-from bacalhau.models.messages import MESSAGE_NAMES, BacError
+from bacalhau.models.wire.messages import MESSAGE_NAMES, BacError
 from bacalhau.ports.bus import Delivery, RequestHandler
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bacalhau.client.private_file import put_first
 from bacalhau.lib.errors import BadRequest, Unauthorized
 from bacalhau.lib.wire import encode
-from bacalhau.models.introduction import CHALLENGE, PHRASE, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Signed
+from bacalhau.models.wire.introduction import CHALLENGE, PHRASE, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Signed
 
 KEY_FILE = "user_id.pem"  # as the original names it: one folder serves both
 _BITS, _EXPONENT = 2048, 65537

@@ -15,7 +15,15 @@ from bacalhau.client.transport import Endpoint, Transport, open_transport, path_
 from bacalhau.client.waiting import OnAway, patiently, watch_job
 from bacalhau.lib.errors import Conflict, NotFound, TimedOut
 from bacalhau.lib.wire import encode
-from bacalhau.models.api import (
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import LONG_RUNNING, Job
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.node.node import NodeInfo, NodeState
+from bacalhau.models.node.version import BuildVersion
+from bacalhau.models.text.jobfile import read_job_text
+from bacalhau.models.wire.api import (
     AliveResponse,
     AuthConfigResponse,
     ConfigResponse,
@@ -39,15 +47,7 @@ from bacalhau.models.api import (
     StopJobRequest,
     StopJobResponse,
 )
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import LONG_RUNNING, Job
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.jobfile import read_job_text
-from bacalhau.models.messages import Progress
-from bacalhau.models.node import NodeInfo, NodeState
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.version import BuildVersion
+from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.progress import Report, ignore
 
 OnEvent = Callable[[JobHistory | Progress], None]

@@ -18,7 +18,7 @@ from bacalhau.client.transport import Endpoint
 from bacalhau.config.load import client_endpoint, load_config
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unauthorized
-from bacalhau.models.version import this_version
+from bacalhau.models.node.version import this_version
 
 CLIENT_HEADER = "X-Bacalhau-InstallationID"
 _UNTOLD_HOSTS = (Config().api.host, "0.0.0.0")

@@ -17,7 +17,7 @@ from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, ref
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.download import Downloader
 from bacalhau.ports.progress import Report
 

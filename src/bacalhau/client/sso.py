@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from bacalhau.lib.errors import BadRequest, TimedOut, Unauthorized, Unavailable
-from bacalhau.models.api import SignIn
+from bacalhau.models.wire.api import SignIn
 
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _PAUSE, _SLOWER, _EXPIRES = 5, 5, 600

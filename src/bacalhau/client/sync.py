@@ -11,7 +11,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bacalhau.client.client import AsyncClient, OnEvent
-from bacalhau.models.api import (
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.node import NodeInfo, NodeState
+from bacalhau.models.node.version import BuildVersion
+from bacalhau.models.wire.api import (
     AliveResponse,
     AuthConfigResponse,
     DiffJobResponse,
@@ -24,12 +30,6 @@ from bacalhau.models.api import (
     PutJobResponse,
     RerunJobResponse,
 )
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.node import NodeInfo, NodeState
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.version import BuildVersion
 
 T = TypeVar("T")
 

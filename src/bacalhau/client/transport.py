@@ -31,8 +31,8 @@ from bacalhau.lib.errors import (
     Unavailable,
 )
 from bacalhau.lib.network import network_fault, tls_fault
-from bacalhau.models.api import ErrorBody
-from bacalhau.models.introduction import IntroduceResponse, ListMethodsResponse
+from bacalhau.models.wire.api import ErrorBody
+from bacalhau.models.wire.introduction import IntroduceResponse, ListMethodsResponse
 
 T = TypeVar("T", bound=wire.Model)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from bacalhau.client.transport import Transport, path_part
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.api import ListHistoryResponse
+from bacalhau.models.wire.api import ListHistoryResponse
 
 T = TypeVar("T")
 OnAway = Callable[[Unavailable], None]

@@ -14,7 +14,7 @@ from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.window import Window
 from bacalhau.lib.wire import Model
-from bacalhau.models.node import NodeInfo
+from bacalhau.models.node.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
 from bacalhau.ports.engine import Engine
 from bacalhau.ports.journal import Journal

@@ -16,7 +16,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.tree import remove_tree
-from bacalhau.models.execution import DesiredStateType, Execution
+from bacalhau.models.execution.execution import DesiredStateType, Execution
 from bacalhau.ports.engine import Sweeps
 
 SECOND = 1_000_000_000

@@ -1,10 +1,10 @@
 """What jobs get where they ask for nothing, by job type."""
 
 from bacalhau.config.schema import Config, DefaultJob
-from bacalhau.models.job import Timeouts
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.validate import JobDefault
+from bacalhau.models.job.job import Timeouts
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.validate import JobDefault
 
 
 def job_defaults(config: Config) -> dict[str, JobDefault]:

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.plan import Change
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.orchestrator.state.board import Board
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.docker.params import check_engine as check_docker
 from bacalhau.plugins.inline.data_url import check_source as check_inline_source

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import Resources
 from bacalhau.ports.progress import Report
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from bacalhau.models.execution import Execution
+from bacalhau.models.execution.execution import Execution
 
 
 class JournalEntry(NamedTuple):

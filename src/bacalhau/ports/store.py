@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.node import NodeState
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import Job
+from bacalhau.models.node.node import NodeState
 
 
 class JobQuery(NamedTuple):

@@ -5,8 +5,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.ports.store import JobView
 from bacalhau.store.jobs import read_concatenated
 from bacalhau.store.statement import Row, Statement

@@ -4,8 +4,8 @@ from typing import Any
 
 from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.event import Event, JobHistory
-from bacalhau.models.plan import HistoryEntry
+from bacalhau.models.execution.event import Event, JobHistory
+from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.ports.store import HistoryQuery, Place, StoredEvent
 from bacalhau.store.statement import Row, Statement
 

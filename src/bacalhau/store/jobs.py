@@ -8,7 +8,7 @@ import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.job import Job
+from bacalhau.models.job.job import Job
 from bacalhau.ports.store import JobQuery
 from bacalhau.store.statement import Row, Statement, catalogue
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.execution import Execution
+from bacalhau.models.execution.execution import Execution
 from bacalhau.ports.journal import JournalEntry, PendingReport
 from bacalhau.store.database import Housed
 from bacalhau.store.statement import Row, Statement

@@ -1,7 +1,7 @@
 """Nodes as statements and queries."""
 
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.node import NodeState
+from bacalhau.models.node.node import NodeState
 from bacalhau.store.statement import Row, Statement, Transaction
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bacalhau.models.plan import OutgoingMessage
+from bacalhau.models.execution.plan import OutgoingMessage
 from bacalhau.ports.store import PendingMessage
 from bacalhau.store.statement import Row, Statement, Transaction
 

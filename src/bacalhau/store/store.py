@@ -11,11 +11,11 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.ids import is_full_id
 from bacalhau.lib.wire import encode
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.node import NodeState
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import Job
+from bacalhau.models.node.node import NodeState
 from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Limits, PendingMessage, Place, StoredEvent
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed

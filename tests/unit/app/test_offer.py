@@ -5,7 +5,7 @@ import pytest
 from bacalhau.app.offer import offered_capacity
 from bacalhau.config.schema import AllocatedCapacity
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.resources import GPU, Resources
+from bacalhau.models.job.resources import GPU, Resources
 
 CARDS = (GPU(index=0), GPU(index=1))
 MACHINE = Resources(cpu=4.0, memory=1000, disk=2000, gpu=2, gpus=CARDS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bacalhau.bus.envelope import pack, stamp, unpack
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import AskForBid, RunResult
+from bacalhau.models.wire.messages import AskForBid, RunResult
 
 FRAMES = [json.loads(line) for line in (Path(__file__).parent / "frames.jsonl").read_text().splitlines()]
 

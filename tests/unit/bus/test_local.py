@@ -5,7 +5,7 @@ import pytest
 from bacalhau.bus.local import local_bus
 from bacalhau.lib.errors import Conflict, NotFound, Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, Progress
+from bacalhau.models.wire.messages import BidAccepted, BidResult, HeartbeatRequest, HeartbeatResponse, Progress
 
 
 class Ends:

@@ -12,7 +12,7 @@ from bacalhau.bus.subject import from_node
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Forbidden, NotFound, StorageFailure, TimedOut, Unauthorized, Unavailable
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import BacError, HeartbeatRequest, HeartbeatResponse
+from bacalhau.models.wire.messages import BacError, HeartbeatRequest, HeartbeatResponse
 
 KINDS = [BacalhauError, BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, StorageFailure, TimedOut]
 

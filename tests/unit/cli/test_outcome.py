@@ -8,11 +8,11 @@ from bacalhau.cli.output.outcome import cause_of, say_exit_codes, say_nodes
 from bacalhau.cli.output.progress import ProgressLine
 from bacalhau.cli.output.steps import DONE, Events, Steps
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.event import JobHistory, Topic, error_event, make_event
-from bacalhau.models.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
-from bacalhau.models.job import Job, JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.messages import Progress
+from bacalhau.models.execution.event import JobHistory, Topic, error_event, make_event
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.job.job import Job, JobState
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.wire.messages import Progress
 
 E = "e-12345678-0000-4000-8000-000000000000"
 N = "n-87654321-0000-4000-8000-000000000000"

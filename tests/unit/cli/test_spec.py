@@ -6,7 +6,7 @@ import pytest
 from bacalhau.cli.job.docker import run as docker_run
 from bacalhau.cli.spec.flags import job_of_flags
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import ResultPath
+from bacalhau.models.job.job import ResultPath
 
 
 def job(*args):

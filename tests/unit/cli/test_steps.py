@@ -1,8 +1,8 @@
 """The table of events that a waiting user sees."""
 
 from bacalhau.cli.output.steps import Events, GroupedEvents
-from bacalhau.models.event import Event, JobHistory
-from bacalhau.models.job import Job
+from bacalhau.models.execution.event import Event, JobHistory
+from bacalhau.models.job.job import Job
 
 EXECUTION = "e-12345678-0000-4000-8000-000000000000"
 

@@ -7,12 +7,12 @@ from bacalhau.compute.messages.admission import find_refusal
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.policy import Admission
 from bacalhau.lib.aio import crew
-from bacalhau.models.admission import NodePolicy
-from bacalhau.models.execution import AllocatedResources, Execution
-from bacalhau.models.job import InputSource, Job, Task
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import AllocatedResources, Execution
+from bacalhau.models.job.job import InputSource, Job, Task
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.admission import NodePolicy
 from bacalhau.plugins.inline.source import InlineSource
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher

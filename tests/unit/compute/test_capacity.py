@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
-from bacalhau.models.resources import GPU, Resources
+from bacalhau.models.job.resources import GPU, Resources
 
 CARDS = tuple(GPU(index=n, vendor="NVIDIA", name="T4", memory=15360) for n in range(3))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bacalhau.compute.machine.gpus import detect_gpus, gpu_labels
-from bacalhau.models.resources import GPU
+from bacalhau.models.job.resources import GPU
 
 NVIDIA = """0, Tesla T4, 15360, 00000000:00:1E.0
 1, NVIDIA A100-SXM4-40GB, 40960, 00000000:07:00.0

@@ -9,9 +9,9 @@ from bacalhau.compute.messages.questions import GLANCE, on_request
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
-from bacalhau.models.messages import HeartbeatRequest, InputPlace, LocateInputsRequest, LocateInputsResponse
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import HeartbeatRequest, InputPlace, LocateInputsRequest, LocateInputsResponse
 from bacalhau.plugins.local.source import LocalSource
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.bus import Delivery

@@ -6,7 +6,7 @@ from bacalhau.compute.core import ComputeNode, Plugins
 from bacalhau.compute.logs.read import CHUNK, read_logs
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.resources import Resources
 
 LINE = b"x" * 1023 + b"\n"
 

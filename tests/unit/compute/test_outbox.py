@@ -7,8 +7,8 @@ from bacalhau.compute.messages.outbox import forget_delivered, report
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.messages import RunResult
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.wire.messages import RunResult
 from bacalhau.store.journal import NodeJournal
 
 

@@ -4,10 +4,10 @@ import pytest
 
 from bacalhau.compute.state.policy import Admission, resolve_env
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.admission import NodePolicy, list_objections
-from bacalhau.models.job import InputSource, Task
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import InputSource, Task
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.admission import NodePolicy, list_objections
 
 NODE = {"FOO": "1", "MYFOOBAR": "2", "AWS_REGION": "eu", "EMPTY": ""}
 

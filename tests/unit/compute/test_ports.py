@@ -6,7 +6,7 @@ import pytest
 
 from bacalhau.compute.state.ports import PortPool, is_free, port_variables, show_ports
 from bacalhau.lib.errors import BadRequest, Unavailable
-from bacalhau.models.network import NetworkConfig, PortMapping
+from bacalhau.models.job.network import NetworkConfig, PortMapping
 
 
 def pool(first=20000, last=20002, taken=()):

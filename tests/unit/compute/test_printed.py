@@ -3,8 +3,8 @@
 import pytest
 
 from bacalhau.compute.state.printed import BATCH, Printed, Shipping, read_batch
-from bacalhau.models.execution import RunCommandResult
-from bacalhau.models.messages import LogEnd, PutLogsResponse
+from bacalhau.models.execution.execution import RunCommandResult
+from bacalhau.models.wire.messages import LogEnd, PutLogsResponse
 from bacalhau.ports.logs import Offsets
 
 

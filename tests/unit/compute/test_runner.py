@@ -5,10 +5,10 @@ from bacalhau.compute.execution.runner import run_execution
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.execution import AllocatedResources, Execution
-from bacalhau.models.job import Job, Task, Timeouts
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import AllocatedResources, Execution
+from bacalhau.models.job.job import Job, Task, Timeouts
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.noop.engine import STOPPED, NoopEngine
 
 

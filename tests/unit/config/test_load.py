@@ -10,7 +10,7 @@ from bacalhau.config.keys import config_rows, config_tree, find_key
 from bacalhau.config.load import client_endpoint, load_config
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.validate import JobDefault
+from bacalhau.models.job.validate import JobDefault
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import encode
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
-from bacalhau.models.jobfile import read_job_text
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.seed_view import seed_dry_run, seed_job
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.validate import normalized
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.validate import normalized
+from bacalhau.models.seed.view import seed_dry_run, seed_job
+from bacalhau.models.text.jobfile import read_job_text
 
 TODAY = """
 Name: hello

@@ -3,9 +3,9 @@
 import pytest
 
 from bacalhau.lib.wire import convert_all, encode, fold_keys
-from bacalhau.models.seed import SeedJob, SeedSpec
-from bacalhau.models.seed_reading import job_from_seed, submission_problems
-from bacalhau.models.seed_view import seed_job
+from bacalhau.models.seed.reading import job_from_seed, submission_problems
+from bacalhau.models.seed.seed import SeedJob, SeedSpec
+from bacalhau.models.seed.view import seed_job
 
 ENGINE = {"Type": "docker", "Params": {"Image": "busybox", "Parameters": ["true"]}}
 

@@ -4,16 +4,16 @@ import pytest
 
 from bacalhau.lib.clock import from_rfc3339
 from bacalhau.lib.wire import encode
-from bacalhau.models.event import Event, JobHistory
-from bacalhau.models.execution import ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution, RunCommandResult
-from bacalhau.models.input_grammar import parse_input
-from bacalhau.models.job import Job, JobState, LabelSelectorRequirement, ResultPath, Task, Timeouts
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.results_view import published_text, result_view, storage_view
-from bacalhau.models.seed_view import execution_state_text, job_state_text, seed_dry_run, seed_job, seed_list_row
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Event, JobHistory
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution, RunCommandResult
+from bacalhau.models.job.job import Job, JobState, LabelSelectorRequirement, ResultPath, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.seed.results import published_text, result_view, storage_view
+from bacalhau.models.seed.view import execution_state_text, job_state_text, seed_dry_run, seed_job, seed_list_row
+from bacalhau.models.text.input_grammar import parse_input
 
 JOB_ID = "c9deccb5-ac82-4c97-88e3-8d2664605365"
 NODE = "n-a316da34-f787-4978-a646-b58a46fd355e"

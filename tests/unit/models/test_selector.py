@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import LabelSelectorRequirement as Requirement
-from bacalhau.models.selector import match_labels, parse_selector, selector_problems, show_requirement
+from bacalhau.models.job.job import LabelSelectorRequirement as Requirement
+from bacalhau.models.job.selector import match_labels, parse_selector, selector_problems, show_requirement
 
 
 def plain(text):

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from bacalhau.lib.units import parse_duration, show_duration
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.job import InputSource, Job, JobState, LabelSelectorRequirement, ResultPath, Task, Timeouts
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.network import NetworkConfig, PortMapping
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.task_problems import env_problem, network_problems
-from bacalhau.models.validate import MAX_COUNT, JobDefault, fill_defaults, normalized, same_spec, sanitized, validate_job
+from bacalhau.models.job.job import InputSource, Job, JobState, LabelSelectorRequirement, ResultPath, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.job.task_problems import env_problem, network_problems
+from bacalhau.models.job.validate import MAX_COUNT, JobDefault, fill_defaults, normalized, same_spec, sanitized, validate_job
 
 ENGINES = {"docker": lambda spec: [] if spec.params else ["image cannot be empty"], "noop": lambda spec: []}
 SOURCES = {"s3": lambda spec: [], "ipfs": lambda spec: []}

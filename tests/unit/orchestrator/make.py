@@ -4,13 +4,13 @@ from itertools import count
 
 import msgspec
 
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
-from bacalhau.models.job import Job, JobState, Task, Timeouts
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.node import CONNECTED, DISCONNECTED, ComputeNodeInfo, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.resources import Resources, ResourcesConfig
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.job.job import Job, JobState, Task, Timeouts
+from bacalhau.models.job.resources import Resources, ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.node.node import CONNECTED, DISCONNECTED, ComputeNodeInfo, ConnectionState, NodeInfo, NodeState
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Seat

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job import LabelSelectorRequirement
-from bacalhau.models.job_state import JobStateType as S
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.job import LabelSelectorRequirement
+from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView

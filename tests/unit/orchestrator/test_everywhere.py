@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job import LabelSelectorRequirement
-from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.retry import ENDED, FAILURE_KIND, NODE_LOST
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.job import LabelSelectorRequirement
+from bacalhau.models.job.retry import ENDED, FAILURE_KIND, NODE_LOST
+from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context

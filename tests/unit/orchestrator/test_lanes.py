@@ -6,7 +6,7 @@ import pytest
 
 from bacalhau.lib.aio import Signal, crew
 from bacalhau.lib.wire import encode
-from bacalhau.models.messages import AskForBid, CancelExecution
+from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.state.outgoing import Lanes
 from bacalhau.ports.store import PendingMessage
 from tests.unit.orchestrator.make import make_execution

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from bacalhau.lib.clock import rfc3339
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.node import DISCONNECTED, PENDING, REJECTED, ConnectionState, Drain
-from bacalhau.models.retry import RetryPolicy
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.retry import RetryPolicy
+from bacalhau.models.job.state import JobStateType as S
+from bacalhau.models.node.node import DISCONNECTED, PENDING, REJECTED, ConnectionState, Drain
 from bacalhau.orchestrator.scheduling.leave import plan_departures
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView

@@ -2,11 +2,11 @@
 
 from msgspec.structs import replace
 
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job import InputSource
-from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.network import NetworkConfig, PortMapping
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources, place
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.seats import Seats

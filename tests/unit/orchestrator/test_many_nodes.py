@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bacalhau.models.job import LabelSelectorRequirement
-from bacalhau.models.node import REJECTED
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.job import LabelSelectorRequirement
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.node import REJECTED
 from bacalhau.orchestrator.scheduling.place import NO_BARS, Bars, decide_claim, list_refusals_of_nodes, needed_resources, place
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.state.cluster import Cluster

@@ -5,13 +5,13 @@ import tracemalloc
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.execution import ComputeState, RunCommandResult
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job import JobState
-from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.messages import BidResult, ComputeError, RunResult
-from bacalhau.models.resources import Resources
-from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.execution.execution import ComputeState, RunCommandResult
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.job import JobState
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.job.state import JobStateType as S
+from bacalhau.models.wire.messages import BidResult, ComputeError, RunResult
 from bacalhau.orchestrator.messages.ends import note_end, wants_end
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.seats import Seats

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from bacalhau.models.admission import NodePolicy
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job import InputSource
-from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType as S
+from bacalhau.models.node.admission import NodePolicy
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES, REFUSAL_HOLDS_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView

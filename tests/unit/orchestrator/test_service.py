@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.models.execution import ComputeStateType as C
-from bacalhau.models.job_state import JobStateType as S
-from bacalhau.models.retry import ENDED, FAILURE_KIND, NODE_LOST, RetryPolicy
+from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.job.retry import ENDED, FAILURE_KIND, NODE_LOST, RetryPolicy
+from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import STABLE_NS
 from bacalhau.orchestrator.scheduling.rollout import LARGEST_STEP, PAUSE_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job

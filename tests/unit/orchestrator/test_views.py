@@ -4,7 +4,7 @@ import time
 
 from msgspec.structs import replace
 
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.plan import Change
 from bacalhau.orchestrator.state.views import Views
 from tests.unit.store.samples import a_job, an_execution
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.noop.engine import check_engine
 
 

@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeState, ComputeStateType, Execution
-from bacalhau.models.job import Job, JobState, Task
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution
+from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
+from bacalhau.models.job.job import Job, JobState, Task
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
 
 
 def a_job(number: int, **changes: object) -> Job:

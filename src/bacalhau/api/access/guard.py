@@ -18,7 +18,7 @@ from bacalhau.api.http.edge import ASGIApp, Receive, Scope, Send, answer_now
 from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.config.access import HASHED, Auth, User
 from bacalhau.lib.errors import Unauthorized, Unavailable
-from bacalhau.models.api import ErrorBody
+from bacalhau.models.wire.api import ErrorBody
 
 OPEN = ("/api/v1/auth", "/api/v1/version", "/api/v1/agent/alive", "/api/v1/agent/version", "/api/v1/agent/authconfig")
 _OPEN_EXACTLY = ("/", "/version", "/livez")  # they only point to open places

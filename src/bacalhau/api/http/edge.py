@@ -16,7 +16,7 @@ from bacalhau.api.http.answer import go_json
 from bacalhau.api.http.client_version import HEADER, decide_refusal
 from bacalhau.api.http.errors import NO_SUCH_PLACE, REQUEST_ID
 from bacalhau.api.http.request import SLASH
-from bacalhau.models.version import BuildVersion
+from bacalhau.models.node.version import BuildVersion
 
 Headers = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]

@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 
 from bacalhau.api.http.answer import JSON, go_json
 from bacalhau.lib.errors import BacalhauError, BadRequest
-from bacalhau.models.api import ErrorBody
+from bacalhau.models.wire.api import ErrorBody
 
 log = logging.getLogger(__name__)
 

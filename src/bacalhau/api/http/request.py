@@ -15,8 +15,8 @@ from bacalhau.api.http.errors import COMPONENT, refused
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
-from bacalhau.models.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
-from bacalhau.models.validate import list_problems
+from bacalhau.models.job.validate import list_problems
+from bacalhau.models.wire.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs.submit import job_problems
 

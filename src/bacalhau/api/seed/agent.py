@@ -13,8 +13,8 @@ from bacalhau.api.http.request import Ask, orchestrator, read_body
 from bacalhau.api.seed.envelope import read_envelope
 from bacalhau.api.v1.agent import own_node, server_version
 from bacalhau.lib.errors import Unauthorized
-from bacalhau.models.node import NodeInfo
-from bacalhau.models.seed_api import ApprovePayload, FreeSpace, HealthInfo, MountStatus, SeedNodeInfo, VersionRequest
+from bacalhau.models.node.node import NodeInfo
+from bacalhau.models.seed.api import ApprovePayload, FreeSpace, HealthInfo, MountStatus, SeedNodeInfo, VersionRequest
 from bacalhau.orchestrator.nodes.handshake import list_nodes
 
 TEXT = "text/plain"

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 
 from bacalhau.api.http.errors import shortened
 from bacalhau.lib.errors import BacalhauError, Conflict, NotFound
-from bacalhau.models.seed_api import SeedError
+from bacalhau.models.seed.api import SeedError
 
 log = logging.getLogger(__name__)
 

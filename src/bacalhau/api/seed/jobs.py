@@ -12,11 +12,9 @@ from bacalhau.api.http.request import Ask, orchestrator, read_body
 from bacalhau.api.seed.envelope import read_envelope
 from bacalhau.api.seed.errors import AmbiguousJob, MissingJob
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unauthorized
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import CLIENT_META, Job, Timeouts
-from bacalhau.models.results_view import result_view
-from bacalhau.models.seed import SeedHistory, SeedJob
-from bacalhau.models.seed_api import (
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import CLIENT_META, Job, Timeouts
+from bacalhau.models.seed.api import (
     CancelPayload,
     EventFilter,
     EventsRequest,
@@ -30,8 +28,10 @@ from bacalhau.models.seed_api import (
     SubmitPayload,
     SubmitResponse,
 )
-from bacalhau.models.seed_reading import DEFAULT_SECONDS, job_from_seed, submission_problems
-from bacalhau.models.seed_view import seed_history, seed_info, seed_state, seed_submitted
+from bacalhau.models.seed.reading import DEFAULT_SECONDS, job_from_seed, submission_problems
+from bacalhau.models.seed.results import result_view
+from bacalhau.models.seed.seed import SeedHistory, SeedJob
+from bacalhau.models.seed.view import seed_history, seed_info, seed_state, seed_submitted
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs import read
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job

@@ -15,7 +15,7 @@ from bacalhau.api.seed.jobs import find_job, history_of
 from bacalhau.api.v1.logs import Left, Socket, until_left
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models.seed_api import LogMessage, LogsPayload
+from bacalhau.models.seed.api import LogMessage, LogsPayload
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.logs.read import stream_logs
 

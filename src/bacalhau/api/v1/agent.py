@@ -11,10 +11,10 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.request import Ask, orchestrator, server_config
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.api import AliveResponse, ConfigResponse
-from bacalhau.models.job import JobState
-from bacalhau.models.node import NodeInfo, NodeState
-from bacalhau.models.version import BuildVersion, this_version
+from bacalhau.models.job.job import JobState
+from bacalhau.models.node.node import NodeInfo, NodeState
+from bacalhau.models.node.version import BuildVersion, this_version
+from bacalhau.models.wire.api import AliveResponse, ConfigResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.handshake import list_nodes
 

@@ -22,7 +22,7 @@ from bacalhau.config.access import Auth
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import decode
-from bacalhau.models.introduction import PHRASE, Authentication, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Requirement, Signed
+from bacalhau.models.wire.introduction import PHRASE, Authentication, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Requirement, Signed
 
 TOKEN_SECONDS = 365 * 86_400  # clients keep their token; nothing here asks for a fresh one
 READ, WRITE, DOWNLOAD, CANCEL = 1, 2, 4, 8

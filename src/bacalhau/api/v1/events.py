@@ -24,8 +24,8 @@ from bacalhau.api.v1.query import FollowEvents, FollowJob, read_query
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.job import JobState
-from bacalhau.models.messages import Progress
+from bacalhau.models.job.job import JobState
+from bacalhau.models.wire.messages import Progress
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs import read
 from bacalhau.orchestrator.jobs.follow import EveryReader, JobReader, Page, read_place

@@ -15,7 +15,9 @@ from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body, waits
 from bacalhau.api.v1.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
 from bacalhau.lib.ids import is_full_id
-from bacalhau.models.api import (
+from bacalhau.models.execution.event import with_states
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.wire.api import (
     GetJobResponse,
     ListExecutionsResponse,
     ListHistoryResponse,
@@ -26,9 +28,7 @@ from bacalhau.models.api import (
     StopJobRequest,
     StopJobResponse,
 )
-from bacalhau.models.event import with_states
-from bacalhau.models.execution import Execution
-from bacalhau.models.paging import PagingToken, parse_token
+from bacalhau.models.wire.paging import PagingToken, parse_token
 from bacalhau.orchestrator.jobs import read
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.ports.store import HistoryQuery, JobQuery

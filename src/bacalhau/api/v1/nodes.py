@@ -10,9 +10,9 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, named, orchestrator, read_body
 from bacalhau.api.v1.query import ListNodes, Query, read_labels, read_query
-from bacalhau.models.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
-from bacalhau.models.node import NodeState
-from bacalhau.models.selector import match_labels
+from bacalhau.models.job.selector import match_labels
+from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
 from bacalhau.orchestrator.nodes import handshake as nodes
 from bacalhau.orchestrator.nodes.membership import NodeChange, change_node
 

@@ -9,8 +9,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
-from bacalhau.models.api import ErrorBody
-from bacalhau.models.version import BuildVersion
+from bacalhau.models.node.version import BuildVersion
+from bacalhau.models.wire.api import ErrorBody
 
 _REF = "#/components/schemas/{name}"
 

@@ -7,8 +7,8 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body
 from bacalhau.api.v1.query import Query, read_query
-from bacalhau.models.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
-from bacalhau.models.job import Job
+from bacalhau.models.job.job import Job
+from bacalhau.models.wire.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
 from bacalhau.orchestrator.jobs import explain, versions
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from bacalhau.api.http.errors import refused
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import LabelSelectorRequirement
-from bacalhau.models.selector import parse_selector
+from bacalhau.models.job.job import LabelSelectorRequirement
+from bacalhau.models.job.selector import parse_selector
 
 _TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
 

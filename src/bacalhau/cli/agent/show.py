@@ -12,9 +12,9 @@ from bacalhau.cli.output.render import show_document, show_items
 from bacalhau.cli.output.table import Column
 from bacalhau.client.client import AsyncClient
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.api import AliveResponse
-from bacalhau.models.node import NodeInfo
-from bacalhau.models.version import BuildVersion, this_version
+from bacalhau.models.node.node import NodeInfo
+from bacalhau.models.node.version import BuildVersion, this_version
+from bacalhau.models.wire.api import AliveResponse
 
 _SECONDS = 3  # an absent server must not hold up the client's own version
 

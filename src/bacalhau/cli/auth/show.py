@@ -10,7 +10,7 @@ import click
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
-from bacalhau.models.api import AuthConfigResponse
+from bacalhau.models.wire.api import AuthConfigResponse
 
 _LONGEST = 72  # bytes that bcrypt looks at
 _VARIABLES = (("API Key", "BACALHAU_API_KEY"), ("Username", "BACALHAU_API_USERNAME"), ("Password", "BACALHAU_API_PASSWORD"))

@@ -9,7 +9,7 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.output.steps import FAILED, Steps
 from bacalhau.lib.errors import BacalhauError, Conflict
-from bacalhau.models.seed_view import job_state_text
+from bacalhau.models.seed.view import job_state_text
 
 
 class Words(NamedTuple):

@@ -7,8 +7,8 @@ from bacalhau.cli.frame.options import Call
 from bacalhau.cli.output.render import json_text
 from bacalhau.cli.spec.job_file import INVALID, invalid_job, read_job_file
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import Job
-from bacalhau.models.validate import normalized, sanitized, validate_job
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.validate import normalized, sanitized, validate_job
 from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
 
 _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"

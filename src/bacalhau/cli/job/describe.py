@@ -14,10 +14,10 @@ from bacalhau.cli.output.render import say_lines, show_document, stamp, when
 from bacalhau.cli.output.table import Column, Look, draw
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.ids import short_id
-from bacalhau.models.api import GetJobResponse
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.wire.api import GetJobResponse
 
 _EVENTS = (
     Column("Time", lambda h: stamp(h.time)),

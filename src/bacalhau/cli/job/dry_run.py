@@ -15,8 +15,8 @@ from bacalhau.cli.output.render import yaml_text
 from bacalhau.cli.output.table import Look
 from bacalhau.cli.spec.job_file import invalid_job
 from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
-from bacalhau.models.api import DiffJobResponse, ExplainJobResponse
-from bacalhau.models.job import SERVERS_KEYS, Job
+from bacalhau.models.job.job import SERVERS_KEYS, Job
+from bacalhau.models.wire.api import DiffJobResponse, ExplainJobResponse
 
 
 def say_job(job: Job) -> int:

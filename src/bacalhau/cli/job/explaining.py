@@ -13,8 +13,8 @@ from bacalhau.cli.output.table import Column, Look, draw
 from bacalhau.cli.spec.job_file import read_template_file
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.api import ExplainJobResponse, NodeAnswer
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer
 
 _PLACES = (
     Column("partition", lambda place: str(place.partition_index)),

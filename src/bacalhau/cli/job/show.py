@@ -8,9 +8,9 @@ from bacalhau.cli.frame.options import Call
 from bacalhau.cli.output.render import id_column, say_more, show_items, stamp, time_column, when
 from bacalhau.cli.output.table import Column
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.api import ListExecutionsResponse
-from bacalhau.models.job import Job
-from bacalhau.models.selector import parse_selector
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.selector import parse_selector
+from bacalhau.models.wire.api import ListExecutionsResponse
 
 _JOBS = (
     time_column("created", lambda job: job.create_time),

@@ -25,11 +25,11 @@ from bacalhau.cli.spec.wasm import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import check_folder
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
-from bacalhau.models.api import FORCE_HINT, PutJobResponse, RerunJobResponse
-from bacalhau.models.event import JobHistory
-from bacalhau.models.job import Job
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.seed_view import seed_dry_run
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.seed.view import seed_dry_run
+from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, RerunJobResponse
 
 _AGAIN = "`bacalhau job rerun ID` runs it again; or change the job, or its name"
 _INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"

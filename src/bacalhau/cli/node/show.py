@@ -8,9 +8,9 @@ from bacalhau.cli.frame.pflag import invalid_argument
 from bacalhau.cli.job.show import check_labels
 from bacalhau.cli.output.render import id_column, say_more, show_document, show_items
 from bacalhau.cli.output.table import Column
-from bacalhau.models.api import ListNodesResponse
-from bacalhau.models.node import NodeState
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.api import ListNodesResponse
 
 _ALWAYS = (
     id_column("id", lambda n: n.info.node_id),

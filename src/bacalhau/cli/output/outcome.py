@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from bacalhau.lib.ids import short_id
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import Job
-from bacalhau.models.job_state import JobStateType
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.state import JobStateType
 
 
 def cause_of(job: Job, events: Sequence[JobHistory]) -> tuple[str, str]:

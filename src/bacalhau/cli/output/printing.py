@@ -4,7 +4,7 @@ import sys
 
 from bacalhau.client.log_piece import LogPiece
 from bacalhau.lib.ids import short_id
-from bacalhau.models.job import Job
+from bacalhau.models.job.job import Job
 
 
 def has_several(job: Job) -> bool:

@@ -11,8 +11,8 @@ import click
 
 from bacalhau.lib.ids import short_id
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.event import JobHistory, Topic
-from bacalhau.models.messages import Progress
+from bacalhau.models.execution.event import JobHistory, Topic
+from bacalhau.models.wire.messages import Progress
 
 _EVERY = 5.0  # seconds between two lines of one stage where lines stay
 

@@ -9,9 +9,9 @@ import click
 
 from bacalhau.cli.frame.report import GREEN, RED, painted
 from bacalhau.lib.ids import short_id
-from bacalhau.models.event import JobHistory
-from bacalhau.models.job import Job
-from bacalhau.models.job_state import JobStateType
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.state import JobStateType
 
 _WIDTH = 30
 _TOPIC = 15

@@ -5,8 +5,8 @@ from bacalhau.cli.output.progress import ProgressLine
 from bacalhau.cli.output.steps import Account
 from bacalhau.client.waiting import PATIENCE
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.event import JobHistory
-from bacalhau.models.messages import Progress
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.wire.messages import Progress
 
 
 class Teller:

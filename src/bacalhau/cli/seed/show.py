@@ -13,9 +13,9 @@ from bacalhau.cli.output.table import Column
 from bacalhau.client.client import AsyncClient
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.ids import short_id
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import CLIENT_META, Job
-from bacalhau.models.seed_view import seed_job, seed_list_row
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import CLIENT_META, Job
+from bacalhau.models.seed.view import seed_job, seed_list_row
 
 _AT_ONCE = 8  # requests for executions in flight
 _PAGE = 100

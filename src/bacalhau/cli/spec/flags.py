@@ -7,14 +7,14 @@ import click
 
 from bacalhau.cli.frame.pflag import invalid_argument
 from bacalhau.lib.errors import BacalhauError, BadRequest
-from bacalhau.models.grammar import parse_env, parse_label, parse_network, parse_output
-from bacalhau.models.input_grammar import parse_input
-from bacalhau.models.job import InputSource, Job, ResultPath, Task, Timeouts
-from bacalhau.models.network import NetworkConfig, NetworkType
-from bacalhau.models.publisher_grammar import parse_publisher
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.selector import parse_selector
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.selector import parse_selector
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.text.grammar import parse_env, parse_label, parse_network, parse_output
+from bacalhau.models.text.input_grammar import parse_input
+from bacalhau.models.text.publisher_grammar import parse_publisher
 
 T = TypeVar("T")
 

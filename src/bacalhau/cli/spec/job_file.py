@@ -14,9 +14,9 @@ from bacalhau.cli.frame.streams import read_stdin
 from bacalhau.cli.spec.flags import merged_pairs
 from bacalhau.cli.spec.template import fill_template, template_values
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.grammar import parse_env
-from bacalhau.models.job import Job
-from bacalhau.models.jobfile import read_job_text
+from bacalhau.models.job.job import Job
+from bacalhau.models.text.grammar import parse_env
+from bacalhau.models.text.jobfile import read_job_text
 
 INVALID = "the job provided is invalid: "
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from bacalhau.cli.spec.flags import job_of_engine
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.grammar import scheme_of
-from bacalhau.models.input_grammar import parse_input
-from bacalhau.models.job import InputSource, Job
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import InputSource, Job
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.text.grammar import scheme_of
+from bacalhau.models.text.input_grammar import parse_input
 
 _MAIN = "main.wasm"
 _PLAIN_BYTES = 512  # more is packed

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from bacalhau.compute.execution.runner import Outcome
 from bacalhau.lib.clock import now_ns
-from bacalhau.models import messages as m
-from bacalhau.models.event import Event, Topic, error_event, make_event
-from bacalhau.models.execution import Execution, RunCommandResult
-from bacalhau.models.job import Job
-from bacalhau.models.retry import CANCELLED, ENGINE, FAILURE_KIND
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Event, Topic, error_event, make_event
+from bacalhau.models.execution.execution import Execution, RunCommandResult
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.retry import CANCELLED, ENGINE, FAILURE_KIND
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire import messages as m
 
 
 def tell_outcome(execution: Execution, outcome: Outcome) -> m.RunResult | m.ComputeError:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from bacalhau.compute.state.ports import port_variables
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.network import PortMapping
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.network import PortMapping
 
 
 def task_environment(job: Job, execution: Execution, own: Mapping[str, str], ports: Iterable[PortMapping]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.job import InputSource, Task
+from bacalhau.models.job.job import InputSource, Task
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Manifest, Partition, Storage

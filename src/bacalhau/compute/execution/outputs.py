@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from bacalhau.lib.tree import remove_tree
-from bacalhau.models.execution import OUTPUT_LIMIT, RunCommandResult
-from bacalhau.models.job import Task
+from bacalhau.models.execution.execution import OUTPUT_LIMIT, RunCommandResult
+from bacalhau.models.job.job import Task
 from bacalhau.ports.engine import Mount
 
 EXIT_CODE = "exitCode"

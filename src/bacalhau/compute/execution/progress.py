@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from bacalhau.models.messages import Progress
+from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.progress import Step
 
 QUIET = 0.05  # seconds a stage must last before it is told

@@ -7,9 +7,9 @@ from pathlib import Path
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.remote.permit import Permit
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 from bacalhau.ports.publisher import Result
 

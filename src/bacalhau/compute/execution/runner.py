@@ -22,13 +22,13 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, EngineFailure, TimedOut
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.tree import remove_tree
-from bacalhau.models.event import Topic
-from bacalhau.models.execution import Execution, RunCommandResult
-from bacalhau.models.job import Job, Timeouts
-from bacalhau.models.messages import Progress
-from bacalhau.models.network import NetworkConfig, NetworkType
-from bacalhau.models.retry import ENGINE, PUBLISH, PULL, STAGING, TIMEOUT
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Topic
+from bacalhau.models.execution.execution import Execution, RunCommandResult
+from bacalhau.models.job.job import Job, Timeouts
+from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.models.job.retry import ENGINE, PUBLISH, PULL, STAGING, TIMEOUT
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
 from bacalhau.ports.progress import Step
 from bacalhau.ports.storage import Partition

@@ -9,7 +9,7 @@ import logging
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.state.printed import FILES, Printed, read_batch
 from bacalhau.lib.errors import BacalhauError, Unavailable
-from bacalhau.models.messages import PutLogsRequest, PutLogsResponse
+from bacalhau.models.wire.messages import PutLogsRequest, PutLogsResponse
 
 TICK = 0.1  # seconds between messages while tasks run
 IDLE = 0.25

@@ -8,9 +8,9 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.machine.gpus import gpu_labels
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models.admission import NodePolicy
-from bacalhau.models.node import ComputeNodeInfo, NodeInfo
-from bacalhau.models.version import this_version
+from bacalhau.models.node.admission import NodePolicy
+from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
+from bacalhau.models.node.version import this_version
 
 CHECK_LIMIT = 10.0  # seconds
 

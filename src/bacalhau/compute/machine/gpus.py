@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, Unavailable
-from bacalhau.models.resources import GPU
+from bacalhau.models.job.resources import GPU
 
 SECONDS = 10.0
 NVIDIA, AMD, INTEL = "NVIDIA", "AMD/ATI", "Intel"

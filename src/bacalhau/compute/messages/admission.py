@@ -6,9 +6,9 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.messages.locality import locate
 from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.wire import Model, encode
-from bacalhau.models.admission import list_objections
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job, Task
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job, Task
+from bacalhau.models.node.admission import list_objections
 
 
 class _Question(Model):

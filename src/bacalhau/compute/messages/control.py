@@ -11,8 +11,8 @@ from bacalhau.compute.messages.inbox import cancel
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.errors import BacalhauError, HandshakeRequired, Unavailable
-from bacalhau.models import messages as m
-from bacalhau.models.node import ComputeNodeInfo, NodeInfo
+from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
+from bacalhau.models.wire import messages as m
 
 log = logging.getLogger(__name__)
 

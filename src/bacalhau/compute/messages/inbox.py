@@ -17,11 +17,11 @@ from bacalhau.compute.state.ports import show_ports
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.models import messages as m
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import DesiredStateType, Execution, RunCommandResult
-from bacalhau.models.job import Job
-from bacalhau.models.network import NetworkConfig, PortMapping
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import DesiredStateType, Execution, RunCommandResult
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import Delivery
 
 NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon

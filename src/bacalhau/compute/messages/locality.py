@@ -4,8 +4,8 @@ import asyncio
 
 from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.errors import BacalhauError, StorageFailure
-from bacalhau.models.messages import InputPlace
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import InputPlace
 from bacalhau.ports.storage import Located
 
 

@@ -11,7 +11,7 @@ from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode, encode
-from bacalhau.models.messages import MESSAGE_NAMES, MESSAGE_TYPES
+from bacalhau.models.wire.messages import MESSAGE_NAMES, MESSAGE_TYPES
 
 FORGET_EVERY, FORGET_AGAIN = 0.2, 5.0  # seconds; the second after a failure
 FINISHED = "finished"

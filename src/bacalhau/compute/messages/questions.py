@@ -8,8 +8,8 @@ from bacalhau.compute.messages.locality import locate
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model
-from bacalhau.models.job import InputSource
-from bacalhau.models.messages import InputAnswer, LocateInputsRequest, LocateInputsResponse, ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.wire.messages import InputAnswer, LocateInputsRequest, LocateInputsResponse, ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.ports.bus import Delivery
 
 PATIENCE = 8.0  # seconds; the orchestrator waits a little longer

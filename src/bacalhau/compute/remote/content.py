@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Never
 
 from bacalhau.lib.errors import NotFound, Unavailable
-from bacalhau.models import messages as m
+from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import NodeBus
 
 SECONDS = 60.0

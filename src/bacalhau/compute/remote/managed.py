@@ -1,7 +1,7 @@
 """Asks the orchestrator where an execution's result may be put."""
 
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models import messages as m
+from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import NodeBus
 
 SECONDS = 30.0

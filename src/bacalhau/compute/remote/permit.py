@@ -9,8 +9,8 @@ import logging
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Conflict
-from bacalhau.models.execution import Execution
-from bacalhau.models.messages import PublishRequest, PublishResponse
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.wire.messages import PublishRequest, PublishResponse
 
 VALID_NS = 2_000_000_000  # from the asking; an orchestrator waits longer than that before it places lost work elsewhere
 ASK_AGAIN = 1.0  # seconds

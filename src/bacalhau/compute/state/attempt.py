@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from bacalhau.lib.wire import Model, decode, encode
-from bacalhau.models.network import PortMapping
-from bacalhau.models.resources import GPU
+from bacalhau.models.job.network import PortMapping
+from bacalhau.models.job.resources import GPU
 from bacalhau.ports.engine import Mount
 
 FILE = "attempt.json"

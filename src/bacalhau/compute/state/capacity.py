@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from msgspec.structs import replace
 
 from bacalhau.lib.aio import Signal
-from bacalhau.models.resources import GPU, Resources
+from bacalhau.models.job.resources import GPU, Resources
 
 
 class Capacity:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.admission import NodePolicy
+from bacalhau.models.node.admission import NodePolicy
 from bacalhau.ports.admission import Probe
 
 FROM_NODE = "env:"

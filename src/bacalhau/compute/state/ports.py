@@ -9,7 +9,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from bacalhau.lib.errors import BadRequest, Unavailable
-from bacalhau.models.network import NetworkConfig, NetworkType, PortMapping
+from bacalhau.models.job.network import NetworkConfig, NetworkType, PortMapping
 
 ANYWHERE = "0.0.0.0"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
-from bacalhau.models.execution import RunCommandResult
-from bacalhau.models.messages import LogPart, PutLogsResponse
+from bacalhau.models.execution.execution import RunCommandResult
+from bacalhau.models.wire.messages import LogPart, PutLogsResponse
 from bacalhau.ports.logs import STDERR, STDOUT, Offsets
 
 BATCH = 512 * 1024  # bytes of output in a message; as base64 they fit NATS' 1 MiB

@@ -9,9 +9,9 @@ from functools import partial
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.lib.wire import encode
-from bacalhau.models.job import EVERYWHERE, InputSource, Job
-from bacalhau.models.messages import InputPlace, LocateInputsRequest, LocateInputsResponse
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import EVERYWHERE, InputSource, Job
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import InputPlace, LocateInputsRequest, LocateInputsResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.scheduling.place import list_able, needed_resources
 from bacalhau.orchestrator.scheduling.view import Holders

@@ -13,10 +13,10 @@ from bacalhau.lib.errors import Conflict, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import evaluation_id, new_execution_id
 from bacalhau.lib.wire import encode
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import EVERYWHERE, Job
-from bacalhau.models.messages import AskForBid, CancelExecution
-from bacalhau.models.plan import Change, OutgoingMessage
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import Change, OutgoingMessage
+from bacalhau.models.job.job import EVERYWHERE, Job
+from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import must_ask
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources

@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models.api import ExplainJobResponse, NodeAnswer, Place
-from bacalhau.models.job import EVERYWHERE, Job, JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.messages import ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.models.job.job import EVERYWHERE, Job, JobState
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, Place
+from bacalhau.models.wire.messages import ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
 from bacalhau.orchestrator.evaluation.look import context_of

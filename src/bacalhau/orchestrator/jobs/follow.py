@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from bacalhau.models.event import JobHistory
-from bacalhau.models.job import Job
-from bacalhau.models.messages import Progress
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.job.job import Job
+from bacalhau.models.wire.messages import Progress
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.store import HistoryQuery, Place
 

@@ -6,13 +6,13 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, NotFound
-from bacalhau.models.api import ListHistoryResponse
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import EVERYWHERE, LONG_RUNNING, Job, LabelSelectorRequirement
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.paging import PagingToken
-from bacalhau.models.selector import match_labels
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import EVERYWHERE, LONG_RUNNING, Job, LabelSelectorRequirement
+from bacalhau.models.job.selector import match_labels
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.wire.api import ListHistoryResponse
+from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.store import HistoryQuery, JobQuery
 

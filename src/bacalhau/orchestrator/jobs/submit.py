@@ -9,12 +9,12 @@ from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import evaluation_id, new_job_id
 from bacalhau.lib.wire import encode
-from bacalhau.models.api import FORCE_HINT, PutJobResponse, StopJobResponse
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.job import CLIENT_META, Job, JobState
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change, HistoryEntry
-from bacalhau.models.validate import normalized, same_spec, sanitized, validate_job
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.job.job import CLIENT_META, Job, JobState
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
+from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.look import commit_and_look, evaluation_of
 from bacalhau.ports.store import JobView

@@ -8,11 +8,11 @@ import yaml
 
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.ids import evaluation_id
-from bacalhau.models.api import DiffJobResponse, RerunJobResponse
-from bacalhau.models.job import SERVERS_KEYS, Job
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import Change, HistoryEntry
-from bacalhau.models.validate import strip_job
+from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.job.job import SERVERS_KEYS, Job
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.job.validate import strip_job
+from bacalhau.models.wire.api import DiffJobResponse, RerunJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs.submit import ATTEMPTS, find_namesake, next_version, prepare_job, submission_entry
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from bacalhau.lib.aio import Crew, crew
 from bacalhau.lib.errors import BacalhauError, Conflict, NotFound
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import LONG_RUNNING, Job
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.logs.source import ExecutionLog
 from bacalhau.orchestrator.logs.text import LastLines, LogText

@@ -9,8 +9,8 @@ from collections import deque
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.node import CONNECTED
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.node.node import CONNECTED
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.logs.text import Decoder, LogText
 from bacalhau.orchestrator.state.board import Watch

@@ -3,11 +3,11 @@
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns, rfc3339
-from bacalhau.models.event import Event, Topic, make_event
-from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
-from bacalhau.models.messages import BidResult, ComputeError, RunResult
-from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Event, Topic, make_event
+from bacalhau.models.execution.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import BidResult, ComputeError, RunResult
 
 ENDED_AT, EXIT_CODE = "EndedAt", "ExitCode"
 """Keys in `ComputeState.Details` of an execution that was stopped: when its node said that nothing of it runs any more, and its code."""

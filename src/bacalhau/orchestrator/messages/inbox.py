@@ -9,13 +9,13 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, encode
-from bacalhau.models.event import Event, Topic, make_event
-from bacalhau.models.execution import ComputeStateType, DesiredStateType, Execution, RunCommandResult
-from bacalhau.models.job import Job
-from bacalhau.models.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
-from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
-from bacalhau.models.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Event, Topic, make_event
+from bacalhau.models.execution.execution import ComputeStateType, DesiredStateType, Execution, RunCommandResult
+from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.look import commit_and_look
 from bacalhau.orchestrator.messages.ends import note_end, wants_end

@@ -2,7 +2,7 @@
 
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import Model
-from bacalhau.models.messages import (
+from bacalhau.models.wire.messages import (
     GetBlockRequest,
     GetBlockResponse,
     MissingBlocksRequest,

@@ -5,9 +5,9 @@ attempts at the same partition one publishes.
 """
 
 from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired, NotFound
-from bacalhau.models.execution import Execution
-from bacalhau.models.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
-from bacalhau.models.node import APPROVED, CONNECTED, NodeState
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.node.node import APPROVED, CONNECTED, NodeState
+from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
 from bacalhau.orchestrator.core import Orchestrator
 
 

@@ -8,12 +8,12 @@ from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, HandshakeRequired, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, decode, encode
-from bacalhau.models import messages as m
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeStateType
-from bacalhau.models.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
-from bacalhau.models.plan import Change, HistoryEntry, OutgoingMessage
-from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeStateType
+from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
+from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.node.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
+from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.content import answer_content
 from bacalhau.orchestrator.nodes.fencing import answer_publish, answer_upload

@@ -11,9 +11,9 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict
 from bacalhau.lib.wire import encode
-from bacalhau.models.label import label_problem
-from bacalhau.models.messages import CancelExecution
-from bacalhau.models.node import APPROVED, DISCONNECTED, REJECTED, Drain, NodeState, relabelled
+from bacalhau.models.job.label import label_problem
+from bacalhau.models.node.node import APPROVED, DISCONNECTED, REJECTED, Drain, NodeState, relabelled
+from bacalhau.models.wire.messages import CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.handshake import get_node
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import partial
 
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import Job
-from bacalhau.models.selector import match_labels
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.selector import match_labels
 from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread
 from bacalhau.orchestrator.scheduling.place import explain_absence
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS, decide_retry, is_failure

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple
 
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.scheduling.place import explain_waiting, match_seat, needed_resources
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
 from bacalhau.orchestrator.scheduling.view import SECOND, Plan, Refusal, earliest

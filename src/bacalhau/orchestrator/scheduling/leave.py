@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from bacalhau.lib.clock import from_rfc3339
 from bacalhau.lib.ids import short_id
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import LONG_RUNNING
-from bacalhau.models.node import APPROVED, Drain
-from bacalhau.models.plan import HistoryEntry
-from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.execution.plan import HistoryEntry
+from bacalhau.models.job.job import LONG_RUNNING
+from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.node.node import APPROVED, Drain
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Plan, Seat
 

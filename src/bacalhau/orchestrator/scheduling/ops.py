@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import partial
 
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import Job
-from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
 from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure

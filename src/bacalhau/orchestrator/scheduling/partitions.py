@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
-from bacalhau.models.event import Topic
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.retry import FAILURE_KIND, TIMEOUT
+from bacalhau.models.execution.event import Topic
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.retry import FAILURE_KIND, TIMEOUT
 from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, find_cure, is_hopeless, list_refusals_of_nodes, needed_resources, place
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run

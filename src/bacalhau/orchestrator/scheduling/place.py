@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
-from bacalhau.models.admission import list_objections
-from bacalhau.models.job import LONG_RUNNING, Job, Task
-from bacalhau.models.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
-from bacalhau.models.resources import Resources, ResourcesConfig
-from bacalhau.models.selector import match_labels
+from bacalhau.models.job.job import LONG_RUNNING, Job, Task
+from bacalhau.models.job.resources import Resources, ResourcesConfig
+from bacalhau.models.job.selector import match_labels
+from bacalhau.models.node.admission import list_objections
+from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.orchestrator.scheduling.seats import Seats, shape_of
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Refusal, Seat
 

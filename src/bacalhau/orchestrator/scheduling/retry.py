@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import LONG_RUNNING, Job
-from bacalhau.models.retry import ENDED, EXIT_CODE, FAILURE_KIND, MAX_BACKOFF, RetryPolicy
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import LONG_RUNNING, Job
+from bacalhau.models.job.retry import ENDED, EXIT_CODE, FAILURE_KIND, MAX_BACKOFF, RetryPolicy
 from bacalhau.orchestrator.scheduling.view import SECOND
 
 MAX_RETRIES = 3

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import LONG_RUNNING, Job
-from bacalhau.models.retry import FAILURE_KIND, NODE_LOST
-from bacalhau.models.selector import match_labels
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import LONG_RUNNING, Job
+from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.job.selector import match_labels
 from bacalhau.orchestrator.scheduling.retry import is_failure
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.view import SECOND

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bacalhau.models.event import Topic
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import LONG_RUNNING, Job
+from bacalhau.models.execution.event import Topic
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import LONG_RUNNING, Job
 from bacalhau.orchestrator.scheduling.batch import fill_batch
 from bacalhau.orchestrator.scheduling.daemon import fill_daemon
 from bacalhau.orchestrator.scheduling.leave import plan_departures

@@ -7,10 +7,10 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 
-from bacalhau.models.job import Job
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.node import NodeState
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.node import NodeState
 from bacalhau.orchestrator.scheduling.view import Seat
 
 SHAPES = 256  # answers are kept for so many shapes of jobs

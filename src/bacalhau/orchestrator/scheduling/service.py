@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.scheduling.partitions import by_partition, failures_in_order, place_open
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Plan

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Set
 
-from bacalhau.models.execution import ComputeStateType, Execution
-from bacalhau.models.job import Job
-from bacalhau.models.retry import RetryPolicy
+from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.retry import RetryPolicy
 from bacalhau.orchestrator.scheduling.retry import REFUSAL_HOLDS_NS, is_failure
 from bacalhau.ports.store import JobView, Limits
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
-from bacalhau.models.event import Topic, make_event
-from bacalhau.models.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
-from bacalhau.models.job import EVERYWHERE, Job, Timeouts
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.plan import HistoryEntry
-from bacalhau.models.resources import Resources
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.execution.plan import HistoryEntry
+from bacalhau.models.job.job import EVERYWHERE, Job, Timeouts
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.retry import list_refusals
 from bacalhau.orchestrator.scheduling.seats import Seats

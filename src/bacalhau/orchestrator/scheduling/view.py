@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.node import NodeState
-from bacalhau.models.plan import HistoryEntry
-from bacalhau.models.resources import Resources
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import HistoryEntry
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.node import NodeState
 
 SECOND = 1_000_000_000
 RETRYING = "retrying after: "

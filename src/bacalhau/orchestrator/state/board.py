@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bacalhau.models.job import Job
-from bacalhau.models.messages import Progress
+from bacalhau.models.job.job import Job
+from bacalhau.models.wire.messages import Progress
 
 EVERY = ""  # instead of a job's id: all of them
 

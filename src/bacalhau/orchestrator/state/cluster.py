@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.node import CONNECTED, NodeState
-from bacalhau.models.resources import Resources
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.view import Seat
 

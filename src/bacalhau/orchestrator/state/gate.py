@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 from bacalhau.lib.errors import Unauthorized
-from bacalhau.models.node import APPROVED, PENDING, REJECTED
+from bacalhau.models.node.node import APPROVED, PENDING, REJECTED
 from bacalhau.ports.store import NodeStore
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
-from bacalhau.models.job import Job
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Holders
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, NotFound, Unavailable
-from bacalhau.models.messages import LogEnd, LogPart, PutLogsRequest, PutLogsResponse
+from bacalhau.models.wire.messages import LogEnd, LogPart, PutLogsRequest, PutLogsResponse
 from bacalhau.orchestrator.state.board import Watch
 from bacalhau.ports.logs import STDERR, STDOUT, Append, Logs, Offsets, Piece
 from bacalhau.ports.store import PlanStore

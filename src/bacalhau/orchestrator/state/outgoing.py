@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.window import Window
 from bacalhau.lib.wire import decode
-from bacalhau.models.messages import AskForBid
+from bacalhau.models.wire.messages import AskForBid
 from bacalhau.ports.store import PendingMessage
 
 Send = Callable[[PendingMessage], Awaitable[bool]]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.job import EVERYWHERE, Job
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.job import EVERYWHERE, Job
+from bacalhau.models.job.resources import Resources
 from bacalhau.orchestrator.scheduling.view import Claim, queue_order
 
 WAKE_AT_ONCE = 8  # waiting jobs of a shape looked at when capacity is freed; each look that places a job wakes the next

@@ -6,9 +6,9 @@ All writes go through `Orchestrator.commit`, which notes them here; a write is g
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.plan import Change
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import Job
 from bacalhau.ports.store import JobView, PlanStore
 
 LIMIT = 20_000  # jobs; beyond it the oldest entries are read again when needed

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.network import NetworkConfig, NetworkType
-from bacalhau.models.resources import Resources
+from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.gpus import gpu_settings
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask

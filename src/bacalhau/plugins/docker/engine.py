@@ -15,8 +15,8 @@ from bacalhau.lib.aio import Crew, crew, together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.network import NetworkType
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.network import NetworkType
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.docker.api import Chunk, DockerApi
 from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
 from bacalhau.plugins.docker.endings import Endings

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.resources import GPU
+from bacalhau.models.job.resources import GPU
 
 _BY_PATH = Path("/dev/dri/by-path")
 _KFD = Path("/dev/kfd")

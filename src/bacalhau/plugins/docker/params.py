@@ -5,7 +5,7 @@ from typing import Any
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, always, convert_all, fold_keys
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 
 RESERVED_ENV = "BACALHAU_"
 

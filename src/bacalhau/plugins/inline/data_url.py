@@ -7,7 +7,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 
 _PREFIX = "invalid inline storage params: "
 _ARCHIVES = ("application/gzip", "application/x-gzip", "application/tar+gzip")

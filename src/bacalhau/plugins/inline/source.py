@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.inline.data_url import Content, read_content
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume

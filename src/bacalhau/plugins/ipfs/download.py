@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.cid import parse_path
 from bacalhau.plugins.ipfs.dag import Reader, StoreReader, resolve
 from bacalhau.plugins.ipfs.kubo import Kubo

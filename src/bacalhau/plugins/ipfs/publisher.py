@@ -6,7 +6,7 @@ from functools import partial
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.unixfs import Block, build_batches, content_size
 from bacalhau.ports.content import ContentStore

@@ -9,7 +9,7 @@ from typing import Any
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.cid import RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.dag import WINDOW, ManyBlocks, StoreReader, resolve, view

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 
 _PREFIX = "invalid local storage params: "
 

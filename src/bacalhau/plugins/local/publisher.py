@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bacalhau.lib.archive import pack, tree_size
 from bacalhau.lib.errors import PublisherFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bacalhau.lib.errors import StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.local.allow import read_rule
 from bacalhau.plugins.local.params import CreateAs, LocalParams, read_params
 from bacalhau.ports.progress import Report, Step

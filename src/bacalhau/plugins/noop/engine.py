@@ -6,7 +6,7 @@ from typing import Any
 
 from bacalhau.lib.errors import BadRequest, EngineFailure
 from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.engine import EngineTask, Exit
 from bacalhau.ports.progress import Report
 

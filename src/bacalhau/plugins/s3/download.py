@@ -13,7 +13,7 @@ import aiohttp
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound, StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.client import Ask, S3Client
 from bacalhau.plugins.s3.fetch import RANGED_BYTES, Origin, blocks, compare_digest, disk_failure, fetch_entries, hash_file, write_at
 from bacalhau.plugins.s3.operation import head, version_query

@@ -15,7 +15,7 @@ from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.archive import pack
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
 from bacalhau.plugins.s3.place import Place

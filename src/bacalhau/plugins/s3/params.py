@@ -9,7 +9,7 @@ import msgspec
 
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always, convert_all, fold_keys
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.godate import GoLayout
 
 PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")

@@ -11,7 +11,7 @@ from pathlib import Path
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.archive import stream, tree, tree_size
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key

@@ -5,7 +5,7 @@ import logging
 import msgspec
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.operation import version_query
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive, read_params

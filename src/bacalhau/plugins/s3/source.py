@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.keys import plan_entries, safe_path

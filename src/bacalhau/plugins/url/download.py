@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.progress import Report, Step
 

@@ -6,7 +6,7 @@ import yarl
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 
 _PREFIX = "invalid url storage params: "
 

@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient, shown
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
 from bacalhau.plugins.url.params import read_url

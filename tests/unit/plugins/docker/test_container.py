@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.network import NetworkConfig, PortMapping
-from bacalhau.models.resources import GPU, Resources
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.job.resources import GPU, Resources
 from bacalhau.plugins.docker.container import container_config, container_name, merge_env
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask, Mount

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.resources import GPU
+from bacalhau.models.job.resources import GPU
 from bacalhau.plugins.docker.gpus import gpu_settings
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.docker.params import check_engine, read_params
 
 

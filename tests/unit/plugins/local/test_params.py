@@ -2,8 +2,8 @@
 
 import pytest
 
-from bacalhau.models.input_grammar import parse_input
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.text.input_grammar import parse_input
 from bacalhau.plugins.local.params import CreateAs, check_source, read_params
 
 

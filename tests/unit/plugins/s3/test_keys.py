@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble
 from bacalhau.plugins.s3.fetch import disk_failure
 from bacalhau.plugins.s3.keys import fill_key, plan_entries, safe_path

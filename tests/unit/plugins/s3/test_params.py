@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams, check_publisher, check_source, full_checksum, read_params, result_spec
 
 HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -14,10 +14,10 @@ import msgspec
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import convert_sound, decode, fold_keys
 from bacalhau.lib.yaml_fault import yaml_fault
-from bacalhau.models.job import SERVERS_KEYS, Job
-from bacalhau.models.seed import SeedJob
-from bacalhau.models.seed_reading import ignored_metadata, job_from_seed
-from bacalhau.models.validate import list_problems
+from bacalhau.models.job.job import SERVERS_KEYS, Job
+from bacalhau.models.job.validate import list_problems
+from bacalhau.models.seed.reading import ignored_metadata, job_from_seed
+from bacalhau.models.seed.seed import SeedJob
 
 Check = Callable[[Job], list[str]]
 """All problems of a job."""

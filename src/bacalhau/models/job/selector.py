@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import LabelSelectorRequirement
-from bacalhau.models.label import key_problem, value_problem
+from bacalhau.models.job.job import LabelSelectorRequirement
+from bacalhau.models.job.label import key_problem, value_problem
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _SPECIAL = frozenset({"=", "==", "!=", "!", "(", ")", ",", "<", ">"})

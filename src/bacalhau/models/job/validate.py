@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from bacalhau.models.job import EVERYWHERE, JOB_TYPES, LONG_RUNNING, RESERVED_META, InputSource, Job, JobState, LabelSelectorRequirement, Task, Timeouts
-from bacalhau.models.network import NetworkConfig, NetworkType
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.retry import normal_retry
-from bacalhau.models.selector import selector_problems
-from bacalhau.models.spec import SpecConfig
-from bacalhau.models.task_problems import SpecChecks, task_problems
+from bacalhau.models.job.job import EVERYWHERE, JOB_TYPES, LONG_RUNNING, RESERVED_META, InputSource, Job, JobState, LabelSelectorRequirement, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.retry import normal_retry
+from bacalhau.models.job.selector import selector_problems
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.task_problems import SpecChecks, task_problems
 
 _NONE: SpecChecks = {}
 MAX_COUNT = 100_000  # every look at a job goes over its partitions

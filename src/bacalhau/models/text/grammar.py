@@ -10,9 +10,9 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.job import ResultPath
-from bacalhau.models.label import label_problem
-from bacalhau.models.network import NetworkType
+from bacalhau.models.job.job import ResultPath
+from bacalhau.models.job.label import label_problem
+from bacalhau.models.job.network import NetworkType
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

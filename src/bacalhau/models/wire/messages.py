@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.event import Event
-from bacalhau.models.execution import Execution, RunCommandResult
-from bacalhau.models.job import InputSource
-from bacalhau.models.node import NodeInfo
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import Event
+from bacalhau.models.execution.execution import Execution, RunCommandResult
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.node import NodeInfo
 
 
 class AskForBid(Model):

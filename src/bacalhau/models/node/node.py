@@ -6,9 +6,9 @@ import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.admission import NodePolicy
-from bacalhau.models.resources import Resources
-from bacalhau.models.version import BuildVersion
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.node.admission import NodePolicy
+from bacalhau.models.node.version import BuildVersion
 
 CONNECTED, DISCONNECTED = "CONNECTED", "DISCONNECTED"
 APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"

@@ -6,9 +6,9 @@ import msgspec
 
 from bacalhau.lib.units import MAX_SECONDS
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.node import ComputeNodeInfo
-from bacalhau.models.seed import SeedHistory, SeedJob, SeedJobWithInfo, SeedSpec, SeedState, SeedStorage
-from bacalhau.models.version import BuildVersion
+from bacalhau.models.node.node import ComputeNodeInfo
+from bacalhau.models.node.version import BuildVersion
+from bacalhau.models.seed.seed import SeedHistory, SeedJob, SeedJobWithInfo, SeedSpec, SeedState, SeedStorage
 
 
 def _as_written(name: str) -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bacalhau.models.seed import SeedS3, SeedStorage
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.seed.seed import SeedS3, SeedStorage
 
 
 def param(params: dict[str, Any] | None, name: str) -> Any:

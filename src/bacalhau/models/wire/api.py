@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
-from bacalhau.models.messages import InputAnswer, Progress
-from bacalhau.models.node import NodeState
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.messages import InputAnswer, Progress
 
 FORCE_HINT = "Use the --force flag to override this warning"
 """Of a job that has not changed; for programs that have such a flag."""

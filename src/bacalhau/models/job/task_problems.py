@@ -11,10 +11,10 @@ import msgspec
 
 from bacalhau.lib.units import MAX_SECONDS, show_duration
 from bacalhau.lib.wire import encode
-from bacalhau.models.job import InputSource, ResultPath, Task, Timeouts
-from bacalhau.models.network import NetworkConfig, NetworkType, PortMapping
-from bacalhau.models.retry import retry_problems
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import InputSource, ResultPath, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig, NetworkType, PortMapping
+from bacalhau.models.job.retry import retry_problems
+from bacalhau.models.job.spec import SpecConfig
 
 NULL = rb"\u0000"
 SpecChecks = Mapping[str, Callable[[SpecConfig], list[str]]]

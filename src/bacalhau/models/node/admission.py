@@ -1,8 +1,8 @@
 """What a node refuses by its configuration alone: told with the node, so that the scheduler need not ask first. Pure."""
 
 from bacalhau.lib.wire import Model
-from bacalhau.models.job import Task
-from bacalhau.models.network import NetworkConfig, NetworkType
+from bacalhau.models.job.job import Task
+from bacalhau.models.job.network import NetworkConfig, NetworkType
 
 
 class NodePolicy(Model):

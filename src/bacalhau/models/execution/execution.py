@@ -6,9 +6,9 @@ import msgspec
 
 from bacalhau.lib.errors import Conflict
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.job import Job
-from bacalhau.models.resources import Resources
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
 
 OUTPUT_LIMIT = 2048  # bytes of each stream kept in the record; the full streams are in the result
 

@@ -4,8 +4,8 @@ Parameters keep the lower-case names under which they were given; what they mean
 """
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.grammar import host_and_path, parse_bool, scheme_of, split_fields
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.text.grammar import host_and_path, parse_bool, scheme_of, split_fields
 
 _S3_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress")
 _FORM = "write s3://bucket/key, with {date}, {time}, {jobID} or {executionID} in the key where wanted"

@@ -3,11 +3,11 @@
 import msgspec
 
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.job_state import JobStateType, check_job_move
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.retry import RetryPolicy
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.retry import RetryPolicy
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType, check_job_move
 
 NO_PORTS: frozenset[int] = frozenset()
 

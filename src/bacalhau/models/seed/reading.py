@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import ZERO_TIME
 from bacalhau.lib.units import MAX_SECONDS
-from bacalhau.models.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
-from bacalhau.models.network import NetworkConfig
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.seed import SeedEngine, SeedJob, SeedPublisher, SeedResources, SeedS3, SeedSpec, SeedStorage, SeedWasm
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.seed.seed import SeedEngine, SeedJob, SeedPublisher, SeedResources, SeedS3, SeedSpec, SeedStorage, SeedWasm
 
 OUTPUTS = ResultPath(name="outputs", path="/outputs")
 DEFAULT_TARGET = "/inputs"

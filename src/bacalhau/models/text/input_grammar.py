@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.grammar import Field, host_and_path, parse_bool, scheme_of, split_fields
-from bacalhau.models.job import InputSource
-from bacalhau.models.spec import SpecConfig
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.text.grammar import Field, host_and_path, parse_bool, scheme_of, split_fields
 
 DEFAULT_TARGET = "/inputs"
 _FORMS = "write s3://bucket/key, ipfs://CID, https://host/file or file:///path, followed by :/target"

@@ -7,14 +7,15 @@ import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME, rfc3339
 from bacalhau.lib.wire import convert_all, fold_keys
-from bacalhau.models.event import JobHistory
-from bacalhau.models.execution import ComputeStateType, Execution, RunCommandResult
-from bacalhau.models.job import CLIENT_META, InputSource, Job, Task, Timeouts
-from bacalhau.models.job_state import JobStateType
-from bacalhau.models.network import NetworkConfig, NetworkType
-from bacalhau.models.resources import ResourcesConfig
-from bacalhau.models.results_view import param, published_text, result_view, storage_view
-from bacalhau.models.seed import (
+from bacalhau.models.execution.event import JobHistory
+from bacalhau.models.execution.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.job.job import CLIENT_META, InputSource, Job, Task, Timeouts
+from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.state import JobStateType
+from bacalhau.models.seed.results import param, published_text, result_view, storage_view
+from bacalhau.models.seed.seed import (
     SeedChange,
     SeedDeal,
     SeedDocker,
@@ -34,7 +35,6 @@ from bacalhau.models.seed import (
     SeedState,
     SeedStorage,
 )
-from bacalhau.models.spec import SpecConfig
 
 _S = JobStateType
 _JOB_STATES = {_S.PENDING: "New", _S.QUEUED: "Queued", _S.RUNNING: "InProgress", _S.COMPLETED: "Completed", _S.FAILED: "Error", _S.STOPPED: "Cancelled"}

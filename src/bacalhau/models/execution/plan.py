@@ -1,9 +1,9 @@
 """What a decision leads to: one value that the store applies whole or not at all."""
 
 from bacalhau.lib.wire import Model
-from bacalhau.models.event import Event
-from bacalhau.models.execution import Execution
-from bacalhau.models.job import Job
+from bacalhau.models.execution.event import Event
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 
 
 class HistoryEntry(Model):
