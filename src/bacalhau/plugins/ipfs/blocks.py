@@ -15,9 +15,8 @@ from uuid import uuid4
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
-from bacalhau.plugins.ipfs.cid import Cid, parse_cid
+from bacalhau.plugins.ipfs.cid import LARGEST_BLOCK, Cid, parse_cid
 
-LARGEST_BLOCK = 4 << 20
 _WRITERS = 6
 # Up to here syncing each file and folder is quicker than syncing the disk, which may wait for other programs' data.
 _FEW = 24

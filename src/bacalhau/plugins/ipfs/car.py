@@ -4,8 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.ipfs.blocks import LARGEST_BLOCK
-from bacalhau.plugins.ipfs.cid import Cid, read_cid, read_varint, varint
+from bacalhau.plugins.ipfs.cid import LARGEST_BLOCK, Cid, read_cid, read_varint, varint
 
 _LONGEST_FRAME = LARGEST_BLOCK + 1024
 

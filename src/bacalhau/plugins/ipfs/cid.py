@@ -13,6 +13,7 @@ from bacalhau.lib.errors import BadRequest
 
 RAW = 0x55
 DAG_PB = 0x70
+LARGEST_BLOCK = 4 << 20  # bytes
 
 _IDENTITY = 0x00
 _SHA2_256 = 0x12

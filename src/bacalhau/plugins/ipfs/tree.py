@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.ipfs.blocks import LARGEST_BLOCK
-from bacalhau.plugins.ipfs.cid import Cid
+from bacalhau.plugins.ipfs.cid import LARGEST_BLOCK, Cid
 from bacalhau.plugins.ipfs.dag import WINDOW, Anchor, Part, Piece, Reader, View, view, walk_file
 from bacalhau.plugins.ipfs.unixfs import V0, V1, leaf_cid, root_cid
 
