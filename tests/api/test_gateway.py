@@ -3,8 +3,8 @@
 import io
 import tarfile
 
-from bacalhau.plugins.ipfs.car import read_car
-from bacalhau.plugins.ipfs.unixfs import V0, build_batches
+from bacalhau.plugins.ipfs.unixfs.build import V0, build_batches
+from bacalhau.plugins.ipfs.unixfs.car import read_car
 from tests.api.room import open_room
 
 BIG = bytes(range(256)) * 2400  # three leaves, the first two alike

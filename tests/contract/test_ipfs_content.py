@@ -7,7 +7,7 @@ import pytest
 
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.cid import DAG_PB, LARGEST_BLOCK, RAW, Cid, cid_of
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, LARGEST_BLOCK, RAW, Cid, cid_of
 
 
 def blocks(count, size=100, start=0):

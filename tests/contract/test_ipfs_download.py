@@ -11,7 +11,7 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs import remote
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.download import IpfsDownloader
-from bacalhau.plugins.ipfs.unixfs import V0, V1, root_cid
+from bacalhau.plugins.ipfs.unixfs.build import V0, V1, root_cid
 from bacalhau.ports.progress import ignore
 from tests.contract.test_ipfs_source import NAMES, NODES, keep, snapshot
 from tests.support.ipfs_gateway import gateway

@@ -7,10 +7,10 @@ import pytest
 
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.car import read_car
-from bacalhau.plugins.ipfs.cid import cid_of, parse_cid
 from bacalhau.plugins.ipfs.gateway import entity_bytes, list_directory, raw_block, resolve_path, stream_car, stream_file, stream_tar
-from bacalhau.plugins.ipfs.unixfs import V0, V1, build
+from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build
+from bacalhau.plugins.ipfs.unixfs.car import read_car
+from bacalhau.plugins.ipfs.unixfs.cid import cid_of, parse_cid
 from tests.contract.test_ipfs_source import snapshot
 from tests.unit.plugins.ipfs.test_unixfs import plant
 

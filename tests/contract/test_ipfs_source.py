@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from bacalhau.lib.errors import BadRequest, NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid, cid_of
-from bacalhau.plugins.ipfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_shard
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher, check_publisher
 from bacalhau.plugins.ipfs.source import IpfsSource, check_source
-from bacalhau.plugins.ipfs.unixfs import V0, V1, build, root_cid
+from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build, root_cid
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of
+from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_shard
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from bacalhau.ports.storage import Manifest

@@ -14,7 +14,7 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.retention.forget import Keeper
 from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.cid import RAW, cid_of
+from bacalhau.plugins.ipfs.unixfs.cid import RAW, cid_of
 from bacalhau.ports.store import HistoryQuery, JobQuery, Limits
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted

@@ -19,12 +19,12 @@ from aiohttp import web
 
 from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.cid import parse_cid
 from bacalhau.plugins.ipfs.download import IpfsDownloader
 from bacalhau.plugins.ipfs.kubo import Kubo, rpc_url
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
 from bacalhau.plugins.ipfs.source import IpfsSource
-from bacalhau.plugins.ipfs.unixfs import build, root_cid
+from bacalhau.plugins.ipfs.unixfs.build import build, root_cid
+from bacalhau.plugins.ipfs.unixfs.cid import parse_cid
 from bacalhau.ports.progress import ignore
 from tests.contract.test_ipfs_source import input_of, result_of, snapshot
 from tests.unit.plugins.ipfs.test_unixfs import TREES, plant

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
-from bacalhau.plugins.ipfs.cid import LARGEST_BLOCK, Cid, parse_cid
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid, parse_cid
 
 _WRITERS = 6
 # Up to here syncing each file and folder is quicker than syncing the disk, which may wait for other programs' data.

@@ -9,11 +9,11 @@ import aiohttp
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.ipfs.cid import parse_path
-from bacalhau.plugins.ipfs.dag import Reader, StoreReader, resolve
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.remote import GatewayReader
 from bacalhau.plugins.ipfs.tree import Tell, safe_name, write_tree
+from bacalhau.plugins.ipfs.unixfs.cid import parse_path
+from bacalhau.plugins.ipfs.unixfs.read import Reader, StoreReader, resolve
 from bacalhau.ports.progress import Report, Step
 
 _SILENCE = 60

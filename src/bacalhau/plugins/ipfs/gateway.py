@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.plugins.ipfs.car import car_frame, car_header
-from bacalhau.plugins.ipfs.cid import Cid, parse_cid
-from bacalhau.plugins.ipfs.dag import WINDOW, Blocks, StoreReader, node_of, resolve, view, walk_directory, walk_file
 from bacalhau.plugins.ipfs.tree import safe_name
+from bacalhau.plugins.ipfs.unixfs.car import car_frame, car_header
+from bacalhau.plugins.ipfs.unixfs.cid import Cid, parse_cid
+from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Blocks, StoreReader, node_of, resolve, view, walk_directory, walk_file
 
 SCOPES = ("all", "entity", "block")
 _CHUNK = 64 << 10

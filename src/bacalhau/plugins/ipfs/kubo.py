@@ -16,7 +16,7 @@ import aiohttp
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
-from bacalhau.plugins.ipfs.unixfs import not_storable
+from bacalhau.plugins.ipfs.unixfs.build import not_storable
 
 _PIECE = 1 << 20
 _ADD = (

@@ -8,7 +8,7 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.kubo import Kubo
-from bacalhau.plugins.ipfs.unixfs import Block, build_batches, content_size
+from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result

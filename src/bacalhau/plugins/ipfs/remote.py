@@ -10,9 +10,9 @@ import aiohttp
 from bacalhau.lib.aio import gather_bounded, read_up_to
 from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized, Unavailable
 from bacalhau.lib.network import network_fault
-from bacalhau.plugins.ipfs.car import CarBlock, read_car
-from bacalhau.plugins.ipfs.cid import Cid
-from bacalhau.plugins.ipfs.dag import WINDOW, Anchor
+from bacalhau.plugins.ipfs.unixfs.car import CarBlock, read_car
+from bacalhau.plugins.ipfs.unixfs.cid import Cid
+from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor
 
 _TRIES = 5
 _FIRST_PAUSE = 0.1

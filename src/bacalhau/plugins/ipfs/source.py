@@ -11,10 +11,10 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.cid import RAW, Cid, parse_path
-from bacalhau.plugins.ipfs.dag import WINDOW, ManyBlocks, StoreReader, resolve, view
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
+from bacalhau.plugins.ipfs.unixfs.cid import RAW, Cid, parse_path
+from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, StoreReader, resolve, view
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.ipfs.cid import LARGEST_BLOCK, Cid
-from bacalhau.plugins.ipfs.dag import WINDOW, Anchor, Part, Piece, Reader, View, view, walk_file
-from bacalhau.plugins.ipfs.unixfs import V0, V1, leaf_cid, root_cid
+from bacalhau.plugins.ipfs.unixfs.build import V0, V1, leaf_cid, root_cid
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid
+from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor, Part, Piece, Reader, View, view, walk_file
 
 Tell = Callable[[int, int, int], None]
 """Called with the files and block bytes that are newly in place, and the block bytes of the whole tree (0: unknown)."""

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.ipfs.car import car_frame, car_header, read_car
-from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, cid_of
+from bacalhau.plugins.ipfs.unixfs.car import car_frame, car_header, read_car
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, cid_of
 
 BLOCKS = [(cid_of(data, *form), data) for data, form in ((b"", (RAW, 1)), (b"x" * 300, (DAG_PB, 0)), (b"y" * 70_000, (RAW, 1)))]
 STREAM = car_header(BLOCKS[1][0]) + b"".join(car_frame(*block) for block in BLOCKS)

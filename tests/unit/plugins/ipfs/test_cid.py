@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid, cid_of, from_base58, parse_cid, parse_path, read_cid, read_varint, to_base58, varint
-from bacalhau.plugins.ipfs.murmur import murmur3_x64_64
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of, from_base58, parse_cid, parse_path, read_cid, read_varint, to_base58, varint
+from bacalhau.plugins.ipfs.unixfs.murmur import murmur3_x64_64
 
 V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
 

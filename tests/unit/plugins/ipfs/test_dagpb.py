@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, cid_of
-from bacalhau.plugins.ipfs.dag import view
-from bacalhau.plugins.ipfs.dagpb import FILE, Link, decode_node, decode_unixfs, encode_directory, encode_file, encode_node
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, cid_of
+from bacalhau.plugins.ipfs.unixfs.dagpb import FILE, Link, decode_node, decode_unixfs, encode_directory, encode_file, encode_node
+from bacalhau.plugins.ipfs.unixfs.read import view
 
 CIDS = st.builds(lambda data, form: cid_of(data, *form), st.binary(max_size=4), st.sampled_from([(DAG_PB, 0), (DAG_PB, 1), (RAW, 1)]))
 LINKS = st.lists(st.builds(Link, CIDS, st.binary(max_size=20), st.integers(0, 2**60)), max_size=5)

@@ -4,8 +4,8 @@ import socket
 import pytest
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.plugins.ipfs.dagpb import SHARD, decode_node, decode_unixfs
-from bacalhau.plugins.ipfs.unixfs import V0, V1, build, build_batches, content_size, leaf_cid, root_cid
+from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build, build_batches, content_size, leaf_cid, root_cid
+from bacalhau.plugins.ipfs.unixfs.dagpb import SHARD, decode_node, decode_unixfs
 
 D = bytes(i * 7 % 251 for i in range(1 << 20))
 LEAF = 262_144

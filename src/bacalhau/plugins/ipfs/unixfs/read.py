@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
-from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid
-from bacalhau.plugins.ipfs.dagpb import DIRECTORY, FANOUT, FILE, RAW_DATA, SHARD, SYMLINK, Link, Node, decode_node, decode_unixfs
-from bacalhau.plugins.ipfs.shard import DEEPEST, slot
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid
+from bacalhau.plugins.ipfs.unixfs.dagpb import DIRECTORY, FANOUT, FILE, RAW_DATA, SHARD, SYMLINK, Link, Node, decode_node, decode_unixfs
+from bacalhau.plugins.ipfs.unixfs.shard import DEEPEST, slot
 
 WINDOW = 16
 _KINDS = {RAW_DATA: "file", FILE: "file", DIRECTORY: "directory", SHARD: "shard", SYMLINK: "symlink"}

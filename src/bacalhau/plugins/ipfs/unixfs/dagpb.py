@@ -6,7 +6,7 @@ Pure bytes in, values out; a malformed block is a ValueError, which `dag` words 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bacalhau.plugins.ipfs.cid import Cid, read_cid, read_varint, varint
+from bacalhau.plugins.ipfs.unixfs.cid import Cid, read_cid, read_varint, varint
 
 RAW_DATA, DIRECTORY, FILE, METADATA, SYMLINK, SHARD = range(6)
 MURMUR3_X64_64 = 0x22

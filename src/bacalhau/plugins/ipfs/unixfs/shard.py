@@ -6,9 +6,9 @@ Reading them is left to `dag`, deciding when to shard to `unixfs`.
 from collections.abc import Generator
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.plugins.ipfs.cid import DAG_PB, Cid, cid_of
-from bacalhau.plugins.ipfs.dagpb import Link, encode_node, encode_shard
-from bacalhau.plugins.ipfs.murmur import murmur3_x64_64
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, Cid, cid_of
+from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_node, encode_shard
+from bacalhau.plugins.ipfs.unixfs.murmur import murmur3_x64_64
 
 DEEPEST = 8
 Hashed = tuple[bytes, Link]

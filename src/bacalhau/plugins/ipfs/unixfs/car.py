@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.ipfs.cid import LARGEST_BLOCK, Cid, read_cid, read_varint, varint
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid, read_cid, read_varint, varint
 
 _LONGEST_FRAME = LARGEST_BLOCK + 1024
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.plugins.ipfs.cid import DAG_PB, RAW, Cid, cid_of
-from bacalhau.plugins.ipfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_symlink
-from bacalhau.plugins.ipfs.shard import build_shards
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of
+from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_symlink
+from bacalhau.plugins.ipfs.unixfs.shard import build_shards
 
 
 class Profile(NamedTuple):
