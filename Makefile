@@ -21,6 +21,7 @@ unit: $(VENV)/.tools
 
 check: $(VENV)/.tools
 	@$(VENV)/bin/ruff check src tests benchmarks
+	@$(VENV)/bin/ruff format --check -q src tests benchmarks
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest tests/house

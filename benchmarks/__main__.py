@@ -32,14 +32,29 @@ def rows(image: str) -> Iterator[Row]:
         "–",
         "17–29 a second",
     )
-    yield f"resident memory, server with its message server: idle / after {noop['after_jobs']:.0f} jobs", f"{noop['idle_mb']:.0f} / {noop['after_mb']:.0f} MB", "–", "78 MB / 5.4 GB after 1,400"
+    yield (
+        f"resident memory, server with its message server: idle / after {noop['after_jobs']:.0f} jobs",
+        f"{noop['idle_mb']:.0f} / {noop['after_mb']:.0f} MB",
+        "–",
+        "78 MB / 5.4 GB after 1,400",
+    )
     burst = measure_burst(image)
-    yield "3 rounds of 40 containers, 16 clients", f"{burst['completed']:.0f} of {burst['of']:.0f} in {burst['seconds']:.0f} s", "–", "40–65 of 120"
+    yield (
+        "3 rounds of 40 containers, 16 clients",
+        f"{burst['completed']:.0f} of {burst['of']:.0f} in {burst['seconds']:.0f} s",
+        "–",
+        "40–65 of 120",
+    )
     staging = _staging()
     yield _stage_row("staging 2,000 × 10 KB from S3", staging["small"], "7.2–8.1 s")
     yield _stage_row("staging 4 × 256 MB from S3", staging["large"], "2.6–3.1 s")
     startup = _startup()
-    yield "`--help` of any command", f"{startup['worst_ms']:.0f} ms, {startup['ratio']:.1f} × Python itself", f"`python -c pass` {startup['python_ms']:.0f} ms", "30 ms"
+    yield (
+        "`--help` of any command",
+        f"{startup['worst_ms']:.0f} ms, {startup['ratio']:.1f} × Python itself",
+        f"`python -c pass` {startup['python_ms']:.0f} ms",
+        "30 ms",
+    )
     yield from cluster.rows()
 
 
@@ -75,7 +90,9 @@ def show(table: Iterable[Row]) -> None:
 async def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         async with docker_available(Path(folder), print) as url:
-            os.environ["DOCKER_HOST"] = url  # for the servers and the peer alike, also where the daemon is a private one
+            os.environ["DOCKER_HOST"] = (
+                url  # for the servers and the peer alike, also where the daemon is a private one
+            )
             image = await ensure_image(url, print)
             await asyncio.to_thread(show, rows(image))
 

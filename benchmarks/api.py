@@ -1,6 +1,7 @@
-"""The API: how quickly it answers while small jobs run, whether pollers are ever refused, and what 100,000 finished jobs cost.
+"""The API: how quickly it answers while small jobs run, whether pollers are ever refused, and what 100,000 finished
+jobs cost.
 
-    python -m benchmarks.api [load] [polling] [finished]
+python -m benchmarks.api [load] [polling] [finished]
 """
 
 import asyncio
@@ -54,7 +55,11 @@ def measure_load(seconds: float = 10) -> dict[str, float]:
         taken = asyncio.run(_probe(served.url, time.monotonic() + seconds))
         pool.terminate()
         load.ready()
-    return {f"{name}_{label}_ms": _percentile(found, share) for name, found in taken.items() for label, share in (("p50", 50), ("p99", 99))}
+    return {
+        f"{name}_{label}_ms": _percentile(found, share)
+        for name, found in taken.items()
+        for label, share in (("p50", 50), ("p99", 99))
+    }
 
 
 def _percentile(values: list[float], share: int) -> float:
@@ -106,7 +111,11 @@ def _speed(served: Server) -> dict[str, float]:
         began = time.perf_counter()
         pool.apply(noop.run, (served.url, 16, 40))
         per_second = 640 / (time.perf_counter() - began)
-    return {"jobs_per_second": per_second, "list_ms": asyncio.run(_lists(served.url, LIST)), "oldest_ms": asyncio.run(_lists(served.url, OLDEST))}
+    return {
+        "jobs_per_second": per_second,
+        "list_ms": asyncio.run(_lists(served.url, LIST)),
+        "oldest_ms": asyncio.run(_lists(served.url, OLDEST)),
+    }
 
 
 @contextmanager
@@ -122,13 +131,19 @@ def _with_finished(jobs: int) -> Iterator[Server]:
 
 
 def measure_finished(count: int = FINISHED) -> dict[str, float]:
-    """Small jobs a second, and lists in ms, of a server with `count` finished jobs and one without any, in turn; medians."""
+    """Small jobs a second, and lists in ms, of a server with `count` finished jobs and one without any, in turn;
+    medians.
+    """
     rounds: dict[str, list[dict[str, float]]] = {"empty": [], "full": []}
     with _with_finished(0) as empty, _with_finished(count) as full:
         for _ in range(5):
             rounds["empty"].append(_speed(empty))
             rounds["full"].append(_speed(full))
-    return {f"{name}_{what}": statistics.median(each[what] for each in found) for name, found in rounds.items() for what in found[0]}
+    return {
+        f"{name}_{what}": statistics.median(each[what] for each in found)
+        for name, found in rounds.items()
+        for what in found[0]
+    }
 
 
 if __name__ == "__main__":

@@ -55,14 +55,19 @@ async def measure(name: str, send: Handler) -> None:
     async def sender() -> None:
         while (number := next(numbers)) <= MESSAGES:
             start = time.perf_counter()
-            await send(Delivery("n", "", BidResult(execution_id=f"e-{number}", job_type="batch", accepted=True), number))
+            await send(
+                Delivery("n", "", BidResult(execution_id=f"e-{number}", job_type="batch", accepted=True), number)
+            )
             delays.append(time.perf_counter() - start)
 
     start = time.perf_counter()
     await together(*(sender() for _ in range(SENDERS)))
     took = time.perf_counter() - start
     delays.sort()
-    print(f"{name}: {MESSAGES / took:,.0f} acknowledged messages/s with {SENDERS} senders, median {delays[len(delays) // 2] * 1000:.1f} ms")
+    print(
+        f"{name}: {MESSAGES / took:,.0f} acknowledged messages/s with {SENDERS} senders, median"
+        f" {delays[len(delays) // 2] * 1000:.1f} ms"
+    )
 
 
 async def main() -> None:

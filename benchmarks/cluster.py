@@ -38,28 +38,49 @@ def _deaths() -> Row:
 def _recovery() -> Row:
     found = measure_recovery()
     grace = Config().orchestrator.node_manager.lost_grace
-    return "from a node's death until all it had is on other nodes", f"{found['last_s']:.1f} s, of which {grace:.0f} s are the grace for its return", "–", "80.4 s"
+    return (
+        "from a node's death until all it had is on other nodes",
+        f"{found['last_s']:.1f} s, of which {grace:.0f} s are the grace for its return",
+        "–",
+        "80.4 s",
+    )
 
 
 def _restart() -> Row:
     found = measure_restart()
     ours = f"{found['answers_s']:.1f} / {found['placed_s']:.1f} s, {found['after_mb']:.0f} MB"
-    return f"kill -9 with {found['jobs']:,} running jobs: until the API answers / all were looked at", ours, "–", "queued jobs stay queued for ever"
+    return (
+        f"kill -9 with {found['jobs']:,} running jobs: until the API answers / all were looked at",
+        ours,
+        "–",
+        "queued jobs stay queued for ever",
+    )
 
 
 def _load() -> Row:
     found = measure_load()
-    ours = f"{found['get_p50_ms']:.0f} / {found['get_p99_ms']:.0f} ms, {found['list_p50_ms']:.0f} / {found['list_p99_ms']:.0f} ms"
+    ours = (
+        f"{found['get_p50_ms']:.0f} / {found['get_p99_ms']:.0f} ms, {found['list_p50_ms']:.0f} /"
+        f" {found['list_p99_ms']:.0f} ms"
+    )
     return "get one job, list ten, while 16 clients run small jobs: p50 / p99", ours, "–", "–"
 
 
 def _polling() -> Row:
     found = measure_polling()
-    return "32 clients that poll as fast as they can", f"{found['per_second']:,.0f} answers a second, {found['refused']:.0f} refused", "–", "answers 429"
+    return (
+        "32 clients that poll as fast as they can",
+        f"{found['per_second']:,.0f} answers a second, {found['refused']:.0f} refused",
+        "–",
+        "answers 429",
+    )
 
 
 def _finished() -> Row:
     found = measure_finished()
-    jobs, lists = found["full_jobs_per_second"] / found["empty_jobs_per_second"], found["full_list_ms"] / found["empty_list_ms"]
+    jobs, lists = (
+        found["full_jobs_per_second"] / found["empty_jobs_per_second"],
+        found["full_list_ms"] / found["empty_list_ms"],
+    )
     ours = f"{jobs:.2f} × the jobs a second, {lists:.2f} × the time of a list ({found['full_list_ms']:.1f} ms)"
     return "100,000 finished jobs in the store, over an empty one (in turn, medians)", ours, "1 ×", "–"

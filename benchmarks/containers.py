@@ -19,7 +19,9 @@ DOCKER = "/usr/bin/docker"
 
 def _call(served: Server, method: str, path: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(served.url + path, method=method, data=data, headers={"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        served.url + path, method=method, data=data, headers={"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
@@ -27,7 +29,9 @@ def _call(served: Server, method: str, path: str, body: Any = None) -> Any:
 def run_job(served: Server, image: str) -> str:
     """One no-op container to its end; the job's last state."""
     task = {"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": image, "Parameters": ["true"]}}}
-    job_id = _call(served, "PUT", "/orchestrator/jobs", {"Job": {"Type": "batch", "Count": 1, "Tasks": [task]}})["JobID"]
+    job_id = _call(served, "PUT", "/orchestrator/jobs", {"Job": {"Type": "batch", "Count": 1, "Tasks": [task]}})[
+        "JobID"
+    ]
     state = ""
     while state not in ("Completed", "Failed", "Stopped"):
         state = _call(served, "GET", f"/orchestrator/jobs/{job_id}?wait=30")["Job"]["State"]["StateType"]

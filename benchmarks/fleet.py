@@ -30,7 +30,9 @@ AT_ONCE = 32  # nodes that join at the same time
 
 
 class Plan(NamedTuple):
-    """`seconds` is how long an execution takes, negative for ever; `deaths` are nodes that die a second, each replaced by a new one."""
+    """`seconds` is how long an execution takes, negative for ever; `deaths` are nodes that die a second, each replaced
+    by a new one.
+    """
 
     count: int
     seconds: float = -1.0
@@ -62,7 +64,9 @@ class SimulatedNode:
     async def _finish(self, execution: Execution) -> None:
         await asyncio.sleep(self.fleet.plan.seconds)
         job_type = execution.job.type if execution.job else "batch"
-        result = m.RunResult(execution_id=execution.id, job_id=execution.job_id, job_type=job_type, publish_result=SpecConfig())
+        result = m.RunResult(
+            execution_id=execution.id, job_id=execution.job_id, job_type=job_type, publish_result=SpecConfig()
+        )
         while execution.id in self.running and self.node_id in self.fleet.nodes:
             self.seq += 1
             try:
@@ -76,11 +80,16 @@ class SimulatedNode:
             node_id=self.node_id,
             labels={"name": self.node_id},
             compute_node_info=ComputeNodeInfo(
-                execution_engines=("noop",), max_capacity=CAPACITY, max_job_requirements=CAPACITY, available_capacity=CAPACITY
+                execution_engines=("noop",),
+                max_capacity=CAPACITY,
+                max_job_requirements=CAPACITY,
+                available_capacity=CAPACITY,
             ),
             bacalhau_version=this_version(),
         )
-        answer = await self.bus.request(m.HandshakeRequest(node_info=info, start_time=rfc3339(now_ns()), running=tuple(self.running)), seconds=60)
+        answer = await self.bus.request(
+            m.HandshakeRequest(node_info=info, start_time=rfc3339(now_ns()), running=tuple(self.running)), seconds=60
+        )
         if isinstance(answer, m.HandshakeResponse) and answer.accepted:
             for execution_id in answer.stop or ():
                 self.running.pop(execution_id, None)
@@ -179,7 +188,12 @@ class Fleet:
     def tell(self, what: str) -> Any:
         if what == "kill":
             return self.kill_busiest()
-        return {"asks": self.asks, "deaths": self.deaths, "joined": len(self.joined), "times": self.times if what == "times" else {}}
+        return {
+            "asks": self.asks,
+            "deaths": self.deaths,
+            "joined": len(self.joined),
+            "times": self.times if what == "times" else {},
+        }
 
 
 async def _serve(url: str, plan: Plan, pipe: Connection) -> None:

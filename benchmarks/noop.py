@@ -18,7 +18,10 @@ ENDS = ("Completed", "Failed", "Stopped")
 
 
 class Connection:
-    """HTTP by hand on one kept connection: the load must not cost more than what it measures. `status` is the last answer's."""
+    """HTTP by hand on one kept connection: the load must not cost more than what it measures.
+
+    `status` is the last answer's.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
@@ -32,7 +35,10 @@ class Connection:
         self._writer.close()
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
-        head = f"{method} {self._url.path}{path} HTTP/1.1\r\nHost: {self._url.netloc}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"{method} {self._url.path}{path} HTTP/1.1\r\nHost: {self._url.netloc}\r\nContent-Type:"
+            f" application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         self._writer.write(head.encode() + body)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         self.status = int(answer[9:12])
@@ -47,7 +53,9 @@ async def _client(url: str, count: int) -> int:
             job_id = json.loads(await connection.ask("PUT", "/orchestrator/jobs", JOB))["JobID"]
             state = ""
             while state not in ENDS:
-                state = json.loads(await connection.ask("GET", f"/orchestrator/jobs/{job_id}?wait=30"))["Job"]["State"]["StateType"]
+                state = json.loads(await connection.ask("GET", f"/orchestrator/jobs/{job_id}?wait=30"))["Job"]["State"][
+                    "StateType"
+                ]
             completed += state == "Completed"
     return completed
 

@@ -1,4 +1,5 @@
-"""The scheduler with many nodes: placements a second with 1,000 of them, and 10,000 jobs on 100 nodes that die all the time.
+"""The scheduler with many nodes: placements a second with 1,000 of them, and 10,000 jobs on 100 nodes that die all the
+time.
 
 A placement counts when the node has its execution. Nodes are simulated: real connections and messages, nothing runs.
 """
@@ -38,7 +39,10 @@ def submit(url: str, count: int, instances: int = 1) -> list[str]:
 
 async def _states(url: str, ids: list[str]) -> list[str]:
     async with Connection(url) as connection:
-        return [json.loads(await connection.ask("GET", f"/orchestrator/jobs/{job_id}"))["Job"]["State"]["StateType"] for job_id in ids]
+        return [
+            json.loads(await connection.ask("GET", f"/orchestrator/jobs/{job_id}"))["Job"]["State"]["StateType"]
+            for job_id in ids
+        ]
 
 
 def states(url: str, ids: list[str]) -> list[str]:
@@ -66,7 +70,10 @@ def _place(served: Server, nodes: Handle, jobs: int, instances: int) -> float:
 
 def measure_placements(count: int = 1000) -> dict[str, float]:
     with orchestrator() as served, fleet(served.nats_url, Plan(count)) as nodes:
-        return {"singles": _place(served, nodes, PLACEMENTS // 2, 1), "hundreds": _place(served, nodes, PLACEMENTS // 100, 100)}
+        return {
+            "singles": _place(served, nodes, PLACEMENTS // 2, 1),
+            "hundreds": _place(served, nodes, PLACEMENTS // 100, 100),
+        }
 
 
 def measure_deaths(jobs: int = 10_000, count: int = 100) -> dict[str, Any]:
@@ -82,7 +89,14 @@ def measure_deaths(jobs: int = 10_000, count: int = 100) -> dict[str, Any]:
             left = [job_id for job_id, state in now.items() if state not in ENDS]
             ended.update(state for state in now.values() if state in ENDS)
         state, seconds = nodes.ask("state"), time.monotonic() - began
-        return {"jobs": jobs, "completed": ended["Completed"], "seconds": seconds, "deaths": state["deaths"], "placements": state["asks"], "ends": dict(ended)}
+        return {
+            "jobs": jobs,
+            "completed": ended["Completed"],
+            "seconds": seconds,
+            "deaths": state["deaths"],
+            "placements": state["asks"],
+            "ends": dict(ended),
+        }
 
 
 def measure_recovery() -> dict[str, float]:

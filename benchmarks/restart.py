@@ -1,5 +1,5 @@
-"""kill -9 of an orchestrator with 10,000 jobs that run on 100 nodes: seconds until its API answers again, until every node is
-back, and until a job that comes after all others is placed; all others have been looked at before it.
+"""kill -9 of an orchestrator with 10,000 jobs that run on 100 nodes: seconds until its API answers again, until every
+node is back, and until a job that comes after all others is placed; all others have been looked at before it.
 """
 
 import time
@@ -46,7 +46,14 @@ def measure(jobs: int = JOBS) -> dict[str, float]:
                     submit(second.url, 1)
                     wait_for(nodes, jobs + 1, 120)
                     placed = time.monotonic() - began
-                    return {"jobs": jobs, "before_mb": before, "after_mb": second.resident_mb(), "answers_s": answered, "placed_s": placed, "doubles": nodes.ask("state")["asks"] - jobs - 1}
+                    return {
+                        "jobs": jobs,
+                        "before_mb": before,
+                        "after_mb": second.resident_mb(),
+                        "answers_s": answered,
+                        "placed_s": placed,
+                        "doubles": nodes.ask("state")["asks"] - jobs - 1,
+                    }
 
 
 if __name__ == "__main__":

@@ -36,7 +36,10 @@ def _resident_kb(pid: str) -> int:
 @contextmanager
 def server(*settings: str, **environment: str) -> Iterator[Server]:
     """`bacalhau serve --orchestrator --compute` with `-c` settings."""
-    with tempfile.TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as folder, started(Path(folder), settings, environment) as served:
+    with (
+        tempfile.TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as folder,
+        started(Path(folder), settings, environment) as served,
+    ):
         wait_for_node(served)
         yield served
 
@@ -54,7 +57,12 @@ def orchestrator(*settings: str, folder: Path | None = None) -> Iterator[Server]
 
 @contextmanager
 def started(
-    folder: Path, settings: Sequence[str], environment: Mapping[str, str], *, roles: Sequence[str] = ("--orchestrator", "--compute"), ports: tuple[int, int] | None = None
+    folder: Path,
+    settings: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    roles: Sequence[str] = ("--orchestrator", "--compute"),
+    ports: tuple[int, int] | None = None,
 ) -> Iterator[Server]:
     """A server that perhaps does not answer yet. It may be killed while the block runs."""
     port, nats = ports or (free_port(), free_port())
@@ -62,7 +70,9 @@ def started(
     for setting in (f"API.Port={port}", f"Orchestrator.Port={nats}", "Logging.Level=warn", *settings):
         command += ["-c", setting]
     with (folder / "log").open("ab") as log:
-        child = subprocess.Popen(command, env={**os.environ, "BACALHAU_DIR": f"{folder}/data", **environment}, stdout=log, stderr=log)
+        child = subprocess.Popen(
+            command, env={**os.environ, "BACALHAU_DIR": f"{folder}/data", **environment}, stdout=log, stderr=log
+        )
     try:
         yield Server(f"http://127.0.0.1:{port}/api/v1", child.pid, folder, f"nats://127.0.0.1:{nats}")
     finally:

@@ -89,7 +89,9 @@ def with_boto3(url: str, kind: str, into: Path) -> float:
 def child(client: str, url: str, kind: str, into: Path) -> None:
     """What runs in a client's own process."""
     seconds = asyncio.run(ours(url, kind, into)) if client == "ours" else with_boto3(url, kind, into)
-    peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     print(seconds, int(peak) / 1024)
 
 
@@ -118,11 +120,18 @@ def measure(client: str, url: str, kind: str, folder: Path) -> dict[str, float]:
 
 
 async def main(rounds: int) -> None:
-    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true")
+    os.environ.update(
+        AWS_ACCESS_KEY_ID=ACCESS_KEY,
+        AWS_SECRET_ACCESS_KEY=SECRET_KEY,
+        AWS_REGION="us-east-1",
+        AWS_EC2_METADATA_DISABLED="true",
+    )
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         async with object_store(Path(folder) / "store", access_key=ACCESS_KEY, secret_key=SECRET_KEY) as store:
             await asyncio.to_thread(subprocess.run, [sys.executable, __file__, "load", store.url], check=True)
-            results: dict[str, dict[str, list[dict[str, float]]]] = {kind: {c: [] for c in ("ours", "s5cmd", "boto3")} for kind in BYTES}
+            results: dict[str, dict[str, list[dict[str, float]]]] = {
+                kind: {c: [] for c in ("ours", "s5cmd", "boto3")} for kind in BYTES
+            }
             for _ in range(rounds):
                 for kind, clients in results.items():
                     for client, figures in clients.items():
@@ -132,17 +141,24 @@ async def main(rounds: int) -> None:
 
 def show(results: dict[str, dict[str, list[dict[str, float]]]]) -> None:
     medians = {
-        kind: {client: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for client, runs in clients.items()}
+        kind: {
+            client: {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+            for client, runs in clients.items()
+        }
         for kind, clients in results.items()
     }
     for kind, clients in medians.items():
         for client, figures in clients.items():
             best = min(run["s"] for run in results[kind][client])
             print(
-                f"{kind:6} {client:6} {figures['s']:6.2f} s (best {best:.2f})  process {figures['process']:.2f} s  cpu {figures['cpu']:.2f} s  {figures['MB']:.0f} MB"
+                f"{kind:6} {client:6} {figures['s']:6.2f} s (best {best:.2f})  process {figures['process']:.2f} s  cpu"
+                f" {figures['cpu']:.2f} s  {figures['MB']:.0f} MB"
             )
     for kind, clients in medians.items():
-        print(f"{kind} ours/s5cmd {clients['ours']['s'] / clients['s5cmd']['s']:.2f}  ours/boto3 {clients['ours']['s'] / clients['boto3']['s']:.2f}")
+        print(
+            f"{kind} ours/s5cmd {clients['ours']['s'] / clients['s5cmd']['s']:.2f}  ours/boto3"
+            f" {clients['ours']['s'] / clients['boto3']['s']:.2f}"
+        )
     print(json.dumps(medians))
 
 

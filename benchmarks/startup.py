@@ -1,4 +1,5 @@
-"""What it costs to start the command line: `--help` of three commands, beside an empty Python program and beside importing Click.
+"""What it costs to start the command line: `--help` of three commands, beside an empty Python program and beside
+importing Click.
 
 Prints medians in ms of interleaved runs, and last, as JSON, the worst command and its multiple of Python's own start.
 """

@@ -2,8 +2,8 @@
 
     python benchmarks/store.py [--callers 32] [--jobs 3000] [--finished 0]
 
-Each job is four changes, as in a real run: submitted, placed, reported, closed. `--finished` fills the store first, to show that
-old jobs do not slow down new ones.
+Each job is four changes, as in a real run: submitted, placed, reported, closed. `--finished` fills the store first, to
+show that old jobs do not slow down new ones.
 """
 
 import argparse
@@ -30,18 +30,45 @@ from bacalhau.store.store import SqliteStore
 
 def make_job() -> Job:
     job_id, now = new_job_id(), now_ns()
-    task = Task(name="main", engine=SpecConfig(type="docker", params={"Image": "ubuntu", "Parameters": ["echo", "hello"]}))
+    task = Task(
+        name="main", engine=SpecConfig(type="docker", params={"Image": "ubuntu", "Parameters": ["echo", "hello"]})
+    )
     state = JobState(state_type=JobStateType.PENDING)
-    return Job(id=job_id, name=job_id, namespace="default", type="batch", count=1, tasks=(task,), state=state, version=1, revision=1, create_time=now, modify_time=now)
+    return Job(
+        id=job_id,
+        name=job_id,
+        namespace="default",
+        type="batch",
+        count=1,
+        tasks=(task,),
+        state=state,
+        version=1,
+        revision=1,
+        create_time=now,
+        modify_time=now,
+    )
 
 
 def entry(job: Job, message: str, execution_id: str = "") -> HistoryEntry:
-    return HistoryEntry(job_id=job.id, job_version=job.version, execution_id=execution_id, event=make_event(Topic.EXECUTION, message, now_ns()))
+    return HistoryEntry(
+        job_id=job.id,
+        job_version=job.version,
+        execution_id=execution_id,
+        event=make_event(Topic.EXECUTION, message, now_ns()),
+    )
 
 
 def one_job(job: Job) -> Iterator[Change]:
     yield Change(new_jobs=(job,), history=(entry(job, "Job submitted"),))
-    execution = Execution(id=new_execution_id(), namespace="default", node_id="n-1", job_id=job.id, job_version=1, revision=1, create_time=now_ns())
+    execution = Execution(
+        id=new_execution_id(),
+        namespace="default",
+        node_id="n-1",
+        job_id=job.id,
+        job_version=1,
+        revision=1,
+        create_time=now_ns(),
+    )
     execution = execution.moved(ComputeStateType.NEW, now_ns())
     execution = replace(execution, revision=1)
     running = job.moved(JobStateType.RUNNING, now_ns())
@@ -99,13 +126,19 @@ async def measure(callers: int, count: int, finished: int) -> None:
             seconds = await spread(callers, count, prepared)
             cpu = time.process_time() - cpu
             applies = 4 * count
-            print(f"apply       {applies / seconds:10,.0f}/s   {cpu / applies * 1e6:6.1f} us CPU each, {applies / (store.commits - before):.1f} to a commit")
+            print(
+                f"apply       {applies / seconds:10,.0f}/s   {cpu / applies * 1e6:6.1f} us CPU each,"
+                f" {applies / (store.commits - before):.1f} to a commit"
+            )
             for name, work, size in (("load_views", view, 1), ("load_views×32", view_batch, 32)):
                 calls, cpu = 4000 // size, time.process_time()
                 seconds = await spread(callers, calls, work)
                 cpu = time.process_time() - cpu
                 print(f"{name:13} {calls * size / seconds:8,.0f}/s   {cpu / calls / size * 1e6:6.1f} us CPU a job")
-            for name, query in (("first 10", JobQuery(limit=10)), ("last 10", JobQuery(limit=10, reverse=True, order_by="modified_at"))):
+            for name, query in (
+                ("first 10", JobQuery(limit=10)),
+                ("last 10", JobQuery(limit=10, reverse=True, order_by="modified_at")),
+            ):
                 began = time.perf_counter()
                 await store.list_jobs(query)
                 print(f"list {name:8} {(time.perf_counter() - began) * 1e3:8.2f} ms")

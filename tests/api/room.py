@@ -81,7 +81,10 @@ class Room:
 
 
 def a_job(**changes) -> dict:
-    task = {"Name": "main", "Engine": {"Type": "docker", "Params": {"Image": "busybox", "Parameters": ["echo", "<x> & y"]}}}
+    task = {
+        "Name": "main",
+        "Engine": {"Type": "docker", "Params": {"Image": "busybox", "Parameters": ["echo", "<x> & y"]}},
+    }
     return {"Type": "batch", "Count": 1, "Tasks": [task]} | changes
 
 
@@ -101,5 +104,8 @@ async def open_room(folder: Path, config: Config | None = None) -> AsyncIterator
             gate=Gate(store, ""),
             logs=LogBook(FileLogs(folder / "logs", Quota()), 0),
         )
-        async with serve_http(make_app(orch, config), "127.0.0.1", 0) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+        async with (
+            serve_http(make_app(orch, config), "127.0.0.1", 0) as url,
+            httpx.AsyncClient(base_url=url, timeout=20) as http,
+        ):
             yield Room(orch, http, url, bus)

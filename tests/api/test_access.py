@@ -1,4 +1,6 @@
-"""Who is let in: anybody by default, after an introduction if they like; else users, keys and tokens, each with what it may do."""
+"""Who is let in: anybody by default, after an introduction if they like; else users, keys and tokens, each with what it
+may do.
+"""
 
 import base64
 import json
@@ -67,7 +69,11 @@ async def test_a_client_introduces_itself_with_its_key(tmp_path):
         assert answer.status_code == 200 and answer.json()["Authentication"]["success"] is True
         token = answer.json()["Authentication"]["token"]
         claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-        assert (claims["iss"], claims["sub"], claims["aud"]) == (room.orch.node_id, client_id_of(key.public_key()), [room.orch.node_id])
+        assert (claims["iss"], claims["sub"], claims["aud"]) == (
+            room.orch.node_id,
+            client_id_of(key.public_key()),
+            [room.orch.node_id],
+        )
         assert claims["exp"] > now_ns() // 10**9
         assert (await room.http.get(JOBS, headers=bearer(token))).status_code == 200
 
@@ -77,7 +83,9 @@ async def test_a_forged_introduction_is_refused_with_its_reason(tmp_path):
         _, forged = signed(room.orch.node_id.encode(), tamper=b"!")
         answer = await room.http.post("/api/v1/auth/clientkey", json=forged)
         assert answer.status_code == 401
-        assert answer.json() == {"Authentication": {"success": False, "reason": "the signature over the phrase is not by this key"}}
+        assert answer.json() == {
+            "Authentication": {"success": False, "reason": "the signature over the phrase is not by this key"}
+        }
         nonsense = await room.http.post("/api/v1/auth/clientkey", json={"MethodData": "AAA"})
         assert nonsense.status_code == 400 and "MethodData" in nonsense.json()["Message"]
         unknown = await room.http.get("/api/v1/auth/nope")
@@ -102,14 +110,21 @@ async def test_users_and_what_each_may_do(tmp_path, subtests):
                 for _ in range(2):
                     assert (await room.http.get(JOBS, headers=headers)).status_code == reads
                 assert (await room.http.put(JOBS, json={"Job": a_job()}, headers=headers)).status_code == writes
-                assert (await room.http.put(f"{NODES}/n-1", json={"Action": "dance"}, headers=headers)).status_code == changes_nodes
+                assert (
+                    await room.http.put(f"{NODES}/n-1", json={"Action": "dance"}, headers=headers)
+                ).status_code == changes_nodes
 
 
 async def test_refusals_say_why(tmp_path):
     async with open_room(tmp_path, configured(tmp_path, READER)) as room:
         answer = await room.http.get(JOBS)
         body = answer.json()
-        assert (body["Status"], body["Message"], body["Code"], body["Component"]) == (401, "Request Unauthorized", "Unauthorized", "Authorizer")
+        assert (body["Status"], body["Message"], body["Code"], body["Component"]) == (
+            401,
+            "Request Unauthorized",
+            "Unauthorized",
+            "Authorizer",
+        )
         assert body["Details"] == {"reason": "Missing Authorization header"} and body["RequestID"]
         forbidden = (await room.http.put(JOBS, json={}, headers=bearer(KEY))).json()
         assert (forbidden["Message"], forbidden["Code"]) == ("Request Forbidden", "Forbidden")
@@ -121,12 +136,20 @@ async def test_what_stays_open(tmp_path):
         for path in ("/api/v1/agent/alive", "/api/v1/agent/version", "/api/v1/agent/authconfig", "/api/v1/auth"):
             assert (await room.http.get(path)).status_code == 200
         assert (await room.http.get("/api/v1/auth")).json()["Methods"] == {}
-        for path in ("/ipfs/QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN", "/api/v1/agent/node", "/api/v1/openapi.json", "/api/v1/authx", "/nowhere"):
+        for path in (
+            "/ipfs/QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN",
+            "/api/v1/agent/node",
+            "/api/v1/openapi.json",
+            "/api/v1/authx",
+            "/nowhere",
+        ):
             assert (await room.http.get(path)).status_code == 401
 
 
 async def test_one_place_in_two_spellings_needs_the_same_right(tmp_path):
-    async with open_room(tmp_path, configured(tmp_path, {"APIKey": KEY, "Capabilities": [{"Actions": ["write:node"]}]})) as room:
+    async with open_room(
+        tmp_path, configured(tmp_path, {"APIKey": KEY, "Capabilities": [{"Actions": ["write:node"]}]})
+    ) as room:
         for path in (JOBS, JOBS + "/", JOBS.replace("/v1", "//v1"), JOBS.replace("/jobs", "//jobs")):
             assert (await room.http.get(room.url + path, headers=bearer(KEY))).status_code == 403
 
@@ -148,14 +171,29 @@ def keys(*private):
 
 async def test_tokens_of_an_identity_provider(tmp_path, monkeypatch):
     first, second = RSAKey.generate_key(2048, {"kid": "1"}), RSAKey.generate_key(2048, {"kid": "2"})
-    claims = {"iss": "https://id.example", "aud": "bacalhau", "sub": "ada", "exp": now_ns() // 10**9 + 60, "permissions": ["read:job"]}
+    claims = {
+        "iss": "https://id.example",
+        "aud": "bacalhau",
+        "sub": "ada",
+        "exp": now_ns() // 10**9 + 60,
+        "permissions": ["read:job"],
+    }
 
     def token(key, **changes):
-        return bearer(jwt.encode({"alg": "RS256", "kid": key.kid}, {k: v for k, v in (claims | changes).items() if v is not None}, key))
+        return bearer(
+            jwt.encode(
+                {"alg": "RS256", "kid": key.kid}, {k: v for k, v in (claims | changes).items() if v is not None}, key
+            )
+        )
 
     async with file_server() as published:
         published.files["/keys"] = keys(first)
-        provider = {"ProviderID": "idp", "JWKSUri": f"{published.url}/keys", "Issuer": "https://id.example", "Audience": "bacalhau"}
+        provider = {
+            "ProviderID": "idp",
+            "JWKSUri": f"{published.url}/keys",
+            "Issuer": "https://id.example",
+            "Audience": "bacalhau",
+        }
         async with open_room(tmp_path, configured(tmp_path, Oauth2=provider)) as room:
             assert (await room.http.get("/api/v1/agent/authconfig")).json()["Config"]["ProviderID"] == "idp"
             assert (await room.http.get(JOBS, headers=token(first))).status_code == 200
@@ -173,7 +211,9 @@ async def test_tokens_of_an_identity_provider(tmp_path, monkeypatch):
             assert away.status_code == 503 and "cannot read the keys of idp" in away.json()["Message"]
 
 
-@pytest.mark.parametrize(("refusals", "document"), [([500], b""), ([], b"{}"), ([], b"[1]"), ([], b'{"keys": [{"kty": "RSA"}]}')])
+@pytest.mark.parametrize(
+    ("refusals", "document"), [([500], b""), ([], b"{}"), ([], b"[1]"), ([], b'{"keys": [{"kty": "RSA"}]}')]
+)
 async def test_a_provider_without_keys_is_not_asked_for_every_token(refusals, document, tmp_path):
     async with file_server() as published:
         published.refusals, published.files["/keys"] = refusals, document
@@ -181,14 +221,24 @@ async def test_a_provider_without_keys_is_not_asked_for_every_token(refusals, do
         async with open_room(tmp_path, configured(tmp_path, Oauth2=provider)) as room:
             forged = bearer(jwt.encode({"alg": "RS256"}, {"sub": "x"}, RSAKey.generate_key(2048)))
             answers = [await room.http.get(JOBS, headers=forged) for _ in range(2)]
-            assert [(answer.status_code, answer.json()["Code"]) for answer in answers] == [(503, "ServiceUnavailable")] * 2
+            assert [(answer.status_code, answer.json()["Code"]) for answer in answers] == [
+                (503, "ServiceUnavailable")
+            ] * 2
             assert answers[0].json()["Message"] == answers[1].json()["Message"]
             assert len(published.asked) == 1
 
 
 def test_a_configuration_that_cannot_be_right_is_refused_whole(tmp_path):
-    from_file = configured(tmp_path, {"Username": "a b", "Password": "short"}, {"APIKey": "short"}, {}, Methods={"x": {"Type": "ask"}})
+    from_file = configured(
+        tmp_path, {"Username": "a b", "Password": "short"}, {"APIKey": "short"}, {}, Methods={"x": {"Type": "ask"}}
+    )
     with pytest.raises(BadRequest) as refused:
         make_app(None, from_file)
-    for text in ("Users[0]: Username must be", "Users[0]: Password must be", "Users[1]: APIKey must be", "Users[2]: needs either", "Methods.x: only the type challenge"):
+    for text in (
+        "Users[0]: Username must be",
+        "Users[0]: Password must be",
+        "Users[1]: APIKey must be",
+        "Users[2]: needs either",
+        "Methods.x: only the type challenge",
+    ):
         assert text in refused.value.message

@@ -10,7 +10,9 @@ from tests.api.room import JOBS, open_room
 VERSION = "X-Bacalhau-Git-Version"
 
 
-@pytest.mark.parametrize("version", ["", "v0.0.0", "v0.0.0-xxxxxxx", "v1.4.0", "1.4", "v1.9.3", "v1.9.3-rc1+linux", "v10.0.0"])
+@pytest.mark.parametrize(
+    "version", ["", "v0.0.0", "v0.0.0-xxxxxxx", "v1.4.0", "1.4", "v1.9.3", "v1.9.3-rc1+linux", "v10.0.0"]
+)
 async def test_who_is_welcome(version, tmp_path):
     async with open_room(tmp_path) as room:
         assert (await room.http.get(JOBS, headers={VERSION: version})).status_code == 200
@@ -20,7 +22,11 @@ async def test_who_is_welcome(version, tmp_path):
 async def test_who_is_too_old(version, tmp_path):
     async with open_room(tmp_path) as room:
         answer = await room.http.get(JOBS, headers={VERSION: version})
-        told = {"Error": "Client version is outdated. Update your client", "MinVersion": "1.4.0", "ClientVersion": version.removeprefix("v")}
+        told = {
+            "Error": "Client version is outdated. Update your client",
+            "MinVersion": "1.4.0",
+            "ClientVersion": version.removeprefix("v"),
+        }
         assert answer.status_code == 403
         assert answer.json().items() >= told.items()
         assert "v" + answer.json()["ServerVersion"] == answer.headers[VERSION]
@@ -55,10 +61,15 @@ async def test_the_older_generation_keeps_its_own_addresses(path, tmp_path):
         assert (await room.http.get(path, headers={VERSION: "v1.2.2"})).status_code == 200
 
 
-@pytest.mark.parametrize(("version", "is_told"), [("v1.4.0", True), ("v1.4.9", True), ("v1.5.0", False), ("v1.9.3", False), ("", False)])
+@pytest.mark.parametrize(
+    ("version", "is_told"), [("v1.4.0", True), ("v1.4.9", True), ("v1.5.0", False), ("v1.9.3", False), ("", False)]
+)
 async def test_clients_before_1_5_find_the_states_they_read_in_history(version, is_told, tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit()
         (item,) = (await room.http.get(f"{JOBS}/{job_id}/history", headers={VERSION: version})).json()["Items"]
-        states = {"JobState": {"Previous": "Undefined", "New": "Undefined"}, "ExecutionState": {"Previous": 0, "New": 0}}
+        states = {
+            "JobState": {"Previous": "Undefined", "New": "Undefined"},
+            "ExecutionState": {"Previous": 0, "New": 0},
+        }
         assert {key: item[key] for key in states if key in item} == (states if is_told else {})

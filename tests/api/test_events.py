@@ -60,7 +60,10 @@ async def reading(room: Room, path: str, *, last_id: str = "", url: str = "", **
 
 
 async def happen(room: Room, job_id: str, *texts: str) -> None:
-    entries = tuple(HistoryEntry(job_id=job_id, job_version=1, event=make_event(Topic.SCHEDULING, text, time.time_ns())) for text in texts)
+    entries = tuple(
+        HistoryEntry(job_id=job_id, job_version=1, event=make_event(Topic.SCHEDULING, text, time.time_ns()))
+        for text in texts
+    )
     await room.orch.commit(Change(history=entries))
 
 
@@ -74,7 +77,12 @@ async def test_a_job_is_told_from_its_beginning_to_its_end(tmp_path):
         job_id = await room.submit(Name="told")
         async with reading(room, f"{JOBS}/told/events") as reader:
             kind, first = await reader.next()
-            assert (kind, first["Event"]["Message"], first["SeqNum"], first["JobID"]) == ("history", "Job submitted", 1, job_id)
+            assert (kind, first["Event"]["Message"], first["SeqNum"], first["JobID"]) == (
+                "history",
+                "Job submitted",
+                1,
+                job_id,
+            )
             await happen(room, job_id, "news")
             assert await reader.messages(1) == ["news"]
             room.orch.board.put_progress(Progress(execution_id="e-1", job_id=job_id, stage="staging", done=3, total=20))
@@ -109,7 +117,10 @@ async def test_all_jobs_are_told_from_now_on(tmp_path):
             second = await room.submit(Namespace="other")
             await happen(room, first, "one")
             told = [(await reader.next())[1] for _ in range(2)]
-            assert [(item["JobID"], item["Event"]["Message"]) for item in told] == [(second, "Job submitted"), (first, "one")]
+            assert [(item["JobID"], item["Event"]["Message"]) for item in told] == [
+                (second, "Job submitted"),
+                (first, "one"),
+            ]
         await until_nobody_follows(room)
         await happen(room, first, "two", "three")
         await happen(room, second, "four")

@@ -41,7 +41,10 @@ async def test_files_and_folders(tmp_path):
         assert (await room.http.get(f"/ipfs/{root}/outputs/big.bin")).content == BIG
         assert (await room.http.get(f"/ipfs/{root}/outputs/sub%20dir/a.txt")).text == "a"
         page = await room.http.get(f"/ipfs/{root}/outputs/page.html")
-        assert page.headers["content-type"].startswith("text/html") and page.headers["content-security-policy"] == "sandbox"
+        assert (
+            page.headers["content-type"].startswith("text/html")
+            and page.headers["content-security-policy"] == "sandbox"
+        )
 
         listed = (await room.http.get(f"/ipfs/{root}/outputs/")).json()
         assert [e["Name"] for e in listed["Entries"]] == ["big.bin", "page.html", "sub dir"]

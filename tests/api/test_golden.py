@@ -1,4 +1,6 @@
-"""What the original answered, put into our store, is answered alike; where we differ on purpose, the difference is asserted."""
+"""What the original answered, put into our store, is answered alike; where we differ on purpose, the difference is
+asserted.
+"""
 
 import json
 import re
@@ -16,8 +18,9 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.node.node import NodeState
 from tests.api.room import JOBS, Room, open_room
 
-CASES = {case["name"]: case for case in map(json.loads, Path(__file__).with_name("golden.jsonl").read_text().splitlines())}
-
+CASES = {
+    case["name"]: case for case in map(json.loads, Path(__file__).with_name("golden.jsonl").read_text().splitlines())
+}
 
 
 class Departure(NamedTuple):
@@ -31,15 +34,40 @@ class Departure(NamedTuple):
 
 # All of them: every recording without a line here is answered with the same status, and errors with the same words.
 DEPARTURES = {
-    "api-jobs-badlimit": Departure(400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not 'abc'", "plain words"),
-    "api-jobs-neglimit": Departure(400, "InternalError", "query parameter 'limit' must be a whole number from 0 to 4294967295, not '-1'", "plain words"),
-    "api-history-badtype": Departure(400, "InternalError", "query parameter 'event_type' must be one of all, execution, job, not 'zzz'", "plain words"),
+    "api-jobs-badlimit": Departure(
+        400,
+        "InternalError",
+        "query parameter 'limit' must be a whole number from 0 to 4294967295, not 'abc'",
+        "plain words",
+    ),
+    "api-jobs-neglimit": Departure(
+        400,
+        "InternalError",
+        "query parameter 'limit' must be a whole number from 0 to 4294967295, not '-1'",
+        "plain words",
+    ),
+    "api-history-badtype": Departure(
+        400,
+        "InternalError",
+        "query parameter 'event_type' must be one of all, execution, job, not 'zzz'",
+        "plain words",
+    ),
     "put-same": Departure(409, "ResourceInUse", "no changes detected for new job spec", "the caller's mistake"),
     "post-notallowed": Departure(409, "ResourceInUse", "no changes detected for new job spec", "the caller's mistake"),
     "delete-done": Departure(409, "ResourceInUse", "cannot stop job in state Completed", "the caller's mistake"),
     "api-jobs-reverse": Departure(200, "", "", "its own command line offers to sort by id"),
-    "put-badpublisher": Departure(400, "InternalError", "bucket cannot be empty", "it accepts the job, runs it, and then has nowhere to publish to"),
-    "legacy-submit": Departure(400, "error-unknown-server-error", "no payload contained in signed message", "the older generation's API is served beside today's"),
+    "put-badpublisher": Departure(
+        400,
+        "InternalError",
+        "bucket cannot be empty",
+        "it accepts the job, runs it, and then has nowhere to publish to",
+    ),
+    "legacy-submit": Departure(
+        400,
+        "error-unknown-server-error",
+        "no payload contained in signed message",
+        "the older generation's API is served beside today's",
+    ),
 }
 # Keys that one side alone has.
 MORE_OR_LESS = {
@@ -77,7 +105,9 @@ def response(name: str) -> dict:
 async def replay(room: Room, name: str):
     case = CASES[name]
     asked = {"Origin": "http://127.0.0.1:8438"} if case["method"] == "OPTIONS" else {}
-    return await room.http.request(case["method"], case["path"], json=case["body"], headers=asked, follow_redirects=True)
+    return await room.http.request(
+        case["method"], case["path"], json=case["body"], headers=asked, follow_redirects=True
+    )
 
 
 async def seed(room: Room) -> None:
@@ -90,7 +120,10 @@ async def seed(room: Room) -> None:
     await walk_to(room, first, job)
     execution = msgspec.convert(whole["Executions"]["Items"][0], Execution)
     told = [msgspec.convert(item, JobHistory) for item in whole["History"]["Items"]]
-    entries = tuple(HistoryEntry(job_id=h.job_id, job_version=h.job_version, event=h.event, execution_id=h.execution_id) for h in told)
+    entries = tuple(
+        HistoryEntry(job_id=h.job_id, job_version=h.job_version, event=h.event, execution_id=h.execution_id)
+        for h in told
+    )
     await room.orch.store.apply(Change(new_executions=(execution,), history=entries))
 
 
@@ -100,7 +133,9 @@ async def walk_to(room: Room, stored: Job, last: Job) -> None:
 
 
 def _entry(job_id: str, version: int) -> HistoryEntry:
-    return HistoryEntry(job_id=job_id, job_version=version, event=msgspec.convert(response("api-history")["Items"][0], JobHistory).event)
+    return HistoryEntry(
+        job_id=job_id, job_version=version, event=msgspec.convert(response("api-history")["Items"][0], JobHistory).event
+    )
 
 
 def plain(value):
@@ -110,7 +145,19 @@ def plain(value):
     return [plain(v) for v in value] if isinstance(value, list) else value
 
 
-ALIKE = ["api-job", "api-job-include", "api-history", "api-history-exec", "api-executions", "api-node1", "api-node-short", "api-node", "api-authconfig", "api-job-pretty", "api-job-short"]
+ALIKE = [
+    "api-job",
+    "api-job-include",
+    "api-history",
+    "api-history-exec",
+    "api-executions",
+    "api-node1",
+    "api-node-short",
+    "api-node",
+    "api-authconfig",
+    "api-job-pretty",
+    "api-job-short",
+]
 
 
 def differences(theirs, ours, path=""):
@@ -171,7 +218,9 @@ async def seed_result(room: Room, name: str) -> None:
     whole = response("api-job-include")
     job_id = CASES[name]["path"].split("/")[-2]
     job = msgspec.structs.replace(msgspec.convert(whole["Job"], Job), id=job_id, name=job_id, version=1, revision=1)
-    execution = msgspec.convert(whole["Executions"]["Items"][0] | {"ID": "e-" + job_id[2:], "JobID": job_id, "JobVersion": 1}, Execution)
+    execution = msgspec.convert(
+        whole["Executions"]["Items"][0] | {"ID": "e-" + job_id[2:], "JobID": job_id, "JobVersion": 1}, Execution
+    )
     published = msgspec.convert(response(name)["Items"][0], type(execution.published_result))
     execution = msgspec.structs.replace(execution, published_result=published)
     await room.orch.store.apply(Change(new_jobs=(job,), new_executions=(execution,)))

@@ -36,11 +36,15 @@ class Fleet:
         """It is known, and nobody answers there."""
         node = make_seat(node_id, cpu=cpu).node
         offer = replace(node.info.compute, storage_sources=("local", "urldownload"))
-        self.room.orch.cluster.put(replace(node, info=replace(node.info, compute_node_info=offer), native=native), now_ns())
+        self.room.orch.cluster.put(
+            replace(node, info=replace(node.info, compute_node_info=offer), native=native), now_ns()
+        )
 
     async def join(self, node_id, allowed=(), **how):
         source = LocalSource([str(path) for path in allowed])
-        node = ComputeNode(node_id, self._folder, None, None, Plugins({}, {"local": source}, {}), Capacity(Resources()), self._people)
+        node = ComputeNode(
+            node_id, self._folder, None, None, Plugins({}, {"local": source}, {}), Capacity(Resources()), self._people
+        )
 
         async def answer(delivery):
             if isinstance(delivery.message, LocateInputsRequest):
@@ -72,7 +76,10 @@ async def open_fleet(tmp_path, runs=True):
 
 
 def reading(*paths, **job):
-    inputs = [{"Source": {"Type": "local", "Params": {"SourcePath": str(path)}}, "Target": f"/in/{n}"} for n, path in enumerate(paths)]
+    inputs = [
+        {"Source": {"Type": "local", "Params": {"SourcePath": str(path)}}, "Target": f"/in/{n}"}
+        for n, path in enumerate(paths)
+    ]
     return a_job(**job, Tasks=[a_job()["Tasks"][0] | {"Resources": {"CPU": "1"}, "InputSources": inputs}])
 
 
@@ -123,7 +130,10 @@ async def test_jobs_without_such_inputs_and_those_that_run_everywhere_ask_nobody
         await fleet.join("n-1", [data], cpu=8.0)
         await fleet.join("n-2", cpu=8.0)
         url = {"Source": {"Type": "urlDownload", "Params": {"URL": "http://127.0.0.1/x"}}, "Target": "/in"}
-        for job_id in (await fleet.room.submit(), await fleet.room.submit(Tasks=[a_job()["Tasks"][0] | {"InputSources": [url]}])):
+        for job_id in (
+            await fleet.room.submit(),
+            await fleet.room.submit(Tasks=[a_job()["Tasks"][0] | {"InputSources": [url]}]),
+        ):
             assert len(await fleet.placed(job_id)) == 1
         assert sorted(await fleet.placed(await fleet.submit(data, Type="ops"))) == ["n-1", "n-2"]
         assert fleet.asked == []
@@ -145,20 +155,31 @@ async def test_an_explanation_says_who_has_what(tmp_path, data):
     async with open_fleet(tmp_path) as fleet:
         await fleet.join("n-1", cpu=8.0)
         await fleet.join("n-2", [data, tmp_path / "more"])
-        answer = (await fleet.room.http.post(f"{JOBS}/explain", json={"Job": reading(data, tmp_path / "more", Count=3)})).json()
+        answer = (
+            await fleet.room.http.post(f"{JOBS}/explain", json={"Job": reading(data, tmp_path / "more", Count=3)})
+        ).json()
         assert [place["NodeID"] for place in answer["Places"]] == ["n-2", "n-2"]
         there, here = answer["Nodes"]
-        assert (there["Never"], there["Reason"]) == (True, f"volume {data} is not allowlisted; volume {tmp_path / 'more'} is not allowlisted")
+        assert (there["Never"], there["Reason"]) == (
+            True,
+            f"volume {data} is not allowlisted; volume {tmp_path / 'more'} is not allowlisted",
+        )
         assert here["Fits"] and here["Holds"] == ["/in/0", "/in/1"] and "Holds" not in there
 
 
 async def test_objects_are_not_shared_out_where_every_node_gets_all(tmp_path):
     async with open_room(tmp_path) as room:
-        source = {"Type": "s3", "Params": {"Bucket": "some-bucket", "Key": "a/*", "Region": "us-east-1", "Partition": {"Type": "object"}}}
+        source = {
+            "Type": "s3",
+            "Params": {"Bucket": "some-bucket", "Key": "a/*", "Region": "us-east-1", "Partition": {"Type": "object"}},
+        }
         tasks = [a_job()["Tasks"][0] | {"InputSources": [{"Source": source, "Target": "/in"}]}]
         for kind in ("ops", "daemon"):
             answer = await room.http.put(JOBS, json={"Job": a_job(Type=kind, Tasks=tasks)})
-            assert (answer.status_code, "partition type object needs a job that is divided by its Count" in answer.json()["Message"]) == (400, True)
+            assert (
+                answer.status_code,
+                "partition type object needs a job that is divided by its Count" in answer.json()["Message"],
+            ) == (400, True)
         await room.submit(Type="service", Tasks=tasks)
         source["Params"]["Partition"] = {"Type": "none"}
         await room.submit(Type="ops", Tasks=tasks)

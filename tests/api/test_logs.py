@@ -30,21 +30,43 @@ class Logs:
 
     def __init__(self, room, job_id):
         self.room, self.job_id, self.revisions = room, job_id, {}
-        node = NodeState(info=NodeInfo(node_id=NODE), connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED), native=True)
+        node = NodeState(
+            info=NodeInfo(node_id=NODE),
+            connection=CONNECTED,
+            connection_state=ConnectionState(status=CONNECTED),
+            native=True,
+        )
         room.orch.cluster.put(node, now_ns())
 
     async def execution(self, execution_id, state, message="", **fields):
         """A new state of an execution, as of now."""
         revision = self.revisions[execution_id] = self.revisions.get(execution_id, 0) + 1
-        fields |= {"compute_state": ComputeState(state_type=state, message=message), "create_time": now_ns(), "modify_time": now_ns()}
+        fields |= {
+            "compute_state": ComputeState(state_type=state, message=message),
+            "create_time": now_ns(),
+            "modify_time": now_ns(),
+        }
         made = Execution(id=execution_id, job_id=self.job_id, job_version=1, node_id=NODE, revision=revision, **fields)
-        history = (HistoryEntry(job_id=self.job_id, job_version=1, event=make_event(Topic.EXECUTION, "changed", now_ns()), execution_id=execution_id),)
-        change = Change(new_executions=(made,), history=history) if revision == 1 else Change(executions=(made,), history=history)
+        history = (
+            HistoryEntry(
+                job_id=self.job_id,
+                job_version=1,
+                event=make_event(Topic.EXECUTION, "changed", now_ns()),
+                execution_id=execution_id,
+            ),
+        )
+        change = (
+            Change(new_executions=(made,), history=history)
+            if revision == 1
+            else Change(executions=(made,), history=history)
+        )
         await self.room.orch.commit(change)
 
     async def end_job(self, state=JobStateType.COMPLETED):
         job = await self.room.orch.store.find_job(self.job_id)
-        ended = msgspec.structs.replace(job, state=JobState(state_type=state), revision=job.revision + 1, modify_time=now_ns())
+        ended = msgspec.structs.replace(
+            job, state=JobState(state_type=state), revision=job.revision + 1, modify_time=now_ns()
+        )
         await self.room.orch.commit(Change(jobs=(ended,)))
 
     async def put(self, execution_id, stream, offset, data, *, ended=False, node_id=NODE):
@@ -184,7 +206,9 @@ async def test_tail_is_from_now_on_and_tail_lines_are_the_last(logs):
 
 async def test_wide_is_the_current_execution_of_each_partition(logs):
     for execution_id, partition, state in (("e-1", 0, C.FAILED), ("e-2", 0, C.COMPLETED), ("e-3", 1, C.COMPLETED)):
-        await logs.execution(execution_id, state, partition_index=partition, run_output=RunCommandResult(stdout=f"{execution_id}\n"))
+        await logs.execution(
+            execution_id, state, partition_index=partition, run_output=RunCommandResult(stdout=f"{execution_id}\n")
+        )
     assert await logs.text(wide=True) == "e-2\ne-3\n"
     assert await logs.text() == "e-3\n"
     assert await logs.text(all=True) == "e-1\ne-2\ne-3\n"

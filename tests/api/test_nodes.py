@@ -21,7 +21,9 @@ from tests.api.room import NODES, open_room
 
 def info(node_id, *, cpu=2.0, **labels):
     size = Resources(cpu=cpu, memory=10**9, disk=10**10)
-    offer = ComputeNodeInfo(execution_engines=("docker",), max_capacity=size, max_job_requirements=size, available_capacity=size)
+    offer = ComputeNodeInfo(
+        execution_engines=("docker",), max_capacity=size, max_job_requirements=size, available_capacity=size
+    )
     return NodeInfo(node_id=node_id, labels={"name": node_id, **labels}, compute_node_info=offer)
 
 
@@ -30,7 +32,11 @@ async def say(room, node_id, message):
 
 
 async def join(room, node_id, *, running=(), seq=0, **about):
-    return await say(room, node_id, m.HandshakeRequest(node_info=info(node_id, **about), running=running, last_orchestrator_seq_num=seq))
+    return await say(
+        room,
+        node_id,
+        m.HandshakeRequest(node_info=info(node_id, **about), running=running, last_orchestrator_seq_num=seq),
+    )
 
 
 async def change(room, node_id, action, **more):
@@ -49,7 +55,10 @@ async def listed(room, **params):
 
 def execution(execution_id="e-1", node_id="n-1", cpu=0.5):
     return Execution(
-        id=execution_id, job_id="j-1", node_id=node_id, desired_state=DesiredState(state_type=DesiredStateType.RUNNING),
+        id=execution_id,
+        job_id="j-1",
+        node_id=node_id,
+        desired_state=DesiredState(state_type=DesiredStateType.RUNNING),
         allocated_resources=AllocatedResources(tasks={"main": Resources(cpu=cpu)}),
     )
 
@@ -60,7 +69,9 @@ async def test_approving_and_rejecting(tmp_path):
         assert (await join(room, "n-1")).reason == "node registered, it waits for approval"
         assert (await node(room, "n-1"))["Membership"] == "PENDING"
         assert (await change(room, "n-1", "approve", Message="known to me")).json() == {"Success": True}
-        assert (await node(room, "n-1"))["Membership"] == "APPROVED" and (await node(room, "n-1"))["Message"] == "known to me"
+        assert (await node(room, "n-1"))["Membership"] == "APPROVED" and (await node(room, "n-1"))[
+            "Message"
+        ] == "known to me"
         again = await change(room, "n-1", "approve")
         assert (again.status_code, again.json()["Message"]) == (409, "node n-1 already approved")
         assert (await change(room, "n-1", "Reject", Message="broken disk")).status_code == 200
@@ -97,7 +108,10 @@ REFUSED = {
     "no labels": ({"Action": "labels"}, "field 'Labels' is missing"),
     "labels of a number": ({"Action": "labels", "Labels": {"a": 1}}, "field 'Labels'"),
     "a label without a name": ({"Action": "labels", "Labels": {" ": "x"}}, "a label without a name"),
-    "a label that no selector finds": ({"Action": "labels", "Labels": {"a b": "x"}}, "field 'Labels': key: Invalid value: \"a b\""),
+    "a label that no selector finds": (
+        {"Action": "labels", "Labels": {"a b": "x"}},
+        "field 'Labels': key: Invalid value: \"a b\"",
+    ),
     "labels for nothing": ({"Action": "approve", "Labels": {"a": "b"}}, "field 'Labels' belongs to the action labels"),
     "an unknown field": ({"Action": "drain", "Deadlin": 5}, "unknown field 'Deadlin'"),
 }
@@ -113,7 +127,9 @@ async def test_what_cannot_be_changed_is_refused_in_words(tmp_path, subtests):
         unknown = await room.http.put(f"{NODES}/n-1", json={"Action": "promote"})
         assert "approve, reject, delete, cordon, uncordon, drain, labels" in unknown.json()["Hint"]
         assert (await change(room, "n-9", "approve")).status_code == 404
-        room.orch.cluster.put(NodeState(info=NodeInfo(node_id="n-orchestrator", node_type="Requester", compute_node_info=None)), 0)
+        room.orch.cluster.put(
+            NodeState(info=NodeInfo(node_id="n-orchestrator", node_type="Requester", compute_node_info=None)), 0
+        )
         assert "is an orchestrator" in (await change(room, "n-orchestrator", "drain")).json()["Message"]
 
 
@@ -174,7 +190,10 @@ async def test_capacity_is_what_is_not_reserved_and_nothing_on_a_node_that_is_aw
         assert (await node(room, "n-1"))["Info"]["ComputeNodeInfo"]["AvailableCapacity"]["CPU"] == 2.0
         on_gone(room.orch, "n-1", "the node is shutting down")
         away = await node(room, "n-1")
-        assert away["Info"]["ComputeNodeInfo"]["AvailableCapacity"] == {} and away["ConnectionState"]["LastError"] == "the node is shutting down"
+        assert (
+            away["Info"]["ComputeNodeInfo"]["AvailableCapacity"] == {}
+            and away["ConnectionState"]["LastError"] == "the node is shutting down"
+        )
         assert away["ConnectionState"]["DisconnectedSince"] > away["ConnectionState"]["ConnectedSince"]
 
 
@@ -193,7 +212,9 @@ async def test_a_goodbye_of_another_make_is_answered_once_and_without_an_error(t
     async with open_room(tmp_path) as room:
         await join(room, "n-1", running=None)
         room.orch.cluster.note_number("n-1", 19)
-        assert await say(room, "n-1", m.ShutdownNoticeRequest(node_id="n-1", last_orchestrator_seq_num=20)) == m.ShutdownNoticeResponse(last_compute_seq_num=19)
+        assert await say(
+            room, "n-1", m.ShutdownNoticeRequest(node_id="n-1", last_orchestrator_seq_num=20)
+        ) == m.ShutdownNoticeResponse(last_compute_seq_num=19)
         assert (await node(room, "n-1"))["ConnectionState"]["LastError"] == "the node is shutting down"
         with pytest.raises(HandshakeRequired):
             await say(room, "n-1", m.HeartbeatRequest(node_id="n-1"))
@@ -218,7 +239,11 @@ async def test_who_is_no_member_gets_no_content_and_no_false_name(tmp_path):
             with pytest.raises(Forbidden):
                 await say(room, node_id, m.PutBlocksRequest(blocks={}))
         assert not (await say(room, "n-1", m.HandshakeRequest(node_info=info("n-2")))).accepted
-        assert not (await say(room, "n-1", m.HandshakeRequest(node_info=msgspec.structs.replace(info("n-1"), node_type="Requester")))).accepted
+        assert not (
+            await say(
+                room, "n-1", m.HandshakeRequest(node_info=msgspec.structs.replace(info("n-1"), node_type="Requester"))
+            )
+        ).accepted
 
 
 async def test_the_gate_knows_members_secrets_and_who_was_sent_away(tmp_path):

@@ -52,7 +52,12 @@ async def test_a_difference_shows_what_changes_and_nothing_when_nothing_does(tmp
 
 @pytest.mark.parametrize(
     ("job", "status", "text"),
-    [(a_job(Name="nobody"), 404, "job not found: nobody"), (a_job(), 400, "invalid job spec: name is missing"), (a_job(Name="x", Type="no"), 400, "invalid job type"), (None, 400, "empty/nil job")],
+    [
+        (a_job(Name="nobody"), 404, "job not found: nobody"),
+        (a_job(), 400, "invalid job spec: name is missing"),
+        (a_job(Name="x", Type="no"), 400, "invalid job type"),
+        (None, 400, "empty/nil job"),
+    ],
 )
 async def test_what_cannot_be_compared(tmp_path, job, status, text):
     async with open_room(tmp_path) as room:
@@ -78,10 +83,16 @@ async def test_a_version_runs_again_as_a_new_one_with_a_fresh_clock(tmp_path):
 async def test_who_is_overtaken_goes_on_from_there(tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit(Name="hello")
-        answers = await asyncio.gather(*(room.http.put(JOBS, json={"Job": a_job(Name="hello", Priority=n)}) for n in range(1, 11)))
+        answers = await asyncio.gather(
+            *(room.http.put(JOBS, json={"Job": a_job(Name="hello", Priority=n)}) for n in range(1, 11))
+        )
         assert [answer.status_code for answer in answers] == [200] * 10
-        assert [j["Version"] for j in (await room.http.get(f"{JOBS}/hello/versions")).json()["Items"]] == list(range(1, 12))
-        await room.orch.commit(Change(jobs=((await room.orch.store.find_job(job_id)).moved(JobStateType.RUNNING, now_ns()),)))
+        assert [j["Version"] for j in (await room.http.get(f"{JOBS}/hello/versions")).json()["Items"]] == list(
+            range(1, 12)
+        )
+        await room.orch.commit(
+            Change(jobs=((await room.orch.store.find_job(job_id)).moved(JobStateType.RUNNING, now_ns()),))
+        )
         commit, overtaken = room.orch.commit, []
 
         async def commit_after_another(change):
@@ -112,7 +123,10 @@ async def test_a_job_of_another_type_is_another_job(tmp_path):
     async with open_room(tmp_path) as room:
         await room.submit(Name="hello")
         answer = await put(room, Name="hello", Type="service")
-        assert (answer.status_code, answer.json()["Message"]) == (409, "job hello is of type batch and cannot become one of type service")
+        assert (answer.status_code, answer.json()["Message"]) == (
+            409,
+            "job hello is of type batch and cannot become one of type service",
+        )
 
 
 @pytest.mark.parametrize("state", [JobStateType.COMPLETED, JobStateType.FAILED])
@@ -129,11 +143,16 @@ async def test_what_never_ends_has_no_results_and_no_time_limit(tmp_path, kind):
     async with open_room(tmp_path) as room:
         task = a_job()["Tasks"][0] | {"Timeouts": {"ExecutionTimeout": 5, "TotalTimeout": 10, "QueueTimeout": 3}}
         answer = await room.http.put(JOBS, json={"Job": a_job(Type=kind, Tasks=[task])})
-        assert answer.json()["Warnings"] == [f"execution and total timeouts are ignored: a {kind} job runs until it is stopped"]
+        assert answer.json()["Warnings"] == [
+            f"execution and total timeouts are ignored: a {kind} job runs until it is stopped"
+        ]
         job_id = answer.json()["JobID"]
         assert (await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]["Tasks"][0]["Timeouts"] == {"QueueTimeout": 3}
         results = await room.http.get(f"{JOBS}/{job_id}/results")
-        assert (results.status_code, results.json()["Message"]) == (400, f"a {kind} job has no results: it runs until it is stopped")
+        assert (results.status_code, results.json()["Message"]) == (
+            400,
+            f"a {kind} job has no results: it runs until it is stopped",
+        )
 
 
 async def test_an_explanation_names_every_node_and_stores_nothing(tmp_path):
@@ -142,9 +161,15 @@ async def test_an_explanation_names_every_node_and_stores_nothing(tmp_path):
         join(room, "n-2", engines=("noop",))
         task = a_job()["Tasks"][0] | {"Resources": {"CPU": "0.5"}}
         answer = (await room.http.post(f"{JOBS}/explain", json={"job": a_job(Count=3, Tasks=[task])})).json()
-        assert (answer["State"], answer["Message"]) == ("Running", "waiting for capacity: n-1 busy: needs 0.5 CPU, free 0")
+        assert (answer["State"], answer["Message"]) == (
+            "Running",
+            "waiting for capacity: n-1 busy: needs 0.5 CPU, free 0",
+        )
         assert answer["Places"] == [{"NodeID": "n-1", "PartitionIndex": 0}, {"NodeID": "n-1", "PartitionIndex": 1}]
-        assert [(n["NodeID"], n["Fits"], n["Never"], n["Reason"]) for n in answer["Nodes"]] == [("n-1", True, False, ""), ("n-2", False, True, "cannot run docker")]
+        assert [(n["NodeID"], n["Fits"], n["Never"], n["Reason"]) for n in answer["Nodes"]] == [
+            ("n-1", True, False, ""),
+            ("n-2", False, True, "cannot run docker"),
+        ]
         assert answer["Needs"] == {"CPU": 0.5}
         assert (await room.http.get(JOBS)).json()["Items"] == []
 
@@ -153,7 +178,11 @@ async def test_an_explanation_of_what_cannot_run_is_its_error(tmp_path):
     async with open_room(tmp_path) as room:
         room.orch.started -= room.orch.settle_ns + 1
         answer = (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()
-        assert (answer["State"], answer["Message"], answer["Hint"]) == ("Failed", "no node can run docker: no compute node has joined", "see `bacalhau node list`")
+        assert (answer["State"], answer["Message"], answer["Hint"]) == (
+            "Failed",
+            "no node can run docker: no compute node has joined",
+            "see `bacalhau node list`",
+        )
         wrong = await room.http.post(f"{JOBS}/explain", json={"Job": a_job(Type="")})
         assert (wrong.status_code, wrong.json()["Message"]) == (400, "missing job type")
 
@@ -168,7 +197,11 @@ async def test_a_queued_job_says_its_place_and_why(tmp_path):
         states = [(await room.http.get(f"{JOBS}/{job_id}")).json()["Job"]["State"] for job_id in jobs]
         assert [s.get("Details") for s in states] == [None, {"QueuePosition": "2"}, {"QueuePosition": "1"}]
         why = (await room.http.get(f"{JOBS}/{jobs[1]}/explain")).json()
-        assert (why["QueuePosition"], why["State"], why["Nodes"][0]["Reason"]) == (2, "Queued", "busy: needs 1 CPU, free 0")
+        assert (why["QueuePosition"], why["State"], why["Nodes"][0]["Reason"]) == (
+            2,
+            "Queued",
+            "busy: needs 1 CPU, free 0",
+        )
         runs = (await room.http.get(f"{JOBS}/{jobs[0]}/explain")).json()
         assert [p["NodeID"] for p in runs["Places"]] == ["n-1"] and runs["Places"][0]["ExecutionID"].startswith("e-")
         assert (await room.http.get(f"{JOBS}/nobody/explain")).status_code == 404
@@ -181,10 +214,16 @@ async def test_a_retry_policy_is_checked_whole(tmp_path):
         assert answer.json()["Message"].splitlines() == [
             "task main validation failed: invalid retry: Max must be between 0 and 100, not 101",
             "task main validation failed: invalid retry: Backoff must be between 0 and 300 seconds, not -1",
-            "task main validation failed: invalid retry: On does not know 'luck': use node-lost, pull, staging, publish, engine, exit-code",
+            (
+                "task main validation failed: invalid retry: On does not know 'luck': use node-lost, pull, staging,"
+                " publish, engine, exit-code"
+            ),
         ]
         good = await room.submit(Tasks=[task | {"retry": {"max": 2, "on": [" Exit-Code ", "pull"]}}])
-        assert (await room.http.get(f"{JOBS}/{good}")).json()["Job"]["Tasks"][0]["Retry"] == {"Max": 2, "On": ["exit-code", "pull"]}
+        assert (await room.http.get(f"{JOBS}/{good}")).json()["Job"]["Tasks"][0]["Retry"] == {
+            "Max": 2,
+            "On": ["exit-code", "pull"],
+        }
 
 
 async def test_a_lost_connection_is_seen_in_the_explanation(tmp_path):
@@ -194,7 +233,9 @@ async def test_a_lost_connection_is_seen_in_the_explanation(tmp_path):
         assert (answer["State"], answer["Nodes"][0]["Reason"]) == ("Queued", "is not connected")
         node = replace(make_seat("n-1").node, cordoned=True)
         room.orch.cluster.put(node, now_ns())
-        assert (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()["Nodes"][0]["Reason"] == "is cordoned"
+        assert (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()["Nodes"][0][
+            "Reason"
+        ] == "is cordoned"
 
 
 async def test_executions_carry_the_evaluation_that_the_submission_named(tmp_path):
@@ -205,4 +246,6 @@ async def test_executions_carry_the_evaluation_that_the_submission_named(tmp_pat
             assert await until_moved(room, told["JobID"]) == "Running"
         made = (await room.http.get(f"{JOBS}/hello/executions")).json()["Items"]
         assert [e["EvalID"] for e in made] == [told["EvaluationID"]]
-        assert (await room.http.get(f"{JOBS}/{told['JobID']}/executions", params={"namespace": "*"})).json()["Items"] == []
+        assert (await room.http.get(f"{JOBS}/{told['JobID']}/executions", params={"namespace": "*"})).json()[
+            "Items"
+        ] == []

@@ -21,7 +21,10 @@ REFUSED = {
     "not UTF-8": (b'{"Job": {"Name": "\xff\xfe"}}', "the body is not valid JSON"),
     "not an object": (b"[1]", "the body must be a JSON object"),
     "nested too deep": (b'{"Job":' + b"[" * 5000 + b"]" * 5000 + b"}", "the body is not valid JSON"),
-    "nested deeper than a job": (b'{"Job":{"Name":null,"Nope":' + b"[" * 900 + b"]" * 900 + b"}}", "the body is nested deeper than 100 levels"),
+    "nested deeper than a job": (
+        b'{"Job":{"Name":null,"Nope":' + b"[" * 900 + b"]" * 900 + b"}}",
+        "the body is nested deeper than 100 levels",
+    ),
     "state as a number": (b'{"Job": {"State": {"StateType": 3}}}', "field 'Job.State.StateType'"),
     "job of another type": (b'{"Job": 1}', "field 'Job'"),
 }
@@ -40,7 +43,10 @@ async def test_a_bad_body_is_refused_in_words(tmp_path, subtests):
 async def test_a_packed_body_is_refused_by_that_name(tmp_path):
     async with open_room(tmp_path) as room:
         answer = await room.http.put(JOBS, content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
-        assert (answer.status_code, answer.json()["Message"]) == (400, "the body has Content-Encoding gzip, which is not read here")
+        assert (answer.status_code, answer.json()["Message"]) == (
+            400,
+            "the body has Content-Encoding gzip, which is not read here",
+        )
 
 
 async def test_every_wrong_field_is_named(tmp_path):
@@ -59,7 +65,11 @@ async def test_a_wrong_field_is_told_with_every_problem_of_the_rest(tmp_path):
             answer = await room.http.request(method, path, json={"Job": job})
             assert answer.status_code == 400
             found = answer.json()["Message"].splitlines()
-            assert [line.split(":")[0] for line in found[:3]] == ["field 'Job.Count'", "field 'Job.Tasks[0].Publisher'", "invalid job type"]
+            assert [line.split(":")[0] for line in found[:3]] == [
+                "field 'Job.Count'",
+                "field 'Job.Tasks[0].Publisher'",
+                "invalid job type",
+            ]
             assert len(found) == 4 and "unknown engine type 'dokker'" in found[3]
 
 
@@ -72,7 +82,9 @@ async def test_unknown_fields_are_warned_of_but_envelope_keys_are_not(tmp_path):
 
 async def test_of_very_many_unknown_fields_the_first_are_told(tmp_path):
     async with open_room(tmp_path) as room:
-        warnings = (await room.http.put(JOBS, json={"Job": a_job(**{f"k{i}": 1 for i in range(200)})})).json()["Warnings"]
+        warnings = (await room.http.put(JOBS, json={"Job": a_job(**{f"k{i}": 1 for i in range(200)})})).json()[
+            "Warnings"
+        ]
         assert warnings[99:] == ["unknown field 'Job.k99' is ignored", "100 more unknown fields are ignored"]
 
 
@@ -186,7 +198,9 @@ async def test_labels_filter_jobs_and_repeat(tmp_path):
     async with open_room(tmp_path) as room:
         wanted = await room.submit(Labels={"zone": "eu", "tier": "a"})
         await room.submit(Labels={"zone": "eu"})
-        listed = (await room.http.get(JOBS, params=[("labels", "zone=eu"), ("labels", "tier in (a,b)")])).json()["Items"]
+        listed = (await room.http.get(JOBS, params=[("labels", "zone=eu"), ("labels", "tier in (a,b)")])).json()[
+            "Items"
+        ]
         assert [job["ID"] for job in listed] == [wanted]
 
 
@@ -211,7 +225,10 @@ async def test_names_with_slashes(tmp_path):
         assert (await room.http.get(f"{JOBS}/team%2fnightly%20run")).json()["Job"]["ID"] == job_id
 
 
-@pytest.mark.parametrize(("body", "query", "reason"), [(None, "?reason=by+query", "by query"), ({"Reason": "by body"}, "?reason=q", "by body"), ({}, "", "")])
+@pytest.mark.parametrize(
+    ("body", "query", "reason"),
+    [(None, "?reason=by+query", "by query"), ({"Reason": "by body"}, "?reason=q", "by body"), ({}, "", "")],
+)
 async def test_stop_takes_its_reason_from_body_or_query(body, query, reason, tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit()
@@ -225,7 +242,13 @@ async def test_stop_takes_its_reason_from_body_or_query(body, query, reason, tmp
 async def test_a_stop_and_the_end_of_what_runs_are_one_step(tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit()
-        running = Execution(id="e-1", job_id=job_id, job_version=1, node_id="n-1", compute_state=ComputeState(state_type=ComputeStateType.RUNNING))
+        running = Execution(
+            id="e-1",
+            job_id=job_id,
+            job_version=1,
+            node_id="n-1",
+            compute_state=ComputeState(state_type=ComputeStateType.RUNNING),
+        )
         await room.orch.commit(Change(new_executions=(running,)))
         answer = await room.http.delete(f"{JOBS}/{job_id}")
         assert answer.json()["EvaluationID"] == evaluation_id(job_id, 1, 1)
@@ -260,12 +283,20 @@ async def test_common_headers(tmp_path):
         assert "access-control-allow-origin" not in answer.headers
         assert len(answer.headers["x-request-id"]) == 32
         mine = await room.http.get("/nope", headers={"X-Request-ID": "mine", "Origin": "http://ui"})
-        assert (mine.headers["x-request-id"], mine.json()["RequestID"], mine.headers["access-control-allow-origin"]) == ("mine", "mine", "*")
+        assert (
+            mine.headers["x-request-id"],
+            mine.json()["RequestID"],
+            mine.headers["access-control-allow-origin"],
+        ) == ("mine", "mine", "*")
 
 
 async def test_preflight(tmp_path):
     async with open_room(tmp_path) as room:
-        headers = {"Origin": "http://ui", "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+        headers = {
+            "Origin": "http://ui",
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "content-type",
+        }
         answer = await room.http.options(JOBS, headers=headers)
         assert (answer.status_code, answer.content) == (204, b"")
         assert answer.headers["access-control-allow-methods"] == "GET,HEAD,PUT,PATCH,POST,DELETE"
@@ -278,7 +309,11 @@ async def test_wrong_method(tmp_path):
         answer = await room.http.patch(JOBS)
         assert answer.headers["allow"] == "GET, OPTIONS, POST, PUT"
         assert (await room.http.put(f"{JOBS}/x/logs")).headers["allow"] == "GET, OPTIONS"
-        assert (answer.status_code, answer.json()["Message"], answer.json()["Code"]) == (405, "Method Not Allowed", "InternalError")
+        assert (answer.status_code, answer.json()["Message"], answer.json()["Code"]) == (
+            405,
+            "Method Not Allowed",
+            "InternalError",
+        )
 
 
 async def test_old_paths_are_redirected(tmp_path):
@@ -296,7 +331,11 @@ async def test_a_crash_is_one_plain_answer_and_a_log_entry(tmp_path, caplog):
     async with open_room(tmp_path) as room:
         room.orch.fill_defaults = broken
         answer = await room.http.put(JOBS, json={"Job": a_job()})
-        assert (answer.status_code, answer.json()["Message"], answer.json()["Component"]) == (500, "Internal server error", "Unknown")
+        assert (answer.status_code, answer.json()["Message"], answer.json()["Component"]) == (
+            500,
+            "Internal server error",
+            "Unknown",
+        )
         assert answer.json()["RequestID"] in caplog.text
 
 
@@ -306,8 +345,14 @@ async def test_the_document_names_every_route(tmp_path):
         assert document["info"]["title"] == "Bacalhau"
         assert document["paths"].keys() >= {f"{JOBS}/{{job_id}}/history", JOBS, NODES, "/api/v1/agent/alive"}
         put = document["paths"][JOBS]["put"]
-        assert put["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/PutJobRequest"}
-        assert {p["name"] for p in document["paths"][f"{JOBS}/{{job_id}}/history"]["get"]["parameters"]} >= {"job_id", "wait", "next_token"}
+        assert put["requestBody"]["content"]["application/json"]["schema"] == {
+            "$ref": "#/components/schemas/PutJobRequest"
+        }
+        assert {p["name"] for p in document["paths"][f"{JOBS}/{{job_id}}/history"]["get"]["parameters"]} >= {
+            "job_id",
+            "wait",
+            "next_token",
+        }
         names = {ref.split("/")[-1] for ref in _references(document)}
         assert names <= document["components"]["schemas"].keys()
         assert (await room.http.get("/api/v1")).status_code == 404
@@ -334,7 +379,11 @@ async def test_an_ambiguous_id_has_its_own_code(tmp_path):
         await room.submit()
         await room.submit()
         answer = await room.http.get(f"{JOBS}/j-")
-        assert (answer.status_code, answer.json()["Code"], answer.json()["Hint"]) == (409, "MultipleJobsFound", "Use full job ID")
+        assert (answer.status_code, answer.json()["Code"], answer.json()["Hint"]) == (
+            409,
+            "MultipleJobsFound",
+            "Use full job ID",
+        )
 
 
 async def test_the_servers_configuration_without_what_is_empty_and_its_secrets_blanked(tmp_path):

@@ -1,4 +1,6 @@
-"""The older generation's API: its recordings replayed, signatures that must hold, its jobs turned into today's and back."""
+"""The older generation's API: its recordings replayed, signatures that must hold, its jobs turned into today's and
+back.
+"""
 
 import json
 import re
@@ -20,7 +22,10 @@ from tests.api.test_waiting import EXECUTION, put_execution
 from tests.support.seed_client import HELLO, SeedClient
 from tests.unit.models.test_seed_view import CREATED, JOB_ID, execution, tutorial_job
 
-CASES = {case["name"]: case for case in map(json.loads, Path(__file__).with_name("seed_golden.jsonl").read_text().splitlines())}
+CASES = {
+    case["name"]: case
+    for case in map(json.loads, Path(__file__).with_name("seed_golden.jsonl").read_text().splitlines())
+}
 ROOT = "/api/v1"
 
 # What we answer otherwise than the original, on purpose, and why.
@@ -29,7 +34,8 @@ DEPARTURES = {
     "api-version-post": "each key also in lower case: the first Python client of that generation reads no other",
     "api-node_info": "capacities also in today's keys; the approval is the true one",
 }
-# Today's original has no route for any of this and answers 404 (its recording `legacy-submit`); we serve both generations.
+# Today's original has no route for any of this and answers 404 (its recording `legacy-submit`); we serve both
+# generations.
 
 # Different on every machine and in every run.
 VARIABLE = {"Used", "Free", "All", "NodeID", "Time"}
@@ -46,8 +52,15 @@ async def replay(room, name, prefix=ROOT):
 async def seed(room):
     """The recorded job and its execution, with a history of ours."""
     job, run = tutorial_job(), execution(run_output=RunCommandResult(), job_version=1)
-    told = [(Topic.SUBMISSION, "Job created", ""), (Topic.SCHEDULING, "Requested execution", run.id), (Topic.EXECUTION, "Completed", run.id)]
-    history = tuple(HistoryEntry(job_id=job.id, job_version=1, execution_id=of, event=make_event(topic, text, CREATED)) for topic, text, of in told)
+    told = [
+        (Topic.SUBMISSION, "Job created", ""),
+        (Topic.SCHEDULING, "Requested execution", run.id),
+        (Topic.EXECUTION, "Completed", run.id),
+    ]
+    history = tuple(
+        HistoryEntry(job_id=job.id, job_version=1, execution_id=of, event=make_event(topic, text, CREATED))
+        for topic, text, of in told
+    )
     await room.orch.store.apply(Change(new_jobs=(job,), new_executions=(run,), history=history))
 
 
@@ -69,7 +82,12 @@ async def test_the_recordings_are_answered_alike(name, tmp_path):
         assert answer.status_code == case["status"]
         assert comparable(ours) == comparable(case["response"])
         assert answer.headers["content-type"].split(";")[0] == case["headers"]["Content-Type"].split(";")[0]
-        wanted = {key.lower() for key in case["headers"]} - {"connection", "transfer-encoding", "content-length", "date"}
+        wanted = {key.lower() for key in case["headers"]} - {
+            "connection",
+            "transfer-encoding",
+            "content-length",
+            "date",
+        }
         assert wanted <= answer.headers.keys()
 
 
@@ -82,13 +100,22 @@ async def test_departures(tmp_path):
         assert [e["ExecutionState"]["New"] for e in events if "ExecutionState" in e][-1] == "Completed"
         assert [e["JobState"]["New"] for e in events if "JobState" in e][-1] == "Completed"
         told = (await replay(room, "api-version-post")).json()["build_version_info"]
-        assert {key for key in told if not key.islower()} == CASES["api-version-post"]["response"]["build_version_info"].keys()
+        assert {key for key in told if not key.islower()} == CASES["api-version-post"]["response"][
+            "build_version_info"
+        ].keys()
         assert (told["gitversion"], told["goos"]) == (told["GitVersion"], "linux")
         node, recorded = (await replay(room, "api-node_info")).json(), CASES["api-node_info"]["response"]
         assert node["NodeID"] == room.orch.node_id and set(recorded) - set(node) == set()
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "/requester/" in case["path"] or name in ("api-healthz", "api-version-post", "api-peers")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, case in CASES.items()
+        if "/requester/" in case["path"] or name in ("api-healthz", "api-version-post", "api-peers")
+    ],
+)
 async def test_the_first_clients_leave_the_prefix_out(name, tmp_path):
     async with open_room(tmp_path) as room:
         await seed(room)
@@ -113,21 +140,36 @@ async def submit(room, spec=None, client=ALICE, **more):
 
 async def test_a_signed_job_is_stored_and_shown_in_both_generations(tmp_path):
     async with open_room(tmp_path) as room:
-        spec = HELLO | {"Annotations": ["tag-one"], "Timeout": 60, "NodeSelectors": [{"Key": "zone", "Operator": "=", "Values": ["a"]}]}
+        spec = HELLO | {
+            "Annotations": ["tag-one"],
+            "Timeout": 60,
+            "NodeSelectors": [{"Key": "zone", "Operator": "=", "Values": ["a"]}],
+        }
         answer = await submit(room, spec)
         assert answer.status_code == 200, answer.text
         job = answer.json()["job"]
         job_id = job["Metadata"]["ID"]
         assert answer.headers["x-bacalhau-job-id"] == job_id
         assert (job["APIVersion"], job["Metadata"]["ClientID"]) == ("V1beta1", ALICE.id)
-        assert (job["Spec"]["Engine"], job["Spec"]["Docker"], job["Spec"]["Publisher"]) == ("docker", {"Image": "busybox", "Entrypoint": ["echo", "hello"]}, "ipfs")
+        assert (job["Spec"]["Engine"], job["Spec"]["Docker"], job["Spec"]["Publisher"]) == (
+            "docker",
+            {"Image": "busybox", "Entrypoint": ["echo", "hello"]},
+            "ipfs",
+        )
         assert job["Spec"]["EngineSpec"]["Params"]["Image"] == "busybox"
         today = (await room.http.get(f"{ROOT}/orchestrator/jobs/{job_id}")).json()["Job"]
-        assert (today["Namespace"], today["Type"], today["Count"], today["Labels"]) == (ALICE.id, "batch", 1, {"tag-one": ""})
+        assert (today["Namespace"], today["Type"], today["Count"], today["Labels"]) == (
+            ALICE.id,
+            "batch",
+            1,
+            {"tag-one": ""},
+        )
         assert today["Tasks"][0]["Timeouts"]["ExecutionTimeout"] == 60
         assert today["Tasks"][0]["Network"]["Type"] == "None"
         assert today["Constraints"] == [{"Key": "zone", "Operator": "=", "Values": ["a"]}]
-        state = (await room.http.post("/requester/states", json={"client_id": ALICE.id, "job_id": job_id[:10]})).json()["state"]
+        state = (await room.http.post("/requester/states", json={"client_id": ALICE.id, "job_id": job_id[:10]})).json()[
+            "state"
+        ]
         assert (state["JobID"], state["State"], state["Executions"]) == (job_id, "New", [])
 
 
@@ -149,14 +191,23 @@ FORGED = "error verifying request signature: client's signature is invalid: "
         (ALICE.envelope({"ClientID": ALICE.id}, signature="%%%"), FORGED + "failed to decode signature"),
         (ALICE.envelope({"ClientID": ALICE.id}, signature=""), FORGED),
         (ALICE.envelope({"ClientID": ALICE.id}, client_public_key="bm8ga2V5"), FORGED + "failed to decode public key"),
-        (ALICE.envelope({"ClientID": ALICE.id}, client_public_key=SeedClient().public_key), FORGED + "crypto/rsa: verification error"),
+        (
+            ALICE.envelope({"ClientID": ALICE.id}, client_public_key=SeedClient().public_key),
+            FORGED + "crypto/rsa: verification error",
+        ),
         (ALICE.envelope({"APIVersion": "V1beta1"}), "error validating request: payload must contain a client ID"),
-        (ALICE.envelope({"ClientID": SeedClient().id}), "error validating request: client's public key does not match client ID"),
+        (
+            ALICE.envelope({"ClientID": SeedClient().id}),
+            "error validating request: client's public key does not match client ID",
+        ),
         (ALICE.envelope({"ClientID": ALICE.id, "Spec": 1}), "error unmarshalling payload: field 'Spec': "),
         (ALICE.envelope({"ClientID": ALICE.id, "APIVersion": "V1beta1"}), "job spec is empty"),
         (ALICE.submission(HELLO, APIVersion=""), "APIVersion is empty"),
         (ALICE.submission(HELLO | {"Deal": {}}), "concurrency must be >= 1"),
-        (ALICE.submission(HELLO | {"Deal": {"TargetingMode": True, "Concurrency": 2}}), "concurrency ignored for target all mode, must be == 0"),
+        (
+            ALICE.submission(HELLO | {"Deal": {"TargetingMode": True, "Concurrency": 2}}),
+            "concurrency ignored for target all mode, must be == 0",
+        ),
         (ALICE.submission(HELLO | {"PublisherSpec": {"Type": "tape"}}), "invalid publisher type: tape"),
         (ALICE.submission(HELLO | {"Inputs": [{"StorageSource": "tape"}]}), "invalid input volume type: 'tape'"),
         (ALICE.submission(HELLO | {"Network": {"Type": "Wires"}}), "Wires"),
@@ -183,7 +234,9 @@ async def test_the_signature_is_over_the_bytes_as_sent(separators, tmp_path):
 async def test_the_key_with_exponent_one_opens_nothing(tmp_path):
     """Anybody could sign for a modulus that is known: the signature would be the padded hash itself."""
     async with open_room(tmp_path) as room:
-        answer = await room.http.post("/requester/submit", content=ALICE.forged({"APIVersion": "V1beta1", "ClientID": ALICE.id, "Spec": HELLO}))
+        answer = await room.http.post(
+            "/requester/submit", content=ALICE.forged({"APIVersion": "V1beta1", "ClientID": ALICE.id, "Spec": HELLO})
+        )
         assert answer.status_code == 400 and "failed to decode public key" in answer.text, answer.text
 
 
@@ -193,7 +246,14 @@ async def test_only_its_owner_cancels_a_job(tmp_path):
         bob = SeedClient()
         stranger = await room.http.post("/requester/cancel", content=bob.cancellation(job_id))
         assert stranger.status_code == 401 and "mismatched ClientIDs" in stranger.text
-        assert "signature is invalid" in (await room.http.post("/requester/cancel", content=ALICE.cancellation(job_id).replace(job_id, job_id[::-1]))).text
+        assert (
+            "signature is invalid"
+            in (
+                await room.http.post(
+                    "/requester/cancel", content=ALICE.cancellation(job_id).replace(job_id, job_id[::-1])
+                )
+            ).text
+        )
         for _ in range(2):
             answer = await room.http.post("/requester/cancel", content=ALICE.cancellation(job_id, Reason="enough"))
             assert (answer.status_code, answer.json()["state"]["State"]) == (200, "Cancelled")
@@ -201,7 +261,10 @@ async def test_only_its_owner_cancels_a_job(tmp_path):
         today = (await room.http.get(f"{ROOT}/orchestrator/jobs/{job_id}")).json()["Job"]
         assert today["State"] == {"StateType": "Stopped", "Message": "enough"}
         events = (await room.http.post("/requester/events", json={"job_id": job_id})).json()["events"]
-        assert [(e["JobState"]["Previous"], e["JobState"]["New"]) for e in events] == [("New", "New"), ("New", "Cancelled")]
+        assert [(e["JobState"]["Previous"], e["JobState"]["New"]) for e in events] == [
+            ("New", "New"),
+            ("New", "Cancelled"),
+        ]
 
 
 async def test_a_cancel_that_meets_the_scheduler_holds(tmp_path):
@@ -225,7 +288,9 @@ async def test_a_job_that_has_ended_is_not_cancelled(tmp_path):
     async with open_room(tmp_path) as room:
         await room.orch.store.apply(Change(new_jobs=(tutorial_job(),)))
         job = tutorial_job()
-        mine = type(job)(**{f: getattr(job, f) for f in job.__struct_fields__} | {"id": "j-2", "name": "mine", "namespace": ALICE.id})
+        mine = type(job)(
+            **{f: getattr(job, f) for f in job.__struct_fields__} | {"id": "j-2", "name": "mine", "namespace": ALICE.id}
+        )
         await room.orch.store.apply(Change(new_jobs=(mine,)))
         answer = await room.http.post("/requester/cancel", content=ALICE.cancellation("j-2"))
         assert (answer.status_code, answer.json()["Message"]) == (409, "cannot cancel job in state Completed")
@@ -237,7 +302,12 @@ async def test_a_job_that_is_not_there(route, tmp_path):
         answer = await room.http.post(f"/requester/{route}", json={"job_id": "nope"})
         assert answer.status_code == 404
         text = "Job not found. ID: nope"
-        assert json.loads(answer.text) == {"Code": "error-job-not-found", "Message": text, "Details": {"id": "nope"}, "Err": text}
+        assert json.loads(answer.text) == {
+            "Code": "error-job-not-found",
+            "Message": text,
+            "Details": {"id": "nope"},
+            "Err": text,
+        }
         assert "job_id is missing" in (await room.http.post(f"/requester/{route}", json={})).text
         assert (await room.http.post(f"/requester/{route}", content=b"{")).status_code == 400
 
@@ -256,7 +326,9 @@ async def test_lists(tmp_path):
         other = (await submit(room, client=bob)).json()["job"]["Metadata"]["ID"]
         today = await room.submit()
         assert await listed(room, client_id=ALICE.id) == mine
-        assert await listed(room, client_id=ALICE.id, sort_reverse=True, max_jobs=2, sort_by="created_at") == mine[:0:-1]
+        assert (
+            await listed(room, client_id=ALICE.id, sort_reverse=True, max_jobs=2, sort_by="created_at") == mine[:0:-1]
+        )
         assert await listed(room, client_id=ALICE.id, include_tags=["RED", "green"]) == mine[:2]
         assert await listed(room, client_id=ALICE.id, include_tags=["red"], exclude_tags=["canary"]) == mine[:1]
         assert await listed(room, return_all=True) == [*mine, other, today]
@@ -307,12 +379,23 @@ async def test_who_opens_a_log_socket_says_soon_what_is_wanted(tmp_path, monkeyp
 
 async def test_logs_of_a_finished_job(tmp_path):
     async with open_room(tmp_path) as room:
-        await room.orch.store.apply(Change(new_jobs=(tutorial_job(),), new_executions=(execution(run_output=RunCommandResult(stdout="o\n", stderr="e\n"), job_version=1),)))
-        asked = ALICE.envelope({"ClientID": ALICE.id, "JobID": JOB_ID, "ExecutionID": execution().id, "WithHistory": True})
+        await room.orch.store.apply(
+            Change(
+                new_jobs=(tutorial_job(),),
+                new_executions=(execution(run_output=RunCommandResult(stdout="o\n", stderr="e\n"), job_version=1),),
+            )
+        )
+        asked = ALICE.envelope(
+            {"ClientID": ALICE.id, "JobID": JOB_ID, "ExecutionID": execution().id, "WithHistory": True}
+        )
         wanted = [{"Tag": 1, "Data": "o\n", "ErrorMessage": ""}, {"Tag": 2, "Data": "e\n", "ErrorMessage": ""}]
         assert await frames(room, f"{ROOT}/requester/logs", asked) == wanted
         assert await frames(room, "/requester/logs", asked) == wanted
-        for first, code in [(ALICE.cancellation("nope"), "error-job-not-found"), ("{}", "error-unknown-server-error"), ("x", "error-unknown-server-error")]:
+        for first, code in [
+            (ALICE.cancellation("nope"), "error-job-not-found"),
+            ("{}", "error-unknown-server-error"),
+            ("x", "error-unknown-server-error"),
+        ]:
             (frame,) = await frames(room, "/requester/logs", first)
             assert json.loads(frame["ErrorMessage"])["Code"] == code
 
@@ -323,7 +406,9 @@ async def test_logs_of_a_running_job(tmp_path):
         await put_execution(room, job_id, ComputeStateType.BID_ACCEPTED, node_id="n-1")
         room.bus.lines.append((1, "so far"))
         room.bus.end.set()
-        asked = ALICE.envelope({"ClientID": ALICE.id, "JobID": job_id, "ExecutionID": EXECUTION, "WithHistory": True, "Follow": True})
+        asked = ALICE.envelope(
+            {"ClientID": ALICE.id, "JobID": job_id, "ExecutionID": EXECUTION, "WithHistory": True, "Follow": True}
+        )
         assert await frames(room, "/requester/logs", asked) == [{"Tag": 1, "Data": "so far", "ErrorMessage": ""}]
 
 
@@ -335,12 +420,17 @@ async def test_events_come_as_they_happen(tmp_path):
             await room.http.post("/requester/cancel", content=ALICE.cancellation(job_id))
             assert json.loads(await socket.recv())["JobState"] == {"Previous": "New", "New": "Cancelled"}
             assert [frame async for frame in socket] == []
-        assert [frame["Code"] for frame in await frames(room, "/requester/websocket/events?job_id=nope")] == ["error-job-not-found"]
+        assert [frame["Code"] for frame in await frames(room, "/requester/websocket/events?job_id=nope")] == [
+            "error-job-not-found"
+        ]
 
 
 async def test_nobody_approves_here(tmp_path):
     async with open_room(tmp_path) as room:
-        answer = await room.http.post("/compute/approve", content=ALICE.envelope({"ClientID": ALICE.id, "JobID": "j", "Response": {"shouldBid": True}}))
+        answer = await room.http.post(
+            "/compute/approve",
+            content=ALICE.envelope({"ClientID": ALICE.id, "JobID": "j", "Response": {"shouldBid": True}}),
+        )
         assert answer.status_code == 401 and re.search("unknown client", answer.text)
         assert (await room.http.post("/compute/approve", content=b"{}")).status_code == 400
 
@@ -349,7 +439,11 @@ async def test_users_of_the_configuration_hold_here_too(tmp_path):
     async with open_room(tmp_path, configured(tmp_path, READER)) as room:
         for headers, reads, writes in (({}, 401, 401), (bearer(KEY), 200, 403)):
             for prefix in ("", ROOT):
-                assert (await room.http.post(f"{prefix}/requester/list", json={"return_all": True}, headers=headers)).status_code == reads
+                assert (
+                    await room.http.post(f"{prefix}/requester/list", json={"return_all": True}, headers=headers)
+                ).status_code == reads
                 assert (await room.http.get(f"{prefix}/requester/nodes", headers=headers)).status_code == reads
                 assert (await room.http.get(f"{prefix}/id", headers=headers)).status_code == reads
-                assert (await room.http.post(f"{prefix}/requester/submit", content=ALICE.submission(HELLO), headers=headers)).status_code == writes
+                assert (
+                    await room.http.post(f"{prefix}/requester/submit", content=ALICE.submission(HELLO), headers=headers)
+                ).status_code == writes

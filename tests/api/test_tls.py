@@ -19,7 +19,10 @@ ALIVE = "/api/v1/agent/alive"
 
 
 async def test_a_certificate_made_at_start_is_trusted_by_those_who_are_given_it(tmp_path):
-    async with open_room(tmp_path) as room, serve_http(make_app(room.orch), "127.0.0.1", 0, server_tls(ApiTLS(self_signed=True), tmp_path)) as url:
+    async with (
+        open_room(tmp_path) as room,
+        serve_http(make_app(room.orch), "127.0.0.1", 0, server_tls(ApiTLS(self_signed=True), tmp_path)) as url,
+    ):
         assert url.startswith("https://")
         async with httpx.AsyncClient() as stranger:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):

@@ -3,7 +3,13 @@
 import pytest
 
 from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired
-from bacalhau.models.execution.execution import ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.execution.execution import (
+    ComputeState,
+    ComputeStateType,
+    DesiredState,
+    DesiredStateType,
+    Execution,
+)
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.node.node import CONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse
@@ -20,12 +26,22 @@ async def sign(job_id, execution_id):
 async def orch(tmp_path):
     async with open_room(tmp_path) as room:
         for name in ("n-1", "n-2"):
-            node = NodeState(info=NodeInfo(node_id=name), connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED))
+            node = NodeState(
+                info=NodeInfo(node_id=name), connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED)
+            )
             room.orch.cluster.put(node, 0)
         job_id = await room.submit()
         running = DesiredState(state_type=DesiredStateType.RUNNING)
         made = [
-            Execution(id=f"e-{state}", job_id=job_id, node_id="n-1", revision=1, job_version=1, desired_state=running, compute_state=ComputeState(state_type=state))
+            Execution(
+                id=f"e-{state}",
+                job_id=job_id,
+                node_id="n-1",
+                revision=1,
+                job_version=1,
+                desired_state=running,
+                compute_state=ComputeState(state_type=state),
+            )
             for state in (ComputeStateType.BID_ACCEPTED, ComputeStateType.FAILED)
         ]
         await room.orch.store.apply(Change(new_executions=tuple(made)))
@@ -46,7 +62,12 @@ async def test_its_own_node_gets_one_for_the_jobs_true_id(orch):
 
 @pytest.mark.parametrize(
     ("node_id", "execution_id", "reason"),
-    [("n-2", "e-5", "belongs to node n-1"), ("n-1", "e-10", "the execution is Failed"), ("n-1", "e-0", "may not publish"), ("n-3", "e-5", "n-3")],
+    [
+        ("n-2", "e-5", "belongs to node n-1"),
+        ("n-1", "e-10", "the execution is Failed"),
+        ("n-1", "e-0", "may not publish"),
+        ("n-3", "e-5", "n-3"),
+    ],
 )
 async def test_nobody_else_gets_one(orch, node_id, execution_id, reason):
     with pytest.raises((Forbidden, HandshakeRequired), match=reason):

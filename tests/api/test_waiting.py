@@ -30,7 +30,9 @@ async def until_waiting(room: Room, job_id: str) -> None:
 
 
 async def put_execution(room: Room, job_id: str, state: ComputeStateType, **fields) -> None:
-    execution = Execution(id=EXECUTION, job_id=job_id, job_version=1, revision=1, compute_state=ComputeState(state_type=state), **fields)
+    execution = Execution(
+        id=EXECUTION, job_id=job_id, job_version=1, revision=1, compute_state=ComputeState(state_type=state), **fields
+    )
     await room.orch.commit(Change(new_executions=(execution,)))
 
 
@@ -42,7 +44,9 @@ async def test_history_is_a_cursor(tmp_path):
         second = (await room.http.get(f"{JOBS}/{job_id}/history", params={"next_token": first["NextToken"]})).json()
         assert second["Items"] == [] and second["NextToken"]
         await room.http.delete(f"{JOBS}/{job_id}")
-        last = (await room.http.get(f"{JOBS}/{job_id}/history", params={"next_token": second["NextToken"], "limit": 50})).json()
+        last = (
+            await room.http.get(f"{JOBS}/{job_id}/history", params={"next_token": second["NextToken"], "limit": 50})
+        ).json()
         assert [item["Event"]["Message"] for item in last["Items"]] == ["Job requested to stop before completion"]
         assert last["NextToken"] == ""
 
@@ -69,12 +73,16 @@ async def test_a_waiting_history_answers_when_progress_is_made(tmp_path):
 
         async def happen():
             await until_waiting(room, job_id)
-            room.orch.board.put_progress(Progress(execution_id=EXECUTION, job_id=job_id, stage="staging", done=3, total=20))
+            room.orch.board.put_progress(
+                Progress(execution_id=EXECUTION, job_id=job_id, stage="staging", done=3, total=20)
+            )
 
         waiting = room.http.get(f"{JOBS}/{job_id}/history", params={"next_token": token, "wait": 15})
         answer, _ = await together(waiting, happen())
         told = answer.json()
-        assert told["Progress"] == [{"ExecutionID": EXECUTION, "JobID": job_id, "Stage": "staging", "Done": 3, "Total": 20}]
+        assert told["Progress"] == [
+            {"ExecutionID": EXECUTION, "JobID": job_id, "Stage": "staging", "Done": 3, "Total": 20}
+        ]
         assert told["ProgressSeq"] > 0
 
 
@@ -129,7 +137,9 @@ async def frames(room: Room, path: str) -> tuple[list[dict], int]:
 async def test_recorded_output_is_streamed(tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit()
-        await put_execution(room, job_id, ComputeStateType.COMPLETED, run_output=RunCommandResult(stdout="hi <b>\n", stderr="oh\n"))
+        await put_execution(
+            room, job_id, ComputeStateType.COMPLETED, run_output=RunCommandResult(stdout="hi <b>\n", stderr="oh\n")
+        )
         told, code = await frames(room, f"{JOBS}/{job_id}/logs?follow=True")
         assert told == [{"value": {"Type": 1, "Line": "hi <b>\n"}}, {"value": {"Type": 2, "Line": "oh\n"}}]
         assert code == 1000
@@ -171,7 +181,10 @@ async def test_a_server_that_stops_closes_log_sockets(tmp_path):
         assert closed.value.rcvd.code == 1012
 
 
-@pytest.mark.parametrize(("query", "text"), [("", "job not found: nope"), ("?tail=maybe", "query parameter 'tail' must be true or false, not 'maybe'")])
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("", "job not found: nope"), ("?tail=maybe", "query parameter 'tail' must be true or false, not 'maybe'")],
+)
 async def test_errors_come_as_one_frame(query, text, tmp_path):
     async with open_room(tmp_path) as room:
         told, code = await frames(room, f"{JOBS}/nope/logs{query}")
@@ -191,12 +204,22 @@ async def test_progress_counts_of_what_a_node_has_only(tmp_path):
         job_id = await room.submit()
         await put_execution(room, job_id, ComputeStateType.RUNNING, node_id="n-1")
         told = Progress(execution_id=EXECUTION, job_id=job_id, stage="staging")
-        for node_id, progress in (("n-2", told), ("n-1", replace(told, job_id="j-2")), ("n-1", replace(told, execution_id="e-2"))):
+        for node_id, progress in (
+            ("n-2", told),
+            ("n-1", replace(told, job_id="j-2")),
+            ("n-1", replace(told, execution_id="e-2")),
+        ):
             on_progress(room.orch, Delivery(node_id, "Progress", progress))
         assert room.orch.board.progress(job_id) == (0, ())
         on_progress(room.orch, Delivery("n-1", "Progress", told))
         assert room.orch.board.progress(job_id)[1] == (told,)
-        ended = Execution(id=EXECUTION, job_id=job_id, job_version=1, revision=2, compute_state=ComputeState(state_type=ComputeStateType.CANCELLED))
+        ended = Execution(
+            id=EXECUTION,
+            job_id=job_id,
+            job_version=1,
+            revision=2,
+            compute_state=ComputeState(state_type=ComputeStateType.CANCELLED),
+        )
         await room.orch.commit(Change(executions=(ended,)))
         on_progress(room.orch, Delivery("n-1", "Progress", told))
         assert room.orch.board.progress(job_id) == (0, ())

@@ -35,9 +35,13 @@ def plain(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def system(anyio_backend: str, docker_url: str, docker_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(
+    anyio_backend: str, docker_url: str, docker_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
     image = docker_image if ":" in docker_image else f"{docker_image}:latest"
-    with System(tmp_path_factory.mktemp("cli"), docker_url, image=image, settings={"Compute.AllocatedCapacity.CPU": 8}) as made:
+    with System(
+        tmp_path_factory.mktemp("cli"), docker_url, image=image, settings={"Compute.AllocatedCapacity.CPU": 8}
+    ) as made:
         yield made
 
 

@@ -1,4 +1,6 @@
-"""Running the original's recorded commands here, and bringing both sides' answers into one form that can be compared."""
+"""Running the original's recorded commands here, and bringing both sides' answers into one form that can be
+compared.
+"""
 
 import contextlib
 import io
@@ -17,11 +19,17 @@ from tests.cli.conftest import plain
 
 IMAGE, STORE = "127.0.0.1:5000/alpine", "http://127.0.0.1:8333"
 _ID = re.compile(r"\bj-[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
-_NOTICES = re.compile(r"^(Initializing repo at|Migrating repo to|Migration successful|\d\d:\d\d:\d\d\.\d+ \| INF ).*\n", re.MULTILINE)
+_NOTICES = re.compile(
+    r"^(Initializing repo at|Migrating repo to|Migration successful|\d\d:\d\d:\d\d\.\d+ \| INF ).*\n", re.MULTILINE
+)
 _USAGE = re.compile(r"^Usage:\n.*", re.MULTILINE | re.DOTALL)
 _DOCUMENT = re.compile(r"(?!Error)[A-Z]\w*:( |\n)")
 # Progress on stderr, and what a quick execution is not always seen to do.
-_PASSING = re.compile(r"^(NAME (placed on NAME|pulling|staging|running|publishing)\b.*|queued\b.*|completed|failed|stopped)$|(Execution|State Update) Running$")
+_PASSING = re.compile(
+    r"^(NAME (placed on"
+    r" NAME|pulling|staging|running|publishing)\b.*|queued\b.*|completed|failed|stopped)$|(Execution|State Update)"
+    r" Running$"
+)
 _FORMS = (
     (r"v\d+\.\d+\.\d+(-x+)?", "VERSION"),
     (r"/[\w/.-]*/(?=(exitCode|stdout|outputs|job-|doesnotexist|nope\b|config\.yaml))", "DIR/"),
@@ -48,7 +56,10 @@ class Answer(NamedTuple):
 
 
 class Replay:
-    """Commands in the order of the recordings, in this process. Ids of recorded jobs become those of the jobs that ran in their place."""
+    """Commands in the order of the recordings, in this process.
+
+    Ids of recorded jobs become those of the jobs that ran in their place.
+    """
 
     def __init__(self, folder: Path, image: str, store: str, environment: dict[str, str]) -> None:
         self._folder, self._image, self._store, self._environment = folder, image, store, environment
@@ -62,7 +73,11 @@ class Replay:
         os.environ.clear()
         os.environ.update(self._environment)
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _stdin(self._here(case["stdin"] or "")):
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                _stdin(self._here(case["stdin"] or "")),
+            ):
                 code = run(args)
         finally:
             os.environ.clear()
@@ -72,9 +87,15 @@ class Replay:
         return Answer(code, self._there(out.getvalue()), self._there(err.getvalue()))
 
     def _here(self, text: str) -> str:
-        found = _ID.sub(lambda match: self.ids.get(match[0], match[0]), text.replace(IMAGE, self._image).replace(STORE, self._store))
+        found = _ID.sub(
+            lambda match: self.ids.get(match[0], match[0]), text.replace(IMAGE, self._image).replace(STORE, self._store)
+        )
         for theirs, ours in self.ids.items():
-            found = re.sub(rf"\b{theirs.partition('-')[0] if not theirs.startswith('j-') else theirs[:10]}\b(?!-)", ours[:10], found)
+            found = re.sub(
+                rf"\b{theirs.partition('-')[0] if not theirs.startswith('j-') else theirs[:10]}\b(?!-)",
+                ours[:10],
+                found,
+            )
         return found
 
     def _there(self, text: str) -> str:
@@ -105,7 +126,11 @@ def lines(text: str) -> list[str]:
     said = [line.strip() for line in text.splitlines() if line.strip()]
     is_error = any(line.startswith("Error: ") for line in said)
     told_before = [{f"Error: {line}", line} & set(said[:at]) for at, line in enumerate(said)]
-    return [line for line, before in zip(said, told_before, strict=True) if not _PASSING.search(line) and not (is_error and before)]
+    return [
+        line
+        for line, before in zip(said, told_before, strict=True)
+        if not _PASSING.search(line) and not (is_error and before)
+    ]
 
 
 def told(theirs: str, ours: str) -> tuple[list[str], list[str]]:

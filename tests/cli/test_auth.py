@@ -65,12 +65,23 @@ class Provider:
             return answer({"Version": "1.0.0", "Config": self.config()})
         if request.path == "/device":
             self.forms.append(dict(await request.post()))
-            return answer({"device_code": "dev", "user_code": "AB-CD", "verification_uri": "http://page", "expires_in": 60, "interval": 1})
+            return answer(
+                {
+                    "device_code": "dev",
+                    "user_code": "AB-CD",
+                    "verification_uri": "http://page",
+                    "expires_in": 60,
+                    "interval": 1,
+                }
+            )
         if request.path == "/token":
             self.forms.append(dict(await request.post()))
             return answer(self.answers.pop(0))
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return answer({"Status": 401, "Message": "Request Unauthorized", "Code": "Unauthorized", "Component": "Authorizer"}, 401)
+            return answer(
+                {"Status": 401, "Message": "Request Unauthorized", "Code": "Unauthorized", "Component": "Authorizer"},
+                401,
+            )
         return answer({"NextToken": "", "Items": []})
 
     def config(self):
@@ -91,15 +102,27 @@ async def test_signing_in_in_a_browser(cli, monkeypatch):
         provider.url = url
         monkeypatch.setenv("BACALHAU_API_HOST", url)
         code, _, err = await cli("job", "list")
-        assert code == 1 and err.splitlines()[0] == "Error: Request Unauthorized" and "Hint:  set BACALHAU_API_KEY" in err
+        assert (
+            code == 1 and err.splitlines()[0] == "Error: Request Unauthorized" and "Hint:  set BACALHAU_API_KEY" in err
+        )
         assert (await cli("auth", "sso", "token"))[0] == 1
         code, out, err = await cli("auth", "sso", "login")
-        assert (code, out) == (0, f"Successfully authenticated with {url}\n") and "http://page\nand enter the code: AB-CD" in err
+        assert (code, out) == (
+            0,
+            f"Successfully authenticated with {url}\n",
+        ) and "http://page\nand enter the code: AB-CD" in err
         assert provider.forms[0] == {"client_id": "cli", "scope": "openid profile"}
-        assert provider.forms[1] == {"client_id": "cli", "device_code": "dev", "grant_type": "urn:ietf:params:oauth:grant-type:device_code"}
+        assert provider.forms[1] == {
+            "client_id": "cli",
+            "device_code": "dev",
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+        }
         assert (await cli("job", "list"))[0] == 0
         assert await cli("auth", "sso", "token") == (0, f"{TOKEN}\n", "")
-        assert json.loads((await cli("auth", "sso", "token", "-d"))[1]) == {"header": {"sub": "me"}, "claims": {"sub": "me"}}
+        assert json.loads((await cli("auth", "sso", "token", "-d"))[1]) == {
+            "header": {"sub": "me"},
+            "claims": {"sub": "me"},
+        }
         assert "Provider Name: The Provider\nProvider ID: idp\nVersion: 1.0.0\n" in (await cli("auth", "info"))[1]
         assert (await cli("auth", "sso", "logout", "-f"))[0] == 0
         assert (await cli("job", "list"))[0] == 1
@@ -122,14 +145,23 @@ class Guarded:
                 return answer({"Authentication": {"success": False, "reason": self.reason or "bad signature"}}, 401)
             return answer({"Authentication": {"success": True, "token": TOKEN}})
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-            return answer({"Status": 401, "Message": "Request Unauthorized", "Code": "Unauthorized", "Component": "Authorizer"}, 401)
+            return answer(
+                {"Status": 401, "Message": "Request Unauthorized", "Code": "Unauthorized", "Component": "Authorizer"},
+                401,
+            )
         if request.path.endswith("/logs"):
             socket = web.WebSocketResponse()
             await socket.prepare(request)
             await socket.send_json({"value": {"Type": 1, "Line": "hello"}, "error": ""})
             await socket.close()
             return socket
-        return answer({"NextToken": "", "Items": [], "Job": {"ID": "j-1", "Type": "batch", "Count": 1, "Tasks": [], "State": {"StateType": "Running"}}})
+        return answer(
+            {
+                "NextToken": "",
+                "Items": [],
+                "Job": {"ID": "j-1", "Type": "batch", "Count": 1, "Tasks": [], "State": {"StateType": "Running"}},
+            }
+        )
 
 
 CHALLENGE = {"clientkey": {"type": "challenge", "params": {"InputPhrase": base64.b64encode(b"node-1").decode()}}}
@@ -156,9 +188,17 @@ async def test_a_client_introduces_itself_where_strangers_are_refused(cli, monke
     [
         ({}, "", "Request Unauthorized"),
         (None, "", "Request Unauthorized"),
-        ({"shared": {"type": "ask", "params": {"type": "object"}}}, "", "the server lets people in by shared (ask), which this client cannot do"),
+        (
+            {"shared": {"type": "ask", "params": {"type": "object"}}},
+            "",
+            "the server lets people in by shared (ask), which this client cannot do",
+        ),
         (CHALLENGE, "not this one", "the server does not accept this client: not this one"),
-        ({"clientkey": {"type": "challenge", "params": {"InputPhrase": "%"}}}, "", 'the server wants "%" signed, which is no base64'),
+        (
+            {"clientkey": {"type": "challenge", "params": {"InputPhrase": "%"}}},
+            "",
+            'the server wants "%" signed, which is no base64',
+        ),
     ],
 )
 async def test_a_client_that_is_refused_all_the_same(cli, methods, reason, message):
@@ -196,12 +236,17 @@ async def test_a_server_without_single_sign_on(cli):
         return answer({"Version": "1.0.0", "Config": {}})
 
     async with scripted_api(handle) as url:
-        assert (await cli("--api-host", url, "auth", "info"))[1] == INFO.format(url=url, sso="Server does not support SSO login")
+        assert (await cli("--api-host", url, "auth", "info"))[1] == INFO.format(
+            url=url, sso="Server does not support SSO login"
+        )
         code, _, err = await cli("--api-host", url, "auth", "sso", "login")
         assert code == 1 and err.startswith("Error: the server does not support SSO login\nHint:  use BACALHAU_API_KEY")
 
 
-@pytest.mark.parametrize(("given", "code", "message"), [("secret", 0, ""), ("", 1, "password cannot be empty"), ("x" * 73, 1, "exceeds maximum length")])
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [("secret", 0, ""), ("", 1, "password cannot be empty"), ("x" * 73, 1, "exceeds maximum length")],
+)
 async def test_hashing_a_password(given, code, message, cli, monkeypatch, tmp_path):
     (tmp_path / "stdin").write_text(f"{given}\n")
     with (tmp_path / "stdin").open() as stdin:
@@ -214,7 +259,20 @@ async def test_hashing_a_password(given, code, message, cli, monkeypatch, tmp_pa
 @pytest.fixture
 def certificate(tmp_path):
     paths = [str(tmp_path / name) for name in ("cert.pem", "key.pem")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
     subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
     return paths
 
@@ -234,7 +292,9 @@ async def test_tls(certificate, tmp_path):
     port = runner.addresses[0][1]
 
     async def ask(**flags):
-        async with AsyncClient(endpoint=resolve_endpoint(overrides=Overrides(api_port=port, tls=True, **flags))) as client:
+        async with AsyncClient(
+            endpoint=resolve_endpoint(overrides=Overrides(api_port=port, tls=True, **flags))
+        ) as client:
             return (await client.alive()).status
 
     try:

@@ -14,7 +14,14 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.state import JobStateType
 from tests.support.scripted_api import answer, scripted_api
 
-EVENT = {"SeqNum": 1, "Type": "JobLevel", "JobID": "j-1", "JobVersion": 1, "Event": {"Message": "Job submitted", "Topic": "Submission"}, "Time": ""}
+EVENT = {
+    "SeqNum": 1,
+    "Type": "JobLevel",
+    "JobID": "j-1",
+    "JobVersion": 1,
+    "Event": {"Message": "Job submitted", "Topic": "Submission"},
+    "Time": "",
+}
 DONE = {"Job": {"ID": "j-1", "Type": "batch", "State": {"StateType": "Completed"}}}
 
 
@@ -24,7 +31,17 @@ def own_data_dir(tmp_path, monkeypatch):
 
 
 def envelope(status, code, hint="do this"):
-    return answer({"Status": status, "Message": "it is so", "RequestID": "r", "Code": code, "Component": "JobStore", "Hint": hint}, status)
+    return answer(
+        {
+            "Status": status,
+            "Message": "it is so",
+            "RequestID": "r",
+            "Code": code,
+            "Component": "JobStore",
+            "Hint": hint,
+        },
+        status,
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +168,11 @@ async def test_waiting_is_one_request_after_another():
     async with scripted_api(handle) as url, AsyncClient(url) as client:
         job = await client.wait("j-1", timeout=10, on_event=news.append)
     assert job.state.state_type == JobStateType.COMPLETED
-    assert queries == [{"wait": "20"}, {"wait": "20", "next_token": "a"}, {"wait": "20", "next_token": "b", "progress": "4"}]
+    assert queries == [
+        {"wait": "20"},
+        {"wait": "20", "next_token": "a"},
+        {"wait": "20", "next_token": "b", "progress": "4"},
+    ]
     assert [getattr(n, "stage", None) or n.event.message for n in news] == ["Job submitted", "staging"]
 
 
@@ -248,10 +269,16 @@ async def test_logs_come_by_stream():
 
 
 async def test_logs_end_with_the_servers_error_or_with_the_connection():
-    async with scripted_api(log_server({"error": "job not found: j-1", "value": {"Type": 0, "Line": ""}})) as url, AsyncClient(url) as client:
+    async with (
+        scripted_api(log_server({"error": "job not found: j-1", "value": {"Type": 0, "Line": ""}})) as url,
+        AsyncClient(url) as client,
+    ):
         with pytest.raises(NotFound, match="job not found: j-1"):
             [piece async for piece in client.logs("j-1")]
-    async with scripted_api(log_server({"value": {"Type": 1, "Line": "a"}}, close=False)) as url, AsyncClient(url) as client:
+    async with (
+        scripted_api(log_server({"value": {"Type": 1, "Line": "a"}}, close=False)) as url,
+        AsyncClient(url) as client,
+    ):
         with pytest.raises(Unavailable, match="was lost while reading the log"):
             [piece async for piece in client.logs("j-1")]
 

@@ -29,7 +29,10 @@ WRONG = {
 FILES = {
     "two faults": ("Name: x\nType: nope\nTasks: []\n", ['invalid job type: "nope"', "missing job tasks"]),
     "everything wrong": (
-        "Namee: x\nType: nope\nPriority: high\nTasks: [{Nmae: a, Name: main, Engine: {Type: dokker}, Resources: {CPU: abc}}]\n",
+        (
+            "Namee: x\nType: nope\nPriority: high\nTasks: [{Nmae: a, Name: main, Engine: {Type: dokker}, Resources:"
+            " {CPU: abc}}]\n"
+        ),
         ["'Namee'", "'Priority'", "'Nmae'", 'job type: "nope"', "'dokker'", "CPU value: abc"],
     ),
     "unknown field": ("Namee: x\nType: batch\nTasks: []\n", ["unknown field: 'Namee' in 'Job'"]),
@@ -63,7 +66,9 @@ def test_a_good_job_file(system, tmp_path):
     assert system.cli("validate", path).stdout == "The Job is valid\n"
     assert system.cli("job", "validate", path).stdout == "OK\n"
     seed = tmp_path / "seed.yaml"
-    seed.write_text("APIVersion: V1beta2\nSpec: {EngineSpec: {Type: docker, Params: {Image: a}}, Deal: {Concurrency: 1}}\n")
+    seed.write_text(
+        "APIVersion: V1beta2\nSpec: {EngineSpec: {Type: docker, Params: {Image: a}}, Deal: {Concurrency: 1}}\n"
+    )
     assert system.cli("validate", seed).stdout == "The Job is valid\n"
     assert json.loads(system.cli("validate", "--output-schema").stdout)["$defs"]["Job"]
 
@@ -75,8 +80,19 @@ def test_a_file_that_is_not_there(system, command):
 
 
 def test_a_job_from_stdin(system):
-    text = f'{{"Spec": {{"EngineSpec": {{"Type": "docker", "Params": {{"Image": "{system.image}", "Parameters": ["echo", "hi"]}}}}}}}}'
-    done = subprocess.run([PROGRAM, "create", "--id-only"], input=text, capture_output=True, text=True, env=system.client_environment, timeout=60, check=False)
+    text = (
+        f'{{"Spec": {{"EngineSpec": {{"Type": "docker", "Params": {{"Image": "{system.image}", "Parameters": ["echo",'
+        ' "hi"]}}}}'
+    )
+    done = subprocess.run(
+        [PROGRAM, "create", "--id-only"],
+        input=text,
+        capture_output=True,
+        text=True,
+        env=system.client_environment,
+        timeout=60,
+        check=False,
+    )
     assert plain(done.stdout) == "j-UUID\n" and (done.returncode, done.stderr) == (0, "")
     assert system.cli("logs", done.stdout.strip()).stdout == "hi\n"
 
@@ -86,7 +102,11 @@ def test_a_failed_job_names_its_cause_first(system):
     first = done.stderr.splitlines()[0]
     assert plain(done.stdout) == "j-UUID\n" and first.startswith("Error: ") and "no-such-program" in first
     shown = system.cli("docker", "run", system.image, "--", "no-such-program", code=1)
-    assert first in shown.stderr.splitlines() and "• Node n-" in shown.stdout and "To download the results" not in shown.stdout
+    assert (
+        first in shown.stderr.splitlines()
+        and "• Node n-" in shown.stdout
+        and "To download the results" not in shown.stdout
+    )
     assert plain(shown.stdout).splitlines()[5].endswith("err  ❌  TIMER")
     followed = system.cli("docker", "run", "-f", system.image, "--", "no-such-program", code=1)
     assert "no-such-program" in followed.stderr.splitlines()[0]
@@ -101,12 +121,16 @@ def test_a_job_no_node_can_run(system):
 def test_a_folder_no_node_allows(system, tmp_path):
     done = system.cli("docker", "run", "--id-only", "-i", f"file://{tmp_path}", system.image, "--", "true", code=1)
     first, second = done.stderr.splitlines()
-    assert first.endswith("no local paths are allowed on this node") and second.startswith("Hint:  Compute.AllowListedLocalPaths")
+    assert first.endswith("no local paths are allowed on this node") and second.startswith(
+        "Hint:  Compute.AllowListedLocalPaths"
+    )
 
 
 def test_streams_that_are_closed_or_full(system):
     def shell(text):
-        return subprocess.run(["sh", "-c", text], capture_output=True, text=True, env=system.client_environment, timeout=60, check=False)
+        return subprocess.run(
+            ["sh", "-c", text], capture_output=True, text=True, env=system.client_environment, timeout=60, check=False
+        )
 
     assert (shell(f"{PROGRAM} list >&-").returncode, shell(f"{PROGRAM} nope 2>&-").returncode) == (0, 1)
     full = shell(f"{PROGRAM} list >/dev/full")
@@ -120,7 +144,13 @@ def test_a_container_that_fails_by_itself_is_no_failure(system):
 
 @pytest.mark.parametrize(
     "command",
-    [["describe", "j-nope"], ["logs", "j-nope"], ["job", "describe", "j-nope"], ["job", "history", "j-nope"], ["job", "executions", "j-nope"]],
+    [
+        ["describe", "j-nope"],
+        ["logs", "j-nope"],
+        ["job", "describe", "j-nope"],
+        ["job", "history", "j-nope"],
+        ["job", "executions", "j-nope"],
+    ],
     ids=" ".join,
 )
 def test_an_unknown_job(system, command):
@@ -128,21 +158,29 @@ def test_an_unknown_job(system, command):
     assert done.stdout == "" and done.stderr.startswith("Error: job not found: j-nope\n")
 
 
-@pytest.mark.parametrize("command", [["list"], ["job", "list"], ["node", "list"], ["describe", "x"], ["docker", "run", "a:1"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["list"], ["job", "list"], ["node", "list"], ["describe", "x"], ["docker", "run", "a:1"]], ids=" ".join
+)
 def test_no_server(system, command):
     done = system.cli(*command, code=1, BACALHAU_API_PORT="1")
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         "Error: cannot reach the orchestrator at http://127.0.0.1:1: connection refused",
-        "Hint:  start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT",
+        (
+            "Hint:  start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set"
+            " BACALHAU_API_HOST / BACALHAU_API_PORT"
+        ),
     ]
 
 
 def interrupted(system, *flags):
     """What a waiting command prints when Ctrl-C comes after its first line."""
-    # A suite that runs in the background of a shell inherits an ignored Ctrl-C, which the command would rightly go on ignoring.
+    # A suite that runs in the background of a shell inherits an ignored Ctrl-C, which the command would rightly go on
+    # ignoring.
     command = ["env", "--default-signal=INT", PROGRAM, "docker", "run", *flags, system.image, "--", "sleep", "30"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=system.client_environment)
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=system.client_environment
+    )
     first = child.stdout.readline()
     os.kill(child.pid, signal.SIGINT)
     out, err = child.communicate(timeout=30)
@@ -153,7 +191,10 @@ def test_ctrl_c_leaves_the_job_running(system):
     code, out, err = interrupted(system)
     job = out.split("Job ID: ")[1].split()[0]
     assert (code, "Traceback" in err) == (0, False)
-    assert out.endswith(f"To get more information at any time, run:\n   bacalhau describe {job}\n\nTo cancel the job, run:\n   bacalhau cancel {job}\n")
+    assert out.endswith(
+        f"To get more information at any time, run:\n   bacalhau describe {job}\n\nTo cancel the job, run:\n   bacalhau"
+        f" cancel {job}\n"
+    )
     assert json.loads(system.cli("describe", job, "--json").stdout)["State"]["State"] in ("New", "InProgress")
     system.cli("cancel", "--quiet", job)
 
@@ -167,5 +208,7 @@ def test_ctrl_c_is_silent_with_the_id_only(system):
 def test_a_reader_that_goes_away_is_no_traceback(system, run):
     job = run("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done")
     shell = f"{PROGRAM} logs {job} | head -n 1"
-    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=system.client_environment, timeout=60, check=False)
+    done = subprocess.run(
+        ["sh", "-c", shell], capture_output=True, text=True, env=system.client_environment, timeout=60, check=False
+    )
     assert (done.stdout, done.stderr) == ("line 0\n", "")

@@ -58,11 +58,22 @@ def test_the_same_job_again(system, job_file):
     job = system.cli("job", "run", "--id-only", path).stdout
     again = system.cli("job", "run", path, code=1)
     told = f"no changes detected for new job spec. Job Name: 'again', Job Id: '{job.strip()}'"
-    assert again.stdout == "" and again.stderr == f"Error: {told}\nHint:  Use the --force flag to override this warning\n"
-    assert system.cli("create", path, code=1).stderr == f"Error: {told}\nHint:  `bacalhau job rerun ID` runs it again; or change the job, or its name\n"
+    assert (
+        again.stdout == "" and again.stderr == f"Error: {told}\nHint:  Use the --force flag to override this warning\n"
+    )
+    assert (
+        system.cli("create", path, code=1).stderr
+        == f"Error: {told}\nHint:  `bacalhau job rerun ID` runs it again; or change the job, or its name\n"
+    )
     assert system.cli("job", "run", "--force", "--id-only", path).stdout == job
-    assert [line.split()[-1] for line in system.cli("job", "versions", "again").stdout.splitlines()] == ["VERSION", "1", "2"]
-    assert json.loads(system.cli("job", "describe", "again", "-v", "1", "--output", "json").stdout)["Job"]["Version"] == 1
+    assert [line.split()[-1] for line in system.cli("job", "versions", "again").stdout.splitlines()] == [
+        "VERSION",
+        "1",
+        "2",
+    ]
+    assert (
+        json.loads(system.cli("job", "describe", "again", "-v", "1", "--output", "json").stdout)["Job"]["Version"] == 1
+    )
 
 
 def test_describe_as_the_original_wrote_it(system, job_file):
@@ -72,19 +83,39 @@ def test_describe_as_the_original_wrote_it(system, job_file):
     assert text.startswith(DESCRIBE.replace("REV ", revision + " " * (5 - len(revision))))
     assert text.endswith("\nStandard Output\nout\nerr\n")
     tree = json.loads(system.cli("job", "describe", job[:10], "--output", "json").stdout)
-    assert list(tree) == ["Job", "History", "Executions"] and tree["Executions"]["Items"][0]["RunOutput"]["stderr"] == "err\n"
+    assert (
+        list(tree) == ["Job", "History", "Executions"]
+        and tree["Executions"]["Items"][0]["RunOutput"]["stderr"] == "err\n"
+    )
 
 
 def test_lists_for_people_and_programs(system, job_file):
     job = system.cli("job", "run", "--id-only", job_file("listed")).stdout.strip()
-    assert system.cli("job", "list", "--limit", 0).stdout.splitlines()[0].split() == ["CREATED", "ID", "NAME", "JOB", "TYPE", "STATE"]
+    assert system.cli("job", "list", "--limit", 0).stdout.splitlines()[0].split() == [
+        "CREATED",
+        "ID",
+        "NAME",
+        "JOB",
+        "TYPE",
+        "STATE",
+    ]
     row = system.cli("job", "list", "--order-by", "created_at", "--order-reversed", "--limit", 1, "--output", "csv")
     assert row.stdout.splitlines()[0] == "created,id,name,job,type,state"
-    assert row.stdout.splitlines()[1].split(",")[1:] == [job, "listed", "docker", "batch", "Completed"] and len(row.stdout.splitlines()) == 2
-    assert plain(system.cli("job", "executions", job, "--output", "csv").stdout).splitlines()[0] == "Created,Modified,ID,Job Version,Node ID,Rev.,State,Desired"
+    assert (
+        row.stdout.splitlines()[1].split(",")[1:] == [job, "listed", "docker", "batch", "Completed"]
+        and len(row.stdout.splitlines()) == 2
+    )
+    assert (
+        plain(system.cli("job", "executions", job, "--output", "csv").stdout).splitlines()[0]
+        == "Created,Modified,ID,Job Version,Node ID,Rev.,State,Desired"
+    )
     history = system.cli("job", "history", job, "--event-type", "job", "--output", "csv").stdout.splitlines()
     assert history[0] == "Time,Level,Job Version,Exec. ID,Topic,Event"
-    assert [line.split(",", 4)[4] for line in history[1:]] == ["Submission,Job submitted", "State Update,Running", "State Update,Completed"]
+    assert [line.split(",", 4)[4] for line in history[1:]] == [
+        "Submission,Job submitted",
+        "State Update,Running",
+        "State Update,Completed",
+    ]
     everything = json.loads(system.cli("job", "history", job, "--output", "json").stdout)
     assert [item["SeqNum"] for item in everything] == sorted(item["SeqNum"] for item in everything)
     assert system.cli("job", "list", "--labels", "nope=1").stdout == " CREATED  ID  NAME  JOB  TYPE  STATE \n"
@@ -95,7 +126,9 @@ def test_the_next_page(system, job_file):
         system.cli("job", "run", "--id-only", "--wait=false", job_file(f"page-{number}"))
     first = system.cli("job", "list", "--limit", 2)
     command = first.stdout.splitlines()[-1].strip()
-    assert first.stdout.splitlines()[-2] == "To fetch more records use:" and command.startswith("bacalhau job list --limit 2 --next-token ")
+    assert first.stdout.splitlines()[-2] == "To fetch more records use:" and command.startswith(
+        "bacalhau job list --limit 2 --next-token "
+    )
     second = system.cli(*command.split()[1:])
     assert len(second.stdout.splitlines()) >= 2 and second.stdout.splitlines()[1] not in first.stdout
     machine = system.cli("job", "list", "--limit", 2, "--output", "json")
@@ -121,17 +154,30 @@ def test_get_nothing_and_something(system, job_file, run, tmp_path):
     nothing = system.cli("job", "get", "unpublished")
     assert nothing.stdout.startswith("No results found\n") and "bacalhau job logs unpublished" in nothing.stdout
     job = run("echo 1 > /outputs/a")
-    assert system.cli("job", "get", job, cwd=tmp_path).stdout == f"Results for job '{job}' have been written to...\n{tmp_path}/job-{job}\n"
+    assert (
+        system.cli("job", "get", job, cwd=tmp_path).stdout
+        == f"Results for job '{job}' have been written to...\n{tmp_path}/job-{job}\n"
+    )
     again = system.cli("job", "get", job, "--output-dir", tmp_path / f"job-{job}", code=1)
-    assert again.stderr.splitlines()[1].startswith(f"Error: cannot merge results as output already exists: {tmp_path}/job-{job}/exitCode. Try --raw")
+    assert again.stderr.splitlines()[1].startswith(
+        f"Error: cannot merge results as output already exists: {tmp_path}/job-{job}/exitCode. Try --raw"
+    )
 
 
 def test_nodes(system):
     table = system.cli("node", "list").stdout.splitlines()
     assert table[0].split() == ["ID", "TYPE", "APPROVAL", "STATUS", "LABELS", "CPU", "MEMORY", "DISK", "GPU"]
-    assert system.cli("node", "list", "--output", "csv").stdout.splitlines()[0] == "id,type,approval,status,labels,cpu,memory,disk,gpu"
+    assert (
+        system.cli("node", "list", "--output", "csv").stdout.splitlines()[0]
+        == "id,type,approval,status,labels,cpu,memory,disk,gpu"
+    )
     (node,) = json.loads(system.cli("node", "list", "--output", "json", "--filter-status", "connected").stdout)
-    assert json.loads(system.cli("node", "describe", node["Info"]["NodeID"][:10], "--output", "json").stdout)["Info"]["NodeID"] == node["Info"]["NodeID"]
+    assert (
+        json.loads(system.cli("node", "describe", node["Info"]["NodeID"][:10], "--output", "json").stdout)["Info"][
+            "NodeID"
+        ]
+        == node["Info"]["NodeID"]
+    )
     wide = system.cli("node", "list", "--show", "version,features", "--hide-header", "--wide").stdout
     assert "v1.9.3" in wide and "docker" in wide and "ipfs" in wide
     assert system.cli("node", "list", "--labels", "os_type=windows", "--hide-header").stdout == ""
@@ -147,11 +193,16 @@ def test_the_agent(system):
 
 def test_configuration(system, tmp_path):
     own = {"BACALHAU_DIR": str(tmp_path / "data"), "BACALHAU_API_PORT": "", "BACALHAU_API_HOST": ""}
-    assert system.cli("config", "set", "api.port=4321", **own).stdout == f"Writing config to {tmp_path}/data/config.yaml\n"
+    assert (
+        system.cli("config", "set", "api.port=4321", **own).stdout == f"Writing config to {tmp_path}/data/config.yaml\n"
+    )
     assert (tmp_path / "data/config.yaml").read_text() == "API:\n  Port: 4321\n"
     assert "http://127.0.0.1:4321: connection refused" in system.cli("list", code=1, **own).stderr
     bad = system.cli("config", "set", "api.port", "abc", code=1, **own)
     assert bad.stdout == "" and 'config key: "API.Port" expects an integer value, received: "abc"' in bad.stderr
     rows = json.loads(system.cli("config", "list", "--output", "json", **own).stdout)
     assert [row["Key"] for row in rows] == sorted(row["Key"] for row in rows)
-    assert {k: v for k, v in next(r for r in rows if r["Key"] == "API.Port").items() if k != "Description"} == {"Key": "API.Port", "Value": 4321}
+    assert {k: v for k, v in next(r for r in rows if r["Key"] == "API.Port").items() if k != "Description"} == {
+        "Key": "API.Port",
+        "Value": 4321,
+    }

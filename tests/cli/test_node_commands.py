@@ -29,7 +29,9 @@ def test_a_cordoned_node_gets_no_new_work(system, node):
 def test_a_drained_node(system, node):
     assert system.cli("node", "drain", node, "--deadline", "10m").stdout == "Ok\n"
     assert status(system) in (["CONNECTED DRAINING"], ["CONNECTED DRAINED"])
-    assert system.cli("node", "drain", node, "--deadline", "5", code=1).stderr.startswith('Error: invalid argument "5" for "--deadline" flag: a duration needs a unit')
+    assert system.cli("node", "drain", node, "--deadline", "5", code=1).stderr.startswith(
+        'Error: invalid argument "5" for "--deadline" flag: a duration needs a unit'
+    )
 
 
 def test_labels_are_set_and_taken_away(system, node):
@@ -44,11 +46,16 @@ def test_labels_are_set_and_taken_away(system, node):
 
 def test_membership(system, node):
     again = system.cli("node", "approve", node, code=1)
-    assert (again.stdout, again.stderr.splitlines()[0]) == ("", f"Error: Failed to approve node {node}: node {node} already approved")
+    assert (again.stdout, again.stderr.splitlines()[0]) == (
+        "",
+        f"Error: Failed to approve node {node}: node {node} already approved",
+    )
     unknown = system.cli("node", "delete", "n-nope", code=1)
     assert unknown.stderr.splitlines()[0] == "Error: Failed to delete node n-nope: node not found: n-nope"
 
 
 def test_a_selector_that_is_none_is_refused_here(system):
     for command in (["node", "list"], ["job", "list"]):
-        assert system.cli(*command, "--labels", "a===", code=1).stderr.startswith("Error: could not parse labels: unable to parse requirement: found '='")
+        assert system.cli(*command, "--labels", "a===", code=1).stderr.startswith(
+            "Error: could not parse labels: unable to parse requirement: found '='"
+        )

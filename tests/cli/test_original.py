@@ -1,4 +1,6 @@
-"""Our command line against a server of the original: requests it understands, nothing that needs our extensions, clear words where it lacks something."""
+"""Our command line against a server of the original: requests it understands, nothing that needs our extensions, clear
+words where it lacks something.
+"""
 
 import asyncio
 import json
@@ -76,7 +78,9 @@ async def test_one_job_in_every_light(cli):
     code, out, _ = await cli("job", "executions", RECORDED, "--output", "json")
     assert code == 0 and json.loads(out)[0]["JobID"] == RECORDED
     code, out, _ = await cli("job", "history", RECORDED, "--output", "csv")
-    assert code == 0 and out.startswith("Time,Level,Job Version,Exec. ID,Topic,Event\n") and "Job rerun requested" in out
+    assert (
+        code == 0 and out.startswith("Time,Level,Job Version,Exec. ID,Topic,Event\n") and "Job rerun requested" in out
+    )
     code, out, _ = await cli("job", "versions", "j-c042b8b7-4177-4a1f-9733-e6594b7cd70f")
     assert code == 0 and [line.split()[-1] for line in out.splitlines()] == ["VERSION", "1", "2", "3"]
     assert (await cli("job", "logs", RECORDED))[:2] == (0, "out\nerr\n")
@@ -92,7 +96,9 @@ async def test_a_job_nobody_knows(cli, command):
 
 
 async def test_a_job_is_submitted_and_waited_for(cli, server, job_file):
-    code, out, _ = await cli("docker", "run", "-i", "s3://b/k:/in", "-e", "A=b", "-l", "a=b", "alpine:3", "--", "echo", "hi")
+    code, out, _ = await cli(
+        "docker", "run", "-i", "s3://b/k:/in", "-e", "A=b", "-l", "a=b", "alpine:3", "--", "echo", "hi"
+    )
     assert code == 0 and out.startswith("Job successfully submitted. Job ID: j-fe8e1976-")
     code, out, _ = await cli("job", "run", "--id-only", job_file)
     assert (code, out) == (0, "j-fe8e1976-3f2f-4ccb-8362-b49429b9e248\n")
@@ -112,8 +118,15 @@ async def test_again_and_what_would_change(cli, job_file):
 async def test_a_node_is_decided_about(cli, server):
     code, out, err = await cli("node", "approve", "n-8a9a051c-4064-44a5-b91e-d77b68083704", "-m", "ours")
     assert (code, out) == (1, "")
-    assert err.startswith("Error: Failed to approve node n-8a9a051c-4064-44a5-b91e-d77b68083704: node n-8a9a051c-4064-44a5-b91e-d77b68083704 already approved\n")
-    assert server.asked[-1][3] == {"Action": "approve", "Message": "ours", "NodeID": "n-8a9a051c-4064-44a5-b91e-d77b68083704"}
+    assert err.startswith(
+        "Error: Failed to approve node n-8a9a051c-4064-44a5-b91e-d77b68083704: node"
+        " n-8a9a051c-4064-44a5-b91e-d77b68083704 already approved\n"
+    )
+    assert server.asked[-1][3] == {
+        "Action": "approve",
+        "Message": "ours",
+        "NodeID": "n-8a9a051c-4064-44a5-b91e-d77b68083704",
+    }
 
 
 async def test_a_stopped_job_cannot_be_stopped(cli):

@@ -119,14 +119,31 @@ def test_run_following_the_output(system):
 
 
 def test_a_dry_run_prints_the_job(system, tmp_path):
-    done = system.cli("docker", "run", "--dry-run", "--network", "none", "-i", "s3://b/k*:/in", system.image, "--", "echo", "hello", BACALHAU_API_PORT="1")
+    done = system.cli(
+        "docker",
+        "run",
+        "--dry-run",
+        "--network",
+        "none",
+        "-i",
+        "s3://b/k*:/in",
+        system.image,
+        "--",
+        "echo",
+        "hello",
+        BACALHAU_API_PORT="1",
+    )
     job = yaml.safe_load(done.stdout)
     assert job.keys().isdisjoint({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})
     assert (job["Type"], job["Count"], job["Namespace"], job["Tasks"][0]["Name"]) == ("batch", 1, "default", "main")
-    assert job["Tasks"][0]["Engine"]["Params"]["Parameters"] == ["echo", "hello"] and job["Tasks"][0]["Publisher"] == {"Type": "ipfs"}
+    assert job["Tasks"][0]["Engine"]["Params"]["Parameters"] == ["echo", "hello"] and job["Tasks"][0]["Publisher"] == {
+        "Type": "ipfs"
+    }
     (tmp_path / "dry.yaml").write_text(done.stdout)
     assert system.cli("job", "validate", tmp_path / "dry.yaml").stdout == "OK\n"
-    assert system.cli("create", "--dry-run", tmp_path / "dry.yaml").stdout.startswith('APIVersion: V1beta2\nMetadata:\n  CreatedAt: "0001-01-01T00:00:00Z"\n')
+    assert system.cli("create", "--dry-run", tmp_path / "dry.yaml").stdout.startswith(
+        'APIVersion: V1beta2\nMetadata:\n  CreatedAt: "0001-01-01T00:00:00Z"\n'
+    )
 
 
 def test_describe_as_the_original_wrote_it(system, run):
@@ -145,7 +162,9 @@ def test_list_narrow_wide_and_for_programs(system, run):
     job = run("true", "-l", "mine,k=v")
     narrow = system.cli("list", "--id-filter", job).stdout.splitlines()
     assert narrow[0].split() == ["CREATED", "ID", "JOB", "STATE", "PUBLISHED"]
-    assert plain(narrow[1]).split()[:2] == ["CLOCK", "j-SHORT"] and 'Type:"docker",Params:"map[Entrypoint:<ni' in narrow[1]
+    assert (
+        plain(narrow[1]).split()[:2] == ["CLOCK", "j-SHORT"] and 'Type:"docker",Params:"map[Entrypoint:<ni' in narrow[1]
+    )
     wide = system.cli("list", "--id-filter", job, "--wide", "--hide-header").stdout
     assert job in wide and "Completed" in wide and "ipfs://Qm" in wide and len(wide.splitlines()) == 1
     (item,) = json.loads(system.cli("list", "--output", "json", "-n", 1).stdout)
@@ -173,7 +192,10 @@ def test_get_into_a_folder_once(system, run, folder):
     assert sorted(os.listdir(folder)) == ["exitCode", "outputs", "stderr", "stdout"]
     assert (folder / "outputs/d/b").read_text() == "2\n" and (folder / "exitCode").read_text() == "0"
     again = system.cli("get", job, "--output-dir", folder, code=1)
-    refusal = f"cannot merge results as output already exists: {folder}/exitCode. Try --raw to download raw results instead of merging them"
+    refusal = (
+        f"cannot merge results as output already exists: {folder}/exitCode. Try --raw to download raw results instead"
+        " of merging them"
+    )
     assert again.stdout == "" and again.stderr.splitlines()[1] == f"error downloading job: {refusal}"
     assert sorted(os.listdir(folder)) == ["exitCode", "outputs", "stderr", "stdout"]
     system.cli("get", job, "--raw", "--output-dir", folder)
@@ -197,14 +219,20 @@ def test_get_refuses_what_it_cannot_do(system, run, tmp_path):
     job = run("true")
     done = system.cli("get", job, "--output-dir", "nope", cwd=tmp_path, code=1)
     assert done.stderr.splitlines()[1] == f"error downloading job: output dir does not exist: {tmp_path}/nope"
-    early = system.cli("docker", "run", "--download", "--output-dir", "nope", system.image, "--", "true", cwd=tmp_path, code=1)
+    early = system.cli(
+        "docker", "run", "--download", "--output-dir", "nope", system.image, "--", "true", cwd=tmp_path, code=1
+    )
     assert early.stdout == "" and early.stderr.splitlines()[-2] == f"Error: output dir does not exist: {tmp_path}/nope"
     (tmp_path / "file").touch()
     done = system.cli("get", job, "--output-dir", "file", cwd=tmp_path, code=1)
     assert done.stderr.splitlines()[1] == f"error downloading job: output dir is no directory: {tmp_path}/file"
     done = system.cli("job", "get", job, "--output-dir", "/proc", code=1)
     assert done.stderr.splitlines()[1] == "Error: cannot write the results to /proc: no such file or directory"
-    assert system.cli("get", "nope", code=1).stderr.splitlines()[1].startswith("error downloading job: job not found: nope")
+    assert (
+        system.cli("get", "nope", code=1)
+        .stderr.splitlines()[1]
+        .startswith("error downloading job: job not found: nope")
+    )
 
 
 def test_several_results_are_joined(system, run, folder):
@@ -215,7 +243,19 @@ def test_several_results_are_joined(system, run, folder):
 
 
 def test_download_with_the_run(system, folder):
-    done = system.cli("docker", "run", "--id-only", "--download", "--output-dir", folder, system.image, "--", "sh", "-c", "echo 1 > /outputs/a")
+    done = system.cli(
+        "docker",
+        "run",
+        "--id-only",
+        "--download",
+        "--output-dir",
+        folder,
+        system.image,
+        "--",
+        "sh",
+        "-c",
+        "echo 1 > /outputs/a",
+    )
     assert plain(done.stdout) == "j-UUID\n" and done.stderr == ""
     assert (folder / "outputs/a").read_text() == "1\n"
 
@@ -231,8 +271,17 @@ def test_logs_keep_the_streams_apart(system, run):
 def test_cancel(system):
     job = system.cli("docker", "run", "--id-only", "--wait=false", system.image, "--", "sleep", "60").stdout.strip()
     done = system.cli("cancel", job)
-    steps = [f"\t{text}  ................  done ✅  TIMER" for text in ("Connecting to network", "  Verifying job state", "        Canceling job")]
-    assert plain(done.stdout).splitlines() == ["Checking job status", "", *steps, "", "Job successfully canceled. Job ID: j-UUID"]
+    steps = [
+        f"\t{text}  ................  done ✅  TIMER"
+        for text in ("Connecting to network", "  Verifying job state", "        Canceling job")
+    ]
+    assert plain(done.stdout).splitlines() == [
+        "Checking job status",
+        "",
+        *steps,
+        "",
+        "Job successfully canceled. Job ID: j-UUID",
+    ]
     again = system.cli("cancel", job, code=1)
     assert again.stderr == "Error: Job is already in a terminal state.\nThe current state is: Cancelled\n"
     assert plain(again.stdout).splitlines()[-1] == "\t  Verifying job state  ................  err  ❌  TIMER"
@@ -243,8 +292,14 @@ def test_cancel(system):
 def test_identity_and_version(system):
     found = json.loads(system.cli("id").stdout)
     assert len(found["ClientID"]) == 64 and set(found) == {"ID", "ClientID"}
-    assert [line.split() for line in system.cli("version").stdout.splitlines()] == [["CLIENT", "SERVER"], ["v1.9.3", "v1.9.3"]]
+    assert [line.split() for line in system.cli("version").stdout.splitlines()] == [
+        ["CLIENT", "SERVER"],
+        ["v1.9.3", "v1.9.3"],
+    ]
     assert system.cli("version", "--client").stdout == " CLIENT \n v1.9.3 \n"
     assert list(json.loads(system.cli("version", "--output", "json").stdout)) == ["clientVersion", "serverVersion"]
     absent = system.cli("version", "--api-port", "1")
-    assert absent.stdout == " CLIENT \n v1.9.3 \n" and absent.stderr == "Warning: cannot reach the orchestrator at http://127.0.0.1:1: connection refused\n"
+    assert (
+        absent.stdout == " CLIENT \n v1.9.3 \n"
+        and absent.stderr == "Warning: cannot reach the orchestrator at http://127.0.0.1:1: connection refused\n"
+    )

@@ -1,4 +1,6 @@
-"""A node between its journal and an orchestrator that may ask for a bid first: what it answers, keeps, and takes up after a restart."""
+"""A node between its journal and an orchestrator that may ask for a bid first: what it answers, keeps, and takes up
+after a restart.
+"""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -94,7 +96,18 @@ async def a_node(folder, engine=None, **rules):
         plugins = Plugins({"noop": engine or Engine()}, {}, {})
         capacity = Capacity(Resources(cpu=4.0, gpu=2, gpus=CARDS))
         pool = PortPool(20000, 20010, lambda *_: True)
-        yield ComputeNode("n-1", folder / "executions", journal, Silent(), plugins, capacity, people, pool=pool, admission=Admission(**rules), reports=Kept())
+        yield ComputeNode(
+            "n-1",
+            folder / "executions",
+            journal,
+            Silent(),
+            plugins,
+            capacity,
+            people,
+            pool=pool,
+            admission=Admission(**rules),
+            reports=Kept(),
+        )
 
 
 @pytest.fixture
@@ -106,7 +119,14 @@ def folder(tmp_path):
 def execution(number=1, *, desired=DesiredStateType.RUNNING, need=None, **task):
     job = Job(id="j-1", type="batch", count=1, tasks=(Task(name="main", engine=SpecConfig(type="noop"), **task),))
     allocated = AllocatedResources(tasks={"main": need or Resources(cpu=0.5)})
-    return Execution(id=f"e-{number}", job_id="j-1", job=job, allocated_resources=allocated, desired_state=DesiredState(state_type=desired), revision=1)
+    return Execution(
+        id=f"e-{number}",
+        job_id="j-1",
+        job=job,
+        allocated_resources=allocated,
+        desired_state=DesiredState(state_type=desired),
+        revision=1,
+    )
 
 
 async def ask(node, wanted):
@@ -124,7 +144,10 @@ async def reports(node, count=1):
 
 
 async def states(node):
-    return {entry.execution.id: entry.state for entry in await node.journal.list_executions(("", "bid", "accepted", "finished", "cancelled"))}
+    return {
+        entry.execution.id: entry.state
+        for entry in await node.journal.list_executions(("", "bid", "accepted", "finished", "cancelled"))
+    }
 
 
 async def until_idle(node):
@@ -150,7 +173,10 @@ async def test_a_bid_is_refused_with_the_reason(folder):
         await ask(node, execution(desired=DesiredStateType.PENDING, env={"B": "env:B"}))
         (answer,) = await reports(node)
         assert (answer.accepted, answer.events[0].topic) == (False, "Exec Scanning")
-        assert answer.events[0].message == "environment variable B asks for B of the node, which Compute.Env.AllowList does not allow"
+        assert (
+            answer.events[0].message
+            == "environment variable B asks for B of the node, which Compute.Env.AllowList does not allow"
+        )
         assert await states(node) == {"e-1": "finished"}
 
 
@@ -177,7 +203,11 @@ async def test_what_is_cancelled_while_a_probe_thinks_never_runs(folder):
         await until_idle(node)
         assert (engine.tasks, await states(node)) == ({}, {"e-1": "cancelled"})
         (told,) = node.reports.unacknowledged()
-        assert (told.type, told.execution_id, told.message.events[0].message) == ("ComputeError", "e-1", "Stopped before it ran")
+        assert (told.type, told.execution_id, told.message.events[0].message) == (
+            "ComputeError",
+            "e-1",
+            "Stopped before it ran",
+        )
 
 
 async def test_what_new_rules_refuse_is_stopped(folder):

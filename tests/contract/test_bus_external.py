@@ -16,7 +16,9 @@ from tests.support.nats import Ends, serving_node
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(binary(), "-a", "127.0.0.1", "-p", "-1", stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        binary(), "-a", "127.0.0.1", "-p", "-1", stderr=asyncio.subprocess.PIPE
+    )
     assert process.stderr
     try:
         async with asyncio.timeout(20):

@@ -12,7 +12,9 @@ from bacalhau.lib.wire import encode
 from bacalhau.models.wire.messages import HandshakeResponse
 from tests.support.nats import cluster, settle
 
-FRAMES = [json.loads(line) for line in (Path(__file__).parents[1] / "unit" / "bus" / "frames.jsonl").read_text().splitlines()]
+FRAMES = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "unit" / "bus" / "frames.jsonl").read_text().splitlines()
+]
 CLOSE = b'{"type":2,"closeError":{"Code":1000,"Text":""}}'
 
 
@@ -35,7 +37,10 @@ async def test_legacy_registration_is_refused_as_recorded(tmp_path):
     async with cluster(tmp_path) as made:
         client = await made.stranger(name=NODE)
         reply = await client.request(f"node.management.{NODE}.RegisterNode/v1", b'{"Info":{}}', timeout=5)
-        assert reply.data == b'{"value":{"Accepted":false,"Reason":"node supports NCLv1 protocol - legacy protocol disabled"}}'
+        assert (
+            reply.data
+            == b'{"value":{"Accepted":false,"Reason":"node supports NCLv1 protocol - legacy protocol disabled"}}'
+        )
         assert reply.headers is None
 
 
@@ -78,7 +83,9 @@ async def test_our_messages_reach_it_in_the_recorded_shape(tmp_path, frame):
         await made.orchestrator.send(node_id, theirs.type, encode(theirs.message()), theirs.seq)
         ours = got[0]
         assert ours.subject == frame["subject"]
-        assert {k: v for k, v in ours.headers.items() if k != "Bacalhau-EventTime"} == {k: v for k, v in headers(frame).items() if k != "Bacalhau-EventTime"}
+        assert {k: v for k, v in ours.headers.items() if k != "Bacalhau-EventTime"} == {
+            k: v for k, v in headers(frame).items() if k != "Bacalhau-EventTime"
+        }
         assert unpack(ours.data).metadata == ours.headers and unpack(ours.data).message() == theirs.message()
 
 
@@ -105,7 +112,9 @@ async def test_its_log_stream_is_read(tmp_path):
         async def produce(msg) -> None:
             asked.append(json.loads(msg.data))
             for _ in range(4):
-                await client.publish(msg.reply, b'{"type":1,"data":"eyJ2YWx1ZSI6eyJUeXBlIjoxLCJMaW5lIjoibGluZSAxXG4ifX0="}')
+                await client.publish(
+                    msg.reply, b'{"type":1,"data":"eyJ2YWx1ZSI6eyJUeXBlIjoxLCJMaW5lIjoibGluZSAxXG4ifX0="}'
+                )
             question = json.dumps({"ActiveStreamIds": {msg.subject: ["x", asked[0]["streamId"]]}})
             heart = await client.request(asked[0]["heartBeatRequestSub"], question.encode(), timeout=5)
             assert json.loads(heart.data) == {"NonActiveStreamIds": {msg.subject: ["x"]}}

@@ -52,7 +52,11 @@ async def test_a_link_ends_though_it_was_just_connecting(monkeypatch):
             await asyncio.Event().wait()
 
     monkeypatch.setattr(Client, "connect", swallow)
-    async with message_server(asyncio.Semaphore(0), asyncio.Event()) as url, asyncio.timeout(4), linked(Login(url, "n")):
+    async with (
+        message_server(asyncio.Semaphore(0), asyncio.Event()) as url,
+        asyncio.timeout(4),
+        linked(Login(url, "n")),
+    ):
         await connected.wait()
 
 

@@ -65,7 +65,9 @@ async def test_one_execution_keeps_its_order(bus):
 async def test_the_largest_message_of_logs_crosses(bus):
     async with bus as (_, up, node, _down):
         up.answer = PutLogsResponse(ends=(LogEnd(execution_id="e", stdout=512 * 1024),), limit=5)
-        sent = PutLogsRequest(parts=(LogPart(execution_id="e", stream=1, offset=0, data=bytes(range(256)) * 2048),), ended=("e",) * 1000)
+        sent = PutLogsRequest(
+            parts=(LogPart(execution_id="e", stream=1, offset=0, data=bytes(range(256)) * 2048),), ended=("e",) * 1000
+        )
         assert await node.request(sent, control=False) == up.answer
         assert up.got[-1].message == sent
 
@@ -73,7 +75,9 @@ async def test_the_largest_message_of_logs_crosses(bus):
 async def test_request_and_errors(bus):
     async with bus as (_, up, node, _down):
         assert await node.request(HeartbeatRequest(node_id="n")) == HeartbeatResponse(last_compute_seq_num=7)
-        assert await node.request(HeartbeatRequest(node_id="n"), control=False) == HeartbeatResponse(last_compute_seq_num=7)
+        assert await node.request(HeartbeatRequest(node_id="n"), control=False) == HeartbeatResponse(
+            last_compute_seq_num=7
+        )
 
         def fail(delivery):
             raise NotFound("no such node", hint="shake hands")

@@ -33,7 +33,10 @@ class Line:
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        self._pumps += [asyncio.ensure_future(self._pump(reader, back)), asyncio.ensure_future(self._pump(there, writer))]
+        self._pumps += [
+            asyncio.ensure_future(self._pump(reader, back)),
+            asyncio.ensure_future(self._pump(there, writer)),
+        ]
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
@@ -60,7 +63,11 @@ async def line_to(port: int) -> AsyncIterator[tuple[Line, str]]:
 
 
 async def test_a_node_behind_a_dead_line_is_noticed_and_comes_back(tmp_path: Path) -> None:
-    async with cluster(tmp_path) as made, line_to(made.server.port) as (line, url), serving_node(url, "n-1", "secret") as (_, down):
+    async with (
+        cluster(tmp_path) as made,
+        line_to(made.server.port) as (line, url),
+        serving_node(url, "n-1", "secret") as (_, down),
+    ):
         line.cut()
         async with asyncio.timeout(6):  # 2 s on a quiet machine; without pings it would be minutes
             await made.up.until(lambda: made.up.gone)
@@ -70,7 +77,10 @@ async def test_a_node_behind_a_dead_line_is_noticed_and_comes_back(tmp_path: Pat
 
 
 async def test_of_several_addresses_the_one_that_answers_is_taken(tmp_path: Path) -> None:
-    async with cluster(tmp_path) as made, serving_node(f"nats://127.0.0.1:1,{made.server.url}", "n-1", "secret") as (_, down):
+    async with (
+        cluster(tmp_path) as made,
+        serving_node(f"nats://127.0.0.1:1,{made.server.url}", "n-1", "secret") as (_, down),
+    ):
         assert down.greeted == 1
 
 
@@ -89,7 +99,11 @@ async def test_a_node_that_is_no_member_yet_may_register_and_nothing_else(tmp_pa
         for lane in ("ctrl", "msgs", "requests", "progress"):
             await client.publish(from_node("n-new", lane), b"x")
         await settle(client)
-        assert sorted(error.split('"')[1].rpartition(".")[2] for error in client.errors) == ["msgs", "progress", "requests"]
+        assert sorted(error.split('"')[1].rpartition(".")[2] for error in client.errors) == [
+            "msgs",
+            "progress",
+            "requests",
+        ]
 
 
 async def test_an_end_that_nobody_saw_is_found_out(tmp_path: Path) -> None:
@@ -109,7 +123,9 @@ async def test_a_node_that_comes_while_the_server_is_asked_is_not_overlooked(tmp
         presence = made.orchestrator.presence
 
         def tell(receiver: str) -> None:
-            presence.receivers[receiver](Msg(_client=None, data=b'{"server": {"id": "S"}, "client": {"id": 1000000, "name": "n-new"}}'))
+            presence.receivers[receiver](
+                Msg(_client=None, data=b'{"server": {"id": "S"}, "client": {"id": 1000000, "name": "n-new"}}')
+            )
 
         async def come() -> None:
             tell(CONNECT)

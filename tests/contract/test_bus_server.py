@@ -73,7 +73,9 @@ asyncio.run(main())
 
 async def orphan(folder: Path, how: str) -> tuple[asyncio.subprocess.Process, int]:
     """A program that runs a server in `folder`, and the server's process id."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ORPHAN, str(folder), how, stdout=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHAN, str(folder), how, stdout=asyncio.subprocess.PIPE
+    )
     async with asyncio.timeout(20):
         return process, int(await process.stdout.readline())
 
@@ -122,13 +124,22 @@ def certificate(folder: Path) -> Tls:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bus")])
     now = datetime.now(UTC)
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1), now + timedelta(hours=1))
+        x509.CertificateBuilder(
+            name,
+            name,
+            key.public_key(),
+            x509.random_serial_number(),
+            now - timedelta(hours=1),
+            now + timedelta(hours=1),
+        )
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     tls = Tls(folder / "cert.pem", folder / "key.pem")
     tls.cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    tls.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    tls.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     return tls
 
 
@@ -139,8 +150,14 @@ async def test_tls(tmp_path):
     tls = certificate(tmp_path)
     trusting = ssl.create_default_context(cafile=str(tls.cert))
     ends = Ends()
-    async with nats_server(tmp_path, "127.0.0.1", 0, tls) as server, orchestrator_bus(server.url, server.access, allow) as bus:
-        async with bus.serve(ends.on_message, ends.on_request, ends.on_gone), node_bus(server.url, "n", "secret", tls=trusting) as node:
+    async with (
+        nats_server(tmp_path, "127.0.0.1", 0, tls) as server,
+        orchestrator_bus(server.url, server.access, allow) as bus,
+    ):
+        async with (
+            bus.serve(ends.on_message, ends.on_request, ends.on_gone),
+            node_bus(server.url, "n", "secret", tls=trusting) as node,
+        ):
             await node.connected(10)
             await node.send("BidResult", BidResult(execution_id="e"), 1)
         async with node_bus(server.url, "n", "secret") as node:

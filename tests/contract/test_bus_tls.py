@@ -66,12 +66,18 @@ async def test_who_insists_says_nothing_to_a_server_without(tmp_path):
 
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
         url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        assert "does not use TLS, but Compute.TLS.RequireTLS asks for it" in await refusal(road_of(a_compute(url, require_tls=True)))
+        assert "does not use TLS, but Compute.TLS.RequireTLS asks for it" in await refusal(
+            road_of(a_compute(url, require_tls=True))
+        )
     assert heard == []
 
 
 def test_what_cannot_be_right_is_refused_by_name(tmp_path):
-    for wanted in (ServerTLS(server_cert="a.pem"), ServerTLS(server_key="k.pem"), ServerTLS(server_cert="/no.pem", server_key="/no.key")):
+    for wanted in (
+        ServerTLS(server_cert="a.pem"),
+        ServerTLS(server_key="k.pem"),
+        ServerTLS(server_cert="/no.pem", server_key="/no.key"),
+    ):
         with pytest.raises(BadRequest, match=r"Orchestrator\.TLS\.ServerCert"):
             server_tls(wanted)
     (tmp_path / "no.pem").write_text("no certificate")
@@ -83,5 +89,8 @@ def test_what_cannot_be_right_is_refused_by_name(tmp_path):
 
 
 def test_several_addresses_are_tried_in_turn():
-    assert road_of(Compute(orchestrators=("nats://a:1", "b:2"), tls=NodeTLS(require_tls=True))).urls == "tls://a:1,tls://b:2"
+    assert (
+        road_of(Compute(orchestrators=("nats://a:1", "b:2"), tls=NodeTLS(require_tls=True))).urls
+        == "tls://a:1,tls://b:2"
+    )
     assert server_tls(ServerTLS()) is None and trusting("", "x") is None

@@ -35,7 +35,12 @@ async def noop_rig() -> AsyncIterator[Rig]:
 async def docker_rig(url: str, image: str) -> AsyncIterator[Rig]:
     shell = {"Image": image, "Entrypoint": ["sh", "-c"]}
     async with DockerEngine(url) as engine:
-        yield Rig(engine, shell | {"Parameters": ["echo hello; exit 3"]}, shell | {"Parameters": ["sleep 600"]}, shell | {"Nope": 1})
+        yield Rig(
+            engine,
+            shell | {"Parameters": ["echo hello; exit 3"]},
+            shell | {"Parameters": ["sleep 600"]},
+            shell | {"Nope": 1},
+        )
     api = DockerApi(url)
     assert await api.list_by_label(f"bacalhau-executor={NODE_ID}") == []
     await api.close()
@@ -61,7 +66,9 @@ async def test_a_ready_engine_passes_its_check(rig: AbstractAsyncContextManager[
         await r.engine.check()
 
 
-async def test_exit_code_and_output_are_those_of_the_task(rig: AbstractAsyncContextManager[Rig], tmp_path: Path) -> None:
+async def test_exit_code_and_output_are_those_of_the_task(
+    rig: AbstractAsyncContextManager[Rig], tmp_path: Path
+) -> None:
     async with rig as r:
         task = make_task(tmp_path, new_execution_id(), r.says_hello_exits_3)
         end = await r.engine.run(task, ignore)
@@ -97,7 +104,9 @@ async def test_stop_ends_a_task_and_its_run_returns(rig: AbstractAsyncContextMan
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3])
-async def test_one_stop_at_any_time_is_enough(rig: AbstractAsyncContextManager[Rig], tmp_path: Path, delay: float) -> None:
+async def test_one_stop_at_any_time_is_enough(
+    rig: AbstractAsyncContextManager[Rig], tmp_path: Path, delay: float
+) -> None:
     async with rig as r, crew() as c, asyncio.timeout(60):
         task = make_task(tmp_path, new_execution_id(), r.lasts)
         run = c.start(r.engine.run(task, ignore))
@@ -111,7 +120,9 @@ async def test_stopping_what_is_not_there_is_fine(rig: AbstractAsyncContextManag
         await r.engine.stop(new_execution_id(), 0)
 
 
-async def test_a_cancelled_run_can_be_run_again_and_stopped(rig: AbstractAsyncContextManager[Rig], tmp_path: Path) -> None:
+async def test_a_cancelled_run_can_be_run_again_and_stopped(
+    rig: AbstractAsyncContextManager[Rig], tmp_path: Path
+) -> None:
     async with rig as r, crew() as c:
         task = make_task(tmp_path, new_execution_id(), r.lasts)
         first = c.start(r.engine.run(task, ignore))

@@ -37,7 +37,12 @@ async def run(url: str, task: EngineTask) -> tuple[Exit, str]:
 
 
 def shell(folder: Path, image: str, script: str, params: dict[str, Any] | None = None, **changes: object) -> EngineTask:
-    return make_task(folder, new_execution_id(), {"image": image, "entrypoint": ["sh", "-c"], "parameters": [script], **(params or {})}, **changes)
+    return make_task(
+        folder,
+        new_execution_id(),
+        {"image": image, "entrypoint": ["sh", "-c"], "parameters": [script], **(params or {})},
+        **changes,
+    )
 
 
 async def test_every_byte_of_both_streams_arrives(docker_url: str, docker_image: str, folder: Path) -> None:
@@ -62,7 +67,9 @@ async def test_engine_variables_win_over_those_of_the_task(docker_url: str, dock
 
 
 async def test_working_directory(docker_url: str, docker_image: str, folder: Path) -> None:
-    assert (await run(docker_url, shell(folder, docker_image, "pwd", {"WorkingDirectory": "/made/for/it"})))[1] == "/made/for/it\n"
+    assert (await run(docker_url, shell(folder, docker_image, "pwd", {"WorkingDirectory": "/made/for/it"})))[
+        1
+    ] == "/made/for/it\n"
 
 
 async def test_mounts_keep_their_mode(docker_url: str, docker_image: str, folder: Path) -> None:
@@ -70,21 +77,36 @@ async def test_mounts_keep_their_mode(docker_url: str, docker_image: str, folder
     source.mkdir()
     target.mkdir()
     (source / "a").write_text("data")
-    mounts = (Mount(source, "/deep/inputs", True), Mount(target, "/outputs", False), Mount(source / "a", "/single/file", True))
-    task = shell(folder, docker_image, "cp /deep/inputs/a /outputs/b; cat /single/file; touch /deep/inputs/x || echo refused", mounts=mounts)
+    mounts = (
+        Mount(source, "/deep/inputs", True),
+        Mount(target, "/outputs", False),
+        Mount(source / "a", "/single/file", True),
+    )
+    task = shell(
+        folder,
+        docker_image,
+        "cp /deep/inputs/a /outputs/b; cat /single/file; touch /deep/inputs/x || echo refused",
+        mounts=mounts,
+    )
     end, text = await run(docker_url, task)
     assert (end.code, text) == (0, "datarefused\n")
     assert (target / "b").read_text() == "data"
 
 
-async def test_a_container_over_its_memory_limit_fails_for_that_reason(docker_url: str, docker_image: str, folder: Path) -> None:
+async def test_a_container_over_its_memory_limit_fails_for_that_reason(
+    docker_url: str, docker_image: str, folder: Path
+) -> None:
     task = shell(folder, docker_image, "tail /dev/zero", resources=Resources(memory=20 * MB))
     with pytest.raises(EngineFailure, match=r"^memory limit exceeded: the task was killed at its limit of 20.0 MB"):
         await run(docker_url, task)
 
 
-@pytest.mark.parametrize(("how", "reason"), [("rm -f", "removed while it ran"), ("stop -t 1", "stopped by somebody else")])
-async def test_a_container_that_somebody_ends_is_no_result(docker_url: str, docker_image: str, folder: Path, how: str, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "reason"), [("rm -f", "removed while it ran"), ("stop -t 1", "stopped by somebody else")]
+)
+async def test_a_container_that_somebody_ends_is_no_result(
+    docker_url: str, docker_image: str, folder: Path, how: str, reason: str
+) -> None:
     os.mkfifo(folder / "up")
     task = shell(folder, docker_image, "echo > /shared/up; sleep 60", mounts=(Mount(folder, "/shared", False),))
     command = ["docker", "--host", docker_url, *how.split(), container_name(task.execution_id)]
@@ -100,7 +122,10 @@ async def test_a_container_that_somebody_ends_is_no_result(docker_url: str, dock
 
 
 async def test_cpu_and_memory_are_limited(docker_url: str, docker_image: str, folder: Path) -> None:
-    script = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; cat /proc/1/status | grep NoNewPrivs"
+    script = (
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; cat /proc/1/status |"
+        " grep NoNewPrivs"
+    )
     task = shell(folder, docker_image, script, resources=Resources(cpu=0.001, memory=64 * 1024 * 1024))
     end, text = await run(docker_url, task)
     assert end.code == 0
@@ -109,12 +134,22 @@ async def test_cpu_and_memory_are_limited(docker_url: str, docker_image: str, fo
 
 @pytest.mark.parametrize(("network", "interfaces"), [("None", 1), ("Default", 2), ("Bridge", 2)])
 async def test_networks(docker_url: str, docker_image: str, folder: Path, network: str, interfaces: int) -> None:
-    task = shell(folder, docker_image, "ls /sys/class/net | grep -c -e lo -e eth; grep -c host.docker.internal /etc/hosts", network=NetworkConfig(type=network))
+    task = shell(
+        folder,
+        docker_image,
+        "ls /sys/class/net | grep -c -e lo -e eth; grep -c host.docker.internal /etc/hosts",
+        network=NetworkConfig(type=network),
+    )
     assert (await run(docker_url, task))[1].split() == [str(interfaces), str(int(interfaces == 2))]
 
 
 async def test_host_network_is_the_hosts(docker_url: str, docker_image: str, folder: Path) -> None:
-    task = shell(folder, docker_image, "readlink /proc/self/ns/net || ls -l /proc/self/ns/net", network=NetworkConfig(type="full"))
+    task = shell(
+        folder,
+        docker_image,
+        "readlink /proc/self/ns/net || ls -l /proc/self/ns/net",
+        network=NetworkConfig(type="full"),
+    )
     assert Path("/proc/self/ns/net").readlink().name in (await run(docker_url, task))[1]
 
 
@@ -149,7 +184,10 @@ async def test_a_task_that_cannot_start_says_why_and_leaves_nothing(
     docker_url: str, docker_image: str, folder: Path, params: dict[str, Any], cause: str
 ) -> None:
     with pytest.raises(EngineFailure) as caught:
-        await run(docker_url, make_task(folder, new_execution_id(), {"image": docker_image, **params}, node_id="n-cannot-start"))
+        await run(
+            docker_url,
+            make_task(folder, new_execution_id(), {"image": docker_image, **params}, node_id="n-cannot-start"),
+        )
     assert caught.value.message.startswith(cause)
     assert not caught.value.retryable
     api = DockerApi(docker_url)
@@ -166,7 +204,9 @@ async def test_no_daemon_is_unavailable_with_its_address(folder: Path) -> None:
     async with DockerEngine(f"unix://{folder}/none.sock") as engine:
         assert isinstance(engine, Prepares)
         assert isinstance(engine, Sweeps)
-        with pytest.raises(Unavailable, match=rf"cannot reach the Docker API at unix://{folder}/none.sock: No such file") as caught:
+        with pytest.raises(
+            Unavailable, match=rf"cannot reach the Docker API at unix://{folder}/none.sock: No such file"
+        ) as caught:
             await engine.check()
         assert "DOCKER_HOST" in caught.value.hint
         with pytest.raises(Unavailable):
@@ -220,7 +260,10 @@ async def test_an_image_the_registry_does_not_have(docker_url: str, registry: st
 async def test_a_registry_that_wants_a_password(docker_url: str, locked_registry: str) -> None:
     failure = await failure_of(docker_url, f"{locked_registry}/private:1")
     assert isinstance(failure, EngineFailure)
-    assert failure.message == f"registry {locked_registry} refused access to image {locked_registry}/private:1: no basic auth credentials"
+    assert (
+        failure.message
+        == f"registry {locked_registry} refused access to image {locked_registry}/private:1: no basic auth credentials"
+    )
     assert not failure.retryable
 
 

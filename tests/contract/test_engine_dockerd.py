@@ -43,7 +43,9 @@ async def test_a_private_daemon_starts_however_deep_its_folder(length: int) -> N
             assert (str(state) in url) is (length == 55)
 
 
-async def test_a_private_daemon_runs_tasks_and_is_gone_afterwards(docker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_private_daemon_runs_tasks_and_is_gone_afterwards(
+    docker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     async with _private_daemon(tmp_path, said.append) as url:
         assert url != docker_url
@@ -51,7 +53,12 @@ async def test_a_private_daemon_runs_tasks_and_is_gone_afterwards(docker_url: st
         assert image == await ensure_image(url, said.append)
         async with DockerEngine(url) as engine:
             for network in ("None", "Host"):
-                task = make_task(tmp_path, new_execution_id(), {"Image": image, "Parameters": ["echo", "private"]}, network=NetworkConfig(type=network))
+                task = make_task(
+                    tmp_path,
+                    new_execution_id(),
+                    {"Image": image, "Parameters": ["echo", "private"]},
+                    network=NetworkConfig(type=network),
+                )
                 assert (await engine.run(task, ignore)).code == 0
                 assert task.stdout.read_text() == "private\n"
     assert str(tmp_path) in said[0]

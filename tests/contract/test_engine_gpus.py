@@ -35,14 +35,22 @@ def cards(tmp_path, monkeypatch):
     for bus, number in (("e3", 1), ("26", 0)):
         for kind, name in (("card", f"card{number}"), ("render", f"renderD{128 + number}")):
             (by_path / f"pci-0000:{bus}:00.0-{kind}").symlink_to(make_device(tmp_path / name))
-    monkeypatch.setattr(container, "gpu_settings", partial(gpu_settings, by_path=by_path, kfd=make_device(tmp_path / "kfd")))
+    monkeypatch.setattr(
+        container, "gpu_settings", partial(gpu_settings, by_path=by_path, kfd=make_device(tmp_path / "kfd"))
+    )
     return tmp_path
 
 
 async def run(url, image, folder, script, *gpus):
     (folder / "out").mkdir(exist_ok=True)
     params = {"image": image, "parameters": ["sh", "-c", script]}
-    task = make_task(folder / "out", new_execution_id(), params, resources=Resources(gpu=len(gpus), gpus=gpus), network=NetworkConfig(type="None"))
+    task = make_task(
+        folder / "out",
+        new_execution_id(),
+        params,
+        resources=Resources(gpu=len(gpus), gpus=gpus),
+        network=NetworkConfig(type="None"),
+    )
     async with DockerEngine(url) as engine:
         end = await engine.run(task, ignore)
     return end.code, task.stdout.read_text()
@@ -50,7 +58,10 @@ async def run(url, image, folder, script, *gpus):
 
 async def test_a_task_has_its_own_card_and_no_other(docker_url, docker_image, cards):
     script = f"cd {cards}; ls; for f in *; do head -c 2 $f | wc -c; done; id -G"
-    amd, intel = (GPU(vendor=vendor, pci_address=address) for vendor, address in (("AMD/ATI", "0000:E3:00.0"), ("Intel", "0000:26:00.0")))
+    amd, intel = (
+        GPU(vendor=vendor, pci_address=address)
+        for vendor, address in (("AMD/ATI", "0000:E3:00.0"), ("Intel", "0000:26:00.0"))
+    )
     code, text = await run(docker_url, docker_image, cards, script, amd)
     assert (code, text.split()[:6]) == (0, ["card1", "kfd", "renderD129", "2", "2", "2"])
     assert str(GROUP) in text.split()

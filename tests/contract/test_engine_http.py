@@ -33,7 +33,12 @@ async def site(outside):
     """host:port of a web server that repeats the path and names who asked."""
 
     async def answer(request):
-        return web.Response(text=f"{request.method} {request.path_qs} for {request.headers.get('X-Bacalhau-Job-ID', 'nobody')} {await request.text()}\n")
+        return web.Response(
+            text=(
+                f"{request.method} {request.path_qs} for {request.headers.get('X-Bacalhau-Job-ID', 'nobody')}"
+                f" {await request.text()}\n"
+            )
+        )
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -59,8 +64,13 @@ async def run(engine, image, folder: Path, script, *domains):
 
 
 async def test_the_domains_of_the_job_are_reached(engine, docker_image, tmp_path, site, outside):
-    assert await run(engine, docker_image, tmp_path, f"wget -q -O - 'http://{site}/a?b=c'", outside) == (0, "GET /a?b=c for j-contract \n")
-    code, text = await run(engine, docker_image, tmp_path, f"wget -q -O - --post-data 'some text' http://{site}/p", outside)
+    assert await run(engine, docker_image, tmp_path, f"wget -q -O - 'http://{site}/a?b=c'", outside) == (
+        0,
+        "GET /a?b=c for j-contract \n",
+    )
+    code, text = await run(
+        engine, docker_image, tmp_path, f"wget -q -O - --post-data 'some text' http://{site}/p", outside
+    )
     assert (code, text.partition(" ")[2]) == (0, "/p for j-contract some text\n")
 
 
@@ -71,8 +81,14 @@ async def test_a_tunnel_carries_bytes_both_ways(engine, docker_image, tmp_path, 
 
     async with await asyncio.start_server(reverse, outside, 0) as server:
         port = server.sockets[0].getsockname()[1]
-        script = f"p=${{https_proxy#http://}}; printf 'CONNECT {outside}:{port} HTTP/1.1\\r\\n\\r\\nabc' | busybox nc ${{p%:*}} ${{p#*:}}"
-        assert await run(engine, docker_image, tmp_path, script, outside) == (0, "HTTP/1.1 200 Connection established\n\ncba")
+        script = (
+            f"p=${{https_proxy#http://}}; printf 'CONNECT {outside}:{port} HTTP/1.1\\r\\n\\r\\nabc' | busybox nc"
+            " ${p%:*} ${p#*:}"
+        )
+        assert await run(engine, docker_image, tmp_path, script, outside) == (
+            0,
+            "HTTP/1.1 200 Connection established\n\ncba",
+        )
 
 
 async def test_other_hosts_are_refused_by_name(engine, docker_image, tmp_path, site, outside):
@@ -88,11 +104,28 @@ async def test_other_hosts_are_refused_by_name(engine, docker_image, tmp_path, s
 
 async def test_there_is_no_way_round_the_proxy(engine, docker_url, docker_image, tmp_path):
     """What a task of network Bridge reaches directly, one of network HTTP does not."""
-    container = docker(docker_url, "run", "-d", "--rm", docker_image, "sh", "-c", "echo hello > /index.html; busybox httpd -f -p 80 -h /").strip()
+    container = docker(
+        docker_url,
+        "run",
+        "-d",
+        "--rm",
+        docker_image,
+        "sh",
+        "-c",
+        "echo hello > /index.html; busybox httpd -f -p 80 -h /",
+    ).strip()
     try:
         (found,) = json.loads(docker(docker_url, "inspect", container))
-        script = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 3 {found['NetworkSettings']['IPAddress']} 80 | tail -1; cat /etc/resolv.conf"
-        bridge = make_task(tmp_path, new_execution_id(), {"image": docker_image, "parameters": ["sh", "-c", script]}, network=NetworkConfig(type="Bridge"))
+        script = (
+            f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 3 {found['NetworkSettings']['IPAddress']} 80 | tail"
+            " -1; cat /etc/resolv.conf"
+        )
+        bridge = make_task(
+            tmp_path,
+            new_execution_id(),
+            {"image": docker_image, "parameters": ["sh", "-c", script]},
+            network=NetworkConfig(type="Bridge"),
+        )
         await engine.run(bridge, ignore)
         assert bridge.stdout.read_text().startswith("hello\n")
         _, text = await run(engine, docker_image, tmp_path, script, "example.org")
@@ -104,14 +137,19 @@ async def test_there_is_no_way_round_the_proxy(engine, docker_url, docker_image,
 
 async def test_each_task_has_its_own_domains(engine, docker_image, tmp_path, site, outside):
     fetch = f"wget -q -O - http://{site}/x"
-    ends = await together(run(engine, docker_image, tmp_path, fetch, outside), run(engine, docker_image, tmp_path, fetch, "example.org"))
+    ends = await together(
+        run(engine, docker_image, tmp_path, fetch, outside), run(engine, docker_image, tmp_path, fetch, "example.org")
+    )
     assert [code for code, _ in ends] == [0, 1]
 
 
 async def test_a_task_that_outlives_the_node_finds_its_proxy_again(docker_url, docker_image, tmp_path, site, outside):
     for name in ("up", "go"):
         os.mkfifo(tmp_path / name)
-    params = {"image": docker_image, "parameters": ["sh", "-c", f"echo up > /shared/up; cat /shared/go; wget -q -O - http://{site}/later"]}
+    params = {
+        "image": docker_image,
+        "parameters": ["sh", "-c", f"echo up > /shared/up; cat /shared/go; wget -q -O - http://{site}/later"],
+    }
     network = NetworkConfig(type="HTTP", domains=(outside,))
     task = make_task(tmp_path, new_execution_id(), params, network=network, mounts=(Mount(tmp_path, "/shared", False),))
     async with DockerEngine(docker_url) as first, crew() as people:

@@ -1,5 +1,6 @@
-"""A process that runs a container is killed with SIGKILL at some moment; the next one must end the same execution as if nothing
-had happened: one start, one exit code, all output once."""
+"""A process that runs a container is killed with SIGKILL at some moment; the next one must end the same execution as if
+nothing had happened: one start, one exit code, all output once.
+"""
 
 import asyncio
 import contextlib
@@ -31,7 +32,12 @@ seq 3001 6000
 printf 'no newline'
 exit 7
 """
-STDOUT = "".join(f"{n}\n" for n in range(1, 3001)).encode() + b"\xff\x00raw" + "".join(f"{n}\n" for n in range(3001, 6001)).encode() + b"no newline"
+STDOUT = (
+    "".join(f"{n}\n" for n in range(1, 3001)).encode()
+    + b"\xff\x00raw"
+    + "".join(f"{n}\n" for n in range(3001, 6001)).encode()
+    + b"no newline"
+)
 
 CHILD = """
 import asyncio, sys
@@ -67,7 +73,16 @@ def task(docker_image: str, tmp_path: Path) -> EngineTask:
 @contextmanager
 def child_running(url: str, task: EngineTask) -> Iterator[subprocess.Popen[str]]:
     """Another process that has just called run."""
-    words = [sys.executable, "-c", CHILD, url, str(task.stdout.parent), task.execution_id, str(task.params["Image"]), SCRIPT]
+    words = [
+        sys.executable,
+        "-c",
+        CHILD,
+        url,
+        str(task.stdout.parent),
+        task.execution_id,
+        str(task.params["Image"]),
+        SCRIPT,
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
@@ -179,7 +194,9 @@ async def test_a_lost_daemon_is_found_again(docker_url: str, task: EngineTask, m
     await line.cut()
 
 
-async def test_sweep_takes_what_nobody_wants_and_leaves_the_rest(docker_url: str, docker_image: str, tmp_path: Path) -> None:
+async def test_sweep_takes_what_nobody_wants_and_leaves_the_rest(
+    docker_url: str, docker_image: str, tmp_path: Path
+) -> None:
     params = {"Image": docker_image, "Parameters": ["sleep", "600"]}
     wanted, unwanted = (make_task(tmp_path, new_execution_id(), params, node_id=SWEPT) for _ in range(2))
     async with DockerEngine(docker_url) as engine, crew() as c:

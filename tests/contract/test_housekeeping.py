@@ -1,4 +1,6 @@
-"""What time brings about: a job that goes on for ever keeps the newest of what it left behind and all that is needed to go on; nodes are given up."""
+"""What time brings about: a job that goes on for ever keeps the newest of what it left behind and all that is needed to
+go on; nodes are given up.
+"""
 
 import asyncio
 import sqlite3
@@ -38,8 +40,16 @@ async def as_it_is(spec):
 async def orch(tmp_path):
     async with SqliteStore(tmp_path / "state.db") as store, local_bus() as bus:
         yield Orchestrator(
-            node_id="n-0", store=store, bus=bus.orchestrator, content=BlockStore(tmp_path / "content"), checks=Checks({}, {}, {}),
-            fill_defaults=lambda job: job, presign=as_it_is, cluster=Cluster(1), gate=Gate(store, ""), logs=LogBook(FileLogs(tmp_path / "logs", Quota()), 0),
+            node_id="n-0",
+            store=store,
+            bus=bus.orchestrator,
+            content=BlockStore(tmp_path / "content"),
+            checks=Checks({}, {}, {}),
+            fill_defaults=lambda job: job,
+            presign=as_it_is,
+            cluster=Cluster(1),
+            gate=Gate(store, ""),
+            logs=LogBook(FileLogs(tmp_path / "logs", Quota()), 0),
         )
 
 
@@ -50,7 +60,12 @@ async def loop(orch, job, count, first=1, age=0):
         execution = an_execution(job, number, create_time=at, modify_time=at)
         await orch.commit(Change(new_executions=(execution,), history=(entry(job, "asked", execution.id),)))
         if number < first + count:
-            await orch.commit(Change(executions=(execution.moved(ComputeStateType.FAILED, at),), history=(entry(job, "failed", execution.id),)))
+            await orch.commit(
+                Change(
+                    executions=(execution.moved(ComputeStateType.FAILED, at),),
+                    history=(entry(job, "failed", execution.id),),
+                )
+            )
 
 
 async def kept(orch, job):
@@ -134,7 +149,9 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     await orch.store.put_node(away, "")
     orch.cluster.put(away, now_ns() - HOUR)
     job = a_job(1)
-    await orch.commit(Change(new_jobs=(job,), new_executions=(an_execution(job, 1),), messages=(a_message(), a_message("n-stranger"))))
+    await orch.commit(
+        Change(new_jobs=(job,), new_executions=(an_execution(job, 1),), messages=(a_message(), a_message("n-stranger")))
+    )
     orch.retention = Retention(undelivered_age=60)
     await trim(orch)
     with sqlite3.connect(tmp_path / "state.db") as raw:
@@ -164,7 +181,9 @@ async def test_what_happened_while_this_process_was_stopped_counts_against_no_no
     monkeypatch.setattr("bacalhau.orchestrator.nodes.watch.TICK", 0.001)
     orch.cluster, orch.silence_ns = Cluster(HOUR // 120), HOUR // 60
     for node_id, status in (("n-1", CONNECTED), ("n-2", DISCONNECTED)):
-        orch.cluster.put(NodeState(info=NodeInfo(node_id=node_id), connection_state=ConnectionState(status=status)), clock.now)
+        orch.cluster.put(
+            NodeState(info=NodeInfo(node_id=node_id), connection_state=ConnectionState(status=status)), clock.now
+        )
         orch.cluster.heard(node_id, clock.now)
     async with asyncio.timeout(30), background(watch_nodes_forever(orch)):
         for leap in (100 * HOUR, -100 * HOUR):
@@ -173,7 +192,10 @@ async def test_what_happened_while_this_process_was_stopped_counts_against_no_no
             for _ in range(3):
                 await clock.ticked.wait(10)
             assert orch.cluster.get("n-1").connection_state.status == CONNECTED
-            assert not orch.cluster.is_lost("n-2", clock.now) and orch.cluster.seats.by_id["n-2"].lost_at - clock.now < HOUR // 60
+            assert (
+                not orch.cluster.is_lost("n-2", clock.now)
+                and orch.cluster.seats.by_id["n-2"].lost_at - clock.now < HOUR // 60
+            )
         clock.step = 1_900_000_000
         while orch.cluster.get("n-1").connection_state.status == CONNECTED:
             await clock.ticked.wait(10)

@@ -62,7 +62,12 @@ async def test_the_tutorial(tmp_path):
     assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
 
 
-@given(st.dictionaries(NAMES, NODES, max_size=5), st.integers(1, 9), st.integers(20, 500), st.lists(st.integers(0, 900), max_size=4))
+@given(
+    st.dictionaries(NAMES, NODES, max_size=5),
+    st.integers(1, 9),
+    st.integers(20, 500),
+    st.lists(st.integers(0, 900), max_size=4),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 async def test_any_tree_comes_whatever_breaks(tmp_path_factory, tree, chunk, shard_above, cuts):
     tmp_path = tmp_path_factory.mktemp("any")
@@ -95,7 +100,9 @@ async def fail(door, cid, into):
 
 
 async def test_the_next_attempt_fetches_only_what_is_lacking(tmp_path):
-    store, cid = await kept(tmp_path, {"a": os.urandom(LEAF * 3), "b": {"c": os.urandom(LEAF * 80), "d": b"2"}, "e": b"3"})
+    store, cid = await kept(
+        tmp_path, {"a": os.urandom(LEAF * 3), "b": {"c": os.urandom(LEAF * 80), "d": b"2"}, "e": b"3"}
+    )
     async with gateway(store) as door:
         door.cuts = [LEAF * 60]  # of 83; what is still in the buffers (2 MiB here, as much in the kernel) is lost
         await fail(door, cid, tmp_path / "into")
@@ -114,7 +121,9 @@ async def test_what_an_earlier_attempt_left_is_not_believed(tmp_path):
     into = tmp_path / "into"
     async with gateway(store) as door:
         plant(into, {"a": b"9" * LEAF * 3, "b": b"2"})
-        (into / f".{root_cid(tmp_path / 't' / 'c')}.part").write_bytes(b"0" * LEAF + (tmp_path / "t" / "c").read_bytes()[LEAF : LEAF * 2] + b"junk" * LEAF)
+        (into / f".{root_cid(tmp_path / 't' / 'c')}.part").write_bytes(
+            b"0" * LEAF + (tmp_path / "t" / "c").read_bytes()[LEAF : LEAF * 2] + b"junk" * LEAF
+        )
         await IpfsDownloader(door.url).download(named(cid), into, ignore)
         assert snapshot(into) == snapshot(tmp_path / "t")
         asked = len(door.asked)

@@ -7,7 +7,15 @@ import pytest
 
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.ipfs.gateway import entity_bytes, list_directory, raw_block, resolve_path, stream_car, stream_file, stream_tar
+from bacalhau.plugins.ipfs.gateway import (
+    entity_bytes,
+    list_directory,
+    raw_block,
+    resolve_path,
+    stream_car,
+    stream_file,
+    stream_tar,
+)
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build
 from bacalhau.plugins.ipfs.unixfs.car import read_car
 from bacalhau.plugins.ipfs.unixfs.cid import cid_of, parse_cid
@@ -38,7 +46,9 @@ async def cid_at(store, root, path):
 
 
 async def test_a_whole_car_holds_every_block_once_and_the_root_first(tmp_path):
-    store, root, held = await stored(tmp_path, {"a": b"x" * 95, "b": b"x" * 95, "d": {str(i): b"%d" % i for i in range(60)}, "e": {}}, SMALL)
+    store, root, held = await stored(
+        tmp_path, {"a": b"x" * 95, "b": b"x" * 95, "d": {str(i): b"%d" % i for i in range(60)}, "e": {}}, SMALL
+    )
     blocks = await car(stream_car(store, root))
     assert str(blocks[0][0]) == root
     assert len(blocks) == len(held)
@@ -68,7 +78,11 @@ async def test_a_part_of_a_file(tmp_path):
     content = bytes(range(100))
     store, root, _ = await stored(tmp_path, {"f": content}, SMALL)
     file = await cid_at(store, root, "f")
-    leaves = [str(cid_of(block, cid.codec, 0)) for cid, block in await car(stream_car(store, file, "entity")) if len(block) < 25 and cid.codec]
+    leaves = [
+        str(cid_of(block, cid.codec, 0))
+        for cid, block in await car(stream_car(store, file, "entity"))
+        if len(block) < 25 and cid.codec
+    ]
     for scope in ("entity", "all"):
         part = [str(cid) for cid, _ in await car(stream_car(store, file, scope, 35, 45))]
         assert part[0] == file
@@ -112,14 +126,25 @@ async def test_a_file_from_anywhere_to_anywhere(tmp_path, profile):
     content = bytes(range(256)) * 1100
     store, root, _ = await stored(tmp_path, {"f": content}, profile)
     file = await cid_at(store, root, "f")
-    for begin, end in ((0, None), (5, None), (LEAF - 1, LEAF + 1), (10, 11), (LEAF, None), (len(content), None), (7, 7), (0, 10**9)):
+    for begin, end in (
+        (0, None),
+        (5, None),
+        (LEAF - 1, LEAF + 1),
+        (10, 11),
+        (LEAF, None),
+        (len(content), None),
+        (7, 7),
+        (0, 10**9),
+    ):
         assert await whole(stream_file(store, file, begin, end)) == content[begin:end]
     with pytest.raises(BadRequest, match="is a directory"):
         await whole(stream_file(store, root))
 
 
 async def test_a_tree_as_tar(tmp_path):
-    plant(tmp_path, {"t": {"a": b"1" * 1000, "long" * 40: b"", "d": {f"{i:03}": b"%d" % i for i in range(40)}, "e": {}}})
+    plant(
+        tmp_path, {"t": {"a": b"1" * 1000, "long" * 40: b"", "d": {f"{i:03}": b"%d" % i for i in range(40)}, "e": {}}}
+    )
     (tmp_path / "t" / "link").symlink_to("d/001")
     held = {str(cid): block for cid, block in build(tmp_path / "t", SMALL)}
     store, root = BlockStore(tmp_path / "store"), list(held)[-1]
@@ -149,7 +174,15 @@ async def test_other_codecs_travel_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "span"), [("0:*", (0, None)), ("5:9", (5, 10)), ("-10:*", (90, None)), ("-10:-5", (90, 96)), ("3:3", (3, 4)), ("-200:*", (0, None))]
+    ("text", "span"),
+    [
+        ("0:*", (0, None)),
+        ("5:9", (5, 10)),
+        ("-10:*", (90, None)),
+        ("-10:-5", (90, 96)),
+        ("3:3", (3, 4)),
+        ("-200:*", (0, None)),
+    ],
 )
 def test_byte_ranges(text, span):
     assert entity_bytes(text, 100) == span

@@ -46,7 +46,11 @@ async def bring(store, cid, into):
 
 def snapshot(folder):
     return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        str(path.relative_to(folder)): os.readlink(path)
+        if path.is_symlink()
+        else path.read_bytes()
+        if path.is_file()
+        else None
         for path in sorted(folder.rglob("*"))
     }
 
@@ -102,7 +106,9 @@ async def test_what_cannot_be_published_says_so(tmp_path):
         await IpfsPublisher(BlockStore(tmp_path / "s")).publish(result_of(tmp_path / "none"), ignore)
 
 
-NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(lambda n: n not in (".", ".."))
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+    lambda n: n not in (".", "..")
+)
 NODES = st.recursive(st.binary(max_size=40), lambda inner: st.dictionaries(NAMES, inner, max_size=4), max_leaves=12)
 
 
@@ -172,7 +178,10 @@ async def test_missing_content_is_named(tmp_path):
     store, held = BlockStore(tmp_path / "store"), list(build(tmp_path / "t"))
     gone = next(cid for cid, block in held if block.count(b"2") >= LEAF)
     await store.put({str(cid): block for cid, block in held if cid != gone})
-    for cid, lacking in ((str(held[-1][0]), gone), (str(root_cid(tmp_path / "t" / "a", V1)), root_cid(tmp_path / "t" / "a", V1))):
+    for cid, lacking in (
+        (str(held[-1][0]), gone),
+        (str(root_cid(tmp_path / "t" / "a", V1)), root_cid(tmp_path / "t" / "a", V1)),
+    ):
         with pytest.raises(StorageFailure, match=f"content {lacking} is not there") as failed:
             await bring(store, cid, tmp_path / "in")
         assert "Endpoint" in failed.value.hint
@@ -238,7 +247,15 @@ async def test_names_that_leave_the_folder(tmp_path, name):
 
 async def test_symlinks_stay_inside(tmp_path):
     """`round` looks harmless as text, and leads out by way of `up`."""
-    targets = {"good": "d/f", "up": "d/here", "round": "d/here/..", "abs": "/etc/passwd", "out": "../x", "dangling": "none", "loop": "loop"}
+    targets = {
+        "good": "d/f",
+        "up": "d/here",
+        "round": "d/here/..",
+        "abs": "/etc/passwd",
+        "out": "../x",
+        "dangling": "none",
+        "loop": "loop",
+    }
     plant(tmp_path, {"t": {"d": {"f": b"1"}}})
     (tmp_path / "t" / "d" / "here").symlink_to("..")
     for name, target in targets.items():
@@ -251,9 +268,18 @@ async def test_symlinks_stay_inside(tmp_path):
 
 
 WRONG_TREES = {
-    "a size that its child does not have": lambda: [(FILE_CID, FILE_BLOCK), node([entry(b"", FILE_CID)], encode_file(b"", 9, (9,)))],
-    "a directory inside of a file": lambda: [(e := node([], encode_directory())), node([entry(b"", e[0])], encode_file(b"", 4, (4,)))],
-    "a file where a shard belongs": lambda: [(FILE_CID, FILE_BLOCK), node([entry(b"00", FILE_CID)], encode_shard(b"\1"))],
+    "a size that its child does not have": lambda: [
+        (FILE_CID, FILE_BLOCK),
+        node([entry(b"", FILE_CID)], encode_file(b"", 9, (9,))),
+    ],
+    "a directory inside of a file": lambda: [
+        (e := node([], encode_directory())),
+        node([entry(b"", e[0])], encode_file(b"", 4, (4,))),
+    ],
+    "a file where a shard belongs": lambda: [
+        (FILE_CID, FILE_BLOCK),
+        node([entry(b"00", FILE_CID)], encode_shard(b"\1")),
+    ],
     "no UnixFS": lambda: [node([], b"\x08\x03")],
 }
 
@@ -289,7 +315,9 @@ class Memory:
 async def test_a_store_that_lies(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(StorageFailure, match=f"{FILE_CID} does not hash"):
-        await IpfsSource(Memory([(FILE_CID, FILE_BLOCK.replace(b"evil", b"lies"))])).fetch(Manifest(input_of(FILE_CID), ()), tmp_path / "in", ignore)
+        await IpfsSource(Memory([(FILE_CID, FILE_BLOCK.replace(b"evil", b"lies"))])).fetch(
+            Manifest(input_of(FILE_CID), ()), tmp_path / "in", ignore
+        )
 
 
 async def test_content_inside_of_its_cid(tmp_path):
@@ -321,4 +349,6 @@ async def test_checks(tmp_path, params, says):
 
 def test_the_publisher_takes_no_parameters():
     assert check_publisher(SpecConfig(type="ipfs")) == check_publisher(SpecConfig(type="ipfs", params={})) == []
-    assert check_publisher(SpecConfig(type="ipfs", params={"Pin": 1})) == ["publisher ipfs has no parameter 'Pin'; remove it"]
+    assert check_publisher(SpecConfig(type="ipfs", params={"Pin": 1})) == [
+        "publisher ipfs has no parameter 'Pin'; remove it"
+    ]

@@ -62,7 +62,9 @@ async def test_nothing_but_results_is_served(result, tmp_path):
         root = spec.params["URL"].removesuffix("e-1.tar.gz")
         for path in ("other.txt", "e-2.tar.gz", "x", "%2e%2e%2fresult%2fstdout", "..%2fkept%2fe-1.tar.gz"):
             with pytest.raises(StorageFailure, match="404"):
-                await UrlDownloader().download(SpecConfig(type="urlDownload", params={"URL": root + path}), tmp_path, ignore)
+                await UrlDownloader().download(
+                    SpecConfig(type="urlDownload", params={"URL": root + path}), tmp_path, ignore
+                )
 
 
 async def test_a_port_that_is_taken_is_told_before_any_job_runs(result, tmp_path):

@@ -70,7 +70,9 @@ async def client():
 
 def says(status: int, body: str = "", **headers: str) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, text=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return web.Response(
+            status=status, text=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
 
     return answer
 
@@ -105,7 +107,15 @@ async def get(client: S3Client, server: Server, region: str = "") -> bytes:
 
 
 @pytest.mark.parametrize(
-    "stumble", [error(503, "SlowDown"), error(500, "InternalError"), says(429), says(502), error(400, "RequestTimeout"), breaks_after(b"12", 5)]
+    "stumble",
+    [
+        error(503, "SlowDown"),
+        error(500, "InternalError"),
+        says(429),
+        says(502),
+        error(400, "RequestTimeout"),
+        breaks_after(b"12", 5),
+    ],
 )
 async def test_stumbles_are_tried_again(client, server, stumble):
     server.answers = [stumble, stumble, says(200, "hello")]
@@ -140,7 +150,10 @@ async def test_a_wrong_region_heals_itself_and_is_remembered(client, server, wro
 
 
 async def test_a_region_that_never_heals_ends(client, server):
-    server.answers = [error(400, "AuthorizationHeaderMalformed", "<Region>eu-1</Region>"), error(400, "AuthorizationHeaderMalformed", "<Region>eu-2</Region>")]
+    server.answers = [
+        error(400, "AuthorizationHeaderMalformed", "<Region>eu-1</Region>"),
+        error(400, "AuthorizationHeaderMalformed", "<Region>eu-2</Region>"),
+    ]
     with pytest.raises(StorageFailure, match="AuthorizationHeaderMalformed"):
         await get(client, server)
     assert len(server.requests) == 2
@@ -174,7 +187,11 @@ async def test_something_that_is_not_s3(server):
     server.answers = [says(200, "<html>hello")]
     downloader = S3Downloader()
     with pytest.raises(StorageFailure, match="answered something that is not S3"):
-        await downloader.download(SpecConfig(type="s3", params={"Bucket": "b", "Key": "p/", "Endpoint": server.url}), Path("/nonexistent"), ignore)
+        await downloader.download(
+            SpecConfig(type="s3", params={"Bucket": "b", "Key": "p/", "Endpoint": server.url}),
+            Path("/nonexistent"),
+            ignore,
+        )
 
 
 async def test_a_range_answered_with_everything_is_taken_as_one_stream(client, server, tmp_path):
@@ -206,7 +223,9 @@ async def test_a_range_that_breaks_is_fetched_again(client, server, tmp_path):
     await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, steps.append)
     assert (tmp_path / "k").read_bytes() == body
     assert (steps[-1].bytes_done, steps[-1].done) == (len(body), 1)
-    assert {(request.headers["If-Match"], request.query["versionId"]) for request in server.requests} == {('"etag"', "v1")}
+    assert {(request.headers["If-Match"], request.query["versionId"]) for request in server.requests} == {
+        ('"etag"', "v1")
+    }
 
 
 @pytest.mark.parametrize("size", [3 << 20, 100 << 20])
@@ -241,12 +260,16 @@ def certificate(tmp_path) -> Path:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1)
+        )
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path = tmp_path / "certificate.pem"
     path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
     return path
@@ -284,7 +307,10 @@ async def test_a_stream_that_breaks_starts_again(client, server, tmp_path, size)
 @pytest.mark.parametrize("size", [100, 3 << 20])
 async def test_bytes_that_do_not_match_the_servers_digest_are_not_kept(client, server, tmp_path, size):
     async def lies(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=b"y" * size, headers={"x-amz-checksum-sha256": b64encode(hashlib.sha256(b"x" * size).digest()).decode()})
+        return web.Response(
+            body=b"y" * size,
+            headers={"x-amz-checksum-sha256": b64encode(hashlib.sha256(b"x" * size).digest()).decode()},
+        )
 
     server.answers = [lies]
     with pytest.raises(StorageFailure, match="checksum mismatch for s3://b/k"):
@@ -297,7 +323,10 @@ async def test_a_broken_download_goes_on_where_it_was(server, tmp_path):
     digest = b64encode(hashlib.sha256(body).digest()).decode()
     server.answers = [breaks_after(body[: 12 << 20], len(body)), serves(body)]
     downloader = S3Downloader()
-    params = {"SourceSpec": {"Bucket": "b", "Key": "k.tar.gz", "ChecksumSHA256": digest}, "PreSignedURL": server.url + "/b/k.tar.gz?signed"}
+    params = {
+        "SourceSpec": {"Bucket": "b", "Key": "k.tar.gz", "ChecksumSHA256": digest},
+        "PreSignedURL": server.url + "/b/k.tar.gz?signed",
+    }
     with pytest.raises(StorageFailure, match="is damaged"):
         await downloader.download(SpecConfig(type="s3PreSigned", params=params), tmp_path, ignore)
     first, second = server.requests

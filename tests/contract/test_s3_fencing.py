@@ -11,7 +11,11 @@ from bacalhau.ports.progress import ignore
 from tests.contract.test_s3_publish import result
 
 pytestmark = pytest.mark.usefixtures("credentials")
-CALLS = {"before anything": (0, 1000), "in the middle of the only request": (3, 3 << 20), "before the parts are put together": (1, 20 << 20)}
+CALLS = {
+    "before anything": (0, 1000),
+    "in the middle of the only request": (3, 3 << 20),
+    "before the parts are put together": (1, 20 << 20),
+}
 
 
 class Right:

@@ -53,7 +53,9 @@ def tree(tmp_path) -> Path:
 
 
 def result(s3: S3, tree: Path, bucket: str, key: str, **params: object) -> Result:
-    publisher = SpecConfig(type="s3", params={"bucket": bucket, "key": key, "endpoint": s3.url, "region": "us-east-1", **params})
+    publisher = SpecConfig(
+        type="s3", params={"bucket": bucket, "key": key, "endpoint": s3.url, "region": "us-east-1", **params}
+    )
     return Result(tree, publisher, "j-1", "e-2", "n-3", STARTED)
 
 
@@ -86,7 +88,16 @@ async def test_an_archive_and_what_is_recorded_of_it(s3, bucket, publisher, tree
     )
     assert stored["ChecksumSHA256"] == sha256(body)
     with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-        names = ["exitCode", "outputs", "outputs/empty", "outputs/link", "outputs/sub", "outputs/sub/data b.bin", "stderr", "stdout"]
+        names = [
+            "exitCode",
+            "outputs",
+            "outputs/empty",
+            "outputs/link",
+            "outputs/sub",
+            "outputs/sub/data b.bin",
+            "stderr",
+            "stdout",
+        ]
         assert tar.getnames() == names
         assert tar.getmember("outputs/link").linkname == "sub/data b.bin"
         assert {(info.mtime, info.uid, info.gid) for info in tar} == {(0, 0, 0)}
@@ -110,7 +121,9 @@ async def test_the_version_is_recorded_and_signed(s3, bucket, publisher, downloa
 
 
 @pytest.mark.parametrize("size", [20 << 20, 8 << 20])
-async def test_a_large_archive_goes_in_parts_and_its_checksum_is_of_the_whole(s3, bucket, publisher, downloader, tmp_path, size):
+async def test_a_large_archive_goes_in_parts_and_its_checksum_is_of_the_whole(
+    s3, bucket, publisher, downloader, tmp_path, size
+):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "stdout").write_bytes(os.urandom(size))
     spec = await publisher.publish(result(s3, tmp_path / "tree", bucket, "big"), ignore)
@@ -128,7 +141,9 @@ async def test_plain_results_are_one_object_a_file(s3, bucket, publisher, downlo
     spec = await publisher.publish(result(s3, tree, bucket, "plain/{jobID}", **option), ignore)
     assert (params_of(spec)["Key"], params_of(spec)["ChecksumSHA256"]) == ("plain/j-1/", "")
     names = {"exitCode", "outputs/link", "outputs/large.bin", "outputs/sub/data b.bin", "stderr", "stdout"}
-    assert {each["Key"] for each in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]} == {"plain/j-1/" + name for name in names}
+    assert {each["Key"] for each in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]} == {
+        "plain/j-1/" + name for name in names
+    }
     recorded = s3.boto.head_object(Bucket=bucket, Key="plain/j-1/outputs/large.bin")["Metadata"]["bacalhau-sha256"]
     assert recorded == sha256((tree / "outputs" / "large.bin").read_bytes())
     assert await presign_result(spec, 60) == spec
@@ -150,7 +165,12 @@ async def test_a_signed_link_needs_no_credentials(s3, bucket, publisher, downloa
     spec = await publisher.publish(result(s3, tree, bucket, "k"), ignore)
     signed = await presign_result(spec, 900)
     given = params_of(signed)
-    assert (signed.type, set(given), given["Managed"], given["SourceSpec"]) == ("s3PreSigned", {"SourceSpec", "PreSignedURL", "Managed"}, False, spec.params)
+    assert (signed.type, set(given), given["Managed"], given["SourceSpec"]) == (
+        "s3PreSigned",
+        {"SourceSpec", "PreSignedURL", "Managed"},
+        False,
+        spec.params,
+    )
     assert "X-Amz-Expires=900" in given["PreSignedURL"]
     clear_aws(monkeypatch)
     assert await presign_result(spec, 900) == spec
@@ -167,10 +187,15 @@ def read_tree_without_pipes(folder: Path) -> dict[str, bytes]:
     return read_tree(folder)
 
 
-async def test_a_broken_link_falls_back_to_own_credentials(s3, bucket, publisher, downloader, tree, tmp_path, monkeypatch):
+async def test_a_broken_link_falls_back_to_own_credentials(
+    s3, bucket, publisher, downloader, tree, tmp_path, monkeypatch
+):
     spec = await publisher.publish(result(s3, tree, bucket, "k"), ignore)
     signed = await presign_result(spec, 900)
-    broken = SpecConfig(type=signed.type, params={**params_of(signed), "PreSignedURL": params_of(signed)["PreSignedURL"][:-6] + "000000"})
+    broken = SpecConfig(
+        type=signed.type,
+        params={**params_of(signed), "PreSignedURL": params_of(signed)["PreSignedURL"][:-6] + "000000"},
+    )
     await downloader.download(broken, tmp_path / "got", ignore)
     assert (tmp_path / "got" / "exitCode").read_text() == "0"
     clear_aws(monkeypatch)
@@ -188,7 +213,9 @@ async def test_one_path_of_a_result(s3, bucket, publisher, downloader, tree, tmp
             await downloader.download(spec, got, ignore, only="outputs/nope")
 
 
-async def test_an_overwritten_result_is_not_taken_for_the_recorded_one(s3, bucket, publisher, downloader, tree, tmp_path):
+async def test_an_overwritten_result_is_not_taken_for_the_recorded_one(
+    s3, bucket, publisher, downloader, tree, tmp_path
+):
     spec = await publisher.publish(result(s3, tree, bucket, "k"), ignore)
     s3.fill(bucket, {"k.tar.gz": gzip.compress(b"something else")})
     with pytest.raises(StorageFailure, match="checksum mismatch"):
@@ -209,7 +236,9 @@ async def test_a_partial_archive_is_continued(s3, bucket, publisher, downloader,
         assert {step.bytes_total for step in steps} == ({len(body)} if first is not None else set())
 
 
-async def test_verified_files_of_a_plain_result_are_not_fetched_again(s3, bucket, publisher, downloader, tree, tmp_path):
+async def test_verified_files_of_a_plain_result_are_not_fetched_again(
+    s3, bucket, publisher, downloader, tree, tmp_path
+):
     spec = await publisher.publish(result(s3, tree, bucket, "k", encoding="plain"), ignore)
     await downloader.download(spec, tmp_path / "got", ignore)
     (tmp_path / "got" / "stdout").write_text("bad\n")
@@ -222,7 +251,9 @@ async def test_verified_files_of_a_plain_result_are_not_fetched_again(s3, bucket
 async def test_publishing_without_credentials(s3, bucket, publisher, tree, no_credentials):
     with pytest.raises(Unavailable, match="no AWS credentials on this node"):
         await publisher.check()
-    with pytest.raises(PublisherFailure, match=f"s3: access denied to bucket {bucket} without credentials for k.tar.gz"):
+    with pytest.raises(
+        PublisherFailure, match=f"s3: access denied to bucket {bucket} without credentials for k.tar.gz"
+    ):
         await publisher.publish(result(s3, tree, bucket, "k"), ignore)
 
 

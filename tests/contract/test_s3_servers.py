@@ -1,4 +1,6 @@
-"""Other S3 servers: moto for keys that SeaweedFS refuses, rclone as one that is sloppy with ranges, versions and checksums."""
+"""Other S3 servers: moto for keys that SeaweedFS refuses, rclone as one that is sloppy with ranges, versions and
+checksums.
+"""
 
 import logging
 import subprocess
@@ -38,7 +40,18 @@ def rclone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rclone")
     (folder / "data" / "box").mkdir(parents=True)
     program = Path(sysconfig.get_path("scripts")) / "rclone"
-    command = [program, "serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", "", folder / "data"]
+    command = [
+        program,
+        "serve",
+        "s3",
+        "--addr",
+        "127.0.0.1:0",
+        "--auth-key",
+        f"{ACCESS_KEY},{SECRET_KEY}",
+        "--config",
+        "",
+        folder / "data",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         address = next(line.split("http://")[1].split("/")[0] for line in child.stderr if "http://" in line)
         yield f"http://{address}", folder / "data" / "box"
@@ -107,7 +120,9 @@ async def test_a_composite_checksum_is_compared_with_the_servers(moto, source, t
     upload = boto.create_multipart_upload(Bucket="composite", Key="k", ChecksumAlgorithm="SHA256")["UploadId"]
     parts = []
     for number, body in enumerate((b"x" * (5 << 20), b"tail"), start=1):
-        answer = boto.upload_part(Bucket="composite", Key="k", UploadId=upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
+        answer = boto.upload_part(
+            Bucket="composite", Key="k", UploadId=upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256"
+        )
         parts.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": answer["ChecksumSHA256"]})
     boto.complete_multipart_upload(Bucket="composite", Key="k", UploadId=upload, MultipartUpload={"Parts": parts})
     with pytest.raises(StorageFailure, match=r"checksum mismatch for s3://composite/k, expected .*-2, got"):
@@ -140,7 +155,9 @@ async def test_results_on_a_server_that_keeps_no_checksums(rclone, tmp_path):
     (tree / "stdout").write_text("out")
     publisher, downloader = S3Publisher(), S3Downloader()
     for encoding in ("gzip", "plain"):
-        wanted = SpecConfig(type="s3", params={"bucket": "box", "key": f"r/{encoding}", "endpoint": url, "encoding": encoding})
+        wanted = SpecConfig(
+            type="s3", params={"bucket": "box", "key": f"r/{encoding}", "endpoint": url, "encoding": encoding}
+        )
         published = await publisher.publish(Result(tree, wanted, "j", "e", "n", 0), ignore)
         await downloader.download(published, tmp_path / encoding, ignore)
         assert read_tree(tmp_path / encoding) == read_tree(tree)

@@ -25,7 +25,9 @@ async def source():
 
 
 def spec(s3: S3, bucket: str, key: str, **params: object) -> SpecConfig:
-    return SpecConfig(type="s3", params={"Bucket": bucket, "Key": key, "Endpoint": s3.url, "Region": "us-east-1", **params})
+    return SpecConfig(
+        type="s3", params={"Bucket": bucket, "Key": key, "Endpoint": s3.url, "Region": "us-east-1", **params}
+    )
 
 
 async def stage(source: S3Source, wanted: SpecConfig, into: Path) -> dict[str, bytes]:
@@ -35,7 +37,11 @@ async def stage(source: S3Source, wanted: SpecConfig, into: Path) -> dict[str, b
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
-    return {str(Path(root, name).relative_to(folder)): Path(root, name).read_bytes() for root, _, names in os.walk(folder) for name in names}
+    return {
+        str(Path(root, name).relative_to(folder)): Path(root, name).read_bytes()
+        for root, _, names in os.walk(folder)
+        for name in names
+    }
 
 
 def digest(body: bytes) -> str:
@@ -61,7 +67,9 @@ async def test_the_tutorials_input_without_credentials(s3, source, tmp_path, no_
     ],
 )
 async def test_paths_under_the_mount(s3, bucket, source, tmp_path, key, paths):
-    s3.fill(bucket, {name: name.encode() for name in ("a/b/001.txt", "a/b/002.txt", "a/b/x/y.txt", "a/set1/001.txt", "top")})
+    s3.fill(
+        bucket, {name: name.encode() for name in ("a/b/001.txt", "a/b/002.txt", "a/b/x/y.txt", "a/set1/001.txt", "top")}
+    )
     s3.fill(bucket, {"a/b/empty/": b""})
     assert set(await stage(source, spec(s3, bucket, key), tmp_path)) == paths
 
@@ -95,14 +103,20 @@ async def test_large_objects_come_in_ranges_and_are_verified(s3, bucket, source,
     body = os.urandom(1 << 20) * 70
     s3.fill(bucket, {"large": body, "medium": body[: 5 << 20], "none": b""})
     assert await stage(source, spec(s3, bucket, "large", ChecksumSHA256=digest(body)), tmp_path) == {"large": body}
-    assert await stage(source, spec(s3, bucket, ""), tmp_path / "all") == {"large": body, "medium": body[: 5 << 20], "none": b""}
+    assert await stage(source, spec(s3, bucket, ""), tmp_path / "all") == {
+        "large": body,
+        "medium": body[: 5 << 20],
+        "none": b"",
+    }
 
 
 async def test_checksums_of_a_single_object(s3, bucket, source, tmp_path):
     s3.fill(bucket, {"k": b"hello"})
     hexadecimal = hashlib.sha256(b"hello").hexdigest()
     for number, good in enumerate((digest(b"hello"), hexadecimal, "0x" + hexadecimal)):
-        assert await stage(source, spec(s3, bucket, "k", ChecksumSHA256=good), tmp_path / str(number)) == {"k": b"hello"}
+        assert await stage(source, spec(s3, bucket, "k", ChecksumSHA256=good), tmp_path / str(number)) == {
+            "k": b"hello"
+        }
     with pytest.raises(StorageFailure, match=f"checksum mismatch for s3://{bucket}/k, expected .*, got"):
         await stage(source, spec(s3, bucket, "k", ChecksumSHA256=digest(b"other")), tmp_path / "bad")
     assert read_tree(tmp_path / "bad") == {}

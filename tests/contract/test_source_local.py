@@ -49,7 +49,9 @@ async def test_nothing_is_counted(data):
 async def test_what_is_here_and_what_this_node_cannot_have(data):
     source = LocalSource([f"{data}/**:rw"])
     assert await source.is_here(spec(data / "sub dir/file"))
-    assert not await source.is_here(spec(data / "new", ReadWrite=True, CreateAs="dir"))  # it could be made, here as well as elsewhere
+    assert not await source.is_here(
+        spec(data / "new", ReadWrite=True, CreateAs="dir")
+    )  # it could be made, here as well as elsewhere
     for path, why in ((data / "none", "does not exist"), (data.parent / "secret", "is not allowlisted")):
         with pytest.raises(StorageFailure, match=why) as failed:
             await source.is_here(spec(path))
@@ -84,7 +86,9 @@ async def test_paths_are_compared_where_they_lead(data, into, tmp_path):
 async def test_writing_has_to_be_granted(data, into):
     assert await bring([f"{data}:rw"], data, into, ReadWrite="true") == Volume(data, read_only=False)
     assert await bring([f"{data}:rw"], data, into, ReadWrite=False) == Volume(data, read_only=True)
-    assert await bring([f"{data}:ro", f"{data.parent}/**:rw"], data, into, ReadWrite=True) == Volume(data, read_only=False)
+    assert await bring([f"{data}:ro", f"{data.parent}/**:rw"], data, into, ReadWrite=True) == Volume(
+        data, read_only=False
+    )
     for read_only in (f"{data}", f"{data}:ro"):
         with pytest.raises(StorageFailure, match=f"{data} is not granted write access"):
             await bring([read_only, "/elsewhere:rw"], data, into, ReadWrite=True)
@@ -113,7 +117,9 @@ async def test_what_is_missing_is_made_when_both_sides_say_so(data, into):
     assert not (data / "new").exists()
     assert await source.fetch(manifest, into, ignore) == Volume(data / "new/dir", read_only=False)
     assert (data / "new/dir").stat().st_mode & 0o7777 == 0o700
-    assert await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="File") == Volume(data / "other/file", read_only=False)
+    assert await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="File") == Volume(
+        data / "other/file", read_only=False
+    )
     assert (data / "other/file").read_bytes() == b""
     (data / "other/file").write_text("kept")
     await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="file")

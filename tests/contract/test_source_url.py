@@ -45,7 +45,13 @@ async def test_a_file_in_a_folder_of_its_own(tmp_path):
         [entry] = manifest.entries
         assert (entry.size, entry.etag, entry.path) == (7, '"one"', "file one.txt")
         assert server.asked == [(method, "/a/file%20one.txt?x=a%2Fb", "") for method in ("HEAD", "GET")]
-        assert (steps[-1].stage, steps[-1].done, steps[-1].total, steps[-1].bytes_done, steps[-1].bytes_total) == ("staging", 1, 1, 7, 7)
+        assert (steps[-1].stage, steps[-1].done, steps[-1].total, steps[-1].bytes_done, steps[-1].bytes_total) == (
+            "staging",
+            1,
+            1,
+            7,
+            7,
+        )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +177,9 @@ async def test_a_connection_that_always_breaks_ends(tmp_path):
     async with file_server() as server:
         server.files["/big"] = bytes(MIB)
         server.cuts = [1000] * 4
-        with pytest.raises(StorageFailure, match=r"/big: the connection was lost: the answer broke off \(gave up after 4 attempts\)") as failed:
+        with pytest.raises(
+            StorageFailure, match=r"/big: the connection was lost: the answer broke off \(gave up after 4 attempts\)"
+        ) as failed:
             await bring(f"{server.url}/big", tmp_path / "in")
         assert failed.value.retryable
         assert server.cuts == []
@@ -189,7 +197,9 @@ async def test_two_versions_are_never_mixed(tmp_path):
         server.cuts = [5 * MIB]
         async with UrlSource(first_wait=0.001) as source:
             manifest = await source.resolve(spec(f"{server.url}/f"))
-            with pytest.raises(StorageFailure, match=r'/f changed while it was read: its ETag was "one", is "two"') as failed:
+            with pytest.raises(
+                StorageFailure, match=r'/f changed while it was read: its ETag was "one", is "two"'
+            ) as failed:
                 await source.fetch(manifest, tmp_path / "in", change)
         assert failed.value.retryable
 
@@ -198,14 +208,19 @@ async def test_a_server_nobody_answers_at(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://user:secret@127.0.0.1:{unused.getsockname()[1]}/f"
-        with pytest.raises(StorageFailure, match=r"URL http://127.0.0.1:\d+/f cannot be reached: connection refused \(gave up after 4 attempts\)") as failed:
+        with pytest.raises(
+            StorageFailure,
+            match=r"URL http://127.0.0.1:\d+/f cannot be reached: connection refused \(gave up after 4 attempts\)",
+        ) as failed:
             await bring(url, tmp_path / "in")
     assert failed.value.retryable
     assert "secret" not in failed.value.message
 
 
 async def test_a_host_that_is_none(tmp_path):
-    with pytest.raises(StorageFailure, match=r"URL http://nosuch\.invalid/f cannot be reached: host not found \(gave up"):
+    with pytest.raises(
+        StorageFailure, match=r"URL http://nosuch\.invalid/f cannot be reached: host not found \(gave up"
+    ):
         await bring("http://nosuch.invalid/f", tmp_path / "in")
 
 
@@ -224,7 +239,9 @@ async def test_a_certificate_nobody_vouches_for_and_what_is_no_http(tmp_path):
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(StorageFailure) as failed:
                 await bring(f"{scheme}://127.0.0.1:{port}/f", tmp_path / "in")
-        assert failed.value.message.startswith(f"URL {scheme}://127.0.0.1:{port}/f {words}") and not failed.value.retryable
+        assert (
+            failed.value.message.startswith(f"URL {scheme}://127.0.0.1:{port}/f {words}") and not failed.value.retryable
+        )
 
 
 async def test_a_disk_that_refuses_says_so(tmp_path):

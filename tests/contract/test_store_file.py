@@ -61,7 +61,9 @@ async def test_leaving_commits_what_waits(tmp_path):
 
 async def test_a_data_directory_has_one_server(tmp_path):
     async with SqliteStore(tmp_path / "store.db"):
-        with pytest.raises(Conflict, match=rf"^another server uses this data directory: {tmp_path} \(process {os.getpid()}\)$"):
+        with pytest.raises(
+            Conflict, match=rf"^another server uses this data directory: {tmp_path} \(process {os.getpid()}\)$"
+        ):
             async with SqliteStore(tmp_path / "store.db"):
                 pass
     async with SqliteStore(tmp_path / "store.db"):
@@ -88,7 +90,9 @@ async def test_a_full_disk_fails_the_change_and_nothing_else(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
         try:
             for number in range(2, 4):
-                with pytest.raises(Unavailable, match=r"^(disk I/O error|database or disk is full): .*store\.db$") as caught:
+                with pytest.raises(
+                    Unavailable, match=r"^(disk I/O error|database or disk is full): .*store\.db$"
+                ) as caught:
                     await store.apply(replace(submitted(a_job(number)), messages=(a_message(body=b"x" * 300_000),)))
                 assert caught.value.retryable and "disk" in caught.value.hint
             assert [job.id for job in await store.list_open_jobs()] == [a_job(1).id]
@@ -107,7 +111,9 @@ def say(*words):
 
 
 async def write_for_ever(path):
-    """Each job: submitted, then an execution, history and a message in one change. Says what is durable, a line each."""
+    """Each job: submitted, then an execution, history and a message in one change. Says what is durable, a
+    line each.
+    """
     async with SqliteStore(path) as store:
         numbers = iter(range(len(await store.list_jobs(JobQuery())), 1_000_000))
 
@@ -119,7 +125,9 @@ async def write_for_ever(path):
                 placed = replace(job, revision=2)
                 execution = an_execution(job, number)
                 history = (entry(job, "placed"), entry(job, "asked", execution.id))
-                await store.apply(Change(jobs=(placed,), new_executions=(execution,), history=history, messages=(a_message(job.id),)))
+                await store.apply(
+                    Change(jobs=(placed,), new_executions=(execution,), history=history, messages=(a_message(job.id),))
+                )
                 say("placed", job.id)
 
         await together(*(writer() for _ in range(16)))
@@ -127,7 +135,9 @@ async def write_for_ever(path):
 
 def killed_writer(path, lines):
     """What a writing process said before it was killed after so many lines."""
-    child = subprocess.Popen([sys.executable, "-m", "tests.contract.test_store_file", str(path)], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.contract.test_store_file", str(path)], stdout=subprocess.PIPE, text=True
+    )
     with child:
         said = [child.stdout.readline() for _ in range(lines)]
         child.send_signal(signal.SIGKILL)
@@ -148,7 +158,10 @@ async def test_a_killed_process_loses_nothing_it_promised(tmp_path):
                 assert jobs[job_id].revision == 2 or what == "submitted"
             for job in jobs.values():
                 whole = {1: (1, 0, 0), 2: (3, 1, 1)}[job.revision]
-                history, messages = await store.list_history(HistoryQuery(job.id)), await store.list_messages(job.id, 0, 0)
+                history, messages = (
+                    await store.list_history(HistoryQuery(job.id)),
+                    await store.list_messages(job.id, 0, 0),
+                )
                 assert (len(history), len(views[job.id].executions), len(messages)) == whole
     assert len(promised) > 150
 

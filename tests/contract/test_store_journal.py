@@ -66,7 +66,10 @@ async def test_a_report_and_its_state_are_kept_together(journal):
     third = await journal.put_report(accepted(1).id, "", "RunResult", b"three")
     assert first < second < third
     assert [entry.state for entry in await journal.list_executions(STATES)] == ["Completed"]
-    assert await journal.list_reports(0, 2) == [PendingReport(first, accepted(1).id, "RunResult", b"one"), PendingReport(second, "e-refused", "BidResult", b"two")]
+    assert await journal.list_reports(0, 2) == [
+        PendingReport(first, accepted(1).id, "RunResult", b"one"),
+        PendingReport(second, "e-refused", "BidResult", b"two"),
+    ]
     assert [report.seq for report in await journal.list_reports(first, 0)] == [second, third]
     await journal.drop_reports([first, third, 99])
     await journal.drop_reports([])
@@ -95,9 +98,13 @@ async def test_finished_ones_are_pruned_by_age_and_by_count(journal):
     assert await journal.prune(["Completed", "Failed"], before=0, keep=10) == 0
     # Newest first: 5, 4, 2, 1, e-gone; 3 has a report that nobody acknowledged, 6 is not finished.
     assert await journal.prune(["Completed", "Failed"], before=0, keep=3) == 2
-    assert [entry.execution.id for entry in await journal.list_executions(STATES)] == [accepted(n).id for n in (2, 3, 4, 5, 6)]
+    assert [entry.execution.id for entry in await journal.list_executions(STATES)] == [
+        accepted(n).id for n in (2, 3, 4, 5, 6)
+    ]
     assert await journal.prune(["Completed"], before=now_ns(), keep=10) == 1
-    assert [entry.execution.id for entry in await journal.list_executions(STATES)] == [accepted(n).id for n in (3, 4, 5, 6)]
+    assert [entry.execution.id for entry in await journal.list_executions(STATES)] == [
+        accepted(n).id for n in (3, 4, 5, 6)
+    ]
     assert await journal.tombstone("e-gone")
 
 

@@ -1,4 +1,6 @@
-"""Random changes, right and wrong ones, against a store in plain dicts: both must agree on what lands and what is refused."""
+"""Random changes, right and wrong ones, against a store in plain dicts: both must agree on what lands and what is
+refused.
+"""
 
 import asyncio
 import tempfile
@@ -38,7 +40,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def apply(self, change, legal):
         """What is added to every change tells whether all of it landed."""
-        job = next(iter(change.new_jobs + change.jobs), None) or a_job(next(iter(change.executions + change.new_executions)).create_time)
+        job = next(iter(change.new_jobs + change.jobs), None) or a_job(
+            next(iter(change.executions + change.new_executions)).create_time
+        )
         change = replace(change, history=(entry(job, "one"), entry(job, "two")), messages=(a_message(), a_message()))
         try:
             seqs = self.runner.run(self.store.apply(change))
@@ -83,10 +87,14 @@ class StoreMachine(RuleBasedStateMachine):
         views = run(self.store.load_views([a_job(n).id for n in range(4)]))
         assert {job_id: view.job for job_id, view in views.items()} == self.jobs
         assert {e.id: e for view in views.values() for e in view.executions} == self.executions
-        assert {e.id for e in run(self.store.list_live_executions())} == {e.id for e in self.executions.values() if e.is_live}
+        assert {e.id for e in run(self.store.list_live_executions())} == {
+            e.id for e in self.executions.values() if e.is_live
+        }
         assert len(run(self.store.list_messages("n-1", 0, 0))) == self.messages
         for job_id, job in self.jobs.items():
-            assert [h.seq_num for h in run(self.store.list_history(HistoryQuery(job_id)))] == list(range(1, self.history[job_id] + 1))
+            assert [h.seq_num for h in run(self.store.list_history(HistoryQuery(job_id)))] == list(
+                range(1, self.history[job_id] + 1)
+            )
             assert [v.version for v in run(self.store.list_job_versions(job_id))] == list(range(1, job.version + 1))
 
 

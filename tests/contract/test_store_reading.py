@@ -88,7 +88,9 @@ async def test_every_version_stays_with_its_last_state(store):
     await store.apply(submitted(job))
     done = job.moved(JobStateType.COMPLETED, 50)
     await store.apply(Change(jobs=(done,)))
-    second = replace(done, version=2, revision=3, count=2, state=JobState(state_type=JobStateType.PENDING, message="job rerun"))
+    second = replace(
+        done, version=2, revision=3, count=2, state=JobState(state_type=JobStateType.PENDING, message="job rerun")
+    )
     await store.apply(Change(jobs=(second,)))
     running = second.moved(JobStateType.RUNNING, 70)
     await store.apply(Change(jobs=(running,)))
@@ -125,7 +127,11 @@ async def test_views_hold_the_current_job_and_all_its_executions(store):
     running = job.moved(JobStateType.RUNNING, 50)
     await store.apply(Change(jobs=(running,)))
     views = await store.load_views([job.id, other.id, lonely.id, "j-nope"])
-    assert views == {job.id: JobView(running, tuple(mine)), other.id: JobView(other, (theirs,)), lonely.id: JobView(lonely, ())}
+    assert views == {
+        job.id: JobView(running, tuple(mine)),
+        other.id: JobView(other, (theirs,)),
+        lonely.id: JobView(lonely, ()),
+    }
     assert await store.load_views([]) == {}
     assert await store.load_execution(theirs.id) == (theirs, other)
     with pytest.raises(NotFound, match=r"^execution not found: e-nope$"):
@@ -146,10 +152,17 @@ async def test_events_of_all_jobs_are_read_in_order_and_from_any_place_on(store)
     first, second = a_job(2), a_job(1, namespace="lab")
     await store.apply(submitted(first))
     await store.apply(submitted(second))
-    await store.apply(Change(history=(entry(second, "asked", "e-12"), entry(first, "asked", "e-34"), entry(second, "ran", "e-12"))))
+    await store.apply(
+        Change(history=(entry(second, "asked", "e-12"), entry(first, "asked", "e-34"), entry(second, "ran", "e-12")))
+    )
     found = await store.list_events(Place(0), 10)
-    assert [(e.namespace, e.event.job_id, e.event.seq_num) for e in found[:2]] == [("default", first.id, 1), ("lab", second.id, 1)]
-    assert sorted((e.event.job_id, e.event.seq_num) for e in found[2:]) == sorted([(first.id, 2), (second.id, 2), (second.id, 3)])
+    assert [(e.namespace, e.event.job_id, e.event.seq_num) for e in found[:2]] == [
+        ("default", first.id, 1),
+        ("lab", second.id, 1),
+    ]
+    assert sorted((e.event.job_id, e.event.seq_num) for e in found[2:]) == sorted(
+        [(first.id, 2), (second.id, 2), (second.id, 3)]
+    )
     assert [e.place for e in found] == sorted(e.place for e in found)
     for number, stored in enumerate(found):
         assert await store.list_events(stored.place, 10) == found[number + 1 :]
@@ -162,7 +175,9 @@ async def test_history_is_numbered_in_each_job_and_filtered(store):
     job, other = a_job(1), a_job(2)
     await store.apply(submitted(job))
     await store.apply(submitted(other))
-    await store.apply(Change(history=(entry(job, "asked", "e-12"), entry(job, "ran", "e-12"), entry(job, "asked", "e-34"))))
+    await store.apply(
+        Change(history=(entry(job, "asked", "e-12"), entry(job, "ran", "e-12"), entry(job, "asked", "e-34")))
+    )
     updated = replace(job, version=2, revision=2)
     await store.apply(Change(jobs=(updated,), history=(entry(updated, "Job updated"), entry(updated, "asked", "e-56"))))
 
@@ -180,8 +195,18 @@ async def test_history_is_numbered_in_each_job_and_filtered(store):
     assert await seqs(job_version=-1, since=4_000_000_000) == []
     assert await seqs(job_version=-1, since=1_600_000_000) == [1, 2, 3, 4, 5, 6]
     first, _, third, *_ = await store.list_history(HistoryQuery(job.id, job_version=-1))
-    assert (first.type, first.execution_id, first.event.message, first.job_id) == ("JobLevel", "", "Job submitted", job.id)
-    assert (third.type, third.execution_id, third.event.message, third.job_version) == ("ExecutionLevel", "e-12", "ran", 1)
+    assert (first.type, first.execution_id, first.event.message, first.job_id) == (
+        "JobLevel",
+        "",
+        "Job submitted",
+        job.id,
+    )
+    assert (third.type, third.execution_id, third.event.message, third.job_version) == (
+        "ExecutionLevel",
+        "e-12",
+        "ran",
+        1,
+    )
     assert third.time >= first.time > "2020"
     assert [item.seq_num for item in await store.list_history(HistoryQuery(other.id))] == [1]
     assert await store.list_history(HistoryQuery("j-nope")) == []

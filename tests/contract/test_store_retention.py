@@ -34,7 +34,13 @@ async def finish(store, number, ended=0, live=False):
     execution = an_execution(job, number)
     if not live:
         execution = replace(execution.moved(ComputeStateType.COMPLETED, 1), revision=1)
-    await store.apply(Change(new_jobs=(job,), new_executions=(execution,), history=(entry(job, "submitted"), entry(job, "asked", execution.id))))
+    await store.apply(
+        Change(
+            new_jobs=(job,),
+            new_executions=(execution,),
+            history=(entry(job, "submitted"), entry(job, "asked", execution.id)),
+        )
+    )
     await store.apply(Change(jobs=(replace(job, revision=2, state=COMPLETED, modify_time=ended or number),)))
     return job
 
@@ -90,7 +96,9 @@ async def test_the_keeper_forgets_to_the_limits_and_tells(store, tmp_path):
     async def note(executions):
         told.extend(executions)
 
-    keeper = Keeper(store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=60, jobs_count=200, dead_letters_count=3), note)
+    keeper = Keeper(
+        store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=60, jobs_count=200, dead_letters_count=3), note
+    )
     await keeper.forget()
     assert await left(store) == list(range(51, 251))
     assert len(told) == len(set(told)) == 50

@@ -96,7 +96,10 @@ async def test_messages_wait_in_order_until_dropped(store):
     one = await store.apply(Change(messages=(a_message("n-1", b"a"), a_message("n-2", b"b"), a_message("n-1", b"c"))))
     two = await store.apply(Change(messages=(a_message("n-1", b"d"),)))
     assert [*one, *two] == [1, 2, 3, 4]
-    assert await store.list_messages("n-1", 0, 2) == [PendingMessage(1, "n-1", "AskForBid", b"a"), PendingMessage(3, "n-1", "AskForBid", b"c")]
+    assert await store.list_messages("n-1", 0, 2) == [
+        PendingMessage(1, "n-1", "AskForBid", b"a"),
+        PendingMessage(3, "n-1", "AskForBid", b"c"),
+    ]
     assert [m.seq for m in await store.list_messages("n-1", 1, 0)] == [3, 4]
     await store.drop_messages([1, 3, 99])
     await store.drop_messages([])
@@ -117,7 +120,9 @@ async def test_dead_letters_are_kept(store, path):
 
 
 async def test_nodes_keep_their_secret(store):
-    node = NodeState(info=NodeInfo(node_id="n-1", labels={"zone": "a"}, compute_node_info=ComputeNodeInfo(address="here")))
+    node = NodeState(
+        info=NodeInfo(node_id="n-1", labels={"zone": "a"}, compute_node_info=ComputeNodeInfo(address="here"))
+    )
     other = NodeState(info=NodeInfo(node_id="n-0"))
     assert await store.node_secret("n-1") == ""
     await store.put_node(node, "")

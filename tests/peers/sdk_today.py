@@ -34,7 +34,9 @@ def quietly(call, *args, **more):
 
 def readme_program():
     """The first program of the SDK's own long description; only the image is ours."""
-    (text, *_) = re.findall(r"```python\n(.*?)```", metadata("bacalhau-sdk").get_payload() or metadata("bacalhau-sdk")["Description"], re.S)
+    (text, *_) = re.findall(
+        r"```python\n(.*?)```", metadata("bacalhau-sdk").get_payload() or metadata("bacalhau-sdk")["Description"], re.S
+    )
     names = {}
     exec(text.replace("ubuntu:latest", IMAGE).replace("/bin/bash", "sh"), names)
     return names["put_job_response"]
@@ -84,13 +86,19 @@ def listed():
     rest = jobs.list(limit=5, next_token=first.next_token)
     backwards = jobs.list(limit=7, reverse=True)
     forwards = [job.id for job in (*first.items, *rest.items)]
-    return {"pages": [len(first.items), len(rest.items)], "distinct": len(set(forwards)), "reversed": [j.id for j in backwards.items] == forwards[::-1]}
+    return {
+        "pages": [len(first.items), len(rest.items)],
+        "distinct": len(set(forwards)),
+        "reversed": [j.id for j in backwards.items] == forwards[::-1],
+    }
 
 
 def results():
     params = {"Bucket": "results", "Key": "sdk/{jobID}", "Endpoint": S3, "Region": "us-east-1"}
     path = ResultPath(name="outputs", path="/outputs")
-    job_id = put("published", "echo one > /outputs/one", SpecConfig(type="s3", params=params), result_paths=[path]).job_id
+    job_id = put(
+        "published", "echo one > /outputs/one", SpecConfig(type="s3", params=params), result_paths=[path]
+    ).job_id
     until(job_id, "Completed")
     (item,) = jobs.results(job_id).items
     return {"type": item.type, "keys": sorted(item.params)}
@@ -102,7 +110,11 @@ def stopped():
     answer = jobs.stop(job_id, reason="enough")
     until(job_id, "Stopped")
     again, _ = quietly(jobs.stop, job_id)
-    return {"evaluation": bool(answer.evaluation_id), "message": jobs.get(job_id).job.state.message, "again": again is not None}
+    return {
+        "evaluation": bool(answer.evaluation_id),
+        "message": jobs.get(job_id).job.state.message,
+        "again": again is not None,
+    }
 
 
 def unknown():
@@ -133,7 +145,11 @@ def finished_or_unknown():
     there = [quietly(ask, job_id)[0] is not None for ask in (jobs.results, jobs.executions)]
     not_there = [quietly(ask, "j-00000000-0000-4000-8000-000000000000") for ask in (jobs.results, jobs.executions)]
     again, said = quietly(jobs.stop, job_id)
-    return {"there": there, "not_there": [answer is None and "(404)" in text for answer, text in not_there], "stopped": [again, "cannot stop" in said]}
+    return {
+        "there": there,
+        "not_there": [answer is None and "(404)" in text for answer, text in not_there],
+        "stopped": [again, "cannot stop" in said],
+    }
 
 
 STEPS = (hello, listed, results, stopped, unknown, agent, finished_or_unknown)

@@ -12,7 +12,12 @@ from tests.support.venvs import python_with
 HERE = Path(__file__).parent
 # The provider itself asks for the newest of both, which do not go together.
 PROVIDER = ("bacalhau-airflow==1.3.2", "bacalhau-sdk==1.3.2", "bacalhau-apiclient==1.0.0")
-QUIET = {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False", "SCARF_ANALYTICS": "false", "DO_NOT_TRACK": "true"}
+QUIET = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "SCARF_ANALYTICS": "false",
+    "DO_NOT_TRACK": "true",
+}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +27,11 @@ def told(anyio_backend, docker_url, docker_image, tmp_path_factory):
     folder = tmp_path_factory.mktemp("airflow")
     (folder / "home").mkdir()
     with System(folder, docker_url, image=docker_image) as system:
-        environment = system.client_environment | QUIET | {"BACALHAU_DIR": str(folder / "home"), "AIRFLOW_HOME": str(folder / "airflow")}
+        environment = (
+            system.client_environment
+            | QUIET
+            | {"BACALHAU_DIR": str(folder / "home"), "AIRFLOW_HOME": str(folder / "airflow")}
+        )
         for command in ([python, "-m", "airflow", "db", "migrate"], [python, HERE / "airflow_seed.py", docker_image]):
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180, check=False)
             assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

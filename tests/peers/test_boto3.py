@@ -36,9 +36,13 @@ async def test_boto3_reads_our_archive_and_its_checksum(s3, bucket, tmp_path, si
 
 
 async def test_our_signed_links_have_the_address_of_boto3s(s3, bucket):
-    spec = SpecConfig(type="s3", params={"Bucket": bucket, "Key": "a b/ü+.tar.gz", "Endpoint": s3.url, "Region": "us-east-1"})
+    spec = SpecConfig(
+        type="s3", params={"Bucket": bucket, "Key": "a b/ü+.tar.gz", "Endpoint": s3.url, "Region": "us-east-1"}
+    )
     ours = (await presign_result(spec, 900)).params["PreSignedURL"]
-    theirs = s3.boto.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a b/ü+.tar.gz"}, ExpiresIn=900)
+    theirs = s3.boto.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": "a b/ü+.tar.gz"}, ExpiresIn=900
+    )
     assert ours.split("?")[0] == theirs.split("?")[0]
 
 
@@ -46,7 +50,9 @@ async def test_we_read_what_the_transfer_manager_wrote(s3, bucket, tmp_path):
     body = os.urandom(70 << 20)
     s3.boto.upload_fileobj(io.BytesIO(body), bucket, "deep/large")
     source = S3Source()
-    manifest = await source.resolve(SpecConfig(type="s3", params={"Bucket": bucket, "Key": "deep/", "Endpoint": s3.url}))
+    manifest = await source.resolve(
+        SpecConfig(type="s3", params={"Bucket": bucket, "Key": "deep/", "Endpoint": s3.url})
+    )
     volume = await source.fetch(manifest, tmp_path, ignore)
     await source.close()
     assert (volume.path / "large").read_bytes() == body

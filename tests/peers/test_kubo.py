@@ -40,7 +40,12 @@ class Node:
         script = Path(__file__).with_name("kubo_process.py")
         with open(folder / "stderr", "wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, script, self.repo], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+                [sys.executable, script, self.repo],
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
             )
 
     def ask(self, *request):
@@ -72,11 +77,26 @@ def kubo(tmp_path_factory):
 
 def random_tree(seed, depth=3):
     chance = random.Random(seed)
-    names = ["a", "B", "ü", "日本.txt", "with space", "per%cent+plus", "&;=?#", "z" * 200, "-", "..x", "UPPER", "tab\there"]
+    names = [
+        "a",
+        "B",
+        "ü",
+        "日本.txt",
+        "with space",
+        "per%cent+plus",
+        "&;=?#",
+        "z" * 200,
+        "-",
+        "..x",
+        "UPPER",
+        "tab\there",
+    ]
     tree = {}
     for name in chance.sample(names, chance.randint(0, 8)):
         size = chance.choice([0, 1, 1000, LEAF - 1, LEAF, LEAF + 1, 3 * LEAF + 5])
-        tree[name] = random_tree(chance.random(), depth - 1) if depth and chance.random() < 0.4 else chance.randbytes(size)
+        tree[name] = (
+            random_tree(chance.random(), depth - 1) if depth and chance.random() < 0.4 else chance.randbytes(size)
+        )
     return tree
 
 
@@ -108,7 +128,10 @@ def test_symlinks_have_kubos_cids(kubo, tmp_path):
 
 @pytest.mark.parametrize("seed", [3, "sharded"])
 def test_kubo_reads_our_blocks(kubo, tmp_path, seed):
-    plant(tmp_path, {"t": (LARGE["sharded"] | {"ours": b"alone"}) if seed == "sharded" else random_tree(seed) | {"ours": b"alone"}})
+    plant(
+        tmp_path,
+        {"t": (LARGE["sharded"] | {"ours": b"alone"}) if seed == "sharded" else random_tree(seed) | {"ours": b"alone"}},
+    )
     for cid, block in build(tmp_path / "t"):
         kubo.plant_block(cid, block)
     assert kubo.ask("download", root_cid(tmp_path / "t"), tmp_path / "back") == 0
@@ -135,7 +158,11 @@ class Door:
     async def block_stat(self, request):
         assert request.query["offline"] == "true"
         path = self.node.block_file(request.query["arg"])
-        return web.json_response({"Key": request.query["arg"], "Size": path.stat().st_size}) if path.exists() else self.missing(path)
+        return (
+            web.json_response({"Key": request.query["arg"], "Size": path.stat().st_size})
+            if path.exists()
+            else self.missing(path)
+        )
 
     async def block_get(self, request):
         path = self.node.block_file(request.query["arg"])
@@ -144,7 +171,12 @@ class Door:
     @staticmethod
     def missing(path):
         return web.json_response(
-            {"Message": f"block was not found locally (offline): ipld: could not find {path.stem}", "Code": 0, "Type": "error"}, status=500
+            {
+                "Message": f"block was not found locally (offline): ipld: could not find {path.stem}",
+                "Code": 0,
+                "Type": "error",
+            },
+            status=500,
         )
 
     async def add(self, request):
@@ -179,7 +211,9 @@ async def rpc(node):
         await runner.cleanup()
 
 
-@pytest.mark.parametrize("tree", [TREES["tutorial"][0], random_tree(5), random_tree(8), {}], ids=["tutorial", "5", "8", "empty"])
+@pytest.mark.parametrize(
+    "tree", [TREES["tutorial"][0], random_tree(5), random_tree(8), {}], ids=["tutorial", "5", "8", "empty"]
+)
 async def test_published_to_kubo_and_brought_back(kubo, tmp_path, tree):
     plant(tmp_path, {"t": tree | {".hidden": {"x": b"1"}, "none": {}}, "in": {}, "out": {}})
     (tmp_path / "t" / "link").symlink_to("none")
@@ -202,7 +236,9 @@ async def test_what_kubo_does_not_have(kubo, tmp_path):
     cid = str(root_cid(_file(tmp_path, os.urandom(9))))
     async with rpc(kubo) as (_, endpoint):
         assert not await IpfsSource(BlockStore(tmp_path / "store"), endpoint).is_here(input_of(cid))
-        with pytest.raises(StorageFailure, match=f"content {cid} is not there: Kubo cannot find it: block was not found") as failed:
+        with pytest.raises(
+            StorageFailure, match=f"content {cid} is not there: Kubo cannot find it: block was not found"
+        ) as failed:
             await IpfsSource(BlockStore(tmp_path / "store"), endpoint).resolve(input_of(cid))
         assert failed.value.retryable
 

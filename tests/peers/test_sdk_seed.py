@@ -1,4 +1,6 @@
-"""`bacalhau-sdk` 1.3.2, the Python client of the older generation, works against our server as it is: signed, and without a prefix."""
+"""`bacalhau-sdk` 1.3.2, the Python client of the older generation, works against our server as it is: signed, and
+without a prefix.
+"""
 
 import json
 import subprocess
@@ -10,7 +12,15 @@ from tests.support.system import System
 from tests.support.venvs import python_with
 
 # What the SDK asks for includes a heap of developers' tools; this is what it imports.
-NEEDS = ("pem==23.1.0", "pycryptodome==3.23.0", "certifi==2024.2.2", "six==1.17.0", "python-dateutil==2.9.0.post0", "urllib3==2.8.0", "setuptools==65.5.0")
+NEEDS = (
+    "pem==23.1.0",
+    "pycryptodome==3.23.0",
+    "certifi==2024.2.2",
+    "six==1.17.0",
+    "python-dateutil==2.9.0.post0",
+    "urllib3==2.8.0",
+    "setuptools==65.5.0",
+)
 SDK = ("bacalhau-sdk==1.3.2", "bacalhau-apiclient==1.0.0")
 PROGRAM = Path(__file__).with_name("sdk_seed.py")
 README_CID = "QmYEqqNDdDrsRhPRShKHzsnZwBq3F59Ti3kQmv9En4i5Sw"
@@ -24,7 +34,14 @@ def told(anyio_backend, docker_url, docker_image, s3, tmp_path_factory):
     (folder / "home").mkdir()
     with System(folder, docker_url, image=docker_image) as system:
         environment = system.client_environment | {"BACALHAU_DIR": str(folder / "home")}
-        done = subprocess.run([python, PROGRAM, docker_image, s3.url], capture_output=True, text=True, env=environment, timeout=180, check=False)
+        done = subprocess.run(
+            [python, PROGRAM, docker_image, s3.url],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=180,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1]) | {"node": system.node_id}
 
@@ -54,7 +71,9 @@ def test_refusals_say_what_is_wrong(told):
     (missing, uncounted, unpublished) = told["refused"]
     assert missing == [404, "Job not found. ID: j-00000000"]
     assert uncounted[0] == unpublished[0] == 400
-    assert uncounted[1].startswith("concurrency must be >= 1") and unpublished[1].startswith("invalid publisher type: tape")
+    assert uncounted[1].startswith("concurrency must be >= 1") and unpublished[1].startswith(
+        "invalid publisher type: tape"
+    )
 
 
 def test_the_server_says_who_it_is(told):

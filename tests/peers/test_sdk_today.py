@@ -21,7 +21,14 @@ def told(anyio_backend, docker_url, docker_image, s3, tmp_path_factory):
     (folder / "home").mkdir()
     with System(folder, docker_url, image=docker_image) as system:
         environment = system.client_environment | {"BACALHAU_DIR": str(folder / "home")}
-        done = subprocess.run([python, PROGRAM, docker_image, s3.url], capture_output=True, text=True, env=environment, timeout=180, check=False)
+        done = subprocess.run(
+            [python, PROGRAM, docker_image, s3.url],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=180,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -62,7 +69,9 @@ def test_an_unknown_job_is_a_404_with_its_message(told):
 
 def test_the_client_below_it_asks_who_is_there(told):
     agent = told["agent"]
-    assert agent["node"].startswith("n-") and agent["node"] in agent["id"]  # that client writes text as Python shows bytes
+    assert (
+        agent["node"].startswith("n-") and agent["node"] in agent["id"]
+    )  # that client writes text as Python shows bytes
     assert agent["version"].startswith("v1.")
     assert agent["alive"] and agent["capacity"] and agent["debug"] and "OK" in agent["live"]
 
@@ -72,7 +81,10 @@ def test_finished_jobs_and_unknown_ones(told):
 
 
 KEY = "sdk-key-0123456789abcdef"
-USERS = f"API:\n  Auth:\n    Users:\n      - Alias: sdk\n        APIKey: {KEY}\n        Capabilities:\n          - Actions: ['read:job']\n"
+USERS = (
+    f"API:\n  Auth:\n    Users:\n      - Alias: sdk\n        APIKey: {KEY}\n        Capabilities:\n          - Actions:"
+    " ['read:job']\n"
+)
 WITH_KEY = f"""
 from bacalhau_sdk.jobs import Jobs
 jobs = Jobs()
@@ -93,7 +105,9 @@ def test_a_server_with_users_takes_its_key(anyio_backend, docker_url, tmp_path):
     python = python_with(*SDK)
     with system:
         environment = system.client_environment | {"BACALHAU_DIR": str(tmp_path)}
-        done = subprocess.run([python, "-c", WITH_KEY], capture_output=True, text=True, env=environment, timeout=60, check=True)
+        done = subprocess.run(
+            [python, "-c", WITH_KEY], capture_output=True, text=True, env=environment, timeout=60, check=True
+        )
     assert "(401)" in done.stdout and "Request Unauthorized" in done.stdout
     assert "refused\n[]\n" in done.stdout
     assert "(403)" in done.stdout and "write:job" in done.stdout

@@ -1,4 +1,6 @@
-"""What the older generation's command line asks, request by request, with the job its own recordings show: the tutorial gives the original's CID."""
+"""What the older generation's command line asks, request by request, with the job its own recordings show: the tutorial
+gives the original's CID.
+"""
 
 import json
 from pathlib import Path
@@ -19,7 +21,10 @@ RECORDED = next(
 )
 CID = RECORDED["State"]["Executions"][0]["PublishedResults"]["CID"]
 COMPACT = (",", ":")
-WRITTEN = {"Publisher": "noop", "PublisherSpec": {"Type": "noop"}}  # by that client, whatever its server then publishes to
+WRITTEN = {
+    "Publisher": "noop",
+    "PublisherSpec": {"Type": "noop"},
+}  # by that client, whatever its server then publishes to
 
 
 class Cli:
@@ -79,7 +84,11 @@ def cli(system):
 def spec_of(system, *command, **changes):
     recorded = RECORDED["Job"]["Spec"]
     params = recorded["EngineSpec"]["Params"] | {"Image": system.image, "Parameters": [*command]}
-    return {key: value for key, value in recorded.items() if key != "Inputs"} | {"EngineSpec": {"Type": "docker", "Params": params}} | changes
+    return (
+        {key: value for key, value in recorded.items() if key != "Inputs"}
+        | {"EngineSpec": {"Type": "docker", "Params": params}}
+        | changes
+    )
 
 
 def shape(value):
@@ -100,7 +109,9 @@ def test_the_tutorial(cli, system, s3):
     (result,) = cli.ask("/requester/results", job_id=info["Job"]["Metadata"]["ID"])["results"]
     assert result["Data"] == {"StorageSource": "ipfs", "CID": CID}
     assert result["NodeID"] == system.node_id
-    (mine,) = cli.ask("/requester/list", max_jobs=10, sort_by="created_at", sort_reverse=True, exclude_tags=["canary"])["jobs"]
+    (mine,) = cli.ask("/requester/list", max_jobs=10, sort_by="created_at", sort_reverse=True, exclude_tags=["canary"])[
+        "jobs"
+    ]
     assert mine == info
 
 

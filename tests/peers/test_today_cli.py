@@ -1,4 +1,5 @@
-"""What the original's command line of today asks, request by request, in the bytes and with the headers of its Go client.
+"""What the original's command line of today asks, request by request, in the bytes and with the headers of its Go
+client.
 
 The answers must have the shape that the original's own answers have in the recordings: a Go client reads no other.
 """
@@ -31,11 +32,24 @@ HEADERS = {
     "X-Bacalhau-App-ID": "bacalhau-cli",
 }
 # What Go leaves out when it is empty, and what is ours alone: a Go client passes over keys that it does not know.
-NOT_ALWAYS = {"InputSources", "ResultPaths", "Params", "Message", "Details", "main", "LastOrchestratorSeqNum", "Unavailable", "Cures", "Native"}
+NOT_ALWAYS = {
+    "InputSources",
+    "ResultPaths",
+    "Params",
+    "Message",
+    "Details",
+    "main",
+    "LastOrchestratorSeqNum",
+    "Unavailable",
+    "Cures",
+    "Native",
+}
 
 
 class Cli:
-    """Its habits: success is 200 with JSON and nothing else; every body carries three keys more; numbers have Go's types."""
+    """Its habits: success is 200 with JSON and nothing else; every body carries three keys more; numbers have Go's
+    types.
+    """
 
     def __init__(self, system: System) -> None:
         self.http = httpx.Client(base_url=system.url + "/api/v1", headers=HEADERS, timeout=30)
@@ -47,11 +61,18 @@ class Cli:
         return self._success(self.http.get(path, params=query))
 
     def send(self, method: str, path: str, **body: object) -> dict:
-        return self._success(self.http.request(method, path, content=self.written(body), headers={"Content-Type": "application/json"}))
+        return self._success(
+            self.http.request(method, path, content=self.written(body), headers={"Content-Type": "application/json"})
+        )
 
     def written(self, body: dict) -> bytes:
         credential = {"Scheme": "Bearer", "Value": self.token, "Params": None} if hasattr(self, "token") else None
-        return json.dumps({"Namespace": "", "Credential": credential, "IdempotencyToken": ""} | body, separators=(",", ":")).encode() + b"\n"
+        return (
+            json.dumps(
+                {"Namespace": "", "Credential": credential, "IdempotencyToken": ""} | body, separators=(",", ":")
+            ).encode()
+            + b"\n"
+        )
 
     def _success(self, answer: httpx.Response) -> dict:
         assert answer.status_code == 200 and answer.content, answer.text
@@ -63,7 +84,9 @@ class Cli:
         phrase = base64.b64decode(methods["clientkey"]["params"]["InputPhrase"])
         user = SeedClient()
         inner = json.dumps({"PhraseSignature": user.sign(phrase.decode()), "PublicKey": user.public_key})
-        answer = self.send("POST", "/auth/clientkey", Name="clientkey", MethodData=base64.b64encode(inner.encode()).decode())
+        answer = self.send(
+            "POST", "/auth/clientkey", Name="clientkey", MethodData=base64.b64encode(inner.encode()).decode()
+        )
         assert answer["Authentication"]["success"] is True
         return answer["Authentication"]["token"]
 
@@ -90,8 +113,14 @@ class Cli:
 
     def logs(self, job_id: str, *, follow: bool = False, execution_id: str = "") -> tuple[list[dict], int]:
         query = f"?execution_id={execution_id}&follow={str(follow).lower()}&tail=false"
-        handshake = {name: value for name, value in self.http.headers.items() if name.startswith("x-bacalhau") or name == "authorization"}
-        with connect(f"{self.socket_url}/{job_id}/logs{query}", additional_headers=handshake, user_agent_header=None) as socket:
+        handshake = {
+            name: value
+            for name, value in self.http.headers.items()
+            if name.startswith("x-bacalhau") or name == "authorization"
+        }
+        with connect(
+            f"{self.socket_url}/{job_id}/logs{query}", additional_headers=handshake, user_agent_header=None
+        ) as socket:
             frames = [json.loads(frame) for frame in socket]
             return frames, socket.close_code
 
@@ -112,7 +141,13 @@ def cli(system):
 
 def go_job(system: System, script: str, *, name: str = "", **changes: object) -> dict:
     """As Go writes its struct: empty values where nothing was said."""
-    params = {"Entrypoint": ["sh"], "EnvironmentVariables": None, "Image": system.image, "Parameters": ["-c", script], "WorkingDirectory": ""}
+    params = {
+        "Entrypoint": ["sh"],
+        "EnvironmentVariables": None,
+        "Image": system.image,
+        "Parameters": ["-c", script],
+        "WorkingDirectory": "",
+    }
     task = {
         "Name": "main",
         "Engine": {"Type": "docker", "Params": params},
@@ -148,7 +183,9 @@ def test_docker_run(cli, system):
     job_id = cli.submit(go_job(system, "echo out; echo err >&2; exit 3"))
     events = cli.progress(job_id)
     assert [item["SeqNum"] for item in events] == list(range(1, len(events) + 1))
-    assert events[0]["Event"]["Message"] == "Job submitted" and events[-1]["Event"]["Details"]["NewState"] == "Completed"
+    assert (
+        events[0]["Event"]["Message"] == "Job submitted" and events[-1]["Event"]["Details"]["NewState"] == "Completed"
+    )
     assert not unlike("api-history", {"NextToken": "", "Items": events})
     job = cli.get(f"/orchestrator/jobs/{job_id}")
     assert not unlike("api-job", job)
@@ -172,13 +209,20 @@ def test_job_describe_history_versions_and_list(cli, system):
     job_id = cli.submit(go_job(system, "true", name="seen"))
     cli.progress(job_id)
     assert not unlike("api-job-include", cli.get("/orchestrator/jobs/seen", include="executions,history"))
-    assert not unlike("api-history-exec", cli.get(f"/orchestrator/jobs/{job_id[:10]}/history", event_type="execution", limit=0, next_token=""))
-    (version,) = cli.get("/orchestrator/jobs/seen/versions", limit=10, order_by="", reverse="false", next_token="")["Items"]
+    assert not unlike(
+        "api-history-exec",
+        cli.get(f"/orchestrator/jobs/{job_id[:10]}/history", event_type="execution", limit=0, next_token=""),
+    )
+    (version,) = cli.get("/orchestrator/jobs/seen/versions", limit=10, order_by="", reverse="false", next_token="")[
+        "Items"
+    ]
     assert version.keys() == CASES["api-versions"]["response"]["Items"][0].keys()
     assert cli.get("/orchestrator/jobs/seen/results") == {"NextToken": "", "Items": []}
     listed = cli.get("/orchestrator/jobs", limit=10, labels="bacalhau_canary!=true")
     assert listed.keys() == {"NextToken", "Items"} and "seen" in [job["Name"] for job in listed["Items"]]
-    by_id = cli.get("/orchestrator/jobs", limit=10, labels="bacalhau_canary!=true", order_by="id", reverse="true")["Items"]
+    by_id = cli.get("/orchestrator/jobs", limit=10, labels="bacalhau_canary!=true", order_by="id", reverse="true")[
+        "Items"
+    ]
     assert [job["ID"] for job in by_id] == sorted((job["ID"] for job in by_id), reverse=True)
 
 
@@ -190,19 +234,30 @@ def test_versions_rerun_and_dry_run(cli, system):
     second = go_job(system, "echo two", name="again")
     lines = cli.send("PUT", "/orchestrator/jobs/diff", Job=second)["Diff"].splitlines()
     assert [line[0] for line in lines if "echo" in line] == ["-", "+"]
-    missing = cli.http.put("/orchestrator/jobs/diff", content=cli.written({"Job": go_job(system, "true", name="nowhere")}))
+    missing = cli.http.put(
+        "/orchestrator/jobs/diff", content=cli.written({"Job": go_job(system, "true", name="nowhere")})
+    )
     assert missing.status_code == 404
     answer = cli.send("PUT", "/orchestrator/jobs/again/rerun", JobID="again", JobVersion=0, Reason="")
     assert (answer["JobID"], answer["JobVersion"], answer["Warnings"]) == (job_id, 2, None) and answer["EvaluationID"]
     events = cli.progress(job_id)
     recorded = CASES["api-history"]["response"]["Items"][0]["Event"]
-    assert {key: events[0]["Event"][key] for key in ("Message", "Topic", "Details")} == {key: recorded[key] for key in ("Message", "Topic", "Details")}
+    assert {key: events[0]["Event"][key] for key in ("Message", "Topic", "Details")} == {
+        key: recorded[key] for key in ("Message", "Topic", "Details")
+    }
     assert {item["JobVersion"] for item in events} == {2}
     assert cli.submit(second) == job_id
     cli.progress(job_id)
     versions = cli.get("/orchestrator/jobs/again/versions")["Items"]
-    assert [(item["Version"], item["State"]["StateType"]) for item in versions] == [(1, "Completed"), (2, "Completed"), (3, "Completed")]
-    outputs = {e["JobVersion"]: e["RunOutput"]["Stdout"] for e in cli.get("/orchestrator/jobs/again/executions", all_job_versions="true")["Items"]}
+    assert [(item["Version"], item["State"]["StateType"]) for item in versions] == [
+        (1, "Completed"),
+        (2, "Completed"),
+        (3, "Completed"),
+    ]
+    outputs = {
+        e["JobVersion"]: e["RunOutput"]["Stdout"]
+        for e in cli.get("/orchestrator/jobs/again/executions", all_job_versions="true")["Items"]
+    }
     assert outputs == {1: "one\n", 2: "one\n", 3: "two\n"}
     assert [e["JobVersion"] for e in cli.get("/orchestrator/jobs/again/executions", job_version=1)["Items"]] == [1]
 
@@ -221,7 +276,10 @@ def test_job_logs(cli, system):
     assert "".join(frame["value"]["Line"] for frame in frames if frame["value"]["Type"] == 2) == "two\n"
     cli.progress(job_id)
     again, code = cli.logs(job_id)
-    assert code == 1000 and "".join(frame["value"]["Line"] for frame in again if frame["value"]["Type"] == 1) == "one\nthree\n"
+    assert (
+        code == 1000
+        and "".join(frame["value"]["Line"] for frame in again if frame["value"]["Type"] == 1) == "one\nthree\n"
+    )
     (error,), code = cli.logs("j-nope")
     assert (error["value"], code) == ({"Type": 0, "Line": ""}, 1000)
     assert "job not found" in error["error"]
@@ -246,7 +304,9 @@ def test_job_get_of_results_kept_on_the_node(cli, system, tmp_path):
     assert (result["Type"], list(result["Params"])) == ("urlDownload", ["URL"])
     archive = tmp_path / "results.tar.gz"
     archive.write_bytes(httpx.get(result["Params"]["URL"]).content)
-    listed = subprocess.run(["tar", "-xzOf", archive, "--wildcards", "*outputs/file"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["tar", "-xzOf", archive, "--wildcards", "*outputs/file"], capture_output=True, text=True, check=True
+    )
     assert listed.stdout == "kept\n"
 
 
@@ -264,10 +324,15 @@ def test_failures_are_what_it_can_show(cli, system):
 
 
 def test_nodes_and_agent(cli, system):
-    (node,) = cli.get("/orchestrator/nodes", **{"filter-approval": "", "filter-status": "", "labels": "", "limit": 0, "order_by": ""})["Nodes"]
+    (node,) = cli.get(
+        "/orchestrator/nodes", **{"filter-approval": "", "filter-status": "", "labels": "", "limit": 0, "order_by": ""}
+    )["Nodes"]
     assert not unlike("api-node1", {"Node": node})
     assert cli.get(f"/orchestrator/nodes/{system.node_id[:10]}")["Node"]["Info"]["NodeID"] == system.node_id
-    refusal = cli.http.put(f"/orchestrator/nodes/{system.node_id}", content=cli.written({"Action": "approve", "Message": "", "NodeID": system.node_id}))
+    refusal = cli.http.put(
+        f"/orchestrator/nodes/{system.node_id}",
+        content=cli.written({"Action": "approve", "Message": "", "NodeID": system.node_id}),
+    )
     assert (refusal.status_code, refusal.json()["Code"]) == (409, "ConflictNodeState")
     assert not unlike("api-node", cli.get("/agent/node"))
     assert cli.get("/agent/version").keys() == CASES["api-version"]["response"].keys()

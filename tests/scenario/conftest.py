@@ -19,13 +19,17 @@ def containers(anyio_backend: str, docker_url: str) -> Iterator[Containers]:
 
 
 @pytest.fixture(scope="module")
-def start_system(docker_url: str, docker_image: str, containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
+def start_system(
+    docker_url: str, docker_image: str, containers: Containers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartSystem]:
     """Call it with what `System` takes besides folder and Docker; it lives until the module's end."""
     with ExitStack() as stack:
 
         def start(**how: Any) -> System:
             folder = tmp_path_factory.mktemp("system")
-            return stack.enter_context(System(folder, how.pop("docker_url", docker_url), image=how.pop("image", docker_image), **how))
+            return stack.enter_context(
+                System(folder, how.pop("docker_url", docker_url), image=how.pop("image", docker_image), **how)
+            )
 
         yield start
 

@@ -66,7 +66,10 @@ def test_a_job_whose_time_is_over_before_it_could_start(small, containers):
     whole = {"CPU": "2", "Memory": "64mb"}
     first = small.submit(HOLD, Resources=whole)
     containers.until("start", first)
-    limits = {"timed out after 1 s: the job's total time limit is over": {"TotalTimeout": 1}, "timed out after 1 s in the queue: ": {"QueueTimeout": 1}}
+    limits = {
+        "timed out after 1 s: the job's total time limit is over": {"TotalTimeout": 1},
+        "timed out after 1 s in the queue: ": {"QueueTimeout": 1},
+    }
     jobs = {text: small.submit("true", Resources=whole, Timeouts=limit) for text, limit in limits.items()}
     for text, job_id in jobs.items():
         job = small.client.wait(job_id, 10)

@@ -1,4 +1,6 @@
-"""200 jobs on 4 nodes while orchestrator, nodes and message server are killed at random: every job ends as it should, once."""
+"""200 jobs on 4 nodes while orchestrator, nodes and message server are killed at random: every job ends as it should,
+once.
+"""
 
 import itertools
 import os
@@ -40,7 +42,9 @@ def noop(params, **task):
 class Chaos:
     def __init__(self, system, chance, s3, bucket):
         self.system, self.chance, self.s3, self.bucket = system, chance, s3, bucket
-        self.nodes = [system.node] + [system.add_node(system.folder / f"node-{n}", "--name", f"{NAME}-{n}") for n in range(1, NODES)]
+        self.nodes = [system.node] + [
+            system.add_node(system.folder / f"node-{n}", "--name", f"{NAME}-{n}") for n in range(1, NODES)
+        ]
         self.wanted = [self._choose(n) for n in range(JOBS)]
         self.ids = {}
         self.ended = set()
@@ -49,12 +53,24 @@ class Chaos:
         chance.shuffle(self.victims)
 
     def _choose(self, number):
-        """Of ten: one container, one job that cannot work, one that somebody stops, three that publish, four that just run."""
+        """Of ten: one container, one job that cannot work, one that somebody stops, three that publish, four that just
+        run.
+        """
         kind = number % 10
         publisher = s3_publisher(self.s3.url, self.bucket, f"job-{number:03d}/" + "{jobID}")
         seconds = round(self.chance.uniform(0, 0.6), 3)
         if kind == 0:
-            return Wanted(shell_job(self.system.image, f"sleep {seconds}; date > /outputs/now", Resources=ROOM, ResultPaths=OUTPUTS, Publisher=publisher), "Completed", 1)
+            return Wanted(
+                shell_job(
+                    self.system.image,
+                    f"sleep {seconds}; date > /outputs/now",
+                    Resources=ROOM,
+                    ResultPaths=OUTPUTS,
+                    Publisher=publisher,
+                ),
+                "Completed",
+                1,
+            )
         if kind == 1:
             forbidden = {"Source": {"Type": "localDirectory", "Params": {"SourcePath": "/etc"}}, "Target": "/inputs"}
             return Wanted(noop({}, InputSources=[forbidden]), "Failed")
@@ -117,7 +133,12 @@ class Chaos:
 
     def _executions_on(self, node_id):
         try:
-            found = (e for job_id in self.ids.values() if job_id not in self.ended for e in self.system.client.executions(job_id))
+            found = (
+                e
+                for job_id in self.ids.values()
+                if job_id not in self.ended
+                for e in self.system.client.executions(job_id)
+            )
             return [e.id for e in found if e.node_id == node_id and e.is_live]
         except BacalhauError:
             return ["unknown"]
@@ -165,7 +186,9 @@ class Chaos:
             assert (number, job.state.state_type) == (number, wanted.state), job.state.message
             assert len(self.system.client.results(job.id)) == wanted.objects, number
         listed = self.s3.boto.list_objects_v2(Bucket=self.bucket)["Contents"]
-        assert Counter(item["Key"].partition("/")[0] for item in listed) == Counter(f"job-{n:03d}" for n, w in enumerate(self.wanted) if w.objects)
+        assert Counter(item["Key"].partition("/")[0] for item in listed) == Counter(
+            f"job-{n:03d}" for n, w in enumerate(self.wanted) if w.objects
+        )
         self._nothing_is_held()
         for node_id in self.node_ids():
             containers.until_none_is_left(node_id)
@@ -182,7 +205,10 @@ class Chaos:
 
     def _nothing_is_held(self):
         """As many jobs as there are nodes, each as large as a whole node."""
-        until(lambda: sum(n.connection == "CONNECTED" for n in self.system.client.nodes()) == NODES + 1, "all nodes are back")
+        until(
+            lambda: sum(n.connection == "CONNECTED" for n in self.system.client.nodes()) == NODES + 1,
+            "all nodes are back",
+        )
         whole = noop({"Sleep": 0}, Resources={"CPU": str(CPUS), "Memory": "8gb"})
         jobs = [self.system.client.submit(whole) for _ in itertools.repeat(None, NODES * 2)]
         assert {self.system.client.wait(job_id, 60).state.state_type for job_id in jobs} == {"Completed"}

@@ -1,4 +1,6 @@
-"""Messages that come twice, late, out of order or not at all: both ends in this process, the road between them is bad on purpose."""
+"""Messages that come twice, late, out of order or not at all: both ends in this process, the road between them is bad
+on purpose.
+"""
 
 import os
 import random
@@ -40,7 +42,9 @@ JOBS, NODES, CPUS = 120, 3, 4
 
 
 class BadRoad:
-    """Of ten messages, two are lost, two arrive though their sender hears nothing, two arrive twice, and two bring an old one along."""
+    """Of ten messages, two are lost, two arrive though their sender hears nothing, two arrive twice, and two bring an
+    old one along.
+    """
 
     def __init__(self, send, chance):
         self.straight, self._chance = send, chance
@@ -126,7 +130,9 @@ async def opened(folder, chance, runs):
 
 
 async def submit_noop(orch, cpu="1", **params):
-    task = Task(name="main", engine=SpecConfig(type="noop", params=params), resources=ResourcesConfig(cpu=cpu, memory="1mb"))
+    task = Task(
+        name="main", engine=SpecConfig(type="noop", params=params), resources=ResourcesConfig(cpu=cpu, memory="1mb")
+    )
     job = Job(type="batch", count=1, tasks=(task,))
     return (await submit_job(orch, job, force=False, warnings=(), client="", instance="")).job_id
 
@@ -167,7 +173,13 @@ async def test_what_is_stopped_while_it_waits_on_its_node_never_runs(tmp_path):
         job = a_job(1, tasks=(task,))
         whole = AllocatedResources(tasks={"main": Resources(cpu=CPUS)})
         running, waiting = (
-            replace(an_execution(job, n), node_id=node.node_id, job=job, allocated_resources=whole, desired_state=DesiredState(state_type=DesiredStateType.RUNNING))
+            replace(
+                an_execution(job, n),
+                node_id=node.node_id,
+                job=job,
+                allocated_resources=whole,
+                desired_state=DesiredState(state_type=DesiredStateType.RUNNING),
+            )
             for n in (1, 2)
         )
         for number, execution in enumerate((running, waiting), 1):
@@ -237,7 +249,9 @@ async def becomes(orch, job_id, state):
 async def test_a_job_that_breaks_the_scheduler_breaks_nothing_else(tmp_path):
     """As one of a later version might, or a fault of ours: its sizes cannot be read."""
     async with opened(tmp_path, random.Random(1), Counter()) as (orch, _):
-        poison = a_job(1, tasks=(Task(name="main", engine=SpecConfig(type="noop"), resources=ResourcesConfig(cpu="much")),))
+        poison = a_job(
+            1, tasks=(Task(name="main", engine=SpecConfig(type="noop"), resources=ResourcesConfig(cpu="much")),)
+        )
         await orch.commit(submitted(poison))
         orch.queue.add(poison.id)
         job = await wait_job(orch, poison.id, 60)

@@ -31,9 +31,14 @@ def small_disk(tmp_path):
         yield folder
 
 
-def test_a_disk_that_fills_up_while_inputs_are_staged(docker_url, docker_image, containers, s3, bucket, tmp_path, small_disk):
+def test_a_disk_that_fills_up_while_inputs_are_staged(
+    docker_url, docker_image, containers, s3, bucket, tmp_path, small_disk
+):
     s3.fill(bucket, {"large": b"x" * LARGE, "too-large": b"x" * (2 * SIZE), "small": b"fits"})
-    with Gate(s3.url) as gate, System(tmp_path / "system", docker_url, image=docker_image, split=True, node_dir=small_disk / "node") as system:
+    with (
+        Gate(s3.url) as gate,
+        System(tmp_path / "system", docker_url, image=docker_image, split=True, node_dir=small_disk / "node") as system,
+    ):
 
         def staging(key, **task):
             return system.submit("cat /inputs/* | wc -c", InputSources=[s3_input(gate.url, bucket, key)], **task)
@@ -73,7 +78,10 @@ def fill(path):
 
 def test_a_disk_of_the_orchestrator_that_fills_up(docker_url, docker_image, containers, tmp_path):
     """Nothing new is taken in, and what runs meanwhile is not lost."""
-    with mounted(tmp_path / "system" / "orchestrator") as disk, System(tmp_path / "system", docker_url, image=docker_image, split=True) as system:
+    with (
+        mounted(tmp_path / "system" / "orchestrator") as disk,
+        System(tmp_path / "system", docker_url, image=docker_image, split=True) as system,
+    ):
         job_id = system.submit(f"{HOLD}; echo still here")
         containers.until("start", job_id)
         fill(disk / "filler")

@@ -1,4 +1,6 @@
-"""A process dies at every single step of a job's life, one after the other: each job ends as it should, once, and nothing is left."""
+"""A process dies at every single step of a job's life, one after the other: each job ends as it should, once, and
+nothing is left.
+"""
 
 import threading
 
@@ -12,12 +14,15 @@ from tests.support.until import until
 STOPS = (Point.STOPPING, Point.STOPPED, Point.NODE_CANCELLED)  # reached when somebody stops a job
 ORCHESTRATOR = [point for point in Point if point.startswith("orchestrator.")]
 NODE = [point for point in Point if point.startswith("node.")]
-CPUS, SETTINGS = 16, {
-    "Compute.AllocatedCapacity.CPU": 16,
-    "Compute.AllocatedCapacity.Memory": "64gb",
-    "Compute.Heartbeat.Interval": "500ms",
-    "Orchestrator.NodeManager.LostGrace": "10m",  # however slow this machine: a node that comes back keeps its work
-}
+CPUS, SETTINGS = (
+    16,
+    {
+        "Compute.AllocatedCapacity.CPU": 16,
+        "Compute.AllocatedCapacity.Memory": "64gb",
+        "Compute.Heartbeat.Interval": "500ms",
+        "Orchestrator.NodeManager.LostGrace": "10m",  # however slow this machine: a node that comes back keeps its work
+    },
+)
 
 
 class Walk:
@@ -44,7 +49,14 @@ class Walk:
 
     def _poke(self, point, victim, mark):
         """It may die at any moment of this, also before it can be asked."""
-        until(lambda: not victim.is_running or victim is self.system.node or any("API: " in line for line in victim.lines[mark:]), "the API answers")
+        until(
+            lambda: (
+                not victim.is_running
+                or victim is self.system.node
+                or any("API: " in line for line in victim.lines[mark:])
+            ),
+            "the API answers",
+        )
         try:
             self._submit(point)
             if point in STOPS:
@@ -61,7 +73,9 @@ class Walk:
 
     def _stop(self, point):
         job_id = self.jobs[point]
-        self.system.until_event(job_id, lambda item: (item.event.details or {}).get("NewState") in ("Running", "Stopped"))
+        self.system.until_event(
+            job_id, lambda item: (item.event.details or {}).get("NewState") in ("Running", "Stopped")
+        )
         self.system.client.stop(job_id)
 
     def check(self):
@@ -88,7 +102,11 @@ class Walk:
 
 def noop(params=None, **task):
     """A job without a container."""
-    fields = {"Name": "main", "Engine": {"Type": "noop", "Params": params or {}}, "Resources": {"CPU": "10m", "Memory": "1mb"}}
+    fields = {
+        "Name": "main",
+        "Engine": {"Type": "noop", "Params": params or {}},
+        "Resources": {"CPU": "10m", "Memory": "1mb"},
+    }
     return {"Type": "batch", "Count": 1, "Tasks": [fields | task]}
 
 
@@ -114,7 +132,13 @@ def test_the_node_dies_at_every_step(system, s3, bucket, containers):
     def make_job(point):
         script = "sleep 3600" if point in STOPS else "cat /inputs/* > /outputs/data"
         publisher = s3_publisher(s3.url, bucket, point + "/{executionID}")
-        return shell_job(system.image, script, InputSources=[s3_input(s3.url, bucket, "in/*")], ResultPaths=OUTPUTS, Publisher=publisher)
+        return shell_job(
+            system.image,
+            script,
+            InputSources=[s3_input(s3.url, bucket, "in/*")],
+            ResultPaths=OUTPUTS,
+            Publisher=publisher,
+        )
 
     walk = Walk(system, make_job, s3, bucket)
     walk.through(NODE, system.node)

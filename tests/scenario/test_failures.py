@@ -22,7 +22,11 @@ def told(system, *args):
     """The lines on stderr of a command that must fail."""
     shown = system.cli("docker", "run", "--wait", *args, code=1)
     assert "Traceback" not in shown.stderr
-    return [line for line in shown.stderr.splitlines() if line.startswith(("Error", "error", "Hint", "hint")) or "rror:" in line], shown.stderr
+    return [
+        line
+        for line in shown.stderr.splitlines()
+        if line.startswith(("Error", "error", "Hint", "hint")) or "rror:" in line
+    ], shown.stderr
 
 
 def test_an_image_that_no_registry_has(system, registry, containers):
@@ -52,26 +56,41 @@ def test_a_command_that_the_image_does_not_have(system):
 
 def test_a_private_bucket_without_credentials(poor, s3, bucket):
     s3.fill(bucket, {"k": b"secret"})
-    errors, _ = told(poor, "-i", f"s3://{bucket}/k:/in,opt=endpoint={s3.url},opt=region=us-east-1", poor.image, "--", "true")
+    errors, _ = told(
+        poor, "-i", f"s3://{bucket}/k:/in,opt=endpoint={s3.url},opt=region=us-east-1", poor.image, "--", "true"
+    )
     assert bucket in errors[0]
     assert "denied" in errors[0].lower()
 
 
 def test_a_public_bucket_needs_no_credentials(poor, s3):
     source = f"s3://{PUBLIC_BUCKET}/ABI-L1b-RadC/*:/in,opt=endpoint={s3.url},opt=region=us-east-1"
-    shown = poor.cli("docker", "run", "--id-only", "-i", source, poor.image, "--", "sh", "-c", "find /in -type f | wc -l")
+    shown = poor.cli(
+        "docker", "run", "--id-only", "-i", source, poor.image, "--", "sh", "-c", "find /in -type f | wc -l"
+    )
     assert poor.cli("logs", shown.stdout.strip()).stdout == "40\n"
 
 
 def test_a_prefix_that_matches_nothing(poor, s3):
-    errors, _ = told(poor, "-i", f"s3://{PUBLIC_BUCKET}/zzz/nothing*:/in,opt=endpoint={s3.url},opt=region=us-east-1", poor.image, "--", "true")
+    errors, _ = told(
+        poor,
+        "-i",
+        f"s3://{PUBLIC_BUCKET}/zzz/nothing*:/in,opt=endpoint={s3.url},opt=region=us-east-1",
+        poor.image,
+        "--",
+        "true",
+    )
     assert "zzz/nothing" in errors[0]
     assert PUBLIC_BUCKET in errors[0]
 
 
 def test_a_result_that_cannot_be_published_is_not_made_twice(start_system, s3, bucket, containers):
-    wrong = start_system(variables={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "wrong", "AWS_REGION": "us-east-1"})
-    job = wrong.run("echo x > /outputs/x; echo printed", ResultPaths=OUTPUTS, Publisher=s3_publisher(s3.url, bucket, "r/{jobID}"))
+    wrong = start_system(
+        variables={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "wrong", "AWS_REGION": "us-east-1"}
+    )
+    job = wrong.run(
+        "echo x > /outputs/x; echo printed", ResultPaths=OUTPUTS, Publisher=s3_publisher(s3.url, bucket, "r/{jobID}")
+    )
     assert job.state.state_type == "Failed"
     assert "does not accept our credentials" in job.state.message
     assert len(containers.seen("start", job_id=job.id)) == 1

@@ -20,12 +20,20 @@ SMALL = {"CPU": "0.1", "Memory": "16mb"}
 @pytest.fixture(scope="module")
 def pair(start_system):
     """An orchestrator and a node of two CPUs; a second node starts when a test wants it."""
-    settings = {"Compute.AllocatedCapacity.CPU": 2, "Compute.AllocatedCapacity.Memory": "8gb", "Compute.AllowListedLocalPaths": "/srv/another/**"}
+    settings = {
+        "Compute.AllocatedCapacity.CPU": 2,
+        "Compute.AllocatedCapacity.Memory": "8gb",
+        "Compute.AllowListedLocalPaths": "/srv/another/**",
+    }
     return start_system(split=True, settings=settings)
 
 
 def endless(system, kind, name, text="up", **job):
-    return system.submit(WILLING.format(f"echo {text}"), job={"Type": kind, "Name": name, "Count": job.pop("count", 1)} | job, Resources=SMALL)
+    return system.submit(
+        WILLING.format(f"echo {text}"),
+        job={"Type": kind, "Name": name, "Count": job.pop("count", 1)} | job,
+        Resources=SMALL,
+    )
 
 
 def executions(system, job_id, version=0):
@@ -42,7 +50,11 @@ def rerun(system, job_id, version=0):
 
 
 def test_more_executions_than_nodes_share_what_there_is(pair):
-    job = pair.run("echo $BACALHAU_PARTITION_INDEX of $BACALHAU_PARTITION_COUNT", job={"Count": 5}, Resources={"CPU": "1", "Memory": "16mb"})
+    job = pair.run(
+        "echo $BACALHAU_PARTITION_INDEX of $BACALHAU_PARTITION_COUNT",
+        job={"Count": 5},
+        Resources={"CPU": "1", "Memory": "16mb"},
+    )
     assert job.state.state_type == "Completed"
     assert sorted(e.run_output.stdout for e in executions(pair, job.id)) == [f"{n} of 5\n" for n in range(5)]
 
@@ -57,12 +69,18 @@ def test_a_service_is_started_again_when_it_ends_and_stops_for_good(pair, contai
     subprocess.run(["docker", "--host", docker_url, "kill", first], check=True, capture_output=True)
     containers.until("start", job_id, 3)
     ended = next(e for e in executions(pair, job_id) if e.state == 10)
-    assert (ended.compute_state.message, ended.compute_state.details["FailureKind"]) == ("execution completed unexpectedly", "ended")
+    assert (ended.compute_state.message, ended.compute_state.details["FailureKind"]) == (
+        "execution completed unexpectedly",
+        "ended",
+    )
     assert ended.run_output.exit_code == 137
     assert pair.client.get_job(job_id).state.state_type == "Running"
     pair.client.stop(job_id, reason="enough")
     containers.until("destroy", job_id, 3)
-    until(lambda: all("EndedAt" in (e.compute_state.details or {}) for e in executions(pair, job_id) if e.state == 11), "the ends of what was stopped")
+    until(
+        lambda: all("EndedAt" in (e.compute_state.details or {}) for e in executions(pair, job_id) if e.state == 11),
+        "the ends of what was stopped",
+    )
     stopped = [e for e in executions(pair, job_id) if e.state == 11]
     assert [(e.run_output.stdout, e.run_output.exit_code) for e in stopped] == [("up\n", 0)] * 2
     assert pair.client.get_job(job_id).state.message == "enough"
@@ -91,12 +109,17 @@ def test_a_stop_reaches_an_execution_that_stages_or_publishes(pair, containers, 
     with Gate(s3.url) as gate:
         held = [gate.hold(f"GET /{bucket}/in/slow"), gate.hold(f"PUT /{bucket}/out/")]
         staging = pair.submit("true", InputSources=[s3_input(gate.url, bucket, "in/*")], Resources=SMALL)
-        publishing = pair.submit("echo done", Publisher=s3_publisher(gate.url, bucket, "out/{executionID}"), Resources=SMALL)
+        publishing = pair.submit(
+            "echo done", Publisher=s3_publisher(gate.url, bucket, "out/{executionID}"), Resources=SMALL
+        )
         for each in held:
             each.until_reached()
         for job_id in (staging, publishing):
             pair.client.stop(job_id, reason="enough")
-            until(lambda job_id=job_id: "EndedAt" in (executions(pair, job_id)[0].compute_state.details or {}), "the end of what was stopped")
+            until(
+                lambda job_id=job_id: "EndedAt" in (executions(pair, job_id)[0].compute_state.details or {}),
+                "the end of what was stopped",
+            )
             assert pair.client.get_job(job_id).state.state_type == "Stopped"
             assert [e.state.label for e in executions(pair, job_id)] == ["Cancelled"]
     assert containers.seen("start", job_id=staging) == []
@@ -129,7 +152,12 @@ def test_ops_runs_once_and_a_daemon_also_on_a_node_that_joins(pair, containers, 
     assert len({e.node_id for e in live(pair, daemon)}) == 2
     joined = load_identity(joins.folder).id
     since = from_rfc3339(pair.client.node(joined).connection_state.connected_since)
-    assert {e.create_time - since < 1_000_000_000 for job_id in (daemon, ops) for e in live(pair, job_id) if e.node_id == joined} == {True}
+    assert {
+        e.create_time - since < 1_000_000_000
+        for job_id in (daemon, ops)
+        for e in live(pair, job_id)
+        if e.node_id == joined
+    } == {True}
     containers.let_all_go(ops)
     assert pair.client.wait(ops, 60).state.state_type == "Completed"
     assert [e.run_output.stdout for e in executions(pair, ops)] == ["here\n"] * 2
@@ -141,12 +169,19 @@ def test_ops_runs_once_and_a_daemon_also_on_a_node_that_joins(pair, containers, 
 def test_a_job_goes_to_the_node_that_has_its_folder_and_waits_there_for_its_turn(pair, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "f").write_text("only here")
-    place = {"Compute.Orchestrators": f"nats://127.0.0.1:{pair.nats_port}", "Compute.AllowListedLocalPaths": tmp_path / "data"}
+    place = {
+        "Compute.Orchestrators": f"nats://127.0.0.1:{pair.nats_port}",
+        "Compute.AllowListedLocalPaths": tmp_path / "data",
+    }
     holder = pair.process(tmp_path / "holder", ["--compute", "--name", "n-holder"], pair.settings | place)
     mark = len(pair.orchestrator.lines)
     holder.start()
     pair.orchestrator.until("node n-holder joined", mark)
-    mounted = {"InputSources": [{"Source": {"Type": "local", "Params": {"SourcePath": str(tmp_path / "data")}}, "Target": "/in"}]}
+    mounted = {
+        "InputSources": [
+            {"Source": {"Type": "local", "Params": {"SourcePath": str(tmp_path / "data")}}, "Target": "/in"}
+        ]
+    }
     job = pair.run("cat /in/f", job={"Count": 3}, Resources={"CPU": "1", "Memory": "16mb"}, **mounted)
     assert (job.state.state_type, job.state.message) == ("Completed", "")
     assert [(e.node_id, e.run_output.stdout) for e in executions(pair, job.id)] == [("n-holder", "only here")] * 3
@@ -169,7 +204,9 @@ def test_an_exit_code_is_retried_where_the_job_says_so(pair):
     job = pair.run("echo tried; exit 3", Retry={"Max": 1, "Backoff": 0, "On": ["exit-code"]}, Resources=SMALL)
     assert (job.state.state_type, job.state.message) == ("Failed", "the task ended with exit code 3")
     tried = executions(pair, job.id)
-    assert [(e.run_output.stdout, e.run_output.exit_code, e.compute_state.details["FailureKind"]) for e in tried] == [("tried\n", 3, "exit-code")] * 2
+    assert [(e.run_output.stdout, e.run_output.exit_code, e.compute_state.details["FailureKind"]) for e in tried] == [
+        ("tried\n", 3, "exit-code")
+    ] * 2
 
 
 def test_a_stopped_job_keeps_what_it_printed_and_says_when_it_ended(pair, containers):
@@ -177,7 +214,10 @@ def test_a_stopped_job_keeps_what_it_printed_and_says_when_it_ended(pair, contai
     containers.until("start", job_id)
     until(lambda: pair.cli("job", "logs", job_id).stdout == "early\n", "its output")
     pair.client.stop(job_id)
-    until(lambda: "Stopped with exit code 0" in [item.event.message for item in pair.client.history(job_id).items], "the end of what was stopped")
+    until(
+        lambda: "Stopped with exit code 0" in [item.event.message for item in pair.client.history(job_id).items],
+        "the end of what was stopped",
+    )
     [stopped] = executions(pair, job_id)
     assert stopped.run_output.stdout == "early\n"
     assert stopped.compute_state.details["EndedAt"] and stopped.state.label == "Cancelled"

@@ -32,7 +32,9 @@ class Moments:
 
     def _submit(self, moment, script, **task):
         publisher = s3_publisher(self.gate.url, self.bucket, moment + "/{executionID}")
-        self.jobs[moment] = self.system.submit(f"{script}; echo {moment} | tee /outputs/moment", Publisher=publisher, ResultPaths=OUTPUTS, **task)
+        self.jobs[moment] = self.system.submit(
+            f"{script}; echo {moment} | tee /outputs/moment", Publisher=publisher, ResultPaths=OUTPUTS, **task
+        )
 
     def end_one_unseen(self):
         self.containers.let_go(self.jobs["ending-unseen"])
@@ -61,7 +63,10 @@ class Moments:
 
 @pytest.mark.parametrize("victim", ["everything", "node", "orchestrator", "messages"])
 def test_a_job_survives(victim, docker_url, docker_image, containers, s3, bucket, tmp_path):
-    with Gate(s3.url) as gate, System(tmp_path / "system", docker_url, image=docker_image, split=victim != "everything") as system:
+    with (
+        Gate(s3.url) as gate,
+        System(tmp_path / "system", docker_url, image=docker_image, split=victim != "everything") as system,
+    ):
         moments = Moments(system, containers, gate, s3, bucket)
         moments.begin()
         mark = len(system.orchestrator.lines)
@@ -93,7 +98,9 @@ def test_a_job_survives_being_killed_again_and_again(docker_url, docker_image, c
         moments.check(tmp_path)
 
 
-def test_stopping_in_order_leaves_containers_to_the_next_process(docker_url, docker_image, containers, s3, bucket, tmp_path):
+def test_stopping_in_order_leaves_containers_to_the_next_process(
+    docker_url, docker_image, containers, s3, bucket, tmp_path
+):
     with Gate(s3.url) as gate, System(tmp_path / "system", docker_url, image=docker_image, split=True) as system:
         moments = Moments(system, containers, gate, s3, bucket)
         moments.begin()

@@ -1,4 +1,6 @@
-"""What jobs print: every line once, whoever is killed meanwhile, also when the node is gone for good, and within a quota."""
+"""What jobs print: every line once, whoever is killed meanwhile, also when the node is gone for good, and within a
+quota.
+"""
 
 import re
 import shutil
@@ -29,7 +31,10 @@ def peak_memory(pid):
 @pytest.mark.parametrize("victim", ["node", "orchestrator", "messages"])
 def test_a_follower_gets_every_line_once_whoever_is_killed(victim, split, containers):
     job_id = split.submit(f"echo €1; echo w1 >&2; {HOLD}; echo €2; {HOLD}; {LONG}; echo w2 >&2")
-    with split.following("logs", "--follow", job_id, seconds=90) as following, split.following("job", "logs", "-f", job_id, seconds=90) as second:
+    with (
+        split.following("logs", "--follow", job_id, seconds=90) as following,
+        split.following("job", "logs", "-f", job_id, seconds=90) as second,
+    ):
         assert following.stdout.readline() == "€1\n"
         assert second.stdout.readline() in ("€1\n", "w1\n")
         mark = len(split.orchestrator.lines)
@@ -56,7 +61,9 @@ def test_a_follower_gets_every_line_once_whoever_is_killed(victim, split, contai
 
 
 def assert_all_told(whole, text):
-    """The pieces of `whole` that `text` still has, which tells of the bytes missing between them; several gaps, where a node and the orchestrator both had to drop some."""
+    """The pieces of `whole` that `text` still has, which tells of the bytes missing between them; several gaps, where a
+    node and the orchestrator both had to drop some.
+    """
     pieces = re.split(r"\n\[(\d+) bytes of output are missing here[^]]*\]\n", text)
     place = 0
     for kept, missing in zip_longest(pieces[::2], pieces[1::2], fillvalue="0"):

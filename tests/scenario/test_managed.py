@@ -1,4 +1,6 @@
-"""Results in the orchestrator's own bucket: neither the node that stores them nor the client that fetches them has credentials."""
+"""Results in the orchestrator's own bucket: neither the node that stores them nor the client that fetches them has
+credentials.
+"""
 
 import json
 
@@ -23,16 +25,23 @@ def managed(start_system, s3):
 
 
 def test_stored_by_the_node_and_fetched_by_the_client_with_links(managed, s3, tmp_path):
-    script = "echo $BACALHAU_PARTITION_INDEX; echo $BACALHAU_PARTITION_INDEX > /outputs/$BACALHAU_PARTITION_INDEX; head -c 3000000 /dev/urandom > /outputs/r$BACALHAU_PARTITION_INDEX"
+    script = (
+        "echo $BACALHAU_PARTITION_INDEX; echo $BACALHAU_PARTITION_INDEX > /outputs/$BACALHAU_PARTITION_INDEX; head -c"
+        " 3000000 /dev/urandom > /outputs/r$BACALHAU_PARTITION_INDEX"
+    )
     job = managed.run(script, ResultPaths=OUTPUTS, Publisher=MANAGED, job={"Count": 2})
     assert (job.state.state_type, job.state.message) == ("Completed", "")
     executions = managed.client.executions(job.id)
-    assert [e.published_result.params for e in executions] == [{"JobID": job.id, "ExecutionID": e.id} for e in executions]
+    assert [e.published_result.params for e in executions] == [
+        {"JobID": job.id, "ExecutionID": e.id} for e in executions
+    ]
     bucket = managed.environment["BACALHAU_PUBLISHERS_TYPES_S3MANAGED_BUCKET"]
     keys = {found["Key"] for found in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]}
     assert keys == {f"kept/{job.id}/{e.id}.tar.gz" for e in executions}
     results = managed.client.results(job.id)
-    assert [(r.type, r.params["Managed"], r.params["SourceSpec"]["Bucket"]) for r in results] == [("s3PreSigned", True, "")] * 2
+    assert [(r.type, r.params["Managed"], r.params["SourceSpec"]["Bucket"]) for r in results] == [
+        ("s3PreSigned", True, "")
+    ] * 2
     managed.cli("get", job.id, "--output-dir", ".", cwd=tmp_path)
     assert sorted((tmp_path / "stdout").read_text().split()) == ["0", "1"]
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"0", "1", "r0", "r1"}

@@ -1,4 +1,6 @@
-"""Nodes that freeze, die, are rejected or drained while they have work: it goes elsewhere, is published once, and nothing is left behind."""
+"""Nodes that freeze, die, are rejected or drained while they have work: it goes elsewhere, is published once, and
+nothing is left behind.
+"""
 
 import os
 import signal
@@ -65,7 +67,11 @@ def test_a_node_that_froze_before_publishing_does_not_publish_when_it_thaws(pair
         (published,) = s3.boto.list_objects_v2(Bucket=bucket)["Contents"]
     pair.orchestrator.until(f"node {pair.node_id} joined", mark)
     containers.until("destroy", job_id, 2)
-    awake = pair.run("echo awake", job={"Constraints": [{"Key": "name", "Operator": "=", "Values": [pair.node_id]}]}, Publisher=publisher)
+    awake = pair.run(
+        "echo awake",
+        job={"Constraints": [{"Key": "name", "Operator": "=", "Values": [pair.node_id]}]},
+        Publisher=publisher,
+    )
     assert awake.state.state_type == "Completed"
     after = {entry["Key"]: entry for entry in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]}
     assert len(after) == 2 and after[published["Key"]] == published
@@ -123,7 +129,10 @@ def test_a_rejected_node_loses_its_work_at_once_and_cannot_come_back_until_it_is
 
 def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair, containers):
     patient, urgent = pair.submit(HOLD), pair.submit(HOLD)
-    everywhere, daemon = pair.submit(HOLD, job={"Type": "ops", "Count": 0}), pair.submit(WILLING.format("true"), job={"Type": "daemon", "Count": 0})
+    everywhere, daemon = (
+        pair.submit(HOLD, job={"Type": "ops", "Count": 0}),
+        pair.submit(WILLING.format("true"), job={"Type": "daemon", "Count": 0}),
+    )
     for job_id in (patient, urgent, everywhere, daemon):
         containers.until("start", job_id)
     start_second(pair)
@@ -150,7 +159,14 @@ def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair,
 
 
 def test_a_new_node_waits_for_approval_and_a_deleted_one_is_new_again(start_system, containers):
-    system = start_system(split=True, settings={"Orchestrator.NodeManager.ManualApproval": "true", "Orchestrator.Auth.Token": "t", "Compute.Auth.Token": "t"})
+    system = start_system(
+        split=True,
+        settings={
+            "Orchestrator.NodeManager.ManualApproval": "true",
+            "Orchestrator.Auth.Token": "t",
+            "Compute.Auth.Token": "t",
+        },
+    )
     node_id = load_identity(system.node_dir).id
     job = {"Timeouts": {"QueueTimeout": 120}}
     job_id = system.submit("echo approved", **job)

@@ -1,4 +1,6 @@
-"""A compute node on its own: it dials out and opens no port, its results live with the orchestrator, its id is its own."""
+"""A compute node on its own: it dials out and opens no port, its results live with the orchestrator, its id
+is its own.
+"""
 
 import os
 import shutil

@@ -17,13 +17,27 @@ def execution(system, job_id):
 
 def test_variables_working_directory_and_system_variables(system):
     engine = {"WorkingDirectory": "/tmp", "EnvironmentVariables": ["B=from the engine", "C=3"]}
-    job = system.run('echo "$A,$B,$C,$PWD,$BACALHAU_JOB_ID,$BACALHAU_PARTITION_COUNT"', Env={"A": "a b", "B": "lost"}, engine=engine)
+    job = system.run(
+        'echo "$A,$B,$C,$PWD,$BACALHAU_JOB_ID,$BACALHAU_PARTITION_COUNT"', Env={"A": "a b", "B": "lost"}, engine=engine
+    )
     assert job.state.state_type == "Completed"
     assert system.output(job.id) == f"a b,from the engine,3,/tmp,{job.id},1\n"
 
 
 def test_flags_of_docker_run_reach_the_container(system):
-    flags = ["-e", "A=1", "-w", "/tmp", "--entrypoint", "/bin/sh", "--entrypoint", "-c", "--network", "none", "--id-only"]
+    flags = [
+        "-e",
+        "A=1",
+        "-w",
+        "/tmp",
+        "--entrypoint",
+        "/bin/sh",
+        "--entrypoint",
+        "-c",
+        "--network",
+        "none",
+        "--id-only",
+    ]
     shown = system.cli("docker", "run", *flags, system.image, "--", 'echo "$A $PWD"; ls /sys/class/net')
     job_id = shown.stdout.strip()
     assert shown.stdout == f"{job_id}\n"
@@ -34,7 +48,11 @@ def test_without_a_network_there_is_no_route(system):
     script = "ls /sys/class/net; wc -l < /proc/net/route"
     alone = system.submit(script, Network={"Type": "None"})
     bridged = system.submit(script, Network={"Type": "Bridge"})
-    assert system.client.wait(alone, 60).state.state_type == system.client.wait(bridged, 60).state.state_type == "Completed"
+    assert (
+        system.client.wait(alone, 60).state.state_type
+        == system.client.wait(bridged, 60).state.state_type
+        == "Completed"
+    )
     assert system.output(alone).split() == ["lo", "1"]
     assert "eth0" in system.output(bridged)
 
@@ -47,7 +65,9 @@ def test_a_task_over_its_memory_is_told_so(system, containers):
 
 
 def test_an_exit_code_completes_and_is_published(system, tmp_path):
-    job = system.run("echo out; echo err >&2; echo result > /outputs/r; exit 3", ResultPaths=OUTPUTS, Publisher={"Type": "ipfs"})
+    job = system.run(
+        "echo out; echo err >&2; echo result > /outputs/r; exit 3", ResultPaths=OUTPUTS, Publisher={"Type": "ipfs"}
+    )
     assert job.state.state_type == "Completed"
     found = execution(system, job.id)
     assert (found.run_output.exit_code, found.run_output.stdout, found.run_output.stderr) == (3, "out\n", "err\n")
@@ -74,7 +94,10 @@ def test_the_output_is_seen_while_the_job_runs(system, containers):
 
 def test_an_execution_that_takes_too_long_keeps_what_it_printed(system, containers):
     job = system.run(WILLING.format("echo early"), Timeouts={"ExecutionTimeout": 1})
-    assert (job.state.state_type, job.state.message) == ("Failed", "timed out after 1 s: the execution's time limit is over")
+    assert (job.state.state_type, job.state.message) == (
+        "Failed",
+        "timed out after 1 s: the execution's time limit is over",
+    )
     found = execution(system, job.id)
     assert found.state == ComputeStateType.FAILED
     assert found.run_output.stdout == "early\n"
@@ -83,13 +106,29 @@ def test_an_execution_that_takes_too_long_keeps_what_it_printed(system, containe
 
 def test_the_total_limit_ends_a_job(system, containers):
     job = system.run(WILLING.format("echo early"), Timeouts={"TotalTimeout": 2})
-    assert (job.state.state_type, job.state.message) == ("Failed", "timed out after 2 s: the job's total time limit is over")
+    assert (job.state.state_type, job.state.message) == (
+        "Failed",
+        "timed out after 2 s: the job's total time limit is over",
+    )
     assert system.output(job.id) == "early\n"
     containers.until("destroy", job.id)
 
 
 def test_a_time_limit_from_the_command_line_is_exit_code_1(system):
-    shown = system.cli("docker", "run", "--timeout", 1, "--network", "none", system.image, "--", "sh", "-c", WILLING.format("true"), code=1)
+    shown = system.cli(
+        "docker",
+        "run",
+        "--timeout",
+        1,
+        "--network",
+        "none",
+        system.image,
+        "--",
+        "sh",
+        "-c",
+        WILLING.format("true"),
+        code=1,
+    )
     assert "timed out after 1 s" in shown.stderr.splitlines()[-2] + shown.stderr.splitlines()[-1]
 
 
@@ -117,7 +156,9 @@ def test_an_image_that_no_registry_knows_runs_where_it_was_made(system, containe
     name = f"bacalhau-test/made-here:{system.port}"
 
     def docker(*args):
-        return subprocess.run(["docker", "--host", docker_url, *args], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["docker", "--host", docker_url, *args], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     container = docker("create", system.image)
     docker("commit", container, name)

@@ -1,4 +1,6 @@
-"""The tutorial "Running a job over S3 data", command by command; the CID is the one the original gave for the same objects."""
+"""The tutorial "Running a job over S3 data", command by command; the CID is the one the original gave for the same
+objects.
+"""
 
 import base64
 import hashlib
@@ -71,7 +73,9 @@ def test_get_of_one_file_brings_that_file_alone(system, job_id, tmp_path):
 def test_results_in_s3_have_the_checksum_they_say(system, s3, bucket, tmp_path, key):
     publisher = f"s3://{bucket}/{key},opt=endpoint={s3.url},opt=region=us-east-1"
     script = ["sh", "-c", "mkdir -p /outputs/d; echo hello > /outputs/d/h.txt"]
-    job_id = system.cli("docker", "run", "-p", publisher, "--id-only", "--wait", system.image, "--", *script).stdout.strip()
+    job_id = system.cli(
+        "docker", "run", "-p", publisher, "--id-only", "--wait", system.image, "--", *script
+    ).stdout.strip()
     (result,) = published(system, job_id)
     listed = s3.boto.list_objects_v2(Bucket=bucket)["Contents"]
     assert [entry["Key"] for entry in listed] == [result["S3"]["Key"]]

@@ -1,4 +1,6 @@
-"""What Docker itself tells of the containers a node runs: when each started, ended and went, and a way to hold one inside."""
+"""What Docker itself tells of the containers a node runs: when each started, ended and went, and a way to hold one
+inside.
+"""
 
 import json
 import subprocess
@@ -47,19 +49,30 @@ class Containers:
         for line in self._child.stdout:
             event = json.loads(line)
             labels = event["Actor"]["Attributes"]
-            happening = Happening(event["timeNano"], event["Action"], event["Actor"]["ID"], labels["bacalhau-executor"], labels["bacalhau-jobID"])
+            happening = Happening(
+                event["timeNano"],
+                event["Action"],
+                event["Actor"]["ID"],
+                labels["bacalhau-executor"],
+                labels["bacalhau-jobID"],
+            )
             with self._changed:
                 self._seen.append(happening)
                 self._changed.notify_all()
 
     def seen(self, action: str, *, job_id: str = "", node_id: str = "") -> list[Happening]:
-        wanted = [h for h in self._seen if h.action == action and job_id in ("", h.job_id) and node_id in ("", h.node_id)]
+        wanted = [
+            h for h in self._seen if h.action == action and job_id in ("", h.job_id) and node_id in ("", h.node_id)
+        ]
         return list({h.container: h for h in wanted}.values()) if action != "start" else wanted
 
     def until(self, action: str, job_id: str, count: int = 1, seconds: float = 30) -> list[Happening]:
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.seen(action, job_id=job_id)) >= count, seconds)
-        assert came, f"no {count} x {action} for {job_id} within {seconds} s; seen: {[h.action for h in self._seen if h.job_id == job_id]}"
+        assert came, (
+            f"no {count} x {action} for {job_id} within {seconds} s; seen:"
+            f" {[h.action for h in self._seen if h.job_id == job_id]}"
+        )
         return self.seen(action, job_id=job_id)
 
     def until_none_is_left(self, node_id: str, seconds: float = 30) -> None:
@@ -69,10 +82,14 @@ class Containers:
 
     def alive(self, node_id: str) -> set[str]:
         """Containers that were made and are not removed."""
-        return {h.container for h in self.seen("create", node_id=node_id)} - {h.container for h in self.seen("destroy", node_id=node_id)}
+        return {h.container for h in self.seen("create", node_id=node_id)} - {
+            h.container for h in self.seen("destroy", node_id=node_id)
+        }
 
     def most_at_once(self, node_id: str) -> int:
-        steps = [(h.time, 1) for h in self.seen("start", node_id=node_id)] + [(h.time, -1) for h in self.seen("die", node_id=node_id)]
+        steps = [(h.time, 1) for h in self.seen("start", node_id=node_id)] + [
+            (h.time, -1) for h in self.seen("die", node_id=node_id)
+        ]
         running = most = 0
         for _, step in sorted(steps):
             running += step
@@ -88,7 +105,9 @@ class Containers:
             self._let_go(happening.container)
 
     def _let_go(self, container: str) -> None:
-        done = subprocess.run([*self._docker, "exec", container, "sh", "-c", _GO], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [*self._docker, "exec", container, "sh", "-c", _GO], capture_output=True, text=True, timeout=30, check=False
+        )
         # 137: the container heard it and was gone before its messenger, who ends with it.
         assert done.returncode in (0, 137), done.stderr
 

@@ -1,4 +1,6 @@
-"""A real Docker daemon, an image and registries on loopback for tests; what is missing is installed (Debian, as root)."""
+"""A real Docker daemon, an image and registries on loopback for tests; what is missing is installed
+(Debian, as root).
+"""
 
 import io
 import os
@@ -42,7 +44,9 @@ def registry(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with serve_registry(tmp_path_factory.mktemp("registry"), auth=False) as host:
         yield host
         docker = ["docker", "--host", docker_url]
-        listed = subprocess.run([*docker, "images", "--format", "{{.Repository}}:{{.Tag}}"], check=True, capture_output=True, text=True)
+        listed = subprocess.run(
+            [*docker, "images", "--format", "{{.Repository}}:{{.Tag}}"], check=True, capture_output=True, text=True
+        )
         if pulled := [name for name in listed.stdout.split() if name.startswith(host)]:
             subprocess.run([*docker, "rmi", *pulled], check=True, capture_output=True)
 
@@ -57,13 +61,27 @@ def locked_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def serve_registry(folder: Path, *, auth: bool) -> Iterator[str]:
     if not shutil.which("docker-registry"):
-        subprocess.run("apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-registry", shell=True, check=True, capture_output=True)
-    lines = ["version: 0.1", f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}", "http: {addr: '127.0.0.1:0'}"]
+        subprocess.run(
+            "apt-get update -qq && apt-get install -y -qq --no-install-recommends docker-registry",
+            shell=True,
+            check=True,
+            capture_output=True,
+        )
+    lines = [
+        "version: 0.1",
+        f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}",
+        "http: {addr: '127.0.0.1:0'}",
+    ]
     if auth:
         (folder / "htpasswd").write_text(_HTPASSWD + "\n")
         lines.append(f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}")
     (folder / "config.yml").write_text("\n".join(lines) + "\n")
-    child = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        ["docker-registry", "serve", folder / "config.yml"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert child.stderr is not None
     try:
         host = next(found[1] for line in child.stderr if (found := re.search(r"listening on ([0-9.:]+)", line)))
@@ -82,7 +100,12 @@ def push(url: str, image: str, name: str) -> str:
     docker = ["docker", "--host", url]
     subprocess.run([*docker, "tag", image, name], check=True)
     subprocess.run([*docker, "push", "--quiet", name], check=True, capture_output=True)
-    told = subprocess.run([*docker, "image", "inspect", "--format", "{{join .RepoDigests \"\\n\"}}", name], check=True, capture_output=True, text=True)
+    told = subprocess.run(
+        [*docker, "image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', name],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     subprocess.run([*docker, "rmi", name], check=True, capture_output=True)
     return next(digest for digest in told.stdout.split() if digest.startswith(name.rpartition(":")[0] + "@"))
 

@@ -1,4 +1,6 @@
-"""A door in front of an HTTP server: requests that begin in a certain way wait there until the test lets them through."""
+"""A door in front of an HTTP server: requests that begin in a certain way wait there until the test lets
+them through.
+"""
 
 import socket
 import threading

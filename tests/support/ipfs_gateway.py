@@ -9,7 +9,10 @@ from bacalhau.plugins.ipfs.gateway import entity_bytes, raw_block, stream_car
 
 
 class Gateway:
-    """`cuts`: for each request to come, after how many bytes its connection is reset. `lies`: block bytes replaced on the way."""
+    """`cuts`: for each request to come, after how many bytes its connection is reset.
+
+    `lies`: block bytes replaced on the way.
+    """
 
     def __init__(self, content):
         self.content = content

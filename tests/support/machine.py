@@ -1,6 +1,8 @@
-"""`python -m tests.support.machine`: what the tests need besides Python packages, installed as root on Debian; at once when it is there.
+"""`python -m tests.support.machine`: what the tests need besides Python packages, installed as root on Debian; at once
+when it is there.
 
-Nothing that is missing is worked around: without Docker, a registry and the rest the tests would prove less than they say.
+Nothing that is missing is worked around: without Docker, a registry and the rest the tests would prove less than they
+say.
 """
 
 import os
@@ -63,7 +65,9 @@ def prepare(say: Callable[[str], None]) -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise Unfit(f"not installed: {names} (Debian's names). This is no Debian: install them yourself, then run this again")
+        raise Unfit(
+            f"not installed: {names} (Debian's names). This is no Debian: install them yourself, then run this again"
+        )
     for need in missing:
         say(f"needs {need.package}: {need.reason}")
     say("apt-get update")
@@ -79,7 +83,15 @@ def prepare(say: Callable[[str], None]) -> None:
 def _apt_get(*arguments: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALL_SECONDS, env=environment, check=False)
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        env=environment,
+        check=False,
+    )
     if done.returncode:
         raise Unfit(f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()[-1000:]}")
 

@@ -81,7 +81,9 @@ class Ends:
 class Cluster:
     """Use through `cluster`."""
 
-    def __init__(self, server: NatsServer, orchestrator: OrchestratorNats, ack_wait: float, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, server: NatsServer, orchestrator: OrchestratorNats, ack_wait: float, stack: AsyncExitStack
+    ) -> None:
         self.server = server
         self.orchestrator = orchestrator
         self.up = Ends()
@@ -107,7 +109,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def serving_node(url: str, node_id: str, secret: str, ack_wait: float = 30) -> AsyncIterator[tuple[NodeNats, Ends]]:
+async def serving_node(
+    url: str, node_id: str, secret: str, ack_wait: float = 30
+) -> AsyncIterator[tuple[NodeNats, Ends]]:
     ends = Ends()
     async with node_bus(url, node_id, secret, ack_wait=ack_wait) as bus:
         bus.set_aside = ends.set_aside
@@ -117,8 +121,13 @@ async def serving_node(url: str, node_id: str, secret: str, ack_wait: float = 30
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, ack_wait: float = 30, pending: tuple[str, ...] = (), **secrets: str) -> AsyncIterator[Cluster]:
-    """`secrets` are what nodes must show; nodes that are not among them are let in as they come. `pending` are no members yet."""
+async def cluster(
+    folder: Path, *, ack_wait: float = 30, pending: tuple[str, ...] = (), **secrets: str
+) -> AsyncIterator[Cluster]:
+    """`secrets` are what nodes must show; nodes that are not among them are let in as they come.
+
+    `pending` are no members yet.
+    """
 
     async def authorize(node_id: str, secret: str, token: str) -> bool:
         if secrets.get(node_id, secret) != secret:

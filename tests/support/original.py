@@ -1,7 +1,8 @@
-"""A server that knows only what the original knows: it answers with recordings, refuses what they do not have as the original does,
-and keeps what it was asked, so that a test can see whether a request would have been understood.
+"""A server that knows only what the original knows: it answers with recordings, refuses what they do not have as the
+original does, and keeps what it was asked, so that a test can see whether a request would have been understood.
 
-Queries that the original ignores are ignored: a client that depends on waiting requests or progress does not get far here.
+Queries that the original ignores are ignored: a client that depends on waiting requests or progress does not get far
+here.
 """
 
 import json
@@ -17,11 +18,53 @@ from tests.support.scripted_api import answer, scripted_api
 
 # What the original's requests may hold, by the reference of its API.
 QUERIES = set(
-    ["namespace", "limit", "next_token", "order_by", "reverse", "labels", "include", "job_version", "all_job_versions", "event_type", "execution_id", "since", "tail", "follow", "reason", "idempotency_token"]
+    [
+        "namespace",
+        "limit",
+        "next_token",
+        "order_by",
+        "reverse",
+        "labels",
+        "include",
+        "job_version",
+        "all_job_versions",
+        "event_type",
+        "execution_id",
+        "since",
+        "tail",
+        "follow",
+        "reason",
+        "idempotency_token",
+    ]
 ) | {"filter-approval", "filter-status"}
-JOB = set(["ID", "Name", "Namespace", "Type", "Priority", "Count", "Constraints", "Meta", "Labels", "Tasks", "State", "Version", "Revision", "CreateTime", "ModifyTime"])
-TASK = set(["Name", "Engine", "Publisher", "Env", "Meta", "InputSources", "ResultPaths", "Resources", "Network", "Timeouts"])
-BODIES = {"orchestrator/jobs": {"Job", "Force"}, "jobs/diff": {"Job"}, "rerun": {"JobVersion", "Reason"}, "nodes": {"Action", "Message", "NodeID"}}
+JOB = set(
+    [
+        "ID",
+        "Name",
+        "Namespace",
+        "Type",
+        "Priority",
+        "Count",
+        "Constraints",
+        "Meta",
+        "Labels",
+        "Tasks",
+        "State",
+        "Version",
+        "Revision",
+        "CreateTime",
+        "ModifyTime",
+    ]
+)
+TASK = set(
+    ["Name", "Engine", "Publisher", "Env", "Meta", "InputSources", "ResultPaths", "Resources", "Network", "Timeouts"]
+)
+BODIES = {
+    "orchestrator/jobs": {"Job", "Force"},
+    "jobs/diff": {"Job"},
+    "rerun": {"JobVersion", "Reason"},
+    "nodes": {"Action", "Message", "NodeID"},
+}
 RECORDED = "j-14579dfe-0144-476d-8a22-88f1b17ec00b"
 LOGS = (1, "out\n"), (2, "err\n")
 
@@ -64,7 +107,9 @@ class Original:
         return answer(case["response"], case["status"])
 
     def _recording(self, method: str, path: str, query: dict[str, str]) -> dict[str, Any] | None:
-        """The recording of this path whose query agrees best; a job that was submitted here behaves as the recorded one."""
+        """The recording of this path whose query agrees best; a job that was submitted here behaves as the recorded
+        one.
+        """
         submitted = self.cases["put"]["response"]["JobID"]
         known = {key: value for key, value in query.items() if key in QUERIES}
         best = None
@@ -81,7 +126,11 @@ class Original:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         known = RECORDED in request.path or self.cases["put"]["response"]["JobID"] in request.path
-        frames = [{"value": {"Type": kind, "Line": line}, "error": ""} for kind, line in LOGS] if known else [{"value": None, "error": "job not found: j-nope"}]
+        frames = (
+            [{"value": {"Type": kind, "Line": line}, "error": ""} for kind, line in LOGS]
+            if known
+            else [{"value": None, "error": "job not found: j-nope"}]
+        )
         for frame in frames:
             await socket.send_str(json.dumps(frame))
         await socket.close()

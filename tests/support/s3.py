@@ -35,17 +35,28 @@ class S3(NamedTuple):
 
 def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
     config = importlib.import_module("botocore.config").Config(
-        retries={"max_attempts": 1}, request_checksum_calculation="when_required", response_checksum_validation="when_required"
+        retries={"max_attempts": 1},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
     )
     boto3 = importlib.import_module("boto3")
-    return boto3.client("s3", endpoint_url=url, aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name="us-east-1", config=config)
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+        config=config,
+    )
 
 
 @pytest.fixture(scope="session")
 async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3]:
     """A running server; the bucket of the tutorial is there and public, with 20 + 20 objects."""
     folder = tmp_path_factory.mktemp("seaweedfs")
-    async with object_store(folder, access_key=ACCESS_KEY, secret_key=SECRET_KEY, public_buckets=(PUBLIC_BUCKET,)) as store:
+    async with object_store(
+        folder, access_key=ACCESS_KEY, secret_key=SECRET_KEY, public_buckets=(PUBLIC_BUCKET,)
+    ) as store:
         boto = boto_client(store.url)
         boto.create_bucket(Bucket=PUBLIC_BUCKET)
         made = S3(store.url, boto)
@@ -78,7 +89,15 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def clear_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")

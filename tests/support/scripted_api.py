@@ -11,7 +11,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def answer(body: Any, status: int = 200) -> web.Response:
-    return web.Response(text=body if isinstance(body, str) else json.dumps(body), status=status, content_type="application/json")
+    return web.Response(
+        text=body if isinstance(body, str) else json.dumps(body), status=status, content_type="application/json"
+    )
 
 
 @asynccontextmanager

@@ -8,7 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-HELLO = {"Engine": "Docker", "Docker": {"Image": "busybox", "Entrypoint": ["echo", "hello"]}, "PublisherSpec": {"Type": "ipfs"}, "Deal": {"Concurrency": 1}}
+HELLO = {
+    "Engine": "Docker",
+    "Docker": {"Image": "busybox", "Entrypoint": ["echo", "hello"]},
+    "PublisherSpec": {"Type": "ipfs"},
+    "Deal": {"Concurrency": 1},
+}
 
 
 class SeedClient:
@@ -16,7 +21,9 @@ class SeedClient:
         self._key = rsa.generate_private_key(65537, bits)
         modulus = self._key.public_key().public_numbers().n
         self.id = hashlib.sha256(modulus.to_bytes(bits // 8, "big")).hexdigest()
-        self.public_key = base64.b64encode(self._key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)).decode()
+        self.public_key = base64.b64encode(
+            self._key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+        ).decode()
 
     def sign(self, text: str) -> str:
         return base64.b64encode(self._key.sign(text.encode(), padding.PKCS1v15(), SHA256())).decode()
@@ -35,7 +42,11 @@ class SeedClient:
         padded = b"\x00\x01" + b"\xff" * (256 - 3 - len(digest)) + b"\x00" + digest
         modulus = base64.b64decode(self.public_key)[4:-5]
         key = b"\x30\x82" + (len(modulus) + 3).to_bytes(2, "big") + modulus + b"\x02\x01\x01"
-        parts = {"payload": payload, "signature": base64.b64encode(padded).decode(), "client_public_key": base64.b64encode(key).decode()}
+        parts = {
+            "payload": payload,
+            "signature": base64.b64encode(padded).decode(),
+            "client_public_key": base64.b64encode(key).decode(),
+        }
         return json.dumps(parts)
 
     def submission(self, spec: dict, **more: str) -> str:

@@ -39,7 +39,13 @@ class Process:
         """`more` variables for this one life."""
         environment = self._environment | more
         self.child = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, args=(self.child.stderr,), daemon=True)
         self._reader.start()
@@ -105,8 +111,9 @@ class Process:
 class System:
     """`with System(folder, docker_url) as system`: an orchestrator with a node, in one process, or in two when `split`.
 
-    `settings` are configuration keys, for `serve -c` (when split, the orchestrator gets its own section alone); `variables` are added to the environment, by default the owner's
-    credentials for S3. Left by killing everything that still runs.
+    `settings` are configuration keys, for `serve -c` (when split, the orchestrator gets its own section alone);
+    `variables` are added to the environment, by default the owner's credentials for S3. Left by killing everything that
+    still runs.
     """
 
     def __init__(
@@ -124,25 +131,38 @@ class System:
         self.folder, self.image, self.split = folder, image, split
         self.port, self.nats_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = _environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
-        self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (settings or {})  # however slow this machine: who comes back keeps its work
+        self.environment = (
+            _environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
+        )
+        self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (
+            settings or {}
+        )  # however slow this machine: who comes back keeps its work
         self._docker_url = docker_url
         self._processes: list[Process] = []
         self.dir = folder / "orchestrator"
         self.node_dir = node_dir or (folder / "node" if split else self.dir)
         roles = ["--orchestrator"] if split else ["--orchestrator", "--compute"]
         mine = {key: value for key, value in self.settings.items() if not split or key.startswith("Orchestrator.")}
-        self.orchestrator = self.process(self.dir, roles, {"API.Port": self.port, "Orchestrator.Port": self.nats_port} | mine)
+        self.orchestrator = self.process(
+            self.dir, roles, {"API.Port": self.port, "Orchestrator.Port": self.nats_port} | mine
+        )
         self.node = self.add_node(self.node_dir) if split else self.orchestrator
         self._stack = ExitStack()
 
     def add_node(self, folder: Path, *args: str, **more: str) -> Process:
         """A node in a process of its own, not started yet."""
-        return self.process(folder, ["--compute", *args], {"Compute.Orchestrators": f"nats://127.0.0.1:{self.nats_port}"} | self.settings, **more)
+        return self.process(
+            folder,
+            ["--compute", *args],
+            {"Compute.Orchestrators": f"nats://127.0.0.1:{self.nats_port}"} | self.settings,
+            **more,
+        )
 
     def process(self, folder: Path, args: list[str], settings: dict[str, Any], **more: str) -> Process:
         flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        self._processes.append(Process([*args, *flags], folder, self.folder / f"{folder.name}.log", self.environment | more))
+        self._processes.append(
+            Process([*args, *flags], folder, self.folder / f"{folder.name}.log", self.environment | more)
+        )
         return self._processes[-1]
 
     def __enter__(self) -> "System":
@@ -168,7 +188,12 @@ class System:
     def _remove_containers(self, node_id: str) -> None:
         """What a test that failed has left."""
         docker = ["docker", "--host", self._docker_url]
-        listed = subprocess.run([*docker, "ps", "-aq", "--filter", f"label=bacalhau-executor={node_id}"], capture_output=True, text=True, check=False)
+        listed = subprocess.run(
+            [*docker, "ps", "-aq", "--filter", f"label=bacalhau-executor={node_id}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if left := listed.stdout.split():
             subprocess.run([*docker, "rm", "-f", *left], capture_output=True, check=False)
 
@@ -204,10 +229,18 @@ class System:
     def node_id(self) -> str:
         return load_identity(self.node_dir).id
 
-    def cli(self, *args: object, code: int | None = 0, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess:
+    def cli(
+        self, *args: object, code: int | None = 0, cwd: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess:
         """A command of a client that has no credentials of any kind; `code` None takes any."""
         done = subprocess.run(
-            [PROGRAM, *map(str, args)], capture_output=True, text=True, cwd=cwd or self.folder, env=self.client_environment | more, timeout=120, check=False
+            [PROGRAM, *map(str, args)],
+            capture_output=True,
+            text=True,
+            cwd=cwd or self.folder,
+            env=self.client_environment | more,
+            timeout=120,
+            check=False,
         )
         if code is not None:
             assert done.returncode == code, f"exit {done.returncode}: {done.stderr or done.stdout}"
@@ -217,7 +250,9 @@ class System:
     def following(self, *args: object, seconds: float = 30) -> Iterator[subprocess.Popen]:
         """A command whose output is read while it runs; its time is limited, so that reading ends."""
         command = [PROGRAM, *map(str, args)]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=self.client_environment) as child:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=self.client_environment
+        ) as child:
             limit = threading.Timer(seconds, child.kill)
             limit.start()
             try:
@@ -229,7 +264,11 @@ class System:
 
     @property
     def client_environment(self) -> dict[str, str]:
-        own = {"BACALHAU_DIR": str(self.folder / "client"), "BACALHAU_API_HOST": "127.0.0.1", "BACALHAU_API_PORT": str(self.port)}
+        own = {
+            "BACALHAU_DIR": str(self.folder / "client"),
+            "BACALHAU_API_HOST": "127.0.0.1",
+            "BACALHAU_API_PORT": str(self.port),
+        }
         return _environment(self.folder) | own
 
     def submit(self, script: str, **changes: Any) -> str:
@@ -254,7 +293,9 @@ class System:
             token = answer.next_token
             if not token:
                 break
-        raise AssertionError(f"it did not happen to {job_id}: {[i.event.message for i in self.client.history(job_id).items]}")
+        raise AssertionError(
+            f"it did not happen to {job_id}: {[i.event.message for i in self.client.history(job_id).items]}"
+        )
 
 
 def new_node_name() -> str:
@@ -262,10 +303,19 @@ def new_node_name() -> str:
     return new_node_id()[:10]
 
 
-def shell_job(image: str, script: str, *, job: dict[str, Any] | None = None, engine: dict[str, Any] | None = None, **task: Any) -> dict[str, Any]:
-    """`task` are fields of the task, `engine` of its engine, `job` of the job. Without a network, which starts sooner."""
+def shell_job(
+    image: str, script: str, *, job: dict[str, Any] | None = None, engine: dict[str, Any] | None = None, **task: Any
+) -> dict[str, Any]:
+    """`task` are fields of the task, `engine` of its engine, `job` of the job. Without a network, which
+    starts sooner.
+    """
     params = {"Image": image, "Parameters": ["sh", "-c", script]} | (engine or {})
-    fields = {"Name": "main", "Engine": {"Type": "docker", "Params": params}, "Network": {"Type": "None"}, "Resources": {"CPU": "0.1", "Memory": "64mb"}}
+    fields = {
+        "Name": "main",
+        "Engine": {"Type": "docker", "Params": params},
+        "Network": {"Type": "None"},
+        "Resources": {"CPU": "0.1", "Memory": "64mb"},
+    }
     return {"Type": "batch", "Count": 1, "Tasks": [fields | task]} | (job or {})
 
 
@@ -274,7 +324,10 @@ def s3_publisher(endpoint: str, bucket: str, key: str) -> dict[str, Any]:
 
 
 def s3_input(endpoint: str, bucket: str, key: str, target: str = "/inputs") -> dict[str, Any]:
-    return {"Source": {"Type": "s3", "Params": {"Bucket": bucket, "Key": key, "Endpoint": endpoint, "Region": "us-east-1"}}, "Target": target}
+    return {
+        "Source": {"Type": "s3", "Params": {"Bucket": bucket, "Key": key, "Endpoint": endpoint, "Region": "us-east-1"}},
+        "Target": target,
+    }
 
 
 def _environment(folder: Path) -> dict[str, str]:

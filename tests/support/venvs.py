@@ -15,7 +15,8 @@ INSTALL_SECONDS = 600
 
 
 def python_with(*requirements: str, no_deps: tuple[str, ...] = ()) -> Path:
-    """The interpreter of an environment with these pinned `requirements`, and `no_deps` beside them without what they ask for.
+    """The interpreter of an environment with these pinned `requirements`, and `no_deps` beside them without what they
+    ask for.
 
     Safe from several processes at once; a broken attempt leaves nothing that a later one would believe.
     """
@@ -39,5 +40,7 @@ def _install(home: Path, arguments: list[str]) -> None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+    )
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{(done.stderr or done.stdout)[-2000:]}"

@@ -1,4 +1,6 @@
-"""A file server on loopback that a test can tell to cut connections, to refuse, to redirect, or to know nothing of ranges."""
+"""A file server on loopback that a test can tell to cut connections, to refuse, to redirect, or to know nothing of
+ranges.
+"""
 
 from contextlib import asynccontextmanager
 
@@ -6,7 +8,10 @@ from aiohttp import web
 
 
 class FileServer:
-    """`files`: path → bytes. `cuts`: for each GET to come, after how many bytes its connection is closed. `refusals`: statuses to answer first."""
+    """`files`: path → bytes.
+
+    `cuts`: for each GET to come, after how many bytes its connection is closed. `refusals`: statuses to answer first.
+    """
 
     def __init__(self):
         self.files: dict[str, bytes] = {}

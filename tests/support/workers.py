@@ -1,4 +1,6 @@
-"""`pytest -n 3 -p tests.support.workers`: what the workers share is made before they start, and what must not meet stays with one of them."""
+"""`pytest -n 3 -p tests.support.workers`: what the workers share is made before they start, and what must not meet
+stays with one of them.
+"""
 
 import asyncio
 import os

@@ -58,7 +58,9 @@ def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
     if problems := access_problems(config.api):
         raise BadRequest("\n".join(problems), hint="mend the configuration and start again")
     waits = Waits()
-    orchestrator = Router("/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES])
+    orchestrator = Router(
+        "/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES]
+    )
     api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
     app = Litestar(
         [api, *seed_routers(), *GATEWAY_ROUTES, *ROOT_ROUTES],
@@ -104,7 +106,9 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serve while the block runs; yields the URL (port 0 takes a free one). Raises Unavailable when the port is in use."""
+    """Serve while the block runs; yields the URL (port 0 takes a free one). Raises Unavailable when the
+    port is in use.
+    """
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
@@ -142,6 +146,9 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as e:
         if e.errno == errno.EADDRINUSE:
             raise Unavailable(f"port {port} is in use", hint="choose another with -c API.Port=PORT") from e
-        raise Unavailable(f"cannot listen on {host} port {port}: {e.strerror or e}", hint="set -c API.Host=ADDRESS and -c API.Port=PORT") from e
+        raise Unavailable(
+            f"cannot listen on {host} port {port}: {e.strerror or e}",
+            hint="set -c API.Host=ADDRESS and -c API.Port=PORT",
+        ) from e
     listener.setblocking(False)
     return listener

@@ -17,10 +17,15 @@ def node_admission(rules: JobAdmissionControl, compute: Compute) -> Admission:
     probes: list[Probe] = [CommandProbe(rules.probe_exec)] if rules.probe_exec else []
     if rules.probe_http:
         if not rules.probe_http.startswith(("http://", "https://")):
-            raise BadRequest(f"JobAdmissionControl.ProbeHTTP: {rules.probe_http!r} is not a URL", hint="write it as http://host:port/path")
+            raise BadRequest(
+                f"JobAdmissionControl.ProbeHTTP: {rules.probe_http!r} is not a URL",
+                hint="write it as http://host:port/path",
+            )
         probes.append(WebProbe(rules.probe_http))
     return Admission(
-        policy=NodePolicy(reject_stateless_jobs=rules.reject_stateless_jobs, reject_networked_jobs=rules.reject_networked_jobs),
+        policy=NodePolicy(
+            reject_stateless_jobs=rules.reject_stateless_jobs, reject_networked_jobs=rules.reject_networked_jobs
+        ),
         local_only=rules.locality == "local",
         env_allowed=compute.env.allow_list,
         environ=os.environ,

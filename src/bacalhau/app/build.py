@@ -44,7 +44,17 @@ from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.registry import ENGINE_CHECKS, ENGINES, LOCATED, PUBLISHER_CHECKS, PUBLISHERS, SOURCE_CHECKS, SOURCES, WHOLE_CHECKS, Setting
+from bacalhau.plugins.registry import (
+    ENGINE_CHECKS,
+    ENGINES,
+    LOCATED,
+    PUBLISHER_CHECKS,
+    PUBLISHERS,
+    SOURCE_CHECKS,
+    SOURCES,
+    WHOLE_CHECKS,
+    Setting,
+)
 from bacalhau.plugins.s3.managed import KIND as MANAGED
 from bacalhau.plugins.s3.managed import ManagedBucket, SignUpload
 from bacalhau.plugins.s3.managed import check_publisher as check_managed
@@ -74,7 +84,9 @@ def content_store(data: Path) -> BlockStore:
 
 
 @asynccontextmanager
-async def orchestrator(config: Config, who: Identity, content: OwnContent, *, alone: bool) -> AsyncIterator[tuple[Orchestrator, Road]]:
+async def orchestrator(
+    config: Config, who: Identity, content: OwnContent, *, alone: bool
+) -> AsyncIterator[tuple[Orchestrator, Road]]:
     """The orchestrator and the way of this machine's nodes to it. `alone`: this process is no compute node itself."""
     data = Path(config.data_dir)
     async with AsyncExitStack() as stack:
@@ -90,7 +102,13 @@ async def orchestrator(config: Config, who: Identity, content: OwnContent, *, al
             store=store,
             bus=bus,
             content=content,
-            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, {**PUBLISHER_CHECKS, MANAGED: check_managed if managed else refuse_managed}, LOCATED, WHOLE_CHECKS),
+            checks=Checks(
+                ENGINE_CHECKS,
+                SOURCE_CHECKS,
+                {**PUBLISHER_CHECKS, MANAGED: check_managed if managed else refuse_managed},
+                LOCATED,
+                WHOLE_CHECKS,
+            ),
             fill_defaults=_defaults(config),
             presign=_presign(config, managed),
             sign_upload=managed.sign_upload if managed else None,
@@ -117,7 +135,9 @@ def _cluster(config: Config) -> Cluster:
 
 async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:
     if config.orchestrator.nats.url:
-        return config.orchestrator.nats.url, Access(tls=trusting(config.orchestrator.tls.ca_cert, "Orchestrator.TLS.CACert"))
+        return config.orchestrator.nats.url, Access(
+            tls=trusting(config.orchestrator.tls.ca_cert, "Orchestrator.TLS.CACert")
+        )
     own, ping_timeout = config.orchestrator, config.orchestrator.node_manager.ping_timeout
     folder, tls = data / "orchestrator" / "nats", await asyncio.to_thread(server_tls, own.tls)
     server = await stack.enter_async_context(nats_server(folder, own.host, own.port, tls, ping_timeout=ping_timeout))
@@ -148,7 +168,9 @@ def _size(key: str, text: str) -> int:
     try:
         return parse_bytes(text) if text else 0
     except ValueError as e:
-        raise BadRequest(f"Orchestrator.Logs.{key}: {text!r} is not an amount of bytes", hint="write it as 32Mb or 4Gb") from e
+        raise BadRequest(
+            f"Orchestrator.Logs.{key}: {text!r} is not an amount of bytes", hint="write it as 32Mb or 4Gb"
+        ) from e
 
 
 def _defaults(config: Config) -> Callable[[Job], Job]:
@@ -172,18 +194,26 @@ def _presign(config: Config, managed: ManagedBucket | None) -> Callable[[SpecCon
 
 def _requester(who: Identity, labels: Mapping[str, str]) -> NodeState:
     own = machine_labels(who.id) | dict(labels)
-    info = NodeInfo(node_id=who.id, node_type="Requester", labels=own, compute_node_info=None, bacalhau_version=this_version())
-    return NodeState(info=info, membership=APPROVED, connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED))
+    info = NodeInfo(
+        node_id=who.id, node_type="Requester", labels=own, compute_node_info=None, bacalhau_version=this_version()
+    )
+    return NodeState(
+        info=info, membership=APPROVED, connection=CONNECTED, connection_state=ConnectionState(status=CONNECTED)
+    )
 
 
 @asynccontextmanager
-async def compute_node(config: Config, who: Identity, road: Road, content: ContentStore | None) -> AsyncIterator[ComputeNode]:
+async def compute_node(
+    config: Config, who: Identity, road: Road, content: ContentStore | None
+) -> AsyncIterator[ComputeNode]:
     """A node that serves the orchestrator at the end of `road`; `content` is given where both share a process."""
     data = Path(config.data_dir) / "compute"
     (data / "executions").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
-        bus = await stack.enter_async_context(node_bus(road.urls, who.id, who.secret, config.compute.auth.token, tls=road.tls))
+        bus = await stack.enter_async_context(
+            node_bus(road.urls, who.id, who.secret, config.compute.auth.token, tls=road.tls)
+        )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
         plugins = await _plugins(stack, config, content or RemoteContent(bus), partial(ask_upload_link, bus))
@@ -235,9 +265,15 @@ async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore,
     return made
 
 
-def _enabled(section: str, makers: Mapping[str, Callable[[Setting], T]], disabled: tuple[str, ...], setting: Setting) -> dict[str, T]:
-    """Raises BadRequest for a name that means nothing: a node must not offer what its administrator believes to be off."""
+def _enabled(
+    section: str, makers: Mapping[str, Callable[[Setting], T]], disabled: tuple[str, ...], setting: Setting
+) -> dict[str, T]:
+    """Raises BadRequest for a name that means nothing: a node must not offer what its administrator
+    believes to be off.
+    """
     off = {name.strip().lower() for name in disabled}
     if unknown := sorted(off - makers.keys() - NOT_HERE):
-        raise BadRequest(f"{section}.Disabled: {', '.join(unknown)} is not known", hint=f"known are {', '.join(sorted(makers))}")
+        raise BadRequest(
+            f"{section}.Disabled: {', '.join(unknown)} is not known", hint=f"known are {', '.join(sorted(makers))}"
+        )
     return {name: make(setting) for name, make in makers.items() if name not in off}

@@ -1,6 +1,7 @@
 """The tutorial "Running a job over S3 data", command by command, against real parts on this machine.
 
-It starts what is missing (a Docker daemon, S3, the system itself), types the tutorial's commands, and stops what it started.
+It starts what is missing (a Docker daemon, S3, the system itself), types the tutorial's commands, and stops what it
+started.
 """
 
 import asyncio
@@ -35,7 +36,11 @@ async def run_demo(folder: Path, say: Say) -> None:
     async with AsyncExitStack() as stack:
         docker = await stack.enter_async_context(docker_available(folder / "docker", say))
         image = await ensure_image(docker, say)
-        environment = dict(os.environ) | {"DOCKER_HOST": docker, "BACALHAU_DIR": str(folder / "client"), "BACALHAU_API_HOST": "127.0.0.1"}
+        environment = dict(os.environ) | {
+            "DOCKER_HOST": docker,
+            "BACALHAU_DIR": str(folder / "client"),
+            "BACALHAU_API_HOST": "127.0.0.1",
+        }
         environment["BACALHAU_API_PORT"] = str(free_port())
         await stack.enter_async_context(_running_devstack(folder, environment, say))
         await _Tutorial(folder, environment, image, say).run()
@@ -44,12 +49,23 @@ async def run_demo(folder: Path, say: Say) -> None:
 
 @asynccontextmanager
 async def _running_devstack(folder: Path, environment: dict[str, str], say: Say) -> AsyncIterator[None]:
-    command = ["devstack", "--compute-nodes", "1", "--s3", "--stack-repo", str(folder / "stack"), "-c", f"API.Port={environment['BACALHAU_API_PORT']}"]
+    command = [
+        "devstack",
+        "--compute-nodes",
+        "1",
+        "--s3",
+        "--stack-repo",
+        str(folder / "stack"),
+        "-c",
+        f"API.Port={environment['BACALHAU_API_PORT']}",
+    ]
     command += ["-c", f"Orchestrator.Port={free_port()}"]
     say(f"$ bacalhau {shlex.join(command[:4])} &")
     log = folder / "devstack.log"
     with log.open("wb") as out:
-        child = await asyncio.create_subprocess_exec(*_program(), *command, stdout=asyncio.subprocess.PIPE, stderr=out, env=environment)
+        child = await asyncio.create_subprocess_exec(
+            *_program(), *command, stdout=asyncio.subprocess.PIPE, stderr=out, env=environment
+        )
     try:
         await _until_ready(child, log)
         yield
@@ -88,7 +104,10 @@ class _Tutorial:
         await self._type("list", "--id-filter", job, "--wide")
         await self._type("describe", job)
         cid = _results(await self._quietly("describe", job, "--json"))[0].get("CID", "")
-        self._say(f"\n$ bacalhau describe {job} --json | jq -r '.State.Executions[].PublishedResults.CID | select (. != null)'\n{cid}")
+        self._say(
+            f"\n$ bacalhau describe {job} --json | jq -r '.State.Executions[].PublishedResults.CID | select (. !="
+            f" null)'\n{cid}"
+        )
         (self._folder / "results").mkdir(exist_ok=True)
         await self._type("get", job, "--output-dir", "results")
         names = sorted(p.name for p in (self._folder / "results" / "outputs").iterdir())
@@ -100,8 +119,18 @@ class _Tutorial:
         self._say(f"its SHA-256 (base64, verified):  {published['ChecksumSHA256']}")
 
     async def _publish_to_s3(self) -> dict[str, str]:
-        command = ["docker", "run", "-p", f"s3://{RESULT_BUCKET}/result-{{date}}-{{jobID}}", "--id-only", "--wait", self._image]
-        job = (await self._type(*command, "--", "sh", "-c", "mkdir -p /outputs/d; echo hello > /outputs/d/h.txt")).strip()
+        command = [
+            "docker",
+            "run",
+            "-p",
+            f"s3://{RESULT_BUCKET}/result-{{date}}-{{jobID}}",
+            "--id-only",
+            "--wait",
+            self._image,
+        ]
+        job = (
+            await self._type(*command, "--", "sh", "-c", "mkdir -p /outputs/d; echo hello > /outputs/d/h.txt")
+        ).strip()
         result: dict[str, dict[str, str]] = _results(await self._quietly("describe", job, "--json"))[0]
         (self._folder / "results-s3").mkdir(exist_ok=True)
         await self._type("get", job, "--output-dir", "results-s3")
@@ -120,7 +149,12 @@ class _Tutorial:
 
     async def _quietly(self, *command: str) -> str:
         child = await asyncio.create_subprocess_exec(
-            *_program(), *command, cwd=self._folder, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+            *_program(),
+            *command,
+            cwd=self._folder,
+            env=self._environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
         )
         output, _ = await child.communicate()
         if child.returncode:

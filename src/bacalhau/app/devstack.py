@@ -47,7 +47,9 @@ async def devstack(config: Config, folder: Path, computes: int, *, with_s3: bool
         nodes = []
         for number in range(computes):
             data = folder / f"node-{number}"
-            mine = msgspec.structs.replace(config, data_dir=str(data), publishers=_own_results(config.publishers, number))
+            mine = msgspec.structs.replace(
+                config, data_dir=str(data), publishers=_own_results(config.publishers, number)
+            )
             content = served.orchestrator.content if served.orchestrator else None
             nodes.append(await stack.enter_async_context(compute_node(mine, load_identity(data), served.road, content)))
         environment = {"BACALHAU_API_HOST": config.api.host, "BACALHAU_API_PORT": served.api_url.rpartition(":")[2]}
@@ -83,7 +85,9 @@ async def _sample_store(folder: Path) -> AsyncIterator[ObjectStore]:
     """An S3 server that this process's nodes use by their environment; the public bucket can be read by anybody."""
     folder.mkdir(parents=True, exist_ok=True)
     access_key, secret_key = f"AKIA{secrets.token_hex(8).upper()}", secrets.token_hex(20)
-    async with object_store(folder, access_key=access_key, secret_key=secret_key, public_buckets=(SAMPLE_BUCKET,)) as store:
+    async with object_store(
+        folder, access_key=access_key, secret_key=secret_key, public_buckets=(SAMPLE_BUCKET,)
+    ) as store:
         os.environ |= {
             "AWS_ENDPOINT_URL_S3": store.url,
             "AWS_ACCESS_KEY_ID": access_key,

@@ -29,8 +29,8 @@ _SOCKET_PATH_LIMIT = 104  # bytes; containerd refuses longer ones
 PUBLIC_IMAGE = "alpine"
 DEMO_REPO, DEMO_TAG = "bacalhau-demo/busybox", "latest"
 _APPLETS = (
-    "sh cp ls echo cat sleep mkdir true false env date dd head md5sum sha256sum wget nc id touch rm seq find wc grep sed awk tail sort stat du tr cut "
-    "basename dirname test expr uname hostname"
+    "sh cp ls echo cat sleep mkdir true false env date dd head md5sum sha256sum wget nc id touch rm seq find wc grep"
+    " sed awk tail sort stat du tr cut basename dirname test expr uname hostname"
 )
 _BUSYBOX = Path("/bin/busybox")
 
@@ -53,10 +53,16 @@ async def docker_available(state: Path, say: Say) -> AsyncIterator[str]:
         yield url
         return
     if told := os.environ.get("DOCKER_HOST"):
-        raise Unavailable(f"cannot reach the Docker API at {told}", hint="start it, or unset DOCKER_HOST to use another")
+        raise Unavailable(
+            f"cannot reach the Docker API at {told}", hint="start it, or unset DOCKER_HOST to use another"
+        )
     if sys.platform != "linux" or os.geteuid() != 0:
         raise Unavailable(
-            "no Docker API was found", hint="install and start Docker Engine or Podman (its API socket); as root on Debian or Ubuntu this is done for you"
+            "no Docker API was found",
+            hint=(
+                "install and start Docker Engine or Podman (its API socket); as root on Debian or Ubuntu this is done"
+                " for you"
+            ),
         )
     await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True)
     if not shutil.which("dockerd"):
@@ -77,7 +83,9 @@ async def ensure_image(url: str, say: Say) -> str:
             return PUBLIC_IMAGE
         say(f"no registry can be reached: building {demo} from busybox")
         await _need_busybox(say)
-        await api.import_image(DEMO_REPO, DEMO_TAG, await asyncio.to_thread(_root_archive), ['CMD ["/bin/sh"]', "ENV PATH=/bin"])
+        await api.import_image(
+            DEMO_REPO, DEMO_TAG, await asyncio.to_thread(_root_archive), ['CMD ["/bin/sh"]', "ENV PATH=/bin"]
+        )
         return demo
     finally:
         await api.close()
@@ -102,12 +110,16 @@ async def _install(packages: list[str], log: Path, say: Say) -> None:
     """Debian packages, without a question; the installer's words go to `log`."""
     wanted = " ".join(packages)
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise Unavailable(f"{packages[0]} is not installed", hint=f"install it (Debian, Ubuntu: apt-get install {wanted})")
+        raise Unavailable(
+            f"{packages[0]} is not installed", hint=f"install it (Debian, Ubuntu: apt-get install {wanted})"
+        )
     say(f"installing {wanted} (apt-get; log: {log})")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with log.open("ab") as output:
         for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
-            child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+            child = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            )
             try:
                 async with asyncio.timeout(INSTALL_SECONDS):
                     code = await child.wait()
@@ -116,7 +128,11 @@ async def _install(packages: list[str], log: Path, say: Say) -> None:
                     child.terminate()
                     await child.wait()
             if code:
-                raise Unavailable(f"{' '.join(command[:2])} failed with code {code}", hint=f"see {log}, or install {wanted} yourself", retryable=False)
+                raise Unavailable(
+                    f"{' '.join(command[:2])} failed with code {code}",
+                    hint=f"see {log}, or install {wanted} yourself",
+                    retryable=False,
+                )
 
 
 @asynccontextmanager
@@ -132,7 +148,13 @@ async def _private_daemon(state: Path, say: Say) -> AsyncIterator[str]:
         # The kernel tells the daemon to stop when we die without a word; its containers go with it.
         tie = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
         daemon = await asyncio.create_subprocess_exec(
-            *tie, "dockerd", *options, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            *tie,
+            "dockerd",
+            *options,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         await _answering(daemon, url, log)
@@ -149,15 +171,23 @@ async def _answering(daemon: asyncio.subprocess.Process, url: str, log: Path) ->
         async with asyncio.timeout(START_SECONDS):
             while not await asyncio.to_thread(_answers, url):
                 if daemon.returncode is not None:
-                    raise Unavailable(f"dockerd ended with code {daemon.returncode}: {_last_error(log)}", hint=f"see {log}", retryable=False)
+                    raise Unavailable(
+                        f"dockerd ended with code {daemon.returncode}: {_last_error(log)}",
+                        hint=f"see {log}",
+                        retryable=False,
+                    )
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError as e:
-        raise Unavailable(f"dockerd did not answer within {START_SECONDS:.0f} s: {_last_error(log)}", hint=f"see {log}") from e
+        raise Unavailable(
+            f"dockerd did not answer within {START_SECONDS:.0f} s: {_last_error(log)}", hint=f"see {log}"
+        ) from e
 
 
 def _last_error(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() or [""]
-    return next((line for line in reversed(lines) if "level=fatal" in line or "failed to start daemon" in line), lines[-1])
+    return next(
+        (line for line in reversed(lines) if "level=fatal" in line or "failed to start daemon" in line), lines[-1]
+    )
 
 
 async def _stopped(daemon: asyncio.subprocess.Process) -> None:

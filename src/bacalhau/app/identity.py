@@ -19,7 +19,9 @@ class Identity(Model):
 
 
 def new_name(provider: str) -> str:
-    """A node id as NameProvider says: `puuid` n-UUID, `uuid` a bare one, `hostname` this machine's name with dashes for dots."""
+    """A node id as NameProvider says: `puuid` n-UUID, `uuid` a bare one, `hostname` this machine's name with dashes for
+    dots.
+    """
     if provider == "hostname":
         return socket.gethostname().replace(".", "-")
     return new_uuid() if provider == "uuid" else new_node_id()

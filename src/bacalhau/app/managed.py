@@ -14,5 +14,9 @@ def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:
     if wanted.pre_signed_url_expiration < 1:
         missing.append("PreSignedURLExpiration of at least 1s")
     if missing:
-        raise BadRequest(f"Publishers.Types.S3Managed needs {' and '.join(missing)}", hint="set them, or leave out the whole section")
-    return ManagedBucket(find_place(wanted.bucket, wanted.region, wanted.endpoint), wanted.key, int(wanted.pre_signed_url_expiration))
+        raise BadRequest(
+            f"Publishers.Types.S3Managed needs {' and '.join(missing)}", hint="set them, or leave out the whole section"
+        )
+    return ManagedBucket(
+        find_place(wanted.bucket, wanted.region, wanted.endpoint), wanted.key, int(wanted.pre_signed_url_expiration)
+    )

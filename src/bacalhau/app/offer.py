@@ -9,10 +9,15 @@ from bacalhau.models.job.resources import Resources
 
 
 def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
-    """Raises BadRequest naming the key and the value. An absolute amount may be more than there is, but for GPUs, which are given out one by one."""
+    """Raises BadRequest naming the key and the value.
+
+    An absolute amount may be more than there is, but for GPUs, which are given out one by one.
+    """
     gpu = int(_amount("GPU", wanted.gpu, there.gpu, parse_count))
     if there.gpus and gpu > len(there.gpus):
-        raise BadRequest(f"Compute.AllocatedCapacity.GPU: {wanted.gpu!r} is more than the {len(there.gpus)} of this machine")
+        raise BadRequest(
+            f"Compute.AllocatedCapacity.GPU: {wanted.gpu!r} is more than the {len(there.gpus)} of this machine"
+        )
     return Resources(
         cpu=round(_amount("CPU", wanted.cpu, there.cpu, parse_cpu), 3),
         memory=int(_amount("Memory", wanted.memory, there.memory, parse_bytes)),
@@ -32,4 +37,6 @@ def _amount(key: str, text: str, there: float, parse: Callable[[str], float]) ->
             return there * share / 100
         return float(parse(clean)) if clean else there
     except ValueError as e:
-        raise BadRequest(f"Compute.AllocatedCapacity.{key}: {text!r} is neither a share from 0% to 100% nor an amount") from e
+        raise BadRequest(
+            f"Compute.AllocatedCapacity.{key}: {text!r} is neither a share from 0% to 100% nor an amount"
+        ) from e

@@ -52,13 +52,18 @@ def server_tls(wanted: ServerTLS) -> Tls | None:
     if not wanted.server_cert and not wanted.server_key:
         return None
     if not wanted.server_cert or not wanted.server_key:
-        raise BadRequest("Orchestrator.TLS.ServerCert and Orchestrator.TLS.ServerKey belong together", hint="set both, or none")
+        raise BadRequest(
+            "Orchestrator.TLS.ServerCert and Orchestrator.TLS.ServerKey belong together", hint="set both, or none"
+        )
     cert, key = Path(wanted.server_cert), Path(wanted.server_key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
     except OSError as e:
         reason = e.strerror or str(e)
-        raise BadRequest(f"Orchestrator.TLS.ServerCert {cert} with ServerKey {key}: {reason}", hint="both are PEM files, and belong to each other") from e
+        raise BadRequest(
+            f"Orchestrator.TLS.ServerCert {cert} with ServerKey {key}: {reason}",
+            hint="both are PEM files, and belong to each other",
+        ) from e
     return Tls(cert, key, timeout=wanted.server_timeout)
 
 

@@ -1,4 +1,6 @@
-"""The tutorial's bucket, in small: twenty objects under the tutorial's own keys, and twenty that its prefix must not match."""
+"""The tutorial's bucket, in small: twenty objects under the tutorial's own keys, and twenty that its prefix must not
+match.
+"""
 
 from pathlib import Path
 
@@ -31,6 +33,8 @@ async def put_sample(store: ObjectStore, folder: Path) -> None:
     params = {"Bucket": SAMPLE_BUCKET, "Key": _TOP, "Endpoint": store.url, "Region": "us-east-1", "Encoding": "plain"}
     publisher = S3Publisher()
     try:
-        await publisher.publish(Result(folder, SpecConfig(type="s3", params=params), "sample", "sample", "sample", now_ns()), ignore)
+        await publisher.publish(
+            Result(folder, SpecConfig(type="s3", params=params), "sample", "sample", "sample", now_ns()), ignore
+        )
     finally:
         await publisher.close()

@@ -47,7 +47,9 @@ async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
         node = await stack.enter_async_context(compute_node(config, who, road, content)) if is_compute else None
         if orch is not None:
             tls = server_tls(config.api.tls, data / "orchestrator")
-            api_url = await stack.enter_async_context(serve_http(make_app(orch, config), config.api.host, config.api.port, tls))
+            api_url = await stack.enter_async_context(
+                serve_http(make_app(orch, config), config.api.host, config.api.port, tls)
+            )
             stack.enter_context(_run_file(data, config))
         yield Served(api_url, road.urls, orch, node, road)
 

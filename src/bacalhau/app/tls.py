@@ -22,7 +22,10 @@ _RENEW_DAYS = 30
 
 
 def server_tls(settings: ApiTLS, folder: Path) -> ssl.SSLContext | None:
-    """None for plain HTTP. A self-signed certificate is kept in `folder`, so that clients may trust it. Raises BadRequest for unusable files."""
+    """None for plain HTTP.
+
+    A self-signed certificate is kept in `folder`, so that clients may trust it. Raises BadRequest for unusable files.
+    """
     if not settings.cert_file and not settings.self_signed:
         return None
     cert, key = Path(settings.cert_file), Path(settings.key_file)
@@ -32,7 +35,10 @@ def server_tls(settings: ApiTLS, folder: Path) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as e:
-        raise BadRequest(f"API.TLS: cannot use certificate {cert} with key {key}: {e}", hint="set API.TLS.CertFile and API.TLS.KeyFile to PEM files that belong together") from e
+        raise BadRequest(
+            f"API.TLS: cannot use certificate {cert} with key {key}: {e}",
+            hint="set API.TLS.CertFile and API.TLS.KeyFile to PEM files that belong together",
+        ) from e
     return context
 
 
@@ -60,10 +66,21 @@ def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     host = socket.gethostname()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     now = datetime.datetime.fromtimestamp(now_ns() / 1e9, datetime.UTC)
-    names = [x509.DNSName(host), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.IPAddress(ipaddress.ip_address("::1"))]
-    made = x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number())
-    made = made.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=_DAYS))
-    made = made.add_extension(x509.SubjectAlternativeName(names), critical=False).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    names = [
+        x509.DNSName(host),
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("::1")),
+    ]
+    made = x509.CertificateBuilder(
+        issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number()
+    )
+    made = made.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(
+        now + datetime.timedelta(days=_DAYS)
+    )
+    made = made.add_extension(x509.SubjectAlternativeName(names), critical=False).add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    )
     return made.sign(key, SHA256())
 
 

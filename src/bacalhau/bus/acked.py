@@ -1,7 +1,7 @@
 """Receiving messages that are acknowledged once their handler returned, and setting aside those nobody can handle.
 
-A message that cannot be read, or whose handler keeps breaking, must not hold up the ones behind it: it goes to `set_aside`
-and is acknowledged. An expected failure is refused with a delay and so comes again.
+A message that cannot be read, or whose handler keeps breaking, must not hold up the ones behind it: it goes to
+`set_aside` and is acknowledged. An expected failure is refused with a delay and so comes again.
 """
 
 import logging
@@ -43,13 +43,18 @@ class _Item(NamedTuple):
     @property
     def name(self) -> str:
         """What tells a message that comes again from another one; a node may start counting anew."""
-        return f"{self.delivery.node_id} {self.delivery.type} {self.delivery.seq} {zlib.crc32(encode(self.delivery.message))}"
+        return (
+            f"{self.delivery.node_id} {self.delivery.type} {self.delivery.seq}"
+            f" {zlib.crc32(encode(self.delivery.message))}"
+        )
 
 
 class AckedInbox:
     """`node_of` tells from the subject which node a message concerns."""
 
-    def __init__(self, link: Link, crew: Crew, on_message: Handler, set_aside: SetAside, node_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, link: Link, crew: Crew, on_message: Handler, set_aside: SetAside, node_of: Callable[[str], str]
+    ) -> None:
         self._link = link
         self._crew = crew
         self._on_message = on_message
@@ -109,4 +114,3 @@ def execution_of(message: Model) -> str:
     if isinstance(message, AskForBid):
         return message.execution.id
     return str(getattr(message, "execution_id", ""))
-

@@ -54,7 +54,10 @@ class Answers:
         link.on_lost.append(self._lose)
 
     async def ask(self, frame: Frame, inbox: str, seconds: float) -> Msg:
-        """The first answer to a message. Raises LinkLost, or Unavailable when nobody listens or nobody answered in time."""
+        """The first answer to a message.
+
+        Raises LinkLost, or Unavailable when nobody listens or nobody answered in time.
+        """
         reply = f"{inbox}.{next(self._numbers):x}"
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Msg] = loop.create_future()

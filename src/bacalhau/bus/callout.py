@@ -1,8 +1,8 @@
 """Who may connect, decided by the orchestrator: the server asks for every node that comes, over NATS' auth callout.
 
-Our nodes show user = their id and password = `<secret>~<life>.<token>`, where each process has a life of its own; nodes of other makes show their id as connection name and
-perhaps a token. The answer is a signed user token with permissions for that node's own subjects. Whether secret and token
-are right is left to the `Authorize` that is handed in.
+Our nodes show user = their id and password = `<secret>~<life>.<token>`, where each process has a life of its own; nodes
+of other makes show their id as connection name and perhaps a token. The answer is a signed user token with permissions
+for that node's own subjects. Whether secret and token are right is left to the `Authorize` that is handed in.
 """
 
 import base64
@@ -31,12 +31,18 @@ REMEMBERED = 1000  # names whose last refusal is known
 _HEADER = b'{"typ":"JWT","alg":"ed25519-nkey"}'
 
 Authorize = Callable[[str, str, str], Awaitable[bool]]
-"""(node id, secret, token): whether the node is a member, or may only register and wait; raises Unauthorized when it may not connect.
-Nodes of other makes have secret "": an id that is known with a secret must then be refused."""
+"""(node id, secret, token): whether the node is a member, or may only register and wait; raises Unauthorized when it
+may not connect.
+
+Nodes of other makes have secret "": an id that is known with a secret must then be refused.
+"""
 
 
 class Credentials(NamedTuple):
-    """What a node shows; `native` tells ours from nodes of other makes. `life` differs from process to process, "" is not told."""
+    """What a node shows; `native` tells ours from nodes of other makes.
+
+    `life` differs from process to process, "" is not told.
+    """
 
     node_id: str
     secret: str
@@ -82,7 +88,11 @@ class Issuer:
         self.public: str = self._key.public_key.decode().rstrip("=")
 
     def sign(self, claims: dict[str, Any]) -> bytes:
-        signed = _b64(_HEADER) + b"." + _b64(msgspec.json.encode(claims | {"iss": self.public, "iat": now_ns() // 10**9, "jti": new_uuid()}))
+        signed = (
+            _b64(_HEADER)
+            + b"."
+            + _b64(msgspec.json.encode(claims | {"iss": self.public, "iat": now_ns() // 10**9, "jti": new_uuid()}))
+        )
         return signed + b"." + _b64(self._key.sign(signed))
 
     def admit(self, asked: Claims, who: Credentials, *, member: bool = True) -> bytes:
@@ -109,13 +119,21 @@ class Issuer:
 
     def _answer(self, asked: Claims, what: dict[str, str]) -> bytes:
         nats = asked.nats
-        return self.sign({"sub": nats.user_nkey, "aud": nats.server_id.id, "nats": what | {"type": "authorization_response", "version": 2}})
+        return self.sign(
+            {
+                "sub": nats.user_nkey,
+                "aud": nats.server_id.id,
+                "nats": what | {"type": "authorization_response", "version": 2},
+            }
+        )
 
 
 class Callout:
     """Answers the server's questions. `is_connected` tells whether somebody is there under a node id."""
 
-    def __init__(self, link: Link, crew: Crew, issuer: Issuer, authorize: Authorize, is_connected: Callable[[str], bool]) -> None:
+    def __init__(
+        self, link: Link, crew: Crew, issuer: Issuer, authorize: Authorize, is_connected: Callable[[str], bool]
+    ) -> None:
         self.receivers = {SUBJECT: self._receive}
         self._link = link
         self._crew = crew
@@ -153,7 +171,9 @@ class Callout:
         await say(self._link, reply, answer)
 
     def _check_life(self, who: Credentials) -> None:
-        """A node may come back before its last connection has ended; a copy of it may not join it. Raises Unauthorized."""
+        """A node may come back before its last connection has ended; a copy of it may not join it. Raises
+        Unauthorized.
+        """
         if who.life and who.life != self._lives.get(who.node_id, who.life) and self._is_connected(who.node_id):
             hint = "a data directory belongs to one node: give the copy one of its own"
             raise Unauthorized(f"another process is connected as node {who.node_id}", hint=hint)

@@ -1,5 +1,6 @@
-"""A child process that does not outlive us: it dies with its parent where the system can do that, and what an earlier run
-left behind on the same folder is ended before a new one starts."""
+"""A child process that does not outlive us: it dies with its parent where the system can do that, and what an earlier
+run left behind on the same folder is ended before a new one starts.
+"""
 
 import ctypes
 import os
@@ -37,7 +38,10 @@ def note_child(pid_file: Path, pid: int) -> None:
 
 
 def end_leftover(pid_file: Path, mark: str) -> None:
-    """End the child an earlier run left; `mark` must be in its command line. Raises Unavailable while its parent still lives."""
+    """End the child an earlier run left; `mark` must be in its command line.
+
+    Raises Unavailable while its parent still lives.
+    """
     try:
         pid, parent = (int(word) for word in pid_file.read_text().split())
     except (OSError, ValueError):
@@ -46,7 +50,10 @@ def end_leftover(pid_file: Path, mark: str) -> None:
     if found is None or mark not in found[1]:
         return
     if found[0] == parent and parent != os.getpid():
-        raise Unavailable(f"{pid_file.parent} is in use by process {parent}", hint="Stop the other orchestrator, or choose another data directory.")
+        raise Unavailable(
+            f"{pid_file.parent} is in use by process {parent}",
+            hint="Stop the other orchestrator, or choose another data directory.",
+        )
     os.kill(pid, signal.SIGKILL)
     end = time.monotonic() + _GONE_LIMIT
     while (again := _look_up(pid)) is not None and mark in again[1]:
@@ -59,7 +66,9 @@ def _look_up(pid: int) -> tuple[int, str] | None:
     """(parent, command line) of a process, or None."""
     proc = Path(f"/proc/{pid}")
     if not Path("/proc/self").exists():
-        shown = subprocess.run(["ps", "-o", "ppid=,command=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False)
+        shown = subprocess.run(
+            ["ps", "-o", "ppid=,command=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
+        )
         parent, _, command = shown.stdout.strip().partition(" ")
         return (int(parent), command) if parent else None
     try:

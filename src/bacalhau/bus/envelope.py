@@ -15,7 +15,12 @@ from bacalhau.models.wire.messages import MESSAGE_TYPES
 SCHEMA_JSON = 1
 HEAD_SIZE = 5
 
-TYPE, ENCODING, SOURCE, EVENT_TIME = "Bacalhau-Type", "Bacalhau-PayloadEncoding", "Bacalhau-Source", "Bacalhau-EventTime"
+TYPE, ENCODING, SOURCE, EVENT_TIME = (
+    "Bacalhau-Type",
+    "Bacalhau-PayloadEncoding",
+    "Bacalhau-Source",
+    "Bacalhau-EventTime",
+)
 MESSAGE_ID, SEQ_NUM, SUBJECT = "Bacalhau-MessageID", "Bacalhau-SeqNum", "Bacalhau-Subject"
 STATUS_CODE, ERROR_CODE = "Bacalhau-StatusCode", "Bacalhau-ErrorCode"
 LEGACY_TYPE, LEGACY_ENCODING = "Type", "PayloadEncoding"

@@ -1,7 +1,7 @@
 """One NATS connection that is made and remade for ever, and the one place where NATS errors become ours.
 
-The library's own reconnecting is off: a fresh client each time has no half-known state. Subscriptions are wishes kept here
-and are made again on every connection before anyone may use it. Who waits for what answer is left to `answers`.
+The library's own reconnecting is off: a fresh client each time has no half-known state. Subscriptions are wishes kept
+here and are made again on every connection before anyone may use it. Who waits for what answer is left to `answers`.
 """
 
 import asyncio
@@ -35,8 +35,12 @@ Receive = Callable[[Msg], None]
 
 
 class Login(NamedTuple):
-    """What a connection shows: `name` is the node id. `url` may be several with commas between; `tls://` insists on TLS. Without `user` only `token` is sent, without both nothing.
-    `if_refused` are the likely causes and the cure, for the time when the server lets this login not in: it never says why."""
+    """What a connection shows: `name` is the node id.
+
+    `url` may be several with commas between; `tls://` insists on TLS. Without `user` only `token` is sent, without both
+    nothing. `if_refused` are the likely causes and the cure, for the time when the server lets this login not in: it
+    never says why.
+    """
 
     url: str
     name: str
@@ -93,7 +97,9 @@ class Link:
         if client is None:
             raise LinkLost(self._trouble)
         if len(data) + HEADER_ROOM > client.max_payload:
-            raise BadRequest(f"a message of {len(data)} bytes is too large: at most {client.max_payload - HEADER_ROOM} fit")
+            raise BadRequest(
+                f"a message of {len(data)} bytes is too large: at most {client.max_payload - HEADER_ROOM} fit"
+            )
         try:
             await client.publish(subject, data, reply, headers)
         except nats.errors.Error as e:
@@ -206,7 +212,9 @@ class Link:
     async def _subscribe(self, client: Client, subjects: list[str]) -> None:
         try:
             for subject in subjects:
-                self._subscriptions[subject] = await client.subscribe(subject, cb=_as_callback(self._receivers[subject]))
+                self._subscriptions[subject] = await client.subscribe(
+                    subject, cb=_as_callback(self._receivers[subject])
+                )
             await _settle(client)
         except (nats.errors.Error, OSError, TimeoutError) as e:
             self._ended.set()
@@ -223,9 +231,15 @@ class Link:
 
 
 def _why_not(login: Login, reasons: list[str], *, known: bool) -> str:
-    """From what the library and its callbacks say, the last first. A refused connection is often reset before it is read."""
+    """From what the library and its callbacks say, the last first.
+
+    A refused connection is often reset before it is read.
+    """
     if any("authorization violation" in reason.lower() for reason in reasons) and login.if_refused:
-        return f"{login.url} refuses node {login.name}{', which it had let in before' if known else ''}: {login.if_refused}"
+        return (
+            f"{login.url} refuses node {login.name}{', which it had let in before' if known else ''}:"
+            f" {login.if_refused}"
+        )
     return f"cannot connect to {login.url}: {reasons[-1].removeprefix('nats: ') or 'no answer'}"
 
 
@@ -236,7 +250,9 @@ def _is_leaving() -> bool:
 
 
 async def _until_ended(client: Client, ended: asyncio.Event) -> None:
-    """The library does not call back when its closing fails, as it does on a connection that broke while this process was stopped."""
+    """The library does not call back when its closing fails, as it does on a connection that broke while this process
+    was stopped.
+    """
     while not (ended.is_set() or client.is_closed or _is_leaving()):
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
@@ -244,7 +260,9 @@ async def _until_ended(client: Client, ended: asyncio.Event) -> None:
 
 
 async def _settle(client: Client) -> None:
-    """Back when the server has everything: the library's ping overtakes what is still in its buffer, so ping again after it."""
+    """Back when the server has everything: the library's ping overtakes what is still in its buffer, so ping again
+    after it.
+    """
     await client.flush()
     await client.flush()
 

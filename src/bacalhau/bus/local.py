@@ -1,5 +1,5 @@
-"""Both ends in memory, for tests of the rooms that use a bus: nothing is lost, everything is acknowledged, and leaving the
-block complains about every message nobody read.
+"""Both ends in memory, for tests of the rooms that use a bus: nothing is lost, everything is acknowledged, and leaving
+the block complains about every message nobody read.
 
 Messages cross as bytes, as on the wire, so that a field the wire does not carry does not arrive here either.
 """
@@ -90,7 +90,9 @@ class LocalBus:
                 raise AssertionError(f"{self._under_way} messages are still being handled after {seconds} s")
 
     async def carry(self, receiver: _Receiver | None, to: str, delivery: Delivery) -> None:
-        """Hand over and wait until the handler has returned; its failure, or its end, leaves the message unacknowledged."""
+        """Hand over and wait until the handler has returned; its failure, or its end, leaves the message
+        unacknowledged.
+        """
         if receiver is None:
             raise Unavailable(f"nobody listens at {to}")
         self._under_way += 1
@@ -108,7 +110,9 @@ class LocalBus:
 
     def check_read(self) -> None:
         """Raise AssertionError when a mailbox still holds messages."""
-        unread = {box.node_id: [delivery.type for delivery in box.unread] for box in self._mailboxes.values() if box.unread}
+        unread = {
+            box.node_id: [delivery.type for delivery in box.unread] for box in self._mailboxes.values() if box.unread
+        }
         if unread:
             raise AssertionError(f"messages nobody read: {unread}")
 
@@ -124,7 +128,9 @@ class LocalOrchestrator:
         await self._bus.carry(self._bus.to_nodes.get(node_id), f"node {node_id}", delivery)
 
     @asynccontextmanager
-    async def serve(self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]) -> AsyncIterator[None]:
+    async def serve(
+        self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]
+    ) -> AsyncIterator[None]:
         async with crew() as working:
             self._bus.serving = _OrchestratorSide(_Receiver(on_message, working), on_request, on_gone)
             self._bus.came_up.fire()
@@ -142,7 +148,9 @@ class LocalOrchestrator:
             raise Unavailable(f"node {node_id} is not connected")
         return await _answered(answer, Delivery(node_id, MESSAGE_NAMES[type(message)], _crossed(message)), seconds)
 
-    async def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
+    async def stream_logs(
+        self, node_id: str, execution_id: str, *, tail: bool, follow: bool
+    ) -> AsyncIterator[tuple[int, str]]:
         source = self._bus.logs.get(node_id)
         if source is None:
             raise Unavailable(f"node {node_id} is not connected")
@@ -159,7 +167,9 @@ class LocalNode:
 
     async def send(self, type: str, message: Model, seq: int) -> None:
         serving = self._bus.serving
-        await self._bus.carry(serving.receiver if serving else None, "the orchestrator", self._delivery(type, message, seq))
+        await self._bus.carry(
+            serving.receiver if serving else None, "the orchestrator", self._delivery(type, message, seq)
+        )
 
     async def request(self, message: Model, *, control: bool = True, seconds: float = 10) -> Model:
         serving = self._bus.serving
@@ -172,7 +182,11 @@ class LocalNode:
 
     @asynccontextmanager
     async def serve(
-        self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
+        self,
+        on_message: Handler,
+        logs: LogSource,
+        on_connected: Callable[[], Awaitable[None]],
+        on_request: RequestHandler = refuse_request,
     ) -> AsyncIterator[None]:
         async with crew() as working:
             self._bus.questions[self._node_id] = on_request

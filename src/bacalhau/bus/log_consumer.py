@@ -82,7 +82,9 @@ class LogConsumer:
             return found
 
     async def _credit(self, reading: _Reading, frames: int) -> None:
-        await say(self._link, to_node(reading.node_id, LOG_CREDIT), msgspec.json.encode(Credit(reading.stream_id, frames)))
+        await say(
+            self._link, to_node(reading.node_id, LOG_CREDIT), msgspec.json.encode(Credit(reading.stream_id, frames))
+        )
 
     def _on_frame(self, msg: Msg) -> None:
         _, node_id, _, stream_id = msg.subject.split(".")

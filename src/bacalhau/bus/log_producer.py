@@ -128,7 +128,11 @@ class LogProducer:
             await stream.more.wait(HEARTBEAT_SECONDS)
 
     async def _check(self, consumer: str) -> None:
-        mine = {stream_id: stream for stream_id, stream in self._streams.items() if stream.asked.heart_beat_request_sub == consumer}
+        mine = {
+            stream_id: stream
+            for stream_id, stream in self._streams.items()
+            if stream.asked.heart_beat_request_sub == consumer
+        }
         dead = list(mine)
         if not dead:
             return

@@ -112,7 +112,10 @@ def close_frame(error: BacalhauError | None = None) -> bytes:
 
 
 def read_frame(data: bytes) -> tuple[int, str] | None:
-    """(1 stdout | 2 stderr, text), or None at the end. Raises the producer's error, or Unavailable for what cannot be read."""
+    """(1 stdout | 2 stderr, text), or None at the end.
+
+    Raises the producer's error, or Unavailable for what cannot be read.
+    """
     try:
         frame = _frames.decode(data)
         if frame.type == CLOSE:

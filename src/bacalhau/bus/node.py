@@ -33,8 +33,9 @@ ACK_WAIT = 30.0  # seconds
 def _if_refused(node_id: str, token: str) -> str:
     """Causes in the order of their likelihood, each with its cure."""
     return (
-        f"its token {'is wrong' if token else 'is missing'} (set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token), "
-        f"or it was rejected (`bacalhau node approve {node_id}`), or the id is another node's, or in use (give a copy a data directory of its own); the orchestrator's log says which"
+        f"its token {'is wrong' if token else 'is missing'} (set Compute.Auth.Token to the orchestrator's"
+        f" Orchestrator.Auth.Token), or it was rejected (`bacalhau node approve {node_id}`), or the id is another"
+        " node's, or in use (give a copy a data directory of its own); the orchestrator's log says which"
     )
 
 
@@ -70,15 +71,25 @@ class NodeNats:
 
     @asynccontextmanager
     async def serve(
-        self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
+        self,
+        on_message: Handler,
+        logs: LogSource,
+        on_connected: Callable[[], Awaitable[None]],
+        on_request: RequestHandler = refuse_request,
     ) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             working = await stack.enter_async_context(crew())
             inbox = AckedInbox(self._link, working, on_message, self.set_aside, lambda subject: self._node_id)
             producer = LogProducer(self._link, working, self._answers, self._inbox, logs)
             questions = Responder(self._link, working, on_request, lambda subject: self._node_id)
-            asked = {to_node(self._node_id, REQUESTS): questions.receive, to_node(self._node_id, LOGS): producer.receive}
-            receivers = asked | {messages_to(self._node_id): inbox.receive, to_node(self._node_id, LOG_CREDIT): producer.receive}
+            asked = {
+                to_node(self._node_id, REQUESTS): questions.receive,
+                to_node(self._node_id, LOGS): producer.receive,
+            }
+            receivers = asked | {
+                messages_to(self._node_id): inbox.receive,
+                to_node(self._node_id, LOG_CREDIT): producer.receive,
+            }
             await stack.enter_async_context(self._link.subscribed(receivers))
             await stack.enter_async_context(background(producer.watch_forever(), self._greet_forever(on_connected)))
             yield
@@ -106,12 +117,19 @@ class NodeNats:
 
 @asynccontextmanager
 async def node_bus(
-    url: str, node_id: str, secret: str, token: str = "", *, tls: ssl.SSLContext | None = None, ack_wait: float = ACK_WAIT
+    url: str,
+    node_id: str,
+    secret: str,
+    token: str = "",
+    *,
+    tls: ssl.SSLContext | None = None,
+    ack_wait: float = ACK_WAIT,
 ) -> AsyncIterator[NodeNats]:
     """A node's end while the block runs; the connection comes when it can (`connected` waits for it).
 
-    `secret` (no dots, no tildes) proves that later connections are this node's; with "" only the token is shown, as nodes of other makes
-    do. `tls` None uses the system's certificates when the server asks for TLS. Raises BadRequest for an impossible id.
+    `secret` (no dots, no tildes) proves that later connections are this node's; with "" only the token is shown, as
+    nodes of other makes do. `tls` None uses the system's certificates when the server asks for TLS. Raises BadRequest
+    for an impossible id.
     """
     if not {".", "~"}.isdisjoint(secret):
         raise BadRequest("a node's secret may not hold a dot or a tilde")

@@ -17,7 +17,16 @@ from bacalhau.bus.log_stream import LogQuery
 from bacalhau.bus.presence import Presence
 from bacalhau.bus.request import Responder, read_reply
 from bacalhau.bus.server import SYSTEM, Access
-from bacalhau.bus.subject import REGISTER, REQUESTS, answers_from, check_node_id, from_node, messages_to, sender, to_node
+from bacalhau.bus.subject import (
+    REGISTER,
+    REQUESTS,
+    answers_from,
+    check_node_id,
+    from_node,
+    messages_to,
+    sender,
+    to_node,
+)
 from bacalhau.lib.aio import Crew, background, crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest
@@ -40,7 +49,10 @@ def no_progress(delivery: Delivery) -> None:
 
 
 class OrchestratorNats:
-    """`ports.bus.OrchestratorBus`. `set_aside` and `on_progress` may be set before `serve`; `presence` where the server is ours."""
+    """`ports.bus.OrchestratorBus`.
+
+    `set_aside` and `on_progress` may be set before `serve`; `presence` where the server is ours.
+    """
 
     def __init__(self, link: Link, crew: Crew, ack_wait: float) -> None:
         self.set_aside: SetAside = forget
@@ -62,14 +74,18 @@ class OrchestratorNats:
         await self._answers.deliver(frame, answers_from(node_id, self._token), self._ack_wait)
 
     @asynccontextmanager
-    async def serve(self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]) -> AsyncIterator[None]:
+    async def serve(
+        self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]
+    ) -> AsyncIterator[None]:
         self._on_gone = on_gone
         async with AsyncExitStack() as stack:
             working = await stack.enter_async_context(crew())
             inbox = AckedInbox(self._link, working, on_message, self.set_aside, sender)
             responder = Responder(self._link, working, on_request)
             await stack.enter_async_context(
-                self._link.subscribed({from_node("*", "msgs"): inbox.receive, from_node("*", "progress"): self._receive_progress})
+                self._link.subscribed(
+                    {from_node("*", "msgs"): inbox.receive, from_node("*", "progress"): self._receive_progress}
+                )
             )
             await stack.enter_async_context(
                 self._link.subscribed(
@@ -87,7 +103,9 @@ class OrchestratorNats:
         frame = Frame(to_node(check_node_id(node_id), REQUESTS), pack(encode(message), metadata), metadata)
         return read_reply((await self._answers.ask(frame, answers_from(node_id, self._token), seconds)).data)
 
-    def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
+    def stream_logs(
+        self, node_id: str, execution_id: str, *, tail: bool, follow: bool
+    ) -> AsyncIterator[tuple[int, str]]:
         query = LogQuery(execution_id=execution_id, node_id=check_node_id(node_id), tail=tail, follow=follow)
         return self._logs.stream(node_id, query)
 
@@ -113,10 +131,13 @@ class OrchestratorNats:
 
 
 @asynccontextmanager
-async def orchestrator_bus(url: str, access: Access, authorize: Authorize | None = None, *, ack_wait: float = ACK_WAIT) -> AsyncIterator[OrchestratorNats]:
+async def orchestrator_bus(
+    url: str, access: Access, authorize: Authorize | None = None, *, ack_wait: float = ACK_WAIT
+) -> AsyncIterator[OrchestratorNats]:
     """The orchestrator's end while the block runs. Raises Unavailable when the server cannot be reached.
 
-    `authorize` decides which nodes may connect to the server that `access` belongs to; no node gets in before this runs.
+    `authorize` decides which nodes may connect to the server that `access` belongs to; no node gets in before this
+    runs.
     """
     async with AsyncExitStack() as stack:
         link = await stack.enter_async_context(linked(Login(url, NAME, access.user, access.password, tls=access.tls)))

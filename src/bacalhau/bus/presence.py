@@ -1,7 +1,7 @@
 """Who is connected, as the server's own events tell it, so that a node's end is known at once and not by silence.
 
-Only connections that were let in count: a stranger that is refused under a node's name says nothing about the node. What
-happened while nobody listened is found out by asking the server for its connections.
+Only connections that were let in count: a stranger that is refused under a node's name says nothing about the node.
+What happened while nobody listened is found out by asking the server for its connections.
 """
 
 import asyncio

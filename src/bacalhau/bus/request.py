@@ -33,9 +33,13 @@ class _Item(NamedTuple):
 
 
 class Responder:
-    """Answers requests; `sender` names who sent on a subject; those on `out.ctrl` of one node one after the other, all others side by side."""
+    """Answers requests; `sender` names who sent on a subject; those on `out.ctrl` of one node one after the other, all
+    others side by side.
+    """
 
-    def __init__(self, link: Link, crew: Crew, on_request: RequestHandler, sender: Callable[[str], str] = sender) -> None:
+    def __init__(
+        self, link: Link, crew: Crew, on_request: RequestHandler, sender: Callable[[str], str] = sender
+    ) -> None:
         self._sender = sender
         self._link = link
         self._crew = crew
@@ -108,7 +112,12 @@ def to_bac_error(error: BacalhauError) -> BacError:
 def from_bac_error(error: BacError) -> BacalhauError:
     """The error of our tree with the same code; a code we do not know keeps its name and status."""
     kind = _kinds().get(error.code) or _strange(error.code, error.http_status_code or BacalhauError.status)
-    return kind(error.cause or error.code, hint=error.hint, retryable=error.retryable, component=error.component or "Orchestrator")
+    return kind(
+        error.cause or error.code,
+        hint=error.hint,
+        retryable=error.retryable,
+        component=error.component or "Orchestrator",
+    )
 
 
 def read_reply(data: bytes) -> Model:

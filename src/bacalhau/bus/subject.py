@@ -1,7 +1,7 @@
 """Which NATS subject carries what, and which of them a node may use.
 
-A node owns every subject that holds its id, so the permissions are lists of its own subjects and nothing else. Answers go
-to inboxes that hold the node's id too, so that even an acknowledgement cannot be forged by another node.
+A node owns every subject that holds its id, so the permissions are lists of its own subjects and nothing else. Answers
+go to inboxes that hold the node's id too, so that even an acknowledgement cannot be forged by another node.
 """
 
 import re
@@ -26,7 +26,9 @@ class Permissions(NamedTuple):
 def check_node_id(node_id: str) -> str:
     """The id itself, or BadRequest: it becomes one token of a subject."""
     if not node_id or len(node_id) > 128 or _UNSAFE.search(node_id):
-        raise BadRequest(f"'{node_id}' cannot be a node id", hint="Use 1 to 128 characters without dots, '*', '>' or blanks.")
+        raise BadRequest(
+            f"'{node_id}' cannot be a node id", hint="Use 1 to 128 characters without dots, '*', '>' or blanks."
+        )
     return node_id
 
 
@@ -69,7 +71,16 @@ def heartbeat_of(inbox: str) -> str:
 
 
 def permissions(node_id: str, *, native: bool, member: bool = True) -> Permissions:
-    """What node `node_id` may do; `native` tells our nodes from those of other makes. Who is no `member` yet may register and beat."""
-    publish = (f"{ROOT}.{node_id}.out.>", f"node.management.{node_id}.>", f"_ACK.{node_id}.>", f"_SINBOX.{node_id}.>", f"_HEARTBEAT._SINBOX.{node_id}.>")
+    """What node `node_id` may do; `native` tells our nodes from those of other makes.
+
+    Who is no `member` yet may register and beat.
+    """
+    publish = (
+        f"{ROOT}.{node_id}.out.>",
+        f"node.management.{node_id}.>",
+        f"_ACK.{node_id}.>",
+        f"_SINBOX.{node_id}.>",
+        f"_HEARTBEAT._SINBOX.{node_id}.>",
+    )
     subscribe = (messages_to(node_id), to_node(node_id, ">"), f"{answers_to(node_id, native=native)}.>")
     return Permissions(publish if member else (from_node(node_id, "ctrl"), f"node.management.{node_id}.>"), subscribe)

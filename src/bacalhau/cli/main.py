@@ -23,7 +23,9 @@ ROOT = {
     "agent": Entry("bacalhau.cli.agent.commands:agent", "Ask the node behind the API about itself"),
     "auth": Entry("bacalhau.cli.auth.commands:auth", "Sign in, and show as whom this client speaks"),
     "cancel": Entry("bacalhau.cli.seed.commands:cancel", "Cancel a job"),
-    "completion": Entry("bacalhau.cli.frame.completion:completion", "Print a script that completes commands in your shell"),
+    "completion": Entry(
+        "bacalhau.cli.frame.completion:completion", "Print a script that completes commands in your shell"
+    ),
     "config": Entry("bacalhau.cli.config.commands:config", "Show and change the configuration"),
     "create": Entry("bacalhau.cli.seed.commands:create", "Submit a job from a file or stdin"),
     "demo": Entry("bacalhau.cli.serve.commands:demo", "Run the tutorial on this machine, with its own S3 and network"),

@@ -1,6 +1,8 @@
-"""Introducing oneself to a server that refuses strangers: the client signs a phrase with its own key, and gets a token for it.
+"""Introducing oneself to a server that refuses strangers: the client signs a phrase with its own key, and gets a token
+for it.
 
-Servers of the original want this where they have an access policy. Loaded by who was refused, for it needs cryptography.
+Servers of the original want this where they have an access policy. Loaded by who was refused, for it needs
+cryptography.
 """
 
 import base64
@@ -10,26 +12,47 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from bacalhau.client.private_file import put_first
 from bacalhau.lib.errors import BadRequest, Unauthorized
 from bacalhau.lib.wire import encode
-from bacalhau.models.wire.introduction import CHALLENGE, PHRASE, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Signed
+from bacalhau.models.wire.introduction import (
+    CHALLENGE,
+    PHRASE,
+    IntroduceRequest,
+    IntroduceResponse,
+    ListMethodsResponse,
+    Signed,
+)
 
 KEY_FILE = "user_id.pem"  # as the original names it: one folder serves both
 _BITS, _EXPONENT = 2048, 65537
 
 
 def introduce(offered: ListMethodsResponse, home: Path) -> IntroduceRequest | None:
-    """What to say; None where the server offers no way. Raises Unauthorized where it wants what this client has not, BadRequest for a broken key."""
+    """What to say; None where the server offers no way.
+
+    Raises Unauthorized where it wants what this client has not, BadRequest for a broken key.
+    """
     methods = offered.methods or {}
     for name, method in methods.items():
         if method.type == CHALLENGE:
-            return IntroduceRequest(name=name, method_data=_base64(_signed(str((method.params or {}).get(PHRASE, "")), home / KEY_FILE)))
+            return IntroduceRequest(
+                name=name, method_data=_base64(_signed(str((method.params or {}).get(PHRASE, "")), home / KEY_FILE))
+            )
     if methods:
         wanted = ", ".join(f"{name} ({method.type})" for name, method in sorted(methods.items()))
-        raise Unauthorized(f"the server lets people in by {wanted}, which this client cannot do", hint="set BACALHAU_API_TOKEN to a token that another client got")
+        raise Unauthorized(
+            f"the server lets people in by {wanted}, which this client cannot do",
+            hint="set BACALHAU_API_TOKEN to a token that another client got",
+        )
     return None
 
 
@@ -37,7 +60,10 @@ def token_of(answer: IntroduceResponse) -> str:
     """Raises Unauthorized when there is none."""
     found = answer.authentication
     if not found.token:
-        raise Unauthorized(f"the server does not accept this client: {found.reason or 'it gave no token'}", hint="ask its administrator")
+        raise Unauthorized(
+            f"the server does not accept this client: {found.reason or 'it gave no token'}",
+            hint="ask its administrator",
+        )
     return found.token
 
 
@@ -47,7 +73,9 @@ def _signed(phrase: str, path: Path) -> bytes:
     try:
         signature = key.sign(base64.b64decode(phrase, validate=True), PKCS1v15(), SHA256())
     except ValueError as e:
-        raise Unauthorized(f'the server wants "{phrase}" signed, which is no base64: {e}', hint="tell its administrator") from e
+        raise Unauthorized(
+            f'the server wants "{phrase}" signed, which is no base64: {e}', hint="tell its administrator"
+        ) from e
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
     return encode(Signed(phrase_signature=_base64(signature), public_key=_base64(public)))
 
@@ -67,7 +95,10 @@ def _read_key(path: Path) -> RSAPrivateKey:
 
 
 def _bad_key(path: Path, reason: object) -> BadRequest:
-    return BadRequest(f"cannot use this client's key {path}: {reason}", hint="it must be an RSA key in PEM form without a password; when the file is away a new one is made")
+    return BadRequest(
+        f"cannot use this client's key {path}: {reason}",
+        hint="it must be an RSA key in PEM form without a password; when the file is away a new one is made",
+    )
 
 
 def _base64(data: bytes) -> str:

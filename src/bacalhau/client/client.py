@@ -1,4 +1,7 @@
-"""The Python client: the verbs of the API, each one request or one stream of them. `sync` has the same verbs without `await`."""
+"""The Python client: the verbs of the API, each one request or one stream of them.
+
+`sync` has the same verbs without `await`.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
@@ -59,10 +62,12 @@ def job_path(job_id: str, *more: str) -> str:
 
 
 class AsyncClient:
-    """`async with AsyncClient() as client`. `url` as http://HOST:PORT; without one it is found as the command line finds it.
+    """`async with AsyncClient() as client`.
 
-    Jobs are named by id, by a unique beginning of it, or by name. Every verb raises the server's error (`bacalhau.lib.errors`)
-    or Unavailable.
+    `url` as http://HOST:PORT; without one it is found as the command line finds it.
+
+    Jobs are named by id, by a unique beginning of it, or by name. Every verb raises the server's error
+    (`bacalhau.lib.errors`) or Unavailable.
     """
 
     def __init__(self, url: str | None = None, *, endpoint: Endpoint | None = None) -> None:
@@ -74,7 +79,9 @@ class AsyncClient:
         self._open = await self._stack.enter_async_context(open_transport(self._endpoint))
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._open = None
         await self._stack.aclose()
 
@@ -90,36 +97,56 @@ class AsyncClient:
         return self._open
 
     async def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
-        """The id of the job. A text is a job file (YAML or JSON) of either generation. Raises BadRequest with all problems."""
+        """The id of the job.
+
+        A text is a job file (YAML or JSON) of either generation. Raises BadRequest with all problems.
+        """
         return (await self.put_job(_job_of(job), force=force)).job_id
 
     async def put_job(self, job: Job, *, force: bool = False) -> PutJobResponse:
-        """As `submit`, with the evaluation's id and the server's warnings. `force` submits a job that did not change."""
-        return await self.transport.tell(PutJobResponse, "PUT", "/orchestrator/jobs", PutJobRequest(job=job, force=force))
+        """As `submit`, with the evaluation's id and the server's warnings. `force` submits a job that did
+        not change.
+        """
+        return await self.transport.tell(
+            PutJobResponse, "PUT", "/orchestrator/jobs", PutJobRequest(job=job, force=force)
+        )
 
     async def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
         """How the job differs from the stored one of its name. Raises NotFound when there is none."""
-        return await self.transport.tell(DiffJobResponse, "PUT", "/orchestrator/jobs/diff", DiffJobRequest(job=_job_of(job)))
+        return await self.transport.tell(
+            DiffJobResponse, "PUT", "/orchestrator/jobs/diff", DiffJobRequest(job=_job_of(job))
+        )
 
     async def explain(self, job: Job | dict[str, Any] | str) -> ExplainJobResponse:
-        """What the job would lead to if it were submitted now, without submitting it. Ours alone: others' servers raise NotFound."""
-        return await self.transport.tell(ExplainJobResponse, "POST", "/orchestrator/jobs/explain", ExplainJobRequest(job=_job_of(job)))
+        """What the job would lead to if it were submitted now, without submitting it.
+
+        Ours alone: others' servers raise NotFound.
+        """
+        return await self.transport.tell(
+            ExplainJobResponse, "POST", "/orchestrator/jobs/explain", ExplainJobRequest(job=_job_of(job))
+        )
 
     async def explain_stored(self, job_id: str, *, namespace: str = "") -> ExplainJobResponse:
         """As `explain`, of a job that is there."""
         return await self.transport.ask(ExplainJobResponse, job_path(job_id, "explain"), {"namespace": namespace})
 
     async def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
-        """The job's next version, with the spec of `version` or of the latest. Raises Conflict while the job waits to run."""
+        """The job's next version, with the spec of `version` or of the latest.
+
+        Raises Conflict while the job waits to run.
+        """
         body = RerunJobRequest(job_version=version, reason=reason)
-        return await self.transport.tell(RerunJobResponse, "PUT", job_path(job_id, "rerun"), body, {"namespace": namespace})
+        return await self.transport.tell(
+            RerunJobResponse, "PUT", job_path(job_id, "rerun"), body, {"namespace": namespace}
+        )
 
     def wait(
         self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None, on_away: OnAway | None = None
     ) -> Coroutine[Any, Any, Job]:
         """The job when it has ended, however it ended; a service or daemon when it runs.
 
-        `timeout` in seconds; when it passes, TimedOut is raised and the job goes on. `on_away` hears when the server goes away.
+        `timeout` in seconds; when it passes, TimedOut is raised and the job goes on. `on_away` hears when the server
+        goes away.
         """
         return self._wait(job_id, timeout, on_event, on_away)
 
@@ -128,18 +155,25 @@ class AsyncClient:
             async with asyncio.timeout(seconds):
                 async for answer in self.watch(job_id, on_away):
                     _pass_on(answer, on_event)
-                    if any(_is_running(event) for event in answer.items) and (await self.get_job(job_id)).type in LONG_RUNNING:
+                    if (
+                        any(_is_running(event) for event in answer.items)
+                        and (await self.get_job(job_id)).type in LONG_RUNNING
+                    ):
                         break
                 return await patiently(lambda: self.get_job(job_id))
         except TimeoutError as e:
-            raise TimedOut(f"job {job_id} has not ended within {seconds:g} s", hint="it goes on; wait again, or stop it") from e
+            raise TimedOut(
+                f"job {job_id} has not ended within {seconds:g} s", hint="it goes on; wait again, or stop it"
+            ) from e
 
     def watch(self, job_id: str, on_away: OnAway | None = None) -> AsyncIterator[ListHistoryResponse]:
         """Events and progress as they come, until nothing more can come; over restarts of the server."""
         return watch_job(self.transport, job_id, on_away)
 
     async def get_job(self, job_id: str, *, namespace: str = "", version: int = 0) -> Job:
-        answer = await self.transport.ask(GetJobResponse, job_path(job_id), {"namespace": namespace, "job_version": version})
+        answer = await self.transport.ask(
+            GetJobResponse, job_path(job_id), {"namespace": namespace, "job_version": version}
+        )
         return answer.job
 
     async def describe(self, job_id: str, *, namespace: str = "", version: int = 0) -> GetJobResponse:
@@ -160,7 +194,9 @@ class AsyncClient:
         return await self.transport.ask(ListExecutionsResponse, job_path(job_id, "executions"), query)
 
     async def history(self, job_id: str, **query: Any) -> ListHistoryResponse:
-        """One page: `event_type` (all, job, execution), `execution_id`, `limit`, `next_token`, `job_version`, `all_job_versions`."""
+        """One page: `event_type` (all, job, execution), `execution_id`, `limit`, `next_token`, `job_version`,
+        `all_job_versions`.
+        """
         return await self.transport.ask(ListHistoryResponse, job_path(job_id, "history"), query)
 
     async def iter_history(self, job_id: str, **query: Any) -> AsyncGenerator[JobHistory, None]:
@@ -175,12 +211,16 @@ class AsyncClient:
             token = page.next_token
 
     async def versions(self, job_id: str, *, namespace: str = "") -> tuple[Job, ...]:
-        return (await self.transport.ask(ListJobsResponse, job_path(job_id, "versions"), {"namespace": namespace})).items
+        return (
+            await self.transport.ask(ListJobsResponse, job_path(job_id, "versions"), {"namespace": namespace})
+        ).items
 
     async def stop(self, job_id: str, reason: str = "Stopped at user request", *, namespace: str = "") -> str:
         """The evaluation's id. Raises Conflict when the job has ended already."""
         query = {"namespace": namespace}
-        return (await self.transport.tell(StopJobResponse, "DELETE", job_path(job_id), StopJobRequest(reason=reason), query)).evaluation_id
+        return (
+            await self.transport.tell(StopJobResponse, "DELETE", job_path(job_id), StopJobRequest(reason=reason), query)
+        ).evaluation_id
 
     async def logs(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[tuple[int, str], None]:
         """(1 stdout or 2 stderr, text) of the latest execution; see `log_pieces`."""
@@ -189,8 +229,11 @@ class AsyncClient:
                 yield piece.stream, piece.text
 
     async def log_pieces(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[LogPiece, None]:
-        """What was printed so far, and with `follow` until the job ends, over restarts of the server. Also `execution_id`, `namespace`, `tail` (only
-        what comes from now on), `tail_lines`, `wide` (the current execution of each partition, or node, side by side), `all` (every execution)."""
+        """What was printed so far, and with `follow` until the job ends, over restarts of the server.
+
+        Also `execution_id`, `namespace`, `tail` (only what comes from now on), `tail_lines`, `wide` (the current
+        execution of each partition, or node, side by side), `all` (every execution).
+        """
         await self.get_job(job_id, namespace=query.get("namespace", ""))
         # Only who reads logs waits for the socket library to load.
         reader = import_module("bacalhau.client.logs").LogReader(self.endpoint, job_id, {**query, "follow": follow})
@@ -200,20 +243,36 @@ class AsyncClient:
 
     async def results(self, job_id: str, *, namespace: str = "") -> tuple[SpecConfig, ...]:
         """Where the published results of the completed executions are."""
-        return (await self.transport.ask(ListResultsResponse, job_path(job_id, "results"), {"namespace": namespace})).items
+        return (
+            await self.transport.ask(ListResultsResponse, job_path(job_id, "results"), {"namespace": namespace})
+        ).items
 
-    async def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "", *, report: Report = ignore, seconds: float = 0) -> Path:
+    async def get(
+        self,
+        job_id: str,
+        output_dir: str | Path,
+        raw: bool = False,
+        only: str = "",
+        *,
+        report: Report = ignore,
+        seconds: float = 0,
+    ) -> Path:
         """Download and verify the results into `output_dir`, which exists; the path of it.
 
-        Several results are merged, unless `raw`; `only` is a path inside the result. `seconds` limits each result, 0 leaves it to the configuration.
-        Raises NotFound when there are none, Conflict when a file would be replaced.
+        Several results are merged, unless `raw`; `only` is a path inside the result. `seconds` limits each result, 0
+        leaves it to the configuration. Raises NotFound when there are none, Conflict when a file would be replaced.
         """
         job = await self.get_job(job_id)
         found = await self.results(job_id)
         if not found:
-            raise NotFound("no results found", hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`")
+            raise NotFound(
+                "no results found",
+                hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`",
+            )
         limit = seconds or self.endpoint.download_seconds
-        return await fetch_results(found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=limit), report)
+        return await fetch_results(
+            found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=limit), report
+        )
 
     async def nodes(self, **query: Any) -> tuple[NodeState, ...]:
         """`labels` (a selector), `limit`, `next_token`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""
@@ -226,11 +285,30 @@ class AsyncClient:
     async def node(self, node_id: str) -> NodeState:
         return (await self.transport.ask(GetNodeResponse, f"/orchestrator/nodes/{path_part('node', node_id)}")).node
 
-    async def change_node(self, node_id: str, action: str, *, message: str = "", deadline: int | None = None, labels: Mapping[str, str | None] | None = None) -> None:
-        """`action` is approve, reject or delete, or of ours cordon, uncordon, drain or labels. `deadline` (seconds) belongs to drain, `labels` to
-        labels: None takes one away. Raises NotFound, Conflict when it is so already."""
-        body = PutNodeRequest(action=action, message=message, node_id=node_id, deadline=deadline, labels=dict(labels) if labels is not None else None)
-        answer = await self.transport.tell(PutNodeResponse, "PUT", f"/orchestrator/nodes/{path_part('node', node_id)}", body)
+    async def change_node(
+        self,
+        node_id: str,
+        action: str,
+        *,
+        message: str = "",
+        deadline: int | None = None,
+        labels: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """`action` is approve, reject or delete, or of ours cordon, uncordon, drain or labels.
+
+        `deadline` (seconds) belongs to drain, `labels` to labels: None takes one away. Raises NotFound, Conflict when
+        it is so already.
+        """
+        body = PutNodeRequest(
+            action=action,
+            message=message,
+            node_id=node_id,
+            deadline=deadline,
+            labels=dict(labels) if labels is not None else None,
+        )
+        answer = await self.transport.tell(
+            PutNodeResponse, "PUT", f"/orchestrator/nodes/{path_part('node', node_id)}", body
+        )
         if not answer.success:
             raise Conflict(answer.error or f"the server did not {action} node {node_id}")
 

@@ -1,7 +1,8 @@
-"""Which server, and as whom: flags, environment, profiles and configuration become one endpoint, for the command line and the SDK alike.
+"""Which server, and as whom: flags, environment, profiles and configuration become one endpoint, for the command line
+and the SDK alike.
 
-The server is the first of: a URL given to the SDK; --api-host, --api-port or -c API.Host; --profile; a host or port of the environment
-or a file that is not the default; BACALHAU_PROFILE; the profile that was selected; the default.
+The server is the first of: a URL given to the SDK; --api-host, --api-port or -c API.Host; --profile; a host or port of
+the environment or a file that is not the default; BACALHAU_PROFILE; the profile that was selected; the default.
 """
 
 import base64
@@ -25,7 +26,9 @@ _UNTOLD_HOSTS = (Config().api.host, "0.0.0.0")
 
 
 def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES) -> Endpoint:
-    """Raises BadRequest for a configuration or profile that cannot be read, NotFound for an unknown profile, Unauthorized for half a credential."""
+    """Raises BadRequest for a configuration or profile that cannot be read, NotFound for an unknown profile,
+    Unauthorized for half a credential.
+    """
     config = client_config(overrides)
     name = "" if url else profile_name(config, overrides, os.environ)
     profile = Profiles(Path(config.data_dir)).get(name) if name else None
@@ -39,7 +42,9 @@ def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES
         ipfs=downloads.types.ipfs.endpoint,
         no_downloads=tuple(kind.lower() for kind in downloads.disabled),
         download_seconds=downloads.timeout,
-        insecure=config.api.tls.insecure or bool(profile and profile.tls.insecure) if overrides.insecure is None else overrides.insecure,
+        insecure=config.api.tls.insecure or bool(profile and profile.tls.insecure)
+        if overrides.insecure is None
+        else overrides.insecure,
         ca_file=overrides.cacert or config.api.tls.ca_file,
         seconds=profile.seconds if profile else 0,
         home=None if given else home,
@@ -75,7 +80,11 @@ def _given(profile: Profile | None) -> dict[str, str]:
 
 def _headers(data_dir: Path, url: str, given: dict[str, str]) -> dict[str, str]:
     own = client_id(data_dir)
-    return {**_version_headers(), **({CLIENT_HEADER: own} if own else {}), **(given or bearer(get_token(data_dir, url)))}
+    return {
+        **_version_headers(),
+        **({CLIENT_HEADER: own} if own else {}),
+        **(given or bearer(get_token(data_dir, url))),
+    }
 
 
 def _version_headers() -> dict[str, str]:
@@ -106,10 +115,14 @@ def credentials(env: Mapping[str, str]) -> dict[str, str]:
     """The header of BACALHAU_API_KEY or BACALHAU_API_TOKEN, or of BACALHAU_API_USERNAME with BACALHAU_API_PASSWORD."""
     key, token, user, password = Given.of(env)
     if key and token and key != token:
-        raise Unauthorized("authentication error: can't use both BACALHAU_API_KEY and BACALHAU_API_TOKEN", hint="unset one of them")
+        raise Unauthorized(
+            "authentication error: can't use both BACALHAU_API_KEY and BACALHAU_API_TOKEN", hint="unset one of them"
+        )
     name, shown = ("BACALHAU_API_KEY", key) if key else ("BACALHAU_API_TOKEN", token)
     if shown and (user or password):
-        raise Unauthorized(f"authentication error: can't use both {name} and BACALHAU_API_USERNAME", hint="unset one of them")
+        raise Unauthorized(
+            f"authentication error: can't use both {name} and BACALHAU_API_USERNAME", hint="unset one of them"
+        )
     if bool(user) != bool(password):
         given, absent = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
         raise Unauthorized(f"BACALHAU_API_{given} provided but not BACALHAU_API_{absent}", hint="set both, or neither")

@@ -1,4 +1,7 @@
-"""A job's output as it comes, over the log socket, and again from where it stopped when the connection breaks. The only place that knows websockets."""
+"""A job's output as it comes, over the log socket, and again from where it stopped when the connection breaks.
+
+The only place that knows websockets.
+"""
 
 import asyncio
 import time
@@ -54,7 +57,9 @@ class LogReader:
         self._heard = 0.0
 
     async def pieces(self) -> AsyncGenerator[LogPiece, None]:
-        """Until the end. Raises NotFound, Unavailable after PATIENCE seconds without a server, or what the server says."""
+        """Until the end. Raises NotFound, Unavailable after PATIENCE seconds without a server, or what the
+        server says.
+        """
         pause = FIRST_RETRY
         while True:
             began = time.monotonic()
@@ -72,7 +77,13 @@ class LogReader:
     async def _connection(self) -> AsyncGenerator[LogPiece, None]:
         base = self._endpoint.url.rstrip("/")
         try:
-            async with connect(self._url(base), additional_headers=dict(self._endpoint.headers), ssl=self._tls, open_timeout=_OPEN_SECONDS, max_size=None) as socket:
+            async with connect(
+                self._url(base),
+                additional_headers=dict(self._endpoint.headers),
+                ssl=self._tls,
+                open_timeout=_OPEN_SECONDS,
+                max_size=None,
+            ) as socket:
                 self._heard = time.monotonic()
                 async for message in socket:
                     yield self._read(message)
@@ -88,8 +99,12 @@ class LogReader:
     def _url(self, base: str) -> str:
         query = self._query
         if self._places:
-            query = {k: v for k, v in query.items() if k not in ("tail", "tail_lines")} | {"after": [f"{e}:{p}" for e, p in self._places.items()]}
-        params = urlencode({k: "true" if v is True else v for k, v in query.items() if v not in (None, False, "")}, doseq=True)
+            query = {k: v for k, v in query.items() if k not in ("tail", "tail_lines")} | {
+                "after": [f"{e}:{p}" for e, p in self._places.items()]
+            }
+        params = urlencode(
+            {k: "true" if v is True else v for k, v in query.items() if v not in (None, False, "")}, doseq=True
+        )
         return f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{path_part('job', self._job_id)}/logs?{params}"
 
     def _read(self, message: str | bytes) -> LogPiece:

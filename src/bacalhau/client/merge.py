@@ -1,4 +1,5 @@
-"""How downloaded result trees become one directory: planned whole from what is there, refused whole, and only then moved.
+"""How downloaded result trees become one directory: planned whole from what is there, refused whole, and only then
+moved.
 
 Nothing of a user's is ever replaced: a file that exists already is a conflict, whatever it holds.
 """
@@ -16,7 +17,9 @@ JOINED = ("exitCode", "stderr", "stdout")
 
 
 class Merge(NamedTuple):
-    """`moves` are (from, to); `joins` are (sources in order, to); `folders` are made first, so that empty ones arrive too."""
+    """`moves` are (from, to); `joins` are (sources in order, to); `folders` are made first, so that empty ones arrive
+    too.
+    """
 
     folders: tuple[Path, ...]
     moves: tuple[tuple[Path, Path], ...]
@@ -26,7 +29,11 @@ class Merge(NamedTuple):
 def files_in(tree: Path) -> Iterator[Path]:
     """Files and links below `tree`; a link to a folder is no folder."""
     for folder, folders, names in os.walk(tree):
-        yield from (Path(folder, name) for name in [*names, *folders] if name in names or os.path.islink(os.path.join(folder, name)))
+        yield from (
+            Path(folder, name)
+            for name in [*names, *folders]
+            if name in names or os.path.islink(os.path.join(folder, name))
+        )
 
 
 def folders_in(tree: Path) -> Iterator[Path]:
@@ -71,7 +78,8 @@ def refuse_existing(paths: Iterable[Path], hint: str) -> None:
 
 def _conflict(path: Path) -> Conflict:
     return Conflict(
-        f"cannot merge results as output already exists: {path.absolute()}. Try --raw to download raw results instead of merging them",
+        f"cannot merge results as output already exists: {path.absolute()}. Try --raw to download raw results instead"
+        " of merging them",
         hint="name an empty directory with --output-dir, or move what is there; nothing was changed",
     )
 

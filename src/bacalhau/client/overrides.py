@@ -19,7 +19,11 @@ class Overrides(NamedTuple):
     def names_server(self) -> bool:
         """Whether the line itself says where the server is."""
         keys = (text.partition("=")[0].strip().lower() for text in self.config)
-        return self.api_host is not None or self.api_port is not None or any(key in ("api.host", "api.port") for key in keys)
+        return (
+            self.api_host is not None
+            or self.api_port is not None
+            or any(key in ("api.host", "api.port") for key in keys)
+        )
 
 
 NO_OVERRIDES = Overrides()

@@ -1,4 +1,7 @@
-"""Named servers in the data directory: `profiles/NAME.yaml` each, and `profiles/current`, a link to the one in use. The files are the original's."""
+"""Named servers in the data directory: `profiles/NAME.yaml` each, and `profiles/current`, a link to the one in use.
+
+The files are the original's.
+"""
 
 import os
 import re
@@ -39,7 +42,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         try:
             return parse_duration(self.timeout)
         except ValueError as e:
-            raise BadRequest(f'the timeout "{self.timeout}" of a profile is no duration', hint="write it as 30s or 1m30s") from e
+            raise BadRequest(
+                f'the timeout "{self.timeout}" of a profile is no duration', hint="write it as 30s or 1m30s"
+            ) from e
 
 
 class Profiles:
@@ -52,7 +57,7 @@ class Profiles:
         return sorted(path.stem for path in self._home.glob("*.yaml") if _NAME.fullmatch(path.stem))
 
     def current(self) -> str:
-        """"" when none was selected, or the selected one is gone."""
+        """ "" when none was selected, or the selected one is gone."""
         try:
             name = Path(os.readlink(self._home / _CURRENT)).stem
         except OSError:
@@ -71,7 +76,9 @@ class Profiles:
         try:
             return msgspec.convert(tree, Profile)
         except msgspec.ValidationError as e:
-            raise BadRequest(f"cannot read the profile {path}: {e}", hint="`bacalhau profile save` writes it anew") from e
+            raise BadRequest(
+                f"cannot read the profile {path}: {e}", hint="`bacalhau profile save` writes it anew"
+            ) from e
 
     def put(self, name: str, profile: Profile) -> None:
         """Readable to its owner alone: it may hold a token."""
@@ -95,5 +102,8 @@ class Profiles:
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name) or name == _CURRENT:
-            raise BadRequest(f'"{name}" cannot be the name of a profile', hint=f"use letters, digits, '.', '_' and '-'; {_CURRENT} is taken")
+            raise BadRequest(
+                f'"{name}" cannot be the name of a profile',
+                hint=f"use letters, digits, '.', '_' and '-'; {_CURRENT} is taken",
+            )
         return self._home / f"{name}.yaml"

@@ -34,7 +34,12 @@ class Fetch(NamedTuple):
 
 
 def _ipfs(endpoint: Endpoint) -> Any:
-    return _adapter("bacalhau.plugins.ipfs.download", "IpfsDownloader")(endpoint.url, endpoint.ipfs, dict(endpoint.headers), endpoint.trust() if endpoint.url.startswith("https") else True)
+    return _adapter("bacalhau.plugins.ipfs.download", "IpfsDownloader")(
+        endpoint.url,
+        endpoint.ipfs,
+        dict(endpoint.headers),
+        endpoint.trust() if endpoint.url.startswith("https") else True,
+    )
 
 
 def _s3(_: Endpoint) -> Any:
@@ -50,11 +55,19 @@ def _adapter(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-_DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {"ipfs": _ipfs, "s3": _s3, "s3presigned": _s3, "urldownload": _url}
+_DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {
+    "ipfs": _ipfs,
+    "s3": _s3,
+    "s3presigned": _s3,
+    "urldownload": _url,
+}
 
 
 async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:
-    """The directory the results are in. Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced."""
+    """The directory the results are in.
+
+    Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced.
+    """
     check_folder(fetch.into)
     _check_kinds(results, fetch.endpoint)
     named = {_name(result): result for result in results}
@@ -85,8 +98,13 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        hint = "look at the space and permissions there, or name another directory with --output-dir; what is complete is kept"
-        raise StorageFailure(f"cannot write the results to {folder.absolute()}: {(e.strerror or str(e)).lower()}", hint=hint) from e
+        hint = (
+            "look at the space and permissions there, or name another directory with --output-dir; what is complete is"
+            " kept"
+        )
+        raise StorageFailure(
+            f"cannot write the results to {folder.absolute()}: {(e.strerror or str(e)).lower()}", hint=hint
+        ) from e
 
 
 def _part(fetch: Fetch) -> Path:
@@ -96,9 +114,14 @@ def _part(fetch: Fetch) -> Path:
 
 
 def _refuse_early(fetch: Fetch, names: Sequence[str]) -> None:
-    """What would be replaced for certain need not be fetched first. Every whole result has the three files of its streams."""
+    """What would be replaced for certain need not be fetched first.
+
+    Every whole result has the three files of its streams.
+    """
     if fetch.raw:
-        refuse_existing([fetch.into / "raw" / name for name in names], hint="remove them first, or name another --output-dir")
+        refuse_existing(
+            [fetch.into / "raw" / name for name in names], hint="remove them first, or name another --output-dir"
+        )
     elif not fetch.only:
         refuse_merge(fetch.into, JOINED)
     elif not (fetch.into / fetch.only).is_dir():
@@ -125,7 +148,10 @@ def _check_kinds(results: Sequence[SpecConfig], endpoint: Endpoint) -> None:
     unknown = sorted({r.type for r in results if r.type.lower() not in known})
     if unknown:
         where = "; ".join(wire.encode(r).decode() for r in results if r.type in unknown)
-        raise BadRequest(f"results of type {', '.join(unknown)} cannot be downloaded", hint=f"fetch them from where they are: {where}")
+        raise BadRequest(
+            f"results of type {', '.join(unknown)} cannot be downloaded",
+            hint=f"fetch them from where they are: {where}",
+        )
 
 
 async def _download(result: SpecConfig, into: Path, fetch: Fetch, report: Report) -> None:

@@ -1,4 +1,6 @@
-"""Signing in with the device flow of OAuth 2.0 (RFC 8628): a code is shown, the person enters it in a browser, and a token comes back."""
+"""Signing in with the device flow of OAuth 2.0 (RFC 8628): a code is shown, the person enters it in a browser, and a
+token comes back.
+"""
 
 import asyncio
 import time
@@ -33,21 +35,42 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def sign_in(config: SignIn, show: Callable[[Code], None]) -> str:
-    """The access token. Raises BadRequest where the server offers no such flow, Unauthorized when it was refused, TimedOut, Unavailable."""
+    """The access token.
+
+    Raises BadRequest where the server offers no such flow, Unauthorized when it was refused, TimedOut, Unavailable.
+    """
     if not (config.device_authorization_endpoint and config.token_endpoint and config.device_client_id):
-        raise BadRequest("the server does not support SSO login", hint="use BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD")
+        raise BadRequest(
+            "the server does not support SSO login",
+            hint="use BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD",
+        )
     async with httpx.AsyncClient(timeout=30) as http:
-        asked = {"client_id": config.device_client_id, "scope": " ".join(config.scopes or ()), "audience": config.audience}
-        answer = await _post(http, config.device_authorization_endpoint, {key: value for key, value in asked.items() if value})
+        asked = {
+            "client_id": config.device_client_id,
+            "scope": " ".join(config.scopes or ()),
+            "audience": config.audience,
+        }
+        answer = await _post(
+            http, config.device_authorization_endpoint, {key: value for key, value in asked.items() if value}
+        )
         if answer.is_error:
-            raise Unauthorized(f"{config.device_authorization_endpoint} answered {answer.status_code}: {answer.text[:200]}")
+            raise Unauthorized(
+                f"{config.device_authorization_endpoint} answered {answer.status_code}: {answer.text[:200]}"
+            )
         code: Code = _decoded(answer, Code)
         show(code)
         pause = float(config.polling_interval or code.interval or _PAUSE)
         give_up = time.monotonic() + code.expires_in
         while time.monotonic() < give_up:
             await asyncio.sleep(pause)
-            found: _Answer = _decoded(await _post(http, config.token_endpoint, {"client_id": config.device_client_id, "device_code": code.device_code, "grant_type": _GRANT}), _Answer)
+            found: _Answer = _decoded(
+                await _post(
+                    http,
+                    config.token_endpoint,
+                    {"client_id": config.device_client_id, "device_code": code.device_code, "grant_type": _GRANT},
+                ),
+                _Answer,
+            )
             if found.access_token:
                 return found.access_token
             pause += _slower(found)
@@ -57,7 +80,10 @@ async def sign_in(config: SignIn, show: Callable[[Code], None]) -> str:
 def _slower(answer: _Answer) -> float:
     """Seconds to add to the pause. Raises Unauthorized when there is nothing to wait for."""
     if answer.error not in ("authorization_pending", "slow_down"):
-        raise Unauthorized(f"signing in failed: {answer.error_description or answer.error or 'the provider gave no token'}", hint="run the command again")
+        raise Unauthorized(
+            f"signing in failed: {answer.error_description or answer.error or 'the provider gave no token'}",
+            hint="run the command again",
+        )
     return _SLOWER if answer.error == "slow_down" else 0
 
 

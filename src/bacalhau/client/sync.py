@@ -35,7 +35,10 @@ T = TypeVar("T")
 
 
 class Client:
-    """`with Client() as client`, or without `with` and `close()` at the end. The verbs are those of `AsyncClient`; so are their errors."""
+    """`with Client() as client`, or without `with` and `close()` at the end.
+
+    The verbs are those of `AsyncClient`; so are their errors.
+    """
 
     def __init__(self, url: str | None = None) -> None:
         self._client = AsyncClient(url)
@@ -51,7 +54,9 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -141,7 +146,15 @@ class Client:
     def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "") -> Path:
         return self._run(self._client.get(job_id, output_dir, raw, only))
 
-    def change_node(self, node_id: str, action: str, *, message: str = "", deadline: int | None = None, labels: Mapping[str, str | None] | None = None) -> None:
+    def change_node(
+        self,
+        node_id: str,
+        action: str,
+        *,
+        message: str = "",
+        deadline: int | None = None,
+        labels: Mapping[str, str | None] | None = None,
+    ) -> None:
         self._run(self._client.change_node(node_id, action, message=message, deadline=deadline, labels=labels))
 
     def approve(self, node_id: str, message: str = "") -> None:

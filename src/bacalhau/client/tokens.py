@@ -10,7 +10,7 @@ _FILE = "sso_tokens.json"
 
 
 def get_token(data_dir: Path, url: str) -> str:
-    """"" when there is none."""
+    """ "" when there is none."""
     return _read(data_dir).get(_key(url), "")
 
 
@@ -18,7 +18,9 @@ def put_token(data_dir: Path, url: str, token: str) -> None:
     """The empty token takes it away."""
     tokens = _read(data_dir) | {_key(url): token}
     data_dir.mkdir(parents=True, exist_ok=True)
-    write_private(data_dir / _FILE, msgspec.json.encode({key: value for key, value in tokens.items() if value}).decode())
+    write_private(
+        data_dir / _FILE, msgspec.json.encode({key: value for key, value in tokens.items() if value}).decode()
+    )
 
 
 def bearer(token: str) -> dict[str, str]:

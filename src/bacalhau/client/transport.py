@@ -37,24 +37,53 @@ from bacalhau.models.wire.introduction import IntroduceResponse, ListMethodsResp
 T = TypeVar("T", bound=wire.Model)
 
 PREFIX = "/api/v1"
-HOW_TO_START = "start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST / BACALHAU_API_PORT"
-HOW_TO_ADDRESS = "is this a server of Bacalhau? --api-host and --api-port, BACALHAU_API_HOST and BACALHAU_API_PORT, or a profile say which one is asked"
-HOW_TO_TRUST = "trust its authority with --cacert FILE or API.TLS.CAFile, or anybody with --insecure; without TLS leave --tls and https:// out"
+HOW_TO_START = (
+    "start one with `bacalhau devstack` or `bacalhau serve --orchestrator --compute`, or set BACALHAU_API_HOST /"
+    " BACALHAU_API_PORT"
+)
+HOW_TO_ADDRESS = (
+    "is this a server of Bacalhau? --api-host and --api-port, BACALHAU_API_HOST and BACALHAU_API_PORT, or a profile say"
+    " which one is asked"
+)
+HOW_TO_TRUST = (
+    "trust its authority with --cacert FILE or API.TLS.CAFile, or anybody with --insecure; without TLS leave --tls and"
+    " https:// out"
+)
 _SECONDS = 30.0
 _LONGEST = 300.0
-_KINDS: tuple[type[BacalhauError], ...] = (BadRequest, NotFound, Conflict, Unauthorized, Forbidden, Unavailable, TimedOut, EngineFailure, StorageFailure, PublisherFailure)
+_KINDS: tuple[type[BacalhauError], ...] = (
+    BadRequest,
+    NotFound,
+    Conflict,
+    Unauthorized,
+    Forbidden,
+    Unavailable,
+    TimedOut,
+    EngineFailure,
+    StorageFailure,
+    PublisherFailure,
+)
 # For answers without a code of ours. Of proxies, 502 and 504 say that the server is away.
 _BY_STATUS = {k.status: k for k in _KINDS if k.status != BacalhauError.status} | {502: Unavailable, 504: Unavailable}
 _HINTS = {
-    401: "set BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD; `bacalhau auth info` shows what is set",
+    401: (
+        "set BACALHAU_API_KEY, or BACALHAU_API_USERNAME and BACALHAU_API_PASSWORD; `bacalhau auth info` shows what"
+        " is set"
+    ),
     403: "ask the administrator of the server for this capability",
 }
 
 
 def path_part(kind: str, name: str) -> str:
-    """An id or name as part of a path. Raises BadRequest for "", which would ask for the list of all; `kind` is for people."""
+    """An id or name as part of a path.
+
+    Raises BadRequest for "", which would ask for the list of all; `kind` is for people.
+    """
     if not name.strip():
-        raise BadRequest(f"the {kind} id is empty", hint=f"`bacalhau {kind} list` shows the ids; in a script: the variable holds nothing")
+        raise BadRequest(
+            f"the {kind} id is empty",
+            hint=f"`bacalhau {kind} list` shows the ids; in a script: the variable holds nothing",
+        )
     return quote(name, safe="")
 
 
@@ -62,8 +91,9 @@ class Endpoint(NamedTuple):
     """Where the API is and as whom to speak, and how results are fetched: `ipfs` is an IPFS node's own API, "" none.
 
     `no_downloads` are kinds of results that are not fetched; `download_seconds` limits each, 0 leaves it to the caller.
-    `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is the default.
-    `home` is the data directory, with a key and a place for tokens, of a client that may introduce itself; None when its credential is set.
+    `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is
+    the default. `home` is the data directory, with a key and a place for tokens, of a client that may introduce itself;
+    None when its credential is set.
     """
 
     url: str
@@ -87,7 +117,10 @@ class Endpoint(NamedTuple):
             if self.ca_file:
                 context.load_verify_locations(self.ca_file)
         except (OSError, ssl.SSLError) as e:
-            raise BadRequest(f"cannot use the certificates in {self.ca_file}: {e}", hint="name a PEM file with --cacert or API.TLS.CAFile") from e
+            raise BadRequest(
+                f"cannot use the certificates in {self.ca_file}: {e}",
+                hint="name a PEM file with --cacert or API.TLS.CAFile",
+            ) from e
         return context
 
 
@@ -104,7 +137,9 @@ class Transport:
         params = [(k, v) for k, v in (query or {}).items() if v not in ("", 0, None, False, ())]
         return await self._send(kind, "GET", path, params=params, seconds=seconds)
 
-    async def tell(self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None) -> T:
+    async def tell(
+        self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None
+    ) -> T:
         """A request with a body. Raises the server's error, or Unavailable; is not repeated."""
         params = [(k, v) for k, v in (query or {}).items() if v]
         return await self._send(kind, method, path, params=params, content=wire.encode(body))
@@ -127,14 +162,20 @@ class Transport:
         if answer.is_error:
             raise _failure(self.url, answer)
         if answer.has_redirect_location:
-            raise Unavailable(f"{self.url} sends its clients on to {answer.headers['Location']}", hint="name that address: --api-host and --api-port, --tls, or a profile")
+            raise Unavailable(
+                f"{self.url} sends its clients on to {answer.headers['Location']}",
+                hint="name that address: --api-host and --api-port, --tls, or a profile",
+            )
         return answer
 
     def _read(self, kind: type[T], answer: httpx.Response) -> T:
         try:
             return wire.decode(answer.content, kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            raise BacalhauError(f"{self.url} gave an answer this client does not understand: {e}", hint="is this a Bacalhau API of the 1.x line?") from e
+            raise BacalhauError(
+                f"{self.url} gave an answer this client does not understand: {e}",
+                hint="is this a Bacalhau API of the 1.x line?",
+            ) from e
 
     async def _introduce(self, home: Path) -> bool:
         """Get a token for this client, and keep it; False where the server has no such way, and says why it refuses."""
@@ -147,7 +188,9 @@ class Transport:
             return False
         answer = await self._request("POST", f"/auth/{quote(said.name, safe='')}", content=wire.encode(said))
         # A refusal has the form of an answer, not the one of errors.
-        token = challenge.token_of(self._read(IntroduceResponse, answer if answer.status_code == 401 else self._good(answer)))
+        token = challenge.token_of(
+            self._read(IntroduceResponse, answer if answer.status_code == 401 else self._good(answer))
+        )
         with suppress(OSError):  # it is good for this conversation at least
             put_token(home, self.url, token)
         self._http.headers.update(bearer(token))
@@ -164,7 +207,9 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
     headers = {"Content-Type": "application/json", **endpoint.headers}
     # Reading the certificates takes longer than most requests; without TLS and redirects nobody needs them.
     tls = scheme == "https"
-    async with httpx.AsyncClient(headers=headers, verify=endpoint.trust() if tls else False, follow_redirects=tls) as http:
+    async with httpx.AsyncClient(
+        headers=headers, verify=endpoint.trust() if tls else False, follow_redirects=tls
+    ) as http:
         yield Transport(http, endpoint)
 
 
@@ -187,6 +232,14 @@ def _failure(url: str, answer: httpx.Response) -> BacalhauError:
         body = wire.decode(answer.content, ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # Of a gateway that is up while the server is not, or of a program that is none of ours.
-        body = ErrorBody(message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation", hint=HOW_TO_ADDRESS)
+        body = ErrorBody(
+            message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation",
+            hint=HOW_TO_ADDRESS,
+        )
     kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(answer.status_code, BacalhauError)
-    return kind(body.message, hint=body.hint or _HINTS.get(answer.status_code, ""), component=body.component or "Bacalhau", retryable=answer.status_code in (502, 503, 504))
+    return kind(
+        body.message,
+        hint=body.hint or _HINTS.get(answer.status_code, ""),
+        component=body.component or "Bacalhau",
+        retryable=answer.status_code in (502, 503, 504),
+    )

@@ -23,8 +23,13 @@ _QUICK, _PAUSE = 0.4, 0.5
 FIRST_RETRY, SLOWEST_RETRY = 0.2, 3.0
 
 
-async def watch_job(transport: Transport, job_id: str, on_away: OnAway | None = None) -> AsyncIterator[ListHistoryResponse]:
-    """New events and progress as they come, until nothing more can come. Raises NotFound, or Unavailable after PATIENCE."""
+async def watch_job(
+    transport: Transport, job_id: str, on_away: OnAway | None = None
+) -> AsyncIterator[ListHistoryResponse]:
+    """New events and progress as they come, until nothing more can come.
+
+    Raises NotFound, or Unavailable after PATIENCE.
+    """
     path = f"/orchestrator/jobs/{path_part('job', job_id)}/history"
     token, progress = "", 0
     while True:

@@ -33,7 +33,10 @@ class Plugins:
 
 @dataclass
 class Running:
-    """An execution in hand: either a `scope` that can be cut short, or an engine that can be told to stop. `give_up` cancels it."""
+    """An execution in hand: either a `scope` that can be cut short, or an engine that can be told to stop.
+
+    `give_up` cancels it.
+    """
 
     give_up: Callable[[], Awaitable[None]]
     engine: Engine | None = None
@@ -59,10 +62,12 @@ class PendingReport(NamedTuple):
 
 @dataclass
 class ComputeNode:
-    """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a source holds) are seconds.
+    """`folder` holds one directory per execution; `heartbeat`, `info_interval` and `read_timeout` (finding out what a
+    source holds) are seconds.
 
     `told` is what the orchestrator knows about this node; `is_fenced`: it is to be asked before anything is published.
-    `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the newest `keep_records`; 0 is no limit.
+    `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
+    newest `keep_records`; 0 is no limit.
     """
 
     node_id: str

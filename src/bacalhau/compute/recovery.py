@@ -35,7 +35,11 @@ async def resume_executions(node: ComputeNode) -> None:
         execution = entry.execution
         if entry.state == ACCEPTED or execution.desired_state.state_type == DesiredStateType.RUNNING:
             log.info("taking up execution %s", execution.id)
-            start(node, execution, admitted=execution.id in reached or (entry.state == ACCEPTED and not _wants_ports(execution)))
+            start(
+                node,
+                execution,
+                admitted=execution.id in reached or (entry.state == ACCEPTED and not _wants_ports(execution)),
+            )
         elif entry.state == NEW:
             node.crew.start(bid(node, execution))
 
@@ -45,7 +49,12 @@ async def _tell_cancelled(node: ComputeNode) -> None:
     for entry in await node.journal.list_executions((CANCELLING,)):
         result = node.execution_folder(entry.execution.id) / "result"
         code = await asyncio.to_thread(read_exit_code, result)
-        await report(node, entry.execution.id, CANCELLED, tell_cancelled(entry.execution, read_output(result, -1 if code is None else code)))
+        await report(
+            node,
+            entry.execution.id,
+            CANCELLED,
+            tell_cancelled(entry.execution, read_output(result, -1 if code is None else code)),
+        )
 
 
 def _wants_ports(execution: Execution) -> bool:
@@ -55,7 +64,10 @@ def _wants_ports(execution: Execution) -> bool:
 
 
 def _readopt(node: ComputeNode, execution: Execution) -> bool:
-    """Ports, GPUs and room of what may still run are its own before anybody else is served. False when the engine was not reached."""
+    """Ports, GPUs and room of what may still run are its own before anybody else is served.
+
+    False when the engine was not reached.
+    """
     attempt = read_attempt(node.execution_folder(execution.id))
     if attempt is None:
         return False
@@ -66,7 +78,9 @@ def _readopt(node: ComputeNode, execution: Execution) -> bool:
 
 
 async def tidy_forever(node: ComputeNode) -> None:
-    """Old records and old output of finished executions go, at start and now and then, and what engines could not remove at once."""
+    """Old records and old output of finished executions go, at start and now and then, and what engines could not
+    remove at once.
+    """
     while True:
         try:
             before = now_ns() - int(node.keep_seconds * SECOND) if node.keep_seconds else 0
@@ -101,5 +115,9 @@ def _sweep_folders(node: ComputeNode, keep: frozenset[str]) -> None:
     node.folder.mkdir(parents=True, exist_ok=True)
     for folder in node.folder.iterdir():
         with suppress(FileNotFoundError):  # it may be going right now
-            if node.keep_seconds and folder.name not in keep and time.time() - folder.stat().st_mtime > node.keep_seconds:
+            if (
+                node.keep_seconds
+                and folder.name not in keep
+                and time.time() - folder.stat().st_mtime > node.keep_seconds
+            ):
                 remove_tree(folder)

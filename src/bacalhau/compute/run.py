@@ -17,11 +17,16 @@ from bacalhau.lib.aio import background
 
 @asynccontextmanager
 async def run_node(node: ComputeNode) -> AsyncIterator[None]:
-    """Take up what the last process had in hand, then serve until the block ends. Tasks that run are left to the next process."""
+    """Take up what the last process had in hand, then serve until the block ends.
+
+    Tasks that run are left to the next process.
+    """
     await load_reports(node)
     await resume_executions(node)
     async with (
-        node.bus.serve(partial(on_message, node), partial(read_logs, node), partial(shake_hands, node), partial(on_request, node)),
+        node.bus.serve(
+            partial(on_message, node), partial(read_logs, node), partial(shake_hands, node), partial(on_request, node)
+        ),
         background(report_forever(node), heartbeat_forever(node), tidy_forever(node), ship_logs_forever(node)),
     ):
         try:

@@ -1,4 +1,7 @@
-"""The settings of the HTTP API: where it listens, over TLS or not, and who may use it. What is wrong with the users is found here, too."""
+"""The settings of the HTTP API: where it listens, over TLS or not, and who may use it.
+
+What is wrong with the users is found here, too.
+"""
 
 import re
 from collections import Counter
@@ -15,7 +18,10 @@ HASHED = re.compile(r"\$2[aby]\$\d\d\$.{53}")
 
 
 class Capability(Section):
-    actions: Annotated[tuple[str, ...], Meta(description="What is allowed: VERB:RESOURCE of read, write and job, node, agent; * is everything.")] = ()
+    actions: Annotated[
+        tuple[str, ...],
+        Meta(description="What is allowed: VERB:RESOURCE of read, write and job, node, agent; * is everything."),
+    ] = ()
 
 
 class User(Section):
@@ -35,32 +41,59 @@ class User(Section):
 
 
 class Oauth2(Section):
-    provider_id: Annotated[str, Meta(description="Short name of the identity provider whose tokens are accepted; empty accepts none.")] = ""
+    provider_id: Annotated[
+        str, Meta(description="Short name of the identity provider whose tokens are accepted; empty accepts none.")
+    ] = ""
     provider_name: Annotated[str, Meta(description="Name of the identity provider for people.")] = ""
     token_endpoint: Annotated[str, Meta(description="Where clients get tokens.")] = ""
-    jwks_uri: Annotated[str, Meta(description="Where the provider publishes the keys that its tokens are checked with.")] = ""
+    jwks_uri: Annotated[
+        str, Meta(description="Where the provider publishes the keys that its tokens are checked with.")
+    ] = ""
     issuer: Annotated[str, Meta(description="Issuer that a token must name.")] = ""
     device_client_id: Annotated[str, Meta(description="Client id of the command line at the provider.")] = ""
     audience: Annotated[str, Meta(description="Audience that a token must name; empty accepts any.")] = ""
     scopes: Annotated[tuple[str, ...], Meta(description="What the command line asks the provider for.")] = ()
     device_authorization_endpoint: Annotated[str, Meta(description="Where the command line begins to sign in.")] = ""
-    polling_interval: Annotated[int, Meta(ge=0, description="Seconds between the command line's questions while a person signs in; 0 leaves it to the provider.")] = 0
+    polling_interval: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description=(
+                "Seconds between the command line's questions while a person signs in; 0 leaves it to the provider."
+            ),
+        ),
+    ] = 0
 
 
 class Auth(Section):
     methods: Annotated[
-        dict[str, Any], Meta(description="How clients without credentials introduce themselves; challenge lets them sign with their own key.")
+        dict[str, Any],
+        Meta(
+            description=(
+                "How clients without credentials introduce themselves; challenge lets them sign with their own key."
+            )
+        ),
     ] = msgspec.field(default_factory=lambda: {"ClientKey": {"Type": "challenge"}})
     users: Annotated[
-        tuple[User, ...], Meta(description="Who may use the API, with a password (also a bcrypt hash) or a key, and what each may do; none lets everybody in.")
+        tuple[User, ...],
+        Meta(
+            description=(
+                "Who may use the API, with a password (also a bcrypt hash) or a key, and what each may do; none lets"
+                " everybody in."
+            )
+        ),
     ] = ()
     oauth2: Oauth2 = Oauth2()
 
 
 class ApiTLS(Section):
-    cert_file: Annotated[str, Meta(description="The server's certificate, with those between it and the root; empty serves plain HTTP.")] = ""
+    cert_file: Annotated[
+        str, Meta(description="The server's certificate, with those between it and the root; empty serves plain HTTP.")
+    ] = ""
     key_file: Annotated[str, Meta(description="The private key of that certificate.")] = ""
-    self_signed: Annotated[bool, Meta(description="Serve TLS with a certificate made at start; clients then need API.TLS.Insecure.")] = False
+    self_signed: Annotated[
+        bool, Meta(description="Serve TLS with a certificate made at start; clients then need API.TLS.Insecure.")
+    ] = False
     use_tls: Annotated[bool, Meta(description="The client talks to the API over TLS.")] = False
     insecure: Annotated[bool, Meta(description="The client accepts any certificate.")] = False
     ca_file: Annotated[str, Meta(description="Certificates the client trusts beside the system's.")] = ""
@@ -68,7 +101,13 @@ class ApiTLS(Section):
 
 class API(Section):
     host: Annotated[
-        str, Meta(description="Address the server listens on and the client calls, or a whole URL; loopback, because whoever reaches it can run jobs.")
+        str,
+        Meta(
+            description=(
+                "Address the server listens on and the client calls, or a whole URL; loopback, because whoever reaches"
+                " it can run jobs."
+            )
+        ),
     ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the API; 1234 is what every client of the network expects.")] = 1234
     auth: Auth = Auth()
@@ -77,12 +116,20 @@ class API(Section):
 
 def access_problems(api: API) -> list[str]:
     """What a server cannot start with, each naming the setting and the cure."""
-    problems = [problem for number, user in enumerate(api.auth.users) for problem in _user_problems(user, f"API.Auth.Users[{number}]")]
+    problems = [
+        problem
+        for number, user in enumerate(api.auth.users)
+        for problem in _user_problems(user, f"API.Auth.Users[{number}]")
+    ]
     for kind, values in {
         "username": [u.username.lower() for u in api.auth.users if u.username],
         "API key": [u.api_key for u in api.auth.users if u.api_key],
     }.items():
-        problems += [f"API.Auth.Users: the same {kind} is given twice{f': {value}' if kind == 'username' else ''}" for value, times in Counter(values).items() if times > 1]
+        problems += [
+            f"API.Auth.Users: the same {kind} is given twice{f': {value}' if kind == 'username' else ''}"
+            for value, times in Counter(values).items()
+            if times > 1
+        ]
     problems += [
         f"API.Auth.Methods.{name}: only the type challenge is supported, not {found!r}"
         for name, method in api.auth.methods.items()
@@ -96,7 +143,11 @@ def access_problems(api: API) -> list[str]:
 
 
 def method_type(method: Any) -> str:
-    found = next((value for key, value in method.items() if str(key).lower() == "type"), "") if isinstance(method, dict) else method
+    found = (
+        next((value for key, value in method.items() if str(key).lower() == "type"), "")
+        if isinstance(method, dict)
+        else method
+    )
     return str(found).lower()
 
 

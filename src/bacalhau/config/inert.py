@@ -1,4 +1,6 @@
-"""Keys of the original that have no effect here: harmless ones are accepted, those that promise something are refused when set."""
+"""Keys of the original that have no effect here: harmless ones are accepted, those that promise something are refused
+when set.
+"""
 
 from typing import Any
 
@@ -58,8 +60,13 @@ _SECTIONS = ("FeatureFlags",)
 
 def list_inert() -> list[tuple[str, Any, str]]:
     """Each key with the value that it has when nobody sets it, and what that means here."""
-    harmless = [(name, _DEFAULTS.get(name, ""), "Has no effect here; accepted because files of the original hold it.") for name in HARMLESS.values()]
-    refused = [(name, _DEFAULTS.get(name, ""), "Not supported yet; any other value is refused.") for name in REFUSED.values()]
+    harmless = [
+        (name, _DEFAULTS.get(name, ""), "Has no effect here; accepted because files of the original hold it.")
+        for name in HARMLESS.values()
+    ]
+    refused = [
+        (name, _DEFAULTS.get(name, ""), "Not supported yet; any other value is refused.") for name in REFUSED.values()
+    ]
     return [row for row in harmless + refused if row[0] not in _SECTIONS]
 
 

@@ -18,7 +18,11 @@ def _job_default(job: DefaultJob) -> JobDefault:
     task = job.task
     return JobDefault(
         priority=job.priority,
-        resources=ResourcesConfig(cpu=task.resources.cpu, memory=task.resources.memory, disk=task.resources.disk, gpu=task.resources.gpu),
+        resources=ResourcesConfig(
+            cpu=task.resources.cpu, memory=task.resources.memory, disk=task.resources.disk, gpu=task.resources.gpu
+        ),
         publisher=SpecConfig(type=task.publisher.type, params=task.publisher.params or None),
-        timeouts=Timeouts(execution_timeout=int(task.timeouts.execution_timeout), total_timeout=int(task.timeouts.total_timeout)),
+        timeouts=Timeouts(
+            execution_timeout=int(task.timeouts.execution_timeout), total_timeout=int(task.timeouts.total_timeout)
+        ),
     )

@@ -70,12 +70,18 @@ def _core(annotated: Any) -> Any:
 
 
 def read_value(key: Key, given: Any, origin: str) -> Any:
-    """`given`, text or what a file held, as a value of the key's type. Raises BadRequest naming key, value and what was expected."""
+    """`given`, text or what a file held, as a value of the key's type.
+
+    Raises BadRequest naming key, value and what was expected.
+    """
     try:
         return msgspec.convert(_read(key.kind, given), key.annotated)
     except (ValueError, TypeError, msgspec.ValidationError) as e:
         expected, formats = _expected(key)
-        raise BadRequest(f'config key: "{key.name}" expects {expected}, received: "{given}" (from {origin})', hint=f"Accepted formats: {formats}") from e
+        raise BadRequest(
+            f'config key: "{key.name}" expects {expected}, received: "{given}" (from {origin})',
+            hint=f"Accepted formats: {formats}",
+        ) from e
 
 
 def _read(kind: Any, given: Any) -> Any:
@@ -118,7 +124,10 @@ def _expected(key: Key) -> tuple[str, str]:
         return f"one of {words}", words
     known = {
         bool: ("a boolean value", "'true', 'false'"),
-        int: ("an integer value", "'1', '2', '10', etc." if "65535" not in repr(key.annotated) else "a port from 0 to 65535"),
+        int: (
+            "an integer value",
+            "'1', '2', '10', etc." if "65535" not in repr(key.annotated) else "a port from 0 to 65535",
+        ),
         str: ("a text", "'text'"),
         Seconds: (f"a duration{_least(key.annotated)}", "'30s', '1m30s', '2h', etc."),
     }
@@ -128,7 +137,11 @@ def _expected(key: Key) -> tuple[str, str]:
 
 
 def _least(annotated: Any) -> str:
-    bounds = [meta.ge for meta in getattr(annotated, "__metadata__", ()) if isinstance(meta, msgspec.Meta) and meta.ge is not None]
+    bounds = [
+        meta.ge
+        for meta in getattr(annotated, "__metadata__", ())
+        if isinstance(meta, msgspec.Meta) and meta.ge is not None
+    ]
     return f" of at least {show_duration(bounds[0])}" if bounds else ""
 
 
@@ -143,7 +156,10 @@ def _walk(section: Section, prefix: str) -> Iterator[tuple[str, Any, msgspec.str
 
 def config_rows(config: Config, *, blank: str | None = MASK) -> list[Row]:
     """Every setting, sorted by key. `blank` stands in place of secrets; None shows them."""
-    rows = (Row(name, _hidden(name, _shown(field, value), blank), _description(field)) for name, value, field in _walk(config, ""))
+    rows = (
+        Row(name, _hidden(name, _shown(field, value), blank), _description(field))
+        for name, value, field in _walk(config, "")
+    )
     return sorted(rows, key=lambda row: row.key)
 
 

@@ -1,4 +1,7 @@
-"""Where settings come from: `-c` values, flags, environment, files, defaults, the strongest first. All faults name key, value and origin."""
+"""Where settings come from: `-c` values, flags, environment, files, defaults, the strongest first.
+
+All faults name key, value and origin.
+"""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -32,7 +35,9 @@ class Given(NamedTuple):
 
 
 def load_config(overrides: list[str], env: Mapping[str, str], flags: Mapping[str, object]) -> Config:
-    """The configuration from `-c` values, the environment and flags that were set (by key, such as `API.Port`). Raises BadRequest.
+    """The configuration from `-c` values, the environment and flags that were set (by key, such as `API.Port`).
+
+    Raises BadRequest.
 
     Files are those named by `-c`, else `config.yaml` in the data directory when it is there.
     """
@@ -57,7 +62,10 @@ def _settled(settings: Iterable[Given]) -> dict[str, Any]:
         if isinstance(key, Key):
             found[key.name] = read_value(key, given.value, given.origin)
         elif not check_inert(given.key, given.value):
-            raise BadRequest(f"no matching config key. Run 'bacalhau config list' for a list of valid keys: {given.key} (from {given.origin})")
+            raise BadRequest(
+                f"no matching config key. Run 'bacalhau config list' for a list of valid keys: {given.key} (from"
+                f" {given.origin})"
+            )
     return found
 
 
@@ -71,7 +79,10 @@ def _override(text: str) -> Given:
     if os.path.exists(text):
         raise BadRequest(f"config files must end in suffix '.yaml' or '.yml': {text}")
     if isinstance(key, Key):
-        raise BadRequest("config flag key requires a value.", hint=f"To correct this provide a value to the config, e.g. --config {key.name}=<value>")
+        raise BadRequest(
+            "config flag key requires a value.",
+            hint=f"To correct this provide a value to the config, e.g. --config {key.name}=<value>",
+        )
     return Given(name, "true", "-c")
 
 
@@ -141,7 +152,10 @@ def _data_dir(text: str, env: Mapping[str, str]) -> str:
     home = env.get("HOME") or os.path.expanduser("~")
     path = home + text[1:] if text == "~" or text.startswith("~/") else text
     if "$" in path:
-        raise BadRequest(f'config key: "DataDir" must not hold "$": {text}', hint="write the directory out; variables are not expanded here")
+        raise BadRequest(
+            f'config key: "DataDir" must not hold "$": {text}',
+            hint="write the directory out; variables are not expanded here",
+        )
     return os.path.abspath(path)
 
 

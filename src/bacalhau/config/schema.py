@@ -1,4 +1,7 @@
-"""Every setting that has an effect, with its unit and the reason for its default. Reading them is `load`; other known keys are in `inert`."""
+"""Every setting that has an effect, with its unit and the reason for its default.
+
+Reading them is `load`; other known keys are in `inert`.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -9,89 +12,198 @@ from bacalhau.config.section import Count, Port, Seconds, Section
 
 
 class JoinToken(Section):
-    token: Annotated[str, Meta(description="Shared secret that nodes present to join; empty lets every node that reaches the port join.")] = ""
+    token: Annotated[
+        str,
+        Meta(description="Shared secret that nodes present to join; empty lets every node that reaches the port join."),
+    ] = ""
 
 
 class Nats(Section):
-    url: Annotated[str, Meta(description="An existing NATS server, nats://host:port; empty starts the bundled one.")] = ""
+    url: Annotated[
+        str, Meta(description="An existing NATS server, nats://host:port; empty starts the bundled one.")
+    ] = ""
 
 
 class ServerTLS(Section):
-    server_cert: Annotated[str, Meta(description="PEM file of the message server's certificate; with it nodes connect by TLS only.")] = ""
+    server_cert: Annotated[
+        str, Meta(description="PEM file of the message server's certificate; with it nodes connect by TLS only.")
+    ] = ""
     server_key: Annotated[str, Meta(description="PEM file of that certificate's key.")] = ""
-    server_timeout: Annotated[int, Meta(ge=1, description="Seconds a TLS handshake may take; enough for slow lines.")] = 10
-    ca_cert: Annotated[str, Meta(description="PEM file of whom to trust at an existing NATS server; empty trusts this machine's authorities.")] = ""
+    server_timeout: Annotated[
+        int, Meta(ge=1, description="Seconds a TLS handshake may take; enough for slow lines.")
+    ] = 10
+    ca_cert: Annotated[
+        str,
+        Meta(
+            description="PEM file of whom to trust at an existing NATS server; empty trusts this machine's authorities."
+        ),
+    ] = ""
 
 
 class NodeTLS(Section):
-    ca_cert: Annotated[str, Meta(description="PEM file of whom to trust as the message server; empty trusts this machine's authorities.")] = ""
-    require_tls: Annotated[bool, Meta(description="Refuse a message server without TLS, before anything is said to it.")] = False
+    ca_cert: Annotated[
+        str,
+        Meta(description="PEM file of whom to trust as the message server; empty trusts this machine's authorities."),
+    ] = ""
+    require_tls: Annotated[
+        bool, Meta(description="Refuse a message server without TLS, before anything is said to it.")
+    ] = False
 
 
 class NodeManager(Section):
     disconnect_timeout: Annotated[
-        Seconds, Meta(description="Silence after which a node counts as disconnected where no closed connection told of it; four missed heartbeats of 15s.")
+        Seconds,
+        Meta(
+            description=(
+                "Silence after which a node counts as disconnected where no closed connection told of it; four missed"
+                " heartbeats of 15s."
+            )
+        ),
     ] = Seconds(60.0)
     ping_timeout: Annotated[
-        Seconds, Meta(ge=0.5, description="Longest time that a node which froze or lost its network goes unnoticed; shorter takes short stalls for an end.")
+        Seconds,
+        Meta(
+            ge=0.5,
+            description=(
+                "Longest time that a node which froze or lost its network goes unnoticed; shorter takes short stalls"
+                " for an end."
+            ),
+        ),
     ] = Seconds(2.0)
     lost_grace: Annotated[
         Seconds,
-        Meta(ge=3, description="How long a disconnected node keeps its work before it is placed elsewhere; enough for a restart of its service, longer than a node may publish unasked."),
+        Meta(
+            ge=3,
+            description=(
+                "How long a disconnected node keeps its work before it is placed elsewhere; enough for a restart of its"
+                " service, longer than a node may publish unasked."
+            ),
+        ),
     ] = Seconds(10.0)
-    manual_approval: Annotated[bool, Meta(description="New nodes wait, without any work, until `bacalhau node approve` lets them in.")] = False
+    manual_approval: Annotated[
+        bool, Meta(description="New nodes wait, without any work, until `bacalhau node approve` lets them in.")
+    ] = False
 
 
 class Retention(Section):
     jobs_max_age: Annotated[
-        Seconds, Meta(description="Time after its end that a job is kept with its executions and history; a month to look back. 0s keeps it for ever.")
+        Seconds,
+        Meta(
+            description=(
+                "Time after its end that a job is kept with its executions and history; a month to look back. 0s keeps"
+                " it for ever."
+            )
+        ),
     ] = Seconds(720 * 3600.0)
     jobs_max_count: Annotated[
-        Count, Meta(description="Finished jobs that are kept, the newest ones; a hundred thousand take about half a gigabyte. 0 keeps all.")
+        Count,
+        Meta(
+            description=(
+                "Finished jobs that are kept, the newest ones; a hundred thousand take about half a gigabyte. 0 keeps"
+                " all."
+            )
+        ),
     ] = 100_000
     executions_max_age: Annotated[
-        Seconds, Meta(description="Time after its end that an execution of a job that goes on, or ran in several versions, is kept with its events; as jobs. 0s keeps it.")
+        Seconds,
+        Meta(
+            description=(
+                "Time after its end that an execution of a job that goes on, or ran in several versions, is kept with"
+                " its events; as jobs. 0s keeps it."
+            )
+        ),
     ] = Seconds(720 * 3600.0)
     executions_max_count: Annotated[
-        Count, Meta(description="Ended executions that are kept of one job, the newest ones; more than anybody reads of a service that fails for ever. 0 keeps all.")
+        Count,
+        Meta(
+            description=(
+                "Ended executions that are kept of one job, the newest ones; more than anybody reads of a service that"
+                " fails for ever. 0 keeps all."
+            )
+        ),
     ] = 500
     history_max_count: Annotated[
-        Count, Meta(description="Events that are kept of one job, the newest ones; ten for each execution that is kept. 0 keeps all.")
+        Count,
+        Meta(
+            description=(
+                "Events that are kept of one job, the newest ones; ten for each execution that is kept. 0 keeps all."
+            )
+        ),
     ] = 5_000
     versions_max_count: Annotated[
-        Count, Meta(description="Versions that are kept of one job, the newest ones, and those that a kept execution ran in; enough to go back. 0 keeps all.")
+        Count,
+        Meta(
+            description=(
+                "Versions that are kept of one job, the newest ones, and those that a kept execution ran in; enough to"
+                " go back. 0 keeps all."
+            )
+        ),
     ] = 100
     undelivered_max_age: Annotated[
-        Seconds, Meta(description="How long messages wait for a node that is away and has no work any more; a week, for long repairs. 0s keeps them.")
+        Seconds,
+        Meta(
+            description=(
+                "How long messages wait for a node that is away and has no work any more; a week, for long repairs. 0s"
+                " keeps them."
+            )
+        ),
     ] = Seconds(7 * 24 * 3600.0)
     dead_letters_max_count: Annotated[
-        Count, Meta(description="Messages nobody could handle that are kept for whoever looks for the fault. 0 keeps all.")
+        Count,
+        Meta(description="Messages nobody could handle that are kept for whoever looks for the fault. 0 keeps all."),
     ] = 1_000
     content_max_age: Annotated[
         Seconds,
-        Meta(description="Time after its last publication that content published here to IPFS is kept; 0s keeps it for ever, because others may point to it."),
+        Meta(
+            description=(
+                "Time after its last publication that content published here to IPFS is kept; 0s keeps it for ever,"
+                " because others may point to it."
+            )
+        ),
     ] = Seconds(0.0)
 
 
 class Logs(Section):
     max_per_execution: Annotated[
-        str, Meta(description="Output of one execution that is kept; beyond it the middle goes, beginning and end stay. Empty keeps all.")
+        str,
+        Meta(
+            description=(
+                "Output of one execution that is kept; beyond it the middle goes, beginning and end stay. Empty keeps"
+                " all."
+            )
+        ),
     ] = "32Mb"
-    max_total: Annotated[str, Meta(description="Output of all executions that is kept; the oldest goes first. Empty keeps all.")] = "4Gb"
-    max_age: Annotated[Seconds, Meta(description="Time after its last line that an output is kept; a week to look into what went wrong. 0s keeps it.")] = Seconds(
-        7 * 24 * 3600.0
-    )
+    max_total: Annotated[
+        str, Meta(description="Output of all executions that is kept; the oldest goes first. Empty keeps all.")
+    ] = "4Gb"
+    max_age: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time after its last line that an output is kept; a week to look into what went wrong. 0s keeps it."
+            )
+        ),
+    ] = Seconds(7 * 24 * 3600.0)
 
 
 class Scheduler(Section):
     placement: Annotated[
-        Literal["spread", "pack"], Meta(description="spread puts work where most is free; pack fills one node after the other, so that the rest can be switched off.")
+        Literal["spread", "pack"],
+        Meta(
+            description=(
+                "spread puts work where most is free; pack fills one node after the other, so that the rest can be"
+                " switched off."
+            )
+        ),
     ] = "spread"
 
 
 class Orchestrator(Section):
     enabled: Annotated[bool, Meta(description="Run an orchestrator in this process.")] = False
-    host: Annotated[str, Meta(description="Address the message server listens on; loopback until nodes on other machines shall join.")] = "127.0.0.1"
+    host: Annotated[
+        str,
+        Meta(description="Address the message server listens on; loopback until nodes on other machines shall join."),
+    ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the message server; 4222 is NATS' own.")] = 4222
     auth: JoinToken = JoinToken()
     nats: Nats = Nats()
@@ -103,43 +215,83 @@ class Orchestrator(Section):
 
 
 class Heartbeat(Section):
-    interval: Annotated[Seconds, Meta(description="Pause between signs of life; a quarter of the disconnect timeout.")] = Seconds(15.0)
-    info_update_interval: Annotated[Seconds, Meta(description="Pause between full descriptions of the node; they change rarely.")] = Seconds(60.0)
+    interval: Annotated[
+        Seconds, Meta(description="Pause between signs of life; a quarter of the disconnect timeout.")
+    ] = Seconds(15.0)
+    info_update_interval: Annotated[
+        Seconds, Meta(description="Pause between full descriptions of the node; they change rarely.")
+    ] = Seconds(60.0)
 
 
 class ComputeRetention(Section):
-    max_age: Annotated[Seconds, Meta(description="Time after its end that a node keeps the record of an execution and what it printed; a day, for late readers. 0s keeps it.")] = (
-        Seconds(24 * 3600.0)
-    )
-    max_count: Annotated[Count, Meta(description="Records of ended executions that a node keeps, the newest ones; they only tell repeated messages from new ones. 0 keeps all.")] = 10_000
+    max_age: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time after its end that a node keeps the record of an execution and what it printed; a day, for late"
+                " readers. 0s keeps it."
+            )
+        ),
+    ] = Seconds(24 * 3600.0)
+    max_count: Annotated[
+        Count,
+        Meta(
+            description=(
+                "Records of ended executions that a node keeps, the newest ones; they only tell repeated messages from"
+                " new ones. 0 keeps all."
+            )
+        ),
+    ] = 10_000
 
 
 class AllocatedCapacity(Section):
-    cpu: Annotated[str, Meta(description="CPU given to jobs, a share of the machine or cores; the rest keeps the machine usable.")] = "80%"
+    cpu: Annotated[
+        str, Meta(description="CPU given to jobs, a share of the machine or cores; the rest keeps the machine usable.")
+    ] = "80%"
     memory: Annotated[str, Meta(description="Memory given to jobs, a share of the machine or bytes.")] = "80%"
     disk: Annotated[str, Meta(description="Disk given to jobs, a share of what is free at start or bytes.")] = "80%"
-    gpu: Annotated[str, Meta(description="GPUs given to jobs, a share or a number; all, since nothing else is likely to use them.")] = "100%"
+    gpu: Annotated[
+        str, Meta(description="GPUs given to jobs, a share or a number; all, since nothing else is likely to use them.")
+    ] = "100%"
 
 
 class HostEnv(Section):
     allow_list: Annotated[
-        tuple[str, ...], Meta(description="Patterns of this node's environment variables that jobs may read; none, because they may hold secrets.")
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Patterns of this node's environment variables that jobs may read; none, because they may hold secrets."
+            )
+        ),
     ] = ()
 
 
 class TaskNetwork(Section):
-    advertised_address: Annotated[str, Meta(description="Address at which others reach the ports of tasks; empty is this machine's own.")] = ""
-    port_range_start: Annotated[Port, Meta(description="First port for tasks that do not mind which; below those that systems give out by themselves.")] = 20000
+    advertised_address: Annotated[
+        str, Meta(description="Address at which others reach the ports of tasks; empty is this machine's own.")
+    ] = ""
+    port_range_start: Annotated[
+        Port,
+        Meta(
+            description="First port for tasks that do not mind which; below those that systems give out by themselves."
+        ),
+    ] = 20000
     port_range_end: Annotated[Port, Meta(description="Last port for tasks that do not mind which.")] = 32000
 
 
 class Compute(Section):
     enabled: Annotated[bool, Meta(description="Run a compute node in this process.")] = False
-    orchestrators: Annotated[tuple[str, ...], Meta(description="Message servers to join, nats://host:port; the one on this machine.")] = (
-        "nats://127.0.0.1:4222",
-    )
+    orchestrators: Annotated[
+        tuple[str, ...], Meta(description="Message servers to join, nats://host:port; the one on this machine.")
+    ] = ("nats://127.0.0.1:4222",)
     allow_listed_local_paths: Annotated[
-        tuple[str, ...], Meta(description="Patterns of local paths that jobs may mount, PATTERN[:rw]; none, because jobs are other people's programs.")
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Patterns of local paths that jobs may mount, PATTERN[:rw]; none, because jobs are other people's"
+                " programs."
+            )
+        ),
     ] = ()
     auth: JoinToken = JoinToken()
     env: HostEnv = HostEnv()
@@ -171,8 +323,12 @@ class DefaultResources(Section):
 
 
 class DefaultTimeouts(Section):
-    execution_timeout: Annotated[Seconds, Meta(description="Limit of one execution where the job has none; 0s is no limit.")] = Seconds(0.0)
-    total_timeout: Annotated[Seconds, Meta(description="Limit of a job from submission to end where it has none; 0s is no limit.")] = Seconds(0.0)
+    execution_timeout: Annotated[
+        Seconds, Meta(description="Limit of one execution where the job has none; 0s is no limit.")
+    ] = Seconds(0.0)
+    total_timeout: Annotated[
+        Seconds, Meta(description="Limit of a job from submission to end where it has none; 0s is no limit.")
+    ] = Seconds(0.0)
 
 
 class DefaultTask(Section):
@@ -194,7 +350,9 @@ class JobDefaults(Section):
 
 
 class IpfsEndpoint(Section):
-    endpoint: Annotated[str, Meta(description="API of an IPFS node, URL or multiaddress; empty uses the network's own content store.")] = ""
+    endpoint: Annotated[
+        str, Meta(description="API of an IPFS node, URL or multiaddress; empty uses the network's own content store.")
+    ] = ""
 
 
 class IpfsTypes(Section):
@@ -207,31 +365,53 @@ class Engines(Section):
 
 class InputSources(Section):
     disabled: Annotated[tuple[str, ...], Meta(description="Input sources that this node does not offer.")] = ()
-    read_timeout: Annotated[Seconds, Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find.")] = Seconds(
-        300.0
-    )
-    max_retry_count: Annotated[Count, Meta(description="Further attempts at a download from a URL that broke off or was refused for the moment.")] = 3
+    read_timeout: Annotated[
+        Seconds,
+        Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find."),
+    ] = Seconds(300.0)
+    max_retry_count: Annotated[
+        Count,
+        Meta(description="Further attempts at a download from a URL that broke off or was refused for the moment."),
+    ] = 3
     types: IpfsTypes = IpfsTypes()
 
 
 class LocalResults(Section):
-    address: Annotated[str, Meta(description="Address of this node that the links to local results name; loopback is reached on this machine only.")] = (
-        "127.0.0.1"
-    )
+    address: Annotated[
+        str,
+        Meta(
+            description=(
+                "Address of this node that the links to local results name; loopback is reached on this machine only."
+            )
+        ),
+    ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port that local results are served on.")] = 6001
 
 
 class S3Signing(Section):
-    pre_signed_url_disabled: Annotated[bool, Meta(description="Give clients no signed links to S3 results; they then need credentials of their own.")] = False
-    pre_signed_url_expiration: Annotated[Seconds, Meta(description="Life of a signed link; 0s is the signer's own default of 15m.")] = Seconds(0.0)
+    pre_signed_url_disabled: Annotated[
+        bool, Meta(description="Give clients no signed links to S3 results; they then need credentials of their own.")
+    ] = False
+    pre_signed_url_expiration: Annotated[
+        Seconds, Meta(description="Life of a signed link; 0s is the signer's own default of 15m.")
+    ] = Seconds(0.0)
 
 
 class S3Managed(Section):
-    bucket: Annotated[str, Meta(description="Bucket where this orchestrator keeps results of publisher s3managed; empty offers no such publisher.")] = ""
+    bucket: Annotated[
+        str,
+        Meta(
+            description=(
+                "Bucket where this orchestrator keeps results of publisher s3managed; empty offers no such publisher."
+            )
+        ),
+    ] = ""
     key: Annotated[str, Meta(description="Prefix of their keys.")] = ""
     region: Annotated[str, Meta(description="Region of that bucket.")] = ""
     endpoint: Annotated[str, Meta(description="URL of its server; empty is AWS.")] = ""
-    pre_signed_url_expiration: Annotated[Seconds, Meta(description="Life of the links by which nodes store and clients fetch them.")] = Seconds(3600.0)
+    pre_signed_url_expiration: Annotated[
+        Seconds, Meta(description="Life of the links by which nodes store and clients fetch them.")
+    ] = Seconds(3600.0)
 
 
 class PublisherTypes(Section):
@@ -248,28 +428,41 @@ class Publishers(Section):
 
 class ResultDownloaders(Section):
     disabled: Annotated[tuple[str, ...], Meta(description="Kinds of results that the client does not fetch.")] = ()
-    timeout: Annotated[Seconds, Meta(description="Limit of a download; 0s leaves it to the command's own flag.")] = Seconds(0.0)
+    timeout: Annotated[Seconds, Meta(description="Limit of a download; 0s leaves it to the command's own flag.")] = (
+        Seconds(0.0)
+    )
     types: IpfsTypes = IpfsTypes()
 
 
 class JobAdmissionControl(Section):
     locality: Annotated[
-        Literal["anywhere", "local"], Meta(description="local takes only jobs whose inputs this node has already; anywhere lets inputs travel.")
+        Literal["anywhere", "local"],
+        Meta(description="local takes only jobs whose inputs this node has already; anywhere lets inputs travel."),
     ] = "anywhere"
     reject_stateless_jobs: Annotated[bool, Meta(description="Refuse jobs without inputs.")] = False
-    reject_networked_jobs: Annotated[bool, Meta(description="Refuse jobs that ask for a network; those that leave it open get none.")] = False
-    probe_exec: Annotated[str, Meta(description="Shell command that decides about each job, given as JSON on stdin; exit code 0 takes it.")] = ""
-    probe_http: Annotated[str, Meta(description="URL that decides about each job, POSTed as JSON; a status below 400 takes it.")] = ""
+    reject_networked_jobs: Annotated[
+        bool, Meta(description="Refuse jobs that ask for a network; those that leave it open get none.")
+    ] = False
+    probe_exec: Annotated[
+        str,
+        Meta(description="Shell command that decides about each job, given as JSON on stdin; exit code 0 takes it."),
+    ] = ""
+    probe_http: Annotated[
+        str, Meta(description="URL that decides about each job, POSTed as JSON; a status below 400 takes it.")
+    ] = ""
 
 
 class Config(Section):
     """The whole configuration. `data_dir` is absolute once loaded."""
 
     api: API = API()
-    data_dir: Annotated[str, Meta(description="Directory for all state: keys, database, content, executions.")] = "~/.bacalhau"
-    name_provider: Annotated[Literal["puuid", "uuid", "hostname"], Meta(description="How a node is named: puuid is n-UUID, kept in the data directory.")] = (
-        "puuid"
+    data_dir: Annotated[str, Meta(description="Directory for all state: keys, database, content, executions.")] = (
+        "~/.bacalhau"
     )
+    name_provider: Annotated[
+        Literal["puuid", "uuid", "hostname"],
+        Meta(description="How a node is named: puuid is n-UUID, kept in the data directory."),
+    ] = "puuid"
     labels: Annotated[dict[str, str], Meta(description="Labels of this node, key=value, which jobs select by.")] = {}
     orchestrator: Orchestrator = Orchestrator()
     compute: Compute = Compute()

@@ -1,4 +1,6 @@
-"""What every part of the configuration is: a frozen struct whose fields are named as in the files, and its special kinds of value."""
+"""What every part of the configuration is: a frozen struct whose fields are named as in the files, and its special
+kinds of value.
+"""
 
 from typing import Annotated, NewType, dataclass_transform
 
@@ -11,7 +13,21 @@ Seconds = NewType("Seconds", float)
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
 
-_ACRONYMS = {"api": "API", "id": "ID", "tls": "TLS", "ca": "CA", "jwks": "JWKS", "uri": "Uri", "nats": "NATS", "url": "URL", "cpu": "CPU", "gpu": "GPU", "ipfs": "IPFS", "s3": "S3", "http": "HTTP"}
+_ACRONYMS = {
+    "api": "API",
+    "id": "ID",
+    "tls": "TLS",
+    "ca": "CA",
+    "jwks": "JWKS",
+    "uri": "Uri",
+    "nats": "NATS",
+    "url": "URL",
+    "cpu": "CPU",
+    "gpu": "GPU",
+    "ipfs": "IPFS",
+    "s3": "S3",
+    "http": "HTTP",
+}
 
 
 def _key_name(field: str) -> str:

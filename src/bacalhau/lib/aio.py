@@ -49,7 +49,9 @@ class Crew:
 
 @asynccontextmanager
 async def crew() -> AsyncIterator[Crew]:
-    """A parent for tasks; leaving the block cancels what still runs and waits for it. The first error is raised bare."""
+    """A parent for tasks; leaving the block cancels what still runs and waits for it. The first error is
+    raised bare.
+    """
     async with _bare_group() as group:
         made = Crew(group)
         try:
@@ -59,7 +61,9 @@ async def crew() -> AsyncIterator[Crew]:
 
 
 async def gather_bounded(limit: int, work: list[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
-    """Run thunks with at most `limit` at once; results in order; the first error cancels the rest and is raised itself."""
+    """Run thunks with at most `limit` at once; results in order; the first error cancels the rest and is
+    raised itself.
+    """
     results: dict[int, T] = {}
     queue = iter(enumerate(work))
 

@@ -22,11 +22,18 @@ _LEVEL = 1  # 650 MB/s a core where zlib's default makes 47, for archives a quar
 _GZIP = 31  # window bits that mean: with a gzip header, whose time stays 0
 _BLOCK = 1 << 20
 _GunzipFile: Any = igzip.IGzipFile  # isal's own annotations are incomplete, and take its error for a value
-_DAMAGE: tuple[type[Exception], ...] = (tarfile.TarError, EOFError, gzip.BadGzipFile, cast(type[Exception], isal_zlib.IsalError))
+_DAMAGE: tuple[type[Exception], ...] = (
+    tarfile.TarError,
+    EOFError,
+    gzip.BadGzipFile,
+    cast(type[Exception], isal_zlib.IsalError),
+)
 
 
 def tree(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every directory, regular file and symlink below `folder` as (name with slashes, lstat), sorted; sockets, pipes and devices are left out."""
+    """Every directory, regular file and symlink below `folder` as (name with slashes, lstat), sorted; sockets, pipes
+    and devices are left out.
+    """
     yield from _below(folder, "")
 
 
@@ -120,7 +127,10 @@ def _clean(name: str) -> str:
     """The name without `.` and doubled slashes; "" is the folder itself."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name or (os.sep == "\\" and "\\" in name):
-        raise StorageFailure(f"archive member {name!r} would leave its folder", hint="this archive is not a result; nothing more of it was unpacked")
+        raise StorageFailure(
+            f"archive member {name!r} would leave its folder",
+            hint="this archive is not a result; nothing more of it was unpacked",
+        )
     return "/".join(parts)
 
 

@@ -1,7 +1,7 @@
 """Time as the rest of the code sees it: Unix nanoseconds, and RFC 3339 text for people and history.
 
-It never jumps: when somebody sets the machine's clock, ours follows a little faster or slower than time goes by, so that
-time limits and pauses that are under way neither end at once nor last for hours.
+It never jumps: when somebody sets the machine's clock, ours follows a little faster or slower than time goes by, so
+that time limits and pauses that are under way neither end at once nor last for hours.
 """
 
 import time

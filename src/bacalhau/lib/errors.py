@@ -21,14 +21,25 @@ from typing import ClassVar
 
 
 class BacalhauError(Exception):
-    """An expected failure. `retryable` tells whether the same attempt may succeed later or elsewhere; `code` is the kind's own,
-    unless clients know this one by a closer word."""
+    """An expected failure.
+
+    `retryable` tells whether the same attempt may succeed later or elsewhere; `code` is the kind's own, unless clients
+    know this one by a closer word.
+    """
 
     code: str = "InternalError"
     status: ClassVar[int] = 500
     retryable_by_default: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, hint: str = "", retryable: bool | None = None, component: str = "Bacalhau", code: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retryable: bool | None = None,
+        component: str = "Bacalhau",
+        code: str = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -1,7 +1,8 @@
-"""Places in the life of a job where a test may end this process at once, to prove what a crash at that very moment leaves behind.
+"""Places in the life of a job where a test may end this process at once, to prove what a crash at that very moment
+leaves behind.
 
-`BACALHAU_FAILPOINTS="node.published=kill"` kills when the place is first reached, `=kill:3` the third time; several are separated
-by commas. Without the variable, reaching a place is one look at an empty map.
+`BACALHAU_FAILPOINTS="node.published=kill"` kills when the place is first reached, `=kill:3` the third time; several are
+separated by commas. Without the variable, reaching a place is one look at an empty map.
 """
 
 import os

@@ -12,7 +12,10 @@ _random = random.Random(os.urandom(32))
 
 
 def new_uuid() -> str:
-    """A UUIDv4. Ids name things and open nothing, so a generator seeded once per process will do: the kernel's is 50 times slower."""
+    """A UUIDv4.
+
+    Ids name things and open nothing, so a generator seeded once per process will do: the kernel's is 50 times slower.
+    """
     return _as_uuid(f"{_random.getrandbits(128):032x}")
 
 
@@ -21,7 +24,9 @@ def _as_uuid(text: str) -> str:
 
 
 def evaluation_id(job_id: str, version: int, made: int) -> str:
-    """Of the look at a job of which `made` executions of that version exist already: the same whoever asks, so it is stored nowhere by itself."""
+    """Of the look at a job of which `made` executions of that version exist already: the same whoever asks, so it is
+    stored nowhere by itself.
+    """
     return _as_uuid(hashlib.blake2b(f"{job_id}/{version}/{made}".encode(), digest_size=16).hexdigest())
 
 

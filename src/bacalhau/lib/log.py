@@ -10,7 +10,12 @@ from bacalhau.lib.clock import now_ns, rfc3339
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {"time": rfc3339(now_ns()), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        line: dict[str, Any] = {
+            "time": rfc3339(now_ns()),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line)
@@ -21,7 +26,11 @@ def set_up_logging(level: str, mode: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname).4s | %(name)s | %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if mode == "json" else text)
-    logging.basicConfig(level={"warn": "WARNING", "trace": "DEBUG"}.get(level.lower(), level.upper()), handlers=[handler], force=True)
+    logging.basicConfig(
+        level={"warn": "WARNING", "trace": "DEBUG"}.get(level.lower(), level.upper()), handlers=[handler], force=True
+    )
     for chatty in ("botocore", "aiohttp", "asyncio", "httpx", "httpcore", "urllib3", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("nats").setLevel(logging.CRITICAL)  # what ends a connection is told by our link; the library adds a traceback
+    logging.getLogger("nats").setLevel(
+        logging.CRITICAL
+    )  # what ends a connection is told by our link; the library adds a traceback

@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def remove_tree(folder: Path) -> None:
-    """With all that is in it, also where folders are nested deeper than Python follows. What cannot be removed stays, silently."""
+    """With all that is in it, also where folders are nested deeper than Python follows.
+
+    What cannot be removed stays, silently.
+    """
     try:
         shutil.rmtree(folder, ignore_errors=True)
     except RecursionError:

@@ -1,4 +1,5 @@
-"""Sending side by side: a bounded number of items in flight, begun in the order they came, each tried until it is acknowledged.
+"""Sending side by side: a bounded number of items in flight, begun in the order they came, each tried until it is
+acknowledged.
 
 An item that is refused again and again holds its place in the window, and nothing else.
 """

@@ -17,8 +17,23 @@ T = TypeVar("T")
 MAX_PROBLEMS = 100  # told at once
 MAX_SHOWN = 200  # characters of a wrong value
 
-_ESCAPES = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026", b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029"}
-_ACRONYMS = {"id": "ID", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "url": "URL", "cid": "CID", "os": "OS", "pci": "PCI"}
+_ESCAPES = {
+    b"<": b"\\u003c",
+    b">": b"\\u003e",
+    b"&": b"\\u0026",
+    b"\xe2\x80\xa8": b"\\u2028",
+    b"\xe2\x80\xa9": b"\\u2029",
+}
+_ACRONYMS = {
+    "id": "ID",
+    "cpu": "CPU",
+    "gpu": "GPU",
+    "gpus": "GPUs",
+    "url": "URL",
+    "cid": "CID",
+    "os": "OS",
+    "pci": "PCI",
+}
 
 
 def wire_name(name: str) -> str:
@@ -55,7 +70,8 @@ def decode(data: bytes | str, kind: type[T]) -> T:
 
 
 def fold_keys(raw: Any, kind: Any) -> tuple[Any, list[str]]:
-    """Give the keys of `raw` the spelling of `kind`'s fields, whatever their case; maps (Params, Env, Labels) stay as they are.
+    """Give the keys of `raw` the spelling of `kind`'s fields, whatever their case; maps (Params, Env, Labels) stay as
+    they are.
 
     Returns the folded value and the paths of unknown keys, such as `Tasks[0].Nope`.
     """
@@ -89,7 +105,9 @@ _plans: dict[Any, _Plan] = {}
 
 
 def _plan(kind: Any) -> _Plan:
-    """How values of a type are folded: field names by lower-case key, the item type of a list, or None to leave them."""
+    """How values of a type are folded: field names by lower-case key, the item type of a list, or None to
+    leave them.
+    """
     try:
         return _plans[kind]
     except KeyError:
@@ -120,7 +138,9 @@ def convert_all(raw: Any, kind: type[T]) -> T:
 
 
 def convert_sound(raw: Any, kind: type[T]) -> tuple[T | None, list[str]]:
-    """What stands in the right fields (None when that cannot be had), and every wrong field with its path, value and expected type."""
+    """What stands in the right fields (None when that cannot be had), and every wrong field with its path, value and
+    expected type.
+    """
     problems: list[str] = []
     try:
         return msgspec.convert(raw, kind), problems
@@ -141,7 +161,11 @@ def _sound(raw: Any, kind: Any, path: str, problems: list[str]) -> Any:
     """`raw` without its wrong fields; `_WRONG` when it is one itself."""
     plan = _plan(kind)
     if isinstance(plan, dict) and isinstance(raw, dict):
-        tried = {name: _sound(raw[name], inner, f"{path}.{name}" if path else name, problems) for name, inner in plan.values() if name in raw}
+        tried = {
+            name: _sound(raw[name], inner, f"{path}.{name}" if path else name, problems)
+            for name, inner in plan.values()
+            if name in raw
+        }
         return {name: value for name, value in tried.items() if value is not _WRONG}
     if isinstance(plan, _ListOf) and isinstance(raw, list):
         items = [_sound(value, plan.item, f"{path}[{i}]", problems) for i, value in enumerate(raw)]

@@ -24,8 +24,11 @@ from bacalhau.ports.store import PendingMessage, Store
 
 @dataclass(frozen=True)
 class Checks:
-    """Pure parameter checks by lower-case type name: what this system knows at all. `located`: sources that one node may have and another not;
-    `whole`: how sources are checked instead in a job that is not divided by a count."""
+    """Pure parameter checks by lower-case type name: what this system knows at all.
+
+    `located`: sources that one node may have and another not; `whole`: how sources are checked instead in a job that is
+    not divided by a count.
+    """
 
     engines: Mapping[str, SpecCheck]
     sources: Mapping[str, SpecCheck]
@@ -85,7 +88,9 @@ class Orchestrator:
         return now - self.started > self.settle_ns
 
     def offer_changed(self) -> None:
-        """Some node may take now what it could not take before: everything that waits is looked at, and what runs on every node."""
+        """Some node may take now what it could not take before: everything that waits is looked at, and what runs on
+        every node.
+        """
         self.queue.wake_all()
 
     def _announce(self, job: Job) -> None:

@@ -40,7 +40,10 @@ async def _no_upload(job_id: str, execution_id: str) -> str:
 
 
 class Setting(NamedTuple):
-    """What plug-ins are made with. Endpoints are "" where none is configured; `results` is where the local publisher keeps its archives."""
+    """What plug-ins are made with.
+
+    Endpoints are "" where none is configured; `results` is where the local publisher keeps its archives.
+    """
 
     content: ContentStore
     ipfs_source_endpoint: str = ""

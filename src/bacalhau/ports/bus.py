@@ -9,7 +9,9 @@ from bacalhau.lib.wire import Model
 
 
 class Delivery(NamedTuple):
-    """One received message. `node_id` is the sending node's; `seq` the sender's sequence number, 0 where it has none."""
+    """One received message. `node_id` is the sending node's; `seq` the sender's sequence number, 0 where it
+    has none.
+    """
 
     node_id: str
     type: str
@@ -18,7 +20,10 @@ class Delivery(NamedTuple):
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
-"""Returns when the message is durable: only then is it acknowledged. Raising leaves it unacknowledged, to be sent again."""
+"""Returns when the message is durable: only then is it acknowledged.
+
+Raising leaves it unacknowledged, to be sent again.
+"""
 
 RequestHandler = Callable[[Delivery], Awaitable[Model]]
 """Answers a control request; a BacalhauError becomes a BacError reply."""
@@ -37,10 +42,14 @@ class OrchestratorBus(Protocol):
         ...
 
     async def disconnect(self, node_id: str) -> None:
-        """Close the node's connections, where the message server is ours; it may come back under the credentials it then gets."""
+        """Close the node's connections, where the message server is ours; it may come back under the credentials it
+        then gets.
+        """
         ...
 
-    def serve(self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+    def serve(
+        self, on_message: Handler, on_request: RequestHandler, on_gone: Callable[[str], None]
+    ) -> AbstractAsyncContextManager[None]:
         """Receive from all nodes while the block runs: `out.msgs`, then `out.ctrl` and `out.requests`.
 
         `on_gone(node_id)` is called when a node's connection is seen to close.
@@ -51,7 +60,9 @@ class OrchestratorBus(Protocol):
         """Ask a node of our make. Raises Unavailable when it does not answer; BacError replies are raised."""
         ...
 
-    def stream_logs(self, node_id: str, execution_id: str, *, tail: bool, follow: bool) -> AsyncIterator[tuple[int, str]]:
+    def stream_logs(
+        self, node_id: str, execution_id: str, *, tail: bool, follow: bool
+    ) -> AsyncIterator[tuple[int, str]]:
         """(1 stdout | 2 stderr, text) until the end. Raises NotFound or Unavailable."""
         ...
 
@@ -76,7 +87,14 @@ class NodeBus(Protocol):
         ...
 
     def serve(
-        self, on_message: Handler, logs: LogSource, on_connected: Callable[[], Awaitable[None]], on_request: RequestHandler = refuse_request
+        self,
+        on_message: Handler,
+        logs: LogSource,
+        on_connected: Callable[[], Awaitable[None]],
+        on_request: RequestHandler = refuse_request,
     ) -> AbstractAsyncContextManager[None]:
-        """Receive `in.msgs`, log requests and the orchestrator's questions while the block runs. `on_connected` runs after each (re)connect."""
+        """Receive `in.msgs`, log requests and the orchestrator's questions while the block runs.
+
+        `on_connected` runs after each (re)connect.
+        """
         ...

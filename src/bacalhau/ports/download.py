@@ -11,9 +11,10 @@ class Downloader(Protocol):
     """Every publisher has one. Failures are StorageFailure, NotFound or Unavailable."""
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
-        """Bring the result tree (or just the path `only` of it) into the directory `into`, verified (stage "downloading").
+        """Bring the result tree (or just the path `only` of it) into the directory `into`, verified (stage
+        "downloading").
 
-        `into` is the caller's own and may hold what an earlier, broken attempt left: complete and verified parts are not
-        fetched again.
+        `into` is the caller's own and may hold what an earlier, broken attempt left: complete and verified parts are
+        not fetched again.
         """
         ...

@@ -20,7 +20,8 @@ class EngineTask(NamedTuple):
     """Everything an engine needs to run one execution.
 
     `params` are the job's Engine.Params. `stdout` and `stderr` are files the engine writes while the task runs,
-    complete when `run` returns; an engine that writes them makes their folder. `image` is what `prepare` returned, or "" where it was not called.
+    complete when `run` returns; an engine that writes them makes their folder. `image` is what `prepare` returned, or
+    "" where it was not called.
     """
 
     execution_id: str
@@ -37,7 +38,10 @@ class EngineTask(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How the task ended by itself. A non-zero code is not an error. `image` is what really ran, pinned where it can be."""
+    """How the task ended by itself.
+
+    A non-zero code is not an error. `image` is what really ran, pinned where it can be.
+    """
 
     code: int
     image: str = ""
@@ -53,13 +57,16 @@ class Engine(Protocol):
     async def run(self, task: EngineTask, report: Report) -> Exit:
         """Start the task, or attach again to the one of this execution that is still there, and wait for its end.
 
-        May be called again for the same execution after a restart of this process, also when the task has ended meanwhile.
-        Cancelling the call ends the watching, not the work. On return nothing of the task is left in the engine.
+        May be called again for the same execution after a restart of this process, also when the task has ended
+        meanwhile. Cancelling the call ends the watching, not the work. On return nothing of the task is left in the
+        engine.
         """
         ...
 
     async def stop(self, execution_id: str, grace: float) -> None:
-        """End the task: ask, wait `grace` seconds, kill, and remove it. Safe at any time, twice, and when there is none.
+        """End the task: ask, wait `grace` seconds, kill, and remove it.
+
+        Safe at any time, twice, and when there is none.
 
         A `run` that is watching it then returns its exit code as usual.
         """
@@ -71,7 +78,10 @@ class Prepares(Protocol):
     """An engine that has something to fetch before `run`; the runner does it while inputs are staged."""
 
     async def prepare(self, params: dict[str, Any], report: Report) -> str:
-        """Bring the image (stage "pulling") and return the reference that pins it. Safe to call at once from many executions."""
+        """Bring the image (stage "pulling") and return the reference that pins it.
+
+        Safe to call at once from many executions.
+        """
         ...
 
 

@@ -38,13 +38,18 @@ class ExecutionJournal(Protocol):
         ...
 
     async def tombstone(self, execution_id: str) -> bool:
-        """For a cancel that overtakes its ask, once or again: a later `put_execution` will say False. False here when it was accepted."""
+        """For a cancel that overtakes its ask, once or again: a later `put_execution` will say False.
+
+        False here when it was accepted.
+        """
         ...
 
 
 class ReportJournal(Protocol):
     async def put_report(self, execution_id: str, state: str, type: str, body: bytes) -> int:
-        """Set the execution's state ("" leaves it; unknown executions are fine) and keep the report, in one transaction; its number."""
+        """Set the execution's state ("" leaves it; unknown executions are fine) and keep the report, in one
+        transaction; its number.
+        """
         ...
 
     async def list_reports(self, after: int, limit: int) -> list[PendingReport]:
@@ -58,9 +63,11 @@ class ReportJournal(Protocol):
 
 class JournalCare(Protocol):
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
-        """Drop executions in `states` (the node's words for finished), and tombstones, last changed before `before` (Unix ns).
+        """Drop executions in `states` (the node's words for finished), and tombstones, last changed before `before`
+        (Unix ns).
 
-        Beyond the `keep` newest of them, younger ones go too. Those with unacknowledged reports stay. Returns how many were dropped.
+        Beyond the `keep` newest of them, younger ones go too. Those with unacknowledged reports stay. Returns how many
+        were dropped.
         """
         ...
 

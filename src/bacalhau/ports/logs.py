@@ -23,7 +23,9 @@ class Offsets(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """`data` of one stream from `offset` on. An offset beyond the end of the piece before tells that bytes are missing."""
+    """`data` of one stream from `offset` on. An offset beyond the end of the piece before tells that bytes
+    are missing.
+    """
 
     stream: int
     offset: int
@@ -53,7 +55,10 @@ class LogCursor(Protocol):
     """A reader's place in one log. Blocking: for threads."""
 
     def read(self) -> list[Piece]:
-        """The next pieces, at most about 1 MiB; empty when there is nothing more now. Pieces without data only tell of missing bytes."""
+        """The next pieces, at most about 1 MiB; empty when there is nothing more now.
+
+        Pieces without data only tell of missing bytes.
+        """
         ...
 
 
@@ -81,7 +86,9 @@ class SweptLogs(Protocol):
     """A LogStore's own housekeeping. Blocking, too."""
 
     def sweep(self, now: float) -> list[str]:
-        """Remove what is too old at `now` (Unix seconds) and, the oldest first, what is too much; returns the executions."""
+        """Remove what is too old at `now` (Unix seconds) and, the oldest first, what is too much; returns the
+        executions.
+        """
         ...
 
     def remove(self, execution_id: str) -> None:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 
 class Step(NamedTuple):
-    """`stage` of pulling, staging, publishing, downloading…; objects done of total, bytes done of total (0: unknown)."""
+    """`stage` of pulling, staging, publishing, downloading…; objects done of total, bytes done of total (0:
+    unknown).
+    """
 
     stage: str
     done: int = 0

@@ -8,7 +8,9 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
 Confirm = Callable[[], Awaitable[None]]
-"""Returns while this attempt may publish; waits while that cannot be known; raises Conflict when another attempt may, and it may not."""
+"""Returns while this attempt may publish; waits while that cannot be known; raises Conflict when another attempt may,
+and it may not.
+"""
 
 
 async def always_allowed() -> None:
@@ -18,8 +20,8 @@ async def always_allowed() -> None:
 class Result(NamedTuple):
     """The result tree at `folder`: files stdout, stderr, exitCode and one directory per result path.
 
-    `started` (Unix ns) is the execution's creation, so that publishing again after a crash expands `{date}` and `{time}` alike.
-    `confirm` is awaited right before the step that makes the result visible.
+    `started` (Unix ns) is the execution's creation, so that publishing again after a crash expands `{date}` and
+    `{time}` alike. `confirm` is awaited right before the step that makes the result visible.
     """
 
     folder: Path

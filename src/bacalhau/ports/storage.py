@@ -35,7 +35,9 @@ class Manifest(NamedTuple):
 
 @dataclass(frozen=True)
 class Partition:
-    """Whose share of a source is meant: execution `index` of `count`; `count` 0 where a job is not divided (ops, daemon)."""
+    """Whose share of a source is meant: execution `index` of `count`; `count` 0 where a job is not divided (ops,
+    daemon).
+    """
 
     index: int = 0
     count: int = 1

@@ -64,7 +64,10 @@ class JobReader(Protocol):
     """What the API reads."""
 
     async def find_job(self, id_or_name: str, namespace: str = "") -> Job:
-        """By exact name in the namespace, then by id, then by unique id prefix. Raises NotFound or Conflict (ambiguous)."""
+        """By exact name in the namespace, then by id, then by unique id prefix.
+
+        Raises NotFound or Conflict (ambiguous).
+        """
         ...
 
     async def list_jobs(self, query: JobQuery) -> list[Job]: ...
@@ -96,7 +99,10 @@ class PlanStore(Protocol):
         ...
 
     async def apply(self, change: Change) -> list[int]:
-        """Apply whole or raise Conflict; durable on return. Returns the sequence numbers of the change's messages, in order."""
+        """Apply whole or raise Conflict; durable on return.
+
+        Returns the sequence numbers of the change's messages, in order.
+        """
         ...
 
     async def list_open_jobs(self) -> list[Job]:
@@ -139,7 +145,10 @@ class RetentionStore(Protocol):
         ...
 
     async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
-        """Remove jobs with their versions, executions and history; those that are open again stay. The ids of their executions."""
+        """Remove jobs with their versions, executions and history; those that are open again stay.
+
+        The ids of their executions.
+        """
         ...
 
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
@@ -151,11 +160,15 @@ class RetentionStore(Protocol):
         ...
 
     async def forget_history(self, job_id: str, keep: int) -> None:
-        """Remove all but the newest events of a job, `keep` at most; more than 0, so that numbers are never given twice."""
+        """Remove all but the newest events of a job, `keep` at most; more than 0, so that numbers are never given
+        twice.
+        """
         ...
 
     async def forget_versions(self, job_id: str, keep: int) -> None:
-        """Remove all but the newest versions of a job, `keep` at most, and those that a known execution ran in; more than 0."""
+        """Remove all but the newest versions of a job, `keep` at most, and those that a known execution ran in; more
+        than 0.
+        """
         ...
 
     async def forget_messages_to_strangers(self) -> None:

@@ -1,7 +1,7 @@
 """A database with one writer and one reader, each on a thread of its own, and group commit.
 
-Everything that waits is committed in one fsync, each transaction under its own savepoint. What the statements mean is left to
-the modules that make them.
+Everything that waits is committed in one fsync, each transaction under its own savepoint. What the statements mean is
+left to the modules that make them.
 """
 
 import asyncio
@@ -46,7 +46,10 @@ class Database:
         self.commits = 0
 
     async def apply(self, transaction: Transaction) -> list[Row]:
-        """All or nothing, durable on return: the rows of its `returning` statements in order. Raises Conflict or Unavailable."""
+        """All or nothing, durable on return: the rows of its `returning` statements in order.
+
+        Raises Conflict or Unavailable.
+        """
         return await self._writes.ask(transaction) if transaction else []
 
     async def read(self, name: str, params: Params, make: Callable[[list[Row]], T]) -> T:
@@ -105,7 +108,9 @@ class Database:
 
 
 class Housed:
-    """What lives in a database file of its own: `async with` opens it, made when missing, and drains what waits at the end."""
+    """What lives in a database file of its own: `async with` opens it, made when missing, and drains what waits at the
+    end.
+    """
 
     def __init__(self, path: Path, schema: str, component: str) -> None:
         self._opening = open_database(path, schema, component)
@@ -115,7 +120,9 @@ class Housed:
         self._database = await self._opening.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self._opening.__aexit__(kind, error, trace)
 
     @property

@@ -1,4 +1,6 @@
-"""Executions as statements and queries. A row does not hold the execution's job: that is kept once, with its version."""
+"""Executions as statements and queries. A row does not hold the execution's job: that is kept once, with
+its version.
+"""
 
 from typing import Any
 
@@ -13,7 +15,12 @@ from bacalhau.store.statement import Row, Statement
 
 
 def insert_execution(execution: Execution) -> Statement:
-    return Statement("insert_execution", _columns(execution), 1, f"execution already exists {execution.id}, or job {execution.job_id} does not")
+    return Statement(
+        "insert_execution",
+        _columns(execution),
+        1,
+        f"execution already exists {execution.id}, or job {execution.job_id} does not",
+    )
 
 
 def update_execution(execution: Execution) -> Statement:
@@ -45,7 +52,10 @@ def read_with_jobs(rows: list[Row]) -> list[Execution]:
     """Each with the job as it was when its version began."""
     executions, versions = rows[0] if rows else (None, None)
     jobs = {job.version: job for job in read_concatenated(versions, list[Job])}
-    return [replace(execution, job=jobs.get(execution.job_version)) for execution in read_concatenated(executions, list[Execution])]
+    return [
+        replace(execution, job=jobs.get(execution.job_version))
+        for execution in read_concatenated(executions, list[Execution])
+    ]
 
 
 def read_live(rows: list[Row]) -> list[Execution]:

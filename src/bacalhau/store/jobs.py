@@ -23,7 +23,12 @@ def insert_job(job: Job) -> Statement:
 
 
 def update_job(job: Job) -> Statement:
-    return Statement("update_job", _columns(job), 1, f"job {job.id} is not at revision {job.revision - 1}: it was changed meanwhile, or is gone")
+    return Statement(
+        "update_job",
+        _columns(job),
+        1,
+        f"job {job.id} is not at revision {job.revision - 1}: it was changed meanwhile, or is gone",
+    )
 
 
 def _columns(job: Job) -> dict[str, Any]:
@@ -60,7 +65,9 @@ def list_jobs(query: JobQuery) -> tuple[str, dict[str, Any]]:
 def _list_jobs_text(order_by: str, reverse: bool, everywhere: bool) -> str:
     column = ORDERS.get(order_by)
     if column is None:
-        raise BadRequest(f"cannot order jobs by {order_by}", hint="Use created_at, modified_at or id.", component=COMPONENT)
+        raise BadRequest(
+            f"cannot order jobs by {order_by}", hint="Use created_at, modified_at or id.", component=COMPONENT
+        )
     direction = "desc" if reverse else "asc"
     order = ", ".join(f"{name} {direction}" for name in dict.fromkeys((column, "id")))
     return catalogue()["list_jobs"].format(where="true" if everywhere else "namespace = :namespace", order=order)

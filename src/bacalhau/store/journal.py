@@ -24,7 +24,9 @@ class NodeJournal(Housed):
         return bool(await self._database.apply((Statement("journal_put_execution", params),)))
 
     async def tombstone(self, execution_id: str) -> bool:
-        return bool(await self._database.apply((Statement("journal_tombstone", {"id": execution_id, "now": now_ns()}),)))
+        return bool(
+            await self._database.apply((Statement("journal_tombstone", {"id": execution_id, "now": now_ns()}),))
+        )
 
     async def set_state(self, execution_id: str, state: str) -> None:
         await self._database.apply((_set_state(execution_id, state, 1),))
@@ -49,7 +51,9 @@ class NodeJournal(Housed):
 
 
 def _set_state(execution_id: str, state: str, rows: int | None) -> Statement:
-    return Statement("journal_set_state", {"id": execution_id, "state": state, "now": now_ns()}, rows, _unknown(execution_id))
+    return Statement(
+        "journal_set_state", {"id": execution_id, "state": state, "now": now_ns()}, rows, _unknown(execution_id)
+    )
 
 
 def _unknown(execution_id: str) -> str:

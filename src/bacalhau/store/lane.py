@@ -23,8 +23,8 @@ CLOSE_SECONDS = 30.0
 class Lane(Generic[T, R]):
     """`handle` runs on the thread: a list of items in, a result or an expected error for each out.
 
-    When it raises, every item of that batch is tried again alone, so that a bad item fails only itself: it must leave nothing
-    of a failed batch behind.
+    When it raises, every item of that batch is tried again alone, so that a bad item fails only itself: it must leave
+    nothing of a failed batch behind.
     """
 
     def __init__(self, name: str, handle: Callable[[list[T]], list[R | BacalhauError]], limit: int) -> None:

@@ -55,7 +55,9 @@ class FileLogs:
                 fresh = _fresh(piece, log.end)
                 if fresh is not None and not log.is_finished:
                     for start in range(0, len(fresh.data), self._part_size):
-                        self._write(log, Piece(fresh.stream, fresh.offset + start, fresh.data[start : start + self._part_size]))
+                        self._write(
+                            log, Piece(fresh.stream, fresh.offset + start, fresh.data[start : start + self._part_size])
+                        )
 
     def finish(self, execution_id: str) -> None:
         with self._lock, _disk():
@@ -141,7 +143,10 @@ class FileLogs:
 
     def _add(self, log: _Log, segment: Segment, size: int) -> None:
         """The first parts, up to half of the quota, are the beginning that stays."""
-        if log.head == len(log.parts) and sum(part.size for part in log.parts) + self._part_size <= self._quota.one // 2:
+        if (
+            log.head == len(log.parts)
+            and sum(part.size for part in log.parts) + self._part_size <= self._quota.one // 2
+        ):
             log.head += 1
         log.parts.append(_Part(segment, size))
 
@@ -186,4 +191,6 @@ def _disk() -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        raise Unavailable(f"the log cannot be kept: {e.strerror or e}", hint="free space on the orchestrator's disk") from e
+        raise Unavailable(
+            f"the log cannot be kept: {e.strerror or e}", hint="free space on the orchestrator's disk"
+        ) from e

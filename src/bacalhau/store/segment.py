@@ -1,6 +1,7 @@
 """The files of one execution's log: segments of frames, named by the place in the log where they begin.
 
-A frame is stream (1 byte), offset (8) and length (4), then the bytes. The end of the last segment may be torn by a crash; it is cut.
+A frame is stream (1 byte), offset (8) and length (4), then the bytes. The end of the last segment may be torn by a
+crash; it is cut.
 """
 
 import os

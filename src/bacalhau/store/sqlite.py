@@ -1,4 +1,6 @@
-"""What is particular to SQLite: opening a file for good, bringing its schema up to date, and its errors in our words."""
+"""What is particular to SQLite: opening a file for good, bringing its schema up to date, and its errors in
+our words.
+"""
 
 import fcntl
 import logging
@@ -31,7 +33,9 @@ CURES = {
     sqlite3.SQLITE_CANTOPEN: "Make the file and its folder readable and writable for this user.",
     sqlite3.SQLITE_BUSY: "Another program holds the file; end it.",
     sqlite3.SQLITE_NOMEM: "The machine is out of memory.",
-    sqlite3.SQLITE_CORRUPT: "The file is damaged: bring it back from a copy, or give the server another data directory.",
+    sqlite3.SQLITE_CORRUPT: (
+        "The file is damaged: bring it back from a copy, or give the server another data directory."
+    ),
     sqlite3.SQLITE_NOTADB: "The file is not a database: give the server another data directory.",
 }
 
@@ -65,7 +69,11 @@ def owned(path: Path) -> Iterator[None]:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit mode, usable from the one thread that is given it."""
     if sqlite3.sqlite_version_info < OLDEST:
-        raise Unavailable(f"this Python has SQLite {sqlite3.sqlite_version}", hint=f"Use one with SQLite {'.'.join(map(str, OLDEST))} or newer.", retryable=False)
+        raise Unavailable(
+            f"this Python has SQLite {sqlite3.sqlite_version}",
+            hint=f"Use one with SQLite {'.'.join(map(str, OLDEST))} or newer.",
+            retryable=False,
+        )
     with translated(path):
         # Secrets live in it, and SQLite gives its side files the modes of the main one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -80,10 +88,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, schema: str, path: Path) -> None:
-    """Apply what is missing of `sql/schema/<schema>/NNNN_*.sql` in order, each in a transaction; refuse a newer database."""
+    """Apply what is missing of `sql/schema/<schema>/NNNN_*.sql` in order, each in a transaction; refuse a newer
+    database.
+    """
     steps = _steps(schema)
     with translated(path):
-        connection.execute("create table if not exists schema_versions (version integer primary key, name text not null, applied_at integer not null)")
+        connection.execute(
+            "create table if not exists schema_versions (version integer primary key, name text not null, applied_at"
+            " integer not null)"
+        )
         done: int = connection.execute("select coalesce(max(version), 0) from schema_versions").fetchone()[0]
     if done > max(steps):
         raise Conflict(
@@ -97,12 +110,15 @@ def migrate(connection: sqlite3.Connection, schema: str, path: Path) -> None:
 
 
 def compact(connection: sqlite3.Connection, path: Path) -> bool:
-    """Give free pages back to the disk when they are many and more than half: retention became stricter, or a flood is over.
+    """Give free pages back to the disk when they are many and more than half: retention became stricter, or a flood is
+    over.
 
     Otherwise they stay, for new rows. Where the disk has no room for that, the file stays as it is.
     """
     with translated(path):
-        size, pages, free = (connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count"))
+        size, pages, free = (
+            connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count")
+        )
         if free * size < LARGE or free * 2 < pages:
             return False
         try:
@@ -115,7 +131,11 @@ def compact(connection: sqlite3.Connection, path: Path) -> bool:
 
 def _steps(schema: str) -> dict[int, tuple[str, str]]:
     folder = resources.files("bacalhau.store").joinpath("sql", "schema", schema)
-    return {int(file.name[:4]): (file.name, file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".sql")}
+    return {
+        int(file.name[:4]): (file.name, file.read_text("utf-8"))
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    }
 
 
 def _migrate_step(connection: sqlite3.Connection, version: int, name: str, text: str) -> None:
@@ -123,7 +143,9 @@ def _migrate_step(connection: sqlite3.Connection, version: int, name: str, text:
     try:
         for statement in split_script(text):
             connection.execute(statement)
-        connection.execute("insert into schema_versions (version, name, applied_at) values (?, ?, ?)", (version, name, now_ns()))
+        connection.execute(
+            "insert into schema_versions (version, name, applied_at) values (?, ?, ?)", (version, name, now_ns())
+        )
         connection.execute("commit")
     except sqlite3.Error:
         connection.execute("rollback")
@@ -142,11 +164,15 @@ def split_script(text: str) -> Iterator[str]:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """The one place where errors of SQLite and of the file system become ours; the root cause is the first thing said."""
+    """The one place where errors of SQLite and of the file system become ours; the root cause is the first
+    thing said.
+    """
     try:
         yield
     except OSError as e:
-        raise Unavailable(f"{e.strerror or e}: {path}", hint="Check the data directory: does it exist, and may this user write to it?") from e
+        raise Unavailable(
+            f"{e.strerror or e}: {path}", hint="Check the data directory: does it exist, and may this user write to it?"
+        ) from e
     except sqlite3.DatabaseError as e:
         code = getattr(e, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code not in CURES:  # a fault of ours, not of the world

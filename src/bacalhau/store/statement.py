@@ -1,4 +1,7 @@
-"""A transaction as a value: named statements with their parameters and guards. The text lives in `sql/*.sql`, read once."""
+"""A transaction as a value: named statements with their parameters and guards.
+
+The text lives in `sql/*.sql`, read once.
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +16,10 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 class Statement(NamedTuple):
-    """One write. It must touch exactly `rows` rows (None: any number), else the transaction fails as Conflict(`conflict`)."""
+    """One write.
+
+    It must touch exactly `rows` rows (None: any number), else the transaction fails as Conflict(`conflict`).
+    """
 
     name: str
     params: Params

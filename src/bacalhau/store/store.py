@@ -33,9 +33,16 @@ class SqliteStore(Housed):
         params = {"text": id_or_name, "namespace": namespace or DEFAULT_NAMESPACE}
         found = await self._database.read("find_job", params, jobs.read_jobs)
         if not found and id_or_name and not is_full_id(id_or_name):
-            found = await self._database.read("find_jobs_by_prefix", {"low": id_or_name, "high": id_or_name + HIGHEST}, jobs.read_jobs)
+            found = await self._database.read(
+                "find_jobs_by_prefix", {"low": id_or_name, "high": id_or_name + HIGHEST}, jobs.read_jobs
+            )
         if len(found) > 1:
-            raise Conflict(f"multiple jobs found for id {id_or_name}", hint="Use full job ID", component=COMPONENT, code="MultipleJobsFound")
+            raise Conflict(
+                f"multiple jobs found for id {id_or_name}",
+                hint="Use full job ID",
+                component=COMPONENT,
+                code="MultipleJobsFound",
+            )
         if not found:
             raise NotFound(f"job not found: {id_or_name}", component=COMPONENT)
         return found[0]
@@ -58,7 +65,9 @@ class SqliteStore(Housed):
         return await self._database.read("list_job_versions", {"job_id": job_id}, jobs.read_jobs)
 
     async def list_executions(self, job_id: str, job_version: int) -> list[Execution]:
-        return await self._database.read("list_executions", {"job_id": job_id, "version": job_version}, executions.read_with_jobs)
+        return await self._database.read(
+            "list_executions", {"job_id": job_id, "version": job_version}, executions.read_with_jobs
+        )
 
     async def list_live_executions(self) -> list[Execution]:
         return await self._database.read("list_live_executions", {}, executions.read_live)
@@ -73,7 +82,9 @@ class SqliteStore(Housed):
         return found
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]:
-        return await self._database.read("list_history", history.history_params(query), partial(history.read_history, query.job_id))
+        return await self._database.read(
+            "list_history", history.history_params(query), partial(history.read_history, query.job_id)
+        )
 
     async def list_events(self, after: Place, limit: int) -> list[StoredEvent]:
         return await self._database.read("list_events", after._asdict() | {"limit": limit}, history.read_events)
@@ -99,7 +110,9 @@ class SqliteStore(Housed):
         return retention.read_ids(await self._database.apply(retention.delete_jobs(job_ids)))
 
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
-        return await self._database.read("list_long_jobs", retention.long_params(executions, history, versions), retention.read_ids)
+        return await self._database.read(
+            "list_long_jobs", retention.long_params(executions, history, versions), retention.read_ids
+        )
 
     async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_executions(job_id, execution_ids)))

@@ -21,8 +21,14 @@ from bacalhau.lib.errors import BadRequest
 def test_what_is_no_address(url, why):
     with pytest.raises(BadRequest) as refused:
         road_of(Compute(orchestrators=("nats://good:4222", url)))
-    assert (refused.value.message, refused.value.hint) == (f"Compute.Orchestrators: '{url}' {why}", "name the message server to join, nats://HOST:PORT")
+    assert (refused.value.message, refused.value.hint) == (
+        f"Compute.Orchestrators: '{url}' {why}",
+        "name the message server to join, nats://HOST:PORT",
+    )
 
 
 def test_addresses():
-    assert road_of(Compute(orchestrators=("nats://a:4222", " b:1 ", "c", "tls://[::1]:5", ""))).urls == "nats://a:4222,b:1,c,tls://[::1]:5"
+    assert (
+        road_of(Compute(orchestrators=("nats://a:4222", " b:1 ", "c", "tls://[::1]:5", ""))).urls
+        == "nats://a:4222,b:1,c,tls://[::1]:5"
+    )

@@ -12,7 +12,9 @@ from bacalhau.lib.errors import BadRequest, Unauthorized
 
 def question(**options: str) -> bytes:
     inside = {"nats": {"user_nkey": "UABC", "server_id": {"id": "NSERVER"}, "connect_opts": options}}
-    return b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b"{}", json.dumps(inside).encode(), b"signature"))
+    return b".".join(
+        base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b"{}", json.dumps(inside).encode(), b"signature")
+    )
 
 
 def shown(**options: str):
@@ -35,7 +37,14 @@ def test_node_of_another_make():
     assert shown(name="n2") == ("n2", "", "", False, "")
 
 
-@pytest.mark.parametrize("options", [{"name": "n1", "user": "n2", "pass": "s.t"}, {"name": "n1", "user": "n1", "pass": ".t"}, {"name": "n1", "user": "n1"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "n1", "user": "n2", "pass": "s.t"},
+        {"name": "n1", "user": "n1", "pass": ".t"},
+        {"name": "n1", "user": "n1"},
+    ],
+)
 def test_credentials_that_are_somebody_elses_or_empty(options):
     with pytest.raises(Unauthorized):
         shown(**options)

@@ -29,7 +29,11 @@ def headers(frame: dict) -> dict[str, str]:
 def without_empty(value):
     """Absent and empty are the same to both programs, and so is the network type that absence means."""
     if isinstance(value, dict):
-        return {k: v for k, v in ((k, without_empty(v)) for k, v in value.items()) if v not in ({}, [], None, "", 0, False, {"Type": "Default"})}
+        return {
+            k: v
+            for k, v in ((k, without_empty(v)) for k, v in value.items())
+            if v not in ({}, [], None, "", 0, False, {"Type": "Default"})
+        }
     return [without_empty(v) for v in value] if isinstance(value, list) else value
 
 
@@ -53,7 +57,9 @@ class TestRecorded:
     def test_stamp_has_the_same_keys(self, frame):
         envelope = unpack(framed(frame))
         told = envelope.metadata
-        made = stamp(envelope.type, told["Bacalhau-Source"], 1, seq=envelope.seq, subject=told.get("Bacalhau-Subject", ""))
+        made = stamp(
+            envelope.type, told["Bacalhau-Source"], 1, seq=envelope.seq, subject=told.get("Bacalhau-Subject", "")
+        )
         assert set(told) - {"Bacalhau-StatusCode", "Bacalhau-ErrorCode"} == set(made)
         assert {k: v for k, v in made.items() if k != "Bacalhau-EventTime"}.items() <= told.items()
 
@@ -89,7 +95,12 @@ GOOD = pack(b"{}", stamp("BidAccepted", "n", 1))
         (GOOD[:-1] + b"]", "checksum"),
         (b"\x01\0\0\0\0" + GOOD[5:], "checksum"),
         (body_framed(b"{"), "JSON"),
-        (body_framed(b'{"metadata":{"Bacalhau-Type":"BidAccepted","Bacalhau-PayloadEncoding":"protobuf"},"payload":{}}'), "encoding 'protobuf'"),
+        (
+            body_framed(
+                b'{"metadata":{"Bacalhau-Type":"BidAccepted","Bacalhau-PayloadEncoding":"protobuf"},"payload":{}}'
+            ),
+            "encoding 'protobuf'",
+        ),
         (body_framed(b'{"metadata":{"Bacalhau-Type":"BidAccepted"},"payload":{}}'), "encoding ''"),
     ],
 )
@@ -98,7 +109,9 @@ def test_refused(data, says):
         unpack(data)
 
 
-@pytest.mark.parametrize(("type_name", "payload"), [("Nonsense", b"{}"), ("BidAccepted", b'{"Accepted":"perhaps"}'), ("BidAccepted", b"3")])
+@pytest.mark.parametrize(
+    ("type_name", "payload"), [("Nonsense", b"{}"), ("BidAccepted", b'{"Accepted":"perhaps"}'), ("BidAccepted", b"3")]
+)
 def test_payload_refused(type_name, payload):
     with pytest.raises(BadRequest, match=type_name):
         unpack(pack(payload, stamp(type_name, "n", 1))).message()
@@ -115,7 +128,10 @@ def test_any_text_survives_and_is_escaped(metadata, text):
     assert not set("<>&\u2028\u2029") & set(data[5:].decode())
     envelope = unpack(data)
     assert json.loads(bytes(envelope.payload)) == {"t": text}
-    assert metadata.items() <= envelope.metadata.items() | {("Type", metadata.get("Type")), ("PayloadEncoding", metadata.get("PayloadEncoding"))}
+    assert metadata.items() <= envelope.metadata.items() | {
+        ("Type", metadata.get("Type")),
+        ("PayloadEncoding", metadata.get("PayloadEncoding")),
+    }
 
 
 @given(st.binary())

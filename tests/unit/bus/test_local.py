@@ -45,7 +45,9 @@ async def test_both_ways():
                 assert up.got == [("n", "BidResult", BidResult(execution_id="e"), 3)]
                 assert down.got == [("n", "BidAccepted", BidAccepted(execution_id="e"), 4)]
                 assert (await node.request(HeartbeatRequest(node_id="n"))).last_compute_seq_num == 7
-                assert [found async for found in bus.orchestrator.stream_logs("n", "e", tail=True, follow=False)] == [(1, "e True False")]
+                assert [found async for found in bus.orchestrator.stream_logs("n", "e", tail=True, follow=False)] == [
+                    (1, "e True False")
+                ]
                 await node.tell(Progress(execution_id="e"))
                 assert len(bus.progress) == 1
             assert up.gone == ["n"]

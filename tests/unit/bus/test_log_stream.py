@@ -34,7 +34,9 @@ def test_long_text_is_cut_and_whole_again(text, times):
     assert all(found[0] == 2 and len(found[1].encode()) <= CHUNK for found in read)
 
 
-@pytest.mark.parametrize(("error", "kind"), [(NotFound("no such execution"), NotFound), (EngineFailure("broken"), Unavailable)])
+@pytest.mark.parametrize(
+    ("error", "kind"), [(NotFound("no such execution"), NotFound), (EngineFailure("broken"), Unavailable)]
+)
 def test_errors_cross(error, kind):
     with pytest.raises(kind, match=error.message):
         read_frame(close_frame(error))

@@ -10,7 +10,17 @@ from bacalhau.bus.envelope import pack, stamp
 from bacalhau.bus.request import Responder, from_bac_error, read_reply, to_bac_error
 from bacalhau.bus.subject import from_node
 from bacalhau.lib.aio import crew
-from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Forbidden, NotFound, StorageFailure, TimedOut, Unauthorized, Unavailable
+from bacalhau.lib.errors import (
+    BacalhauError,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    StorageFailure,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from bacalhau.lib.wire import encode
 from bacalhau.models.wire.messages import BacError, HeartbeatRequest, HeartbeatResponse
 
@@ -26,7 +36,9 @@ def test_there_and_back(kind):
 
 
 def test_unknown_code_keeps_its_name():
-    error = from_bac_error(BacError(cause="who are you", code="HandshakeRequired", http_status_code=428, retryable=True))
+    error = from_bac_error(
+        BacError(cause="who are you", code="HandshakeRequired", http_status_code=428, retryable=True)
+    )
     assert (error.code, error.status, error.retryable) == ("HandshakeRequired", 428, True)
 
 
@@ -61,7 +73,9 @@ async def test_a_handler_that_takes_too_long_is_answered_for_and_not_cut_short(m
 
     async with crew() as people:
         asked = pack(encode(HeartbeatRequest(node_id="n-1")), stamp("transport.HeartbeatRequest", "n-1", 1))
-        Responder(line, people, handle).receive(Msg(_client=None, subject=from_node("n-1", "ctrl"), reply="r", data=asked))
+        Responder(line, people, handle).receive(
+            Msg(_client=None, subject=from_node("n-1", "ctrl"), reply="r", data=asked)
+        )
         with pytest.raises(TimedOut, match="was not answered"):
             read_reply(await line.said.get())
         go_on.set()

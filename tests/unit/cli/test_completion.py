@@ -45,8 +45,16 @@ def test_scripts(shell, capsys):
     ("shell", "given", "answer"),
     [
         ("bash", {"COMP_WORDS": "bacalhau\njob\nver", "COMP_CWORD": "2"}, "plain,versions\n"),
-        ("fish", {"COMP_WORDS": "bacalhau job ver", "COMP_CWORD": "ver"}, "plain,versions\tList the versions of a job\n"),
-        ("powershell", {"COMP_WORDS": "bacalhau\njob\nver", "COMP_CWORD": "ver"}, "versions\tList the versions of a job\n"),
+        (
+            "fish",
+            {"COMP_WORDS": "bacalhau job ver", "COMP_CWORD": "ver"},
+            "plain,versions\tList the versions of a job\n",
+        ),
+        (
+            "powershell",
+            {"COMP_WORDS": "bacalhau\njob\nver", "COMP_CWORD": "ver"},
+            "versions\tList the versions of a job\n",
+        ),
     ],
 )
 def test_a_shell_asks(shell, given, answer, monkeypatch, capsys):
@@ -58,10 +66,19 @@ def test_a_shell_asks(shell, given, answer, monkeypatch, capsys):
 
 def test_bash_itself(tmp_path):
     """The script in a real bash, with this program found by its name."""
-    (tmp_path / "bacalhau").write_text(f'#!/bin/sh\nexec {sys.executable} -c "from bacalhau.cli.main import main; main()" "$@"\n')
+    (tmp_path / "bacalhau").write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "from bacalhau.cli.main import main; main()" "$@"\n'
+    )
     (tmp_path / "bacalhau").chmod(0o755)
-    script = 'source <(bacalhau completion bash); COMP_WORDS=(bacalhau job des); COMP_CWORD=2; _bacalhau_completion bacalhau; echo "${COMPREPLY[@]}"'
+    script = (
+        "source <(bacalhau completion bash); COMP_WORDS=(bacalhau job des); COMP_CWORD=2; _bacalhau_completion"
+        ' bacalhau; echo "${COMPREPLY[@]}"'
+    )
     done = subprocess.run(
-        [shutil.which("bash") or "bash", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True, check=False
+        [shutil.which("bash") or "bash", "-c", script],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.strip() == "describe", done.stderr

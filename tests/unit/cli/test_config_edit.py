@@ -21,7 +21,10 @@ def test_a_file_stays_as_open_as_it_was(tmp_path):
         assert (path.stat().st_mode & 0o777, path.read_text()) == (mode, "API:\n  Port: 4321\n")
 
 
-@pytest.mark.parametrize(("held", "why"), [(b"- 3\n", "must hold keys and values"), (b"API: \xff", "broken YAML"), (b"API: [", "broken YAML")])
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [(b"- 3\n", "must hold keys and values"), (b"API: \xff", "broken YAML"), (b"API: [", "broken YAML")],
+)
 def test_a_file_that_is_no_configuration_stays_as_it_is(held, why, tmp_path, capsys):
     path = tmp_path / "config.yaml"
     path.write_bytes(held)

@@ -5,11 +5,25 @@ from bacalhau.cli.frame.dotenv import load_dotenv
 
 def test_ours_fill_what_is_not_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = ["# comment", "export BACALHAU_API_PORT=1 # here", "AWS_REGION='a b'", 'DOCKER_USERNAME="q#x"', "PATH=/evil", "nonsense", "BACALHAU_API_HOST=x"]
+    lines = [
+        "# comment",
+        "export BACALHAU_API_PORT=1 # here",
+        "AWS_REGION='a b'",
+        'DOCKER_USERNAME="q#x"',
+        "PATH=/evil",
+        "nonsense",
+        "BACALHAU_API_HOST=x",
+    ]
     (tmp_path / ".env").write_text("\n".join(lines))
     env = {"BACALHAU_API_HOST": "kept", "PATH": "/bin"}
     load_dotenv(env)
-    assert env == {"BACALHAU_API_HOST": "kept", "PATH": "/bin", "BACALHAU_API_PORT": "1", "AWS_REGION": "a b", "DOCKER_USERNAME": "q#x"}
+    assert env == {
+        "BACALHAU_API_HOST": "kept",
+        "PATH": "/bin",
+        "BACALHAU_API_PORT": "1",
+        "AWS_REGION": "a b",
+        "DOCKER_USERNAME": "q#x",
+    }
 
 
 def test_the_devstack_file_replaces(tmp_path, monkeypatch):

@@ -41,16 +41,31 @@ def test_every_command_has_help(path, capsys):
         (["nope"], 'unknown command "nope" for "bacalhau"\nHint:  did you mean `bacalhau node`?'),
         (["jobs", "list"], 'unknown command "jobs" for "bacalhau"\nHint:  did you mean `bacalhau job`?'),
         (["node", "lst"], 'unknown command "lst" for "bacalhau node"\nHint:  did you mean `bacalhau node list`?'),
-        (["docker", "x"], 'unknown command "x" for "bacalhau docker"\nHint:  `bacalhau docker --help` lists the commands'),
+        (
+            ["docker", "x"],
+            'unknown command "x" for "bacalhau docker"\nHint:  `bacalhau docker --help` lists the commands',
+        ),
         (["help", "jop"], 'unknown command "jop" for "bacalhau"\nHint:  did you mean `bacalhau job`?'),
-        (["describe", ""], "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing"),
-        (["job", "stop", "--quiet", " "], "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing"),
-        (["node", "describe", ""], "the node id is empty\nHint:  `bacalhau node list` shows the ids; in a script: the variable holds nothing"),
+        (
+            ["describe", ""],
+            "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing",
+        ),
+        (
+            ["job", "stop", "--quiet", " "],
+            "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing",
+        ),
+        (
+            ["node", "describe", ""],
+            "the node id is empty\nHint:  `bacalhau node list` shows the ids; in a script: the variable holds nothing",
+        ),
         (["--nope"], "unknown flag: --nope"),
         (["job", "nope"], 'unknown command "nope" for "bacalhau job"\nHint:  `bacalhau job --help` lists the commands'),
         (["docker", "run"], "requires at least 1 arg(s), only received 0"),
         (["version", "x"], 'unknown command "x" for "bacalhau version"'),
-        (["list", "--sort-by", "zz"], 'invalid argument "zz" for "--sort-by" flag: must be one of "id", or "created_at"'),
+        (
+            ["list", "--sort-by", "zz"],
+            'invalid argument "zz" for "--sort-by" flag: must be one of "id", or "created_at"',
+        ),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(args, message, capsys):
@@ -67,7 +82,8 @@ def test_help_of_a_command(capsys):
 
 
 @pytest.mark.parametrize(
-    ("raised", "code"), [(KeyboardInterrupt(), 130), (click.Abort(), 130), (BadRequest("no", hint="yes"), 1), (OSError(2, "gone", "f"), 1)]
+    ("raised", "code"),
+    [(KeyboardInterrupt(), 130), (click.Abort(), 130), (BadRequest("no", hint="yes"), 1), (OSError(2, "gone", "f"), 1)],
 )
 def test_what_a_command_raises_becomes_an_exit_code(raised, code, monkeypatch, capsys):
     def work():
@@ -120,14 +136,30 @@ def test_values_that_hold_values_are_shown_as_json(monkeypatch, tmp_path, capsys
     assert (rows["API.Auth.Methods"], rows["Labels"]) == ('{"ClientKey":{"Type":"challenge"}}', "a=1,b=2")
 
 
-@pytest.mark.parametrize("args", [["--help"], ["docker", "run", "--help"], ["job", "list", "--help"], ["serve", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "args", [["--help"], ["docker", "run", "--help"], ["job", "list", "--help"], ["serve", "--help"]], ids=" ".join
+)
 def test_help_loads_nothing_heavy(args):
     code = f"import sys, json, bacalhau.cli.main as m; m.run({args!r}); print('\\n' + json.dumps(sorted(sys.modules)))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    heavy = {"msgspec", "httpx", "asyncio", "rich", "yaml", "aiohttp", "botocore", "websockets", "litestar", "bacalhau.models.job.job"}
+    heavy = {
+        "msgspec",
+        "httpx",
+        "asyncio",
+        "rich",
+        "yaml",
+        "aiohttp",
+        "botocore",
+        "websockets",
+        "litestar",
+        "bacalhau.models.job.job",
+    }
     assert heavy & set(json.loads(printed.splitlines()[-1])) == set()
 
 
 def test_the_package_itself_is_cheap():
     code = "import sys, bacalhau; print('msgspec' in sys.modules, bacalhau.Client.__name__, 'msgspec' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False Client True\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False Client True\n"
+    )

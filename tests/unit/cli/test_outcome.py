@@ -40,10 +40,18 @@ def ended(state, message=""):
 
 
 def execution(state=ComputeStateType.COMPLETED, message="", **output):
-    return Execution(id=E, node_id=N, compute_state=ComputeState(state_type=state, message=message), run_output=RunCommandResult(**output))
+    return Execution(
+        id=E,
+        node_id=N,
+        compute_state=ComputeState(state_type=state, message=message),
+        run_output=RunCommandResult(**output),
+    )
 
 
-@pytest.mark.parametrize(("state", "mark"), [(JobStateType.COMPLETED, DONE), (JobStateType.FAILED, "err  ❌"), (JobStateType.STOPPED, "err  ❌")])
+@pytest.mark.parametrize(
+    ("state", "mark"),
+    [(JobStateType.COMPLETED, DONE), (JobStateType.FAILED, "err  ❌"), (JobStateType.STOPPED, "err  ❌")],
+)
 def test_steps_are_one_line_each(state, mark, capsys):
     steps = Steps()
     steps.begin("Communicating with the network")
@@ -51,8 +59,15 @@ def test_steps_are_one_line_each(state, mark, capsys):
         steps.event(event)
     steps.end(ended(state))
     lines = [re.sub(r"[0-9.]+s$", "T", line) for line in capsys.readouterr().out.splitlines()]
-    texts = ("Communicating with the network", "   Creating job for submission", "   Job waiting to be scheduled", "               Job in progress")
-    assert lines == [f"\t{text}  ................  {DONE}  T" for text in texts[:3]] + [f"\t{texts[3]}  ................  {mark}  T"]
+    texts = (
+        "Communicating with the network",
+        "   Creating job for submission",
+        "   Job waiting to be scheduled",
+        "               Job in progress",
+    )
+    assert lines == [f"\t{text}  ................  {DONE}  T" for text in texts[:3]] + [
+        f"\t{texts[3]}  ................  {mark}  T"
+    ]
 
 
 def test_events_are_rows(capsys):
@@ -73,7 +88,9 @@ def test_progress_goes_to_stderr_once_a_stage(capsys):
     line.event(QUEUED)
     line.event(PLACED)
     for done in (1, 2, 3):
-        line.progress(Progress(execution_id=E, stage="staging", done=done, total=3, bytes_done=done * 1000, bytes_total=3000))
+        line.progress(
+            Progress(execution_id=E, stage="staging", done=done, total=3, bytes_done=done * 1000, bytes_total=3000)
+        )
     line.progress(Progress(execution_id=E, stage="running"))
     line.event(COMPLETED)
     line.close()
@@ -95,7 +112,9 @@ def test_the_cause_is_the_jobs_own_message():
 
 
 def test_nodes_are_named_once_a_message(capsys):
-    say_nodes([execution(stdout="hi\n"), execution(stdout="hi\n"), execution(ComputeStateType.FAILED, "a\nb"), execution()])
+    say_nodes(
+        [execution(stdout="hi\n"), execution(stdout="hi\n"), execution(ComputeStateType.FAILED, "a\nb"), execution()]
+    )
     assert capsys.readouterr().out == "\nJob Results By Node:\n• Node n-87654321: hi\n• Node n-87654321: \n\ta\n\tb\n"
 
 

@@ -60,7 +60,9 @@ def test_a_value_keeps_its_equals_signs():
     assert read("-i=src=a,dst=b", "image").flags["input"] == ("src=a,dst=b",)
 
 
-@pytest.mark.parametrize(("form", "expected"), [("--wait", True), ("--wait=true", True), ("--wait=false", False), ("--wait=0", False)])
+@pytest.mark.parametrize(
+    ("form", "expected"), [("--wait", True), ("--wait=true", True), ("--wait=false", False), ("--wait=0", False)]
+)
 def test_booleans(form, expected):
     assert read(form, "image").flags["wait"] is expected
 
@@ -86,7 +88,11 @@ def test_a_dash_alone_is_a_positional():
 
 
 def test_global_flags_before_and_after_the_command():
-    tree.main(["-c", "a.yaml", "--api-port", "1", "run", "image", "--config=X=1", "--api-host=h"], prog_name="bacalhau", standalone_mode=False)
+    tree.main(
+        ["-c", "a.yaml", "--api-port", "1", "run", "image", "--config=X=1", "--api-host=h"],
+        prog_name="bacalhau",
+        standalone_mode=False,
+    )
     given = seen[-1].settings
     assert given.config == ("a.yaml", "X=1")
     assert (given.api_host, given.api_port, given.data_dir) == ("h", 1, None)
@@ -103,9 +109,18 @@ def test_global_flags_before_and_after_the_command():
         (["--wait=maybe", "i"], 'invalid argument "maybe" for "--wait" flag: must be true or false'),
         (["--count", "x", "i"], 'invalid argument "x" for "--count" flag: must be a whole number'),
         (["--count", "0", "i"], 'invalid argument "0" for "--count" flag: must be 1 or more'),
-        (["--limit-time", "5", "i"], 'invalid argument "5" for "--limit-time" flag: a duration needs a unit, as 30s, 5m or 1h30m'),
-        (["--target", "some", "i"], 'invalid argument "some" for "--target" flag: expecting "any" or "all", not "some"'),
-        (["-l", 'a"b', "-l", '"a" b', "i"], 'invalid argument ""a" b" for "-l, --labels" flag: \',\' expected after \'"\''),
+        (
+            ["--limit-time", "5", "i"],
+            'invalid argument "5" for "--limit-time" flag: a duration needs a unit, as 30s, 5m or 1h30m',
+        ),
+        (
+            ["--target", "some", "i"],
+            'invalid argument "some" for "--target" flag: expecting "any" or "all", not "some"',
+        ),
+        (
+            ["-l", 'a"b', "-l", '"a" b', "i"],
+            'invalid argument ""a" b" for "-l, --labels" flag: \',\' expected after \'"\'',
+        ),
         (["--gone", "x", "i"], "flag --gone is not supported: it went"),
         (["--api-port=x", "i"], 'invalid argument "x" for "--api-port" flag: \'x\' is not a valid integer.'),
         ([], "requires at least 1 arg(s), only received 0"),

@@ -47,7 +47,12 @@ def test_one_execution_is_printed_as_it_is(capsys):
 
 def test_lines_of_several_do_not_run_into_one_another(capsys):
     printer = LogPrinter(apart=False, named=True)
-    for piece in (LogPiece(1, "on", FIRST), LogPiece(1, "two\nthree", SECOND), LogPiece(1, "e\n\n", FIRST), LogPiece(2, "err\n", FIRST)):
+    for piece in (
+        LogPiece(1, "on", FIRST),
+        LogPiece(1, "two\nthree", SECOND),
+        LogPiece(1, "e\n\n", FIRST),
+        LogPiece(2, "err\n", FIRST),
+    ):
         printer.print(piece)
     printer.close()
     one, two = "[e-11111111]", "[e-22222222]"

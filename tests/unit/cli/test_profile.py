@@ -32,17 +32,34 @@ def cli(capsys):
 def test_the_life_of_a_profile_as_the_original_tells_it(cli):
     assert cli("list") == (0, "No profiles found\n", "")
     assert cli("save", "p1", "--endpoint", "http://127.0.0.1:1234") == (0, 'Profile "p1" saved\n', "")
-    assert cli("list") == (0, " CURRENT  NAME  ENDPOINT               AUTH \n          p1    http://127.0.0.1:1234       \n", "")
-    assert cli("show", "p1") == (0, "Name:        p1\nEndpoint:    http://127.0.0.1:1234\nAuth:        none\nTLS:         secure\nTimeout:     30s\n", "")
+    assert cli("list") == (
+        0,
+        " CURRENT  NAME  ENDPOINT               AUTH \n          p1    http://127.0.0.1:1234       \n",
+        "",
+    )
+    assert cli("show", "p1") == (
+        0,
+        (
+            "Name:        p1\nEndpoint:    http://127.0.0.1:1234\nAuth:        none\nTLS:         secure\nTimeout:    "
+            " 30s\n"
+        ),
+        "",
+    )
     assert cli("select", "p1") == (0, 'Switched to profile "p1"\n', "")
-    assert cli("list", "--output", "json")[1] == '[{"current":"*","name":"p1","endpoint":"http://127.0.0.1:1234","auth":""}]\n'
+    assert (
+        cli("list", "--output", "json")[1]
+        == '[{"current":"*","name":"p1","endpoint":"http://127.0.0.1:1234","auth":""}]\n'
+    )
     assert cli("delete", "p1", "--force") == (0, 'Profile "p1" deleted\n', "")
     assert cli("list", "--output", "json")[1] == "[]\n"
 
 
 def test_saving_again_changes_only_what_is_given(cli, home):
     cli("save", "production", "--endpoint", PROD, "--description", "D", "--timeout", "60s", "--token", "abcdefghijwxyz")
-    assert cli("save", "production", "--insecure", "--select")[1] == 'Profile "production" saved\nSwitched to profile "production"\n'
+    assert (
+        cli("save", "production", "--insecure", "--select")[1]
+        == 'Profile "production" saved\nSwitched to profile "production"\n'
+    )
     shown = cli("show")[1].splitlines()
     assert shown == [
         "Name:        production (current)",

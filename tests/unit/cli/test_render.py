@@ -20,18 +20,37 @@ def test_json_escapes_what_html_would_read():
 
 
 def test_yaml_sorts_and_quotes_as_the_original():
-    tree = {"b": "2026-11-22T13:44:10.04Z", "a": "", "c": {"z": ["x", "-c"], "n": None}, "d": "out\nmore\n", "e": "2", "f": 2, "g": "true", "h": {}, "i": "* x"}
-    assert yaml_text(tree) == (
-        'a: ""\nb: "2026-11-22T13:44:10.04Z"\nc:\n  n: null\n  z:\n  - x\n  - -c\nd: |\n  out\n  more\ne: "2"\nf: 2\ng: "true"\nh: {}\ni: \'* x\'\n'
+    tree = {
+        "b": "2026-11-22T13:44:10.04Z",
+        "a": "",
+        "c": {"z": ["x", "-c"], "n": None},
+        "d": "out\nmore\n",
+        "e": "2",
+        "f": 2,
+        "g": "true",
+        "h": {},
+        "i": "* x",
+    }
+    assert (
+        yaml_text(tree)
+        == 'a: ""\nb: "2026-11-22T13:44:10.04Z"\nc:\n  n: null\n  z:\n  - x\n  - -c\nd: |\n  out\n  more\ne: "2"\nf:'
+        " 2\ng: \"true\"\nh: {}\ni: '* x'\n"
     )
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("csv", 'name,two words\na,"x,y"\n'), ("json", '[["a","x,y"]]\n'), ("yaml", "- - a\n  - x,y\n"), (None, " NAME  TWO WORDS \n a     x,y       \n")],
+    [
+        ("csv", 'name,two words\na,"x,y"\n'),
+        ("json", '[["a","x,y"]]\n'),
+        ("yaml", "- - a\n  - x,y\n"),
+        (None, " NAME  TWO WORDS \n a     x,y       \n"),
+    ],
 )
 def test_a_list_in_each_format(kind, expected, capsys):
-    show_items(FLAGS | {"output": kind}, [Column("name", lambda r: r[0]), Column("two words", lambda r: r[1])], [("a", "x,y")])
+    show_items(
+        FLAGS | {"output": kind}, [Column("name", lambda r: r[0]), Column("two words", lambda r: r[1])], [("a", "x,y")]
+    )
     assert capsys.readouterr().out == expected
 
 
@@ -45,11 +64,17 @@ def test_times():
     assert stamp("2026-11-22T13:35:46.866134798Z") == "2026-11-22 13:35:46"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0s ago"), (12, "12s ago"), (185, "3m5s ago"), (7800, "2h10m ago"), (97200, "1d3h ago"), (-5, "0s ago")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s ago"), (12, "12s ago"), (185, "3m5s ago"), (7800, "2h10m ago"), (97200, "1d3h ago"), (-5, "0s ago")],
+)
 def test_ages(seconds, text):
     assert age(seconds * 1_000_000_000) == text
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (20221201612, "20 GB"), (7_500_000_000, "7.5 GB"), (200872365260, "201 GB"), (999, "999 B")])
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (20221201612, "20 GB"), (7_500_000_000, "7.5 GB"), (200872365260, "201 GB"), (999, "999 B")],
+)
 def test_sizes(count, text):
     assert human_bytes(count) == text

@@ -15,17 +15,47 @@ def job(*args):
 
 
 def test_the_tutorial():
-    made = job("-i", "s3://b/k*:/inputs,opt=region=us-east-1", "--id-only", "--wait", "alpine", "--", "sh", "-c", "cp -r /inputs/* /outputs/")
+    made = job(
+        "-i",
+        "s3://b/k*:/inputs,opt=region=us-east-1",
+        "--id-only",
+        "--wait",
+        "alpine",
+        "--",
+        "sh",
+        "-c",
+        "cp -r /inputs/* /outputs/",
+    )
     task = made.task
     assert (made.type, made.count, task.name) == ("batch", 1, "main")
-    assert task.engine.params["Image"] == "alpine" and task.engine.params["Parameters"] == ["sh", "-c", "cp -r /inputs/* /outputs/"]
+    assert task.engine.params["Image"] == "alpine" and task.engine.params["Parameters"] == [
+        "sh",
+        "-c",
+        "cp -r /inputs/* /outputs/",
+    ]
     assert task.publisher.type == "ipfs" and task.network is None
     assert task.result_paths == (ResultPath(name="outputs", path="/outputs"),)
     assert task.input_sources[0].source.params["Region"] == "us-east-1"
 
 
 def test_both_generations_of_flags():
-    made = job("--concurrency", "3", "-s", "a=b", "-l", "tag,k=v", "--timeout", "5", "-e", 'A=x,"B=y,z"', "--cpu", "2", "-o", "logs:/var/log", "i")
+    made = job(
+        "--concurrency",
+        "3",
+        "-s",
+        "a=b",
+        "-l",
+        "tag,k=v",
+        "--timeout",
+        "5",
+        "-e",
+        'A=x,"B=y,z"',
+        "--cpu",
+        "2",
+        "-o",
+        "logs:/var/log",
+        "i",
+    )
     assert made.count == 3 and made.constraints[0].key == "a" and made.labels == {"tag": "", "k": "v"}
     assert made.task.timeouts.total_timeout == 5
     assert made.task.env == {"A": "x", "B": "y,z"}
@@ -42,8 +72,14 @@ def test_outputs_under_another_name():
     ("args", "message"),
     [
         (["-i", "foo"], 'invalid argument "foo" for "-i, --input" flag: unknown storage schema'),
-        (["-i", "s3://b/k,opt=nope=1"], 'invalid argument "s3://b/k,opt=nope=1" for "-i, --input" flag: unknown option "nope" for storage s3'),
-        (["-p", "gopher://x"], 'invalid argument "gopher://x" for "-p, --publisher" flag: unknown publisher type: gopher'),
+        (
+            ["-i", "s3://b/k,opt=nope=1"],
+            'invalid argument "s3://b/k,opt=nope=1" for "-i, --input" flag: unknown option "nope" for storage s3',
+        ),
+        (
+            ["-p", "gopher://x"],
+            'invalid argument "gopher://x" for "-p, --publisher" flag: unknown publisher type: gopher',
+        ),
         (["-e", "A"], 'invalid argument "A" for "-e, --env" flag: A must be formatted as key=value'),
         (["-o", "x"], 'invalid argument "x" for "-o, --output" flag: invalid output volume: x'),
         (["-l", "a b"], "received invalid job labels"),

@@ -8,7 +8,11 @@ EXECUTION = "e-12345678-0000-4000-8000-000000000000"
 
 
 def event(topic, message, execution=EXECUTION, second=1, **details):
-    return JobHistory(time=f"2026-01-02T03:04:0{second}.5Z", execution_id=execution, event=Event(topic=topic, message=message, details=details or None))
+    return JobHistory(
+        time=f"2026-01-02T03:04:0{second}.5Z",
+        execution_id=execution,
+        event=Event(topic=topic, message=message, details=details or None),
+    )
 
 
 def test_a_long_topic_goes_on_below(capsys):

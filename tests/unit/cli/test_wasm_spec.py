@@ -23,7 +23,12 @@ def module(tmp_path):
 def test_a_local_module_travels_with_the_job(module):
     made = task(str(module), "--", "hello", "-x")
     assert made.engine.type == "wasm"
-    assert made.engine.params == {"EntryModule": "main.wasm", "Entrypoint": "_start", "ImportModules": None, "Parameters": ["hello", "-x"]}
+    assert made.engine.params == {
+        "EntryModule": "main.wasm",
+        "Entrypoint": "_start",
+        "ImportModules": None,
+        "Parameters": ["hello", "-x"],
+    }
     (source,) = made.input_sources
     assert (source.source.type, source.target, source.alias) == ("inline", "main.wasm", str(module))
     assert parse_data_url(source.source.params["URL"]).data == module.read_bytes()
@@ -36,7 +41,17 @@ def test_a_large_module_is_packed_always_alike(module):
 
 
 def test_where_modules_are_mounted(module):
-    made = task(f"{module}:/app/custom.wasm", "-I", "https://host/a.wasm:/lib/a.wasm", "-I", f"{module}:b.wasm", "-i", "s3://b/k:/in", "--entry-point", "run")
+    made = task(
+        f"{module}:/app/custom.wasm",
+        "-I",
+        "https://host/a.wasm:/lib/a.wasm",
+        "-I",
+        f"{module}:b.wasm",
+        "-i",
+        "s3://b/k:/in",
+        "--entry-point",
+        "run",
+    )
     assert made.engine.params["EntryModule"] == "/app/custom.wasm" and made.engine.params["Entrypoint"] == "run"
     assert made.engine.params["ImportModules"] == ["/lib/a.wasm", "b.wasm"]
     assert [(s.source.type, s.target) for s in made.input_sources] == [

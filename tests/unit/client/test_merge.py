@@ -43,7 +43,13 @@ def test_one_result_moves_as_it_is(trees, into):
 def test_several_results_join_their_streams_in_order(trees, into):
     first, second = trees(1, a="1"), trees(2, b="2")
     apply_merge(plan_merge([first, second], into))
-    assert everything(into) == {"stdout": "out1\nout2\n", "stderr": "", "exitCode": "00", "outputs/a": "1", "outputs/b": "2"}
+    assert everything(into) == {
+        "stdout": "out1\nout2\n",
+        "stderr": "",
+        "exitCode": "00",
+        "outputs/a": "1",
+        "outputs/b": "2",
+    }
     assert everything(first) == everything(second) == {}
 
 

@@ -52,22 +52,31 @@ async def ask(tmp_path):
     async with crew() as people:
 
         async def find(admission, task, need=NOTHING):
-            node = ComputeNode("n-1", tmp_path, None, None, plugins, Capacity(Resources(cpu=2.0)), people, admission=admission)
+            node = ComputeNode(
+                "n-1", tmp_path, None, None, plugins, Capacity(Resources(cpu=2.0)), people, admission=admission
+            )
             allocated = AllocatedResources(tasks={"main": need})
-            return await find_refusal(node, Execution(id="e-1", job=Job(id="j-1", tasks=(task,)), allocated_resources=allocated))
+            return await find_refusal(
+                node, Execution(id="e-1", job=Job(id="j-1", tasks=(task,)), allocated_resources=allocated)
+            )
 
         yield find
 
 
 def task(*sources, engine="noop", **fields):
-    inputs = tuple(InputSource(source=SpecConfig(type=kind, params=params), target=f"/{n}") for n, (kind, params) in enumerate(sources))
+    inputs = tuple(
+        InputSource(source=SpecConfig(type=kind, params=params), target=f"/{n}")
+        for n, (kind, params) in enumerate(sources)
+    )
     return Task(name="main", engine=SpecConfig(type=engine), input_sources=inputs, **fields)
 
 
 async def test_by_itself_a_node_takes_what_it_can_do(ask):
     assert await ask(Admission(), task()) == ""
     assert await ask(Admission(), task(publisher=SpecConfig(type="noop"))) == ""
-    reason = await ask(Admission(), task(("s3", {}), engine="wasm", publisher=SpecConfig(type="S3")), Resources(cpu=3.0))
+    reason = await ask(
+        Admission(), task(("s3", {}), engine="wasm", publisher=SpecConfig(type="S3")), Resources(cpu=3.0)
+    )
     assert reason == "cannot run wasm; cannot read inputs from s3; cannot publish to s3; needs 3 CPU, has 2"
 
 
@@ -94,9 +103,16 @@ async def test_where_only_local_inputs_are_taken(ask, tmp_path):
     here = [("inline", {"URL": "data:,x"}), ("local", {"SourcePath": str(tmp_path / "data")})]
     assert await ask(local, task(*here)) == ""
     assert await ask(local, task()) == ""
-    distant = [("urlDownload", {"URL": "http://127.0.0.1:1/x"}), ("local", {"SourcePath": "/etc"}), ("ipfs", {"CID": EMPTY_CID})]
+    distant = [
+        ("urlDownload", {"URL": "http://127.0.0.1:1/x"}),
+        ("local", {"SourcePath": "/etc"}),
+        ("ipfs", {"CID": EMPTY_CID}),
+    ]
     for source in distant:
-        assert await ask(local, task(*here, source)) == f"accepts only inputs that it has already, which {source[0]} is not"
+        assert (
+            await ask(local, task(*here, source))
+            == f"accepts only inputs that it has already, which {source[0]} is not"
+        )
         assert await ask(Admission(), task(*here, source)) == ""
 
 

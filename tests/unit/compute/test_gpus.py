@@ -1,4 +1,6 @@
-"""GPUs as their makers' tools tell of them: small programs of the same names on PATH that say what the real ones say."""
+"""GPUs as their makers' tools tell of them: small programs of the same names on PATH that say what the real
+ones say.
+"""
 
 import json
 
@@ -12,7 +14,12 @@ NVIDIA = """0, Tesla T4, 15360, 00000000:00:1E.0
 2, NVIDIA GB10, [N/A], 0000000F:01:00.0
 """
 AMD = {
-    "card1": {"PCI Bus": "0000:C3:00.0", "Card Series": "AMD Instinct MI210", "Card Model": "0x740f", "VRAM Total Memory (B)": "68702699520"},
+    "card1": {
+        "PCI Bus": "0000:C3:00.0",
+        "Card Series": "AMD Instinct MI210",
+        "Card Model": "0x740f",
+        "VRAM Total Memory (B)": "68702699520",
+    },
     "card0": {
         "VRAM Total Memory (B)": "17163091968",
         "VRAM Total Used Memory (B)": "10960896",
@@ -26,8 +33,20 @@ AMD = {
 }
 INTEL_LIST = {
     "device_list": [
-        {"device_function_type": "physical", "device_id": 0, "device_name": "Intel(R) Data Center GPU Flex 170", "device_type": "GPU", "pci_bdf_address": "0000:4d:00.0"},
-        {"device_function_type": "virtual", "device_id": 1, "device_name": "Intel(R) Data Center GPU Flex 170", "device_type": "GPU", "pci_bdf_address": "0000:4d:00.1"},
+        {
+            "device_function_type": "physical",
+            "device_id": 0,
+            "device_name": "Intel(R) Data Center GPU Flex 170",
+            "device_type": "GPU",
+            "pci_bdf_address": "0000:4d:00.0",
+        },
+        {
+            "device_function_type": "virtual",
+            "device_id": 1,
+            "device_name": "Intel(R) Data Center GPU Flex 170",
+            "device_type": "GPU",
+            "pci_bdf_address": "0000:4d:00.1",
+        },
     ]
 }
 INTEL_ONE = INTEL_LIST["device_list"][0] | {"memory_physical_size_byte": "14193102848", "drm_device": "/dev/dri/card1"}
@@ -55,9 +74,20 @@ async def test_no_tool_no_gpu(tool):
 
 
 async def test_every_maker(tool):
-    tool("nvidia-smi", f'[ "$*" = "--query-gpu=index,gpu_name,memory.total,pci.bus_id --format=csv,noheader,nounits" ] || exit 9\n{says(NVIDIA.strip())}')
-    tool("rocm-smi", f'case "$*" in *--json*) ;; *) exit 9;; esac\n{says("WARNING: AMD GPU device(s) is/are in a low-power state.")}\n{says(json.dumps(AMD))}')
-    tool("xpu-smi", f'if [ "$2" = --device ]; then\n{says(json.dumps(INTEL_ONE))}\nelse\n{says(json.dumps(INTEL_LIST))}\nfi')
+    tool(
+        "nvidia-smi",
+        '[ "$*" = "--query-gpu=index,gpu_name,memory.total,pci.bus_id --format=csv,noheader,nounits" ] || exit'
+        f" 9\n{says(NVIDIA.strip())}",
+    )
+    tool(
+        "rocm-smi",
+        'case "$*" in *--json*) ;; *) exit 9;;'
+        f" esac\n{says('WARNING: AMD GPU device(s) is/are in a low-power state.')}\n{says(json.dumps(AMD))}",
+    )
+    tool(
+        "xpu-smi",
+        f'if [ "$2" = --device ]; then\n{says(json.dumps(INTEL_ONE))}\nelse\n{says(json.dumps(INTEL_LIST))}\nfi',
+    )
     gpus, problems = await detect_gpus()
     assert problems == {}
     assert gpus == (
@@ -66,7 +96,9 @@ async def test_every_maker(tool):
         GPU(index=2, name="NVIDIA GB10", vendor="NVIDIA", memory=0, pci_address="0000000F:01:00.0"),
         GPU(index=0, name="Navi 21 [Radeon RX 6800]", vendor="AMD/ATI", memory=16368, pci_address="0000:0B:00.0"),
         GPU(index=1, name="AMD Instinct MI210", vendor="AMD/ATI", memory=65520, pci_address="0000:C3:00.0"),
-        GPU(index=0, name="Intel(R) Data Center GPU Flex 170", vendor="Intel", memory=13535, pci_address="0000:4d:00.0"),
+        GPU(
+            index=0, name="Intel(R) Data Center GPU Flex 170", vendor="Intel", memory=13535, pci_address="0000:4d:00.0"
+        ),
     )
     assert gpu_labels(gpus[:1]) == {"GPU-0": "Tesla-T4", "GPU-0-Memory": "15360-MiB"}
 
@@ -81,7 +113,10 @@ async def test_a_machine_without_a_card(tool):
 @pytest.mark.parametrize(
     ("script", "problem"),
     [
-        ("echo 'NVIDIA-SMI has failed because it could not communicate with the driver.'; exit 9", "nvidia-smi failed with exit code 9: NVIDIA-SMI has failed"),
+        (
+            "echo 'NVIDIA-SMI has failed because it could not communicate with the driver.'; exit 9",
+            "nvidia-smi failed with exit code 9: NVIDIA-SMI has failed",
+        ),
         ("exit 9", "nvidia-smi failed with exit code 9"),
         ("echo what", "nvidia-smi answered what cannot be read"),
         ("echo $$ > $0.pid; sleep 1000", "nvidia-smi did not answer within 1 s"),

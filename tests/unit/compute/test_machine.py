@@ -36,7 +36,12 @@ def test_without_limits_it_is_the_whole_machine(look):
 
 
 def test_version_2_the_tightest_of_all_groups_above_counts(look):
-    files = {"a__cpu_DOT_max": "50000 100000\n", "a__b__cpu_DOT_max": "max 100000\n", "a__memory_DOT_max": "1000000\n", "a__b__memory_DOT_max": "3000000\n"}
+    files = {
+        "a__cpu_DOT_max": "50000 100000\n",
+        "a__b__cpu_DOT_max": "max 100000\n",
+        "a__memory_DOT_max": "1000000\n",
+        "a__b__memory_DOT_max": "3000000\n",
+    }
     assert look("0::/a/b\n", **files) == (0.5, 1_000_000)
 
 
@@ -55,7 +60,11 @@ def test_version_1(look):
 
 
 def test_version_1_without_limits(look):
-    files = {"cpu__cpu_DOT_cfs_quota_us": "-1\n", "cpu__cpu_DOT_cfs_period_us": "100000\n", "memory__memory_DOT_limit_in_bytes": "9223372036854771712\n"}
+    files = {
+        "cpu__cpu_DOT_cfs_quota_us": "-1\n",
+        "cpu__cpu_DOT_cfs_period_us": "100000\n",
+        "memory__memory_DOT_limit_in_bytes": "9223372036854771712\n",
+    }
     assert look("5:memory:/docker/x\n4:cpu:/docker/x\n", **files) == ALL
 
 

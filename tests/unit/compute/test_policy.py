@@ -20,12 +20,17 @@ def test_only_what_is_allowed_is_read_and_nothing_that_merely_contains_it():
     assert resolve({"A": "env:FOO", "B": "plain"}, "FOO") == ({"A": "1", "B": "plain"}, [])
     assert resolve({"A": "env:AWS_REGION"}, "X", "AWS_*") == ({"A": "eu"}, [])
     values, problems = resolve({"A": "env:MYFOOBAR"}, "FOO", "FO?", "[A-F]OO")
-    assert (values, problems) == ({}, ["environment variable A asks for MYFOOBAR of the node, which Compute.Env.AllowList does not allow"])
+    assert (values, problems) == (
+        {},
+        ["environment variable A asks for MYFOOBAR of the node, which Compute.Env.AllowList does not allow"],
+    )
     assert resolve({"A": "env:foo"}, "FOO")[1]
 
 
 def test_what_is_not_set_is_told_and_what_is_empty_is_empty():
-    assert resolve({"A": "env:NOPE"}, "*")[1] == ["environment variable A asks for NOPE of the node, which is not set there"]
+    assert resolve({"A": "env:NOPE"}, "*")[1] == [
+        "environment variable A asks for NOPE of the node, which is not set there"
+    ]
     assert resolve({"A": "env:EMPTY"}, "*") == ({"A": ""}, [])
 
 

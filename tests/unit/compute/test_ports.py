@@ -15,7 +15,10 @@ def pool(first=20000, last=20002, taken=()):
 
 def ask(made, execution_id="e", kind="Bridge", **ports):
     wanted = tuple(PortMapping(name=name, static=static, target=target) for name, (static, target) in ports.items())
-    return [(port.name, port.static, port.target) for port in made.reserve(execution_id, NetworkConfig(type=kind, ports=wanted))]
+    return [
+        (port.name, port.static, port.target)
+        for port in made.reserve(execution_id, NetworkConfig(type=kind, ports=wanted))
+    ]
 
 
 def test_numbers_are_filled_in():
@@ -70,7 +73,9 @@ def test_what_an_earlier_process_gave_out_is_kept():
 
 def test_a_range_without_ports_is_refused():
     for first, last in ((30000, 20000), (80, 90)):
-        with pytest.raises(BadRequest, match=f"Compute.Network.PortRangeStart {first} and PortRangeEnd {last} span no ports"):
+        with pytest.raises(
+            BadRequest, match=f"Compute.Network.PortRangeStart {first} and PortRangeEnd {last} span no ports"
+        ):
             PortPool(first, last)
 
 
@@ -86,6 +91,14 @@ def test_whether_somebody_listens():
 
 
 def test_what_the_task_and_others_are_told():
-    ports = (PortMapping(name="web", static=20000, target=80), PortMapping(name="a", static=20001, target=81, host_network="127.0.0.1"))
-    assert port_variables(ports) == {"BACALHAU_PORT_web": "80", "BACALHAU_HOST_PORT_web": "20000", "BACALHAU_PORT_a": "81", "BACALHAU_HOST_PORT_a": "20001"}
+    ports = (
+        PortMapping(name="web", static=20000, target=80),
+        PortMapping(name="a", static=20001, target=81, host_network="127.0.0.1"),
+    )
+    assert port_variables(ports) == {
+        "BACALHAU_PORT_web": "80",
+        "BACALHAU_HOST_PORT_web": "20000",
+        "BACALHAU_PORT_a": "81",
+        "BACALHAU_HOST_PORT_a": "20001",
+    }
     assert show_ports(ports, "fd00::1") == {"web": "[fd00::1]:20000", "a": "127.0.0.1:20001"}

@@ -64,6 +64,10 @@ def test_an_ended_log_is_forgotten_when_the_orchestrator_has_all_or_wants_nothin
     for execution_id in ("whole", "unwanted", "more"):
         shipping.begin(execution_id)
         shipping.end(execution_id, None)
-    ends = (LogEnd(execution_id="whole", stdout=3), LogEnd(execution_id="unwanted", unwanted=True), LogEnd(execution_id="more", stdout=1))
+    ends = (
+        LogEnd(execution_id="whole", stdout=3),
+        LogEnd(execution_id="unwanted", unwanted=True),
+        LogEnd(execution_id="more", stdout=1),
+    )
     shipping.note(PutLogsResponse(ends=ends, limit=7), ["whole"])
     assert (list(shipping.logs), shipping.logs["more"].end, shipping.limit) == (["more"], Offsets(1, 0), 7)

@@ -39,10 +39,20 @@ async def nothing():
 
 async def test_an_engine_that_is_away_when_time_is_over_is_told_again_and_the_node_lives_on(tmp_path):
     engine = AwayOnce()
-    task = Task(name="main", engine=SpecConfig(type="noop", params={"Sleep": 60}), timeouts=Timeouts(execution_timeout=1))
-    execution = Execution(id="e-1", job=Job(id="j-1", tasks=(task,)), allocated_resources=AllocatedResources(tasks={"main": Resources()}))
+    task = Task(
+        name="main", engine=SpecConfig(type="noop", params={"Sleep": 60}), timeouts=Timeouts(execution_timeout=1)
+    )
+    execution = Execution(
+        id="e-1", job=Job(id="j-1", tasks=(task,)), allocated_resources=AllocatedResources(tasks={"main": Resources()})
+    )
     async with crew() as people:
-        node = ComputeNode("n-1", tmp_path, None, Silent(), Plugins({"noop": engine}, {}, {}), Capacity(Resources()), people)
+        node = ComputeNode(
+            "n-1", tmp_path, None, Silent(), Plugins({"noop": engine}, {}, {}), Capacity(Resources()), people
+        )
         running = node.running[execution.id] = Running(nothing)
         outcome = await run_execution(node, execution, running)
-    assert (engine.told, running.exit_code, outcome.error.message) == (2, STOPPED, "timed out after 1 s: the execution's time limit is over")
+    assert (engine.told, running.exit_code, outcome.error.message) == (
+        2,
+        STOPPED,
+        "timed out after 1 s: the execution's time limit is over",
+    )

@@ -24,14 +24,22 @@ def load(home, *overrides, env=None, flags=None):
 
 def test_defaults(home, tmp_path):
     config = load(home)
-    assert (config.api.host, config.api.port, config.orchestrator.host, config.orchestrator.port) == ("127.0.0.1", 1234, "127.0.0.1", 4222)
+    assert (config.api.host, config.api.port, config.orchestrator.host, config.orchestrator.port) == (
+        "127.0.0.1",
+        1234,
+        "127.0.0.1",
+        4222,
+    )
     assert config.data_dir == str(tmp_path / ".bacalhau")
     assert config.compute.orchestrators == ("nats://127.0.0.1:4222",)
     assert (config.orchestrator.node_manager.disconnect_timeout, config.compute.heartbeat.interval) == (60.0, 15.0)
 
 
 def test_the_stronger_source_wins(home, tmp_path):
-    (tmp_path / "a.yaml").write_text("api: {port: 1}\nlabels: {zone: eu}\nJobDefaults: {Batch: {Task: {Resources: {CPU: 2}, Timeouts: {TotalTimeout: 1h}}}}")
+    (tmp_path / "a.yaml").write_text(
+        "api: {port: 1}\nlabels: {zone: eu}\nJobDefaults: {Batch: {Task: {Resources: {CPU: 2}, Timeouts: {TotalTimeout:"
+        " 1h}}}}"
+    )
     (tmp_path / "b.yml").write_text("API: {Port: 2, Host: fromfile}")
     files = [str(tmp_path / "a.yaml"), str(tmp_path / "b.yml")]
     assert load(home, *files).api.port == 2
@@ -75,7 +83,19 @@ def test_environment(home, name, value, key, found):
 
 def test_variables_of_others_are_left_alone(home):
     mine = load(home)
-    assert load(home, env={"BACALHAU_API_KEY": "x", "BACALHAU_PROFILE": "p", "BACALHAU_API": "x", "BACALHAU_API_PORT": "", "API_PORT": "1"}) == mine
+    assert (
+        load(
+            home,
+            env={
+                "BACALHAU_API_KEY": "x",
+                "BACALHAU_PROFILE": "p",
+                "BACALHAU_API": "x",
+                "BACALHAU_API_PORT": "",
+                "API_PORT": "1",
+            },
+        )
+        == mine
+    )
 
 
 def test_a_boolean_key_alone_is_true(home):
@@ -88,9 +108,18 @@ def test_a_boolean_key_alone_is_true(home):
         ("API.Port=abc", 'config key: "API.Port" expects an integer value, received: "abc" (from -c)'),
         ("api.port=70000", 'config key: "API.Port" expects an integer value, received: "70000" (from -c)'),
         ("Compute.Enabled=maybe", 'config key: "Compute.Enabled" expects a boolean value, received: "maybe" (from -c)'),
-        ("InputSources.ReadTimeout=5", 'config key: "InputSources.ReadTimeout" expects a duration, received: "5" (from -c)'),
-        ("InputSources.MaxRetryCount=-1", 'config key: "InputSources.MaxRetryCount" expects an integer value, received: "-1" (from -c)'),
-        ("NameProvider=aws", 'config key: "NameProvider" expects one of puuid, uuid, hostname, received: "aws" (from -c)'),
+        (
+            "InputSources.ReadTimeout=5",
+            'config key: "InputSources.ReadTimeout" expects a duration, received: "5" (from -c)',
+        ),
+        (
+            "InputSources.MaxRetryCount=-1",
+            'config key: "InputSources.MaxRetryCount" expects an integer value, received: "-1" (from -c)',
+        ),
+        (
+            "NameProvider=aws",
+            'config key: "NameProvider" expects one of puuid, uuid, hostname, received: "aws" (from -c)',
+        ),
         ("Labels=a", 'config key: "Labels" expects a map, received: "a" (from -c)'),
         ("x.y=1", "no matching config key. Run 'bacalhau config list' for a list of valid keys: x.y (from -c)"),
         ("API=1", "no matching config key. Run 'bacalhau config list' for a list of valid keys: API (from -c)"),
@@ -100,12 +129,24 @@ def test_a_boolean_key_alone_is_true(home):
         ("API.TLS.AutoCert=a.example", "API.TLS.AutoCert is not supported yet"),
         ("api.auth.users=a", 'config key: "API.Auth.Users" expects a list, received: "a" (from -c)'),
         ("Orchestrator.Advertise=10.0.0.1", "Orchestrator.Advertise is not supported yet"),
-        ("JobAdmissionControl.Locality=near", 'config key: "JobAdmissionControl.Locality" expects one of anywhere, local, received: "near" (from -c)'),
+        (
+            "JobAdmissionControl.Locality=near",
+            'config key: "JobAdmissionControl.Locality" expects one of anywhere, local, received: "near" (from -c)',
+        ),
         (
             "Orchestrator.NodeManager.PingTimeout=10ms",
-            'config key: "Orchestrator.NodeManager.PingTimeout" expects a duration of at least 500ms, received: "10ms" (from -c)',
+            (
+                'config key: "Orchestrator.NodeManager.PingTimeout" expects a duration of at least 500ms, received:'
+                ' "10ms" (from -c)'
+            ),
         ),
-        ("Orchestrator.NodeManager.LostGrace=2s", 'config key: "Orchestrator.NodeManager.LostGrace" expects a duration of at least 3s, received: "2s" (from -c)'),
+        (
+            "Orchestrator.NodeManager.LostGrace=2s",
+            (
+                'config key: "Orchestrator.NodeManager.LostGrace" expects a duration of at least 3s, received: "2s"'
+                " (from -c)"
+            ),
+        ),
         ("/nowhere/c.yaml", "specified configuration file doesn't exist: /nowhere/c.yaml"),
     ],
 )
@@ -141,7 +182,10 @@ def test_other_faults_of_files(home, tmp_path):
     for number, (text, message) in enumerate(
         [
             ("- a", "must hold keys and values, found a list"),
-            ("API: {Prt: 1}", "no matching config key. Run 'bacalhau config list' for a list of valid keys: API.Prt (from {file})"),
+            (
+                "API: {Prt: 1}",
+                "no matching config key. Run 'bacalhau config list' for a list of valid keys: API.Prt (from {file})",
+            ),
             ("API: {Port: [1]}", 'config key: "API.Port" expects an integer value, received: "[1]" (from {file})'),
             ("API: [", "cannot read the configuration file {file}: broken YAML at line 2, column 1: "),
             ("API: {TLS: {AutoCert: a.example}}", "API.TLS.AutoCert is not supported yet"),
@@ -213,7 +257,9 @@ def test_the_tree_reads_back(home, tmp_path):
 
 
 def test_job_defaults(home):
-    defaults = job_defaults(load(home, "JobDefaults.Batch.Task.Publisher.Type=ipfs", "JobDefaults.Batch.Task.Timeouts.ExecutionTimeout=30m"))
+    defaults = job_defaults(
+        load(home, "JobDefaults.Batch.Task.Publisher.Type=ipfs", "JobDefaults.Batch.Task.Timeouts.ExecutionTimeout=30m")
+    )
     assert (defaults["batch"].publisher.type, defaults["batch"].timeouts.execution_timeout) == ("ipfs", 1800)
     assert defaults["ops"] == JobDefault(resources=defaults["ops"].resources)
     assert (defaults["ops"].resources.cpu, defaults["ops"].resources.memory) == ("500m", "512Mb")

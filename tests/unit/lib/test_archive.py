@@ -83,7 +83,12 @@ def test_members_that_leave_the_folder_are_refused(tmp_path, name):
 
 
 def test_nothing_is_written_through_a_symlink(tmp_path):
-    archive = write(tmp_path / "a.tar.gz", ("d", tarfile.DIRTYPE, "", b""), ("l", tarfile.SYMTYPE, "d", b""), ("l/x", tarfile.REGTYPE, "", b"x"))
+    archive = write(
+        tmp_path / "a.tar.gz",
+        ("d", tarfile.DIRTYPE, "", b""),
+        ("l", tarfile.SYMTYPE, "d", b""),
+        ("l/x", tarfile.REGTYPE, "", b"x"),
+    )
     with pytest.raises(StorageFailure, match="through a symlink"):
         unpack(archive, tmp_path / "into")
 
@@ -103,7 +108,13 @@ def test_other_kinds_are_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda body: body[:-2000], lambda body: b"no archive at all", lambda body: body[:5000] + b"zzzz" + body[5004:], lambda body: b""]
+    "damage",
+    [
+        lambda body: body[:-2000],
+        lambda body: b"no archive at all",
+        lambda body: body[:5000] + b"zzzz" + body[5004:],
+        lambda body: b"",
+    ],
 )
 def test_damaged_archives(folder, tmp_path, damage):
     archive = tmp_path / "a.tar.gz"

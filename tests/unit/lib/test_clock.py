@@ -21,7 +21,9 @@ def test_no_nanosecond_is_lost(ns):
 def test_the_text_is_what_others_read(ns):
     text = rfc3339(ns)
     assert text.endswith("Z") and not text.endswith("0Z" if "." in text else ".Z")
-    assert datetime.fromisoformat(text) == datetime.fromtimestamp(ns // 10**9, UTC).replace(microsecond=ns // 1000 % 10**6)
+    assert datetime.fromisoformat(text) == datetime.fromtimestamp(ns // 10**9, UTC).replace(
+        microsecond=ns // 1000 % 10**6
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,26 @@ def test_every_free_bit_is_drawn():
     assert (ones & zeros).bit_count() == 122
 
 
-@pytest.mark.parametrize(("make", "prefix"), [(new_job_id, "j-"), (new_execution_id, "e-"), (new_node_id, "n-"), (new_uuid, "")])
+@pytest.mark.parametrize(
+    ("make", "prefix"), [(new_job_id, "j-"), (new_execution_id, "e-"), (new_node_id, "n-"), (new_uuid, "")]
+)
 def test_full_and_short(make, prefix):
     text = make()
     assert text.startswith(prefix) and is_full_id(text)
     assert short_id(text) == text[: len(prefix) + 8]
 
 
-@pytest.mark.parametrize("text", ["", "j-", "my-job", "j-78faf114", "jj-78faf114-0000-4000-8000-000000000000", "78FAF114-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "j-",
+        "my-job",
+        "j-78faf114",
+        "jj-78faf114-0000-4000-8000-000000000000",
+        "78FAF114-0000-4000-8000-000000000000",
+    ],
+)
 def test_other_text_is_no_full_id_and_stays_whole(text):
     assert not is_full_id(text)
     assert short_id(text) == text

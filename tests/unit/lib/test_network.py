@@ -27,7 +27,10 @@ class LibrarysOwn(ssl.SSLError):
         (TimeoutError(), "no answer in time"),
         (ConnectionResetError("Cannot write to closing transport"), "connection lost"),
         (ExceptionGroup("all", [ConnectionRefusedError(111, "x")]), "connection refused"),
-        (caused(LibrarysOwn("long"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")), "TLS: [ssl: wrong version number] wrong version number"),
+        (
+            caused(LibrarysOwn("long"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
+            "TLS: [ssl: wrong version number] wrong version number",
+        ),
         (ValueError("nothing like it"), "nothing like it"),
         (ValueError(), "ValueError"),
     ],

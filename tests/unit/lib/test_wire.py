@@ -22,7 +22,14 @@ class Whole(Model):
 
 @pytest.mark.parametrize(
     ("name", "wire"),
-    [("job_id", "JobID"), ("create_time", "CreateTime"), ("cpu", "CPU"), ("gpus", "GPUs"), ("pci_address", "PCIAddress"), ("identity", "Identity")],
+    [
+        ("job_id", "JobID"),
+        ("create_time", "CreateTime"),
+        ("cpu", "CPU"),
+        ("gpus", "GPUs"),
+        ("pci_address", "PCIAddress"),
+        ("identity", "Identity"),
+    ],
 )
 def test_wire_names(name, wire):
     assert wire_name(name) == wire
@@ -30,11 +37,19 @@ def test_wire_names(name, wire):
 
 def test_only_what_is_always_written_stays_when_empty():
     assert encode(Whole()) == b'{"ID":"","Labels":{}}'
-    assert decode(encode(Whole(note="x", parts=(Part(gpu_count=1),))), Whole) == Whole(note="x", parts=(Part(gpu_count=1),))
+    assert decode(encode(Whole(note="x", parts=(Part(gpu_count=1),))), Whole) == Whole(
+        note="x", parts=(Part(gpu_count=1),)
+    )
 
 
 def test_keys_of_any_case_are_folded_and_those_of_maps_are_left():
-    raw = {"ID": "a", "LABELS": {"Zone": "b"}, "main": {"gpuCOUNT": 1, "params": {"Entry": 2}}, "Parts": [{"gpucount": 3}], "later": [{"GpuCount": 4}]}
+    raw = {
+        "ID": "a",
+        "LABELS": {"Zone": "b"},
+        "main": {"gpuCOUNT": 1, "params": {"Entry": 2}},
+        "Parts": [{"gpucount": 3}],
+        "later": [{"GpuCount": 4}],
+    }
     folded, unknown = fold_keys(raw, Whole)
     assert unknown == []
     assert folded == {
@@ -47,7 +62,9 @@ def test_keys_of_any_case_are_folded_and_those_of_maps_are_left():
 
 
 def test_unknown_keys_are_named_by_path_and_left_out():
-    folded, unknown = fold_keys({"id": "a", "nope": 1, "main": {"Nope": {"deep": 1}}, "parts": [{}, {"no": 1}], 7: 8}, Whole)
+    folded, unknown = fold_keys(
+        {"id": "a", "nope": 1, "main": {"Nope": {"deep": 1}}, "parts": [{}, {"no": 1}], 7: 8}, Whole
+    )
     assert folded == {"ID": "a", "Main": {}, "Parts": [{}, {}]}
     assert unknown == ["nope", "main.Nope", "parts[1].no", "7"]
 

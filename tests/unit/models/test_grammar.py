@@ -16,10 +16,18 @@ from bacalhau.models.text.publisher_grammar import parse_publisher
         ("ipfs://", "ipfs", None),
         ("estuary", "ipfs", None),
         ("s3://results/result-{date}-{jobID}", "s3", {"bucket": "results", "key": "result-{date}-{jobID}"}),
-        ("s3://b/k,opt=endpoint=http://h:1,opt=region=r", "s3", {"bucket": "b", "key": "k", "endpoint": "http://h:1", "region": "r"}),
+        (
+            "s3://b/k,opt=endpoint=http://h:1,opt=region=r",
+            "s3",
+            {"bucket": "b", "key": "k", "endpoint": "http://h:1", "region": "r"},
+        ),
         ("s3,opt=bucket=b,opt=key=k", "s3", {"bucket": "b", "key": "k"}),
         ("s3://b/k,opt=key=other", "s3", {"bucket": "b", "key": "other"}),
-        ("target=s3://b/k,opt=compress=true,opt=encoding=plain", "s3", {"bucket": "b", "key": "k", "compress": "true", "encoding": "plain"}),
+        (
+            "target=s3://b/k,opt=compress=true,opt=encoding=plain",
+            "s3",
+            {"bucket": "b", "key": "k", "compress": "true", "encoding": "plain"},
+        ),
     ],
 )
 def test_publishers(text, kind, params):
@@ -37,8 +45,16 @@ def test_publishers(text, kind, params):
         (parse_publisher, "s3://", "invalid s3 params. bucket cannot be empty"),
         (parse_publisher, "s3:///key", "invalid s3 params. bucket cannot be empty"),
         (parse_publisher, "s3://bucket", "invalid s3 params. key cannot be empty"),
-        (parse_publisher, "s3://b/k,opt=encoding=zip", "invalid s3 params. encoding must be either 'plain' or 'gzip', not 'zip'"),
-        (parse_publisher, "s3://b/k,opt=compress=maybe", "failed to parse compress option: 'maybe' is neither true nor false"),
+        (
+            parse_publisher,
+            "s3://b/k,opt=encoding=zip",
+            "invalid s3 params. encoding must be either 'plain' or 'gzip', not 'zip'",
+        ),
+        (
+            parse_publisher,
+            "s3://b/k,opt=compress=maybe",
+            "failed to parse compress option: 'maybe' is neither true nor false",
+        ),
         (parse_publisher, "s3://b/k,opt=acl=x", 'unknown option "acl" for publisher s3'),
         (parse_publisher, "ipfs,opt=a=b", 'unknown option "a" for publisher ipfs'),
         (parse_publisher, "s3://b/k,region=x", "invalid publisher option: region=x"),

@@ -18,7 +18,12 @@ def s3(bucket, key, **more):
 @pytest.mark.parametrize(
     ("text", "kind", "params", "target"),
     [
-        (TUTORIAL + ":/inputs,opt=region=us-east-1", "s3", s3("noaa-goes16", TUTORIAL[17:], Region="us-east-1"), "/inputs"),
+        (
+            TUTORIAL + ":/inputs,opt=region=us-east-1",
+            "s3",
+            s3("noaa-goes16", TUTORIAL[17:], Region="us-east-1"),
+            "/inputs",
+        ),
         ("s3://Bucket/Key", "s3", s3("Bucket", "Key"), "/inputs"),
         ("S3://b/k:/in", "s3", s3("b", "k"), "/in"),
         ("s3://b:/in", "s3", s3("b", ""), "/in"),
@@ -31,8 +36,18 @@ def s3(bucket, key, **more):
         ("SOURCE=s3://b/k,Destination=/d,option=filter=.*x=1$", "s3", s3("b", "k", Filter=".*x=1$"), "/d"),
         ("s3://b/k:/a,target=/z", "s3", s3("b", "k"), "/z"),
         ('"s3://b/a,b:/in",opt=endpoint=http://h:9000', "s3", s3("b", "a,b", Endpoint="http://h:9000"), "/in"),
-        ("s3://b/k,opt=checksum-sha256=abc=,opt=version-id=v1", "s3", s3("b", "k", ChecksumSHA256="abc=", VersionID="v1"), "/inputs"),
-        ("s3://b/k,opt=checksumsha256=abc,opt=versionID=v", "s3", s3("b", "k", ChecksumSHA256="abc", VersionID="v"), "/inputs"),
+        (
+            "s3://b/k,opt=checksum-sha256=abc=,opt=version-id=v1",
+            "s3",
+            s3("b", "k", ChecksumSHA256="abc=", VersionID="v1"),
+            "/inputs",
+        ),
+        (
+            "s3://b/k,opt=checksumsha256=abc,opt=versionID=v",
+            "s3",
+            s3("b", "k", ChecksumSHA256="abc", VersionID="v"),
+            "/inputs",
+        ),
         ("s3://b/k,opt=checksum_256=abc,opt==x", "s3", s3("b", "k", ChecksumSHA256="abc"), "/inputs"),
         ("ipfs://QmXyZ:/c", "ipfs", {"CID": "QmXyZ"}, "/c"),
         ("https://example.org/f.csv", "urlDownload", {"URL": "https://example.org/f.csv"}, "/inputs"),

@@ -43,15 +43,26 @@ def test_todays_form():
 @pytest.mark.parametrize(
     "text",
     [
-        '{"NAME": "hello", "type": "batch", "tasks": [{"name": "main", "engine": {"type": "docker", "params": {"image": "a"}}}]}',
-        "Job: {Name: hello, Type: batch, Tasks: [{Name: main, Engine: {Type: docker, Params: {image: a}}}]}\nHistory: {}\nExecutions: {}",
-        "name: hello\ntype: batch\ntasks: [{name: main, engine: {type: docker, params: {image: a}}, ResourcesConfig: {}}]",
+        (
+            '{"NAME": "hello", "type": "batch", "tasks": [{"name": "main", "engine": {"type": "docker", "params":'
+            ' {"image": "a"}}}]}'
+        ),
+        (
+            "Job: {Name: hello, Type: batch, Tasks: [{Name: main, Engine: {Type: docker, Params: {image:"
+            " a}}}]}\nHistory: {}\nExecutions: {}"
+        ),
+        (
+            "name: hello\ntype: batch\ntasks: [{name: main, engine: {type: docker, params: {image: a}},"
+            " ResourcesConfig: {}}]"
+        ),
         "{name: hello, type: batch, tasks: [{name: main, engine: {type: docker, params: {image: a}}}]}",
     ],
 )
 def test_any_case_any_wrapping(text):
     engine = SpecConfig(type="docker", params={"image": "a"})
-    assert read_job_text(text, strict=True)[0] == Job(name="hello", type="batch", tasks=(Task(name="main", engine=engine),))
+    assert read_job_text(text, strict=True)[0] == Job(
+        name="hello", type="batch", tasks=(Task(name="main", engine=engine),)
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,18 +84,39 @@ def test_any_case_any_wrapping(text):
         ("Tasks: [3]", "field 'Tasks[0]': expected `object`, got `int` (value: 3)"),
         ("Job: &a {Tasks: [*a]}", "the job file is nested too deeply"),
         ("Job: {Name: x}\nFoo: 1", "unknown field: 'Foo' in 'file'"),
-        ("Name: \x01", "broken YAML: unacceptable character #x0001: control characters are not allowed in \"<unicode string>\", position 6"),
+        (
+            "Name: \x01",
+            (
+                'broken YAML: unacceptable character #x0001: control characters are not allowed in "<unicode string>",'
+                " position 6"
+            ),
+        ),
         ("Spec: 3", "field 'Spec': expected `object`, got `int` (value: 3)"),
         ("Spec: {}", "field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}"),
-        ("Spec: {EngineSpec: {Params: {a: 1}}}", "field 'Spec.EngineSpec.Type' is missing: name an engine such as docker"),
-        ("Spec: {Engine: Wasm}", "field 'Spec.Wasm.EntryModule.StorageSource': invalid input volume type: '' (expected s3, ipfs, urlDownload, localDirectory or inline)"),
+        (
+            "Spec: {EngineSpec: {Params: {a: 1}}}",
+            "field 'Spec.EngineSpec.Type' is missing: name an engine such as docker",
+        ),
+        (
+            "Spec: {Engine: Wasm}",
+            (
+                "field 'Spec.Wasm.EntryModule.StorageSource': invalid input volume type: '' (expected s3, ipfs,"
+                " urlDownload, localDirectory or inline)"
+            ),
+        ),
         (
             "Spec: {Engine: Docker, Docker: {Image: a}, Inputs: [{Repo: r}]}",
-            "field 'Spec.Inputs[0].StorageSource': invalid input volume type: '' (expected s3, ipfs, urlDownload, localDirectory or inline)",
+            (
+                "field 'Spec.Inputs[0].StorageSource': invalid input volume type: '' (expected s3, ipfs, urlDownload,"
+                " localDirectory or inline)"
+            ),
         ),
         (
             "Spec: {Docker: {Image: a}, Resources: {Disk: 1.5gb}}",
-            "field 'Spec.Resources.Disk': invalid disk value: 1.5gb (expected a whole number with a unit, such as 512Mb)",
+            (
+                "field 'Spec.Resources.Disk': invalid disk value: 1.5gb (expected a whole number with a unit, such as"
+                " 512Mb)"
+            ),
         ),
     ],
 )
@@ -112,19 +144,31 @@ def test_a_refused_file_is_refused_with_what_is_wrong_with_the_rest_of_it():
 
     with pytest.raises(BadRequest) as caught:
         read_job_text("Name: x\nType: bad\nNope: 1", strict=True, check=check)
-    assert caught.value.message.splitlines() == ["unknown field: 'Nope' in 'Job'", "x of type bad", "task main validation failed: invalid engine: missing spec type"]
+    assert caught.value.message.splitlines() == [
+        "unknown field: 'Nope' in 'Job'",
+        "x of type bad",
+        "task main validation failed: invalid engine: missing spec type",
+    ]
     with pytest.raises(BadRequest) as caught:
         read_job_text("Name: x\nType: bad\nTasks: [{Engine: docker}]", strict=True, check=check)
-    assert caught.value.message.splitlines() == ["field 'Tasks[0].Engine': expected `object`, got `str` (value: 'docker')", "x of type bad"]
+    assert caught.value.message.splitlines() == [
+        "field 'Tasks[0].Engine': expected `object`, got `str` (value: 'docker')",
+        "x of type bad",
+    ]
     with pytest.raises(BadRequest) as caught:
         read_job_text("Spec: {Nope: 1}", strict=True, check=check)
-    assert caught.value.message.splitlines()[1:] == ["field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}", " of type batch"]
+    assert caught.value.message.splitlines()[1:] == [
+        "field 'Spec.EngineSpec' is missing: write EngineSpec: {Type: docker, Params: {Image: ...}}",
+        " of type batch",
+    ]
     assert read_job_text("Name: x", strict=True, check=check)[0] == Job(name="x")
 
 
 def test_the_older_forms_faults_at_once():
     with pytest.raises(BadRequest) as caught:
-        read_job_text("Spec: {Docker: {Image: a}, Verifier: Noop, Resources: {Memory: x}, Inputs: [{Repo: r}]}", strict=True)
+        read_job_text(
+            "Spec: {Docker: {Image: a}, Verifier: Noop, Resources: {Memory: x}, Inputs: [{Repo: r}]}", strict=True
+        )
     assert len(caught.value.message.splitlines()) == 3
 
 
@@ -138,7 +182,9 @@ TUTORIAL = """
 APIVersion: V1beta2
 Spec:
   EngineSpec: {Type: docker, Params: {Image: alpine, Entrypoint: [echo, fromyaml]}}
-  PublisherSpec: {Type: S3, Params: {Bucket: results, Key: 'yaml/{jobID}', Endpoint: 'http://127.0.0.1:8333', Region: us-east-1}}
+  PublisherSpec:
+    Type: S3
+    Params: {Bucket: results, Key: 'yaml/{jobID}', Endpoint: 'http://127.0.0.1:8333', Region: us-east-1}
   Deal: {Concurrency: 1}
 """
 
@@ -181,14 +227,31 @@ Spec:
 def test_all_of_the_older_form():
     job, warnings = read_job_text(OLDER, strict=True)
     assert warnings == [
-        "The following fields have data in them and will be ignored on creation: ClientID, CreatedAt, ID, RequesterNodeID",
+        (
+            "The following fields have data in them and will be ignored on creation: ClientID, CreatedAt, ID,"
+            " RequesterNodeID"
+        ),
     ]
-    s3 = {"Bucket": "b", "Key": "k", "Filter": "", "Region": "", "Endpoint": "", "VersionID": "v", "ChecksumSHA256": "c="}
+    s3 = {
+        "Bucket": "b",
+        "Key": "k",
+        "Filter": "",
+        "Region": "",
+        "Endpoint": "",
+        "VersionID": "v",
+        "ChecksumSHA256": "c=",
+    }
     task = Task(
         name="main",
         engine=SpecConfig(
             type="docker",
-            params={"Image": "a:1", "Entrypoint": None, "Parameters": ["sh", "-c", "ls"], "EnvironmentVariables": ["a=b"], "WorkingDirectory": ""},
+            params={
+                "Image": "a:1",
+                "Entrypoint": None,
+                "Parameters": ["sh", "-c", "ls"],
+                "EnvironmentVariables": ["a=b"],
+                "WorkingDirectory": "",
+            },
         ),
         publisher=SpecConfig(type="ipfs"),
         input_sources=(

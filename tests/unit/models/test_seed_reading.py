@@ -29,7 +29,15 @@ STORAGES = [
     {"StorageSource": "inline", "URL": "data:,hello", "Path": "/d"},
     {
         "StorageSource": "s3",
-        "S3": {"Bucket": "b", "Key": "k*", "Checksum": "c=", "ChecksumSHA256": "c=", "VersionID": "v", "Endpoint": "http://s3", "Region": "eu-west-1"},
+        "S3": {
+            "Bucket": "b",
+            "Key": "k*",
+            "Checksum": "c=",
+            "ChecksumSHA256": "c=",
+            "VersionID": "v",
+            "Endpoint": "http://s3",
+            "Region": "eu-west-1",
+        },
         "Path": "/e",
     },
 ]
@@ -40,7 +48,10 @@ def test_every_kind_of_input_comes_back_as_it_was():
     assert encode(drawn) == encode(STORAGES)
 
 
-@pytest.mark.parametrize(("written", "kind"), [("IPFS", "ipfs"), ("URLDownload", "urlDownload"), ("LOCALDIRECTORY", "local"), ("S3", "s3"), ("Inline", "inline")])
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [("IPFS", "ipfs"), ("URLDownload", "urlDownload"), ("LOCALDIRECTORY", "local"), ("S3", "s3"), ("Inline", "inline")],
+)
 def test_names_of_sources_are_read_in_any_case(written, kind):
     (source,) = read(Inputs=[{"storagesource": written}]).task.input_sources
     assert (source.source.type, source.target) == (kind, "/inputs")
@@ -59,7 +70,12 @@ def test_the_parts_of_a_job():
     )
     task = job.task
     assert (job.type, job.count, job.labels, task.name) == ("batch", 3, {"one": "", "two": ""}, "main")
-    assert (task.resources.cpu, task.resources.memory, task.resources.disk, task.resources.gpu) == ("0.5", str(1024**3), "2048", "1")
+    assert (task.resources.cpu, task.resources.memory, task.resources.disk, task.resources.gpu) == (
+        "0.5",
+        str(1024**3),
+        "2048",
+        "1",
+    )
     assert (task.network.type, task.network.domains, task.timeouts.execution_timeout) == ("HTTP", ("example.org",), 60)
     assert [(r.name, r.path) for r in task.result_paths] == [("more", "/more"), ("outputs", "/outputs")]
     assert (task.publisher.type, task.publisher.params) == ("s3", {"bucket": "b", "key": "k"})
@@ -80,7 +96,10 @@ def test_all_nodes_is_a_job_of_type_ops():
 
 
 def test_the_older_spelling_of_wasm():
-    modules = [{"StorageSource": "ipfs", "CID": "QmImport"}, {"StorageSource": "urlDownload", "URL": "http://h/m", "Path": "/mine.wasm"}]
+    modules = [
+        {"StorageSource": "ipfs", "CID": "QmImport"},
+        {"StorageSource": "urlDownload", "URL": "http://h/m", "Path": "/mine.wasm"},
+    ]
     wasm = {
         "EntryModule": {"StorageSource": "ipfs", "CID": "QmEntry"},
         "EntryPoint": "run",
@@ -95,7 +114,12 @@ def test_the_older_spelling_of_wasm():
         "Parameters": ["x"],
         "ImportModules": ["/wasm/imports/module_0.wasm", "/mine.wasm"],
     }
-    assert [source.target for source in task.input_sources] == ["/wasm/entry.wasm", "/wasm/imports/module_0.wasm", "/mine.wasm", "/a"]
+    assert [source.target for source in task.input_sources] == [
+        "/wasm/entry.wasm",
+        "/wasm/imports/module_0.wasm",
+        "/mine.wasm",
+        "/a",
+    ]
     assert task.env == {"A": "1"}
 
 
@@ -104,7 +128,10 @@ def test_the_older_spelling_of_wasm():
     [
         ({}, "job spec is empty"),
         ({"EngineSpec": ENGINE}, "concurrency must be >= 1"),
-        ({"EngineSpec": ENGINE, "Deal": {"TargetingMode": True, "Concurrency": 2}}, "concurrency ignored for target all mode, must be == 0"),
+        (
+            {"EngineSpec": ENGINE, "Deal": {"TargetingMode": True, "Concurrency": 2}},
+            "concurrency ignored for target all mode, must be == 0",
+        ),
         ({"EngineSpec": ENGINE, "Deal": {"Concurrency": 1}, "Publisher": "tape"}, "invalid publisher type: tape"),
         ({"EngineSpec": ENGINE, "Deal": {"Concurrency": 1}, "Timeout": -1}, "field 'Spec.Timeout' must be >= 0"),
         ({"EngineSpec": ENGINE, "Deal": {"Concurrency": 1}, "Timeout": 1e300}, "field 'Spec.Timeout' must be >= 0"),
@@ -115,6 +142,8 @@ def test_what_the_older_server_refused(fields, text):
     assert problem.startswith(text)
 
 
-@pytest.mark.parametrize("deal", [{"Concurrency": 1}, {"TargetingMode": True}, {"TargetingMode": True, "Concurrency": 1}])
+@pytest.mark.parametrize(
+    "deal", [{"Concurrency": 1}, {"TargetingMode": True}, {"TargetingMode": True, "Concurrency": 1}]
+)
 def test_what_it_took(deal):
     assert submission_problems(spec_from(EngineSpec=ENGINE, Deal=deal, PublisherSpec={"Type": "IPFS"})) == []

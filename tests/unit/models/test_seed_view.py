@@ -5,7 +5,14 @@ import pytest
 from bacalhau.lib.clock import from_rfc3339
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution.event import Event, JobHistory
-from bacalhau.models.execution.execution import ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution, RunCommandResult
+from bacalhau.models.execution.execution import (
+    ComputeState,
+    ComputeStateType,
+    DesiredState,
+    DesiredStateType,
+    Execution,
+    RunCommandResult,
+)
 from bacalhau.models.job.job import Job, JobState, LabelSelectorRequirement, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import ResourcesConfig
@@ -26,13 +33,15 @@ RECORDED = (
     '{"Job":{"APIVersion":"V1beta2","Metadata":{"ID":"c9deccb5-ac82-4c97-88e3-8d2664605365","CreatedAt":"2026-11-22T13:44:10.044856983Z",'
     '"ClientID":"a93eb1de5533af48bb2bc9efc041b57557c5f0fcc36d56457b3027c72958a967","Requester":{"RequesterNodeID":"n-a316da34-f787-4978-a646-b58a46fd355e"}},'
     '"Spec":{"EngineSpec":{"Type":"docker","Params":{"Entrypoint":null,"EnvironmentVariables":[],"Image":"127.0.0.1:5000/alpine",'
-    '"Parameters":["sh","-c","cp -r /inputs/* /outputs/"],"WorkingDirectory":""}},"PublisherSpec":{"Type":"ipfs"},"Docker":{},"Wasm":{"EntryModule":{}},'
+    '"Parameters":["sh","-c","cp -r /inputs/*'
+    ' /outputs/"],"WorkingDirectory":""}},"PublisherSpec":{"Type":"ipfs"},"Docker":{},"Wasm":{"EntryModule":{}},'
     '"Resources":{"GPU":""},"Network":{"Type":"None"},"Timeout":1800,"Inputs":[{"StorageSource":"s3",'
     '"Name":"s3://noaa-goes16/ABI-L1b-RadC/2000/001/12/OR_ABI-L1b-RadC-M3C01*","S3":{"Bucket":"noaa-goes16",'
     '"Key":"ABI-L1b-RadC/2000/001/12/OR_ABI-L1b-RadC-M3C01*","Endpoint":"http://127.0.0.1:8333","Region":"us-east-1"},"Path":"/inputs"}],'
     '"Outputs":[{"Name":"outputs","Path":"/outputs"}],"Deal":{"Concurrency":1}}},"State":{"JobID":"c9deccb5-ac82-4c97-88e3-8d2664605365",'
     '"Executions":[{"JobID":"c9deccb5-ac82-4c97-88e3-8d2664605365","NodeId":"n-a316da34-f787-4978-a646-b58a46fd355e",'
-    '"ComputeReference":"e-d55cbaf7-9555-41d8-bd11-0aca59234f5e","State":"Completed","Status":". execution completed","DesiredState":2,'
+    '"ComputeReference":"e-d55cbaf7-9555-41d8-bd11-0aca59234f5e","State":"Completed","Status":". execution'
+    ' completed","DesiredState":2,'
     '"PublishedResults":{"StorageSource":"ipfs","CID":"QmcJtnynYVgs6JBrxNbPCZr3RWQZ77Xj6PTfkEQV3bpcSa"},"RunOutput":{"stdout":"","stdouttruncated":false,'
     '"stderr":"","stderrtruncated":false,"exitCode":0,"runnerError":""},"Version":6,"CreateTime":"2026-11-22T13:44:10.051399335Z",'
     '"UpdateTime":"2026-11-22T13:44:10.347886408Z"}],"State":"Completed","Version":3,"CreateTime":"2026-11-22T13:44:10.044856983Z",'
@@ -92,14 +101,29 @@ def test_the_tutorials_description_key_by_key():
 
 
 def test_a_cancelled_execution_shows_no_result_and_no_output():
-    cancelled = execution(ComputeStateType.CANCELLED, "execution not needed due to job update", published_result=SpecConfig())
+    cancelled = execution(
+        ComputeStateType.CANCELLED, "execution not needed due to job update", published_result=SpecConfig()
+    )
     drawn = seed_job(tutorial_job(), [cancelled])["State"]["Executions"][0]
-    assert list(drawn) == ["JobID", "NodeId", "ComputeReference", "State", "Status", "DesiredState", "PublishedResults", "Version", "CreateTime", "UpdateTime"]
+    assert list(drawn) == [
+        "JobID",
+        "NodeId",
+        "ComputeReference",
+        "State",
+        "Status",
+        "DesiredState",
+        "PublishedResults",
+        "Version",
+        "CreateTime",
+        "UpdateTime",
+    ]
     assert (drawn["Status"], drawn["PublishedResults"]) == (". execution not needed due to job update", {})
 
 
 def test_a_failed_execution_shows_its_cause():
-    failed = execution(compute_state=ComputeState(state_type=ComputeStateType.FAILED, message="no such image"), run_output=None)
+    failed = execution(
+        compute_state=ComputeState(state_type=ComputeStateType.FAILED, message="no such image"), run_output=None
+    )
     drawn = seed_job(tutorial_job(), [failed])["State"]["Executions"][0]
     assert (drawn["State"], drawn["Status"]) == ("Failed", "no such image. execution completed")
 
@@ -107,16 +131,39 @@ def test_a_failed_execution_shows_its_cause():
 def test_run_output():
     output = RunCommandResult(stdout="out\n", stderr="err\n", exit_code=3, stderr_truncated=True)
     drawn = seed_job(tutorial_job(), [execution(run_output=output)])["State"]["Executions"][0]["RunOutput"]
-    assert drawn == {"stdout": "out\n", "stdouttruncated": False, "stderr": "err\n", "stderrtruncated": True, "exitCode": 3, "runnerError": ""}
+    assert drawn == {
+        "stdout": "out\n",
+        "stdouttruncated": False,
+        "stderr": "err\n",
+        "stderrtruncated": True,
+        "exitCode": 3,
+        "runnerError": "",
+    }
 
 
-RESULT = {"Bucket": "results", "Key": "r.tar.gz", "Filter": "", "Region": "us-east-1", "Endpoint": "http://h", "VersionID": "v1", "ChecksumSHA256": "c="}
+RESULT = {
+    "Bucket": "results",
+    "Key": "r.tar.gz",
+    "Filter": "",
+    "Region": "us-east-1",
+    "Endpoint": "http://h",
+    "VersionID": "v1",
+    "ChecksumSHA256": "c=",
+}
 
 
 def test_an_s3_result_carries_name_checksum_and_version():
     found = execution(published_result=SpecConfig(type="s3", params=RESULT))
     drawn = seed_job(tutorial_job(), [found])["State"]["Executions"][0]["PublishedResults"]
-    s3 = {"Bucket": "results", "Key": "r.tar.gz", "Checksum": "c=", "ChecksumSHA256": "c=", "VersionID": "v1", "Endpoint": "http://h", "Region": "us-east-1"}
+    s3 = {
+        "Bucket": "results",
+        "Key": "r.tar.gz",
+        "Checksum": "c=",
+        "ChecksumSHA256": "c=",
+        "VersionID": "v1",
+        "Endpoint": "http://h",
+        "Region": "us-east-1",
+    }
     assert drawn == {"StorageSource": "s3", "Name": "s3://results/r.tar.gz", "S3": s3}
 
 
@@ -127,7 +174,11 @@ def test_every_part_of_the_spec():
         network=NetworkConfig(type="HTTP", domains=("example.org",)),
         timeouts=Timeouts(total_timeout=60),
         publisher=SpecConfig(type="s3", params={"key": "k", "bucket": "b"}),
-        input_sources=(parse_input("file:///d:/d,opt=rw=true"), parse_input("https://h/f:/u"), parse_input("ipfs://Qm:/c")),
+        input_sources=(
+            parse_input("file:///d:/d,opt=rw=true"),
+            parse_input("https://h/f:/u"),
+            parse_input("ipfs://Qm:/c"),
+        ),
     )
     job = Job(
         **{f: getattr(job, f) for f in ("id", "tasks")},
@@ -156,7 +207,13 @@ def test_without_a_limit_there_is_no_deadline():
 
 
 def test_dry_run():
-    params = {"Image": "a", "Parameters": ["echo"], "Entrypoint": None, "EnvironmentVariables": [], "WorkingDirectory": ""}
+    params = {
+        "Image": "a",
+        "Parameters": ["echo"],
+        "Entrypoint": None,
+        "EnvironmentVariables": [],
+        "WorkingDirectory": "",
+    }
     task = Task(
         name="main",
         engine=SpecConfig(type="docker", params=params),
@@ -165,8 +222,10 @@ def test_dry_run():
         network=NetworkConfig(type="None"),
     )
     drawn = seed_dry_run(Job(type="batch", count=1, tasks=(task,)))
-    assert encode(drawn).decode() == (
-        '{"APIVersion":"V1beta2","Metadata":{"CreatedAt":"0001-01-01T00:00:00Z","Requester":{}},"Spec":{"EngineSpec":{"Type":"docker","Params":'
+    assert (
+        encode(drawn).decode()
+        == '{"APIVersion":"V1beta2","Metadata":{"CreatedAt":"0001-01-01T00:00:00Z","Requester":{}},"Spec":'
+        '{"EngineSpec":{"Type":"docker","Params":'
         '{"Entrypoint":null,"EnvironmentVariables":[],"Image":"a","Parameters":["echo"],"WorkingDirectory":""}},"Publisher":"ipfs",'
         '"PublisherSpec":{"Type":"ipfs"},"Docker":{},"Wasm":{"EntryModule":{}},"Resources":{"GPU":""},"Network":{"Type":"None"},'
         '"Outputs":[{"StorageSource":"ipfs","Name":"outputs","Path":"/outputs"}],"Deal":{"Concurrency":1}}}'
@@ -223,7 +282,9 @@ def test_history():
         entry("Done", NewState="Completed"),
     ]
     history = seed_job(tutorial_job(), [one], items)["History"]
-    assert [(h["Type"], (h.get("JobState") or h["ExecutionState"]), h["NewVersion"], h["Comment"]) for h in history] == [
+    assert [
+        (h["Type"], (h.get("JobState") or h["ExecutionState"]), h["NewVersion"], h["Comment"]) for h in history
+    ] == [
         ("JobLevel", {"Previous": "New", "New": "New"}, 1, "Job submitted"),
         ("ExecutionLevel", {"Previous": "New", "New": "New"}, 1, "Requested"),
         ("JobLevel", {"Previous": "New", "New": "InProgress"}, 2, "Running"),
@@ -245,7 +306,10 @@ def test_history_of_an_execution_that_is_not_shown():
         (SpecConfig(), ""),
         (SpecConfig(type="ipfs", params={"CID": "Qm"}), "ipfs://Qm"),
         (SpecConfig(type="s3", params={"bucket": "b", "key": "k/"}), "s3://b/k/"),
-        (SpecConfig(type="s3PreSigned", params={"SourceSpec": RESULT, "PreSignedURL": "http://x", "Managed": False}), "s3://results/r.tar.gz"),
+        (
+            SpecConfig(type="s3PreSigned", params={"SourceSpec": RESULT, "PreSignedURL": "http://x", "Managed": False}),
+            "s3://results/r.tar.gz",
+        ),
         (SpecConfig(type="urlDownload", params={"URL": "http://h/e.tar.gz"}), "http://h/e.tar.gz"),
     ],
 )
@@ -254,10 +318,15 @@ def test_published(result, text):
 
 
 def test_an_unknown_kind_keeps_its_name():
-    assert storage_view(SpecConfig(type="inline", params={"URL": "data:,x"})) == result_view(SpecConfig(type="inline", params={"URL": "data:,x"}))
+    assert storage_view(SpecConfig(type="inline", params={"URL": "data:,x"})) == result_view(
+        SpecConfig(type="inline", params={"URL": "data:,x"})
+    )
     assert storage_view(SpecConfig(type="inline", params={"URL": "data:,x"})).url == "data:,x"
 
 
 def test_state_words():
     assert job_state_text(JobStateType.UNDEFINED) == "Undefined"
-    assert [execution_state_text(s) for s in (ComputeStateType.PUBLISHING, ComputeStateType.ASK_FOR_BID)] == ["BidAccepted", "AskForBid"]
+    assert [execution_state_text(s) for s in (ComputeStateType.PUBLISHING, ComputeStateType.ASK_FOR_BID)] == [
+        "BidAccepted",
+        "AskForBid",
+    ]

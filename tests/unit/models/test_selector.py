@@ -61,7 +61,20 @@ LABELS = {"zone": "eu", "cores": "8", "gpu": ""}
 
 
 @pytest.mark.parametrize(
-    "text", ["zone=eu", "zone in (eu,us)", "zone!=us", "nope!=x", "nope notin (x)", "!nope", "gpu", "cores>4", "cores<9", "gpu=", "zone=eu,cores>7"]
+    "text",
+    [
+        "zone=eu",
+        "zone in (eu,us)",
+        "zone!=us",
+        "nope!=x",
+        "nope notin (x)",
+        "!nope",
+        "gpu",
+        "cores>4",
+        "cores<9",
+        "gpu=",
+        "zone=eu,cores>7",
+    ],
 )
 def test_matches(text):
     assert match_labels(parse_selector(text), LABELS) == []
@@ -94,11 +107,23 @@ def test_a_label_that_is_too_long_for_a_number_meets_no_comparison():
     [
         (Requirement(key=" ", operator="exists"), "selector key cannot be blank"),
         (Requirement(key="a", operator="in"), "selector values cannot be empty for In or NotIn operators"),
-        (Requirement(key="a", operator="!", values=("x",)), "selector values must be empty for Exists or DoesNotExist operators"),
-        (Requirement(key="a", operator="=", values=("x", "y")), "selector values must have exactly one value for other operators"),
+        (
+            Requirement(key="a", operator="!", values=("x",)),
+            "selector values must be empty for Exists or DoesNotExist operators",
+        ),
+        (
+            Requirement(key="a", operator="=", values=("x", "y")),
+            "selector values must have exactly one value for other operators",
+        ),
         (Requirement(key="a", operator="gt", values=("x",)), "for gt and lt the value must be an integer, not 'x'"),
-        (Requirement(key="a", operator="lt", values=("9" * 20,)), f"for gt and lt the value must be an integer, not '{'9' * 20}'"),
-        (Requirement(key="a", operator="~", values=("x",)), "unknown selector operator '~': use one of =, ==, !=, gt, lt, in, notin, exists, !"),
+        (
+            Requirement(key="a", operator="lt", values=("9" * 20,)),
+            f"for gt and lt the value must be an integer, not '{'9' * 20}'",
+        ),
+        (
+            Requirement(key="a", operator="~", values=("x",)),
+            "unknown selector operator '~': use one of =, ==, !=, gt, lt, in, notin, exists, !",
+        ),
     ],
 )
 def test_problems_of_structures(requirement, problem):
@@ -107,10 +132,22 @@ def test_problems_of_structures(requirement, problem):
 
 names = st.from_regex(r"[a-z][a-z0-9._-]{0,8}[a-z0-9]", fullmatch=True)
 requirements = st.one_of(
-    st.builds(lambda k, o, v: Requirement(key=k, operator=o, values=(v,)), names, st.sampled_from(["=", "==", "!="]), names),
-    st.builds(lambda k, o, v: Requirement(key=k, operator=o, values=tuple(sorted(v))), names, st.sampled_from(["in", "notin"]), st.sets(names, min_size=1)),
+    st.builds(
+        lambda k, o, v: Requirement(key=k, operator=o, values=(v,)), names, st.sampled_from(["=", "==", "!="]), names
+    ),
+    st.builds(
+        lambda k, o, v: Requirement(key=k, operator=o, values=tuple(sorted(v))),
+        names,
+        st.sampled_from(["in", "notin"]),
+        st.sets(names, min_size=1),
+    ),
     st.builds(lambda k, o: Requirement(key=k, operator=o), names, st.sampled_from(["exists", "!"])),
-    st.builds(lambda k, o, n: Requirement(key=k, operator=o, values=(str(n),)), names, st.sampled_from(["gt", "lt"]), st.integers(0, 99)),
+    st.builds(
+        lambda k, o, n: Requirement(key=k, operator=o, values=(str(n),)),
+        names,
+        st.sampled_from(["gt", "lt"]),
+        st.integers(0, 99),
+    ),
 )
 
 

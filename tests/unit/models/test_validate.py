@@ -15,11 +15,22 @@ from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.task_problems import env_problem, network_problems
-from bacalhau.models.job.validate import MAX_COUNT, JobDefault, fill_defaults, normalized, same_spec, sanitized, validate_job
+from bacalhau.models.job.validate import (
+    MAX_COUNT,
+    JobDefault,
+    fill_defaults,
+    normalized,
+    same_spec,
+    sanitized,
+    validate_job,
+)
 
 ENGINES = {"docker": lambda spec: [] if spec.params else ["image cannot be empty"], "noop": lambda spec: []}
 SOURCES = {"s3": lambda spec: [], "ipfs": lambda spec: []}
-PUBLISHERS = {"s3": lambda spec: [] if spec.params else ["invalid s3 params. bucket cannot be empty"], "ipfs": lambda spec: []}
+PUBLISHERS = {
+    "s3": lambda spec: [] if spec.params else ["invalid s3 params. bucket cannot be empty"],
+    "ipfs": lambda spec: [],
+}
 
 DOCKER = SpecConfig(type="docker", params={"Image": "alpine"})
 IPFS = SpecConfig(type="ipfs")
@@ -39,30 +50,50 @@ def problems(job, **more):
 
 
 def test_a_small_job_becomes_whole():
-    raw = b'{"Type":" Batch ","Tasks":[{"Name":"main","Engine":{"Type":"docker ","Params":{"Image":"a"}},"Publisher":null,"Resources":null,"Network":null}]}'
+    raw = (
+        b'{"Type":" Batch ","Tasks":[{"Name":"main","Engine":{"Type":"docker'
+        b' ","Params":{"Image":"a"}},"Publisher":null,"Resources":null,"Network":null}]}'
+    )
     job = ready(decode(raw, Job))
-    assert (job.type, job.count, job.namespace, job.constraints, job.meta, job.labels) == ("batch", 1, "default", (), {}, {})
-    assert encode(job.task) == (
-        b'{"Name":"main","Engine":{"Type":"docker","Params":{"Image":"a"}},"Publisher":{"Type":""},'
+    assert (job.type, job.count, job.namespace, job.constraints, job.meta, job.labels) == (
+        "batch",
+        1,
+        "default",
+        (),
+        {},
+        {},
+    )
+    assert (
+        encode(job.task) == b'{"Name":"main","Engine":{"Type":"docker","Params":{"Image":"a"}},"Publisher":{"Type":""},'
         b'"Resources":{"CPU":"500m","Memory":"512mb"},"Network":{"Type":"Default"},"Timeouts":{}}'
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "found"), [("batch", None, 1), ("service", None, 1), ("batch", 0, 0), ("ops", None, 0), ("daemon", 1, 0), ("ops", 2, 2)]
+    ("kind", "count", "found"),
+    [("batch", None, 1), ("service", None, 1), ("batch", 0, 0), ("ops", None, 0), ("daemon", 1, 0), ("ops", 2, 2)],
 )
 def test_counts(kind, count, found):
     assert normalized(Job(type=kind, count=count)).count == found
 
 
 def test_spelling():
-    task = replace(TASK, resources=ResourcesConfig(cpu=" 500M", memory="1 Gb"), network=NetworkConfig(type="hTTP", domains=(" A.Example.org",)), env={})
+    task = replace(
+        TASK,
+        resources=ResourcesConfig(cpu=" 500M", memory="1 Gb"),
+        network=NetworkConfig(type="hTTP", domains=(" A.Example.org",)),
+        env={},
+    )
     found = normalized(Job(type="batch", tasks=(task,))).task
     assert (found.resources.cpu, found.resources.memory) == ("500m", "1gb")
     assert (found.network.type, found.network.domains, found.env) == ("HTTP", ("a.example.org",), None)
 
 
-@given(st.builds(Job, name=st.text(max_size=5), type=st.sampled_from(["batch", "OPS", ""]), count=st.none() | st.integers(-1, 3)))
+@given(
+    st.builds(
+        Job, name=st.text(max_size=5), type=st.sampled_from(["batch", "OPS", ""]), count=st.none() | st.integers(-1, 3)
+    )
+)
 def test_spelling_twice_changes_nothing(job):
     once = normalized(job)
     assert normalized(once) == once
@@ -114,8 +145,14 @@ def test_defaults_by_type():
         (Job(type="nope"), ['invalid job type: "nope" (use one of batch, ops, service, daemon)', "missing job tasks"]),
         (Job(type="service", tasks=(TASK,)), []),
         (Job(type="batch", count=-1, tasks=(TASK,)), ["job count must be >= 0, not -1"]),
-        (Job(type="batch", count=MAX_COUNT + 1, tasks=(TASK,)), ["job count must be <= 100000, not 100001: submit several jobs"]),
-        (Job(type="batch", priority=2**63, tasks=(TASK,)), ["job priority must be a whole number of 64 bits, not 9223372036854775808"]),
+        (
+            Job(type="batch", count=MAX_COUNT + 1, tasks=(TASK,)),
+            ["job count must be <= 100000, not 100001: submit several jobs"],
+        ),
+        (
+            Job(type="batch", priority=2**63, tasks=(TASK,)),
+            ["job priority must be a whole number of 64 bits, not 9223372036854775808"],
+        ),
         (Job(type="batch", namespace="a\x00", tasks=(TASK,)), ["job namespace contains a null character"]),
         (Job(type="batch", name="a\x00", tasks=(TASK,)), ["job name contains a null character"]),
         (
@@ -140,25 +177,46 @@ def test_ops_jobs_have_no_count():
     [
         ({"name": ""}, "missing task name"),
         ({"engine": SpecConfig()}, "invalid engine: missing spec type"),
-        ({"engine": SpecConfig(type="flibble")}, "invalid engine: unknown engine type 'flibble': this system knows docker, noop"),
+        (
+            {"engine": SpecConfig(type="flibble")},
+            "invalid engine: unknown engine type 'flibble': this system knows docker, noop",
+        ),
         ({"engine": SpecConfig(type="Docker")}, "invalid engine: image cannot be empty"),
-        ({"publisher": SpecConfig(type="s3", params={})}, "invalid publisher: invalid s3 params. bucket cannot be empty"),
-        ({"publisher": SpecConfig(type="s3managed")}, "invalid publisher: unknown publisher type 's3managed': this system knows ipfs, s3"),
+        (
+            {"publisher": SpecConfig(type="s3", params={})},
+            "invalid publisher: invalid s3 params. bucket cannot be empty",
+        ),
+        (
+            {"publisher": SpecConfig(type="s3managed")},
+            "invalid publisher: unknown publisher type 's3managed': this system knows ipfs, s3",
+        ),
         ({"result_paths": (ResultPath(name="o", path="/o"),)}, "publisher must be set if result paths are set"),
         ({"name": "a\x00"}, "field 'Name' cannot contain null characters"),
         ({"env": {"A": "\x00"}}, "field 'Env.A' cannot contain null characters"),
-        ({"engine": SpecConfig(type="docker", params={"Parameters": ["a", "\x00"]})}, "field 'Engine.Params.Parameters[1]' cannot contain null characters"),
-        ({"timeouts": Timeouts(queue_timeout=2**63)}, "invalid timeouts: invalid queue timeout value: 2562047788015215h30m8s"),
+        (
+            {"engine": SpecConfig(type="docker", params={"Parameters": ["a", "\x00"]})},
+            "field 'Engine.Params.Parameters[1]' cannot contain null characters",
+        ),
+        (
+            {"timeouts": Timeouts(queue_timeout=2**63)},
+            "invalid timeouts: invalid queue timeout value: 2562047788015215h30m8s",
+        ),
         ({"timeouts": Timeouts(execution_timeout=-90)}, "invalid timeouts: invalid execution timeout value: -1m30s"),
         (
             {"timeouts": Timeouts(execution_timeout=60, queue_timeout=30, total_timeout=70)},
-            "task timeouts validation failed: execution timeout 1m0s and queue timeout 30s should be less than total timeout 1m10s",
+            (
+                "task timeouts validation failed: execution timeout 1m0s and queue timeout 30s should be less than"
+                " total timeout 1m10s"
+            ),
         ),
         ({"resources": ResourcesConfig(cpu="abc")}, "invalid resources: invalid CPU value: abc"),
         ({"resources": ResourcesConfig(gpu="-1")}, "invalid resources: invalid GPU value: -1"),
         ({"resources": ResourcesConfig(gpu="9" * 30)}, f"invalid resources: invalid GPU value: {'9' * 30}"),
         ({"env": {"lower": "x"}}, "environment variable 'lower' must be uppercase"),
-        ({"network": NetworkConfig(type="zzz")}, "invalid network: unknown network type 'zzz': use one of Default, None, Host, Full, HTTP, Bridge"),
+        (
+            {"network": NetworkConfig(type="zzz")},
+            "invalid network: unknown network type 'zzz': use one of Default, None, Host, Full, HTTP, Bridge",
+        ),
     ],
 )
 def test_tasks(task, found):
@@ -173,10 +231,19 @@ def source(target="/in", alias="", kind="s3"):
     ("inputs", "found"),
     [
         ((source(target=""),), "invalid input sources: input source is missing a target"),
-        ((source(target="data"),), "invalid input sources: input source target 'data' must be an absolute path below /"),
-        ((source(target="/a/.."),), "invalid input sources: input source target '/a/..' must be an absolute path below /"),
+        (
+            (source(target="data"),),
+            "invalid input sources: input source target 'data' must be an absolute path below /",
+        ),
+        (
+            (source(target="/a/.."),),
+            "invalid input sources: input source target '/a/..' must be an absolute path below /",
+        ),
         ((source(kind=""),), "invalid input sources: invalid input source: missing spec type"),
-        ((source(kind="ftp"),), "invalid input sources: invalid input source: unknown source type 'ftp': this system knows ipfs, s3"),
+        (
+            (source(kind="ftp"),),
+            "invalid input sources: invalid input source: unknown source type 'ftp': this system knows ipfs, s3",
+        ),
         ((source(), source("/in/")), "input source with target '/in' already exists"),
         ((source("/a", "x"), source("/b", "x")), "input source with alias 'x' already exists"),
         ((source("/a"), source("/b")), None),
@@ -193,9 +260,18 @@ def test_inputs(inputs, found):
         ((ResultPath(name="", path="/o"),), "invalid output: missing name"),
         ((ResultPath(name="o", path=""),), "invalid output: missing path"),
         ((ResultPath(name="o", path="o"),), "invalid output: result path `o` must be absolute and below /"),
-        ((ResultPath(name="../o", path="/o"),), "invalid output: name '../o' must be a plain folder name other than stdout, stderr and exitCode"),
-        ((ResultPath(name="stdout", path="/o"),), "invalid output: name 'stdout' must be a plain folder name other than stdout, stderr and exitCode"),
-        ((ResultPath(name="o", path="/o"), ResultPath(name="o", path="/p")), "result path with name 'o' already exists"),
+        (
+            (ResultPath(name="../o", path="/o"),),
+            "invalid output: name '../o' must be a plain folder name other than stdout, stderr and exitCode",
+        ),
+        (
+            (ResultPath(name="stdout", path="/o"),),
+            "invalid output: name 'stdout' must be a plain folder name other than stdout, stderr and exitCode",
+        ),
+        (
+            (ResultPath(name="o", path="/o"), ResultPath(name="o", path="/p")),
+            "result path with name 'o' already exists",
+        ),
         ((ResultPath(name="o", path="/o"), ResultPath(name="p", path="/o")), "result path '/o' already exists"),
     ],
 )
@@ -248,7 +324,9 @@ def network(kind, *ports, domains=()):
         (network("Bridge", PortMapping(name="a", target=-1)), ["invalid target port -1"]),
         (network("Bridge", PortMapping(name="a", host_network="h")), ["invalid host network IP address: h"]),
         (
-            network("Bridge", PortMapping(name="a", static=8080, target=80), PortMapping(name="a", static=8080, target=80)),
+            network(
+                "Bridge", PortMapping(name="a", static=8080, target=80), PortMapping(name="a", static=8080, target=80)
+            ),
             ["duplicate port mapping name: a", "duplicate static port: 8080", "duplicate target port: 80"],
         ),
     ],
@@ -260,16 +338,29 @@ def test_networks(found, problem):
 def test_the_same_spec():
     job = ready(job_with(resources=ResourcesConfig(memory="512mb")))
     stored = replace(
-        job, id="j-1", version=2, revision=7, create_time=1, state=JobState(state_type=JobStateType.COMPLETED), meta={"bacalhau.org/requester.id": "n"}
+        job,
+        id="j-1",
+        version=2,
+        revision=7,
+        create_time=1,
+        state=JobState(state_type=JobStateType.COMPLETED),
+        meta={"bacalhau.org/requester.id": "n"},
     )
-    assert same_spec(stored, replace(job, tasks=(replace(job.task, resources=ResourcesConfig(cpu="500M", memory="512MB")),)))
+    assert same_spec(
+        stored, replace(job, tasks=(replace(job.task, resources=ResourcesConfig(cpu="500M", memory="512MB")),))
+    )
     assert not same_spec(stored, replace(job, priority=1))
     assert not same_spec(stored, replace(job, labels={"a": "b"}))
 
 
 def test_checking_a_job_takes_microseconds():
     job = ready(
-        job_with(env={"A": "b"}, publisher=IPFS, input_sources=(source("/a"), source("/b")), result_paths=(ResultPath(name="outputs", path="/outputs"),))
+        job_with(
+            env={"A": "b"},
+            publisher=IPFS,
+            input_sources=(source("/a"), source("/b")),
+            result_paths=(ResultPath(name="outputs", path="/outputs"),),
+        )
     )
     started = time.perf_counter()
     for _ in range(300):
@@ -278,7 +369,18 @@ def test_checking_a_job_takes_microseconds():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0s"), (1, "1s"), (90, "1m30s"), (3600, "1h0m0s"), (-90, "-1m30s"), (0.25, "250ms"), (1.5, "1.5s"), (2e-6, "2µs"), (5e-9, "5ns")]
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (1, "1s"),
+        (90, "1m30s"),
+        (3600, "1h0m0s"),
+        (-90, "-1m30s"),
+        (0.25, "250ms"),
+        (1.5, "1.5s"),
+        (2e-6, "2µs"),
+        (5e-9, "5ns"),
+    ],
 )
 def test_durations(seconds, text):
     assert show_duration(seconds) == text

@@ -5,7 +5,14 @@ from itertools import count
 import msgspec
 
 from bacalhau.models.execution.event import Topic, make_event
-from bacalhau.models.execution.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.execution.execution import (
+    AllocatedResources,
+    ComputeState,
+    ComputeStateType,
+    DesiredState,
+    DesiredStateType,
+    Execution,
+)
 from bacalhau.models.job.job import Job, JobState, Task, Timeouts
 from bacalhau.models.job.resources import Resources, ResourcesConfig
 from bacalhau.models.job.spec import SpecConfig
@@ -19,7 +26,20 @@ NOW = 1_000_000_000_000_000_000
 SECOND = 1_000_000_000
 
 
-def make_job(*, state=JobStateType.PENDING, count=1, cpu="500m", engine="docker", queue=0, total=0, created=NOW, kind="batch", retry=None, version=1, **fields):
+def make_job(
+    *,
+    state=JobStateType.PENDING,
+    count=1,
+    cpu="500m",
+    engine="docker",
+    queue=0,
+    total=0,
+    created=NOW,
+    kind="batch",
+    retry=None,
+    version=1,
+    **fields,
+):
     task = Task(
         name="main",
         engine=SpecConfig(type=engine, params={"Image": "alpine"}),
@@ -29,26 +49,61 @@ def make_job(*, state=JobStateType.PENDING, count=1, cpu="500m", engine="docker"
         retry=retry,
     )
     return Job(
-        id="j-1", name="j-1", namespace="default", type=kind, count=count, tasks=(task,), state=JobState(state_type=state),
-        version=version, revision=1, create_time=created, modify_time=created, **fields,
+        id="j-1",
+        name="j-1",
+        namespace="default",
+        type=kind,
+        count=count,
+        tasks=(task,),
+        state=JobState(state_type=state),
+        version=version,
+        revision=1,
+        create_time=created,
+        modify_time=created,
+        **fields,
     )
 
 
-def make_seat(node_id="n-1", *, cpu=2.0, free=None, engines=("docker", "noop"), connected=True, labels=None, unavailable=None, lost=False):
+def make_seat(
+    node_id="n-1",
+    *,
+    cpu=2.0,
+    free=None,
+    engines=("docker", "noop"),
+    connected=True,
+    labels=None,
+    unavailable=None,
+    lost=False,
+):
     size = Resources(cpu=cpu, memory=10**10, disk=10**11)
     compute = ComputeNodeInfo(
-        execution_engines=engines, publishers=("ipfs", "s3"), storage_sources=("s3", "ipfs"),
-        max_capacity=size, max_job_requirements=size, unavailable=unavailable or {},
+        execution_engines=engines,
+        publishers=("ipfs", "s3"),
+        storage_sources=("s3", "ipfs"),
+        max_capacity=size,
+        max_job_requirements=size,
+        unavailable=unavailable or {},
     )
     state = ConnectionState(status=CONNECTED if connected else DISCONNECTED)
-    node = NodeState(info=NodeInfo(node_id=node_id, labels=labels or {}, compute_node_info=compute), connection_state=state)
+    node = NodeState(
+        info=NodeInfo(node_id=node_id, labels=labels or {}, compute_node_info=compute), connection_state=state
+    )
     return Seat(node, msgspec.structs.replace(size, cpu=cpu if free is None else free), 1 if lost else 0)
 
 
-def make_execution(n=1, *, state=ComputeStateType.BID_ACCEPTED, partition=0, node="n-1", message="", details=None, at=NOW, version=1):
+def make_execution(
+    n=1, *, state=ComputeStateType.BID_ACCEPTED, partition=0, node="n-1", message="", details=None, at=NOW, version=1
+):
     stopped = state.is_terminal
     return Execution(
-        id=f"e-{n}", job_id="j-1", node_id=node, job_version=version, partition_index=partition, revision=1, create_time=at, modify_time=at,
+        id=f"e-{n}",
+        job_id="j-1",
+        node_id=node,
+        job_version=version,
+        partition_index=partition,
+        revision=1,
+        create_time=at,
+        modify_time=at,
         desired_state=DesiredState(state_type=DesiredStateType.STOPPED if stopped else DesiredStateType.RUNNING),
         compute_state=ComputeState(state_type=state, message=message, details=details),
         allocated_resources=AllocatedResources(tasks={"main": Resources(cpu=0.5, memory=10**8)}),

@@ -15,7 +15,9 @@ RETRYABLE = {"Retryable": "true", "IsError": "true"}
 
 
 def plan(job, *executions, seats=None, now=NOW, settled=True):
-    return plan_job(JobView(job, executions), make_context(*((make_seat(),) if seats is None else seats), now=now, settled=settled))
+    return plan_job(
+        JobView(job, executions), make_context(*((make_seat(),) if seats is None else seats), now=now, settled=settled)
+    )
 
 
 def test_a_new_job_is_placed_and_runs():
@@ -23,7 +25,11 @@ def test_a_new_job_is_placed_and_runs():
     assert [(e.node_id, e.partition_index, e.state) for e in made.asks] == [("n-1", 0, C.BID_ACCEPTED)]
     assert made.job.state.state_type == S.RUNNING
     assert made.asks[0].reserved.cpu == 0.5
-    assert [(h.event.message, bool(h.execution_id)) for h in made.history] == [("Requested execution on n-1", True), ("Running", False), ("Running", True)]
+    assert [(h.event.message, bool(h.execution_id)) for h in made.history] == [
+        ("Requested execution on n-1", True),
+        ("Running", False),
+        ("Running", True),
+    ]
 
 
 def test_looking_again_changes_nothing():
@@ -52,10 +58,16 @@ def test_a_partly_placed_job_runs_and_waits_for_the_rest():
 
 
 def test_a_job_that_fits_no_node_fails_at_once_with_every_reason():
-    seats = (make_seat("n-1", engines=("noop",), unavailable={"docker engine": "cannot reach the Docker API at /x"}), make_seat("n-2", cpu=0.1))
+    seats = (
+        make_seat("n-1", engines=("noop",), unavailable={"docker engine": "cannot reach the Docker API at /x"}),
+        make_seat("n-2", cpu=0.1),
+    )
     made = plan(make_job(), seats=seats)
     assert made.job.state.state_type == S.FAILED
-    assert made.job.state.message == "no node can run docker: n-1: cannot reach the Docker API at /x; n-2: needs 0.5 CPU, has 0.1"
+    assert (
+        made.job.state.message
+        == "no node can run docker: n-1: cannot reach the Docker API at /x; n-2: needs 0.5 CPU, has 0.1"
+    )
 
 
 def test_a_job_without_any_node_fails_but_not_while_nodes_may_still_come_back():
@@ -70,12 +82,19 @@ def test_a_known_node_that_is_away_is_waited_for():
 
 def test_constraints_choose_the_node():
     wanted = (LabelSelectorRequirement(key="zone", operator="=", values=("b",)),)
-    made = plan(make_job(constraints=wanted), seats=(make_seat("n-1", labels={"zone": "a"}), make_seat("n-2", labels={"zone": "b"})))
+    made = plan(
+        make_job(constraints=wanted),
+        seats=(make_seat("n-1", labels={"zone": "a"}), make_seat("n-2", labels={"zone": "b"})),
+    )
     assert [e.node_id for e in made.asks] == ["n-2"]
 
 
 def test_the_last_partition_completes_the_job():
-    made = plan(make_job(state=S.RUNNING, count=2), make_execution(1, state=C.COMPLETED), make_execution(2, state=C.COMPLETED, partition=1))
+    made = plan(
+        make_job(state=S.RUNNING, count=2),
+        make_execution(1, state=C.COMPLETED),
+        make_execution(2, state=C.COMPLETED, partition=1),
+    )
     assert made.job.state.state_type == S.COMPLETED
 
 
@@ -100,12 +119,18 @@ def test_an_infrastructure_fault_is_retried_with_growing_pauses_and_then_given_u
 
 def test_a_retry_prefers_another_node():
     failed = make_execution(state=C.FAILED, details=RETRYABLE)
-    made = plan(make_job(state=S.RUNNING), failed, seats=(make_seat("n-1", cpu=8.0), make_seat("n-2")), now=NOW + 10 * SECOND)
+    made = plan(
+        make_job(state=S.RUNNING), failed, seats=(make_seat("n-1", cpu=8.0), make_seat("n-2")), now=NOW + 10 * SECOND
+    )
     assert made.asks[0].node_id == "n-2"
 
 
 def test_a_lost_node_gives_its_work_back():
-    made = plan(make_job(state=S.RUNNING), make_execution(), seats=(make_seat("n-1", connected=False, lost=True), make_seat("n-2")))
+    made = plan(
+        make_job(state=S.RUNNING),
+        make_execution(),
+        seats=(make_seat("n-1", connected=False, lost=True), make_seat("n-2")),
+    )
     assert made.cancels[0].state == C.FAILED and "lost" in made.cancels[0].compute_state.message
     assert made.look_again == NOW + SECOND
 
@@ -117,12 +142,16 @@ def test_a_stopped_job_cancels_what_runs():
 
 def test_the_total_time_limit_ends_the_job():
     made = plan(make_job(state=S.RUNNING, total=5, created=NOW - 100 * SECOND), make_execution())
-    assert made.job.state.message == "timed out after 5 s: the job's total time limit is over" and len(made.cancels) == 1
+    assert (
+        made.job.state.message == "timed out after 5 s: the job's total time limit is over" and len(made.cancels) == 1
+    )
 
 
 def test_the_queue_time_limit_names_what_was_waited_for():
     made = plan(make_job(state=S.QUEUED, queue=5, created=NOW - 6 * SECOND), seats=(make_seat(free=0.0),))
-    assert made.job.state.state_type == S.FAILED and made.job.state.message.startswith("timed out after 5 s in the queue: waiting for capacity")
+    assert made.job.state.state_type == S.FAILED and made.job.state.message.startswith(
+        "timed out after 5 s in the queue: waiting for capacity"
+    )
 
 
 @given(count=st.integers(0, 6), cpus=st.lists(st.integers(0, 4), min_size=0, max_size=4))

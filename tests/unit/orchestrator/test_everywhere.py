@@ -31,7 +31,10 @@ def on(node, state, n=0, *, details=None, **how):
 
 @pytest.mark.parametrize("kind", ["ops", "daemon"])
 def test_every_matching_node_gets_one(kind):
-    made = plan(job(kind, state=S.PENDING, constraints=EU), seats=(make_seat("n-1", labels={"zone": "eu"}), make_seat("n-2"), make_seat("n-3", labels={"zone": "eu"})))
+    made = plan(
+        job(kind, state=S.PENDING, constraints=EU),
+        seats=(make_seat("n-1", labels={"zone": "eu"}), make_seat("n-2"), make_seat("n-3", labels={"zone": "eu"})),
+    )
     assert [e.node_id for e in made.asks] == ["n-1", "n-3"]
     assert made.job.state.state_type == S.RUNNING
     assert plan(job(kind), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED)).is_empty
@@ -39,7 +42,12 @@ def test_every_matching_node_gets_one(kind):
 
 @pytest.mark.parametrize("kind", ["ops", "daemon"])
 def test_a_node_that_joins_while_it_lives_gets_one_too(kind):
-    made = plan(job(kind), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED), seats=(*TWO, make_seat("n-3"), make_seat("n-4", connected=False)))
+    made = plan(
+        job(kind),
+        on("n-1", C.BID_ACCEPTED),
+        on("n-2", C.BID_ACCEPTED),
+        seats=(*TWO, make_seat("n-3"), make_seat("n-4", connected=False)),
+    )
     assert [e.node_id for e in made.asks] == ["n-3"]
 
 
@@ -76,14 +84,20 @@ def test_ops_tries_again_what_another_attempt_may_help_but_not_what_went_down_wi
     done = on("n-1", C.COMPLETED)
     again = plan(job(), done, on("n-2", C.FAILED, message="registry away", details={"Retryable": "true"}))
     assert (again.waiting, again.look_again) == ("retrying after: registry away", NOW + SECOND)
-    lost = plan(job(), done, on("n-2", C.FAILED, message="lost", details={"Retryable": "true", FAILURE_KIND: NODE_LOST}))
+    lost = plan(
+        job(), done, on("n-2", C.FAILED, message="lost", details={"Retryable": "true", FAILURE_KIND: NODE_LOST})
+    )
     assert lost.job.state.state_type == S.FAILED
 
 
 def test_ops_without_a_matching_node_fails_at_once_or_waits_if_it_may():
     nobody = (make_seat("n-1", engines=("noop",)),)
-    assert plan(job(state=S.PENDING), seats=nobody).job.state.message == "no node can run docker: n-1: cannot run docker"
-    assert plan(job(state=S.PENDING), seats=()).job.state.message == "no node can run docker: no compute node has joined"
+    assert (
+        plan(job(state=S.PENDING), seats=nobody).job.state.message == "no node can run docker: n-1: cannot run docker"
+    )
+    assert (
+        plan(job(state=S.PENDING), seats=()).job.state.message == "no node can run docker: no compute node has joined"
+    )
     waits = plan(job(state=S.PENDING, queue=60), seats=nobody)
     assert (waits.job.state.state_type, waits.look_again) == (S.QUEUED, NOW + 60 * SECOND)
     assert plan(job(state=S.PENDING), seats=(), settled=False).look_again == NOW + SECOND
@@ -99,12 +113,19 @@ def test_a_daemon_without_nodes_waits_for_ever_and_never_completes():
     assert plan(job("daemon", state=S.PENDING), seats=()).job.state.message == "waiting for a matching node to join"
     cordoned = make_seat("n-1")._replace(node=replace(make_seat("n-1").node, cordoned=True))
     away = (cordoned, make_seat("n-2", connected=False), make_seat("n-3", engines=("noop",)))
-    assert plan(job("daemon", state=S.PENDING), seats=away).job.state.message == "waiting for a matching node: n-1 is cordoned; n-2 is not connected"
-    assert plan(job("daemon", total=5, created=NOW - 60 * SECOND), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED)).is_empty
+    assert (
+        plan(job("daemon", state=S.PENDING), seats=away).job.state.message
+        == "waiting for a matching node: n-1 is cordoned; n-2 is not connected"
+    )
+    assert plan(
+        job("daemon", total=5, created=NOW - 60 * SECOND), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED)
+    ).is_empty
 
 
 def test_a_daemon_is_started_again_on_the_same_node_after_a_pause():
-    died = on("n-2", C.FAILED, message="execution completed unexpectedly", details={"Retryable": "true", FAILURE_KIND: ENDED})
+    died = on(
+        "n-2", C.FAILED, message="execution completed unexpectedly", details={"Retryable": "true", FAILURE_KIND: ENDED}
+    )
     alive = on("n-1", C.BID_ACCEPTED)
     assert plan(job("daemon"), alive, died).look_again == NOW + SECOND
     assert [e.node_id for e in plan(job("daemon"), alive, died, now=NOW + SECOND).asks] == ["n-2"]

@@ -16,7 +16,9 @@ from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_executi
 
 def seat(node_id="n-1", *, drain=None, **changes):
     made = make_seat(node_id, lost=changes.pop("lost", False))
-    return made._replace(node=msgspec.structs.replace(made.node, **({"drain": drain, "cordoned": drain is not None} | changes)))
+    return made._replace(
+        node=msgspec.structs.replace(made.node, **({"drain": drain, "cordoned": drain is not None} | changes))
+    )
 
 
 def told(node_id, execution_id):
@@ -24,7 +26,11 @@ def told(node_id, execution_id):
 
 
 def leaving(*seats, job_type="batch", settled=True, now=NOW, undelivered=told):
-    return plan_departures([make_execution()], job_type, make_context(*seats, now=now, settled=settled)._replace(is_undelivered=undelivered))
+    return plan_departures(
+        [make_execution()],
+        job_type,
+        make_context(*seats, now=now, settled=settled)._replace(is_undelivered=undelivered),
+    )
 
 
 def test_who_is_well_stays():
@@ -50,7 +56,9 @@ def test_a_drained_node_lets_batch_work_finish_until_its_deadline():
     limited = Drain(since=rfc3339(NOW), deadline=rfc3339(NOW + SECOND))
     assert leaving(seat(drain=patient)).is_empty and leaving(seat(drain=limited)).is_empty
     moved = leaving(seat(drain=limited), now=NOW + SECOND)
-    assert [(e.state, e.compute_state.message) for e in moved.cancels] == [(C.CANCELLED, "execution was moved because node n-1 is being drained")]
+    assert [(e.state, e.compute_state.message) for e in moved.cancels] == [
+        (C.CANCELLED, "execution was moved because node n-1 is being drained")
+    ]
 
 
 @pytest.mark.parametrize("job_type", ["service", "daemon"])
@@ -64,7 +72,10 @@ def test_drained_work_is_placed_elsewhere_in_the_same_look_and_counts_as_no_fail
     assert [e.node_id for e in plan.asks] == ["n-2"] and len(plan.cancels) == 1 and plan.job is None
 
 
-@pytest.mark.parametrize(("changes", "reason"), [({"cordoned": True}, "is cordoned"), ({"drain": Drain(since=rfc3339(NOW))}, "is being drained")])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"cordoned": True}, "is cordoned"), ({"drain": Drain(since=rfc3339(NOW))}, "is being drained")],
+)
 def test_a_cordoned_node_gets_nothing_new_and_the_job_says_why(changes, reason):
     plan = plan_job(JobView(make_job(), ()), make_context(seat(**changes)))
     assert (plan.job.state.state_type, plan.job.state.message) == (S.QUEUED, f"waiting for capacity: n-1 {reason}")
@@ -75,10 +86,19 @@ def test_a_node_that_waits_for_approval_is_no_candidate():
     assert plan.job.state.message == "no node can run docker: n-1: waits for approval"
 
 
-@pytest.mark.parametrize(("job_type", "state"), [("batch", C.CANCELLED), ("service", C.CANCELLED), ("daemon", C.CANCELLED), ("ops", C.FAILED)])
+@pytest.mark.parametrize(
+    ("job_type", "state"),
+    [("batch", C.CANCELLED), ("service", C.CANCELLED), ("daemon", C.CANCELLED), ("ops", C.FAILED)],
+)
 def test_what_never_reached_the_lost_node_has_not_failed(job_type, state):
-    plan = leaving(seat(lost=True), job_type=job_type, undelivered=lambda node_id, execution_id: (node_id, execution_id) == ("n-1", "e-1"))
-    assert [(e.state, e.compute_state.message) for e in plan.cancels] == [(state, f"node n-1 was lost {'while it ran' if job_type == 'ops' else 'before it heard of'} the job")]
+    plan = leaving(
+        seat(lost=True),
+        job_type=job_type,
+        undelivered=lambda node_id, execution_id: (node_id, execution_id) == ("n-1", "e-1"),
+    )
+    assert [(e.state, e.compute_state.message) for e in plan.cancels] == [
+        (state, f"node n-1 was lost {'while it ran' if job_type == 'ops' else 'before it heard of'} the job")
+    ]
 
 
 def test_an_attempt_that_never_started_is_not_one_of_those_the_job_allows():

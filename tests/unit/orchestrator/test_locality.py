@@ -26,7 +26,9 @@ def needs(job, **fields):
 
 
 def with_input(**how):
-    return needs(make_job(**how), input_sources=(InputSource(source=SpecConfig(type="ipfs", params={"CID": "x"}), target="/in"),))
+    return needs(
+        make_job(**how), input_sources=(InputSource(source=SpecConfig(type="ipfs", params={"CID": "x"}), target="/in"),)
+    )
 
 
 def plan(job, *executions, seats=(LARGER, HOLDER), **around):
@@ -63,12 +65,16 @@ def test_what_only_one_node_can_have_waits_for_that_node():
 
 def test_a_failure_on_the_only_holder_is_tried_again_there():
     failed = make_execution(1, state=C.FAILED, node="n-2", details={"Retryable": "true"})
-    assert nodes(plan(make_job(state=S.RUNNING), failed, now=NOW + SECOND, holders=Holders({"n-2": 1}, {"n-1": MISSING}))) == ["n-2"]
+    assert nodes(
+        plan(make_job(state=S.RUNNING), failed, now=NOW + SECOND, holders=Holders({"n-2": 1}, {"n-1": MISSING}))
+    ) == ["n-2"]
 
 
 def test_a_node_that_did_not_answer_is_the_last_resort():
     silent = make_seat("n-3", cpu=16.0)
-    assert nodes(plan(make_job(count=3), seats=(LARGER, HOLDER, silent), holders=Holders({"n-2": 1}, {"n-1": MISSING}))) == ["n-2", "n-2", "n-3"]
+    assert nodes(
+        plan(make_job(count=3), seats=(LARGER, HOLDER, silent), holders=Holders({"n-2": 1}, {"n-1": MISSING}))
+    ) == ["n-2", "n-2", "n-3"]
 
 
 def test_where_no_node_has_it_a_node_says_so_itself():
@@ -113,14 +119,20 @@ def test_answers_are_kept_for_one_version_until_the_job_ends():
 
 
 def listening(port=8080, **how):
-    return needs(make_job(**how), network=NetworkConfig(type="Host", ports=(PortMapping(name="web", static=port), PortMapping(name="any"))))
+    return needs(
+        make_job(**how),
+        network=NetworkConfig(type="Host", ports=(PortMapping(name="web", static=port), PortMapping(name="any"))),
+    )
 
 
 def test_a_static_port_is_taken_once_on_a_node():
     made = plan(listening(count=3), seats=(make_seat("n-1", cpu=8.0), HOLDER))
     assert nodes(made) == ["n-1", "n-2"]
     assert made.waiting == "waiting for capacity: n-1 busy: port 8080 is in use; n-2 busy: port 8080 is in use"
-    assert nodes(plan(needs(make_job(count=3), network=NetworkConfig(type="Host", ports=(PortMapping(name="any"),))))) == ["n-1"] * 3
+    assert (
+        nodes(plan(needs(make_job(count=3), network=NetworkConfig(type="Host", ports=(PortMapping(name="any"),)))))
+        == ["n-1"] * 3
+    )
 
 
 def test_no_node_is_kept_free_for_who_waits_for_a_port():

@@ -38,13 +38,19 @@ def test_the_streams_do_not_disturb_one_another():
     decoder = Decoder("e", Offsets())
     euro = "€".encode()
     texts = decoder.take([Piece(STDOUT, 0, euro[:1]), Piece(STDERR, 0, b"err\n"), Piece(STDOUT, 1, euro[1:])])
-    assert [(t.stream, t.text, t.end) for t in texts] == [(STDERR, "err\n", Offsets(0, 4)), (STDOUT, "€", Offsets(3, 4))]
+    assert [(t.stream, t.text, t.end) for t in texts] == [
+        (STDERR, "err\n", Offsets(0, 4)),
+        (STDOUT, "€", Offsets(3, 4)),
+    ]
 
 
 def test_missing_bytes_are_counted():
     decoder = Decoder("e", Offsets())
     texts = decoder.take([Piece(STDOUT, 0, b"begin"), Piece(STDOUT, 105, b"end\n")])
-    assert "".join(t.text for t in texts) == "begin\n[100 bytes of output are missing here: the log is longer than what is kept]\nend\n"
+    assert (
+        "".join(t.text for t in texts)
+        == "begin\n[100 bytes of output are missing here: the log is longer than what is kept]\nend\n"
+    )
     assert texts[-1].end == Offsets(109, 0)
 
 

@@ -22,4 +22,7 @@ def test_a_job_that_waits_when_its_total_limit_passes_needs_no_node_to_say_so():
     waiting = plan_job(JobView(make_job(total=5), ()), make_context(seat))
     assert waiting.look_again == NOW + 5 * SECOND
     late = plan_job(JobView(waiting.job, ()), make_context(seat, now=NOW + 5 * SECOND))
-    assert (late.job.state.state_type, late.job.state.message) == ("Failed", "timed out after 5 s: the job's total time limit is over")
+    assert (late.job.state.state_type, late.job.state.message) == (
+        "Failed",
+        "timed out after 5 s: the job's total time limit is over",
+    )

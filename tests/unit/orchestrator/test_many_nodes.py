@@ -1,4 +1,6 @@
-"""Placing with many nodes: each gets its share, the one with room is found, and what is taken on trial is given back."""
+"""Placing with many nodes: each gets its share, the one with room is found, and what is taken on trial is
+given back.
+"""
 
 from collections import Counter
 from itertools import count
@@ -10,7 +12,14 @@ from msgspec.structs import replace
 from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import REJECTED
-from bacalhau.orchestrator.scheduling.place import NO_BARS, Bars, decide_claim, list_refusals_of_nodes, needed_resources, place
+from bacalhau.orchestrator.scheduling.place import (
+    NO_BARS,
+    Bars,
+    decide_claim,
+    list_refusals_of_nodes,
+    needed_resources,
+    place,
+)
 from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.state.cluster import Cluster
 from tests.unit.orchestrator.make import NOW, SECOND, make_execution, make_job, make_seat

@@ -1,4 +1,6 @@
-"""A node that refuses is passed over, without a wait and without an attempt lost; when nobody is left, its reason is the job's."""
+"""A node that refuses is passed over, without a wait and without an attempt lost; when nobody is left, its reason is
+the job's.
+"""
 
 import msgspec
 
@@ -18,7 +20,9 @@ def plan(job, *executions, seats=(), now=NOW):
 
 
 def refused(n=1, **how):
-    return make_execution(n, state=C.ASK_FOR_BID_REJECTED, message="the probe says no", details={"Retryable": "true"}, **how)
+    return make_execution(
+        n, state=C.ASK_FOR_BID_REJECTED, message="the probe says no", details={"Retryable": "true"}, **how
+    )
 
 
 def test_another_node_is_asked_at_once():
@@ -57,29 +61,48 @@ def hints(plan):
 
 def with_offer(seat, **fields):
     compute = msgspec.structs.replace(seat.node.info.compute, **fields)
-    return seat._replace(node=msgspec.structs.replace(seat.node, info=msgspec.structs.replace(seat.node.info, compute_node_info=compute)))
+    return seat._replace(
+        node=msgspec.structs.replace(seat.node, info=msgspec.structs.replace(seat.node.info, compute_node_info=compute))
+    )
 
 
 def test_a_source_and_a_publisher_of_one_name_have_reasons_of_their_own():
-    seat = with_offer(make_seat(), publishers=("ipfs",), unavailable={"local source": "no local paths are allowed", "local publisher": "port 6001 is in use"})
+    seat = with_offer(
+        make_seat(),
+        publishers=("ipfs",),
+        unavailable={"local source": "no local paths are allowed", "local publisher": "port 6001 is in use"},
+    )
     local = SpecConfig(type="local")
     job = needs(make_job(), publisher=local, input_sources=(InputSource(source=local, target="/in"),))
     made = plan(job, seats=(seat,))
     assert made.job.state.message == "no node can run docker: n-1: no local paths are allowed; port 6001 is in use"
     assert hints(made) == {"see `bacalhau node list`"}
-    assert hints(plan(job, seats=(make_seat("n-0"), with_offer(seat, cures={"s3 source": "other", "local source": "allow some"})))) == {"allow some"}
+    assert hints(
+        plan(
+            job, seats=(make_seat("n-0"), with_offer(seat, cures={"s3 source": "other", "local source": "allow some"}))
+        )
+    ) == {"allow some"}
 
 
 def test_nodes_that_say_the_same_are_told_together():
-    seats = [make_seat(f"n-{n}", engines=(), unavailable={"docker engine": "no Docker" if n < 3 else "Docker is full"}) for n in range(1, 8)]
-    assert plan(make_job(), seats=seats).job.state.message == "no node can run docker: n-1, n-2: no Docker; n-3, n-4, n-5: Docker is full (and 2 more nodes)"
+    seats = [
+        make_seat(f"n-{n}", engines=(), unavailable={"docker engine": "no Docker" if n < 3 else "Docker is full"})
+        for n in range(1, 8)
+    ]
+    assert (
+        plan(make_job(), seats=seats).job.state.message
+        == "no node can run docker: n-1, n-2: no Docker; n-3, n-4, n-5: Docker is full (and 2 more nodes)"
+    )
 
 
 def test_what_a_node_refuses_always_is_not_asked_of_it():
     seat = with_offer(make_seat(), policy=NodePolicy(reject_stateless_jobs=True))
     made = plan(make_job(), seats=(seat, make_seat("n-2", cpu=0.5)))
     assert [e.node_id for e in made.asks] == ["n-2"]
-    assert plan(make_job(), seats=(seat,)).job.state.message == "no node can run docker: n-1: does not accept jobs without inputs"
+    assert (
+        plan(make_job(), seats=(seat,)).job.state.message
+        == "no node can run docker: n-1: does not accept jobs without inputs"
+    )
 
 
 def test_the_publisher_that_publishes_nothing_needs_nobody():

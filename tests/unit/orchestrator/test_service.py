@@ -24,8 +24,17 @@ def service(**how):
 
 
 def ended(n=1, *, at=NOW, ran=0, **how):
-    made = make_execution(n, state=C.FAILED, message="execution completed unexpectedly", details=how.pop("details", ENDED_DETAILS), at=at - ran, **how)
-    return made if not ran else type(made)(**{f: getattr(made, f) for f in made.__struct_fields__} | {"modify_time": at})
+    made = make_execution(
+        n,
+        state=C.FAILED,
+        message="execution completed unexpectedly",
+        details=how.pop("details", ENDED_DETAILS),
+        at=at - ran,
+        **how,
+    )
+    return (
+        made if not ran else type(made)(**{f: getattr(made, f) for f in made.__struct_fields__} | {"modify_time": at})
+    )
 
 
 def test_as_many_as_wanted_run_and_no_one_finishes_it():
@@ -58,7 +67,12 @@ def test_it_moves_when_its_node_is_lost():
     made = plan(service(), make_execution(), seats=(make_seat("n-1", lost=True, connected=False), make_seat("n-2")))
     assert [e.state for e in made.cancels] == [C.FAILED]
     lost = made.cancels[0]
-    assert [e.node_id for e in plan(service(), lost, seats=(make_seat("n-1", lost=True, connected=False), make_seat("n-2")), now=NOW + SECOND).asks] == ["n-2"]
+    assert [
+        e.node_id
+        for e in plan(
+            service(), lost, seats=(make_seat("n-1", lost=True, connected=False), make_seat("n-2")), now=NOW + SECOND
+        ).asks
+    ] == ["n-2"]
 
 
 def test_time_limits_of_a_run_do_not_concern_it():
@@ -102,9 +116,16 @@ def roll_out(count, *, fails=False):
         if made.cancels:
             steps.append(len(made.cancels))
         executions |= {e.id: e for e in made.cancels}
-        executions |= {f"{look}-{e.id}": type(e)(**{f: getattr(e, f) for f in e.__struct_fields__} | {"id": f"{look}-{e.id}"}) for e in made.asks}
+        executions |= {
+            f"{look}-{e.id}": type(e)(**{f: getattr(e, f) for f in e.__struct_fields__} | {"id": f"{look}-{e.id}"})
+            for e in made.asks
+        }
         if fails:
-            executions |= {k: e.moved(C.FAILED, now, "bad", details=ENDED_DETAILS) for k, e in executions.items() if e.is_live and e.job_version == 2}
+            executions |= {
+                k: e.moved(C.FAILED, now, "bad", details=ENDED_DETAILS)
+                for k, e in executions.items()
+                if e.is_live and e.job_version == 2
+            }
         job, now = made.job or job, max(now, made.look_again)
     return steps, executions.values()
 

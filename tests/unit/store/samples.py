@@ -48,7 +48,12 @@ def a_message(node_id: str = "n-1", body: bytes = b"{}") -> OutgoingMessage:
 
 
 def entry(job: Job, message: str, execution_id: str = "") -> HistoryEntry:
-    return HistoryEntry(job_id=job.id, job_version=job.version, execution_id=execution_id, event=make_event(Topic.SUBMISSION, message, 1))
+    return HistoryEntry(
+        job_id=job.id,
+        job_version=job.version,
+        execution_id=execution_id,
+        event=make_event(Topic.SUBMISSION, message, 1),
+    )
 
 
 def submitted(job: Job) -> Change:

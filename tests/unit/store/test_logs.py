@@ -1,4 +1,6 @@
-"""Logs as files: whole when they are small, beginning and end when they are not, and sound after a crash at any byte."""
+"""Logs as files: whole when they are small, beginning and end when they are not, and sound after a crash at
+any byte.
+"""
 
 import os
 import random

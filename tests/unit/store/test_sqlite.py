@@ -9,8 +9,15 @@ from bacalhau.store.sqlite import LARGE, compact, connect, migrate, owned, split
 
 
 def test_a_script_is_split_also_around_triggers():
-    script = "create table a (x); -- note\ncreate trigger t after insert on a\nbegin\n    delete from a;\n    select 1;\nend;\nselect 2;\n"
-    assert [part.split()[:2] for part in split_script(script)] == [["create", "table"], ["create", "trigger"], ["select", "2;"]]
+    script = (
+        "create table a (x); -- note\ncreate trigger t after insert on a\nbegin\n    delete from a;\n    select"
+        " 1;\nend;\nselect 2;\n"
+    )
+    assert [part.split()[:2] for part in split_script(script)] == [
+        ["create", "table"],
+        ["create", "trigger"],
+        ["select", "2;"],
+    ]
 
 
 def test_a_file_that_is_no_database(tmp_path):

@@ -1,4 +1,6 @@
-"""The named statements: how they are read, that all are sound SQL, and that those on the hot path never walk a whole table."""
+"""The named statements: how they are read, that all are sound SQL, and that those on the hot path never walk a whole
+table.
+"""
 
 import re
 
@@ -33,7 +35,11 @@ def plan(connection, sql):
 
 def statements(name):
     journal = name == "journal"
-    return {key: sql.format(where="true", order="id") for key, sql in catalogue().items() if key.startswith("journal_") == journal}
+    return {
+        key: sql.format(where="true", order="id")
+        for key, sql in catalogue().items()
+        if key.startswith("journal_") == journal
+    }
 
 
 def test_every_statement_is_sound(schema):
@@ -45,7 +51,15 @@ def test_every_statement_is_sound(schema):
 
 
 GROWING = ("jobs", "j", "job_versions", "v", "executions", "e", "history", "h", "outbox", "reports")
-WHOLE = {"list_jobs", "list_open_jobs", "list_expired_jobs", "list_long_jobs", "list_live_executions", "forget_messages_to_strangers", "journal_prune"}  # by their nature
+WHOLE = {
+    "list_jobs",
+    "list_open_jobs",
+    "list_expired_jobs",
+    "list_long_jobs",
+    "list_live_executions",
+    "forget_messages_to_strangers",
+    "journal_prune",
+}  # by their nature
 
 
 def test_no_statement_walks_a_growing_table(schema):
@@ -59,12 +73,17 @@ def test_open_and_live_ones_are_found_without_the_finished(schema):
     name, connection = schema
     if name == "sqlite":
         assert "SCAN jobs USING INDEX jobs_open" in plan(connection, catalogue()["list_open_jobs"])
-        assert {"SCAN jobs USING INDEX jobs_open", "SCAN jobs USING INDEX jobs_again"} <= set(plan(connection, catalogue()["list_long_jobs"]))
+        assert {"SCAN jobs USING INDEX jobs_open", "SCAN jobs USING INDEX jobs_again"} <= set(
+            plan(connection, catalogue()["list_long_jobs"])
+        )
         assert "SCAN executions USING INDEX executions_live" in plan(connection, catalogue()["list_live_executions"])
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize(("order_by", "namespace"), [("", ""), ("created_at", "lab"), ("modified_at", "*"), ("modified_at", "lab"), ("id", "")])
+@pytest.mark.parametrize(
+    ("order_by", "namespace"),
+    [("", ""), ("created_at", "lab"), ("modified_at", "*"), ("modified_at", "lab"), ("id", "")],
+)
 def test_lists_are_read_in_index_order(schema, order_by, reverse, namespace):
     name, connection = schema
     if name == "sqlite":

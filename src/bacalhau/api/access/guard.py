@@ -1,4 +1,6 @@
-"""Who may do what, before any handler sees a request: users of the configuration, and bearers of an identity provider's tokens."""
+"""Who may do what, before any handler sees a request: users of the configuration, and bearers of an identity provider's
+tokens.
+"""
 
 import asyncio
 import base64
@@ -42,7 +44,9 @@ _RESOURCES = {
     "/api/v1/orchestrator/nodes": "node",
 }
 _READING = ("GET", "HEAD")
-_QUESTIONS = tuple(f"/requester/{word}" for word in ("list", "states", "results", "events"))  # the older generation asks with POST
+_QUESTIONS = tuple(
+    f"/requester/{word}" for word in ("list", "states", "results", "events")
+)  # the older generation asks with POST
 _EXPLAINED = "/orchestrator/jobs/explain"  # changes nothing
 _REMEMBERED = 1024  # good credentials; checking a bcrypt hash takes longer than most requests
 
@@ -153,7 +157,9 @@ def _is_jwt(text: str) -> bool:
     """Three parts, the first two of them JSON objects."""
     parts = text.split(".")
     try:
-        return len(parts) == 3 and all(isinstance(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))), dict) for part in parts[:2])
+        return len(parts) == 3 and all(
+            isinstance(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))), dict) for part in parts[:2]
+        )
     except ValueError:
         return False
 
@@ -164,4 +170,6 @@ def _body(status: int, message: str, code: str, reason: str) -> ErrorBody:
 
 async def _refuse(scope: Scope, send: Send, body: ErrorBody) -> None:
     headers = [(b"www-authenticate", b'Basic realm="Bacalhau", Bearer')] if body.status == 401 else None
-    await answer_now(scope, send, body.status, msgspec.structs.replace(body, request_id=str(scope.get(REQUEST_ID, ""))), headers)
+    await answer_now(
+        scope, send, body.status, msgspec.structs.replace(body, request_id=str(scope.get(REQUEST_ID, ""))), headers
+    )

@@ -62,6 +62,9 @@ class TokenReader:
             async with httpx.AsyncClient(timeout=_FETCH_SECONDS) as http:
                 return KeySet.import_key_set((await http.get(self._provider.jwks_uri)).raise_for_status().json())
         except (httpx.HTTPError, errors.JoseError, ValueError, TypeError, KeyError) as e:
-            text = f"cannot read the keys of {self._provider.provider_id} at {self._provider.jwks_uri}: {str(e) or type(e).__name__}"
+            text = (
+                f"cannot read the keys of {self._provider.provider_id} at {self._provider.jwks_uri}:"
+                f" {str(e) or type(e).__name__}"
+            )
             self._failure = time.monotonic(), text
             raise Unavailable(text) from e

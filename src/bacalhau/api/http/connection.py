@@ -1,4 +1,6 @@
-"""One client's connection: how long and how large the head of a request may be, so that slow clients cannot hold the server's connections."""
+"""One client's connection: how long and how large the head of a request may be, so that slow clients cannot hold the
+server's connections.
+"""
 
 import asyncio
 from typing import Any
@@ -16,7 +18,8 @@ class Connection(HttpToolsProtocol):
         self._limit: asyncio.TimerHandle | None = None
         self._head = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own narrowing
+    # Uvicorn's own narrowing
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head()
 

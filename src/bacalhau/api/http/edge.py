@@ -86,13 +86,17 @@ class _Unopened:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "websocket.close" and not self._is_open:
-            await answer_now(self._scope, self._send, 404, msgspec.structs.replace(NO_SUCH_PLACE, request_id=self._scope[REQUEST_ID]))
+            await answer_now(
+                self._scope, self._send, 404, msgspec.structs.replace(NO_SUCH_PLACE, request_id=self._scope[REQUEST_ID])
+            )
             return
         self._is_open = True
         await self._send(message)
 
 
-async def answer_now(scope: Scope, send: Send, status: int, body: msgspec.Struct, headers: Headers | None = None) -> None:
+async def answer_now(
+    scope: Scope, send: Send, status: int, body: msgspec.Struct, headers: Headers | None = None
+) -> None:
     """An answer from before the application: also to the request that would have opened a socket."""
     kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
     text = go_json(body)
@@ -102,7 +106,11 @@ async def answer_now(scope: Scope, send: Send, status: int, body: msgspec.Struct
 
 
 async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
-    headers = [(b"vary", b"Origin"), (b"vary", b"Access-Control-Request-Method"), (b"vary", b"Access-Control-Request-Headers")]
+    headers = [
+        (b"vary", b"Origin"),
+        (b"vary", b"Access-Control-Request-Method"),
+        (b"vary", b"Access-Control-Request-Headers"),
+    ]
     if b"origin" in asked:
         headers += [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", _METHODS)]
     if wanted := asked.get(b"access-control-request-headers"):
@@ -112,7 +120,10 @@ async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
 
 
 def _tidy(scope: Scope) -> None:
-    """One spelling of a path for all who judge by it. A name with an escaped slash stays one segment; `request.named` gives the slash back."""
+    """One spelling of a path for all who judge by it.
+
+    A name with an escaped slash stays one segment; `request.named` gives the slash back.
+    """
     raw = scope.get("raw_path") or b""
     if b"%2f" in raw.lower():
         segments = raw.decode("ascii", "replace").split("/")
@@ -130,7 +141,9 @@ def _indented(send: Send) -> Send:
     held: list[Message] = []
 
     async def send_indented(message: Message) -> None:
-        if message["type"] == "http.response.start" and dict(message["headers"]).get(b"content-type", b"").startswith(b"application/json"):
+        if message["type"] == "http.response.start" and dict(message["headers"]).get(b"content-type", b"").startswith(
+            b"application/json"
+        ):
             held.append(message)
             return
         if held and message["type"] == "http.response.body":

@@ -26,7 +26,12 @@ NO_SUCH_PLACE = ErrorBody(
     code="NotFound",
     component=COMPONENT,
     hint="The server version may be older than this CLI version and does not support the endpoint yet.",
-    details={"cli_usage": "If you are using the CLI, try updating your server to a newer version or check if the command is supported in your server version."},
+    details={
+        "cli_usage": (
+            "If you are using the CLI, try updating your server to a newer version or check if the command is supported"
+            " in your server version."
+        )
+    },
 )
 _PHRASES = {405: "Method Not Allowed", 413: "Request Entity Too Large"}
 
@@ -41,7 +46,9 @@ def envelope(error: BacalhauError) -> ErrorBody:
     # Clients know what the server's own door refuses by this pair of code and component.
     at_the_door = error.component == COMPONENT and error.status == 400
     code = "InternalError" if at_the_door else error.code
-    return ErrorBody(status=error.status, message=shortened(error.message), code=code, component=error.component, hint=error.hint)
+    return ErrorBody(
+        status=error.status, message=shortened(error.message), code=code, component=error.component, hint=error.hint
+    )
 
 
 def shortened(text: str) -> str:
@@ -67,7 +74,9 @@ def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Respo
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("%s %s failed (request %s)", request.method, request.url.path, _request_id(request), exc_info=error)
-    return _answer(request, ErrorBody(status=500, message="Internal server error", code="InternalError", component="Unknown"))
+    return _answer(
+        request, ErrorBody(status=500, message="Internal server error", code="InternalError", component="Unknown")
+    )
 
 
 def _answer(request: Request[Any, Any, Any], body: ErrorBody, headers: dict[str, str] | None = None) -> Response[bytes]:

@@ -69,7 +69,9 @@ async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:
     return await read_body(request, kind, check=lambda asked: job_problems(orch, asked.job) if asked.job else [])
 
 
-async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
+async def read_body(
+    request: Ask, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems
+) -> tuple[T, list[str]]:
     """The request's body, see `parse_body`. Raises TooSlow when the client does not send it."""
     return await parse_request(request, lambda text: parse_body(text, kind, nulls=nulls, check=check))
 
@@ -77,14 +79,22 @@ async def read_body(request: Ask, kind: type[T], *, nulls: bool = False, check: 
 async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
     """What `parse` makes of the body. Raises TooSlow; Unavailable while too many large bodies are on their way."""
     if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise BadRequest(f"the body has Content-Encoding {encoding}, which is not read here", hint="send it as it is", component=COMPONENT)
+        raise BadRequest(
+            f"the body has Content-Encoding {encoding}, which is not read here",
+            hint="send it as it is",
+            component=COMPONENT,
+        )
     async with waits(request).large_body() if _may_be_large(request) else nullcontext():
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 text = await request.body()
         except TimeoutError as e:
             raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
-        return parse(text) if len(text) <= LARGE else await asyncio.get_running_loop().run_in_executor(_PARSER, parse, text)
+        return (
+            parse(text)
+            if len(text) <= LARGE
+            else await asyncio.get_running_loop().run_in_executor(_PARSER, parse, text)
+        )
 
 
 def _may_be_large(request: Ask) -> bool:
@@ -92,10 +102,13 @@ def _may_be_large(request: Ask) -> bool:
     return "transfer-encoding" in request.headers or len(length) > len(str(LARGE)) or int(length) > LARGE
 
 
-def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems) -> tuple[T, list[str]]:
+def parse_body(
+    text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems
+) -> tuple[T, list[str]]:
     """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest.
 
-    `nulls`: they mean something, and the fields of `kind` take them. `check` finds what else is to be told of a body with wrong fields.
+    `nulls`: they mean something, and the fields of `kind` take them. `check` finds what else is to be told of a body
+    with wrong fields.
     """
     try:
         raw = msgspec.json.decode(text) if text.strip() else {}
@@ -117,14 +130,23 @@ def parse_body(text: bytes, kind: type[T], *, nulls: bool = False, check: Callab
 def ignored(unknown: list[str]) -> tuple[str, ...]:
     """Warnings about keys that say nothing to this server."""
     told = [f"unknown field '{path}' is ignored" for path in unknown[:MAX_PROBLEMS]]
-    return (*told, f"{len(unknown) - MAX_PROBLEMS} more unknown fields are ignored") if len(unknown) > MAX_PROBLEMS else tuple(told)
+    return (
+        (*told, f"{len(unknown) - MAX_PROBLEMS} more unknown fields are ignored")
+        if len(unknown) > MAX_PROBLEMS
+        else tuple(told)
+    )
 
 
 def _is_deep(value: Any) -> bool:
     """Level by level: what goes down by recursion fails at depths that differ from place to place."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [item for outer in level if isinstance(outer, dict | list) for item in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
     return any(isinstance(item, dict | list) for item in level)
 
 
@@ -136,7 +158,9 @@ def _without_nulls(value: Any) -> Any:
 
 
 class Waits:
-    """Answers that take their time, so that a server that stops can give them at once, and large bodies, so that there is room for them."""
+    """Answers that take their time, so that a server that stops can give them at once, and large bodies, so that there
+    is room for them.
+    """
 
     def __init__(self) -> None:
         self._open: set[asyncio.Timeout] = set()
@@ -150,7 +174,9 @@ class Waits:
             async with asyncio.timeout(BODY_SECONDS):
                 await self._large.acquire()
         except TimeoutError as e:
-            raise Unavailable(f"{LARGE_BODIES} other large requests are being read", hint="send it again later", component=COMPONENT) from e
+            raise Unavailable(
+                f"{LARGE_BODIES} other large requests are being read", hint="send it again later", component=COMPONENT
+            ) from e
         try:
             yield
         finally:

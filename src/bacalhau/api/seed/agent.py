@@ -96,17 +96,35 @@ async def debug_requester(request: Ask) -> dict[str, Any]:
 async def debug_compute(request: Ask) -> dict[str, Any]:
     """Running executions by node."""
     orch = orchestrator(request)
-    return {"RunningExecutions": {node.info.node_id: orch.cluster.held_on(node.info.node_id) for node in orch.cluster.nodes()}}
+    return {
+        "RunningExecutions": {
+            node.info.node_id: orch.cluster.held_on(node.info.node_id) for node in orch.cluster.nodes()
+        }
+    }
 
 
 @post("/compute/approve", status_code=200)
 async def approve(request: Ask) -> None:
-    """Nodes of this system decide on their own, by the policies of their configuration: there is nobody to approve for."""
+    """Nodes of this system decide on their own, by the policies of their configuration: there is nobody to
+    approve for.
+    """
     payload = await read_envelope(request, ApprovePayload)
-    raise Unauthorized(f"approval submitted by unknown client {payload.client_id}: nodes decide by their own policies, see JobAdmissionControl")
+    raise Unauthorized(
+        f"approval submitted by unknown client {payload.client_id}: nodes decide by their own policies, see"
+        " JobAdmissionControl"
+    )
 
 
-SEED_AGENT_ROUTES: list[ControllerRouterHandler] = [get_build, get_health, get_id, get_node_info, list_known_nodes, debug_requester, debug_compute, approve]
+SEED_AGENT_ROUTES: list[ControllerRouterHandler] = [
+    get_build,
+    get_health,
+    get_id,
+    get_node_info,
+    list_known_nodes,
+    debug_requester,
+    debug_compute,
+    approve,
+]
 """At the root and below the prefix alike."""
 SEED_PREFIXED_ROUTES: list[ControllerRouterHandler] = [get_alive, refuse_version, refuse_peers]
 SEED_ROOT_ROUTES: list[ControllerRouterHandler] = [refuse_peers]

@@ -24,7 +24,10 @@ async def read_envelope(request: Ask, kind: type[T]) -> T:
 
 
 def open_envelope(body: bytes | str, kind: type[T]) -> T:
-    """The payload of `{payload, signature, client_public_key}`. Raises BadRequest: unsigned, forged, or signed by another client."""
+    """The payload of `{payload, signature, client_public_key}`.
+
+    Raises BadRequest: unsigned, forged, or signed by another client.
+    """
     parts = _parts(body)
     payload = bytes(parts.get("payload") or b"null")
     if payload == b"null":
@@ -42,7 +45,9 @@ def open_envelope(body: bytes | str, kind: type[T]) -> T:
 def _parts(body: bytes | str) -> dict[str, msgspec.Raw]:
     """The envelope's values as they were written, by lower-case key."""
     try:
-        return {key.lower(): value for key, value in decode(body if body.strip() else "{}", dict[str, msgspec.Raw]).items()}
+        return {
+            key.lower(): value for key, value in decode(body if body.strip() else "{}", dict[str, msgspec.Raw]).items()
+        }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BadRequest(f"error unmarshalling envelope: {e}") from e
 
@@ -64,7 +69,9 @@ def _verified_key(text: str, signature: str, payload: bytes) -> RSAPublicKey:
     except ValueError as e:
         raise BadRequest(f"{_UNSIGNED}failed to decode signature: {e}") from e
     if not good:
-        raise BadRequest(f"{_UNSIGNED}crypto/rsa: verification error", hint="sign the payload's bytes exactly as they are sent")
+        raise BadRequest(
+            f"{_UNSIGNED}crypto/rsa: verification error", hint="sign the payload's bytes exactly as they are sent"
+        )
     return key
 
 

@@ -1,4 +1,6 @@
-"""Failures as the older generation's clients read them: JSON of `{Code, Message, Details, Err}` that calls itself plain text."""
+"""Failures as the older generation's clients read them: JSON of `{Code, Message, Details, Err}` that calls itself plain
+text.
+"""
 
 import logging
 from typing import Any
@@ -55,4 +57,9 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[byte
 
 
 def _answer(body: SeedError, status: int) -> Response[bytes]:
-    return Response(msgspec.json.encode(body) + b"\n", status_code=status, media_type=_PLAIN, headers={"X-Content-Type-Options": "nosniff"})
+    return Response(
+        msgspec.json.encode(body) + b"\n",
+        status_code=status,
+        media_type=_PLAIN,
+        headers={"X-Content-Type-Options": "nosniff"},
+    )

@@ -1,4 +1,6 @@
-"""The older generation's routes of jobs, over the same orchestrator as today's: submit, cancel, list, states, results, events."""
+"""The older generation's routes of jobs, over the same orchestrator as today's: submit, cancel, list, states, results,
+events.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -61,7 +63,9 @@ def _read_job(payload: SubmitPayload) -> Job:
         raise BadRequest("\n".join(problems))
     limits = job.task.timeouts or Timeouts()
     limits = msgspec.structs.replace(limits, execution_timeout=limits.execution_timeout or DEFAULT_SECONDS)
-    return msgspec.structs.replace(job, namespace=payload.client_id, tasks=(msgspec.structs.replace(job.task, timeouts=limits),))
+    return msgspec.structs.replace(
+        job, namespace=payload.client_id, tasks=(msgspec.structs.replace(job.task, timeouts=limits),)
+    )
 
 
 @post("/cancel", status_code=200)
@@ -70,7 +74,10 @@ async def cancel(request: Ask) -> Response[bytes]:
     payload = await read_envelope(request, CancelPayload)
     orch, job = orchestrator(request), await find_job(orchestrator(request), payload.job_id)
     if payload.client_id not in (job.namespace, (job.meta or {}).get(CLIENT_META)):
-        raise Unauthorized(f"mismatched ClientIDs for cancel, existing job: {_owner(job) or 'nobody'}, cancel request: {payload.client_id}")
+        raise Unauthorized(
+            f"mismatched ClientIDs for cancel, existing job: {_owner(job) or 'nobody'}, cancel request:"
+            f" {payload.client_id}"
+        )
     try:
         await stop_job(orch, job.id, "", payload.reason or CANCELLED)
     except Conflict as e:
@@ -127,7 +134,11 @@ async def list_results(request: Ask) -> Response[bytes]:
     """Where the completed executions left their results."""
     query, _ = await read_body(request, StateRequest)
     job = await find_job(orchestrator(request), query.job_id)
-    done = [e for e in await executions_of(orchestrator(request), job) if e.state == ComputeStateType.COMPLETED and e.published_result.type]
+    done = [
+        e
+        for e in await executions_of(orchestrator(request), job)
+        if e.state == ComputeStateType.COMPLETED and e.published_result.type
+    ]
     results = tuple(PublishedResult(node_id=e.node_id, data=result_view(e.published_result)) for e in done)
     return _answer(ResultsResponse(results=results), job.id, query.client_id)
 

@@ -44,7 +44,9 @@ async def _pump(socket: Socket, first: str | bytes) -> None:
         asked = open_envelope(first, LogsPayload)
         job = await find_job(orchestrator(socket), asked.job_id)
         only_new = asked.follow and not asked.with_history
-        lines = stream_logs(orchestrator(socket), job.id, execution_id=asked.execution_id, tail=only_new, follow=asked.follow)
+        lines = stream_logs(
+            orchestrator(socket), job.id, execution_id=asked.execution_id, tail=only_new, follow=asked.follow
+        )
         async for stream, text in lines:
             await _send(socket, LogMessage(tag=stream, data=text))
     except BacalhauError as e:

@@ -89,7 +89,11 @@ async def get_config(request: Ask) -> ConfigResponse:
 
 def _filled(tree: dict[str, Any]) -> dict[str, Any]:
     """Sections stay, even when they hold nothing."""
-    return {name: _filled(value) if isinstance(value, dict) else value for name, value in tree.items() if value not in ("", [], None)}
+    return {
+        name: _filled(value) if isinstance(value, dict) else value
+        for name, value in tree.items()
+        if value not in ("", [], None)
+    }
 
 
 @get("/agent/debug")
@@ -98,7 +102,9 @@ async def get_debug(request: Ask) -> DebugResponse:
     orch = orchestrator(request)
     jobs = await orch.store.list_open_jobs()
     return DebugResponse(
-        active_jobs=tuple(ActiveJob(id=job.id, name=job.name, namespace=job.namespace, state=job.state) for job in jobs),
+        active_jobs=tuple(
+            ActiveJob(id=job.id, name=job.name, namespace=job.namespace, state=job.state) for job in jobs
+        ),
         waiting_jobs=orch.queue.waiting,
         discovered_nodes=tuple(await list_nodes(orch)),
         unsent_messages={name: len(orch.lanes.lane(name).unacknowledged()) for name in orch.lanes.names()},
@@ -120,5 +126,12 @@ async def get_livez() -> Redirect:
     return Redirect("/api/v1/agent/alive", status_code=301)
 
 
-AGENT_ROUTES: list[ControllerRouterHandler] = [get_alive, get_version, get_own_node, get_authconfig, get_config, get_debug]
+AGENT_ROUTES: list[ControllerRouterHandler] = [
+    get_alive,
+    get_version,
+    get_own_node,
+    get_authconfig,
+    get_config,
+    get_debug,
+]
 ROOT_ROUTES: list[ControllerRouterHandler] = [get_root, get_old_version, get_livez]

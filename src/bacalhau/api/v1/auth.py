@@ -1,6 +1,8 @@
-"""Routes with which a client without credentials introduces itself: it signs a phrase with its own key and gets a token.
+"""Routes with which a client without credentials introduces itself: it signs a phrase with its own key and gets a
+token.
 
-The original's command line does this before its first request. Where users are configured no method is offered, and the guard decides.
+The original's command line does this before its first request. Where users are configured no method is offered, and the
+guard decides.
 """
 
 import asyncio
@@ -22,7 +24,15 @@ from bacalhau.config.access import Auth
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import decode
-from bacalhau.models.wire.introduction import PHRASE, Authentication, IntroduceRequest, IntroduceResponse, ListMethodsResponse, Requirement, Signed
+from bacalhau.models.wire.introduction import (
+    PHRASE,
+    Authentication,
+    IntroduceRequest,
+    IntroduceResponse,
+    ListMethodsResponse,
+    Requirement,
+    Signed,
+)
 
 TOKEN_SECONDS = 365 * 86_400  # clients keep their token; nothing here asks for a fresh one
 READ, WRITE, DOWNLOAD, CANCEL = 1, 2, 4, 8
@@ -49,7 +59,11 @@ async def introduce(request: Ask, name: FromPath[str]) -> Response[bytes]:
     node_id = orchestrator(request).node_id
     try:
         key = read_public_key(signed.public_key)
-        reason = "" if is_signed(key, signed.phrase_signature, node_id.encode()) else "the signature over the phrase is not by this key"
+        reason = (
+            ""
+            if is_signed(key, signed.phrase_signature, node_id.encode())
+            else "the signature over the phrase is not by this key"
+        )
     except ValueError as e:
         reason = f"public key or signature: {e}"
     if reason:

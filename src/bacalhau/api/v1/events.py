@@ -1,7 +1,7 @@
 """Events of jobs as Server-Sent Events: each with an id, from which a client goes on after an interruption.
 
-An event is `history` (a row as GET /history gives it), `progress` (the latest stage of each live execution), or `end`: the job
-is over, and whoever comes back with the last id is told 204, which keeps a browser from asking again.
+An event is `history` (a row as GET /history gives it), `progress` (the latest stage of each live execution), or `end`:
+the job is over, and whoever comes back with the last id is told 204, which keeps a browser from asking again.
 """
 
 import asyncio
@@ -90,7 +90,9 @@ def _last_id(request: Ask, query: FollowEvents | FollowJob) -> str:
     return request.headers.get("last-event-id", "") or query.last_event_id
 
 
-async def _tell(orch: Orchestrator, waiting: Waits, reader: JobReader | EveryReader, topic: str) -> AsyncIterator[ServerSentEventMessage]:
+async def _tell(
+    orch: Orchestrator, waiting: Waits, reader: JobReader | EveryReader, topic: str
+) -> AsyncIterator[ServerSentEventMessage]:
     yield ServerSentEventMessage(data=None, id=reader.place, retry=COME_BACK)
     with orch.board.watch(topic) as watch, suppress(NotFound):
         while not waiting.over:

@@ -1,6 +1,8 @@
-"""The IPFS gateway: published results over plain HTTP, as files and folders for people, as CARs and raw blocks for verifiers.
+"""The IPFS gateway: published results over plain HTTP, as files and folders for people, as CARs and raw blocks for
+verifiers.
 
-What the bytes are is `plugins.ipfs.gateway`'s; here are formats, ranges and headers. All content is immutable: its name is its hash.
+What the bytes are is `plugins.ipfs.gateway`'s; here are formats, ranges and headers. All content is immutable: its name
+is its hash.
 """
 
 import html
@@ -88,7 +90,12 @@ async def _read(request: Ask, cid: str, path: str) -> Response[bytes] | Stream:
     tag = _tag(mark, query) if chosen == "car" else f'"{mark}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers={"ETag": tag})
-    headers = {"ETag": tag, "Cache-Control": "public, max-age=29030400, immutable", "X-Ipfs-Path": quote(wanted.path), "X-Ipfs-Roots": found.cid}
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "public, max-age=29030400, immutable",
+        "X-Ipfs-Path": quote(wanted.path),
+        "X-Ipfs-Roots": found.cid,
+    }
     if chosen:
         return await _formatted(wanted, query, chosen, headers)
     if found.kind == "directory":
@@ -106,19 +113,28 @@ def _tag(mark: str, query: ReadContent) -> str:
     return f'W/"{mark}.{query.dag_scope}.{query.entity_bytes.replace(":", "-").replace("*", "")}"'
 
 
-async def _formatted(wanted: _Wanted, query: ReadContent, chosen: str, headers: dict[str, str]) -> Response[bytes] | Stream:
+async def _formatted(
+    wanted: _Wanted, query: ReadContent, chosen: str, headers: dict[str, str]
+) -> Response[bytes] | Stream:
     media_type, ending, _ = _FORMATS[chosen]
     content, found = wanted.content, wanted.found
-    headers |= {"Content-Disposition": f'attachment; filename="{found.cid}.{ending}"', "X-Content-Type-Options": "nosniff"}
+    headers |= {
+        "Content-Disposition": f'attachment; filename="{found.cid}.{ending}"',
+        "X-Content-Type-Options": "nosniff",
+    }
     if chosen == "raw":
         return Response(await gateway.raw_block(content, found.cid), media_type=media_type, headers=headers)
     if chosen == "tar":
         return _stream(wanted, gateway.stream_tar(content, found.cid), media_type, headers)
     begin, end = gateway.entity_bytes(query.entity_bytes, found.size)
-    return _stream(wanted, gateway.stream_car(content, found.cid, query.dag_scope, begin, end, found.trail), media_type, headers)
+    return _stream(
+        wanted, gateway.stream_car(content, found.cid, query.dag_scope, begin, end, found.trail), media_type, headers
+    )
 
 
-def _stream(wanted: _Wanted, chunks: AsyncIterator[bytes], media_type: str, headers: dict[str, str], status: int = 200) -> Stream:
+def _stream(
+    wanted: _Wanted, chunks: AsyncIterator[bytes], media_type: str, headers: dict[str, str], status: int = 200
+) -> Stream:
     return Stream(iter(()) if wanted.head_only else chunks, media_type=media_type, headers=headers, status_code=status)
 
 
@@ -137,11 +153,15 @@ def _file(wanted: _Wanted, headers: dict[str, str]) -> Response[bytes] | Stream:
             return Response(b"", status_code=416, headers={"Content-Range": f"bytes */{size}"})
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - begin)
-    return _stream(wanted, gateway.stream_file(wanted.content, wanted.found.cid, begin, end), media_type, headers, status)
+    return _stream(
+        wanted, gateway.stream_file(wanted.content, wanted.found.cid, begin, end), media_type, headers, status
+    )
 
 
 def _span(text: str, size: int) -> tuple[int, int] | None:
-    """[begin, end) of one range, empty when there is nothing in it; None for no range, and for several, which need not be served."""
+    """[begin, end) of one range, empty when there is nothing in it; None for no range, and for several, which need not
+    be served.
+    """
     match = _RANGE.fullmatch(text.strip())
     if match is None or not (match[1] or match[2]):
         return None
@@ -161,7 +181,10 @@ async def _folder(wanted: _Wanted, headers: dict[str, str]) -> Response[bytes]:
 
 def _page(path: str, listed: list[gateway.Listed]) -> bytes:
     title = html.escape(path)
-    rows = "".join(f'<li><a href="{html.escape(quote(f"{path}/{e.name}"))}">{html.escape(e.name)}</a> {e.size}</li>' for e in listed)
+    rows = "".join(
+        f'<li><a href="{html.escape(quote(f"{path}/{e.name}"))}">{html.escape(e.name)}</a> {e.size}</li>'
+        for e in listed
+    )
     return f"<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1><ul>{rows}</ul>\n".encode()
 
 

@@ -54,7 +54,9 @@ async def put_job(request: Ask) -> PutJobResponse:
         raise refused("empty/nil job")
     headers = request.headers
     client, instance = headers.get("x-bacalhau-installationid", ""), headers.get("x-bacalhau-instanceid", "")
-    return await submit_job(orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), client=client, instance=instance)
+    return await submit_job(
+        orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), client=client, instance=instance
+    )
 
 
 @get("/jobs", query=ListJobs)
@@ -173,14 +175,18 @@ def _sorted(executions: list[Execution], query: ListExecutions) -> Sequence[Exec
 async def list_versions(request: Ask, job_id: FromPath[str]) -> ListJobsResponse:
     """Every version of a job, oldest first."""
     query = read_query(request.scope["query_string"], Query)
-    return ListJobsResponse(items=tuple(await read.list_versions(orchestrator(request), named(job_id), query.namespace)))
+    return ListJobsResponse(
+        items=tuple(await read.list_versions(orchestrator(request), named(job_id), query.namespace))
+    )
 
 
 @get("/jobs/{job_id:str}/results", query=Query, response_class=PlainAnswer)
 async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsResponse:
     """Where the results of the completed executions are."""
     query = read_query(request.scope["query_string"], Query)
-    return ListResultsResponse(items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace)))
+    return ListResultsResponse(
+        items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace))
+    )
 
 
 JOB_ROUTES: list[ControllerRouterHandler] = [

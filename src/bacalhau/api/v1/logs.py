@@ -63,7 +63,9 @@ async def _pump(socket: Socket, job_id: str) -> None:
             async for text in texts:
                 frame = LogFrame(value=LogLine(type=text.stream, line=text.text))
                 if query.positions:
-                    frame = msgspec.structs.replace(frame, execution=text.execution_id, position=f"{text.end.stdout}.{text.end.stderr}")
+                    frame = msgspec.structs.replace(
+                        frame, execution=text.execution_id, position=f"{text.end.stdout}.{text.end.stderr}"
+                    )
                 await _send(socket, frame)
     except BacalhauError as e:
         await _send(socket, LogFrame(error=e.message))

@@ -41,7 +41,10 @@ async def list_nodes(request: Ask) -> ListNodesResponse:
 
 
 def _is_asked_for(node: NodeState, query: ListNodes) -> bool:
-    return query.filter_approval in (None, node.membership) and query.filter_status in (None, node.connection_state.status)
+    return query.filter_approval in (None, node.membership) and query.filter_status in (
+        None,
+        node.connection_state.status,
+    )
 
 
 @get("/nodes/{node_id:str}", query=Query)

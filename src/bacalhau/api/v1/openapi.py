@@ -1,4 +1,6 @@
-"""The OpenAPI document: Litestar knows paths and answers; query parameters, bodies and errors are added from the routes' own structs."""
+"""The OpenAPI document: Litestar knows paths and answers; query parameters, bodies and errors are added from the
+routes' own structs.
+"""
 
 from typing import Any
 
@@ -29,7 +31,13 @@ class _Document(JsonRenderPlugin):
 
 
 def openapi_config(version: BuildVersion) -> OpenAPIConfig:
-    return OpenAPIConfig(title="Bacalhau", version=version.git_version, path="/api/v1/openapi.json", render_plugins=[_Document()], use_handler_docstrings=True)
+    return OpenAPIConfig(
+        title="Bacalhau",
+        version=version.git_version,
+        path="/api/v1/openapi.json",
+        render_plugins=[_Document()],
+        use_handler_docstrings=True,
+    )
 
 
 def _completed(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +67,10 @@ def _complete_route(path: dict[str, Any], handler: HTTPRouteHandler, kinds: set[
 
 
 def _of_kind(kind: type, description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}},
+    }
 
 
 def _parameters(query: type) -> list[dict[str, Any]]:

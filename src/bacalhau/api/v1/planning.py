@@ -1,4 +1,6 @@
-"""Routes that look ahead or back: what a job would change, where it would run and why not elsewhere, and running a version again."""
+"""Routes that look ahead or back: what a job would change, where it would run and why not elsewhere, and running a
+version again.
+"""
 
 from litestar import get, post, put
 from litestar.params import FromPath
@@ -8,7 +10,14 @@ from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body
 from bacalhau.api.v1.query import Query, read_query
 from bacalhau.models.job.job import Job
-from bacalhau.models.wire.api import DiffJobRequest, DiffJobResponse, ExplainJobRequest, ExplainJobResponse, RerunJobRequest, RerunJobResponse
+from bacalhau.models.wire.api import (
+    DiffJobRequest,
+    DiffJobResponse,
+    ExplainJobRequest,
+    ExplainJobResponse,
+    RerunJobRequest,
+    RerunJobResponse,
+)
 from bacalhau.orchestrator.jobs import explain, versions
 
 
@@ -26,7 +35,9 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
     asked, _ = await read_body(request, RerunJobRequest)
     if not 0 <= asked.job_version < 2**63:
         raise refused(f"field 'JobVersion' must be 0 (the latest) or a version's number, not {asked.job_version}")
-    return await versions.rerun_job(orchestrator(request), named(job_id), query.namespace, asked.job_version, asked.reason)
+    return await versions.rerun_job(
+        orchestrator(request), named(job_id), query.namespace, asked.job_version, asked.reason
+    )
 
 
 @post("/jobs/explain", status_code=200, body=ExplainJobRequest)

@@ -15,7 +15,9 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.selector import parse_selector
 
-_TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
+_TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fromkeys(
+    ("0", "f", "F", "FALSE", "false", "False"), False
+)
 
 Limit = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Wait = Annotated[int, msgspec.Meta(ge=0, le=60)]
@@ -44,7 +46,9 @@ class ListJobs(ListQuery, frozen=True, kw_only=True):
 
 
 class GetJob(Query, frozen=True, kw_only=True):
-    """`include` is a comma list of history and executions; `job_version` 0 is the latest; `wait` in seconds, until the job has ended."""
+    """`include` is a comma list of history and executions; `job_version` 0 is the latest; `wait` in seconds, until the
+    job has ended.
+    """
 
     include: str = ""
     job_version: Number = 0
@@ -56,7 +60,9 @@ class StopJob(Query, frozen=True, kw_only=True):
 
 
 class ListHistory(ListQuery, frozen=True, kw_only=True):
-    """`since` in Unix seconds; `wait` in seconds, until there is something new; `progress` is the last ProgressSeq seen."""
+    """`since` in Unix seconds; `wait` in seconds, until there is something new; `progress` is the last ProgressSeq
+    seen.
+    """
 
     event_type: EventType = "all"
     execution_id: str = ""
@@ -68,7 +74,8 @@ class ListHistory(ListQuery, frozen=True, kw_only=True):
 
 
 class FollowEvents(Query, frozen=True, kw_only=True):
-    """`job` alone instead of all; `since` in Unix seconds, else a job is told from its beginning and all jobs from now on.
+    """`job` alone instead of all; `since` in Unix seconds, else a job is told from its beginning and all jobs from now
+    on.
 
     `last_event_id` is for clients that cannot set the header of that name.
     """
@@ -94,8 +101,9 @@ class ListExecutions(ListQuery, frozen=True, kw_only=True):
 class ReadLogs(Query, frozen=True, kw_only=True):
     """`tail`: only what is written from now on; `follow`: until the job ends, over executions that replace each other.
 
-    Of this make: `tail_lines`, only so many of the last lines, -1 all; `wide`, the current execution of every partition, or node, at once; `all`,
-    every execution; `positions` puts Execution and Position into each frame, and `after` (EXECUTION:POSITION, repeated) goes on there.
+    Of this make: `tail_lines`, only so many of the last lines, -1 all; `wide`, the current execution of every
+    partition, or node, at once; `all`, every execution; `positions` puts Execution and Position into each frame, and
+    `after` (EXECUTION:POSITION, repeated) goes on there.
     """
 
     execution_id: str = ""
@@ -109,9 +117,13 @@ class ReadLogs(Query, frozen=True, kw_only=True):
 
 
 class ListNodes(ListQuery, frozen=True, kw_only=True):
-    order_by: Literal["id", "type", "available_cpu", "available_memory", "available_disk", "available_gpu", "approval", "status"] = "id"
+    order_by: Literal[
+        "id", "type", "available_cpu", "available_memory", "available_disk", "available_gpu", "approval", "status"
+    ] = "id"
     labels: tuple[str, ...] = ()
-    filter_approval: Literal["PENDING", "APPROVED", "REJECTED"] | None = msgspec.field(default=None, name="filter-approval")
+    filter_approval: Literal["PENDING", "APPROVED", "REJECTED"] | None = msgspec.field(
+        default=None, name="filter-approval"
+    )
     filter_status: Literal["CONNECTED", "DISCONNECTED"] | None = msgspec.field(default=None, name="filter-status")
 
 

@@ -3,12 +3,28 @@
 from bacalhau.cli.frame.options import DOCUMENT, runs, switch
 from bacalhau.cli.frame.pflag import Command, Entry, Tree
 
-alive = Command("alive", callback=runs("bacalhau.cli.agent.show:alive"), help="Ask whether the server answers.", params=DOCUMENT)
-node = Command("node", callback=runs("bacalhau.cli.agent.show:own_node"), help="Show the node behind the API.", params=DOCUMENT)
-_INDENTED = switch("--pretty", section="Output", default=True, help="Indent JSON (the default; --pretty=false does not).")
+alive = Command(
+    "alive", callback=runs("bacalhau.cli.agent.show:alive"), help="Ask whether the server answers.", params=DOCUMENT
+)
+node = Command(
+    "node", callback=runs("bacalhau.cli.agent.show:own_node"), help="Show the node behind the API.", params=DOCUMENT
+)
+_INDENTED = switch(
+    "--pretty", section="Output", default=True, help="Indent JSON (the default; --pretty=false does not)."
+)
 
-config = Command("config", callback=runs("bacalhau.cli.agent.show:server_config"), help="Show the server's configuration, without secrets.", params=[DOCUMENT[0], _INDENTED])
-version = Command("version", callback=runs("bacalhau.cli.agent.show:server_version"), help="Show the server's version.", params=DOCUMENT)
+config = Command(
+    "config",
+    callback=runs("bacalhau.cli.agent.show:server_config"),
+    help="Show the server's configuration, without secrets.",
+    params=[DOCUMENT[0], _INDENTED],
+)
+version = Command(
+    "version",
+    callback=runs("bacalhau.cli.agent.show:server_version"),
+    help="Show the server's version.",
+    params=DOCUMENT,
+)
 
 agent = Tree(
     "agent",

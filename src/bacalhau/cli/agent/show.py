@@ -66,7 +66,11 @@ def show_versions(call: Call) -> int:
     if call.flags["output"] in ("json", "yaml"):
         show_document(call.flags, found, "json")
     else:
-        columns = [_column(name, key) for name, key in (("client", "clientVersion"), ("server", "serverVersion")) if key in found]
+        columns = [
+            _column(name, key)
+            for name, key in (("client", "clientVersion"), ("server", "serverVersion"))
+            if key in found
+        ]
         show_items(call.flags, columns, [found])
     return 0
 

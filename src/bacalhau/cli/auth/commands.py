@@ -3,7 +3,11 @@
 from bacalhau.cli.frame.options import runs, switch
 from bacalhau.cli.frame.pflag import Command, Entry, Tree
 
-info = Command("info", callback=runs("bacalhau.cli.auth.show:info"), help="Show the server, the credentials that are set, and how the server lets people sign in.")
+info = Command(
+    "info",
+    callback=runs("bacalhau.cli.auth.show:info"),
+    help="Show the server, the credentials that are set, and how the server lets people sign in.",
+)
 
 hash_password = Command(
     "hash-password",
@@ -11,7 +15,11 @@ hash_password = Command(
     help="Hash a password with bcrypt, for API.Auth.Users of the server; asks for it, or reads one line of stdin.",
 )
 
-login = Command("login", callback=runs("bacalhau.cli.auth.sso:login"), help="Sign in at the server's identity provider, in a browser on any machine.")
+login = Command(
+    "login",
+    callback=runs("bacalhau.cli.auth.sso:login"),
+    help="Sign in at the server's identity provider, in a browser on any machine.",
+)
 
 logout = Command(
     "logout",
@@ -40,7 +48,9 @@ sso = Tree(
 auth = Tree(
     "auth",
     {
-        "hash-password": Entry("bacalhau.cli.auth.commands:hash_password", "Hash a password for the server's configuration"),
+        "hash-password": Entry(
+            "bacalhau.cli.auth.commands:hash_password", "Hash a password for the server's configuration"
+        ),
         "info": Entry("bacalhau.cli.auth.commands:info", "Show as whom this client speaks to which server"),
         "sso": Entry("bacalhau.cli.auth.commands:sso", "Single sign-on"),
     },

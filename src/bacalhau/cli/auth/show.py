@@ -13,7 +13,11 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.models.wire.api import AuthConfigResponse
 
 _LONGEST = 72  # bytes that bcrypt looks at
-_VARIABLES = (("API Key", "BACALHAU_API_KEY"), ("Username", "BACALHAU_API_USERNAME"), ("Password", "BACALHAU_API_PASSWORD"))
+_VARIABLES = (
+    ("API Key", "BACALHAU_API_KEY"),
+    ("Username", "BACALHAU_API_USERNAME"),
+    ("Password", "BACALHAU_API_PASSWORD"),
+)
 _NOTE = """
 Note: Environment variables take precedence over other authentication mechanisms including SSO.
 To use SSO login, please unset Auth related environment variables first.
@@ -40,7 +44,10 @@ def info(call: Call) -> int:
         return 0
     click.echo("Node SSO Authentication:")
     if found.config.provider_id:
-        click.echo(f"Provider Name: {found.config.provider_name}\nProvider ID: {found.config.provider_id}\nVersion: {found.version}")
+        click.echo(
+            f"Provider Name: {found.config.provider_name}\nProvider ID: {found.config.provider_id}\nVersion:"
+            f" {found.version}"
+        )
     else:
         click.echo("Server does not support SSO login")
     click.echo(_NOTE)
@@ -48,11 +55,17 @@ def info(call: Call) -> int:
 
 
 def hash_password(call: Call) -> int:
-    password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    password = (
+        click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        if sys.stdin.isatty()
+        else sys.stdin.readline().rstrip("\r\n")
+    )
     if not password:
         raise BadRequest("password cannot be empty")
     if len(password.encode()) > _LONGEST:
-        raise BadRequest(f"password exceeds maximum length of {_LONGEST} bytes", hint="bcrypt would not look at what is beyond them")
+        raise BadRequest(
+            f"password exceeds maximum length of {_LONGEST} bytes", hint="bcrypt would not look at what is beyond them"
+        )
     bcrypt = import_module("bcrypt")
     click.echo(bcrypt.hashpw(password.encode(), bcrypt.gensalt(10, prefix=b"2a")).decode())
     return 0

@@ -31,7 +31,11 @@ async def _login(call: Call) -> tuple[str, str]:
 
 
 def _show(code: Code) -> None:
-    click.echo(f"To sign in, open this page in a browser:\n\t{code.verification_uri_complete or code.verification_uri}\nand enter the code: {code.user_code}\n", err=True)
+    click.echo(
+        f"To sign in, open this page in a browser:\n\t{code.verification_uri_complete or code.verification_uri}\nand"
+        f" enter the code: {code.user_code}\n",
+        err=True,
+    )
     click.echo("Waiting for you to finish (Enter Ctrl+C to give up) ...", err=True)
 
 
@@ -66,7 +70,10 @@ def _token(call: Call) -> str:
 def _decoded(token: str) -> dict[str, object]:
     """The first two parts of a JWT. Nothing is checked: that is the server's business."""
     try:
-        head, claims = (msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in token.split(".")[:2])
+        head, claims = (
+            msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+            for part in token.split(".")[:2]
+        )
     except ValueError as e:
         raise BadRequest("the token is no JWT, it cannot be decoded") from e
     return {"header": head, "claims": claims}

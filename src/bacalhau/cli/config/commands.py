@@ -3,7 +3,12 @@
 from bacalhau.cli.frame.options import TABLE, runs
 from bacalhau.cli.frame.pflag import Arity, Command, Entry, Tree
 
-list_command = Command("list", callback=runs("bacalhau.cli.config.edit:list_config"), help="List every setting, its value and what it is for.", params=TABLE)
+list_command = Command(
+    "list",
+    callback=runs("bacalhau.cli.config.edit:list_config"),
+    help="List every setting, its value and what it is for.",
+    params=TABLE,
+)
 
 set_command = Command(
     "set",

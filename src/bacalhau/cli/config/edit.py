@@ -1,4 +1,6 @@
-"""`config list` and `config set`: what is set, from wherever it comes, and writing one setting to a file after it has been checked."""
+"""`config list` and `config set`: what is set, from wherever it comes, and writing one setting to a file after it has
+been checked.
+"""
 
 import os
 from pathlib import Path
@@ -32,9 +34,14 @@ _COLUMNS = (
 
 def list_config(call: Call) -> int:
     as_file = call.flags["output"] == "yaml"
-    rows = sorted([*config_rows(_config(call), blank="" if as_file else MASK), *(Row(*row) for row in list_inert())], key=lambda row: row.key)
+    rows = sorted(
+        [*config_rows(_config(call), blank="" if as_file else MASK), *(Row(*row) for row in list_inert())],
+        key=lambda row: row.key,
+    )
     if call.flags["output"] == "json":
-        click.echo(json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True))
+        click.echo(
+            json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True)
+        )
     elif as_file:
         click.echo(yaml_text(tree_of(rows)), nl=False)
     else:
@@ -43,7 +50,9 @@ def list_config(call: Call) -> int:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, dict | list) and any(isinstance(inner, dict | list) for inner in (value.values() if isinstance(value, dict) else value)):
+    if isinstance(value, dict | list) and any(
+        isinstance(inner, dict | list) for inner in (value.values() if isinstance(value, dict) else value)
+    ):
         return json_text(value)
     if isinstance(value, dict | list):
         return ",".join(f"{k}={value[k]}" for k in value) if isinstance(value, dict) else ",".join(map(str, value))
@@ -75,7 +84,9 @@ def _setting(args: list[str]) -> tuple[str, Any]:
     if key is None and not check_inert(name, text):
         raise BadRequest(f'"{name}" is not a valid config key', hint="`bacalhau config list` lists them")
     if key is not None:
-        raise BadRequest(f'"{name}" holds other keys and has no value of its own', hint="`bacalhau config list` lists them")
+        raise BadRequest(
+            f'"{name}" holds other keys and has no value of its own', hint="`bacalhau config list` lists them"
+        )
     say_warning(f"{name} has no effect in this implementation")
     return name, text
 
@@ -89,7 +100,11 @@ def _target(call: Call) -> Path:
 
 def _config(call: Call) -> Config:
     given = call.settings
-    return load_config(list(given.config), os.environ, {"API.Host": given.api_host, "API.Port": given.api_port, "DataDir": given.data_dir})
+    return load_config(
+        list(given.config),
+        os.environ,
+        {"API.Host": given.api_host, "API.Port": given.api_port, "DataDir": given.data_dir},
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -100,7 +115,9 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as e:
         raise BadRequest(f"cannot read the configuration file {path}: {yaml_fault(e)}") from e
     if tree is not None and not isinstance(tree, dict):
-        raise BadRequest(f"the configuration file {path} must hold keys and values", hint="empty or remove it; nothing was changed")
+        raise BadRequest(
+            f"the configuration file {path} must hold keys and values", hint="empty or remove it; nothing was changed"
+        )
     return tree or {}
 
 

@@ -1,4 +1,6 @@
-"""What may come next on a command line, told to the scripts of `completion`; the scripts and how they ask are Click's."""
+"""What may come next on a command line, told to the scripts of `completion`; the scripts and how they ask
+are Click's.
+"""
 
 import os
 from collections.abc import Mapping
@@ -18,7 +20,8 @@ _POWERSHELL = """Register-ArgumentCompleter -Native -CommandName %(prog_name)s -
     $env:%(complete_var)s = "powershell_complete"
     %(prog_name)s | Where-Object { $_ } | ForEach-Object {
         $value, $help = $_ -split "`t", 2
-        [System.Management.Automation.CompletionResult]::new($value, $value, "ParameterValue", $(if ($help) { $help } else { $value }))
+        $told = if ($help) { $help } else { $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, "ParameterValue", $told)
     }
     Remove-Item Env:COMP_WORDS, Env:COMP_CWORD, Env:%(complete_var)s
 }
@@ -26,7 +29,9 @@ _POWERSHELL = """Register-ArgumentCompleter -Native -CommandName %(prog_name)s -
 
 
 class _Completions(ShellComplete):
-    """The next words by our own tree: Click's walk would run the reading of flags, which refuses what is not finished."""
+    """The next words by our own tree: Click's walk would run the reading of flags, which refuses what is
+    not finished.
+    """
 
     def source(self) -> str:
         """Without a look at the shell's version: the script may be meant for another machine."""
@@ -104,11 +109,22 @@ def next_words(root: click.Command, args: list[str], incomplete: str) -> list[Co
     flag = _waiting(params, args)
     if flag is not None:
         words = getattr(getattr(flag.type, "func", None), "words", ())
-        return [CompletionItem(word) for word in words if word.startswith(incomplete)] or [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)] or [
+            CompletionItem(incomplete, type="file")
+        ]
     if incomplete.startswith("-"):
-        return [CompletionItem(name, help=flag.help) for flag in _shown(params) for name in flag.opts if name.startswith(incomplete)]
+        return [
+            CompletionItem(name, help=flag.help)
+            for flag in _shown(params)
+            for name in flag.opts
+            if name.startswith(incomplete)
+        ]
     if isinstance(command, Tree):
-        return [CompletionItem(name, help=text) for name, text in sorted(command.summaries.items()) if name.startswith(incomplete)]
+        return [
+            CompletionItem(name, help=text)
+            for name, text in sorted(command.summaries.items())
+            if name.startswith(incomplete)
+        ]
     takes_file = isinstance(command, Command) and "FILE" in command.operands
     return [CompletionItem(incomplete, type="file")] if takes_file else []
 

@@ -23,6 +23,9 @@ bash, zsh, fish, powershell = map(_script, _LOAD)
 
 completion = Tree(
     "completion",
-    {shell: Entry(f"bacalhau.cli.frame.completion:{shell}", f"Print the completion script for {shell}") for shell in _LOAD},
+    {
+        shell: Entry(f"bacalhau.cli.frame.completion:{shell}", f"Print the completion script for {shell}")
+        for shell in _LOAD
+    },
     help="Print a script that completes commands and flags in your shell.",
 )

@@ -1,4 +1,7 @@
-"""The flags that commands share, grouped as the original groups them. Only declarations: what a text means is for the grammar."""
+"""The flags that commands share, grouped as the original groups them.
+
+Only declarations: what a text means is for the grammar.
+"""
 
 import csv
 from collections.abc import Callable, Iterable
@@ -13,7 +16,10 @@ from bacalhau.lib.units import parse_duration
 
 
 class Call(NamedTuple):
-    """A command as it was typed: flags by name, positionals, and the settings for the configuration. `path` is `bacalhau job run`."""
+    """A command as it was typed: flags by name, positionals, and the settings for the configuration.
+
+    `path` is `bacalhau job run`.
+    """
 
     flags: dict[str, Any]
     args: list[str]
@@ -22,7 +28,9 @@ class Call(NamedTuple):
 
 
 def runs(target: str) -> Any:
-    """The callback of a command whose work is in `module:function`, imported when it runs; the function takes a `Call`."""
+    """The callback of a command whose work is in `module:function`, imported when it runs; the function
+    takes a `Call`.
+    """
 
     @click.pass_context
     def callback(ctx: click.Context, /, **flags: Any) -> Any:
@@ -105,7 +113,15 @@ def switch(*names: str, help: str, section: str = "Flags", default: bool = False
 
 def number(*names: str, help: str, section: str = "Flags", default: int | None = None, least: int = 0) -> Flag:
     """A whole number, not below `least`."""
-    return Flag(*names, section=section, type=whole(least), default=default, metavar="INT", help=help, show_default=bool(default))
+    return Flag(
+        *names,
+        section=section,
+        type=whole(least),
+        default=default,
+        metavar="INT",
+        help=help,
+        show_default=bool(default),
+    )
 
 
 def many(*names: str, help: str, section: str = "Flags", metavar: str = "TEXT") -> Flag:
@@ -113,9 +129,13 @@ def many(*names: str, help: str, section: str = "Flags", metavar: str = "TEXT") 
     return Flag(*names, section=section, multiple=True, metavar=metavar, help=help)
 
 
-def listed(*names: str, help: str, section: str = "Flags", metavar: str = "TEXT", default: tuple[str, ...] | None = None) -> Flag:
+def listed(
+    *names: str, help: str, section: str = "Flags", metavar: str = "TEXT", default: tuple[str, ...] | None = None
+) -> Flag:
     """Each occurrence is one record of comma-separated values."""
-    return Flag(*names, section=section, multiple=True, metavar=metavar, help=help, callback=_comma_separated, default=default)
+    return Flag(
+        *names, section=section, multiple=True, metavar=metavar, help=help, callback=_comma_separated, default=default
+    )
 
 
 def refused(*names: str, why: str, is_flag: bool = False) -> Flag:
@@ -125,7 +145,9 @@ def refused(*names: str, why: str, is_flag: bool = False) -> Flag:
         if value:
             raise click.UsageError(f"flag {names[0]} is not supported: {why}")
 
-    return Flag(*names, hidden=True, is_flag=is_flag, default=False if is_flag else None, expose_value=False, callback=refuse)
+    return Flag(
+        *names, hidden=True, is_flag=is_flag, default=False if is_flag else None, expose_value=False, callback=refuse
+    )
 
 
 def no_effect(*names: str, is_flag: bool = False) -> Flag:
@@ -140,15 +162,41 @@ JOB = [
     listed("-l", "--labels", section="Job", metavar="KEY[=VALUE]", help="Labels (tags) of the job; repeatable."),
     number("--count", section="Job", least=1, help="How many nodes run the job, each its own partition (default 1)."),
     number("--concurrency", section="Job", least=1, help="The older name of --count."),
-    Flag("--target", section="Job", type=one_of("any", "all", says='expecting "any" or "all", not "{}"'), default="any", metavar="any|all", help="Run on any suitable nodes."),
+    Flag(
+        "--target",
+        section="Job",
+        type=one_of("any", "all", says='expecting "any" or "all", not "{}"'),
+        default="any",
+        metavar="any|all",
+        help="Run on any suitable nodes.",
+    ),
     text("-s", "--selector", section="Job", help="Which nodes may run it, as `os_type=linux,zone in (a,b)`."),
     text("--constraints", section="Job", help="The newer name of --selector."),
 ]
 
 TASK = [
-    many("-i", "--input", section="Task", metavar="URI[:PATH][,opt=K=V]", help="Input from s3://, ipfs://, http(s):// or file://, at PATH (default /inputs)."),
-    listed("-o", "--output", section="Task", metavar="NAME:PATH", help="A directory to keep as a result; /outputs always is."),
-    text("-p", "--publisher", section="Task", metavar="URI[,opt=K=V]", default="ipfs", help="Where results go: ipfs, s3://bucket/key, local (default ipfs)."),
+    many(
+        "-i",
+        "--input",
+        section="Task",
+        metavar="URI[:PATH][,opt=K=V]",
+        help="Input from s3://, ipfs://, http(s):// or file://, at PATH (default /inputs).",
+    ),
+    listed(
+        "-o",
+        "--output",
+        section="Task",
+        metavar="NAME:PATH",
+        help="A directory to keep as a result; /outputs always is.",
+    ),
+    text(
+        "-p",
+        "--publisher",
+        section="Task",
+        metavar="URI[,opt=K=V]",
+        default="ipfs",
+        help="Where results go: ipfs, s3://bucket/key, local (default ipfs).",
+    ),
     many("-e", "--env", section="Task", metavar="KEY=VALUE", help="Environment variables; repeatable."),
     text("--task-name", section="Task", default="main", help="Name of the task."),
     number("--timeout", section="Task", default=0, help="Seconds the job may run; 0 is the server's default."),
@@ -156,8 +204,19 @@ TASK = [
 ]
 
 NETWORK = [
-    text("--network", section="Network", default="Default", metavar="KIND", help="Default (the node's own, bridge), None, Bridge, Host or Full."),
-    many("--domain", section="Network", metavar="DOMAIN", help="With --network HTTP: a domain the job may talk to; repeatable."),
+    text(
+        "--network",
+        section="Network",
+        default="Default",
+        metavar="KIND",
+        help="Default (the node's own, bridge), None, Bridge, Host or Full.",
+    ),
+    many(
+        "--domain",
+        section="Network",
+        metavar="DOMAIN",
+        help="With --network HTTP: a domain the job may talk to; repeatable.",
+    ),
 ]
 
 RESOURCES = [
@@ -168,26 +227,59 @@ RESOURCES = [
 ]
 
 RUNTIME = [
-    switch("--wait", section="Waiting", default=True, help="Wait for the job to end (the default; --wait=false does not)."),
+    switch(
+        "--wait", section="Waiting", default=True, help="Wait for the job to end (the default; --wait=false does not)."
+    ),
     switch("--id-only", section="Waiting", help="Print nothing but the job's id on stdout."),
     switch("--node-details", section="Waiting", help="Print what each node printed when the job has ended."),
     switch("-f", "--follow", section="Waiting", help="Print the job's output as it comes."),
-    switch("--group-events", section="Waiting", help="Print one line an execution, when the job has ended, instead of one an event."),
-    switch("--exit-code", section="Waiting", help="Exit with the code of the job's own container (BACALHAU_EXIT_CODE=1)."),
+    switch(
+        "--group-events",
+        section="Waiting",
+        help="Print one line an execution, when the job has ended, instead of one an event.",
+    ),
+    switch(
+        "--exit-code", section="Waiting", help="Exit with the code of the job's own container (BACALHAU_EXIT_CODE=1)."
+    ),
     no_effect("--wait-timeout-secs"),
 ]
 DRY_RUN = switch("--dry-run", section="Waiting", help="Print the job instead of submitting it.")
 
 TEMPLATE = [
-    many("-V", "--template-vars", section="Template", metavar="NAME=VALUE", help="A value for {{.NAME}} in the file; repeatable."),
-    text("-E", "--template-envs", section="Template", metavar="PATTERN", help="Variables of the environment that the file may use: a pattern, * for all."),
+    many(
+        "-V",
+        "--template-vars",
+        section="Template",
+        metavar="NAME=VALUE",
+        help="A value for {{.NAME}} in the file; repeatable.",
+    ),
+    text(
+        "-E",
+        "--template-envs",
+        section="Template",
+        metavar="PATTERN",
+        help="Variables of the environment that the file may use: a pattern, * for all.",
+    ),
     switch("--no-template", section="Template", help="Take the file as it is; {{ means nothing."),
 ]
 
 DOWNLOAD_TUNING = [
     switch("--raw", section="Download", help="Keep each result in its own folder instead of merging them."),
-    text("--output-dir", section="Download", default="", metavar="DIR", help="An existing directory for the results (default ./job-ID)."),
-    Flag("--download-timeout-secs", section="Download", type=duration, default=None, metavar="DURATION", help="How long one result may take to download (default 5m)."),
+    text(
+        "--output-dir",
+        section="Download",
+        default="",
+        metavar="DIR",
+        help="An existing directory for the results (default ./job-ID).",
+    ),
+    Flag(
+        "--download-timeout-secs",
+        section="Download",
+        type=duration,
+        default=None,
+        metavar="DURATION",
+        help="How long one result may take to download (default 5m).",
+    ),
 ]
 
 DOWNLOAD = [
@@ -196,7 +288,13 @@ DOWNLOAD = [
     no_effect("-g", "--gettimeout"),
 ]
 
-FORMAT = Flag("--output", section="Output", type=one_of("table", "csv", "json", "yaml", says='should be one of ["table" "csv" "json" "yaml"]'), metavar="FORMAT", help="table, csv, json or yaml.")
+FORMAT = Flag(
+    "--output",
+    section="Output",
+    type=one_of("table", "csv", "json", "yaml", says='should be one of ["table" "csv" "json" "yaml"]'),
+    metavar="FORMAT",
+    help="table, csv, json or yaml.",
+)
 PRETTY = switch("--pretty", section="Output", help="Indent JSON.")
 TABLE = [
     FORMAT,
@@ -207,7 +305,13 @@ TABLE = [
 ]
 
 DOCUMENT = [
-    Flag("--output", section="Output", type=one_of("json", "yaml", says='should be one of ["json" "yaml"]'), metavar="FORMAT", help="json or yaml."),
+    Flag(
+        "--output",
+        section="Output",
+        type=one_of("json", "yaml", says='should be one of ["json" "yaml"]'),
+        metavar="FORMAT",
+        help="json or yaml.",
+    ),
     PRETTY,
 ]
 

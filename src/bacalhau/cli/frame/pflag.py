@@ -1,4 +1,5 @@
-"""How the command line is read: pflag's rules on top of Click, and a command tree that imports a command only when it is meant.
+"""How the command line is read: pflag's rules on top of Click, and a command tree that imports a command only when it
+is meant.
 
 Click keeps contexts, help and dispatch; the reading of tokens and the texts of errors are here, because scripts written
 for the original rely on them: flags anywhere up to `--`, booleans that never eat the next token, `-i=v`.
@@ -105,7 +106,9 @@ class Scanner:
         return read
 
     def _is_count(self, flag: click.Option, queue: deque[str]) -> bool:
-        """Whether the number that comes next is the flag's: the command's argument was there already, or comes after it."""
+        """Whether the number that comes next is the flag's: the command's argument was there already, or comes after
+        it.
+        """
         is_alone = not self._rest and (len(queue) < 2 or queue[1].startswith("-"))
         return not flag.is_bool_flag and bool(queue) and queue[0].isdigit() and not is_alone
 
@@ -122,7 +125,9 @@ def _lone(flag: click.Option) -> str | None:
 
 def shown_name(flag: click.Option) -> str:
     """`-i, --input`, or `--cpu` where there is no short form."""
-    return ", ".join([*(o for o in flag.opts if not o.startswith("--"))][:1] + [*(o for o in flag.opts if o.startswith("--"))][:1])
+    return ", ".join(
+        [*(o for o in flag.opts if not o.startswith("--"))][:1] + [*(o for o in flag.opts if o.startswith("--"))][:1]
+    )
 
 
 def invalid_argument(value: object, names: str, reason: str) -> click.UsageError:
@@ -133,7 +138,8 @@ def invalid_argument(value: object, names: str, reason: str) -> click.UsageError
 class Flag(click.Option):
     """An option that knows under which heading of the help it stands. `lone` is its value where it stands alone.
 
-    Such a flag takes a number that follows it, too, when that cannot be the command's own argument: `--tail 10 JOB`, `JOB --tail 10`.
+    Such a flag takes a number that follows it, too, when that cannot be the command's own argument: `--tail 10 JOB`,
+    `JOB --tail 10`.
     """
 
     def __init__(self, *names: str, section: str = "Flags", lone: str | None = None, **kwargs: Any) -> None:
@@ -143,7 +149,10 @@ class Flag(click.Option):
 
 
 class Command(click.Command):
-    """A leaf of the tree. What follows the flags arrives in `ctx.args`; `settings` flags are accepted here as well as before the command."""
+    """A leaf of the tree.
+
+    What follows the flags arrives in `ctx.args`; `settings` flags are accepted here as well as before the command.
+    """
 
     def __init__(self, *args: Any, arity: Arity = NO_ARGS, operands: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -170,7 +179,9 @@ class Command(click.Command):
 
 
 class Entry(NamedTuple):
-    """A command that is imported when it is meant: where it is (`module:attribute`) and its line in the help of its group."""
+    """A command that is imported when it is meant: where it is (`module:attribute`) and its line in the help of its
+    group.
+    """
 
     target: str
     help: str
@@ -199,15 +210,23 @@ class Tree(click.Group):
         found = resolve(entry.target)
         return found if isinstance(found, click.Command) else None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self._entries:
-            raise BadRequest(f'unknown command "{args[0]}" for "{ctx.command_path}"', hint=self._suggestion(ctx, args[0]))
+            raise BadRequest(
+                f'unknown command "{args[0]}" for "{ctx.command_path}"', hint=self._suggestion(ctx, args[0])
+            )
         return super().resolve_command(ctx, args)
 
     def _suggestion(self, ctx: click.Context, word: str) -> str:
         """The commands that may be meant; else where they are listed."""
         near = resolve("difflib:get_close_matches")(word.lower(), list(self._entries), n=3)
-        return f"did you mean {' or '.join(f'`{ctx.command_path} {name}`' for name in near)}?" if near else f"`{ctx.command_path} --help` lists the commands"
+        return (
+            f"did you mean {' or '.join(f'`{ctx.command_path} {name}`' for name in near)}?"
+            if near
+            else f"`{ctx.command_path} --help` lists the commands"
+        )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)

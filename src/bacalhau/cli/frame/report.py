@@ -1,4 +1,6 @@
-"""What a failure looks like: `Error: ` and the root cause, `Hint:  ` and what to do, once, on stderr; and when there is colour."""
+"""What a failure looks like: `Error: ` and the root cause, `Hint: ` and what to do, once, on stderr; and when there is
+colour.
+"""
 
 import os
 import sys

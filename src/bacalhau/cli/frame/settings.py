@@ -29,11 +29,31 @@ def _global(*names: str, **kwargs: Any) -> click.Option:
 
 
 FLAGS: list[click.Option] = [
-    _global("-c", "--config", multiple=True, metavar="FILE|KEY=VALUE", help="Configuration file, or one value such as API.Port=1234; repeatable, later wins."),
+    _global(
+        "-c",
+        "--config",
+        multiple=True,
+        metavar="FILE|KEY=VALUE",
+        help="Configuration file, or one value such as API.Port=1234; repeatable, later wins.",
+    ),
     _global("--api-host", default=None, metavar="HOST", help="Host of the orchestrator's API (BACALHAU_API_HOST)."),
-    _global("--api-port", default=None, type=int, metavar="PORT", help="Port of the orchestrator's API (BACALHAU_API_PORT)."),
-    _global("--data-dir", "--repo", "data_dir", default=None, metavar="DIR", help="Directory for configuration and state (BACALHAU_DIR)."),
-    _global("--profile", default=None, metavar="NAME", help="The server of this profile (BACALHAU_PROFILE); see `bacalhau profile`."),
+    _global(
+        "--api-port", default=None, type=int, metavar="PORT", help="Port of the orchestrator's API (BACALHAU_API_PORT)."
+    ),
+    _global(
+        "--data-dir",
+        "--repo",
+        "data_dir",
+        default=None,
+        metavar="DIR",
+        help="Directory for configuration and state (BACALHAU_DIR).",
+    ),
+    _global(
+        "--profile",
+        default=None,
+        metavar="NAME",
+        help="The server of this profile (BACALHAU_PROFILE); see `bacalhau profile`.",
+    ),
     _global("--tls", is_flag=True, default=False, help="Talk to the API over TLS."),
     _global("--cacert", default=None, metavar="FILE", help="Certificates to trust beside the system's, as a PEM file."),
     _global("--insecure", is_flag=True, default=None, help="Accept any certificate of the API."),

@@ -1,4 +1,6 @@
-"""Text from and to terminals and pipes of any locale: UTF-8 comes in, and what a stream cannot show goes out as a question mark."""
+"""Text from and to terminals and pipes of any locale: UTF-8 comes in, and what a stream cannot show goes out as a
+question mark.
+"""
 
 import io
 import os
@@ -27,7 +29,9 @@ def read_stdin() -> str:
 
 
 def utf8_args(args: Iterable[str]) -> list[str]:
-    """As they were typed, also where the locale is not the one of the terminal. Raises BadRequest for what is no text."""
+    """As they were typed, also where the locale is not the one of the terminal. Raises BadRequest for what
+    is no text.
+    """
     return [arg if arg.isascii() or not _has_bytes(arg) else _decoded(arg) for arg in args]
 
 

@@ -22,7 +22,12 @@ class Words(NamedTuple):
 
 
 _CANCEL = Words("Canceling job", "Canceled at user request", "\nJob successfully canceled. Job ID: {job}", True)
-_STOP = Words("Stopping job", "Stopped at user request", "\nJob stop successfully submitted with evaluation ID: {evaluation}", False)
+_STOP = Words(
+    "Stopping job",
+    "Stopped at user request",
+    "\nJob stop successfully submitted with evaluation ID: {evaluation}",
+    False,
+)
 
 
 def cancel(call: Call) -> int:

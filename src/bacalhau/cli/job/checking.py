@@ -24,7 +24,9 @@ def validate(call: Call) -> int:
         if not e.message.startswith(INVALID):
             raise
         problems = e.message.removeprefix(INVALID).splitlines()
-        raise BadRequest("The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint) from e
+        raise BadRequest(
+            "The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint
+        ) from e
     click.echo("The Job is valid")
     return 0
 

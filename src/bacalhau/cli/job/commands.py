@@ -1,6 +1,21 @@
 """`bacalhau job`: how its commands are called. What they do is in the modules they name."""
 
-from bacalhau.cli.frame.options import DOCUMENT, DOWNLOAD_TUNING, NAMESPACE, RUNTIME, TABLE, TEMPLATE, VERSION, number, one_of, paging, runs, switch, tail, text
+from bacalhau.cli.frame.options import (
+    DOCUMENT,
+    DOWNLOAD_TUNING,
+    NAMESPACE,
+    RUNTIME,
+    TABLE,
+    TEMPLATE,
+    VERSION,
+    number,
+    one_of,
+    paging,
+    runs,
+    switch,
+    tail,
+    text,
+)
 from bacalhau.cli.frame.pflag import MAYBE_ARG, ONE_ARG, Command, Entry, Flag, Tree
 
 run = Command(
@@ -11,7 +26,11 @@ run = Command(
     help="Submit the job of a YAML or JSON file, or of stdin. The same name again updates the job.",
     params=[
         *RUNTIME,
-        switch("--dry-run", section="Waiting", help="Print how the job differs from the stored one of its name; a new job itself."),
+        switch(
+            "--dry-run",
+            section="Waiting",
+            help="Print how the job differs from the stored one of its name; a new job itself.",
+        ),
         switch("--force", help="Submit although nothing changed."),
         switch("--hide-warnings", help="No warnings about the job."),
         *TEMPLATE,
@@ -23,7 +42,10 @@ explain = Command(
     callback=runs("bacalhau.cli.job.explaining:explain"),
     arity=MAYBE_ARG,
     operands="ID|NAME|FILE",
-    help="Show what would run where, what it would read, and for every node why not; of a job, or of a file that is not submitted.",
+    help=(
+        "Show what would run where, what it would read, and for every node why not; of a job, or of a file that is not"
+        " submitted."
+    ),
     params=[NAMESPACE, *TEMPLATE, switch("--wide", section="Output", help="Full values, no shortening."), *DOCUMENT],
 )
 
@@ -33,7 +55,11 @@ rerun = Command(
     arity=ONE_ARG,
     operands="ID|NAME",
     help="Run a job again, as its next version.",
-    params=[*RUNTIME, number("-v", "--version", default=0, help="With the spec of this version (default: the latest)."), NAMESPACE],
+    params=[
+        *RUNTIME,
+        number("-v", "--version", default=0, help="With the spec of this version (default: the latest)."),
+        NAMESPACE,
+    ],
 )
 
 list_command = Command(
@@ -72,7 +98,13 @@ history = Command(
     operands="ID|NAME",
     help="List what happened to a job.",
     params=[
-        Flag("--event-type", type=one_of("all", "job", "execution"), default="all", metavar="TYPE", help="all (default), job or execution."),
+        Flag(
+            "--event-type",
+            type=one_of("all", "job", "execution"),
+            default="all",
+            metavar="TYPE",
+            help="all (default), job or execution.",
+        ),
         text("--execution-id", default="", metavar="ID", help="Only events of this execution."),
         *VERSION,
         *paging(0, "time")[:2],
@@ -98,7 +130,15 @@ logs = Command(
     params=[
         text("-e", "--execution-id", default="", metavar="ID", help="Of this execution."),
         switch("-f", "--follow", help="Go on until the job ends."),
-        Flag("-t", "--tail", type=tail, lone="true", default=False, metavar="[=LINES]", help="Only what is printed from now on, or the last LINES lines."),
+        Flag(
+            "-t",
+            "--tail",
+            type=tail,
+            lone="true",
+            default=False,
+            metavar="[=LINES]",
+            help="Only what is printed from now on, or the last LINES lines.",
+        ),
         switch("--all", help="Of every execution, also of those that others replaced; each line names its execution."),
         NAMESPACE,
     ],

@@ -52,7 +52,9 @@ def _print(answer: GetJobResponse) -> None:
         _say_title("Executions")
         say_lines(draw(_execution_columns(now_ns()), executions, Look()))
     for execution in executions:
-        _say_history(f"Execution {short_id(execution.id)} History", [h for h in history if h.execution_id == execution.id])
+        _say_history(
+            f"Execution {short_id(execution.id)} History", [h for h in history if h.execution_id == execution.id]
+        )
     _say_output([e for e in executions if e.run_output and (e.run_output.stdout or e.run_output.stderr)])
 
 

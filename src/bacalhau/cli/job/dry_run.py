@@ -38,7 +38,10 @@ class Forecast(NamedTuple):
 
 
 def say_difference(call: Call, job: Job) -> int:
-    """What an update would change, or a new job as it is; on stderr, what would run where. Without a server the job itself is shown."""
+    """What an update would change, or a new job as it is; on stderr, what would run where.
+
+    Without a server the job itself is shown.
+    """
     try:
         found = asyncio.run(_ask(call, job))
     except BadRequest as e:
@@ -58,7 +61,9 @@ def say_difference(call: Call, job: Job) -> int:
     if found.diff:
         click.echo("\n".join(_coloured(line) for line in found.diff.diff.splitlines()))
     else:
-        click.echo(f"job not found: {job.name}: it would be a new job" if job.name else "it would be a new job", err=True)
+        click.echo(
+            f"job not found: {job.name}: it would be a new job" if job.name else "it would be a new job", err=True
+        )
         say_job(job)
     if found.explained:
         sys.stdout.flush()

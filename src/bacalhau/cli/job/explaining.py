@@ -75,7 +75,11 @@ def explanation(answer: ExplainJobResponse, look: Look, stream: TextIO) -> list[
     lines = [f"{key:{width}} = {value}" for key, value in shown]
     asked = f"Inputs, as node {answer.node_id} found them" if answer.node_id else "Inputs"
     nodes = (*_NODES, _HOLDS) if any(node.holds for node in answer.nodes) else _NODES
-    for title, columns, items in (("Placement", _PLACES, answer.places), ("Nodes", nodes, answer.nodes), (asked, _INPUTS, answer.inputs)):
+    for title, columns, items in (
+        ("Placement", _PLACES, answer.places),
+        ("Nodes", nodes, answer.nodes),
+        (asked, _INPUTS, answer.inputs),
+    ):
         if items:
             lines += ["", painted(title, BOLD, stream), *draw(columns, items, look)]
     return lines
@@ -86,5 +90,10 @@ def _takes(node: NodeAnswer) -> str:
 
 
 def _needs(need: Resources) -> str:
-    amounts = [f"CPU {need.cpu:g}", f"memory {show_bytes(need.memory)}", f"disk {show_bytes(need.disk)}", *([f"GPU {need.gpu}"] if need.gpu else [])]
+    amounts = [
+        f"CPU {need.cpu:g}",
+        f"memory {show_bytes(need.memory)}",
+        f"disk {show_bytes(need.disk)}",
+        *([f"GPU {need.gpu}"] if need.gpu else []),
+    ]
     return ", ".join(amounts)

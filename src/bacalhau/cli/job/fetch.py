@@ -38,7 +38,9 @@ class Place(NamedTuple):
         """`--output-dir` as given, else ./job-NAME, which is made."""
         given = flags["output_dir"]
         directory = Path(given) if given else Path.cwd() / f"job-{name}"
-        return cls(directory, given or str(directory), not given, flags["raw"], only, flags["download_timeout_secs"] or 0)
+        return cls(
+            directory, given or str(directory), not given, flags["raw"], only, flags["download_timeout_secs"] or 0
+        )
 
 
 def get(call: Call) -> int:
@@ -74,7 +76,10 @@ async def _job_get(call: Call, job: str, place: Place) -> int:
     async with connect(call.settings) as client:
         found = await client.get_job(job, namespace=call.flags["namespace"])
         if not await client.results(found.id):
-            click.echo(f"No results found\nYou can check the logged output of the job using the logs command.\n\n  bacalhau job logs {job}\n")
+            click.echo(
+                "No results found\nYou can check the logged output of the job using the logs command.\n\n  bacalhau"
+                f" job logs {job}\n"
+            )
             return 0
         await fetch(client, found.id, place)
     return 0
@@ -85,11 +90,21 @@ async def fetch(client: AsyncClient, job_id: str, place: Place, *, shout: bool =
     job = await client.get_job(job_id)
     results = await client.results(job.id)
     if not results:
-        raise NotFound("no results found", hint=f"the job is {job.state.state_type.value}; `bacalhau logs {job_id}` shows what it printed")
+        raise NotFound(
+            "no results found",
+            hint=f"the job is {job.state.state_type.value}; `bacalhau logs {job_id}` shows what it printed",
+        )
     if place.is_ours:
         with writing(place.directory.parent):
             place.directory.mkdir(mode=0o755, exist_ok=True)
-    wanted = Fetch(job.id, place.directory, client.endpoint, raw=place.raw, only=place.only, seconds=place.seconds or client.endpoint.download_seconds or _SECONDS)
+    wanted = Fetch(
+        job.id,
+        place.directory,
+        client.endpoint,
+        raw=place.raw,
+        only=place.only,
+        seconds=place.seconds or client.endpoint.download_seconds or _SECONDS,
+    )
     with _bar() as report:
         await fetch_results(results, wanted, report)
     if shout:
@@ -102,7 +117,13 @@ def _bar() -> Iterator[Report]:
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield ignore
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("downloading", total=None)
 

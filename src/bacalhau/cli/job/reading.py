@@ -20,7 +20,9 @@ def job_logs(call: Call) -> int:
 
 async def _logs(call: Call, *, apart: bool) -> int:
     flags = call.flags
-    query: dict[str, Any] = {name: flags[name] for name in ("execution_id", "namespace", "all") if flags.get(name)} | _tail(flags.get("tail", False))
+    query: dict[str, Any] = {
+        name: flags[name] for name in ("execution_id", "namespace", "all") if flags.get(name)
+    } | _tail(flags.get("tail", False))
     async with connect(call.settings) as client:
         job = await client.get_job(call.args[0], namespace=flags.get("namespace") or "")
         is_wide = not flags.get("execution_id") and has_several(job)

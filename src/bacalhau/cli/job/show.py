@@ -83,7 +83,12 @@ def history(call: Call) -> int:
 async def _history(call: Call) -> int:
     """Without a limit, all pages of what has happened so far."""
     flags = call.flags
-    query = {"event_type": flags["event_type"], "execution_id": flags["execution_id"], "limit": flags["limit"], "next_token": flags["next_token"]}
+    query = {
+        "event_type": flags["event_type"],
+        "execution_id": flags["execution_id"],
+        "limit": flags["limit"],
+        "next_token": flags["next_token"],
+    }
     async with connect(call.settings) as client:
         page = await client.history(call.args[0], **query, **_versions(flags))
         items = list(page.items)
@@ -106,9 +111,17 @@ def versions(call: Call) -> int:
 
 
 def _page(flags: dict[str, Any]) -> dict[str, Any]:
-    return {"limit": flags["limit"], "next_token": flags["next_token"], "order_by": flags["order_by"], "reverse": flags["order_reversed"]}
+    return {
+        "limit": flags["limit"],
+        "next_token": flags["next_token"],
+        "order_by": flags["order_by"],
+        "reverse": flags["order_reversed"],
+    }
 
 
 def _versions(flags: dict[str, Any]) -> dict[str, Any]:
-    return {"namespace": flags["namespace"], "job_version": flags["version"], "all_job_versions": flags["all_versions"] and not flags["version"]}
-
+    return {
+        "namespace": flags["namespace"],
+        "job_version": flags["version"],
+        "all_job_versions": flags["all_versions"] and not flags["version"],
+    }

@@ -1,4 +1,7 @@
-"""`docker run`, `create`, `job run` and `job rerun`: a job is made, submitted, and waited for. Exit code 1 when the job fails; a container's own code does not."""
+"""`docker run`, `create`, `job run` and `job rerun`: a job is made, submitted, and waited for.
+
+Exit code 1 when the job fails; a container's own code does not.
+"""
 
 import asyncio
 import os
@@ -215,7 +218,11 @@ class Submission:
         words = self._words
         get = f"\nTo download the results, execute:\n\t{words.get} {self._id}" if has_results else ""
         describe = f"\nTo get more details about the run, execute:\n\t{words.describe} {self._id}"
-        executions = f"\nTo get more details about the run executions, execute:\n\t{words.executions} {self._id}" if words.executions else ""
+        executions = (
+            f"\nTo get more details about the run executions, execute:\n\t{words.executions} {self._id}"
+            if words.executions
+            else ""
+        )
         for text in (describe, executions, get) if words is MODERN else (get, describe):
             if text:
                 click.echo(text)

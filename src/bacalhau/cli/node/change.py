@@ -1,4 +1,6 @@
-"""`node approve`, `reject`, `delete`, `cordon`, `uncordon`, `drain` and `labels`: what an administrator decides about a node."""
+"""`node approve`, `reject`, `delete`, `cordon`, `uncordon`, `drain` and `labels`: what an administrator decides about a
+node.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -52,10 +54,14 @@ def label_changes(texts: list[str]) -> dict[str, str | None]:
     return changes
 
 
-def _change(call: Call, action: str, *, deadline: int | None = None, labels: Mapping[str, str | None] | None = None) -> int:
+def _change(
+    call: Call, action: str, *, deadline: int | None = None, labels: Mapping[str, str | None] | None = None
+) -> int:
     async def change() -> None:
         async with connect(call.settings) as client:
-            await client.change_node(call.args[0], action, message=call.flags.get("message") or "", deadline=deadline, labels=labels)
+            await client.change_node(
+                call.args[0], action, message=call.flags.get("message") or "", deadline=deadline, labels=labels
+            )
 
     _named(call, action, change())
     click.echo("Ok")

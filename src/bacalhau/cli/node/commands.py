@@ -8,10 +8,25 @@ list_command = Command(
     callback=runs("bacalhau.cli.node.show:list_nodes"),
     help="List the nodes of the network.",
     params=[
-        listed("--show", default=("labels", "capacity"), metavar="GROUP", help="Which columns: labels, version, features, capacity (default labels,capacity)."),
+        listed(
+            "--show",
+            default=("labels", "capacity"),
+            metavar="GROUP",
+            help="Which columns: labels, version, features, capacity (default labels,capacity).",
+        ),
         text("--labels", default="", metavar="SELECTOR", help="Only nodes whose labels match."),
-        Flag("--filter-approval", type=one_of("approved", "pending", "rejected"), metavar="STATE", help="approved, pending or rejected."),
-        Flag("--filter-status", type=one_of("connected", "disconnected"), metavar="STATE", help="connected or disconnected."),
+        Flag(
+            "--filter-approval",
+            type=one_of("approved", "pending", "rejected"),
+            metavar="STATE",
+            help="approved, pending or rejected.",
+        ),
+        Flag(
+            "--filter-status",
+            type=one_of("connected", "disconnected"),
+            metavar="STATE",
+            help="connected or disconnected.",
+        ),
         *paging(0, "id, type, available_cpu, available_memory, available_disk, available_gpu, status"),
         *TABLE,
     ],
@@ -30,7 +45,14 @@ MESSAGE = text("-m", "--message", default="", metavar="TEXT", help="Why; kept wi
 
 
 def _change(name: str, help: str, *more: Flag) -> Command:
-    return Command(name, callback=runs(f"bacalhau.cli.node.change:{name}"), arity=ONE_ARG, operands="ID", help=help, params=[MESSAGE, *more])
+    return Command(
+        name,
+        callback=runs(f"bacalhau.cli.node.change:{name}"),
+        arity=ONE_ARG,
+        operands="ID",
+        help=help,
+        params=[MESSAGE, *more],
+    )
 
 
 approve = _change("approve", "Let a node join.")
@@ -41,7 +63,13 @@ uncordon = _change("uncordon", "Give a node work again; ends a drain too.")
 drain = _change(
     "drain",
     "Give a node no new work and move services and daemons elsewhere; batch and ops executions may finish there.",
-    Flag("--deadline", type=duration, default=None, metavar="DURATION", help="How long they may take, as 10m; then they are placed elsewhere."),
+    Flag(
+        "--deadline",
+        type=duration,
+        default=None,
+        metavar="DURATION",
+        help="How long they may take, as 10m; then they are placed elsewhere.",
+    ),
 )
 labels = Command(
     "labels",

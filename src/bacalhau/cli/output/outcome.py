@@ -40,7 +40,10 @@ def say_exit_codes(executions: Sequence[Execution]) -> None:
     for execution in executions:
         output = execution.run_output
         if execution.state == ComputeStateType.COMPLETED and output and output.exit_code:
-            click.echo(f"{short_id(execution.id)} exited with code {output.exit_code} on {short_id(execution.node_id)}", err=True)
+            click.echo(
+                f"{short_id(execution.id)} exited with code {output.exit_code} on {short_id(execution.node_id)}",
+                err=True,
+            )
 
 
 def say_nodes(executions: Sequence[Execution]) -> None:
@@ -60,7 +63,11 @@ def say_nodes(executions: Sequence[Execution]) -> None:
 def _message_of(execution: Execution) -> str:
     """What the node says of a failure, else what the task printed."""
     output = execution.run_output
-    if execution.state in (ComputeStateType.FAILED, ComputeStateType.ASK_FOR_BID_REJECTED, ComputeStateType.BID_REJECTED):
+    if execution.state in (
+        ComputeStateType.FAILED,
+        ComputeStateType.ASK_FOR_BID_REJECTED,
+        ComputeStateType.BID_REJECTED,
+    ):
         return execution.compute_state.message
     if output is None:
         return ""

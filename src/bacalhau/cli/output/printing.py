@@ -1,4 +1,6 @@
-"""How output of jobs is printed: byte for byte, or line by line behind the name of its execution where several print at once."""
+"""How output of jobs is printed: byte for byte, or line by line behind the name of its execution where several print at
+once.
+"""
 
 import sys
 

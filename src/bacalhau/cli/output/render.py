@@ -19,7 +19,9 @@ from bacalhau.lib.ids import short_id
 from bacalhau.lib.wire import go_escaped
 
 
-def show_items(flags: dict[str, Any], columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None) -> None:
+def show_items(
+    flags: dict[str, Any], columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None
+) -> None:
     """A list by `--output`; `raw` is what JSON and YAML carry instead of `items`."""
     kind = flags["output"] or "table"
     if kind == "table":

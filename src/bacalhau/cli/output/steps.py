@@ -1,4 +1,7 @@
-"""What a waiting user sees on stdout: the older generation's steps, or the newer one's table of events. One line when it is known."""
+"""What a waiting user sees on stdout: the older generation's steps, or the newer one's table of events.
+
+One line when it is known.
+"""
 
 import sys
 import textwrap
@@ -67,7 +70,9 @@ def _timer(seconds: float) -> str:
 
 
 class Events:
-    """Rows of time, execution, topic and event: all that concerns executions, and errors of the job where no execution had one."""
+    """Rows of time, execution, topic and event: all that concerns executions, and errors of the job where no execution
+    had one.
+    """
 
     def __init__(self) -> None:
         self._rows = 0
@@ -86,7 +91,9 @@ class Events:
         stamp = event.time.partition("T")[2].rstrip("Z")
         whole, _, fraction = stamp.partition(".")
         first, *more = textwrap.wrap(event.event.topic, _TOPIC) or [""]
-        click.echo(f" {whole}.{fraction[:3]:0<3}  {short_id(event.execution_id):10}  {first:{_TOPIC}}  {_words(event)} ")
+        click.echo(
+            f" {whole}.{fraction[:3]:0<3}  {short_id(event.execution_id):10}  {first:{_TOPIC}}  {_words(event)} "
+        )
         for rest in more:
             click.echo(f"{' ' * 27}{rest}")
 
@@ -95,7 +102,9 @@ class Events:
 
 
 class GroupedEvents(Events):
-    """For `--group-events`: of every execution its last event, when the job has ended; of the job only what went wrong."""
+    """For `--group-events`: of every execution its last event, when the job has ended; of the job only what
+    went wrong.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""Tables as the original draws them: cells padded by a space, no rules, headers in capitals, colour on a terminal only."""
+"""Tables as the original draws them: cells padded by a space, no rules, headers in capitals, colour on a
+terminal only.
+"""
 
 import textwrap
 import unicodedata
@@ -9,7 +11,10 @@ _HEADER, _ODD, _EVEN = "92;100", "97;40", "37;40"
 
 
 class Column(NamedTuple):
-    """`cell` gives the full text. `most` is the widest it may be drawn, wrapped by words or `hard`; `brief` shortens it first."""
+    """`cell` gives the full text.
+
+    `most` is the widest it may be drawn, wrapped by words or `hard`; `brief` shortens it first.
+    """
 
     name: str
     cell: Callable[[Any], str]
@@ -28,7 +33,10 @@ def draw(columns: Sequence[Column], items: Sequence[Any], look: Look) -> list[st
     """The lines of a table; with no items the header alone."""
     rows = [[_lines(column, column.cell(item), look) for column in columns] for item in items]
     header = [column.name.upper().split("\n") for column in columns]
-    widths = [_width(column, items, [row[at] for row in rows], header[at] if look.header else [], look) for at, column in enumerate(columns)]
+    widths = [
+        _width(column, items, [row[at] for row in rows], header[at] if look.header else [], look)
+        for at, column in enumerate(columns)
+    ]
     lines = _row(header, widths, _HEADER if look.colour else "") if look.header else []
     for number, row in enumerate(rows):
         lines += _row(row, widths, (_EVEN if number % 2 else _ODD) if look.colour else "")
@@ -61,7 +69,10 @@ def _width(column: Column, items: Sequence[Any], cells: Sequence[list[str]], hea
 def _row(cells: Sequence[list[str]], widths: Sequence[int], colour: str) -> list[str]:
     height = max(len(cell) for cell in cells)
     padded = [[*cell, *[""] * (height - len(cell))] for cell in cells]
-    return ["".join(_cell(cell[at], width, colour) for cell, width in zip(padded, widths, strict=True)) for at in range(height)]
+    return [
+        "".join(_cell(cell[at], width, colour) for cell, width in zip(padded, widths, strict=True))
+        for at in range(height)
+    ]
 
 
 def _cell(text: str, width: int, colour: str) -> str:

@@ -1,4 +1,6 @@
-"""YAML as the original writes it. Apart from `render`, because loading the library takes longer than printing a table."""
+"""YAML as the original writes it. Apart from `render`, because loading the library takes longer than
+printing a table.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,9 @@ import yaml
 
 def yaml_text(value: Any) -> str:
     """Keys sorted; texts that would read as something else in double quotes."""
-    text: str = yaml.dump(msgspec.to_builtins(value), Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=float("inf"))
+    text: str = yaml.dump(
+        msgspec.to_builtins(value), Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=float("inf")
+    )
     return text
 
 

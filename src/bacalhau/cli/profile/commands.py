@@ -8,17 +8,28 @@ save = Command(
     callback=runs("bacalhau.cli.profile.edit:save"),
     arity=ONE_ARG,
     operands="NAME",
-    help="Keep a server under a name. Of a profile that is there only what is given changes; --insecure=false takes trust back.",
+    help=(
+        "Keep a server under a name. Of a profile that is there only what is given changes; --insecure=false takes"
+        " trust back."
+    ),
     params=[
         text("--endpoint", metavar="URL", help="The server, as https://host:port."),
         text("--description", help="What it is, for people."),
-        Flag("--timeout", type=duration_text, default=None, metavar="DURATION", help="How long an answer may take (default 30s)."),
+        Flag(
+            "--timeout",
+            type=duration_text,
+            default=None,
+            metavar="DURATION",
+            help="How long an answer may take (default 30s).",
+        ),
         text("--token", metavar="TOKEN", help="Sent with every request; - reads it from stdin."),
         switch("--select", help="Use it from now on."),
     ],
 )
 
-list_command = Command("list", callback=runs("bacalhau.cli.profile.edit:list_profiles"), help="List the profiles.", params=TABLE)
+list_command = Command(
+    "list", callback=runs("bacalhau.cli.profile.edit:list_profiles"), help="List the profiles.", params=TABLE
+)
 
 show = Command(
     "show",
@@ -29,7 +40,13 @@ show = Command(
     params=[switch("--show-token", help="The token in full.")],
 )
 
-select = Command("select", callback=runs("bacalhau.cli.profile.edit:select"), arity=ONE_ARG, operands="NAME", help="Use a profile from now on.")
+select = Command(
+    "select",
+    callback=runs("bacalhau.cli.profile.edit:select"),
+    arity=ONE_ARG,
+    operands="NAME",
+    help="Use a profile from now on.",
+)
 
 delete = Command(
     "delete",

@@ -40,7 +40,10 @@ def save(call: Call) -> int:
     elif flags["endpoint"]:
         profile = Profile(endpoint="")
     else:
-        raise BadRequest("endpoint is required when creating a new profile", hint=f"bacalhau profile save {name} --endpoint http://HOST:PORT")
+        raise BadRequest(
+            "endpoint is required when creating a new profile",
+            hint=f"bacalhau profile save {name} --endpoint http://HOST:PORT",
+        )
     profiles.put(name, _changed(profile, call))
     click.echo(f'Profile "{name}" saved')
     if flags["select"]:
@@ -73,7 +76,10 @@ def list_profiles(call: Call) -> int:
     profiles = _profiles(call)
     current = profiles.current()
     found = [(name, profiles.get(name)) for name in profiles.names()]
-    rows = [Row("*" if name == current else "", name, profile.endpoint, "token" if profile.auth.token else "") for name, profile in found]
+    rows = [
+        Row("*" if name == current else "", name, profile.endpoint, "token" if profile.auth.token else "")
+        for name, profile in found
+    ]
     if not rows and call.flags["output"] in (None, "table"):
         click.echo("No profiles found")
     else:
@@ -83,7 +89,11 @@ def list_profiles(call: Call) -> int:
 
 def show(call: Call) -> int:
     profiles = _profiles(call)
-    name = call.args[0] if call.args else call.settings.profile or os.environ.get("BACALHAU_PROFILE", "") or profiles.current()
+    name = (
+        call.args[0]
+        if call.args
+        else call.settings.profile or os.environ.get("BACALHAU_PROFILE", "") or profiles.current()
+    )
     if not name:
         raise NotFound("no current profile", hint="`bacalhau profile select NAME` chooses one")
     profile = profiles.get(name)

@@ -1,4 +1,7 @@
-"""The commands of the older generation that stand at the root: how they are called. What they do is in the modules they name."""
+"""The commands of the older generation that stand at the root: how they are called.
+
+What they do is in the modules they name.
+"""
 
 from bacalhau.cli.frame.options import (
     DOWNLOAD,
@@ -33,10 +36,21 @@ list_command = Command(
     params=[
         text("--id-filter", default="", metavar="ID", help="Only the job with this id or beginning of an id."),
         listed("--include-tag", metavar="TAG", help="Only jobs with one of these labels."),
-        listed("--exclude-tag", metavar="TAG", default=("canary",), help="No jobs with one of these labels (default canary)."),
+        listed(
+            "--exclude-tag",
+            metavar="TAG",
+            default=("canary",),
+            help="No jobs with one of these labels (default canary).",
+        ),
         number("-n", "--number", default=10, help="At most this many rows; 0 is all."),
         switch("--reverse", default=True, help="Newest first (the default; --reverse=false turns it off)."),
-        Flag("--sort-by", type=one_of("id", "created_at", says='must be one of "id", or "created_at"'), default="created_at", metavar="KEY", help="id or created_at."),
+        Flag(
+            "--sort-by",
+            type=one_of("id", "created_at", says='must be one of "id", or "created_at"'),
+            default="created_at",
+            metavar="KEY",
+            help="id or created_at.",
+        ),
         switch("--all", help="Jobs of every client."),
         *TABLE,
     ],

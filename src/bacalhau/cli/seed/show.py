@@ -30,15 +30,17 @@ _COLUMNS = (
 )
 
 
-
-
 def list_jobs(call: Call) -> int:
     return asyncio.run(_list_jobs(call))
 
 
 async def _list_jobs(call: Call) -> int:
     async with connect(call.settings) as client:
-        jobs = [await client.get_job(call.flags["id_filter"])] if call.flags["id_filter"] else await _find(client, call.flags)
+        jobs = (
+            [await client.get_job(call.flags["id_filter"])]
+            if call.flags["id_filter"]
+            else await _find(client, call.flags)
+        )
         executions = await gather_bounded(_AT_ONCE, [partial(client.executions, job.id) for job in jobs])
     pairs = list(zip(jobs, executions, strict=True))
     show_items(call.flags, _COLUMNS, [seed_list_row(*pair) for pair in pairs], raw=[seed_job(*pair) for pair in pairs])
@@ -92,5 +94,7 @@ def show_id(call: Call) -> int:
     if call.flags["output"] in (None, "json", "yaml"):
         show_document(call.flags, pair, "json")
     else:
-        show_items(call.flags, [Column("id", lambda row: row["ID"]), Column("client id", lambda row: row["ClientID"])], [pair])
+        show_items(
+            call.flags, [Column("id", lambda row: row["ID"]), Column("client id", lambda row: row["ClientID"])], [pair]
+        )
     return 0

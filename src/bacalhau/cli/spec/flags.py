@@ -1,4 +1,7 @@
-"""The flags of `docker run` and its like as a job. A text that cannot be read is named with its flag; what is wrong with the whole is for the validator."""
+"""The flags of `docker run` and its like as a job.
+
+A text that cannot be read is named with its flag; what is wrong with the whole is for the validator.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -59,7 +62,11 @@ def _task(flags: dict[str, Any], engine: SpecConfig, inputs: tuple[InputSource, 
 def _network(flags: dict[str, Any]) -> NetworkConfig | None:
     """None leaves it to the node; domains that were given stay, for the validator to say what they need."""
     kind = _read("--network", flags["network"], parse_network)
-    return NetworkConfig(type=kind.value, domains=flags["domain"]) if kind != NetworkType.DEFAULT or flags["domain"] else None
+    return (
+        NetworkConfig(type=kind.value, domains=flags["domain"])
+        if kind != NetworkType.DEFAULT or flags["domain"]
+        else None
+    )
 
 
 def _engine(flags: dict[str, Any], image: str, command: list[str]) -> SpecConfig:
@@ -84,7 +91,9 @@ def _count(flags: dict[str, Any], *, everywhere: bool) -> int | None:
         _say_deprecated("--concurrency", "--count")
     count = next((n for n in (flags["count"], flags["concurrency"]) if n is not None), 1)
     if everywhere and count > 1:
-        raise click.UsageError(f"--target all runs on every matching node: --count {count} cannot be kept; leave it out")
+        raise click.UsageError(
+            f"--target all runs on every matching node: --count {count} cannot be kept; leave it out"
+        )
     return None if everywhere else count
 
 

@@ -32,7 +32,10 @@ def read_template_file(call: Call) -> Job:
 
 
 def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
-    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr. Raises BadRequest listing every fault."""
+    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr.
+
+    Raises BadRequest listing every fault.
+    """
     text = fill(_text_of(call.args[0]) if call.args else _text_of_stdin())
     try:
         job, warnings = read_job_text(text, strict=True, check=_find_problems)

@@ -1,4 +1,6 @@
-"""Filling in a job file's template: Go's text/template over a map of texts, where a name that nobody gave is an error."""
+"""Filling in a job file's template: Go's text/template over a map of texts, where a name that nobody gave
+is an error.
+"""
 
 import operator
 import re
@@ -28,7 +30,9 @@ def template_values(given: Mapping[str, str], environ: Mapping[str, str], patter
 
 
 def _failed(what: str) -> BadRequest:
-    return BadRequest(f"failed to execute template: {what}", hint="give values with -V NAME=VALUE or --template-envs PATTERN")
+    return BadRequest(
+        f"failed to execute template: {what}", hint="give values with -V NAME=VALUE or --template-envs PATTERN"
+    )
 
 
 class _Filling:
@@ -61,7 +65,11 @@ class _Filling:
         items = self._pipe(Pipe((), block.pipe.commands), dot)
         if not isinstance(items, Mapping | list | int):
             raise _failed(f"range can't iterate over {_shown(items)}")
-        pairs = sorted(items.items()) if isinstance(items, Mapping) else list(enumerate(range(items) if isinstance(items, int) else items))
+        pairs = (
+            sorted(items.items())
+            if isinstance(items, Mapping)
+            else list(enumerate(range(items) if isinstance(items, int) else items))
+        )
         for key, value in pairs:
             names = block.pipe.names
             self._variables |= dict(zip(names, (key, value) if len(names) == 2 else (value,), strict=False))

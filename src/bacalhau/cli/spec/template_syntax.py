@@ -119,7 +119,9 @@ def _nodes(pieces: deque[_Piece], *, nested: bool) -> tuple[tuple[Node, ...], tu
         word = tokens[0].text
         if word in (_ELSE, _END):
             return tuple(nodes), (line, tokens)
-        nodes.append(_block(line, tokens, pieces) if word in ("if", "with", "range") else Show(_whole_pipe(tokens, line)))
+        nodes.append(
+            _block(line, tokens, pieces) if word in ("if", "with", "range") else Show(_whole_pipe(tokens, line))
+        )
     if nested:
         raise broken(1, "unexpected end of the file, {{end}} is missing")
     return tuple(nodes), None

@@ -34,7 +34,10 @@ def wasm_job(flags: dict[str, Any], positionals: list[str]) -> Job:
     mounts = [source.target for source in job.task.input_sources or ()]
     for name in (source.target for source in (module, *found) if not source.source.type):
         if not any(PurePosixPath(name).is_relative_to(mount) for mount in mounts):
-            raise BadRequest(f'opening module ("{name}"): no such file or directory', hint="name a file of this machine, a URI, or a path below the target of an --input")
+            raise BadRequest(
+                f'opening module ("{name}"): no such file or directory',
+                hint="name a file of this machine, a URI, or a path below the target of an --input",
+            )
     return job
 
 
@@ -63,7 +66,11 @@ def _inline(path: Path) -> SpecConfig:
         data = path.read_bytes()
     except OSError as e:
         raise BadRequest(f'cannot read the module "{path}": {(e.strerror or str(e)).lower()}') from e
-    kind, content = ("application/octet-stream", data) if len(data) <= _PLAIN_BYTES else ("application/gzip", _packed(path.name, data))
+    kind, content = (
+        ("application/octet-stream", data)
+        if len(data) <= _PLAIN_BYTES
+        else ("application/gzip", _packed(path.name, data))
+    )
     return SpecConfig(type="inline", params={"URL": f"data:{kind};base64,{base64.b64encode(content).decode()}"})
 
 

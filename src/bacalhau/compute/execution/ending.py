@@ -1,6 +1,7 @@
 """What a node tells of an execution's end: how it went, or that it is over after it was cancelled.
 
-The end of a cancelled execution travels as an error, which an orchestrator of another make ignores for what it has cancelled itself.
+The end of a cancelled execution travels as an error, which an orchestrator of another make ignores for what it has
+cancelled itself.
 """
 
 from msgspec.structs import replace
@@ -40,4 +41,6 @@ def tell_cancelled(execution: Execution, output: RunCommandResult) -> m.ComputeE
 
 def _error(execution: Execution, event: Event, output: RunCommandResult | None) -> m.ComputeError:
     job = execution.job or Job()
-    return m.ComputeError(execution_id=execution.id, job_id=job.id, job_type=job.type, events=(event,), run_command_result=output)
+    return m.ComputeError(
+        execution_id=execution.id, job_id=job.id, job_type=job.type, events=(event,), run_command_result=output
+    )

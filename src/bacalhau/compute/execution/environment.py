@@ -8,7 +8,9 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import PortMapping
 
 
-def task_environment(job: Job, execution: Execution, own: Mapping[str, str], ports: Iterable[PortMapping]) -> dict[str, str]:
+def task_environment(
+    job: Job, execution: Execution, own: Mapping[str, str], ports: Iterable[PortMapping]
+) -> dict[str, str]:
     """The task's `own` variables, with the node's values where they ask for them, then the system's, which win."""
     system = {
         "BACALHAU_EXECUTION_ID": execution.id,

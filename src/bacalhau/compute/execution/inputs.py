@@ -14,8 +14,13 @@ from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Manifest, Partition, Storage
 
 
-async def stage_inputs(node: ComputeNode, task: Task, part: Partition, folder: Path, report: Report) -> tuple[Mount, ...]:
-    """Resolve everything, check that it fits the disk, then fetch. `part`: whose share of what is divided; `folder` exists and is empty."""
+async def stage_inputs(
+    node: ComputeNode, task: Task, part: Partition, folder: Path, report: Report
+) -> tuple[Mount, ...]:
+    """Resolve everything, check that it fits the disk, then fetch.
+
+    `part`: whose share of what is divided; `folder` exists and is empty.
+    """
     sources = node.plugins.sources
     inputs = task.input_sources or ()
     for source in inputs:
@@ -35,11 +40,15 @@ async def stage_inputs(node: ComputeNode, task: Task, part: Partition, folder: P
 async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...], part: Partition) -> list[Manifest]:
     try:
         async with asyncio.timeout(node.read_timeout):
-            manifests: list[Manifest] = await together(*(node.plugins.sources[_kind(i)].resolve(i.source, part) for i in inputs))
+            manifests: list[Manifest] = await together(
+                *(node.plugins.sources[_kind(i)].resolve(i.source, part) for i in inputs)
+            )
             return manifests
     except TimeoutError as e:
         names = ", ".join(i.alias or i.source.type for i in inputs)
-        raise StorageFailure(f"what {names} holds was not found out within {node.read_timeout:g} s", retryable=True) from e
+        raise StorageFailure(
+            f"what {names} holds was not found out within {node.read_timeout:g} s", retryable=True
+        ) from e
 
 
 def _kind(source: InputSource) -> str:
@@ -55,7 +64,8 @@ def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise StorageFailure(
-            f"no space left on the node: inputs need {show_bytes(size)}, {show_bytes(free)} are free in {folder.parent.parent}",
+            f"no space left on the node: inputs need {show_bytes(size)}, {show_bytes(free)} are free in"
+            f" {folder.parent.parent}",
             hint="free space, or name fewer objects",
         )
 
@@ -70,7 +80,9 @@ class _Total:
     def part(self, index: int) -> Report:
         def receive(step: Step) -> None:
             self._steps[index] = step
-            sums = (sum(getattr(s, name) for s in self._steps) for name in ("done", "total", "bytes_done", "bytes_total"))
+            sums = (
+                sum(getattr(s, name) for s in self._steps) for name in ("done", "total", "bytes_done", "bytes_total")
+            )
             self._report(Step("staging", *sums))
 
         return receive

@@ -12,7 +12,9 @@ EXIT_CODE = "exitCode"
 
 
 def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
-    """Create the tree where something will be kept in it; the output directories are writable for any user of the image."""
+    """Create the tree where something will be kept in it; the output directories are writable for any user of the
+    image.
+    """
     if task.input_sources or task.result_paths or (task.publisher and task.publisher.type):
         os.makedirs(result, exist_ok=True)
     mounts = []
@@ -45,7 +47,14 @@ def read_output(result: Path, code: int, error: str = "") -> RunCommandResult:
         return RunCommandResult(exit_code=code, error_msg=error)
     stdout, out_cut = _head(result / "stdout")
     stderr, err_cut = _head(result / "stderr")
-    return RunCommandResult(stdout=stdout, stdout_truncated=out_cut, stderr=stderr, stderr_truncated=err_cut, exit_code=code, error_msg=error)
+    return RunCommandResult(
+        stdout=stdout,
+        stdout_truncated=out_cut,
+        stderr=stderr,
+        stderr_truncated=err_cut,
+        exit_code=code,
+        error_msg=error,
+    )
 
 
 def _head(path: Path) -> tuple[str, bool]:
@@ -58,7 +67,9 @@ def _head(path: Path) -> tuple[str, bool]:
 
 
 def forget_files(folder: Path) -> None:
-    """Inputs and outputs go when the result is safe; what was printed stays for `logs`. Silent when there is nothing."""
+    """Inputs and outputs go when the result is safe; what was printed stays for `logs`. Silent when there
+    is nothing.
+    """
     if not folder.exists():
         return
     result = folder / "result"

@@ -18,8 +18,14 @@ FIRST_DELAY = 1.0  # seconds, doubled each time
 log = logging.getLogger(__name__)
 
 
-async def publish_result(node: ComputeNode, execution: Execution, running: Running, folder: Path, report: Report) -> SpecConfig:
-    """An empty spec when the job names no publisher. Only the attempt that the orchestrator waits for publishes. A failure that a retry can help is tried ATTEMPTS times, then final."""
+async def publish_result(
+    node: ComputeNode, execution: Execution, running: Running, folder: Path, report: Report
+) -> SpecConfig:
+    """An empty spec when the job names no publisher.
+
+    Only the attempt that the orchestrator waits for publishes. A failure that a retry can help is tried ATTEMPTS times,
+    then final.
+    """
     job = execution.job or Job()
     spec = job.task.publisher or SpecConfig()
     kind = spec.type.strip().lower()

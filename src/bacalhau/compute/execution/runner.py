@@ -41,7 +41,10 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """How an execution ended. `error` with its `topic` and `kind` of failure, or none; what was printed and published is kept either way."""
+    """How an execution ended.
+
+    `error` with its `topic` and `kind` of failure, or none; what was printed and published is kept either way.
+    """
 
     output: RunCommandResult | None = None
     published: SpecConfig | None = None
@@ -72,7 +75,10 @@ async def run_execution(node: ComputeNode, execution: Execution, running: Runnin
 
 
 async def stop_engine(node: ComputeNode, execution_id: str, running: Running) -> None:
-    """Tell it until it hears, or the run has ended: it may be out of reach just now. Raises nothing, because it is started in the node's crew."""
+    """Tell it until it hears, or the run has ended: it may be out of reach just now.
+
+    Raises nothing, because it is started in the node's crew.
+    """
     while node.running.get(execution_id) is running and not await try_stop(execution_id, running):
         await node.ended.wait(STOP_AGAIN)
 
@@ -118,7 +124,9 @@ class _Work:
     async def queue(self, stack: AsyncExitStack) -> None:
         """Wait for room, which `stack` gives back. Raises Cancelled and TimedOut."""
         async with self._stage(Topic.PREPARING_ENVIRONMENT, self._deadline(0)):
-            self.granted = await stack.enter_async_context(self.node.capacity.hold(self.execution.id, self.execution.reserved))
+            self.granted = await stack.enter_async_context(
+                self.node.capacity.hold(self.execution.id, self.execution.reserved)
+            )
 
     async def run(self) -> Outcome:
         try:
@@ -166,7 +174,9 @@ class _Work:
                 image, inputs = await self._prepare_engine(), ()
         reach(Point.NODE_STAGED)
         ports = self.node.pool.reserve(self.execution.id, self._network())
-        attempt = Attempt(image=image, started=started, mounts=record_mounts(inputs + outputs), ports=ports, gpus=self.granted.gpus)
+        attempt = Attempt(
+            image=image, started=started, mounts=record_mounts(inputs + outputs), ports=ports, gpus=self.granted.gpus
+        )
         if attempt.is_worth_keeping:
             write_attempt(self.folder, attempt)
         reach(Point.NODE_PREPARED)
@@ -263,7 +273,11 @@ class _Work:
             self.running.timed_out = True
             self.node.crew.start(stop_engine(self.node, self.execution.id, self.running))
 
-        timer = asyncio.get_running_loop().call_later(max(0.0, (deadline - now_ns()) / SECOND), expire) if deadline else None
+        timer = (
+            asyncio.get_running_loop().call_later(max(0.0, (deadline - now_ns()) / SECOND), expire)
+            if deadline
+            else None
+        )
         try:
             yield
         finally:
@@ -279,7 +293,11 @@ class _Work:
             reach(Point.NODE_PUBLISHED)
         error = self._timed_out() if self.running.timed_out else None
         output = read_output(self.result, code, error.message if error else "")
-        return Outcome(output, published, image, error, Topic.EXEC_TIMEOUT, TIMEOUT) if error else Outcome(output, published, image)
+        return (
+            Outcome(output, published, image, error, Topic.EXEC_TIMEOUT, TIMEOUT)
+            if error
+            else Outcome(output, published, image)
+        )
 
     def _limits(self) -> Timeouts:
         return self.job.task.timeouts or Timeouts()
@@ -290,9 +308,15 @@ class _Work:
         own = started + limits.execution_timeout * SECOND if limits.execution_timeout and started else 0
         total = self.job.submitted + limits.total_timeout * SECOND if limits.total_timeout else 0
         is_own = bool(own) and (not total or own <= total)
-        self.limit = f"{limits.execution_timeout} s: the execution's" if is_own else f"{limits.total_timeout} s: the job's total"
+        self.limit = (
+            f"{limits.execution_timeout} s: the execution's" if is_own else f"{limits.total_timeout} s: the job's total"
+        )
         return own if is_own else total
 
     def _timed_out(self) -> TimedOut:
         self.topic, self.kind = Topic.EXEC_TIMEOUT, TIMEOUT
-        return TimedOut(f"timed out after {self.limit} time limit is over", hint="increase --timeout or allocate more resources", retryable=False)
+        return TimedOut(
+            f"timed out after {self.limit} time limit is over",
+            hint="increase --timeout or allocate more resources",
+            retryable=False,
+        )

@@ -48,7 +48,9 @@ async def _ship(node: ComputeNode) -> float:
     batch = await asyncio.to_thread(read_batch, node.folder, due, shipping.limit)
     if not batch.parts and not batch.ended:
         return TICK
-    answer = await node.bus.request(PutLogsRequest(parts=batch.parts, ended=batch.ended), control=False, seconds=ANSWER_SECONDS)
+    answer = await node.bus.request(
+        PutLogsRequest(parts=batch.parts, ended=batch.ended), control=False, seconds=ANSWER_SECONDS
+    )
     if not isinstance(answer, PutLogsResponse):
         raise Unavailable(f"the orchestrator answered a log with {type(answer).__name__}")
     shipping.note(answer, batch.ended)

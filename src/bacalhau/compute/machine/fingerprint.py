@@ -23,7 +23,9 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
     """Checks every plug-in; those that do not work are left out, with the reason."""
     plugins = node.plugins
     engines, sources, publishers = await together(
-        _working(node, plugins.engines, "engine"), _working(node, plugins.sources, "source"), _working(node, plugins.publishers, "publisher")
+        _working(node, plugins.engines, "engine"),
+        _working(node, plugins.sources, "source"),
+        _working(node, plugins.publishers, "publisher"),
     )
     total = node.capacity.total
     info = ComputeNodeInfo(

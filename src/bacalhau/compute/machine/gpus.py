@@ -34,7 +34,9 @@ async def detect_gpus(seconds: float = SECONDS) -> Found:
     """A tool that is not installed means that there are none of its maker."""
     tools = [name for name in _TOOLS if shutil.which(name)]
     answers = await together(*(_ask(name, seconds) for name in tools)) if tools else []
-    problems = {name: str(answer) for name, answer in zip(tools, answers, strict=True) if isinstance(answer, BacalhauError)}
+    problems = {
+        name: str(answer) for name, answer in zip(tools, answers, strict=True) if isinstance(answer, BacalhauError)
+    }
     for name, problem in problems.items():
         log.warning("GPUs that %s knows are not offered: %s", name, problem)
     return Found(tuple(gpu for answer in answers if isinstance(answer, list) for gpu in answer), problems)
@@ -58,7 +60,9 @@ async def _ask(name: str, seconds: float) -> list[GPU] | BacalhauError:
 async def _output(*command: str) -> str:
     pipe = asyncio.subprocess.PIPE
     try:
-        child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True)
+        child = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+        )
     except OSError as e:
         raise Unavailable(f"{command[0]} cannot be run: {e.strerror or e}") from e
     try:
@@ -81,7 +85,15 @@ def read_nvidia(text: str) -> list[GPU]:
     """`0, Tesla T4, 15360, 00000000:00:1E.0` a line. Memory that is shared with the machine's is `[N/A]`."""
     found = []
     for index, name, memory, address in csv.reader(text.strip().splitlines(), skipinitialspace=True):
-        found.append(GPU(index=int(index), name=name, vendor=NVIDIA, memory=int(memory) if memory.strip().isdecimal() else 0, pci_address=address.strip()))
+        found.append(
+            GPU(
+                index=int(index),
+                name=name,
+                vendor=NVIDIA,
+                memory=int(memory) if memory.strip().isdecimal() else 0,
+                pci_address=address.strip(),
+            )
+        )
     return found
 
 
@@ -90,14 +102,24 @@ async def _amd(run: Run) -> list[GPU]:
 
 
 def read_amd(text: str) -> list[GPU]:
-    """`{"card0": {"Card series": …, "PCI Bus": …, "VRAM Total Memory (B)": …}}`; the case of names differs between releases."""
+    """`{"card0": {"Card series": …, "PCI Bus": …, "VRAM Total Memory (B)": …}}`; the case of names differs between
+    releases.
+    """
     found = []
     for card, told in _objects(text).items():
         if card.startswith("card"):
             values = {name.lower(): str(value) for name, value in told.items()}
             name = values.get("card series") or values.get("card model") or card
             memory = int(values.get("vram total memory (b)", 0)) // _MIB
-            found.append(GPU(index=int(card.removeprefix("card")), name=name.strip(), vendor=AMD, memory=memory, pci_address=values["pci bus"].strip()))
+            found.append(
+                GPU(
+                    index=int(card.removeprefix("card")),
+                    name=name.strip(),
+                    vendor=AMD,
+                    memory=memory,
+                    pci_address=values["pci bus"].strip(),
+                )
+            )
     return sorted(found, key=lambda gpu: gpu.index)
 
 
@@ -115,16 +137,30 @@ async def _intel(run: Run) -> list[GPU]:
 def read_intel_list(text: str) -> list[int]:
     """`{"device_list": [{"device_id": 0, …}]}`; virtual functions of a card are no cards."""
     listed = json.loads(text)["device_list"]
-    return [int(one["device_id"]) for one in listed if one.get("device_type", "GPU") == "GPU" and one.get("device_function_type", "physical") == "physical"]
+    return [
+        int(one["device_id"])
+        for one in listed
+        if one.get("device_type", "GPU") == "GPU" and one.get("device_function_type", "physical") == "physical"
+    ]
 
 
 def read_intel(text: str) -> GPU:
     one = json.loads(text)
     memory = int(one.get("memory_physical_size_byte") or 0) // _MIB
-    return GPU(index=int(one["device_id"]), name=one["device_name"], vendor=INTEL, memory=memory, pci_address=one["pci_bdf_address"])
+    return GPU(
+        index=int(one["device_id"]),
+        name=one["device_name"],
+        vendor=INTEL,
+        memory=memory,
+        pci_address=one["pci_bdf_address"],
+    )
 
 
-_TOOLS: Mapping[str, Callable[[Run], Awaitable[list[GPU]]]] = {"nvidia-smi": _nvidia, "rocm-smi": _amd, "xpu-smi": _intel}
+_TOOLS: Mapping[str, Callable[[Run], Awaitable[list[GPU]]]] = {
+    "nvidia-smi": _nvidia,
+    "rocm-smi": _amd,
+    "xpu-smi": _intel,
+}
 
 
 def gpu_labels(gpus: tuple[GPU, ...]) -> dict[str, str]:

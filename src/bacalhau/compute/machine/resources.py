@@ -1,4 +1,6 @@
-"""What this process may use of its machine: cores and memory within the limits of its control groups, and what is free on a disk."""
+"""What this process may use of its machine: cores and memory within the limits of its control groups, and what is free
+on a disk.
+"""
 
 import os
 import shutil
@@ -19,16 +21,27 @@ def detect_resources(folder: Path, cgroups: Path = _CGROUPS, membership: Path = 
     groups = _read(membership).splitlines()
     limits_cpu = [limit for group in _groups(groups, cgroups, "cpu") if (limit := _cpu_limit(group))]
     limits_memory = [limit for group in _groups(groups, cgroups, "memory") if (limit := _memory_limit(group))]
-    return Resources(cpu=min([cores, *limits_cpu]), memory=min([pages, *limits_memory]), disk=shutil.disk_usage(folder).free)
+    return Resources(
+        cpu=min([cores, *limits_cpu]), memory=min([pages, *limits_memory]), disk=shutil.disk_usage(folder).free
+    )
 
 
 def _groups(lines: list[str], cgroups: Path, controller: str) -> Iterator[Path]:
-    """The folders of the process's group and all above it: each may set a limit. `N:controllers:/path`; version 2 has none named."""
+    """The folders of the process's group and all above it: each may set a limit.
+
+    `N:controllers:/path`; version 2 has none named.
+    """
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        top = cgroups / controllers if controllers and (cgroups / controllers).is_dir() else cgroups / controller if controllers else cgroups
+        top = (
+            cgroups / controllers
+            if controllers and (cgroups / controllers).is_dir()
+            else cgroups / controller
+            if controllers
+            else cgroups
+        )
         parts = [part for part in path.split("/") if part]
         yield from (top.joinpath(*parts[:depth]) for depth in range(len(parts) + 1))
 

@@ -38,9 +38,16 @@ def _missing_plugins(node: ComputeNode, task: Task) -> list[str]:
     wanted += [("read inputs from", source.source.type, node.plugins.sources) for source in task.input_sources or ()]
     if task.publisher and not task.publisher.is_type("", "noop"):
         wanted.append(("publish to", task.publisher.type, node.plugins.publishers))
-    return [f"cannot {verb} {kind.strip().lower()}" for verb, kind, known in wanted if kind.strip().lower() not in known]
+    return [
+        f"cannot {verb} {kind.strip().lower()}" for verb, kind, known in wanted if kind.strip().lower() not in known
+    ]
 
 
 async def _find_distant(node: ComputeNode, task: Task) -> list[str]:
-    distant = [source for source in task.input_sources or () if not (await locate(node, source.source, node.read_timeout)).here]
-    return [f"accepts only inputs that it has already, which {source.alias or source.source.type} is not" for source in distant]
+    distant = [
+        source for source in task.input_sources or () if not (await locate(node, source.source, node.read_timeout)).here
+    ]
+    return [
+        f"accepts only inputs that it has already, which {source.alias or source.source.type} is not"
+        for source in distant
+    ]

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 async def shake_hands(node: ComputeNode) -> None:
     """Register, and stop what the orchestrator no longer wants. Raises Unavailable when refused."""
     running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unacknowledged())}))
-    # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for now.
+    # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for
+    # now.
     info = node.told or await describe_node(node)
     request = m.HandshakeRequest(
         node_info=info, start_time=rfc3339(node.started), last_orchestrator_seq_num=node.last_seq, running=running
@@ -57,7 +58,12 @@ async def heartbeat_forever(node: ComputeNode) -> None:
 async def _beat(node: ComputeNode) -> bool:
     """False when the orchestrator wants a handshake first."""
     free, queued = node.capacity.free, node.capacity.queued
-    beat = m.HeartbeatRequest(node_id=node.node_id, available_capacity=free, queue_used_capacity=queued, last_orchestrator_seq_num=node.last_seq)
+    beat = m.HeartbeatRequest(
+        node_id=node.node_id,
+        available_capacity=free,
+        queue_used_capacity=queued,
+        last_orchestrator_seq_num=node.last_seq,
+    )
     try:
         await node.bus.request(beat)
     except HandshakeRequired:
@@ -76,7 +82,10 @@ def _lasting(info: NodeInfo) -> NodeInfo:
     """Without what every heartbeat tells anyway."""
     blank = ComputeNodeInfo()
     compute = msgspec.structs.replace(
-        info.compute, available_capacity=blank.available_capacity, queue_capacity=blank.queue_capacity, running_executions=0
+        info.compute,
+        available_capacity=blank.available_capacity,
+        queue_capacity=blank.queue_capacity,
+        running_executions=0,
     )
     return msgspec.structs.replace(info, compute_node_info=compute)
 
@@ -84,7 +93,9 @@ def _lasting(info: NodeInfo) -> NodeInfo:
 async def say_goodbye(node: ComputeNode) -> None:
     """The orchestrator stops placing work here at once."""
     try:
-        notice = m.ShutdownNoticeRequest(node_id=node.node_id, reason="the node is shutting down", last_orchestrator_seq_num=node.last_seq)
+        notice = m.ShutdownNoticeRequest(
+            node_id=node.node_id, reason="the node is shutting down", last_orchestrator_seq_num=node.last_seq
+        )
         await node.bus.request(notice, seconds=2)
     except BacalhauError as e:
         log.info("goodbye: %s", e)

@@ -24,7 +24,12 @@ from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import Delivery
 
-NEW, BID, ACCEPTED, CANCELLED = "", "bid", "accepted", "cancelled"  # the journal's words; NEW is an ask not yet acted upon
+NEW, BID, ACCEPTED, CANCELLED = (
+    "",
+    "bid",
+    "accepted",
+    "cancelled",
+)  # the journal's words; NEW is an ask not yet acted upon
 CANCELLING = "cancelling"  # to be stopped, and its end not told yet
 PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than the runner's STOP_GRACE
 log = logging.getLogger(__name__)
@@ -69,7 +74,9 @@ async def bid(node: ComputeNode, execution: Execution) -> None:
 async def _refuse(node: ComputeNode, execution: Execution, reason: str) -> None:
     log.info("execution %s is refused: %s", execution.id, reason)
     event = make_event(Topic.EXEC_SCANNING, reason, now_ns(), IsError="true", Retryable="true")
-    await report(node, execution.id, FINISHED, msgspec.structs.replace(_bid_result(execution, accepted=False), events=(event,)))
+    await report(
+        node, execution.id, FINISHED, msgspec.structs.replace(_bid_result(execution, accepted=False), events=(event,))
+    )
 
 
 def _bid_result(execution: Execution, *, accepted: bool) -> m.BidResult:
@@ -92,7 +99,10 @@ def start(node: ComputeNode, execution: Execution, *, admitted: bool = False) ->
 
 
 async def cancel(node: ComputeNode, execution_id: str) -> None:
-    """Give the execution up. The tombstone also holds off an ask that arrives late; one that is just being kept begins meanwhile."""
+    """Give the execution up.
+
+    The tombstone also holds off an ask that arrives late; one that is just being kept begins meanwhile.
+    """
     if not await node.journal.tombstone(execution_id):
         await node.journal.set_state(execution_id, CANCELLED if node.running.get(execution_id) is None else CANCELLING)
     reach(Point.NODE_CANCELLED)
@@ -116,15 +126,28 @@ async def _admit(node: ComputeNode, execution: Execution) -> str:
         return e.message
     if ports:
         where = show_ports(ports, node.address)
-        event = make_event(Topic.PREPARING_ENVIRONMENT, "Ports: " + ", ".join(f"{name} at {address}" for name, address in where.items()), now_ns())
-        await report(node, execution.id, ACCEPTED, msgspec.structs.replace(_bid_result(execution, accepted=True), events=(event,), ports=where))
+        event = make_event(
+            Topic.PREPARING_ENVIRONMENT,
+            "Ports: " + ", ".join(f"{name} at {address}" for name, address in where.items()),
+            now_ns(),
+        )
+        await report(
+            node,
+            execution.id,
+            ACCEPTED,
+            msgspec.structs.replace(_bid_result(execution, accepted=True), events=(event,), ports=where),
+        )
     elif node.admission.probes:
         await node.journal.set_state(execution.id, ACCEPTED)
     return ""
 
 
 async def _reserve_ports(node: ComputeNode, execution: Execution) -> tuple[PortMapping, ...]:
-    """Raises Unavailable. Who has a port may be going: a task was told to stop, and its container's network is taken down after its end is known."""
+    """Raises Unavailable.
+
+    Who has a port may be going: a task was told to stop, and its container's network is taken down after its end is
+    known.
+    """
     network = (execution.job or Job()).task.network or NetworkConfig()
     for _ in range(PORT_ATTEMPTS - 1):
         try:
@@ -151,7 +174,9 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
         output = outcome.output
         await report(node, execution.id, FINISHED, tell_outcome(execution, outcome))
     except Cancelled:
-        with suppress(BacalhauError):  # it may have been admitted at the same moment; a full disk leaves that to the next handshake
+        with suppress(
+            BacalhauError
+        ):  # it may have been admitted at the same moment; a full disk leaves that to the next handshake
             await node.journal.set_state(execution.id, CANCELLING)
         await try_stop(execution.id, running)
         output = read_output(node.execution_folder(execution.id) / "result", running.exit_code)

@@ -1,4 +1,6 @@
-"""Whether this node has an input already: what admission may insist on, and what the orchestrator asks before it places a job."""
+"""Whether this node has an input already: what admission may insist on, and what the orchestrator asks before it places
+a job.
+"""
 
 import asyncio
 

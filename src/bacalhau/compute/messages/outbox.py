@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 
 async def report(node: ComputeNode, execution_id: str, state: str, message: Model) -> None:
-    """Durable on return; `state` is the execution's in the journal, changed in the same transaction. A full disk is waited out."""
+    """Durable on return; `state` is the execution's in the journal, changed in the same transaction.
+
+    A full disk is waited out.
+    """
     kind = MESSAGE_NAMES[type(message)]
     seq, trouble = 0, ""
     while not seq:
@@ -38,7 +41,11 @@ async def report(node: ComputeNode, execution_id: str, state: str, message: Mode
 async def load_reports(node: ComputeNode) -> None:
     """At start: what the last process could not deliver."""
     for pending in await node.journal.list_reports(0, 0):
-        node.reports.put(PendingReport(pending.seq, pending.type, decode(pending.body, MESSAGE_TYPES[pending.type]), pending.execution_id))
+        node.reports.put(
+            PendingReport(
+                pending.seq, pending.type, decode(pending.body, MESSAGE_TYPES[pending.type]), pending.execution_id
+            )
+        )
 
 
 async def _send(node: ComputeNode, pending: PendingReport) -> bool:
@@ -61,7 +68,9 @@ async def report_forever(node: ComputeNode) -> None:
 
 
 async def _forget_forever(node: ComputeNode) -> None:
-    """What is delivered leaves the journal and the disk a little later, many at once; after a crash it is sent again, harmlessly."""
+    """What is delivered leaves the journal and the disk a little later, many at once; after a crash it is sent again,
+    harmlessly.
+    """
     pause = FORGET_EVERY
     while True:
         await asyncio.sleep(pause)
@@ -80,7 +89,9 @@ async def forget_delivered(node: ComputeNode) -> bool:
         log.error("%d acknowledged reports stay in the journal for now: %s", len(delivered), e)
         node.delivered[:0] = delivered
         return False
-    await asyncio.to_thread(_forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"])
+    await asyncio.to_thread(
+        _forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"]
+    )
     reach(Point.NODE_TIDIED)
     return True
 

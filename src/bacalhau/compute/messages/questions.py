@@ -1,4 +1,6 @@
-"""What the orchestrator asks a node that only the node can find out: what inputs hold, seen with its own credentials, and which it has already."""
+"""What the orchestrator asks a node that only the node can find out: what inputs hold, seen with its own credentials,
+and which it has already.
+"""
 
 import asyncio
 from functools import partial
@@ -9,7 +11,13 @@ from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.job import InputSource
-from bacalhau.models.wire.messages import InputAnswer, LocateInputsRequest, LocateInputsResponse, ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.models.wire.messages import (
+    InputAnswer,
+    LocateInputsRequest,
+    LocateInputsResponse,
+    ResolveInputsRequest,
+    ResolveInputsResponse,
+)
 from bacalhau.ports.bus import Delivery
 
 PATIENCE = 8.0  # seconds; the orchestrator waits a little longer
@@ -20,9 +28,15 @@ AT_ONCE = 16
 async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
     message = delivery.message
     if isinstance(message, ResolveInputsRequest):
-        return ResolveInputsResponse(inputs=tuple(await together(*(_find_out(node, source) for source in message.inputs))))
+        return ResolveInputsResponse(
+            inputs=tuple(await together(*(_find_out(node, source) for source in message.inputs)))
+        )
     if isinstance(message, LocateInputsRequest):
-        return LocateInputsResponse(places=tuple(await gather_bounded(AT_ONCE, [partial(locate, node, source, GLANCE) for source in message.sources])))
+        return LocateInputsResponse(
+            places=tuple(
+                await gather_bounded(AT_ONCE, [partial(locate, node, source, GLANCE) for source in message.sources])
+            )
+        )
     raise BadRequest(f"a node does not answer {delivery.type}")
 
 

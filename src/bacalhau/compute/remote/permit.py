@@ -1,7 +1,7 @@
 """The right to publish: of all attempts at a partition one has it, a moment at a time, and the orchestrator says which.
 
-A node that was frozen or cut off while its work was given to another must not publish late. So each step that makes a result
-visible asks first, unless it asked a moment ago; who gets no answer waits.
+A node that was frozen or cut off while its work was given to another must not publish late. So each step that makes a
+result visible asks first, unless it asked a moment ago; who gets no answer waits.
 """
 
 import logging

@@ -1,4 +1,6 @@
-"""What a restarted node must know of a task that may still run: kept beside its files, written before the engine starts."""
+"""What a restarted node must know of a task that may still run: kept beside its files, written before the engine
+starts.
+"""
 
 import os
 from pathlib import Path
@@ -20,7 +22,10 @@ class MountRecord(Model):
 
 
 class Attempt(Model):
-    """`image` pins what runs; the mounts are complete: inputs need not be staged again. `started` is Unix ns. Ports and GPUs are the task's own."""
+    """`image` pins what runs; the mounts are complete: inputs need not be staged again.
+
+    `started` is Unix ns. Ports and GPUs are the task's own.
+    """
 
     image: str = ""
     started: int = 0

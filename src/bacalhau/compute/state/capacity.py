@@ -10,7 +10,10 @@ from bacalhau.models.job.resources import GPU, Resources
 
 
 class Capacity:
-    """Bookkeeping of requests, not of real use. `total` is what the node offers to jobs, with each GPU by itself where they are known."""
+    """Bookkeeping of requests, not of real use.
+
+    `total` is what the node offers to jobs, with each GPU by itself where they are known.
+    """
 
     def __init__(self, total: Resources) -> None:
         self.total = total
@@ -26,7 +29,9 @@ class Capacity:
         return replace(left, gpus=self._free_gpus()) if self.total.gpus else left
 
     def adopt(self, execution_id: str, need: Resources, gpus: tuple[GPU, ...]) -> None:
-        """What a task that may still run has been given by an earlier process: it does not wait again, and keeps its GPUs."""
+        """What a task that may still run has been given by an earlier process: it does not wait again, and keeps its
+        GPUs.
+        """
         self._take(execution_id, replace(need, gpus=gpus))
 
     @asynccontextmanager

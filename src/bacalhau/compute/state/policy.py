@@ -15,7 +15,9 @@ _GLOB = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")
 
 @dataclass(frozen=True)
 class Admission:
-    """`env_allowed`: globs of the node's variables, out of `environ`, that jobs may read; `local_only`: inputs must be here already."""
+    """`env_allowed`: globs of the node's variables, out of `environ`, that jobs may read; `local_only`: inputs must be
+    here already.
+    """
 
     policy: NodePolicy = field(default_factory=NodePolicy)
     local_only: bool = False
@@ -39,7 +41,9 @@ def resolve_env(wanted: Mapping[str, str], admission: Admission) -> tuple[dict[s
         if theirs == value:
             values[name] = value
         elif not any(fnmatchcase(theirs, pattern) for pattern in admission.env_allowed):
-            problems.append(f"environment variable {name} asks for {theirs} of the node, which Compute.Env.AllowList does not allow")
+            problems.append(
+                f"environment variable {name} asks for {theirs} of the node, which Compute.Env.AllowList does not allow"
+            )
         elif theirs not in admission.environ:
             problems.append(f"environment variable {name} asks for {theirs} of the node, which is not set there")
         else:

@@ -28,12 +28,15 @@ def is_free(address: str, port: int) -> bool:
 
 
 class PortPool:
-    """`first` to `last` are for those who do not mind which; a static port may be any. `is_free` looks at the machine."""
+    """`first` to `last` are for those who do not mind which; a static port may be any. `is_free` looks at
+    the machine.
+    """
 
     def __init__(self, first: int = 20000, last: int = 32000, is_free: Callable[[str, int], bool] = is_free) -> None:
         if not 1024 <= first <= last:
             raise BadRequest(
-                f"Compute.Network.PortRangeStart {first} and PortRangeEnd {last} span no ports", hint="the range begins at 1024 or above and does not end before it"
+                f"Compute.Network.PortRangeStart {first} and PortRangeEnd {last} span no ports",
+                hint="the range begins at 1024 or above and does not end before it",
             )
         self._first, self._last, self._is_free = first, last, is_free
         self._next = first
@@ -41,8 +44,10 @@ class PortPool:
         self._given: dict[str, tuple[PortMapping, ...]] = {}
 
     def reserve(self, execution_id: str, network: NetworkConfig) -> tuple[PortMapping, ...]:
-        """The mappings with every number filled in; the same again when asked again. Raises Unavailable when one cannot be had,
-        `retryable` where whoever has it may be going."""
+        """The mappings with every number filled in; the same again when asked again.
+
+        Raises Unavailable when one cannot be had, `retryable` where whoever has it may be going.
+        """
         if execution_id not in self._given and network.ports:
             try:
                 static = [self._take(execution_id, port, network.kind()) for port in network.ports if port.static]
@@ -79,7 +84,9 @@ class PortPool:
             if number not in self._owners and self._is_free(port.host_network or ANYWHERE, number):
                 self._next = number + 1
                 return number
-        raise Unavailable(f"no port between {self._first} and {self._last} is free on this node for {port.name}", retryable=False)
+        raise Unavailable(
+            f"no port between {self._first} and {self._last} is free on this node for {port.name}", retryable=False
+        )
 
 
 def port_variables(ports: Iterable[PortMapping]) -> dict[str, str]:

@@ -24,7 +24,10 @@ FILES = ((STDOUT, "stdout"), (STDERR, "stderr"))
 
 @dataclass
 class Printed:
-    """One execution's log. `end` is where the orchestrator's copy ends, None when it must be asked; `since` is monotonic seconds."""
+    """One execution's log.
+
+    `end` is where the orchestrator's copy ends, None when it must be asked; `since` is monotonic seconds.
+    """
 
     end: Offsets | None = field(default_factory=Offsets)
     since: float = field(default_factory=time.monotonic)
@@ -45,7 +48,10 @@ class Shipping:
         self.logs[execution_id] = Printed()
 
     def end(self, execution_id: str, output: RunCommandResult | None) -> None:
-        """It prints no more. What its record holds whole need not be sent as well; without a record even silence is told."""
+        """It prints no more.
+
+        What its record holds whole need not be sent as well; without a record even silence is told.
+        """
         log = self.logs.pop(execution_id, None)
         if (output is None or not output.is_whole) and not (log and log.is_unwanted):
             self.finish(execution_id, log or Printed())
@@ -59,7 +65,11 @@ class Shipping:
     def due(self) -> list[tuple[str, Printed]]:
         """Whose output is to be looked at now, who waited longest first."""
         now = time.monotonic()
-        due = ((i, log) for i, log in self.logs.items() if not log.is_unwanted and (log.is_over or now - log.since >= QUIET))
+        due = (
+            (i, log)
+            for i, log in self.logs.items()
+            if not log.is_unwanted and (log.is_over or now - log.since >= QUIET)
+        )
         return list(islice(due, MOST))
 
     def note(self, answer: PutLogsResponse, ended: Sequence[str]) -> None:
@@ -89,7 +99,14 @@ def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int) -> 
         if log.end is None:
             parts.append(LogPart(execution_id=execution_id))
             continue
-        taken = list(_parts(folder / execution_id / "result", execution_id, log.end, _Room(min(room, max(BATCH // len(due), LEAST)), limit)))
+        taken = list(
+            _parts(
+                folder / execution_id / "result",
+                execution_id,
+                log.end,
+                _Room(min(room, max(BATCH // len(due), LEAST)), limit),
+            )
+        )
         parts += (part for part in taken if part.data)
         room -= sum(len(part.data) for part in taken)
         if log.is_over and not taken:

@@ -26,7 +26,9 @@ class Topic(StrEnum):
 
 
 class Event(Model):
-    """`details` keys with a meaning: IsError, Hint, Retryable, FailureKind, FailsExecution, NewState, ErrorCode, NodeID."""
+    """`details` keys with a meaning: IsError, Hint, Retryable, FailureKind, FailsExecution, NewState, ErrorCode,
+    NodeID.
+    """
 
     message: str = always(factory=str)
     topic: str = always(factory=str)
@@ -61,7 +63,9 @@ class JobHistory(Model):
 
 def with_states(item: JobHistory) -> JobHistory:
     """For clients that need them: unknown ones."""
-    return msgspec.structs.replace(item, job_state=StateChange(previous="Undefined", new="Undefined"), execution_state=StateChange())
+    return msgspec.structs.replace(
+        item, job_state=StateChange(previous="Undefined", new="Undefined"), execution_state=StateChange()
+    )
 
 
 def make_event(topic: Topic, message: str, now: int, **details: str) -> Event:

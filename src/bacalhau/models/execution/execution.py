@@ -83,7 +83,9 @@ class RunCommandResult(Model):
     @property
     def is_whole(self) -> bool:
         """Holds both streams to the byte: neither is cut, and nothing had to be replaced because it was no text."""
-        return not (self.stdout_truncated or self.stderr_truncated or "\ufffd" in self.stdout or "\ufffd" in self.stderr)
+        return not (
+            self.stdout_truncated or self.stderr_truncated or "\ufffd" in self.stdout or "\ufffd" in self.stderr
+        )
 
 
 class AllocatedResources(Model):
@@ -133,11 +135,23 @@ class Execution(Model):
             total = total.plus(part)
         return total
 
-    def moved(self, state: ComputeStateType, now: int, message: str = "", *, details: dict[str, str] | None = None, why: str = "") -> "Execution":
-        """The execution in its next state. A terminal state also stops it, with `why` as the desired state's message."""
+    def moved(
+        self,
+        state: ComputeStateType,
+        now: int,
+        message: str = "",
+        *,
+        details: dict[str, str] | None = None,
+        why: str = "",
+    ) -> "Execution":
+        """The execution in its next state. A terminal state also stops it, with `why` as the desired
+        state's message.
+        """
         if state not in EXECUTION_MOVES[self.state]:
             raise Conflict(f"execution {self.id} is {self.state.label} and cannot become {state.label}")
-        desired = DesiredState(state_type=DesiredStateType.STOPPED, message=why) if state.is_terminal else self.desired_state
+        desired = (
+            DesiredState(state_type=DesiredStateType.STOPPED, message=why) if state.is_terminal else self.desired_state
+        )
         return msgspec.structs.replace(
             self,
             compute_state=ComputeState(state_type=state, message=message, details=details),

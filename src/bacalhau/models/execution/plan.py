@@ -24,7 +24,10 @@ class OutgoingMessage(Model):
 
 
 class Change(Model):
-    """One transaction. Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1)."""
+    """One transaction.
+
+    Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1).
+    """
 
     new_jobs: tuple[Job, ...] = ()
     jobs: tuple[Job, ...] = ()

@@ -60,7 +60,11 @@ class Task(Model):
     @property
     def static_ports(self) -> frozenset[int]:
         """Ports of its node that the task must have, and no other task there."""
-        return NO_PORTS if self.network is None or not self.network.ports else frozenset(port.static for port in self.network.ports if port.static)
+        return (
+            NO_PORTS
+            if self.network is None or not self.network.ports
+            else frozenset(port.static for port in self.network.ports if port.static)
+        )
 
 
 class LabelSelectorRequirement(Model):
@@ -76,7 +80,10 @@ class JobState(Model):
 
 
 class Job(Model):
-    """Times are Unix nanoseconds. `version` counts specs, `revision` counts every change; `submit_time` (ours) is when a later version came."""
+    """Times are Unix nanoseconds.
+
+    `version` counts specs, `revision` counts every change; `submit_time` (ours) is when a later version came.
+    """
 
     id: str = always(factory=str)
     name: str = always(factory=str)
@@ -117,4 +124,6 @@ class Job(Model):
     def moved(self, state: JobStateType, now: int, message: str = "") -> "Job":
         """The job in its next state; raises Conflict for an illegal move."""
         check_job_move(self.id, self.state.state_type, state)
-        return msgspec.structs.replace(self, state=JobState(state_type=state, message=message), revision=self.revision + 1, modify_time=now)
+        return msgspec.structs.replace(
+            self, state=JobState(state_type=state, message=message), revision=self.revision + 1, modify_time=now
+        )

@@ -24,7 +24,12 @@ class Resources(Model):
     gpus: tuple[GPU, ...] = ()
 
     def plus(self, other: "Resources") -> "Resources":
-        return Resources(cpu=round(self.cpu + other.cpu, 6), memory=self.memory + other.memory, disk=self.disk + other.disk, gpu=self.gpu + other.gpu)
+        return Resources(
+            cpu=round(self.cpu + other.cpu, 6),
+            memory=self.memory + other.memory,
+            disk=self.disk + other.disk,
+            gpu=self.gpu + other.gpu,
+        )
 
     def minus(self, other: "Resources") -> "Resources":
         """Never below zero."""
@@ -37,7 +42,12 @@ class Resources(Model):
 
     def holds(self, need: "Resources") -> bool:
         """Whether `lacks` would have nothing to say."""
-        return need.cpu <= self.cpu + 1e-9 and need.memory <= self.memory and need.disk <= self.disk and need.gpu <= self.gpu
+        return (
+            need.cpu <= self.cpu + 1e-9
+            and need.memory <= self.memory
+            and need.disk <= self.disk
+            and need.gpu <= self.gpu
+        )
 
     def lacks(self, need: "Resources") -> list[str]:
         """Why `need` does not fit here, one text a resource; empty when it fits."""
@@ -65,7 +75,12 @@ class ResourcesConfig(Model):
 
     def problems(self) -> list[str]:
         found = []
-        for label, text, parse in (("CPU", self.cpu, parse_cpu), ("memory", self.memory, parse_bytes), ("disk", self.disk, parse_bytes), ("GPU", self.gpu, parse_count)):
+        for label, text, parse in (
+            ("CPU", self.cpu, parse_cpu),
+            ("memory", self.memory, parse_bytes),
+            ("disk", self.disk, parse_bytes),
+            ("GPU", self.gpu, parse_count),
+        ):
             try:
                 if text:
                     parse(text)

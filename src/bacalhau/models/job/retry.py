@@ -1,11 +1,15 @@
-"""Which failures of a job's executions are tried again, how often and how soon: the task's `Retry`, an extension of ours."""
+"""Which failures of a job's executions are tried again, how often and how soon: the task's `Retry`, an extension of
+ours.
+"""
 
 from bacalhau.lib.wire import Model
 
 NODE_LOST, PULL, STAGING, PUBLISH, ENGINE, EXIT_CODE = "node-lost", "pull", "staging", "publish", "engine", "exit-code"
 RETRY_KINDS = (NODE_LOST, PULL, STAGING, PUBLISH, ENGINE, EXIT_CODE)
 TIMEOUT, ENDED, CANCELLED = "timeout", "ended", "cancelled"
-"""Kinds that a policy cannot name: a time limit is kept, what should never end is always started again, and a cancel is no failure."""
+"""Kinds that a policy cannot name: a time limit is kept, what should never end is always started again, and a cancel is
+no failure.
+"""
 
 FAILURE_KIND = "FailureKind"
 """The key in a failed execution's `ComputeState.Details`."""
@@ -15,9 +19,12 @@ LARGEST_MAX = 100
 
 
 class RetryPolicy(Model):
-    """`max` attempts after the first one, `backoff` seconds before the first of them, doubled each time. None: the default of the job's type.
+    """`max` attempts after the first one, `backoff` seconds before the first of them, doubled each time.
 
-    `on`: the kinds of failure that are tried again, whatever they say of themselves; None: those that say that another attempt may help.
+    None: the default of the job's type.
+
+    `on`: the kinds of failure that are tried again, whatever they say of themselves; None: those that say that another
+    attempt may help.
     """
 
     max: int | None = None
@@ -41,5 +48,9 @@ def retry_problems(policy: RetryPolicy) -> list[str]:
         found.append(f"Max must be between 0 and {LARGEST_MAX}, not {policy.max}")
     if policy.backoff is not None and not 0 <= policy.backoff <= MAX_BACKOFF:
         found.append(f"Backoff must be between 0 and {MAX_BACKOFF} seconds, not {policy.backoff}")
-    found += [f"On does not know '{kind}': use {', '.join(RETRY_KINDS)}" for kind in policy.on or () if kind not in RETRY_KINDS]
+    found += [
+        f"On does not know '{kind}': use {', '.join(RETRY_KINDS)}"
+        for kind in policy.on or ()
+        if kind not in RETRY_KINDS
+    ]
     return found

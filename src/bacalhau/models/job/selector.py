@@ -10,7 +10,17 @@ from bacalhau.models.job.label import key_problem, value_problem
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _SPECIAL = frozenset({"=", "==", "!=", "!", "(", ")", ",", "<", ">"})
-_COMPARE = {"=": "=", "==": "==", "!=": "!=", ">": "gt", "<": "lt", "in": "in", "notin": "notin", "gt": "gt", "lt": "lt"}
+_COMPARE = {
+    "=": "=",
+    "==": "==",
+    "!=": "!=",
+    ">": "gt",
+    "<": "lt",
+    "in": "in",
+    "notin": "notin",
+    "gt": "gt",
+    "lt": "lt",
+}
 _EXPECTED_OPERATOR = "in, notin, =, ==, !=, gt, lt"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
@@ -52,7 +62,10 @@ class _Tokens:
         return self.take()
 
     def fail(self, expected: str) -> NoReturn:
-        raise BadRequest(f"unable to parse requirement: found '{self.peek()}', expected: {expected}", hint="such as zone=eu,tier in (a,b),!old,cores>4")
+        raise BadRequest(
+            f"unable to parse requirement: found '{self.peek()}', expected: {expected}",
+            hint="such as zone=eu,tier in (a,b),!old,cores>4",
+        )
 
 
 def _requirement(tokens: _Tokens) -> LabelSelectorRequirement:
@@ -102,7 +115,13 @@ def selector_problems(requirement: LabelSelectorRequirement) -> list[str]:
     if operator in ("exists", "!"):
         return [*found, "selector values must be empty for Exists or DoesNotExist operators"] if values else found
     if operator not in _COMPARE.values():
-        return [*found, f"unknown selector operator '{operator}': use one of {', '.join(dict.fromkeys(_COMPARE.values()))}, exists, !"]
+        return [
+            *found,
+            (
+                f"unknown selector operator '{operator}': use one of {', '.join(dict.fromkeys(_COMPARE.values()))},"
+                " exists, !"
+            ),
+        ]
     if len(values) != 1:
         return [*found, "selector values must have exactly one value for other operators"]
     if operator in ("gt", "lt") and not _INTEGER.fullmatch(values[0]):
@@ -111,7 +130,10 @@ def selector_problems(requirement: LabelSelectorRequirement) -> list[str]:
 
 
 def match_labels(requirements: Sequence[LabelSelectorRequirement], labels: Mapping[str, str]) -> list[str]:
-    """Why `labels` do not meet the requirements, one text each; empty when they do. An absent label meets `!=`, `notin` and `!`."""
+    """Why `labels` do not meet the requirements, one text each; empty when they do.
+
+    An absent label meets `!=`, `notin` and `!`.
+    """
     return [_complaint(r, labels.get(r.key)) for r in requirements if not _meets(r, labels.get(r.key))]
 
 

@@ -1,4 +1,7 @@
-"""What can be wrong with the parts of a task. Every problem is listed, named by its part; parameters are the plug-ins' business."""
+"""What can be wrong with the parts of a task.
+
+Every problem is listed, named by its part; parameters are the plug-ins' business.
+"""
 
 import ipaddress
 import posixpath
@@ -30,7 +33,9 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
     if not task.name:
         yield "missing task name"
     if NULL in encode(task):
-        yield from (f"field '{path}' cannot contain null characters" for path in _with_null(msgspec.to_builtins(task), ""))
+        yield from (
+            f"field '{path}' cannot contain null characters" for path in _with_null(msgspec.to_builtins(task), "")
+        )
     yield from (p for name, value in (task.env or {}).items() if (p := env_problem(name, value)))
     yield from _under("invalid engine", _spec(task.engine, "engine", engines))
     if task.publisher is not None and task.publisher.type:
@@ -94,12 +99,21 @@ def env_problem(name: str, value: str) -> str:
 
 
 def _timeouts(limits: Timeouts) -> Iterator[str]:
-    for label, seconds in (("execution", limits.execution_timeout), ("queue", limits.queue_timeout), ("total", limits.total_timeout)):
+    for label, seconds in (
+        ("execution", limits.execution_timeout),
+        ("queue", limits.queue_timeout),
+        ("total", limits.total_timeout),
+    ):
         if not 0 <= seconds <= MAX_SECONDS:
             yield f"invalid timeouts: invalid {label} timeout value: {show_duration(seconds)}"
     if 0 < limits.total_timeout < limits.execution_timeout + limits.queue_timeout:
-        execution, queue, total = (show_duration(s) for s in (limits.execution_timeout, limits.queue_timeout, limits.total_timeout))
-        yield f"task timeouts validation failed: execution timeout {execution} and queue timeout {queue} should be less than total timeout {total}"
+        execution, queue, total = (
+            show_duration(s) for s in (limits.execution_timeout, limits.queue_timeout, limits.total_timeout)
+        )
+        yield (
+            f"task timeouts validation failed: execution timeout {execution} and queue timeout {queue} should be less"
+            f" than total timeout {total}"
+        )
 
 
 def _inputs(inputs: tuple[InputSource, ...], sources: SpecChecks) -> Iterator[str]:
@@ -110,7 +124,10 @@ def _inputs(inputs: tuple[InputSource, ...], sources: SpecChecks) -> Iterator[st
         elif not item.target.startswith("/") or posixpath.normpath(item.target) in ("/", "//"):
             yield f"invalid input sources: input source target '{item.target}' must be an absolute path below /"
     yield from (f"input source with alias '{alias}' already exists" for alias in _repeated(i.alias for i in inputs))
-    yield from (f"input source with target '{target}' already exists" for target in _repeated(i.target.rstrip("/") for i in inputs))
+    yield from (
+        f"input source with target '{target}' already exists"
+        for target in _repeated(i.target.rstrip("/") for i in inputs)
+    )
 
 
 def _results(results: tuple[ResultPath, ...]) -> Iterator[str]:
@@ -122,7 +139,9 @@ def _results(results: tuple[ResultPath, ...]) -> Iterator[str]:
         if not item.name:
             yield "invalid output: missing name"
         elif item.name in _RESERVED_RESULTS or "/" in item.name or "\x00" in item.name:
-            yield f"invalid output: name '{item.name}' must be a plain folder name other than stdout, stderr and exitCode"
+            yield (
+                f"invalid output: name '{item.name}' must be a plain folder name other than stdout, stderr and exitCode"
+            )
     yield from (f"result path with name '{name}' already exists" for name in _repeated(r.name for r in results))
     yield from (f"result path '{path}' already exists" for path in _repeated(r.path.rstrip("/") for r in results))
 

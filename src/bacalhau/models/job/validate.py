@@ -1,6 +1,8 @@
-"""What happens to a job between its arrival and the store: one spelling, no fields that are the server's, defaults, every problem.
+"""What happens to a job between its arrival and the store: one spelling, no fields that are the server's, defaults,
+every problem.
 
-The order is `normalized`, `sanitized`, `fill_defaults`, `validate_job`. The parts of a task are checked in `task_problems`.
+The order is `normalized`, `sanitized`, `fill_defaults`, `validate_job`. The parts of a task are checked in
+`task_problems`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +10,18 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from bacalhau.models.job.job import EVERYWHERE, JOB_TYPES, LONG_RUNNING, RESERVED_META, InputSource, Job, JobState, LabelSelectorRequirement, Task, Timeouts
+from bacalhau.models.job.job import (
+    EVERYWHERE,
+    JOB_TYPES,
+    LONG_RUNNING,
+    RESERVED_META,
+    InputSource,
+    Job,
+    JobState,
+    LabelSelectorRequirement,
+    Task,
+    Timeouts,
+)
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.retry import normal_retry
@@ -30,7 +43,9 @@ class JobDefault(NamedTuple):
 
 
 def normalized(job: Job) -> Job:
-    """The job in its one spelling: default namespace, lower-case type, a count, empty lists and maps for absent ones."""
+    """The job in its one spelling: default namespace, lower-case type, a count, empty lists and maps for
+    absent ones.
+    """
     kind = job.type.strip().lower()
     return replace(
         job,
@@ -81,7 +96,9 @@ def _normal_input(source: InputSource) -> InputSource:
 def _normal_resources(wanted: ResourcesConfig | None) -> ResourcesConfig:
     if wanted is None:
         return ResourcesConfig()
-    return ResourcesConfig(cpu=_packed(wanted.cpu), memory=_packed(wanted.memory), disk=_packed(wanted.disk), gpu=_packed(wanted.gpu))
+    return ResourcesConfig(
+        cpu=_packed(wanted.cpu), memory=_packed(wanted.memory), disk=_packed(wanted.disk), gpu=_packed(wanted.gpu)
+    )
 
 
 def _packed(text: str) -> str:
@@ -92,7 +109,9 @@ def _normal_network(network: NetworkConfig | None) -> NetworkConfig:
     if network is None:
         return NetworkConfig()
     kind = NetworkType.parse(network.type)
-    return replace(network, type=kind.value if kind else network.type, domains=tuple(d.strip().lower() for d in network.domains))
+    return replace(
+        network, type=kind.value if kind else network.type, domains=tuple(d.strip().lower() for d in network.domains)
+    )
 
 
 def sanitized(job: Job) -> tuple[Job, list[str]]:
@@ -156,8 +175,12 @@ def _filled(task: Task, default: JobDefault) -> Task:
     return replace(task, resources=resources, timeouts=timeouts, publisher=publisher)
 
 
-def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks, whole: SpecChecks = _NONE) -> list[str]:
-    """Every problem of a job as text, empty when it is good. The mappings are by lower-case type: what this system knows.
+def validate_job(
+    job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks, whole: SpecChecks = _NONE
+) -> list[str]:
+    """Every problem of a job as text, empty when it is good.
+
+    The mappings are by lower-case type: what this system knows.
 
     `whole` are checks in place of the sources' own, for jobs that no count divides.
     """
@@ -167,12 +190,17 @@ def validate_job(job: Job, engines: SpecChecks, sources: SpecChecks, publishers:
     for number, requirement in enumerate(job.constraints or (), start=1):
         found += _constraint_problems(number, requirement)
     for task in job.tasks or ():
-        found += [f"task {task.name} validation failed: {problem}" for problem in task_problems(task, engines, sources, publishers)]
+        found += [
+            f"task {task.name} validation failed: {problem}"
+            for problem in task_problems(task, engines, sources, publishers)
+        ]
     return found
 
 
 def list_problems(wrong: Iterable[str], found: Iterable[str]) -> list[str]:
-    """The `wrong` fields of a text, and what was `found` in the job that the others make: there, what stood in a wrong field seems to be missing."""
+    """The `wrong` fields of a text, and what was `found` in the job that the others make: there, what stood in a wrong
+    field seems to be missing.
+    """
     told = list(wrong)
     return [*told, *(problem for problem in found if not (told and "missing" in problem))]
 

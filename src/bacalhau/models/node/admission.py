@@ -1,4 +1,6 @@
-"""What a node refuses by its configuration alone: told with the node, so that the scheduler need not ask first. Pure."""
+"""What a node refuses by its configuration alone: told with the node, so that the scheduler need not ask
+first. Pure.
+"""
 
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.job import Task

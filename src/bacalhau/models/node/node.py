@@ -18,7 +18,8 @@ NCL_V1 = "ncl/v1"
 class ComputeNodeInfo(Model):
     """Lists are lower-case plug-in names. `policy` (ours) is what is refused, absent where nothing is.
 
-    `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not offered, `cures` what to do about it.
+    `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not
+    offered, `cures` what to do about it.
     """
 
     execution_engines: tuple[str, ...] | None = always(factory=tuple)
@@ -62,8 +63,11 @@ class ConnectionState(Model):
 
 
 class Drain(Model):
-    """Work is being moved off the node; times are RFC 3339. Batch and ops executions may finish there until `deadline`, "" without
-    a limit; `drained` is when nothing ran there any more."""
+    """Work is being moved off the node; times are RFC 3339.
+
+    Batch and ops executions may finish there until `deadline`, "" without a limit; `drained` is when nothing ran there
+    any more.
+    """
 
     since: str = always(factory=str)
     deadline: str = ""
@@ -71,8 +75,10 @@ class Drain(Model):
 
 
 class NodeState(Model):
-    """Ours: `cordoned` nodes get no new work; `label_changes` were made at run time and go before the node's own labels, None takes
-    one away; `message` says why the node was last approved, rejected, cordoned or drained; `native` nodes run this program."""
+    """Ours: `cordoned` nodes get no new work; `label_changes` were made at run time and go before the node's own
+    labels, None takes one away; `message` says why the node was last approved, rejected, cordoned or drained;
+    `native` nodes run this program.
+    """
 
     info: NodeInfo = always(factory=NodeInfo)
     membership: str = always(factory=lambda: APPROVED)

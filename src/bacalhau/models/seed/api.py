@@ -1,4 +1,6 @@
-"""What the older generation's clients ask and are told over HTTP; keys are lower-case with underscores but for signed payloads."""
+"""What the older generation's clients ask and are told over HTTP; keys are lower-case with underscores but for signed
+payloads.
+"""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,6 @@
-"""The older generation's job turned into today's, with what its command line and server filled in: publisher, outputs, network."""
+"""The older generation's job turned into today's, with what its command line and server filled in: publisher, outputs,
+network.
+"""
 
 import re
 from math import ceil
@@ -12,7 +14,16 @@ from bacalhau.models.job.job import InputSource, Job, LabelSelectorRequirement, 
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.seed.seed import SeedEngine, SeedJob, SeedPublisher, SeedResources, SeedS3, SeedSpec, SeedStorage, SeedWasm
+from bacalhau.models.seed.seed import (
+    SeedEngine,
+    SeedJob,
+    SeedPublisher,
+    SeedResources,
+    SeedS3,
+    SeedSpec,
+    SeedStorage,
+    SeedWasm,
+)
 
 OUTPUTS = ResultPath(name="outputs", path="/outputs")
 DEFAULT_TARGET = "/inputs"
@@ -25,7 +36,9 @@ _POWERS = " kmgtpe"
 
 
 def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
-    """Today's job and all problems by path. What the server owns (`metadata`) is left behind, see `ignored_metadata`."""
+    """Today's job and all problems by path. What the server owns (`metadata`) is left behind, see
+    `ignored_metadata`.
+    """
     spec, problems = seed.spec, list[str]()
     everywhere = spec.deal.targeting_mode
     inputs = [_input(f"Spec.Inputs[{i}]", s, problems) for i, s in enumerate(spec.inputs or ())]
@@ -43,7 +56,9 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
     job = Job(
         type="ops" if everywhere else "batch",
         count=0 if everywhere else spec.deal.concurrency or 1,
-        constraints=tuple(LabelSelectorRequirement(key=s.key, operator=s.operator, values=s.values) for s in spec.node_selectors or ()),
+        constraints=tuple(
+            LabelSelectorRequirement(key=s.key, operator=s.operator, values=s.values) for s in spec.node_selectors or ()
+        ),
         labels=dict.fromkeys(spec.annotations or (), ""),
         tasks=(task,),
     )
@@ -56,10 +71,19 @@ def submission_problems(spec: SeedSpec) -> list[str]:
         return ["job spec is empty"]
     count, publisher = spec.deal.concurrency, (spec.publisher_spec.type or spec.publisher).lower()
     checks = (
-        (not spec.deal.targeting_mode and count < 1, f"concurrency must be >= 1, not {count}: set Spec.Deal.Concurrency"),
+        (
+            not spec.deal.targeting_mode and count < 1,
+            f"concurrency must be >= 1, not {count}: set Spec.Deal.Concurrency",
+        ),
         (spec.deal.targeting_mode and count > 1, f"concurrency ignored for target all mode, must be == 0, not {count}"),
-        (publisher not in PUBLISHERS, f"invalid publisher type: {publisher} (use one of {', '.join(filter(None, PUBLISHERS))})"),
-        (not 0 <= spec.timeout <= MAX_SECONDS, f"field 'Spec.Timeout' must be >= 0 seconds and <= {MAX_SECONDS}, not {spec.timeout}"),
+        (
+            publisher not in PUBLISHERS,
+            f"invalid publisher type: {publisher} (use one of {', '.join(filter(None, PUBLISHERS))})",
+        ),
+        (
+            not 0 <= spec.timeout <= MAX_SECONDS,
+            f"field 'Spec.Timeout' must be >= 0 seconds and <= {MAX_SECONDS}, not {spec.timeout}",
+        ),
     )
     return [text for wrong, text in checks if wrong]
 
@@ -105,15 +129,23 @@ def _wasm_engine(wasm: SeedWasm) -> SpecConfig:
     """The engine names its modules by where they appear; `_wasm_modules` brings them there."""
     imports = [_import_target(i, module) for i, module in enumerate(wasm.import_modules or ())]
     params: dict[str, Any] = {"EntryModule": wasm.entry_module.path or ENTRY_MODULE, "Entrypoint": wasm.entry_point}
-    return SpecConfig(type="wasm", params=params | {"Parameters": list(wasm.parameters or ()), "ImportModules": imports})
+    return SpecConfig(
+        type="wasm", params=params | {"Parameters": list(wasm.parameters or ()), "ImportModules": imports}
+    )
 
 
 def _wasm_modules(spec: SeedSpec, problems: list[str]) -> tuple[InputSource, ...]:
     if not _is_older_wasm(spec):
         return ()
     entry = _input("Spec.Wasm.EntryModule", spec.wasm.entry_module, problems)
-    imports = [(_input(f"Spec.Wasm.ImportModules[{i}]", m, problems), _import_target(i, m)) for i, m in enumerate(spec.wasm.import_modules or ())]
-    return (replace(entry, target=spec.wasm.entry_module.path or ENTRY_MODULE), *(replace(module, target=target) for module, target in imports))
+    imports = [
+        (_input(f"Spec.Wasm.ImportModules[{i}]", m, problems), _import_target(i, m))
+        for i, m in enumerate(spec.wasm.import_modules or ())
+    ]
+    return (
+        replace(entry, target=spec.wasm.entry_module.path or ENTRY_MODULE),
+        *(replace(module, target=target) for module, target in imports),
+    )
 
 
 def _is_older_wasm(spec: SeedSpec) -> bool:
@@ -126,7 +158,9 @@ def _import_target(number: int, module: SeedStorage) -> str:
 
 
 def _publisher(spec: SeedSpec) -> SpecConfig:
-    """IPFS unless another is named: a saved dry run of the older client says noop where its server published to IPFS."""
+    """IPFS unless another is named: a saved dry run of the older client says noop where its server
+    published to IPFS.
+    """
     given = spec.publisher_spec if spec.publisher_spec.type else SeedPublisher(type=spec.publisher)
     kind = given.type.lower()
     return SpecConfig(type="ipfs") if kind in ("", "noop", "estuary") else SpecConfig(type=kind, params=given.params)
@@ -148,7 +182,10 @@ def _bytes(name: str, text: str, problems: list[str]) -> str:
     if match:
         return str(int(match[1]) * 1024 ** _POWERS.index(match[2] or " "))
     if text:
-        problems.append(f"field 'Spec.Resources.{name}': invalid {name.lower()} value: {text} (expected a whole number with a unit, such as 512Mb)")
+        problems.append(
+            f"field 'Spec.Resources.{name}': invalid {name.lower()} value: {text} (expected a whole number with a unit,"
+            " such as 512Mb)"
+        )
     return ""
 
 
@@ -165,13 +202,19 @@ def _input(path: str, storage: SeedStorage, problems: list[str]) -> InputSource:
         source = SpecConfig(type="local", params={"SourcePath": storage.source_path, "ReadWrite": storage.read_write})
     else:
         problems.append(
-            f"field '{path}.StorageSource': invalid input volume type: {storage.storage_source!r} (expected s3, ipfs, urlDownload, localDirectory or inline)"
+            f"field '{path}.StorageSource': invalid input volume type: {storage.storage_source!r} (expected s3, ipfs,"
+            " urlDownload, localDirectory or inline)"
         )
     return InputSource(source=source, alias=storage.name, target=storage.path or DEFAULT_TARGET)
 
 
 def _inferred(storage: SeedStorage) -> str:
-    for kind, value in (("s3", storage.s3), ("ipfs", storage.cid), ("urldownload", storage.url), ("localdirectory", storage.source_path)):
+    for kind, value in (
+        ("s3", storage.s3),
+        ("ipfs", storage.cid),
+        ("urldownload", storage.url),
+        ("localdirectory", storage.source_path),
+    ):
         if value:
             return kind
     return ""

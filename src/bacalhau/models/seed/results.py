@@ -34,7 +34,10 @@ def published_text(result: SpecConfig) -> str:
 
 
 def storage_view(spec: SpecConfig) -> SeedStorage:
-    """A source or result in the older shape, without name and path. Absent values are absent keys, an absent CID above all."""
+    """A source or result in the older shape, without name and path.
+
+    Absent values are absent keys, an absent CID above all.
+    """
     plain = _plain(spec)
     kind, params = plain.type.strip(), plain.params
     if plain.is_type("s3"):
@@ -64,4 +67,8 @@ def _s3(params: dict[str, Any] | None) -> SeedS3:
 def result_view(result: SpecConfig) -> SeedStorage:
     """A published result in the older shape; an S3 result is also named `s3://bucket/key`."""
     view = storage_view(result)
-    return view if view.s3 is None else SeedStorage(storage_source=view.storage_source, name=published_text(result), s3=view.s3)
+    return (
+        view
+        if view.s3 is None
+        else SeedStorage(storage_source=view.storage_source, name=published_text(result), s3=view.s3)
+    )

@@ -1,4 +1,5 @@
-"""The job and its state as the older generation wrote them: one set of structs for reading its files and writing its views.
+"""The job and its state as the older generation wrote them: one set of structs for reading its files and writing its
+views.
 
 `seed_reading` turns such a job into today's, `seed_view` draws today's as such. Field order is the order of the keys.
 """
@@ -95,7 +96,9 @@ class SeedDeal(Model):
 
 
 class SeedSpec(Model):
-    """`engine` and `publisher` are the older spellings of the two specs; `timeout` is in seconds, which the first clients write as 1800.0."""
+    """`engine` and `publisher` are the older spellings of the two specs; `timeout` is in seconds, which the first
+    clients write as 1800.0.
+    """
 
     engine: str = ""
     engine_spec: SeedEngine = always(factory=SeedEngine)

@@ -37,7 +37,14 @@ from bacalhau.models.seed.seed import (
 )
 
 _S = JobStateType
-_JOB_STATES = {_S.PENDING: "New", _S.QUEUED: "Queued", _S.RUNNING: "InProgress", _S.COMPLETED: "Completed", _S.FAILED: "Error", _S.STOPPED: "Cancelled"}
+_JOB_STATES = {
+    _S.PENDING: "New",
+    _S.QUEUED: "Queued",
+    _S.RUNNING: "InProgress",
+    _S.COMPLETED: "Completed",
+    _S.FAILED: "Error",
+    _S.STOPPED: "Cancelled",
+}
 _RUNNING = (ComputeStateType.BID_ACCEPTED, ComputeStateType.RUNNING, ComputeStateType.PUBLISHING)
 
 
@@ -67,7 +74,9 @@ def seed_submitted(job: Job, api_version: str) -> SeedJob:
     spec = _spec(job)
     both: dict[str, Any] = {"engine": spec.engine_spec.type, "publisher": spec.publisher_spec.type}
     if job.task.engine.is_type("docker"):
-        folded, _ = fold_keys({key: value for key, value in (spec.engine_spec.params or {}).items() if value}, SeedDocker)
+        folded, _ = fold_keys(
+            {key: value for key, value in (spec.engine_spec.params or {}).items() if value}, SeedDocker
+        )
         both["docker"] = convert_all(folded, SeedDocker)
     return SeedJob(api_version=api_version, metadata=_metadata(job), spec=msgspec.structs.replace(spec, **both))
 
@@ -75,15 +84,21 @@ def seed_submitted(job: Job, api_version: str) -> SeedJob:
 def seed_dry_run(job: Job) -> dict[str, Any]:
     """The job as the older `--dry-run` prints it: not submitted, so without metadata."""
     spec = _spec(job)
-    outputs = tuple(msgspec.structs.replace(o, storage_source=spec.publisher_spec.type) for o in spec.outputs or ()) or None
+    outputs = (
+        tuple(msgspec.structs.replace(o, storage_source=spec.publisher_spec.type) for o in spec.outputs or ()) or None
+    )
     return _builtins(SeedJob(spec=msgspec.structs.replace(spec, publisher=spec.publisher_spec.type, outputs=outputs)))
 
 
 def seed_list_row(job: Job, executions: Sequence[Execution]) -> SeedRow:
     """The job's own state is shown, in the older words; a failed job that was tried is `Failed`."""
     done = next((e for e in executions if e.state == ComputeStateType.COMPLETED), None)
-    state = "Failed" if job.state.state_type == JobStateType.FAILED and executions else job_state_text(job.state.state_type)
-    return SeedRow(job.create_time, job.id, _engine_text(job.task), state, published_text(done.published_result) if done else "")
+    state = (
+        "Failed" if job.state.state_type == JobStateType.FAILED and executions else job_state_text(job.state.state_type)
+    )
+    return SeedRow(
+        job.create_time, job.id, _engine_text(job.task), state, published_text(done.published_result) if done else ""
+    )
 
 
 def job_state_text(state: JobStateType) -> str:
@@ -123,13 +138,18 @@ def _spec(job: Job) -> SeedSpec:
         inputs=tuple(_input(source) for source in task.input_sources or ()) or None,
         outputs=tuple(SeedStorage(name=r.name, path=r.path) for r in task.result_paths or ()) or None,
         annotations=tuple(job.labels or ()) or None,
-        node_selectors=tuple(SeedSelector(key=c.key, operator=c.operator, values=c.values) for c in job.constraints or ()) or None,
+        node_selectors=tuple(
+            SeedSelector(key=c.key, operator=c.operator, values=c.values) for c in job.constraints or ()
+        )
+        or None,
         deal=SeedDeal(targeting_mode=job.type == "ops", concurrency=job.wanted),
     )
 
 
 def _publisher(publisher: SpecConfig) -> SeedPublisher:
-    return SeedPublisher(type=publisher.type, params=dict(sorted(publisher.params.items())) if publisher.params else None)
+    return SeedPublisher(
+        type=publisher.type, params=dict(sorted(publisher.params.items())) if publisher.params else None
+    )
 
 
 def _engine_params(task: Task) -> dict[str, Any] | None:
@@ -149,7 +169,9 @@ def _timeout(task: Task) -> int:
 
 def _resources(wanted: ResourcesConfig) -> SeedResources:
     """Sizes in plain bytes, the one way of writing them that both generations read alike."""
-    return SeedResources(cpu=wanted.cpu, memory=_bytes_text(wanted.memory), disk=_bytes_text(wanted.disk), gpu=wanted.gpu)
+    return SeedResources(
+        cpu=wanted.cpu, memory=_bytes_text(wanted.memory), disk=_bytes_text(wanted.disk), gpu=wanted.gpu
+    )
 
 
 def _bytes_text(text: str) -> str:
@@ -235,7 +257,9 @@ def _new_state(item: JobHistory, previous: str) -> str:
     text = details.get("NewState", "")
     if item.execution_id:
         known = next((s for s in ComputeStateType if s.label == text), None)
-        return execution_state_text(known) if known else "Failed" if details.get("FailsExecution") == "true" else previous
+        return (
+            execution_state_text(known) if known else "Failed" if details.get("FailsExecution") == "true" else previous
+        )
     return job_state_text(JobStateType(text)) if text else previous
 
 

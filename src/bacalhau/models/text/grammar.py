@@ -1,7 +1,7 @@
 """The small languages of flags: CSV records, outputs, environment, labels, networks and domains.
 
-Inputs have `input_grammar`, publishers `publisher_grammar`, constraints `selector`. A BadRequest's message is the reason alone;
-whoever read the flag names the flag.
+Inputs have `input_grammar`, publishers `publisher_grammar`, constraints `selector`. A BadRequest's message is the
+reason alone; whoever read the flag names the flag.
 """
 
 import csv
@@ -31,12 +31,18 @@ def split_csv(text: str) -> list[str]:
     try:
         record: list[str] = next(csv.reader([text], strict=True), [])
     except csv.Error as e:
-        raise BadRequest(f"cannot read {text!r} as comma-separated values: {e}", hint='put "..." around a value that has commas or quotes') from e
+        raise BadRequest(
+            f"cannot read {text!r} as comma-separated values: {e}",
+            hint='put "..." around a value that has commas or quotes',
+        ) from e
     return record
 
 
 def split_fields(text: str, what: str) -> list[Field]:
-    """The record as keys and values. The first field is a URI when it has no `=` or begins with `scheme://`; `what` is for messages."""
+    """The record as keys and values.
+
+    The first field is a URI when it has no `=` or begins with `scheme://`; `what` is for messages.
+    """
     record = split_csv(text.strip())
     if not record:
         raise BadRequest(f"{what} is empty")
@@ -63,9 +69,15 @@ def host_and_path(uri: str) -> tuple[str, str]:
     rest = uri.partition("://")[2]
     cut = re.search(r"[?#]", rest)
     if cut:
-        raise BadRequest(f"{uri} has a {cut[0]!r}, which would end the path", hint=f"write %{ord(cut[0]):X} for a {cut[0]!r} that belongs to the name")
+        raise BadRequest(
+            f"{uri} has a {cut[0]!r}, which would end the path",
+            hint=f"write %{ord(cut[0]):X} for a {cut[0]!r} that belongs to the name",
+        )
     if _BAD_ESCAPE.search(rest):
-        raise BadRequest(f"{uri} has a % that is not followed by two hexadecimal digits", hint="write %25 for a % that belongs to the name")
+        raise BadRequest(
+            f"{uri} has a % that is not followed by two hexadecimal digits",
+            hint="write %25 for a % that belongs to the name",
+        )
     host, slash, path = rest.partition("/")
     return unquote(host), slash + unquote(path)
 
@@ -77,12 +89,17 @@ def parse_output(text: str) -> ResultPath:
         raise BadRequest(f"invalid output volume: {text}", hint="write NAME:/PATH, such as outputs:/outputs")
     name, path = parts
     if not path.startswith("/"):
-        raise BadRequest(f"invalid output volume: {text}: result path `{path}` must be absolute", hint=f"write {name}:/{path}")
+        raise BadRequest(
+            f"invalid output volume: {text}: result path `{path}` must be absolute", hint=f"write {name}:/{path}"
+        )
     return ResultPath(name=name, path=path)
 
 
 def parse_env(text: str) -> dict[str, str]:
-    """`A=x`, or several as one record `A=x,B=y`; a text with a single `=` is one pair, commas and all. Raises BadRequest."""
+    """`A=x`, or several as one record `A=x,B=y`; a text with a single `=` is one pair, commas and all.
+
+    Raises BadRequest.
+    """
     pairs = [text.strip('"')] if text.count("=") == 1 else split_csv(text)
     found: dict[str, str] = {}
     for pair in pairs:

@@ -1,6 +1,7 @@
 """`-i/--input`: `URI[:TARGET][,opt=name=value]...` or `src=URI,dst=TARGET`, one flag one input source.
 
-A field that begins with `scheme://` is a URI even when it has `=`; names of options are case-sensitive, hosts keep their case.
+A field that begins with `scheme://` is a URI even when it has `=`; names of options are case-sensitive, hosts keep
+their case.
 """
 
 import re
@@ -21,7 +22,10 @@ _S3_OPTIONS = {
     "region": "Region",
     "filter": "Filter",
     **dict.fromkeys(("versionID", "version-id", "version_id"), "VersionID"),
-    **dict.fromkeys(("checksum-256", "checksum256", "checksum_256", "checksum-sha256", "checksumsha256", "checksum_sha256"), "ChecksumSHA256"),
+    **dict.fromkeys(
+        ("checksum-256", "checksum256", "checksum_256", "checksum-sha256", "checksumsha256", "checksum_sha256"),
+        "ChecksumSHA256",
+    ),
 }
 _LOCAL_OPTIONS = {
     **dict.fromkeys(("rw", "read-write", "read_write", "readwrite"), True),
@@ -43,7 +47,9 @@ def parse_input(text: str, default: str = DEFAULT_TARGET) -> InputSource:
         elif field.key in ("opt", "option"):
             _add_option(options, field)
         else:
-            raise BadRequest(f"unexpected key {field.key} in field {field.text}", hint="keys are src, dst and opt; " + _FORMS)
+            raise BadRequest(
+                f"unexpected key {field.key} in field {field.text}", hint="keys are src, dst and opt; " + _FORMS
+            )
     if not target:
         raise BadRequest(f"input source is missing a target: {text}", hint=_FORMS)
     return InputSource(source=_source(source, options), alias=source, target=target)
@@ -76,7 +82,10 @@ def _positional(text: str, default: str) -> tuple[str, str]:
 def _source(uri: str, options: dict[str, str]) -> SpecConfig:
     scheme = scheme_of(uri)
     if scheme in ("git", "gitlfs"):
-        raise BadRequest(f"unsupported type: {scheme}", hint="clone the repository first and bring its files from S3, IPFS, a URL or the node's disk")
+        raise BadRequest(
+            f"unsupported type: {scheme}",
+            hint="clone the repository first and bring its files from S3, IPFS, a URL or the node's disk",
+        )
     make = _MAKERS.get(scheme)
     if make is None:
         raise BadRequest(f"unknown storage schema: {scheme or f'none in {uri!r}'}", hint=_FORMS)
@@ -94,7 +103,9 @@ def _s3(uri: str, options: dict[str, str]) -> SpecConfig:
     _known(options, _S3_OPTIONS, "s3")
     bucket, key = host_and_path(uri)
     if not bucket:
-        raise BadRequest("invalid s3 storage params: bucket cannot be empty", hint=f"write s3://BUCKET/KEY in place of {uri}")
+        raise BadRequest(
+            "invalid s3 storage params: bucket cannot be empty", hint=f"write s3://BUCKET/KEY in place of {uri}"
+        )
     params = dict.fromkeys(("Bucket", "Key", "Filter", "Region", "Endpoint", "VersionID", "ChecksumSHA256"), "")
     params |= {_S3_OPTIONS[name]: value for name, value in options.items()}
     return SpecConfig(type="s3", params=params | {"Bucket": bucket, "Key": key.lstrip("/")})
@@ -106,7 +117,10 @@ def _ipfs(uri: str, options: dict[str, str]) -> SpecConfig:
     if not cid:
         raise BadRequest("invalid ipfs params. cid cannot be empty", hint=f"write ipfs://CID in place of {uri}")
     if path.strip("/"):
-        raise BadRequest(f"{uri} has a path after the CID", hint=f"name the whole object, ipfs://{cid}, and use {path} inside the job")
+        raise BadRequest(
+            f"{uri} has a path after the CID",
+            hint=f"name the whole object, ipfs://{cid}, and use {path} inside the job",
+        )
     return SpecConfig(type="ipfs", params={"CID": cid})
 
 
@@ -129,4 +143,10 @@ def _local(uri: str, options: dict[str, str]) -> SpecConfig:
     return SpecConfig(type="local", params={"SourcePath": path, "ReadWrite": write})
 
 
-_MAKERS: dict[str, Callable[[str, dict[str, str]], SpecConfig]] = {"s3": _s3, "ipfs": _ipfs, "http": _url, "https": _url, "file": _local}
+_MAKERS: dict[str, Callable[[str, dict[str, str]], SpecConfig]] = {
+    "s3": _s3,
+    "ipfs": _ipfs,
+    "http": _url,
+    "https": _url,
+    "file": _local,
+}

@@ -1,6 +1,8 @@
-"""A job file of either generation, YAML or JSON, as today's job: every fault is listed with its path before anything is refused.
+"""A job file of either generation, YAML or JSON, as today's job: every fault is listed with its path before anything is
+refused.
 
-Templates, reading of files and standard input are left to the command line; what jobs may ask for is `validate_job`'s business.
+Templates, reading of files and standard input are left to the command line; what jobs may ask for is `validate_job`'s
+business.
 """
 
 import difflib
@@ -36,8 +38,8 @@ def read_job_text(text: str, *, strict: bool, check: Check = _no_problems) -> tu
     """The job and warnings. Raises BadRequest that lists every fault.
 
     `strict` refuses unknown fields and, in today's form, fields that only the server sets; otherwise unknown fields are
-    named in warnings and the server's own fields stay, for the server to say that it ignores them. A file that is refused
-    is refused with what `check` finds in the rest of it, too.
+    named in warnings and the server's own fields stay, for the server to say that it ignores them. A file that is
+    refused is refused with what `check` finds in the rest of it, too.
     """
     return _read(_document(text), strict, check)
 
@@ -52,7 +54,9 @@ def _read(raw: dict[Any, Any], strict: bool, check: Check) -> tuple[Job, list[st
     try:
         return read(_tidy(job), unknown, strict, check)
     except RecursionError as e:
-        raise BadRequest("the job file is nested too deeply", hint="an alias must not stand inside what it names") from e
+        raise BadRequest(
+            "the job file is nested too deeply", hint="an alias must not stand inside what it names"
+        ) from e
 
 
 def _read_job(raw: dict[str, Any], unknown: list[str], strict: bool, check: Check) -> tuple[Job, list[str]]:
@@ -73,7 +77,9 @@ def _read_seed(raw: dict[str, Any], unknown: list[str], strict: bool, check: Che
     job, problems = job_from_seed(seed)
     _refuse(unknown if strict else [], wrong or problems, job if found else None, check)
     left = ignored_metadata(seed)
-    notes = [f"The following fields have data in them and will be ignored on creation: {', '.join(left)}"] if left else []
+    notes = (
+        [f"The following fields have data in them and will be ignored on creation: {', '.join(left)}"] if left else []
+    )
     return job, _ignored(unknown, strict) + notes
 
 
@@ -89,7 +95,9 @@ def _refuse(faults: list[str], wrong: list[str], sound: Job | None, check: Check
 
 
 def _tidy(raw: dict[Any, Any]) -> dict[str, Any]:
-    """Absent in place of null, text in place of numbers where only text makes sense (`CPU: 0.5`); parameters stay as they are."""
+    """Absent in place of null, text in place of numbers where only text makes sense (`CPU: 0.5`); parameters stay as
+    they are.
+    """
     tidy: dict[str, Any] = {}
     for key, value in raw.items():
         name = str(key).lower()
@@ -153,7 +161,10 @@ def _document(text: str) -> dict[Any, Any]:
     except (msgspec.DecodeError, RecursionError):
         raw = _yaml(text)
     if not isinstance(raw, dict):
-        raise BadRequest(f"a job file must hold one job, found {_KINDS.get(type(raw), 'a text')}", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
+        raise BadRequest(
+            f"a job file must hold one job, found {_KINDS.get(type(raw), 'a text')}",
+            hint="a job file is YAML or JSON with the fields Name, Type and Tasks",
+        )
     return raw
 
 
@@ -166,16 +177,23 @@ def _yaml(text: str) -> Any:
 
 
 def _loader(yaml: Any) -> Any:
-    """Safe YAML that refuses a key given twice, and knows no dates: they would turn texts such as 2024-01-01 into something else."""
+    """Safe YAML that refuses a key given twice, and knows no dates: they would turn texts such as 2024-01-01 into
+    something else.
+    """
     safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     def mapping(self: Any, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key.value, str) and key.value in seen:
-                raise yaml.constructor.ConstructorError(problem=f"key '{key.value}' is given twice", problem_mark=key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key '{key.value}' is given twice", problem_mark=key.start_mark
+                )
             seen |= {key.value} if isinstance(key.value, str) else set()
         return safe.construct_mapping(self, node, deep)
 
-    resolvers = {first: [r for r in found if r[0] != "tag:yaml.org,2002:timestamp"] for first, found in safe.yaml_implicit_resolvers.items()}
+    resolvers = {
+        first: [r for r in found if r[0] != "tag:yaml.org,2002:timestamp"]
+        for first, found in safe.yaml_implicit_resolvers.items()
+    }
     return type("Loader", (safe,), {"construct_mapping": mapping, "yaml_implicit_resolvers": resolvers})

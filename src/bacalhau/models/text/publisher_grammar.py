@@ -32,7 +32,10 @@ def parse_publisher(text: str) -> SpecConfig:
     if kind in ("ipfs", "estuary"):
         _known(options, (), "ipfs")
         return SpecConfig(type="ipfs")
-    raise BadRequest(f"unknown publisher type: {scheme_of(uri) or uri}", hint="publishers are ipfs, local, s3managed and s3://bucket/key")
+    raise BadRequest(
+        f"unknown publisher type: {scheme_of(uri) or uri}",
+        hint="publishers are ipfs, local, s3managed and s3://bucket/key",
+    )
 
 
 def _known(options: dict[str, str], allowed: tuple[str, ...], publisher: str) -> None:

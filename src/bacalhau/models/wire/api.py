@@ -86,7 +86,9 @@ class Place(Model):
 
 
 class NodeAnswer(Model):
-    """Whether a node could take one more execution now; `never`: not even when it is idle. `reason` is "" where it fits.
+    """Whether a node could take one more execution now; `never`: not even when it is idle.
+
+    `reason` is "" where it fits.
 
     `holds`: targets of the inputs that it has already.
     """
@@ -99,7 +101,9 @@ class NodeAnswer(Model):
 
 
 class ExplainJobResponse(Model):
-    """What a job would lead to at this moment. `state` is the job's next one and `message` the reason, when it waits or fails.
+    """What a job would lead to at this moment.
+
+    `state` is the job's next one and `message` the reason, when it waits or fails.
 
     `node_id` is the node that was asked about the inputs, "" where none was.
     """
@@ -158,8 +162,11 @@ class GetNodeResponse(Model):
 
 
 class PutNodeRequest(Model):
-    """`action` of approve, reject, delete, and ours: cordon, uncordon, drain, labels. `deadline` (seconds) belongs to drain, `labels` to
-    labels: a value sets a label, null takes it away. The path says which node, not `node_id`."""
+    """`action` of approve, reject, delete, and ours: cordon, uncordon, drain, labels.
+
+    `deadline` (seconds) belongs to drain, `labels` to labels: a value sets a label, null takes it away. The path says
+    which node, not `node_id`.
+    """
 
     action: str | None = always(factory=str)
     message: str | None = always(factory=str)

@@ -1,4 +1,6 @@
-"""What a client without credentials and a server say to one another: the server's methods, the client's answer, the token."""
+"""What a client without credentials and a server say to one another: the server's methods, the client's answer, the
+token.
+"""
 
 from typing import Any
 

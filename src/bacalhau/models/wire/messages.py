@@ -1,7 +1,8 @@
 """What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
 
-Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` and `transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of
-published results), `logs.*` (what executions print).
+Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` and
+`transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of published
+results), `logs.*` (what executions print).
 """
 
 from typing import Any
@@ -68,7 +69,10 @@ class RunResult(Told):
 
 
 class ComputeError(Told):
-    """The first event's message is the error. `run_command_result` and `publish_result` (ours) keep what was printed and written before it."""
+    """The first event's message is the error.
+
+    `run_command_result` and `publish_result` (ours) keep what was printed and written before it.
+    """
 
     run_command_result: RunCommandResult | None = None
     publish_result: SpecConfig | None = None
@@ -82,8 +86,10 @@ class HandshakeRequest(Model):
 
 
 class HandshakeResponse(Model):
-    """`stop` (ours): executions of the request's `running` that are no longer wanted. `fenced` (ours): this orchestrator is to be asked
-    before anything is published."""
+    """`stop` (ours): executions of the request's `running` that are no longer wanted.
+
+    `fenced` (ours): this orchestrator is to be asked before anything is published.
+    """
 
     accepted: bool = msgspec.field(default_factory=bool, name="accepted")
     reason: str = msgspec.field(default_factory=str, name="reason")
@@ -121,7 +127,9 @@ class PublishRequest(Model):
 
 
 class PublishResponse(Model):
-    """`granted` holds for a moment after the request was sent; otherwise `reason` says why nobody waits for this result."""
+    """`granted` holds for a moment after the request was sent; otherwise `reason` says why nobody waits for this
+    result.
+    """
 
     granted: bool = always(factory=bool)
     reason: str = ""
@@ -171,7 +179,9 @@ class ResolveInputsResponse(Model):
 
 
 class InputPlace(Model):
-    """Whether a node has an input already (`here`); what it has not may be brought, unless `error` says why the node cannot have it at all."""
+    """Whether a node has an input already (`here`); what it has not may be brought, unless `error` says why the node
+    cannot have it at all.
+    """
 
     here: bool = always(factory=bool)
     error: str = ""
@@ -190,7 +200,9 @@ class LocateInputsResponse(Model):
 
 
 class Progress(Model):
-    """Where an execution is: `stage` of preparing, pulling, staging, running, publishing; counts in objects and bytes."""
+    """Where an execution is: `stage` of preparing, pulling, staging, running, publishing; counts in objects
+    and bytes.
+    """
 
     execution_id: str = always(factory=str)
     job_id: str = always(factory=str)
@@ -233,7 +245,10 @@ class GetBlockResponse(Model):
 
 
 class LogPart(Model):
-    """`data` of an execution's `stream` (1 stdout, 2 stderr), which travels as base64, from byte `offset` on. Without data it only asks where the log ends."""
+    """`data` of an execution's `stream` (1 stdout, 2 stderr), which travels as base64, from byte `offset` on.
+
+    Without data it only asks where the log ends.
+    """
 
     execution_id: str = always(factory=str)
     stream: int = always(factory=int)

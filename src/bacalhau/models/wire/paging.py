@@ -1,4 +1,6 @@
-"""The cursor of a list: base64 of `SortBy:Y|N:Limit:Offset`, the original's form, so that tokens survive a change of server."""
+"""The cursor of a list: base64 of `SortBy:Y|N:Limit:Offset`, the original's form, so that tokens survive a change of
+server.
+"""
 
 import base64
 import binascii

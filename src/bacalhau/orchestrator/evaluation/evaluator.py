@@ -23,7 +23,9 @@ async def evaluate_forever(orch: Orchestrator) -> None:
             views = {}
             for job_id in job_ids:
                 orch.queue.add(job_id, now_ns() + STORE_PAUSE)
-        plans = [(view, plan_and_hold(orch, view)) for view in sorted(views.values(), key=lambda v: queue_order(v.job))]  # who is first takes first
+        plans = [
+            (view, plan_and_hold(orch, view)) for view in sorted(views.values(), key=lambda v: queue_order(v.job))
+        ]  # who is first takes first
         await together(*(apply_plan(orch, view, plan) for view, plan in plans if plan is not None))
         for job_id in job_ids:
             orch.queue.done(job_id)

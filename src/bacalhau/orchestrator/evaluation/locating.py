@@ -1,4 +1,6 @@
-"""Asks nodes which inputs of a job they have already, before it is placed: many jobs in one question, and nobody waits long for an answer."""
+"""Asks nodes which inputs of a job they have already, before it is placed: many jobs in one question, and nobody waits
+long for an answer.
+"""
 
 import asyncio
 import logging
@@ -24,7 +26,10 @@ log = logging.getLogger(__name__)
 
 
 def must_ask(orch: Orchestrator, job: Job) -> bool:
-    """Whether there are nodes to be asked first; they are, and then the job is looked at again. What runs everywhere goes where no data is, too."""
+    """Whether there are nodes to be asked first; they are, and then the job is looked at again.
+
+    What runs everywhere goes where no data is, too.
+    """
     if not job.task.input_sources or job.is_done or job.type in EVERYWHERE:
         return False
     sources = tuple(item.source for item in located_inputs(orch, job))
@@ -57,11 +62,15 @@ async def locate_forever(orch: Orchestrator) -> None:
         places = {node_id: dict(zip(sources, found, strict=True)) for node_id, found in answers.items()}
         for job_id, question in questions.items():
             keys = [encode(source) for source in question.sources]
-            orch.locality.note(job_id, nodes, sum_up({node_id: [found[key] for key in keys] for node_id, found in places.items()}))
+            orch.locality.note(
+                job_id, nodes, sum_up({node_id: [found[key] for key in keys] for node_id, found in places.items()})
+            )
             orch.queue.add(job_id)
 
 
-async def ask_nodes(orch: Orchestrator, nodes: Iterable[str], sources: Sequence[SpecConfig]) -> dict[str, tuple[InputPlace, ...]]:
+async def ask_nodes(
+    orch: Orchestrator, nodes: Iterable[str], sources: Sequence[SpecConfig]
+) -> dict[str, tuple[InputPlace, ...]]:
     """What those that answered in time said, one place a source."""
     request = LocateInputsRequest(sources=tuple(sources))
     found: dict[str, tuple[InputPlace, ...]] = {}
@@ -83,5 +92,9 @@ async def ask_nodes(orch: Orchestrator, nodes: Iterable[str], sources: Sequence[
 
 def sum_up(answers: Mapping[str, Sequence[InputPlace]]) -> Holders:
     held = {node_id: count for node_id, places in answers.items() if (count := sum(place.here for place in places))}
-    lacking = {node_id: why for node_id, places in answers.items() if (why := "; ".join(place.error for place in places if place.error))}
+    lacking = {
+        node_id: why
+        for node_id, places in answers.items()
+        if (why := "; ".join(place.error for place in places if place.error))
+    }
     return Holders(held, lacking)

@@ -41,11 +41,22 @@ def new_ids() -> Iterator[str]:
 def context_of(orch: Orchestrator, job: Job) -> Context:
     """The job's surroundings as they are now."""
     now = now_ns()
-    return Context(orch.cluster.seats, now, new_ids(), orch.is_settled(now), orch.queue.claim, orch.lanes.is_undelivered, holders=orch.locality.holders(job))
+    return Context(
+        orch.cluster.seats,
+        now,
+        new_ids(),
+        orch.is_settled(now),
+        orch.queue.claim,
+        orch.lanes.is_undelivered,
+        holders=orch.locality.holders(job),
+    )
 
 
 def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan | None:
-    """Plans one job and reserves at once, so that the next plan of the same batch sees less room. None while nodes are asked about the job."""
+    """Plans one job and reserves at once, so that the next plan of the same batch sees less room.
+
+    None while nodes are asked about the job.
+    """
     plan = _plan(orch, view)
     return None if plan is None else _held(orch, plan)
 
@@ -64,7 +75,11 @@ def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
     except Exception as e:  # supervised: a fault of ours fails this job, not the server
         log.exception("looking at job %s", view.job.id)
         hint = "look into the orchestrator's log, and report this"
-        return Plan() if view.job.is_done else fail(view.job, [x for x in view.executions if x.is_live], f"internal error: {e!r}", hint, around.now)
+        return (
+            Plan()
+            if view.job.is_done
+            else fail(view.job, [x for x in view.executions if x.is_live], f"internal error: {e!r}", hint, around.now)
+        )
 
 
 def _held(orch: Orchestrator, plan: Plan) -> Plan:
@@ -79,7 +94,12 @@ async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> None:
         try:
             await _commit_plan(orch, Change(), plan)
         except (Conflict, Unavailable) as e:
-            log.log(logging.DEBUG if isinstance(e, Conflict) else logging.ERROR, "job %s is looked at again: %s", view.job.id, e)
+            log.log(
+                logging.DEBUG if isinstance(e, Conflict) else logging.ERROR,
+                "job %s is looked at again: %s",
+                view.job.id,
+                e,
+            )
             orch.views.forget(view.job.id)
             orch.queue.add(view.job.id, now_ns() + STORE_PAUSE if isinstance(e, Unavailable) else 0)
             return
@@ -89,7 +109,8 @@ async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> None:
 async def commit_and_look(orch: Orchestrator, change: Change, job_id: str, view: JobView | None) -> None:
     """A change of one job, and what follows from it: in the same transaction, or by a look of its own soon.
 
-    `view` is the job as the change leaves it, where that is known. Raises Conflict and Unavailable, and then nothing has happened.
+    `view` is the job as the change leaves it, where that is known. Raises Conflict and Unavailable, and then nothing
+    has happened.
     """
     with orch.queue.looking(job_id) as alone:
         plan = _plan(orch, view) if alone and view and len(view.executions) <= FEW else None
@@ -148,7 +169,9 @@ def _schedule_next_look(orch: Orchestrator, job: Job, plan: Plan) -> None:
 
 
 def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
-    """The job waits. What it gave up itself may be what it waits for; and who is first for long gets a node kept free."""
+    """The job waits. What it gave up itself may be what it waits for; and who is first for long gets a node
+    kept free.
+    """
     now, need = now_ns(), needed_resources(job)
     blocked = orch.queue.block(job, need, _line_of(orch, job), now)
     if plan.cancels:
@@ -168,15 +191,22 @@ def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
 
 
 def _line_of(orch: Orchestrator, job: Job) -> Hashable:
-    """Who waits in one line fits in the same places: jobs of one shape, with the same ports, whose inputs are on the same nodes."""
+    """Who waits in one line fits in the same places: jobs of one shape, with the same ports, whose inputs are on the
+    same nodes.
+    """
     shape, ports, holders = shape_of(job, needed_resources(job)), job.task.static_ports, orch.locality.holders(job)
     return (shape, ports, frozenset(holders.held)) if ports or holders.lacking else shape
 
 
 def plan_change(plan: Plan) -> Change:
     """The plan as one transaction: new rows, changed rows, history, and the messages to the nodes."""
-    asks = (OutgoingMessage(node_id=e.node_id, type="AskForBid", body=encode(AskForBid(execution=e))) for e in plan.asks)
-    cancels = (OutgoingMessage(node_id=e.node_id, type="CancelExecution", body=encode(CancelExecution(execution_id=e.id))) for e in plan.cancels)
+    asks = (
+        OutgoingMessage(node_id=e.node_id, type="AskForBid", body=encode(AskForBid(execution=e))) for e in plan.asks
+    )
+    cancels = (
+        OutgoingMessage(node_id=e.node_id, type="CancelExecution", body=encode(CancelExecution(execution_id=e.id)))
+        for e in plan.cancels
+    )
     return Change(
         jobs=(plan.job,) if plan.job else (),
         new_executions=_without_job(plan.asks),

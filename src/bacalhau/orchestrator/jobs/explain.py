@@ -27,7 +27,9 @@ async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -
     """As if it were submitted now. Raises BadRequest with every problem."""
     ready, notes = prepare_job(orch, job, "", "")
     now = now_ns()
-    new = replace(ready, version=1, revision=1, create_time=now, modify_time=now, state=JobState(state_type=JobStateType.PENDING))
+    new = replace(
+        ready, version=1, revision=1, create_time=now, modify_time=now, state=JobState(state_type=JobStateType.PENDING)
+    )
     answer = await _explain(orch, JobView(new, ()))
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
@@ -46,13 +48,19 @@ async def _explain(orch: Orchestrator, view: JobView) -> ExplainJobResponse:
     inputs = [] if job.type in EVERYWHERE else located_inputs(orch, job)
     found = await ask_nodes(orch, nodes_to_ask(orch, job), [item.source for item in inputs]) if inputs else {}
     answer = explain_view(view, context_of(orch, job)._replace(holders=sum_up(found)))
-    holds = {node_id: tuple(item.target for item, place in zip(inputs, places, strict=True) if place.here) for node_id, places in found.items()}
+    holds = {
+        node_id: tuple(item.target for item, place in zip(inputs, places, strict=True) if place.here)
+        for node_id, places in found.items()
+    }
     told = replace(answer, nodes=tuple(replace(node, holds=holds.get(node.node_id, ())) for node in answer.nodes))
     return await _with_inputs(orch, job, told)
 
 
 async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse) -> ExplainJobResponse:
-    """The first node that runs the job, or could, is asked what its inputs hold. Without one, or an answer, that stays unknown."""
+    """The first node that runs the job, or could, is asked what its inputs hold.
+
+    Without one, or an answer, that stays unknown.
+    """
     inputs = job.task.input_sources or ()
     able = [place.node_id for place in answer.places] + [node.node_id for node in answer.nodes if node.fits]
     native = [node_id for node_id in able if (node := orch.cluster.get(node_id)) and node.native]
@@ -63,7 +71,9 @@ async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse)
     except BacalhauError as e:
         log.info("node %s did not say what inputs hold: %s", native[0], e)
         return answer
-    return replace(answer, node_id=native[0], inputs=found.inputs) if isinstance(found, ResolveInputsResponse) else answer
+    return (
+        replace(answer, node_id=native[0], inputs=found.inputs) if isinstance(found, ResolveInputsResponse) else answer
+    )
 
 
 def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
@@ -75,9 +85,16 @@ def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
     bars = find_bars(job, current, around)
     refusals = [(seat.node_id, match_seat(job, need, around.seats, seat, bars)) for seat in around.seats]
     ended = {e.id for e in plan.cancels + plan.updates}
-    live = (Place(node_id=e.node_id, partition_index=e.partition_index, execution_id=e.id) for e in current if e.is_live and e.id not in ended)
+    live = (
+        Place(node_id=e.node_id, partition_index=e.partition_index, execution_id=e.id)
+        for e in current
+        if e.is_live and e.id not in ended
+    )
     asked = (Place(node_id=e.node_id, partition_index=e.partition_index) for e in plan.asks)
-    nodes = (NodeAnswer(node_id=i, fits=r is None, never=r is not None and r.never, reason=r.reason if r else "") for i, r in refusals)
+    nodes = (
+        NodeAnswer(node_id=i, fits=r is None, never=r is not None and r.never, reason=r.reason if r else "")
+        for i, r in refusals
+    )
     return ExplainJobResponse(
         job_id=job.id,
         job_version=job.version,

@@ -41,7 +41,12 @@ class JobReader:
             self._wanted = self._wanted._replace(after_seq=items[-1].seq_num)
         is_full = len(items) == PAGE
         progress = () if is_full else self._news()
-        return Page([(str(item.seq_num), item) for item in items], is_full, progress, job if job.is_done and not is_full else None)
+        return Page(
+            [(str(item.seq_num), item) for item in items],
+            is_full,
+            progress,
+            job if job.is_done and not is_full else None,
+        )
 
     def _news(self) -> tuple[Progress, ...]:
         seq, progress = self._orch.board.progress(self._wanted.job_id)

@@ -46,7 +46,9 @@ async def wait_job(orch: Orchestrator, job_id: str, wait: float) -> Job:
         return await watch.wait_end(min(wait, MAX_WAIT)) or await orch.store.find_job(job_id)
 
 
-async def list_jobs(orch: Orchestrator, query: JobQuery, selector: tuple[LabelSelectorRequirement, ...]) -> tuple[list[Job], bool]:
+async def list_jobs(
+    orch: Orchestrator, query: JobQuery, selector: tuple[LabelSelectorRequirement, ...]
+) -> tuple[list[Job], bool]:
     """A page, and whether more match after it."""
     if not selector:
         jobs = await orch.store.list_jobs(query._replace(limit=query.limit + 1 if query.limit else 0))
@@ -54,7 +56,9 @@ async def list_jobs(orch: Orchestrator, query: JobQuery, selector: tuple[LabelSe
     return await list_matching_jobs(orch, query, lambda job: not match_labels(selector, job.labels or {}))
 
 
-async def list_matching_jobs(orch: Orchestrator, query: JobQuery, is_wanted: Callable[[Job], bool]) -> tuple[list[Job], bool]:
+async def list_matching_jobs(
+    orch: Orchestrator, query: JobQuery, is_wanted: Callable[[Job], bool]
+) -> tuple[list[Job], bool]:
     """A page of the jobs that are wanted, and whether more are after it."""
     wanted = query.offset + query.limit + 1 if query.limit else 0
     matching: list[Job] = []
@@ -69,7 +73,9 @@ async def list_matching_jobs(orch: Orchestrator, query: JobQuery, is_wanted: Cal
     return (rest[: query.limit], len(rest) > query.limit) if query.limit else (rest, False)
 
 
-async def list_executions(orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0) -> list[Execution]:
+async def list_executions(
+    orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0
+) -> list[Execution]:
     """`version` 0 is the latest, -1 all."""
     job = await orch.store.find_job(id_or_name, namespace)
     found = await orch.store.list_executions(job.id, version or job.version)
@@ -81,9 +87,14 @@ async def list_versions(orch: Orchestrator, id_or_name: str, namespace: str = ""
     return await orch.store.list_job_versions(job.id)
 
 
-async def wait_history(orch: Orchestrator, query: HistoryQuery, *, wait: float, progress_seq: int) -> ListHistoryResponse:
-    """Rows after the cursor. With `wait` (seconds), returns when there are some, when progress differs from `progress_seq`, or
-    when nothing more can come; NextToken is "" only then. Raises NotFound, also for an execution that the job never had."""
+async def wait_history(
+    orch: Orchestrator, query: HistoryQuery, *, wait: float, progress_seq: int
+) -> ListHistoryResponse:
+    """Rows after the cursor.
+
+    With `wait` (seconds), returns when there are some, when progress differs from `progress_seq`, or when nothing more
+    can come; NextToken is "" only then. Raises NotFound, also for an execution that the job never had.
+    """
     deadline = now_ns() + int(min(wait, MAX_WAIT) * 1e9)
     with orch.board.watch(query.job_id) as watch:
         while True:
@@ -107,17 +118,30 @@ async def _is_over(orch: Orchestrator, query: HistoryQuery, job: Job) -> bool:
     executions = await orch.store.list_executions(job.id, -1)
     asked_for = [e for e in executions if e.id.startswith(query.execution_id)]
     if not asked_for:
-        raise NotFound(f"execution not found: {query.execution_id}", hint=f"see: bacalhau job executions {job.id}", component="JobStore")
+        raise NotFound(
+            f"execution not found: {query.execution_id}",
+            hint=f"see: bacalhau job executions {job.id}",
+            component="JobStore",
+        )
     return all(not e.is_live for e in asked_for)
 
 
 async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[SpecConfig]:
-    """Published results of the latest version in partition order; of a failed execution too when it published what it had."""
+    """Published results of the latest version in partition order; of a failed execution too when it published what it
+    had.
+    """
     job = await orch.store.find_job(id_or_name, namespace)
     if job.type in LONG_RUNNING:
-        raise BadRequest(f"a {job.type} job has no results: it runs until it is stopped", hint="read what it printed with `bacalhau job logs`")
+        raise BadRequest(
+            f"a {job.type} job has no results: it runs until it is stopped",
+            hint="read what it printed with `bacalhau job logs`",
+        )
     executions = await orch.store.list_executions(job.id, job.version)
-    published = [e for e in executions if e.published_result.type and e.state in (ComputeStateType.COMPLETED, ComputeStateType.FAILED)]
+    published = [
+        e
+        for e in executions
+        if e.published_result.type and e.state in (ComputeStateType.COMPLETED, ComputeStateType.FAILED)
+    ]
     completed = {_part(job, e) for e in published if e.state == ComputeStateType.COMPLETED}
     kept = [e for e in published if e.state == ComputeStateType.COMPLETED or _part(job, e) not in completed]
     return [await orch.presign(e.published_result) for e in sorted(kept, key=lambda e: e.partition_index)]

@@ -24,8 +24,13 @@ MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most
 INSTANCE_META = "bacalhau.org/client.instance.id"
 
 
-async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], client: str, instance: str) -> PutJobResponse:
-    """Create the job, or update the one of its name. Raises BadRequest with every problem, Conflict when nothing changed."""
+async def submit_job(
+    orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], client: str, instance: str
+) -> PutJobResponse:
+    """Create the job, or update the one of its name.
+
+    Raises BadRequest with every problem, Conflict when nothing changed.
+    """
     ready, notes = prepare_job(orch, job, client, instance)
     for attempt in range(1, ATTEMPTS + 1):
         existing = await find_namesake(orch, ready) if job.name else None
@@ -39,7 +44,11 @@ async def submit_job(orch: Orchestrator, job: Job, *, force: bool, warnings: tup
             if attempt == ATTEMPTS:
                 raise
     reach(Point.SUBMITTED)
-    return PutJobResponse(job_id=stored.id, evaluation_id=evaluation_id(stored.id, stored.version, 0), warnings=(*warnings, *notes) or None)
+    return PutJobResponse(
+        job_id=stored.id,
+        evaluation_id=evaluation_id(stored.id, stored.version, 0),
+        warnings=(*warnings, *notes) or None,
+    )
 
 
 def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tuple[Job, list[str]]:
@@ -49,7 +58,10 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     if problems:
         raise BadRequest("\n".join(problems), component="APIServer")
     job_id = complete.id or new_job_id()
-    meta = dict(complete.meta or {}) | {"bacalhau.org/orchestrator.id": orch.node_id, "bacalhau.org/requester.id": orch.node_id}
+    meta = dict(complete.meta or {}) | {
+        "bacalhau.org/orchestrator.id": orch.node_id,
+        "bacalhau.org/requester.id": orch.node_id,
+    }
     meta |= {key: value for key, value in ((CLIENT_META, client), (INSTANCE_META, instance)) if value}
     return msgspec.structs.replace(complete, id=job_id, name=complete.name or job_id, meta=meta), notes
 
@@ -61,7 +73,10 @@ def job_problems(orch: Orchestrator, job: Job) -> list[str]:
 
 def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
     if len(encode(job)) > MAX_SPEC:  # before anything is made of it
-        raise BadRequest(f"the job is larger than {MAX_SPEC} bytes", hint="put large inputs into S3 or IPFS and name them as input sources")
+        raise BadRequest(
+            f"the job is larger than {MAX_SPEC} bytes",
+            hint="put large inputs into S3 or IPFS and name them as input sources",
+        )
     clean, notes = sanitized(normalized(job))
     return orch.fill_defaults(clean), notes
 
@@ -115,7 +130,9 @@ def next_version(existing: Job, job: Job, why: str) -> Job:
 
 
 def submission_entry(job: Job, text: str, now: int, **details: str) -> HistoryEntry:
-    return HistoryEntry(job_id=job.id, job_version=job.version, event=make_event(Topic.SUBMISSION, text, now, **details))
+    return HistoryEntry(
+        job_id=job.id, job_version=job.version, event=make_event(Topic.SUBMISSION, text, now, **details)
+    )
 
 
 async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str) -> StopJobResponse:

@@ -42,21 +42,31 @@ def _lines(job: Job) -> list[str]:
 
 
 async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> RerunJobResponse:
-    """Run a version (0: the latest) again, as a new one. Raises NotFound, and Conflict for a job that has not run yet."""
+    """Run a version (0: the latest) again, as a new one. Raises NotFound, and Conflict for a job that has
+    not run yet.
+    """
     for _ in range(ATTEMPTS):
         changed, entry = await _next_run(orch, job_id, namespace, version, reason)
         with suppress(Conflict):  # the scheduler or another client was first: the next attempt goes on from there
             await orch.commit(Change(jobs=(changed,), history=(entry,)))
             orch.queue.add(changed.id)
-            return RerunJobResponse(job_id=changed.id, job_version=changed.version, evaluation_id=evaluation_id(changed.id, changed.version, 0))
+            return RerunJobResponse(
+                job_id=changed.id,
+                job_version=changed.version,
+                evaluation_id=evaluation_id(changed.id, changed.version, 0),
+            )
     raise Conflict(f"job {job_id} keeps changing", hint="run it again")
 
 
-async def _next_run(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> tuple[Job, HistoryEntry]:
+async def _next_run(
+    orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str
+) -> tuple[Job, HistoryEntry]:
     job = await orch.store.find_job(job_id, namespace)
     if job.state.state_type in (JobStateType.PENDING, JobStateType.QUEUED, JobStateType.UNDEFINED):
         text = f"cannot rerun job in state {job.state.state_type}"
-        raise Conflict(text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore")
+        raise Conflict(
+            text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore"
+        )
     wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
     changed = next_version(job, wanted, RERUN)
     return changed, submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)

@@ -22,10 +22,13 @@ LATE_PAUSE, LONG_PAUSE = 0.5, 60.0  # seconds
 
 
 class LogSelection(NamedTuple):
-    """`tail`: only what comes from now on. `lines`: only so many of the last lines, -1 all. `after`: where each execution's reading goes on.
+    """`tail`: only what comes from now on.
 
-    `is_wide`: the current execution of every partition (of every node, for ops and daemon jobs); `is_all`: every execution there ever was;
-    neither: the latest one. `follow` waits for executions to come, goes on with those that replace them, and ends with the job.
+    `lines`: only so many of the last lines, -1 all. `after`: where each execution's reading goes on.
+
+    `is_wide`: the current execution of every partition (of every node, for ops and daemon jobs); `is_all`: every
+    execution there ever was; neither: the latest one. `follow` waits for executions to come, goes on with those that
+    replace them, and ends with the job.
     """
 
     job: str
@@ -40,7 +43,13 @@ class LogSelection(NamedTuple):
 
 
 async def stream_logs(
-    orch: Orchestrator, id_or_name: str, namespace: str = "", *, execution_id: str = "", tail: bool = False, follow: bool = False
+    orch: Orchestrator,
+    id_or_name: str,
+    namespace: str = "",
+    *,
+    execution_id: str = "",
+    tail: bool = False,
+    follow: bool = False,
 ) -> AsyncGenerator[tuple[int, str], None]:
     """(1 stdout | 2 stderr, text) of the latest execution, and while following of those that replace it."""
     async with aclosing(read_log(orch, LogSelection(id_or_name, namespace, execution_id, tail, follow))) as texts:
@@ -110,7 +119,9 @@ class _Reading:
                 for text in await self._read(feed):
                     self._has_output = True
                     yield text
-            if any(feed.is_busy or feed.is_over for feed in due) or any(self._next(feed) for feed in self._feeds.values()):
+            if any(feed.is_busy or feed.is_over for feed in due) or any(
+                self._next(feed) for feed in self._feeds.values()
+            ):
                 continue
             if self._may_end():
                 self._explain_silence()
@@ -136,7 +147,9 @@ class _Reading:
         if prefix:
             found = [e for e in executions if e.id == prefix] or [e for e in executions if e.id.startswith(prefix)]
             if len(found) > 1:
-                raise Conflict(f"{len(found)} executions have an id that begins with {prefix}", hint="give more of the id")
+                raise Conflict(
+                    f"{len(found)} executions have an id that begins with {prefix}", hint="give more of the id"
+                )
             return found
         return sorted((e for e in executions if e.state in WITH_OUTPUT), key=lambda e: (e.create_time, e.id))
 
@@ -164,7 +177,11 @@ class _Reading:
 
     def _begin(self, members: list[Execution]) -> _Feed:
         """With the best execution, or the last one that was read before."""
-        feed = _Feed(LastLines(self._wanted.lines) if self._wanted.lines >= 0 and self._is_first and not self._wanted.after else None)
+        feed = _Feed(
+            LastLines(self._wanted.lines)
+            if self._wanted.lines >= 0 and self._is_first and not self._wanted.after
+            else None
+        )
         if resumed := [e for e in members if e.id in self._wanted.after]:
             first = resumed[-1]
             feed.seen |= {e.id for e in members if e.create_time < first.create_time}
@@ -178,7 +195,9 @@ class _Reading:
         """Who holds the seat now that the one before is done."""
         if not feed.is_over or not self._wanted.follow:
             return None
-        return next((e for e in self._executions if e.id not in feed.seen and self._feeds.get(self._seat(e)) is feed), None)
+        return next(
+            (e for e in self._executions if e.id not in feed.seen and self._feeds.get(self._seat(e)) is feed), None
+        )
 
     def _give(self, feed: _Feed, execution: Execution) -> None:
         feed.seen.add(execution.id)
@@ -205,16 +224,26 @@ class _Reading:
             return True
         if self._wanted.is_wide or self._wanted.is_all:
             return False
-        is_complete = self._job.type not in LONG_RUNNING and any(e.state == ComputeStateType.COMPLETED for e in self._executions)
+        is_complete = self._job.type not in LONG_RUNNING and any(
+            e.state == ComputeStateType.COMPLETED for e in self._executions
+        )
         return bool(self._feeds) and (is_complete or bool(self._wanted.execution_id))
 
     def _explain_silence(self) -> None:
         """Nothing was printed because nothing ran: that is an error, in the words of what went wrong."""
         if not self._executions and self._wanted.execution_id:
-            raise NotFound(f"unable to find execution {self._wanted.execution_id} of job {self._job.id}", hint="see `bacalhau job executions`")
+            raise NotFound(
+                f"unable to find execution {self._wanted.execution_id} of job {self._job.id}",
+                hint="see `bacalhau job executions`",
+            )
         if not self._executions:
-            raise NotFound(self._job.state.message or f"no executions found for job {self._job.id}", hint="see `bacalhau describe`")
+            raise NotFound(
+                self._job.state.message or f"no executions found for job {self._job.id}", hint="see `bacalhau describe`"
+            )
         last = self._executions[-1]
-        never_ran = all(e.state == ComputeStateType.FAILED and (e.run_output is None or e.run_output.exit_code < 0) for e in self._executions)
+        never_ran = all(
+            e.state == ComputeStateType.FAILED and (e.run_output is None or e.run_output.exit_code < 0)
+            for e in self._executions
+        )
         if never_ran and not self._has_output and not self._wanted.after:
             raise BacalhauError(last.compute_state.message or self._job.state.message, hint="see `bacalhau describe`")

@@ -1,4 +1,5 @@
-"""Everything one execution printed, from a place on, from whoever has it: the copy here, the record, or the node itself.
+"""Everything one execution printed, from a place on, from whoever has it: the copy here, the record, or the node
+itself.
 
 Nodes of other makes do not send their logs; they are asked, and what they say is counted as it comes.
 """
@@ -24,7 +25,10 @@ LOST = "the rest of the output is lost: its node is gone"
 
 
 class NodeStream:
-    """What a node answers when it is asked for a log. `is_over` when nothing more will come of it; `failed_at` (Unix ns) when it could not."""
+    """What a node answers when it is asked for a log.
+
+    `is_over` when nothing more will come of it; `failed_at` (Unix ns) when it could not.
+    """
 
     def __init__(self, at: Offsets, watch: Watch) -> None:
         self.is_over = False
@@ -60,7 +64,10 @@ class NodeStream:
 
 
 class ExecutionLog:
-    """Read again and again; `is_over` when nothing more can come, `is_late` when something should have come. `is_from_now`: nothing old."""
+    """Read again and again; `is_over` when nothing more can come, `is_late` when something should have come.
+
+    `is_from_now`: nothing old.
+    """
 
     def __init__(self, orch: Orchestrator, execution: Execution, at: Offsets, watch: Watch) -> None:
         self.execution = execution
@@ -91,7 +98,9 @@ class ExecutionLog:
         return self._conclude(crew, is_whole=is_whole, follow=follow)
 
     def _ask_if_needed(self, crew: Crew, *, follow: bool) -> None:
-        """A live execution: our nodes send by themselves while somebody follows; others, and for what there is just now, ours, are asked."""
+        """A live execution: our nodes send by themselves while somebody follows; others, and for what there is just
+        now, ours, are asked.
+        """
         is_first = self._stream is None
         must_ask_others = follow and not self._sends() and (is_first or self._is_to_ask_again())
         must_ask_once = not follow and is_first and self._decoder.end == Offsets()
@@ -127,7 +136,10 @@ class ExecutionLog:
         return texts + self._decoder.rest() + (self._decoder.say(LOST) if is_cut and not is_whole else [])
 
     def _is_expected(self, follow: bool) -> bool:
-        """The node should still send something; soon after the end, that is. A cancelled execution has no record: its node tells all, or silence."""
+        """The node should still send something; soon after the end, that is.
+
+        A cancelled execution has no record: its node tells all, or silence.
+        """
         output = self.execution.run_output
         node_can = self._sends() and (follow or self._is_connected())
         if self.execution.state == ComputeStateType.CANCELLED:

@@ -33,7 +33,11 @@ class Decoder:
 
     def rest(self) -> list[LogText]:
         """At the end of the log: a character that was never finished."""
-        return [text for stream in (STDOUT, STDERR) for text in self._texts(stream, self._decoders[stream].decode(b"", True))]
+        return [
+            text
+            for stream in (STDOUT, STDERR)
+            for text in self._texts(stream, self._decoders[stream].decode(b"", True))
+        ]
 
     def say(self, words: str) -> list[LogText]:
         """Words of our own, among what went to stderr."""
@@ -45,7 +49,10 @@ class Decoder:
         if missing > 0:
             cut = decoder.decode(b"", True)
             self.end = self.end.moved(piece.stream, piece.offset)
-            yield from self._texts(piece.stream, f"{cut}\n[{missing} bytes of output are missing here: the log is longer than what is kept]\n")
+            yield from self._texts(
+                piece.stream,
+                f"{cut}\n[{missing} bytes of output are missing here: the log is longer than what is kept]\n",
+            )
         for start in range(max(-missing, 0), len(piece.data), FRAME):
             data = piece.data[start : start + FRAME]
             self.end = self.end.moved(piece.stream, piece.offset + start + len(data))

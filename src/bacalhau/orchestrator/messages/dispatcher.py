@@ -21,7 +21,9 @@ async def dispatch_forever(orch: Orchestrator) -> None:
 
 
 async def _forget_forever(orch: Orchestrator) -> None:
-    """What is acknowledged leaves the outbox a little later, many at once; after a crash it is sent again, which does no harm."""
+    """What is acknowledged leaves the outbox a little later, many at once; after a crash it is sent again, which does
+    no harm.
+    """
     pause = FORGET_EVERY
     while True:
         await asyncio.sleep(pause)
@@ -49,7 +51,9 @@ async def _send(orch: Orchestrator, message: PendingMessage) -> bool:
         await orch.bus.send(message.node_id, message.type, message.body, message.seq)
         reach(Point.SENT)
     except BacalhauError as e:
-        level = logging.INFO if orch.lanes.lane(message.node_id).is_open else logging.DEBUG  # that a node left is told once
+        level = (
+            logging.INFO if orch.lanes.lane(message.node_id).is_open else logging.DEBUG
+        )  # that a node left is told once
         log.log(level, "%s to %s will be sent again: %s", message.type, message.node_id, e)
         return False
     orch.lanes.acknowledged.append(message.seq)

@@ -1,4 +1,6 @@
-"""The end of what was stopped, or given up with its node, noted when the node tells of it: until then it may still run there."""
+"""The end of what was stopped, or given up with its node, noted when the node tells of it: until then it may still run
+there.
+"""
 
 from msgspec.structs import replace
 
@@ -10,7 +12,9 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import BidResult, ComputeError, RunResult
 
 ENDED_AT, EXIT_CODE = "EndedAt", "ExitCode"
-"""Keys in `ComputeState.Details` of an execution that was stopped: when its node said that nothing of it runs any more, and its code."""
+"""Keys in `ComputeState.Details` of an execution that was stopped: when its node said that nothing of it runs any more,
+and its code.
+"""
 
 
 def wants_end(execution: Execution, message: RunResult | ComputeError | BidResult) -> bool:
@@ -21,11 +25,22 @@ def wants_end(execution: Execution, message: RunResult | ComputeError | BidResul
     return execution.state == ComputeStateType.CANCELLED or details.get(FAILURE_KIND) == NODE_LOST
 
 
-def note_end(execution: Execution, message: RunResult | ComputeError | BidResult) -> tuple[Execution, tuple[Event, ...]]:
+def note_end(
+    execution: Execution, message: RunResult | ComputeError | BidResult
+) -> tuple[Execution, tuple[Event, ...]]:
     """The execution with its output so far; its state and when it came to it stay."""
     output = (None if isinstance(message, BidResult) else message.run_command_result) or RunCommandResult(exit_code=-1)
     published = None if isinstance(message, BidResult) else message.publish_result
-    details = dict(execution.compute_state.details or {}) | {ENDED_AT: rfc3339(now_ns()), EXIT_CODE: str(output.exit_code)}
+    details = dict(execution.compute_state.details or {}) | {
+        ENDED_AT: rfc3339(now_ns()),
+        EXIT_CODE: str(output.exit_code),
+    }
     state = replace(execution.compute_state, details=details)
-    ended = replace(execution, compute_state=state, run_output=output, published_result=published or SpecConfig(), revision=execution.revision + 1)
+    ended = replace(
+        execution,
+        compute_state=state,
+        run_output=output,
+        published_result=published or SpecConfig(),
+        revision=execution.revision + 1,
+    )
     return ended, message.events or (make_event(Topic.EXECUTION, "Ended on its node", now_ns()),)

@@ -25,7 +25,11 @@ from bacalhau.ports.bus import Delivery
 ATTEMPTS = 5
 Reported = RunResult | ComputeError | BidResult
 Update = Callable[[Execution, Job], tuple[Execution, tuple[Event, ...]]]
-_KINDS: dict[str, str] = {Topic.DOWNLOADING_INPUTS: STAGING, Topic.PUBLISHING_RESULTS: PUBLISH, Topic.EXEC_TIMEOUT: TIMEOUT}
+_KINDS: dict[str, str] = {
+    Topic.DOWNLOADING_INPUTS: STAGING,
+    Topic.PUBLISHING_RESULTS: PUBLISH,
+    Topic.EXEC_TIMEOUT: TIMEOUT,
+}
 """What a node that tells no kind of failure means, by the topic of its event."""
 log = logging.getLogger(__name__)
 
@@ -56,12 +60,17 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
         try:
             stored, job = await _stored(orch, message)
         except NotFound:
-            log.warning("%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id)
+            log.warning(
+                "%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id
+            )
             return
         if stored.node_id != delivery.node_id or not (stored.is_live or wants_end(stored, message)):
             return
         updated, events = change(stored, job) if stored.is_live else note_end(stored, message)
-        history = tuple(HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id) for event in events)
+        history = tuple(
+            HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id)
+            for event in events
+        )
         try:
             reach(Point.HEARD)
             noted = Change(executions=(updated,), history=history, messages=_answer(updated, message))
@@ -82,7 +91,11 @@ async def _stored(orch: Orchestrator, message: Reported) -> tuple[Execution, Job
 
 def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]:
     """An accepted bid is confirmed; capacity was reserved when the execution was placed."""
-    if isinstance(message, BidResult) and message.accepted and execution.desired_state.state_type == DesiredStateType.PENDING:
+    if (
+        isinstance(message, BidResult)
+        and message.accepted
+        and execution.desired_state.state_type == DesiredStateType.PENDING
+    ):
         body = encode(BidAccepted(execution_id=execution.id, accepted=True))
         return (OutgoingMessage(node_id=execution.node_id, type="BidAccepted", body=body),)
     return ()
@@ -99,25 +112,39 @@ def _completed(execution: Execution, job: Job, message: RunResult) -> tuple[Exec
         events = (make_event(Topic.EXECUTION, text, now_ns(), **details),)
         moved = execution.moved(ComputeStateType.FAILED, now_ns(), text, details=details, why="execution failed")
     else:
-        moved = execution.moved(ComputeStateType.COMPLETED, now_ns(), "Completed", details=details or None, why="execution completed")
-    return msgspec.structs.replace(moved, published_result=message.publish_result or SpecConfig(), run_output=output), events
+        moved = execution.moved(
+            ComputeStateType.COMPLETED, now_ns(), "Completed", details=details or None, why="execution completed"
+        )
+    return msgspec.structs.replace(
+        moved, published_result=message.publish_result or SpecConfig(), run_output=output
+    ), events
 
 
 def _failed(execution: Execution, message: ComputeError) -> tuple[Execution, tuple[Event, ...]]:
     events = message.events or (make_event(Topic.EXECUTION, "execution failed", now_ns(), IsError="true"),)
     details = {FAILURE_KIND: _KINDS.get(events[0].topic, ENGINE)} | (events[0].details or {})
-    moved = execution.moved(ComputeStateType.FAILED, now_ns(), events[0].message, details=details, why="execution failed")
+    moved = execution.moved(
+        ComputeStateType.FAILED, now_ns(), events[0].message, details=details, why="execution failed"
+    )
     output = message.run_command_result or moved.run_output
-    return msgspec.structs.replace(moved, run_output=output, published_result=message.publish_result or SpecConfig()), events
+    return msgspec.structs.replace(
+        moved, run_output=output, published_result=message.publish_result or SpecConfig()
+    ), events
 
 
 def _bid(execution: Execution, message: BidResult) -> tuple[Execution, tuple[Event, ...]]:
     if message.accepted:
         state = execution.compute_state
         if message.ports:
-            details = dict(state.details or {}) | {f"HostPort.{name}": address for name, address in message.ports.items()}
+            details = dict(state.details or {}) | {
+                f"HostPort.{name}": address for name, address in message.ports.items()
+            }
             state = msgspec.structs.replace(state, details=details)
-        return msgspec.structs.replace(execution, compute_state=state, revision=execution.revision + 1, modify_time=now_ns()), message.events or ()
+        return msgspec.structs.replace(
+            execution, compute_state=state, revision=execution.revision + 1, modify_time=now_ns()
+        ), message.events or ()
     reason = message.events[0].message if message.events else "the node refused the execution"
     details = {"Retryable": "true"}
-    return execution.moved(ComputeStateType.ASK_FOR_BID_REJECTED, now_ns(), reason, details=details, why="bid rejected"), message.events or ()
+    return execution.moved(
+        ComputeStateType.ASK_FOR_BID_REJECTED, now_ns(), reason, details=details, why="bid rejected"
+    ), message.events or ()

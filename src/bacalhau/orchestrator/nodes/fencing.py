@@ -1,7 +1,7 @@
 """Which attempt may publish: the one that is still wanted, on a node that is a member and connected.
 
-A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is never placed elsewhere within that moment, so of two
-attempts at the same partition one publishes.
+A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is never placed elsewhere within that
+moment, so of two attempts at the same partition one publishes.
 """
 
 from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired, NotFound
@@ -28,8 +28,13 @@ async def answer_publish(orch: Orchestrator, node_id: str, request: PublishReque
 async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLRequest) -> PreSignURLResponse:
     """Raises Forbidden to those who may not publish that result, BadRequest where this orchestrator keeps none."""
     if orch.sign_upload is None:
-        raise BadRequest("publisher s3managed is not set up on this orchestrator", hint="set Publishers.Types.S3Managed.Bucket and Region there")
-    right = await answer_publish(orch, node_id, PublishRequest(execution_id=request.execution_id, job_id=request.job_id))
+        raise BadRequest(
+            "publisher s3managed is not set up on this orchestrator",
+            hint="set Publishers.Types.S3Managed.Bucket and Region there",
+        )
+    right = await answer_publish(
+        orch, node_id, PublishRequest(execution_id=request.execution_id, job_id=request.job_id)
+    )
     if not right.granted:
         raise Forbidden(f"node {node_id} may not publish the result of {request.execution_id}: {right.reason}")
     execution, _ = await orch.store.load_execution(request.execution_id)

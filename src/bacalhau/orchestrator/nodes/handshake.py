@@ -12,7 +12,16 @@ from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
-from bacalhau.models.node.node import APPROVED, CONNECTED, DISCONNECTED, REJECTED, ConnectionState, NodeInfo, NodeState, relabelled
+from bacalhau.models.node.node import (
+    APPROVED,
+    CONNECTED,
+    DISCONNECTED,
+    REJECTED,
+    ConnectionState,
+    NodeInfo,
+    NodeState,
+    relabelled,
+)
 from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.content import answer_content
@@ -78,7 +87,9 @@ def _check_member(orch: Orchestrator, node_id: str) -> None:
 async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRequest) -> m.HandshakeResponse:
     info = request.node_info
     if info.node_id != node_id or info.node_type != "Compute":
-        return m.HandshakeResponse(accepted=False, reason=f"node {node_id} may not register as {info.node_type.lower()} node {info.node_id}")
+        return m.HandshakeResponse(
+            accepted=False, reason=f"node {node_id} may not register as {info.node_type.lower()} node {info.node_id}"
+        )
     departures = orch.cluster.departures(node_id)
     stop = await _reconcile(orch, node_id, request.running)
     async with orch.cluster.lock(node_id):
@@ -116,7 +127,8 @@ def _joined(orch: Orchestrator, request: m.HandshakeRequest, known: NodeState | 
         last_heartbeat=now,
         connected_since=now,
         last_compute_seq_num=orch.cluster.number(info.node_id),
-        last_orchestrator_seq_num=request.last_orchestrator_seq_num or before.connection_state.last_orchestrator_seq_num,
+        last_orchestrator_seq_num=request.last_orchestrator_seq_num
+        or before.connection_state.last_orchestrator_seq_num,
     )
     return msgspec.structs.replace(
         before,
@@ -135,7 +147,11 @@ async def _reconcile(orch: Orchestrator, node_id: str, running: tuple[str, ...] 
     if running is None:
         return ()
     held = set(orch.cluster.held_on(node_id))
-    unsent = {decode(msg.body, m.AskForBid).execution.id for msg in orch.lanes.lane(node_id).unacknowledged() if msg.type == "AskForBid"}
+    unsent = {
+        decode(msg.body, m.AskForBid).execution.id
+        for msg in orch.lanes.lane(node_id).unacknowledged()
+        if msg.type == "AskForBid"
+    }
     for execution_id in held - set(running) - unsent - orch.placing:
         await _fail_forgotten(orch, execution_id)
     return tuple(e for e in running if e not in held)
@@ -151,7 +167,9 @@ async def _fail_forgotten(orch: Orchestrator, execution_id: str) -> None:
     event = make_event(Topic.RESTART, text, now_ns(), **details)
     entry = HistoryEntry(job_id=job.id, job_version=execution.job_version, event=event, execution_id=execution_id)
     # What it was sent may have reached it since it told what it has.
-    cancel = OutgoingMessage(node_id=execution.node_id, type="CancelExecution", body=encode(m.CancelExecution(execution_id=execution_id)))
+    cancel = OutgoingMessage(
+        node_id=execution.node_id, type="CancelExecution", body=encode(m.CancelExecution(execution_id=execution_id))
+    )
     await orch.commit(Change(executions=(failed,), history=(entry,), messages=(cancel,)))
     orch.queue.add(job.id)
 
@@ -194,7 +212,9 @@ def on_gone(orch: Orchestrator, node_id: str, reason: str = "the connection was 
     if node is None or node.connection_state.status == DISCONNECTED:
         return
     now = now_ns()
-    state = msgspec.structs.replace(node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now), last_error=reason)
+    state = msgspec.structs.replace(
+        node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now), last_error=reason
+    )
     orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), now)
     orch.lanes.close(node_id)
     log.info("node %s left: %s", node_id, reason)

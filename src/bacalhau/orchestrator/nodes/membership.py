@@ -55,7 +55,10 @@ def _problems(change: NodeChange, *, known: bool) -> list[str]:
     action = change.action.strip().lower()
     problems = [] if known else [f"unknown action '{change.action}'" if action else "field 'Action' is missing"]
     if change.deadline is not None and (action != "drain" or not 0 <= change.deadline <= MAX_DEADLINE):
-        problems.append(f"field 'Deadline' is a number of seconds up to {MAX_DEADLINE} for the action drain, not {change.deadline} for '{action}'")
+        problems.append(
+            f"field 'Deadline' is a number of seconds up to {MAX_DEADLINE} for the action drain, not {change.deadline}"
+            f" for '{action}'"
+        )
     if change.labels is not None and action != "labels":
         problems.append(f"field 'Labels' belongs to the action labels, not to '{action}'")
     if action == "labels" and not change.labels:
@@ -81,8 +84,12 @@ async def _approve(orch: Orchestrator, node: NodeState, change: NodeChange) -> N
 async def _reject(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
     if node.membership == REJECTED:
         raise Conflict(f"node {node.info.node_id} already rejected", component=COMPONENT, code="ConflictNodeState")
-    state = msgspec.structs.replace(node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now_ns()), last_error="node rejected")
-    rejected = msgspec.structs.replace(node, membership=REJECTED, connection=DISCONNECTED, connection_state=state, message=change.message)
+    state = msgspec.structs.replace(
+        node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now_ns()), last_error="node rejected"
+    )
+    rejected = msgspec.structs.replace(
+        node, membership=REJECTED, connection=DISCONNECTED, connection_state=state, message=change.message
+    )
     await _keep(orch, rejected)
     await _send_away(orch, node.info.node_id)
 
@@ -104,7 +111,9 @@ async def _send_away(orch: Orchestrator, node_id: str) -> None:
         orch.queue.add(job_id)
     try:
         async with asyncio.timeout(STOP_WAIT):
-            await together(*(orch.bus.send(node_id, "CancelExecution", encode(CancelExecution(execution_id=e)), 0) for e in held))
+            await together(
+                *(orch.bus.send(node_id, "CancelExecution", encode(CancelExecution(execution_id=e)), 0) for e in held)
+            )
     except (BacalhauError, TimeoutError) as e:
         log.info("node %s could not be told to stop %d executions: %s", node_id, len(held), e)
     await orch.bus.disconnect(node_id)
@@ -120,7 +129,9 @@ async def _uncordon(orch: Orchestrator, node: NodeState, change: NodeChange) -> 
 
 async def _drain(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
     now = now_ns()
-    drain = Drain(since=rfc3339(now), deadline="" if change.deadline is None else rfc3339(now + change.deadline * SECOND))
+    drain = Drain(
+        since=rfc3339(now), deadline="" if change.deadline is None else rfc3339(now + change.deadline * SECOND)
+    )
     await _keep(orch, msgspec.structs.replace(node, cordoned=True, drain=drain, message=change.message))
     for job_id in orch.cluster.jobs_on(node.info.node_id):
         orch.queue.add(job_id)

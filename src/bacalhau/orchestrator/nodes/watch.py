@@ -12,7 +12,8 @@ from bacalhau.orchestrator.nodes.membership import note_drained
 from bacalhau.orchestrator.scheduling.leave import is_drain_due
 
 TICK = 0.5
-LEAP = 2_000_000_000  # ns from one tick to the next that are no delay any more: this process was stopped, or the clock was set
+# Ns from one tick to the next that are no delay any more: this process was stopped, or the clock was set
+LEAP = 2_000_000_000
 OUTBOX_PAGE = 1000
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,10 @@ async def watch_nodes_forever(orch: Orchestrator) -> None:
         await tick.wait(TICK)
         before, now = now, now_ns()
         if not 0 <= now - before <= LEAP:
-            log.warning("%.1f s are missing: this process was stopped, or the clock was set; they count against no node", (now - before) / 1e9)
+            log.warning(
+                "%.1f s are missing: this process was stopped, or the clock was set; they count against no node",
+                (now - before) / 1e9,
+            )
             orch.cluster.excuse(now - before)
         _drop_silent(orch, now)
         lost = orch.cluster.lost(now) if orch.is_settled(now) else set()
@@ -52,7 +56,9 @@ def _due(orch: Orchestrator, now: int) -> set[str]:
 
 
 async def load_state(orch: Orchestrator) -> None:
-    """At start: nodes, reservations, unsent messages; every unfinished job, and every job with live executions, is looked at."""
+    """At start: nodes, reservations, unsent messages; every unfinished job, and every job with live executions, is
+    looked at.
+    """
     await load_nodes(orch)
     again = orch.started + orch.settle_ns + 1
     jobs = {job.id: job for job in await orch.store.list_open_jobs()}

@@ -1,6 +1,7 @@
 """Old things go by themselves, so that a server that runs for years stays as quick and as small as in its first month.
 
-Everything is forgotten in small steps with pauses between them: whoever submits a job meanwhile waits for one step at most.
+Everything is forgotten in small steps with pauses between them: whoever submits a job meanwhile waits for one step at
+most.
 """
 
 import logging
@@ -32,7 +33,9 @@ async def retain_forever(*steps: Callable[[], Awaitable[None]]) -> None:
 
 
 class Keeper:
-    def __init__(self, store: RetentionStore, content: OwnContent, retention: Retention, on_forgotten: OnForgotten) -> None:
+    def __init__(
+        self, store: RetentionStore, content: OwnContent, retention: Retention, on_forgotten: OnForgotten
+    ) -> None:
         self._store = store
         self._content = content
         self._retention = retention
@@ -43,7 +46,9 @@ class Keeper:
         count = await self._forget_jobs()
         if count:
             log.info("%d finished jobs were old, or too many, and are forgotten", count)
-        while await self._store.forget_dead_letters(limits_of(self._retention.jobs_age, self._retention.dead_letters_count), STEP):
+        while await self._store.forget_dead_letters(
+            limits_of(self._retention.jobs_age, self._retention.dead_letters_count), STEP
+        ):
             await Signal().wait(PAUSE)
         if self._retention.content_age:
             await self._content.forget(limits_of(self._retention.content_age, 0).before)

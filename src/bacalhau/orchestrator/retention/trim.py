@@ -1,4 +1,6 @@
-"""A job that never ends, or is run again and again, and a node that never comes back, cost no more after a year than after a week."""
+"""A job that never ends, or is run again and again, and a node that never comes back, cost no more after a year than
+after a week.
+"""
 
 import logging
 
@@ -14,7 +16,9 @@ log = logging.getLogger(__name__)
 
 
 async def trim(orch: Orchestrator) -> None:
-    """Ended executions, events and versions beyond the limits of one job, and messages for nodes that are away for too long."""
+    """Ended executions, events and versions beyond the limits of one job, and messages for nodes that are away for too
+    long.
+    """
     wanted = orch.retention
     executions = limits_of(wanted.executions_age, wanted.executions_count)
     history, versions = Limits(keep=wanted.history_count), Limits(keep=wanted.versions_count)

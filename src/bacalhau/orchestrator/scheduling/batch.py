@@ -10,7 +10,9 @@ from bacalhau.orchestrator.scheduling.view import Plan
 
 
 def fill_batch(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], around: Context) -> Plan:
-    """`current` are the executions of this version; `outdated`, those of older versions that still run, do not matter here."""
+    """`current` are the executions of this version; `outdated`, those of older versions that still run, do not matter
+    here.
+    """
     partitions = by_partition(current)
     opened: dict[int, list[Execution]] = {}
     done = 0

@@ -18,7 +18,9 @@ def fill_daemon(job: Job, current: Sequence[Execution], outdated: Sequence[Execu
     astray = [e for e in current if e.is_live and _has_strayed(job, e, around)]
     stopped = stop_all(astray, "Execution stopped because the node's labels no longer match", around.now)
     nodes = by_node([e for e in current if e not in astray] + list(stopped.cancels))
-    found = spread(job, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around)
+    found = spread(
+        job, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around
+    )
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):
         plan = plan._replace(waiting=explain_absence(found.refusals))
@@ -44,4 +46,8 @@ def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
         return Say(Turn.START)
     if verdict.give_up:
         return Say(Turn.OVER)
-    return Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before) if verdict.not_before > now else Say(Turn.START)
+    return (
+        Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before)
+        if verdict.not_before > now
+        else Say(Turn.START)
+    )

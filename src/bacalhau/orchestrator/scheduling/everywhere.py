@@ -45,7 +45,9 @@ def by_node(executions: Sequence[Execution]) -> dict[str, list[Execution]]:
     return found
 
 
-def spread(job: Job, nodes: Mapping[str, Sequence[Execution]], busy_with: frozenset[str], decide: Decide, around: Context) -> Spread:
+def spread(
+    job: Job, nodes: Mapping[str, Sequence[Execution]], busy_with: frozenset[str], decide: Decide, around: Context
+) -> Spread:
     """Start it wherever it is to be started. `busy_with`: nodes on which an older version still runs."""
     need, bars = needed_resources(job), find_bars(job, (), around)
     asks: list[Execution] = []

@@ -25,7 +25,9 @@ class Departure(NamedTuple):
 
 
 def decide_departure(execution: Execution, seat: Seat | None, job_type: str, around: Context) -> Departure | None:
-    """None when the execution may stay. Until things have settled after a start, nodes that are not back yet are not given up.
+    """None when the execution may stay.
+
+    Until things have settled after a start, nodes that are not back yet are not given up.
 
     What never reached its node has not failed: it costs no attempt. But an ops job owes that node its execution.
     """
@@ -34,9 +36,13 @@ def decide_departure(execution: Execution, seat: Seat | None, job_type: str, aro
     if seat is None:
         return Departure(f"node {node} is no longer a member of the network", not never_told) if settled else None
     if seat.node.membership != APPROVED:
-        return Departure(f"execution was moved because node {node} has been {seat.node.membership.lower()}", not never_told)
+        return Departure(
+            f"execution was moved because node {node} has been {seat.node.membership.lower()}", not never_told
+        )
     if settled and seat.is_lost(around.now):
-        return Departure(f"node {node} was lost {'before it heard of' if never_told else 'while it ran'} the job", not never_told)
+        return Departure(
+            f"node {node} was lost {'before it heard of' if never_told else 'while it ran'} the job", not never_told
+        )
     if seat.node.drain and is_drain_due(seat.node.drain, job_type, around.now):
         return Departure(f"execution was moved because node {node} is being drained", False)
     return None
@@ -48,7 +54,10 @@ def is_drain_due(drain: Drain, job_type: str, now: int) -> bool:
 
 
 def plan_departures(live: Sequence[Execution], job_type: str, around: Context) -> Plan:
-    """The executions that leave, as ended ones. A node that is still known is told, so that it stops them when it comes back."""
+    """The executions that leave, as ended ones.
+
+    A node that is still known is told, so that it stops them when it comes back.
+    """
     now = around.now
     told: list[Execution] = []
     untold: list[Execution] = []
@@ -69,4 +78,6 @@ def _ended(execution: Execution, departure: Departure, now: int) -> Execution:
 def _entry(execution: Execution, now: int) -> HistoryEntry:
     details = {"IsError": "true", "Retryable": "true"} if execution.state == ComputeStateType.FAILED else {}
     event = make_event(Topic.SCHEDULING, execution.compute_state.message, now, **details)
-    return HistoryEntry(job_id=execution.job_id, job_version=execution.job_version, event=event, execution_id=execution.id)
+    return HistoryEntry(
+        job_id=execution.job_id, job_version=execution.job_version, event=event, execution_id=execution.id
+    )

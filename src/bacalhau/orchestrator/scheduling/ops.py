@@ -32,11 +32,17 @@ def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
         return Say(Turn.START)
     last = mine[-1]
     if not is_failure(last) or (last.compute_state.details or {}).get(FAILURE_KIND) == NODE_LOST:
-        return Say(Turn.OVER)  # the node has done its part, or refused it; what went down with a node is not tried again there
+        return Say(
+            Turn.OVER
+        )  # the node has done its part, or refused it; what went down with a node is not tried again there
     verdict = decide_retry(job, [e for e in mine if is_failure(e)])
     if verdict.give_up:
         return Say(Turn.OVER)
-    return Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before) if verdict.not_before > now else Say(Turn.START)
+    return (
+        Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before)
+        if verdict.not_before > now
+        else Say(Turn.START)
+    )
 
 
 def _nobody(job: Job, found: Spread, around: Context) -> Plan:
@@ -45,7 +51,14 @@ def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     if around.settled and not away and not limits_of(job).queue_timeout:
         return fail(job, (), explain(job, found.refusals), find_cure(job, around.seats), around.now)
     look_again = 0 if around.settled else around.now + SECOND
-    return wait_or_run(job, found.plan._replace(waiting=explain_absence(found.refusals), look_again=earliest(found.plan.look_again, look_again)), False, around)
+    return wait_or_run(
+        job,
+        found.plan._replace(
+            waiting=explain_absence(found.refusals), look_again=earliest(found.plan.look_again, look_again)
+        ),
+        False,
+        around,
+    )
 
 
 def _judge(job: Job, last: Sequence[Execution], now: int) -> Plan:
@@ -54,7 +67,9 @@ def _judge(job: Job, last: Sequence[Execution], now: int) -> Plan:
     if failed:
         worst = min(failed, key=lambda e: (e.modify_time, e.id))
         count = f"{len(failed)} of {len(last)} executions failed: " if len(last) > 1 else ""
-        return fail(job, (), f"{count}{worst.compute_state.message}", (worst.compute_state.details or {}).get("Hint", ""), now)
+        return fail(
+            job, (), f"{count}{worst.compute_state.message}", (worst.compute_state.details or {}).get("Hint", ""), now
+        )
     if any(e.state == ComputeStateType.COMPLETED for e in last):
         return finish(job, now)
     return fail(job, (), f"no node took it: {last[-1].compute_state.message}", "see `bacalhau job executions`", now)

@@ -9,7 +9,15 @@ from bacalhau.models.execution.event import Topic
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import FAILURE_KIND, TIMEOUT
-from bacalhau.orchestrator.scheduling.place import explain, explain_waiting, find_cure, is_hopeless, list_refusals_of_nodes, needed_resources, place
+from bacalhau.orchestrator.scheduling.place import (
+    explain,
+    explain_waiting,
+    find_cure,
+    is_hopeless,
+    list_refusals_of_nodes,
+    needed_resources,
+    place,
+)
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusal, earliest
@@ -37,8 +45,18 @@ def failures_in_order(executions: Iterable[Execution]) -> list[Execution]:
     return sorted((e for e in executions if is_failure(e)), key=lambda e: e.modify_time)
 
 
-def place_open(job: Job, current: Sequence[Execution], open_partitions: dict[int, list[Execution]], around: Context, *, is_served: bool = False) -> Plan:
-    """`open_partitions`: by index, the failures of each partition that has no live execution. `is_served`: by an older version."""
+def place_open(
+    job: Job,
+    current: Sequence[Execution],
+    open_partitions: dict[int, list[Execution]],
+    around: Context,
+    *,
+    is_served: bool = False,
+) -> Plan:
+    """`open_partitions`: by index, the failures of each partition that has no live execution.
+
+    `is_served`: by an older version.
+    """
     live = [e for e in current if e.is_live]
     due = _decide_due(job, open_partitions, around.now)
     if due.give_up:
@@ -59,7 +77,11 @@ def place_open(job: Job, current: Sequence[Execution], open_partitions: dict[int
             return wait_or_run(job, plan._replace(asks=tuple(asks)), is_served or bool(live), around)
     if is_hopeless(refusals) and around.settled and not limits_of(job).queue_timeout:
         return fail(job, live, _hopeless(job, current, refusals), find_cure(job, around.seats), around.now)
-    plan = plan._replace(asks=tuple(asks), waiting=explain_waiting(refusals), look_again=earliest(plan.look_again, _next_look(job, current, refusals, around)))
+    plan = plan._replace(
+        asks=tuple(asks),
+        waiting=explain_waiting(refusals),
+        look_again=earliest(plan.look_again, _next_look(job, current, refusals, around)),
+    )
     return wait_or_run(job, plan, is_served or bool(live), around)
 
 
@@ -69,7 +91,9 @@ def _decide_due(job: Job, open_partitions: dict[int, list[Execution]], now: int)
         verdict = decide_retry(job, failed)
         if verdict.give_up:
             late = (failed[-1].compute_state.details or {}).get(FAILURE_KIND) == TIMEOUT
-            return due._replace(give_up=verdict.give_up, hint=verdict.hint, topic=Topic.JOB_TIMEOUT if late else Topic.STATE_UPDATE)
+            return due._replace(
+                give_up=verdict.give_up, hint=verdict.hint, topic=Topic.JOB_TIMEOUT if late else Topic.STATE_UPDATE
+            )
         if verdict.not_before > now:
             text = f"{RETRYING}{failed[-1].compute_state.message}"
             due = due._replace(waiting=text, look_again=earliest(due.look_again, verdict.not_before))

@@ -14,7 +14,9 @@ from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Refusal, Seat
 
 
 class Bars(NamedTuple):
-    """Nodes that do not count for one job by now, and why: they `refused` it, are `kept` for another one, or are `lacking` what others have."""
+    """Nodes that do not count for one job by now, and why: they `refused` it, are `kept` for another one, or are
+    `lacking` what others have.
+    """
 
     refused: Mapping[str, str] = {}
     kept: Mapping[str, str] = {}
@@ -29,8 +31,16 @@ def needed_resources(job: Job) -> Resources:
     return (job.task.resources or ResourcesConfig()).parsed()
 
 
-def place(job: Job, need: Resources, seats: Seats, failures: Mapping[str, int], bars: Bars = NO_BARS, held: Mapping[str, int] = NOT_TOLD.held) -> str:
-    """The best node with room: where the job failed least, then where most of its inputs are `held`, then where most is free (or least, when packing).
+def place(
+    job: Job,
+    need: Resources,
+    seats: Seats,
+    failures: Mapping[str, int],
+    bars: Bars = NO_BARS,
+    held: Mapping[str, int] = NOT_TOLD.held,
+) -> str:
+    """The best node with room: where the job failed least, then where most of its inputs are `held`, then where most is
+    free (or least, when packing).
 
     "" when there is none.
     """
@@ -38,11 +48,19 @@ def place(job: Job, need: Resources, seats: Seats, failures: Mapping[str, int], 
     ports, most = job.task.static_ports, max(held.values(), default=0)
     best, lowest = "", 0.0
     for seat in seats.with_room(need):
-        missed = (most - held.get(seat.node_id, 0)) / (most + 1) if most else 0.0  # all inputs together count less than one failure
+        missed = (
+            (most - held.get(seat.node_id, 0)) / (most + 1) if most else 0.0
+        )  # all inputs together count less than one failure
         rank = failures.get(seat.node_id, 0) + missed
         if best and rank >= lowest:
             continue
-        if never(seat) or _is_barred(seat.node_id, bars) or _excuse(seat) or not ports.isdisjoint(seat.ports) or seat.free.lacks(need):
+        if (
+            never(seat)
+            or _is_barred(seat.node_id, bars)
+            or _excuse(seat)
+            or not ports.isdisjoint(seat.ports)
+            or seat.free.lacks(need)
+        ):
             continue
         best, lowest = seat.node_id, rank
         if not rank:
@@ -83,8 +101,18 @@ def list_refusals_of_nodes(job: Job, need: Resources, seats: Seats, bars: Bars) 
 
 
 def decide_claim(job: Job, need: Resources, seats: Seats, bars: Bars = NO_BARS) -> str:
-    """The node to keep free for a job that has waited for long: of those that others keep busy the one that lacks least. "" when there is none."""
-    busy = [seat for seat in seats if (refusal := match_seat(job, need, seats, seat, bars)) and refusal.is_busy and job.task.static_ports.isdisjoint(seat.ports)]
+    """The node to keep free for a job that has waited for long: of those that others keep busy the one that lacks
+    least.
+
+    "" when there is none.
+    """
+    busy = [
+        seat
+        for seat in seats
+        if (refusal := match_seat(job, need, seats, seat, bars))
+        and refusal.is_busy
+        and job.task.static_ports.isdisjoint(seat.ports)
+    ]
     best = max(busy, key=lambda s: (-len(s.free.lacks(need)), s.free.cpu, s.free.memory, s.node_id), default=None)
     return best.node_id if best else ""
 
@@ -155,7 +183,11 @@ def explain(job: Job, refusals: Sequence[Refusal]) -> str:
     nodes: dict[str, list[str]] = {}
     for refusal in refusals[:5]:
         nodes.setdefault(refusal.reason, []).append(short_id(refusal.node_id))
-    return f"no node can run {kind}: " + "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in nodes.items()) + _more(refusals, 5)
+    return (
+        f"no node can run {kind}: "
+        + "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in nodes.items())
+        + _more(refusals, 5)
+    )
 
 
 def explain_waiting(refusals: Sequence[Refusal]) -> str:

@@ -30,7 +30,10 @@ def decide_retry(job: Job, failed: Sequence[Execution]) -> Verdict:
     policy = job.task.retry or RetryPolicy()
     last, count = failed[-1], count_failures(job.type, failed)
     if not _may_help(job.type, policy, last) or count > _limit(job.type, policy):
-        return Verdict(give_up=last.compute_state.message or "execution failed", hint=(last.compute_state.details or {}).get("Hint", ""))
+        return Verdict(
+            give_up=last.compute_state.message or "execution failed",
+            hint=(last.compute_state.details or {}).get("Hint", ""),
+        )
     first = FIRST_DELAY if policy.backoff is None else policy.backoff
     return Verdict(not_before=last.modify_time + min(first * 2 ** min(count - 1, 20), MAX_BACKOFF) * SECOND)
 
@@ -82,5 +85,9 @@ def refusal_holds(job_type: str) -> int:
 
 def list_refusals(job_type: str, executions: Iterable[Execution], now: int) -> dict[str, Execution]:
     """By node, the latest refusal that still holds. It says something of that node only, and costs no attempt."""
-    refused = [e for e in executions if e.state == ComputeStateType.ASK_FOR_BID_REJECTED and e.modify_time + refusal_holds(job_type) > now]
+    refused = [
+        e
+        for e in executions
+        if e.state == ComputeStateType.ASK_FOR_BID_REJECTED and e.modify_time + refusal_holds(job_type) > now
+    ]
     return {e.node_id: e for e in sorted(refused, key=lambda e: e.modify_time)}

@@ -1,4 +1,6 @@
-"""Which executions of an older version end now: at once for what ends by itself anyway, step by step for services and daemons."""
+"""Which executions of an older version end now: at once for what ends by itself anyway, step by step for services and
+daemons.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,8 +26,13 @@ class Rollout(NamedTuple):
     look_again: int = 0
 
 
-def decide_rollout(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], seats: Seats, now: int) -> Rollout:
-    """`outdated`: live executions of older versions. While the new version fails somewhere, the old one runs on where it still does."""
+def decide_rollout(
+    job: Job, current: Sequence[Execution], outdated: Sequence[Execution], seats: Seats, now: int
+) -> Rollout:
+    """`outdated`: live executions of older versions.
+
+    While the new version fails somewhere, the old one runs on where it still does.
+    """
     if job.type not in LONG_RUNNING or not outdated:
         return Rollout(tuple(outdated))
     surplus = tuple(e for e in outdated if _is_surplus(job, e, seats))
@@ -53,4 +60,6 @@ def _is_failing(job: Job, current: Sequence[Execution]) -> bool:
     latest: dict[object, Execution] = {}
     for execution in sorted(current, key=lambda e: (e.create_time, e.modify_time)):
         latest[execution.partition_index if job.type == "service" else execution.node_id] = execution
-    return any(is_failure(e) and (e.compute_state.details or {}).get(FAILURE_KIND) != NODE_LOST for e in latest.values())
+    return any(
+        is_failure(e) and (e.compute_state.details or {}).get(FAILURE_KIND) != NODE_LOST for e in latest.values()
+    )

@@ -1,4 +1,7 @@
-"""One look at one job of any type: a pure function from what is to what should happen next. Looking again changes nothing."""
+"""One look at one job of any type: a pure function from what is to what should happen next.
+
+Looking again changes nothing.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 

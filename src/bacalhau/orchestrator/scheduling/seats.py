@@ -1,4 +1,5 @@
-"""All nodes as places for work: in the order of their free room, and with the answer to "could it ever run this?" kept by shape of job.
+"""All nodes as places for work: in the order of their free room, and with the answer to "could it ever run this?" kept
+by shape of job.
 
 A burst of jobs of one shape on a thousand nodes costs one question per node, not one per node and job.
 """

@@ -1,4 +1,6 @@
-"""Which ended executions nobody needs any more: neither a scheduler, to decide what comes next, nor who asks for results."""
+"""Which ended executions nobody needs any more: neither a scheduler, to decide what comes next, nor who asks for
+results.
+"""
 
 from collections.abc import Iterable, Set
 
@@ -12,7 +14,10 @@ SATURATED = 10  # failures: after so many, pauses do not grow any more
 
 
 def list_spent(view: JobView, limits: Limits, node_ids: Set[str], now: int) -> list[Execution]:
-    """Of the ended ones those that ended before `limits.before`, or are not among the `limits.keep` newest. `node_ids` are known nodes."""
+    """Of the ended ones those that ended before `limits.before`, or are not among the `limits.keep` newest.
+
+    `node_ids` are known nodes.
+    """
     ended = sorted((e for e in view.executions if not e.is_live), key=lambda e: e.modify_time)
     surplus = len(ended) - limits.keep if limits.keep else 0
     over = [e for at, e in enumerate(ended) if at < surplus or e.modify_time < limits.before]
@@ -38,5 +43,10 @@ def _latest(job: Job, current: Iterable[Execution], node_ids: Set[str]) -> set[s
     for execution in current:
         rows.setdefault(execution.partition_index if job.type == "service" else execution.node_id, []).append(execution)
     wanted = range(job.wanted) if job.type == "service" else node_ids
-    kept = (e for place, mine in rows.items() if place in wanted for e in (mine[-1], *[f for f in mine if is_failure(f)][-failures:]))
+    kept = (
+        e
+        for place, mine in rows.items()
+        if place in wanted
+        for e in (mine[-1], *[f for f in mine if is_failure(f)][-failures:])
+    )
     return {e.id for e in kept}

@@ -5,7 +5,14 @@ from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import Topic, make_event
-from bacalhau.models.execution.execution import AllocatedResources, ComputeState, ComputeStateType, DesiredState, DesiredStateType, Execution
+from bacalhau.models.execution.execution import (
+    AllocatedResources,
+    ComputeState,
+    ComputeStateType,
+    DesiredState,
+    DesiredStateType,
+    Execution,
+)
 from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.job.job import EVERYWHERE, Job, Timeouts
 from bacalhau.models.job.resources import Resources
@@ -21,10 +28,12 @@ def _was_told(node_id: str, execution_id: str) -> bool:
 
 
 class Context(NamedTuple):
-    """What surrounds the decision. `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
+    """What surrounds the decision.
 
-    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this look, for what it starts.
-    `holders` of the job's inputs.
+    `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
+
+    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this look,
+    for what it starts. `holders` of the job's inputs.
     """
 
     seats: Seats
@@ -46,11 +55,16 @@ def find_bars(job: Job, current: Sequence[Execution], around: Context) -> Bars:
     claim = around.claim
     if claim is None or claim.job_id == job.id or queue_order(job) < claim.order:
         return Bars(refused, lacking=_find_lacking(around))
-    return Bars(refused, {claim.node_id: f"is kept for job {short_id(claim.job_id)}, which waits longer"}, _find_lacking(around))
+    return Bars(
+        refused, {claim.node_id: f"is kept for job {short_id(claim.job_id)}, which waits longer"}, _find_lacking(around)
+    )
 
 
 def _find_lacking(around: Context) -> Mapping[str, str]:
-    """Nodes that cannot have the inputs count only against those that have them. Where nobody has, a run tells the user best."""
+    """Nodes that cannot have the inputs count only against those that have them.
+
+    Where nobody has, a run tells the user best.
+    """
     held, lacking = around.holders
     is_somewhere = any(node_id not in lacking and node_id in around.seats.by_id for node_id in held)
     return lacking if is_somewhere or not around.settled else NOT_TOLD.lacking
@@ -62,15 +76,23 @@ def wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:
     if plan.waiting and not has_live and not plan.asks and not backs_off:
         return _wait(job, plan, around.now)
     running = None if job.state.state_type == JobStateType.RUNNING else job.moved(JobStateType.RUNNING, around.now)
-    requested = tuple(_of_execution(ask, Topic.SCHEDULING, f"Requested execution on {short_id(ask.node_id)}", NodeID=ask.node_id) for ask in plan.asks)
+    requested = tuple(
+        _of_execution(ask, Topic.SCHEDULING, f"Requested execution on {short_id(ask.node_id)}", NodeID=ask.node_id)
+        for ask in plan.asks
+    )
     # Clients of batch and service jobs know by this that the node has been told to run it.
     told = () if job.type in EVERYWHERE else tuple(_of_execution(ask, Topic.EXECUTION, "Running") for ask in plan.asks)
-    return plan._replace(job=running, history=plan.history + requested + job_event(running, "Running", Topic.STATE_UPDATE, around.now) + told)
+    return plan._replace(
+        job=running,
+        history=plan.history + requested + job_event(running, "Running", Topic.STATE_UPDATE, around.now) + told,
+    )
 
 
 def _of_execution(execution: Execution, topic: Topic, text: str, **details: str) -> HistoryEntry:
     event = make_event(topic, text, execution.create_time, **details)
-    return HistoryEntry(job_id=execution.job_id, job_version=execution.job_version, event=event, execution_id=execution.id)
+    return HistoryEntry(
+        job_id=execution.job_id, job_version=execution.job_version, event=event, execution_id=execution.id
+    )
 
 
 def _wait(job: Job, plan: Plan, now: int) -> Plan:
@@ -78,9 +100,19 @@ def _wait(job: Job, plan: Plan, now: int) -> Plan:
     deadline = job.submitted + limits.queue_timeout * SECOND if limits.queue_timeout else 0
     if deadline and now >= deadline:
         text = f"timed out after {limits.queue_timeout} s in the queue: {plan.waiting}"
-        return fail(job, (), text, "increase --queue-timeout, free capacity or start a node that takes it", now, topic=Topic.QUEUEING)
+        return fail(
+            job,
+            (),
+            text,
+            "increase --queue-timeout, free capacity or start a node that takes it",
+            now,
+            topic=Topic.QUEUEING,
+        )
     total = job.submitted + limits.total_timeout * SECOND if limits.total_timeout else 0
-    same = job.state.state_type == JobStateType.QUEUED and job.state.message.partition(":")[0] == plan.waiting.partition(":")[0]
+    same = (
+        job.state.state_type == JobStateType.QUEUED
+        and job.state.message.partition(":")[0] == plan.waiting.partition(":")[0]
+    )
     queued = None if same else job.moved(JobStateType.QUEUED, now, plan.waiting)
     history = plan.history + job_event(queued, f"Job queued. {plan.waiting}", Topic.QUEUEING, now)
     return plan._replace(job=queued, history=history, look_again=earliest(plan.look_again, deadline, total))
@@ -98,17 +130,24 @@ def finish(job: Job, now: int) -> Plan:
     return Plan(job=done, history=job_event(done, "Completed", Topic.STATE_UPDATE, now))
 
 
-def fail(job: Job, live: Sequence[Execution], message: str, hint: str, now: int, *, topic: Topic = Topic.STATE_UPDATE) -> Plan:
+def fail(
+    job: Job, live: Sequence[Execution], message: str, hint: str, now: int, *, topic: Topic = Topic.STATE_UPDATE
+) -> Plan:
     failed = job.moved(JobStateType.FAILED, now, message)
     details = {"IsError": "true"} | ({"Hint": hint} if hint else {})
     stopped = stop_all(live, "Execution stopped due to job failure", now)
-    return stopped._replace(job=failed, history=job_event(failed, f"Failed. {message}", topic, now, **details) + stopped.history)
+    return stopped._replace(
+        job=failed, history=job_event(failed, f"Failed. {message}", topic, now, **details) + stopped.history
+    )
 
 
 def stop_all(live: Sequence[Execution], why: str, now: int) -> Plan:
     cancels = tuple(e.moved(ComputeStateType.CANCELLED, now, why, why=why) for e in live)
     history = tuple(
-        HistoryEntry(job_id=e.job_id, job_version=e.job_version, event=make_event(Topic.SCHEDULING, why, now), execution_id=e.id) for e in cancels
+        HistoryEntry(
+            job_id=e.job_id, job_version=e.job_version, event=make_event(Topic.SCHEDULING, why, now), execution_id=e.id
+        )
+        for e in cancels
     )
     return Plan(cancels=cancels, history=history)
 

@@ -15,7 +15,10 @@ RETRYING = "retrying after: "
 
 
 class Seat(NamedTuple):
-    """A known node and what is free on it now. `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use."""
+    """A known node and what is free on it now.
+
+    `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use.
+    """
 
     node: NodeState
     free: Resources
@@ -32,7 +35,9 @@ class Seat(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a node cannot take a job now; `never`: not even when it is idle. `is_busy`: it could, were others not there."""
+    """Why a node cannot take a job now; `never`: not even when it is idle. `is_busy`: it could, were others
+    not there.
+    """
 
     node_id: str
     reason: str
@@ -41,7 +46,9 @@ class Refusal(NamedTuple):
 
 
 class Holders(NamedTuple):
-    """What nodes told of a job's inputs: how many of them each has already, and which nodes cannot have one at all, and why."""
+    """What nodes told of a job's inputs: how many of them each has already, and which nodes cannot have one at all, and
+    why.
+    """
 
     held: Mapping[str, int] = {}
     lacking: Mapping[str, str] = {}
@@ -51,7 +58,10 @@ NOT_TOLD = Holders()
 
 
 class Claim(NamedTuple):
-    """A node that is kept free for a job which has waited for long. Jobs that come before it in the queue's `order` need not mind."""
+    """A node that is kept free for a job which has waited for long.
+
+    Jobs that come before it in the queue's `order` need not mind.
+    """
 
     node_id: str
     job_id: str

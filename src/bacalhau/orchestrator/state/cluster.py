@@ -26,8 +26,11 @@ class Held(NamedTuple):
 
 
 class Cluster:
-    """`grace_ns`: how long a node may be away before its work is placed elsewhere. `foreign_grace_ns`: the same for nodes of other
-    makes, which take their time to come back; 0 is the same. `seats` is what the scheduler sees; `pack`: how it fills them."""
+    """`grace_ns`: how long a node may be away before its work is placed elsewhere.
+
+    `foreign_grace_ns`: the same for nodes of other makes, which take their time to come back; 0 is the same. `seats` is
+    what the scheduler sees; `pack`: how it fills them.
+    """
 
     def __init__(self, grace_ns: int, foreign_grace_ns: int = 0, *, pack: bool = False) -> None:
         self._grace_ns = grace_ns
@@ -109,14 +112,20 @@ class Cluster:
         if compute is None:
             return msgspec.structs.replace(node, connection_state=state)
         free = self._free(node_id, node) if state.status == CONNECTED else Resources()
-        offer = msgspec.structs.replace(compute, available_capacity=free, running_executions=len(self._held_on.get(node_id, ())))
-        return msgspec.structs.replace(node, info=msgspec.structs.replace(node.info, compute_node_info=offer), connection_state=state)
+        offer = msgspec.structs.replace(
+            compute, available_capacity=free, running_executions=len(self._held_on.get(node_id, ()))
+        )
+        return msgspec.structs.replace(
+            node, info=msgspec.structs.replace(node.info, compute_node_info=offer), connection_state=state
+        )
 
     def hold(self, execution: Execution, job: Job | None = None) -> None:
         """Reserve for a live execution; once per execution. `job` where the execution does not carry it."""
         if execution.id not in self._held:
             need, node_id, whose = execution.reserved, execution.node_id, execution.job or job
-            held = self._held[execution.id] = Held(node_id, execution.job_id, need, whose.task.static_ports if whose else frozenset())
+            held = self._held[execution.id] = Held(
+                node_id, execution.job_id, need, whose.task.static_ports if whose else frozenset()
+            )
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
             self._reserve(held, self._reserved.get(node_id, Resources()).plus(need))
 
@@ -136,7 +145,9 @@ class Cluster:
         node_id = changed.node_id
         self._reserved[node_id] = reserved
         if node_id in self.seats.by_id:
-            self.seats.set_free(node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if changed.ports else None)
+            self.seats.set_free(
+                node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if changed.ports else None
+            )
 
     def holds(self, node_id: str, execution_id: str, job_id: str) -> bool:
         """Whether this is a live execution of the job there."""
@@ -153,7 +164,9 @@ class Cluster:
         return node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources()))
 
     def _ports(self, node_id: str) -> frozenset[int]:
-        return frozenset[int]().union(*(self._held[execution_id].ports for execution_id in self._held_on.get(node_id, ())))
+        return frozenset[int]().union(
+            *(self._held[execution_id].ports for execution_id in self._held_on.get(node_id, ()))
+        )
 
     def is_lost(self, node_id: str, now: int) -> bool:
         """Away for longer than the grace."""

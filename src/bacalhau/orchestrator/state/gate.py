@@ -1,4 +1,6 @@
-"""Which nodes may connect, under which id, and with which rights: the first secret a node id presents is its own until it is deleted."""
+"""Which nodes may connect, under which id, and with which rights: the first secret a node id presents is its own until
+it is deleted.
+"""
 
 import hashlib
 import hmac
@@ -9,7 +11,10 @@ from bacalhau.ports.store import NodeStore
 
 
 class Gate:
-    """`token` "" lets any node in that does not take another's id. `manual`: new nodes wait until somebody approves them."""
+    """`token` "" lets any node in that does not take another's id.
+
+    `manual`: new nodes wait until somebody approves them.
+    """
 
     def __init__(self, store: NodeStore, token: str, *, manual: bool = False) -> None:
         self._store = store
@@ -20,11 +25,15 @@ class Gate:
     async def authorize(self, node_id: str, secret: str, token: str) -> bool:
         """Whether it may do all that a member does, or only register and wait. Raises Unauthorized."""
         if self._token and not hmac.compare_digest(self._token.encode(), token.encode()):
-            raise Unauthorized("wrong or missing token", hint="set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token")
+            raise Unauthorized(
+                "wrong or missing token", hint="set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token"
+            )
         stored = await self._store.node_secret(node_id) or self._new.get(node_id, "")
         mine = hashlib.sha256(secret.encode()).hexdigest() if secret else ""
         if stored and not hmac.compare_digest(stored, mine):
-            raise Unauthorized(f"node id {node_id} belongs to another node", hint="give this node a data directory of its own")
+            raise Unauthorized(
+                f"node id {node_id} belongs to another node", hint="give this node a data directory of its own"
+            )
         known = await self._store.find_node(node_id)
         membership = known.membership if known else self.first_membership
         if membership == REJECTED:

@@ -65,7 +65,10 @@ class Locality:
             return
         before = self._told.get(job_id)
         if before is not None and before.version == question.version:
-            asked, holders = before.asked | asked, Holders({**before.holders.held, **holders.held}, {**before.holders.lacking, **holders.lacking})
+            asked, holders = (
+                before.asked | asked,
+                Holders({**before.holders.held, **holders.held}, {**before.holders.lacking, **holders.lacking}),
+            )
         self._told[job_id] = _Told(question.version, asked, holders)
 
     def forget(self, job_id: str) -> None:

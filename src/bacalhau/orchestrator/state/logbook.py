@@ -1,4 +1,6 @@
-"""The orchestrator's copies of what executions print: taking in what nodes send, and telling readers that there is more."""
+"""The orchestrator's copies of what executions print: taking in what nodes send, and telling readers that there is
+more.
+"""
 
 import asyncio
 import logging
@@ -68,12 +70,20 @@ class LogBook:
         for job_id in {wanted[i].job_id for i in (*(a.execution_id for a in appends), *ended)}:
             for watch in self._watches.get(job_id, ()):
                 watch.wake()
-        answers = [LogEnd(execution_id=i, stdout=ends[i].stdout, stderr=ends[i].stderr) if i in ends else LogEnd(execution_id=i, unwanted=True) for i in owners]
+        answers = [
+            LogEnd(execution_id=i, stdout=ends[i].stdout, stderr=ends[i].stderr)
+            if i in ends
+            else LogEnd(execution_id=i, unwanted=True)
+            for i in owners
+        ]
         return PutLogsResponse(ends=tuple(answers), limit=self._limit)
 
     def _write(self, appends: list[Append], ended: list[str], wanted: list[str]) -> dict[str, Offsets]:
         self.files.append(appends)
-        ends = {execution_id: place[0] if (place := self.files.place(execution_id)) else Offsets() for execution_id in wanted}
+        ends = {
+            execution_id: place[0] if (place := self.files.place(execution_id)) else Offsets()
+            for execution_id in wanted
+        }
         for execution_id in ended:
             if ends[execution_id] != Offsets():
                 self.files.finish(execution_id)

@@ -12,7 +12,10 @@ Send = Callable[[PendingMessage], Awaitable[bool]]
 
 
 class Lanes:
-    """One window a node, open while the node is connected. `acknowledged`: numbers of messages that may leave the outbox."""
+    """One window a node, open while the node is connected.
+
+    `acknowledged`: numbers of messages that may leave the outbox.
+    """
 
     def __init__(self) -> None:
         self.acknowledged: list[int] = []

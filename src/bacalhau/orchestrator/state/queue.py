@@ -1,7 +1,7 @@
 """Which jobs to look at next: in memory, because at start every unfinished job is looked at again anyway.
 
-At most one look per job is in flight; asking several times before it starts is one look. Jobs of one shape are the same to every
-node, so of those that wait only the first few of each shape are tried when something becomes free.
+At most one look per job is in flight; asking several times before it starts is one look. Jobs of one shape are the same
+to every node, so of those that wait only the first few of each shape are tried when something becomes free.
 """
 
 import heapq
@@ -102,7 +102,10 @@ class EvaluationQueue:
         return blocked
 
     def stand_back(self, job_id: str) -> None:
-        """The job waits for a node to join, not for room: whoever comes after it need not wait behind it. Until nodes change."""
+        """The job waits for a node to join, not for room: whoever comes after it need not wait behind it.
+
+        Until nodes change.
+        """
         if job_id not in self._standing_back:
             self._standing_back.add(job_id)
             self.wake(lambda _: True)
@@ -134,7 +137,9 @@ class EvaluationQueue:
             self.add(job_id)
 
     def note(self, job: Job) -> None:
-        """A job was written: what wants every matching node is looked at when nodes change, until it ends; then nothing is timed any more."""
+        """A job was written: what wants every matching node is looked at when nodes change, until it ends; then nothing
+        is timed any more.
+        """
         if job.is_done:
             self._forget_timers(job.id)
         if job.type in EVERYWHERE and not job.is_done:
@@ -153,13 +158,17 @@ class EvaluationQueue:
         mine = self._blocked.get(job_id)
         if mine is None or job_id in self._standing_back:
             return 0
-        return 1 + sum(other.order < mine.order for name, other in self._blocked.items() if name not in self._standing_back)
+        return 1 + sum(
+            other.order < mine.order for name, other in self._blocked.items() if name not in self._standing_back
+        )
 
     def is_first(self, job_id: str) -> bool:
         """Nobody who waits for room comes before the job."""
         mine = self._blocked.get(job_id)
         heads = (self._first(shape) for shape in list(self._lines))
-        return mine is not None and all(head is None or mine.order <= head.order or head.order[2] in self._standing_back for head in heads)
+        return mine is not None and all(
+            head is None or mine.order <= head.order or head.order[2] in self._standing_back for head in heads
+        )
 
     def _first(self, shape: Hashable) -> Blocked | None:
         line = self._lines[shape]

@@ -28,7 +28,10 @@ CONNECT_SECONDS = 10  # a daemon starting forty containers answers late
 REQUEST_SECONDS = 300  # a loaded daemon queues starts; beyond this it is stuck
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _STEADY = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
-_UNREADABLE = (ValueError, HttpProcessingError)  # no JSON, or a line longer than the client library takes: events hold the labels of images
+_UNREADABLE = (
+    ValueError,
+    HttpProcessingError,
+)  # no JSON, or a line longer than the client library takes: events hold the labels of images
 _LOST = 900  # the client library's status for "no connection"
 
 
@@ -160,10 +163,15 @@ class DockerApi:
 
     @asynccontextmanager
     async def logs(self, name: str, *, follow: bool) -> AsyncIterator[AsyncIterator[Chunk]]:
-        """The output of a container from its beginning to now, or with `follow` until about its end. NotFound too when it is being removed."""
+        """The output of a container from its beginning to now, or with `follow` until about its end.
+
+        NotFound too when it is being removed.
+        """
         query = {"stdout": "1", "stderr": "1", "follow": str(int(follow))}
         with self._translated("read container logs", gone=(404, 409)):
-            async with self._stream("GET", f"containers/{name}/logs", query, limit=_ENDLESS if follow else _STEADY) as response:
+            async with self._stream(
+                "GET", f"containers/{name}/logs", query, limit=_ENDLESS if follow else _STEADY
+            ) as response:
                 yield _framed(response.content)
 
     @asynccontextmanager
@@ -190,7 +198,9 @@ class DockerApi:
         except (aiohttp.ClientError, OSError) as e:
             raise unreachable(self.url, str(e) or type(e).__name__) from e
         except _UNREADABLE as e:
-            raise EngineFailure(f"failed to pull image {image}: the answer cannot be read: {e}", retryable=True, component="Docker") from e
+            raise EngineFailure(
+                f"failed to pull image {image}: the answer cannot be read: {e}", retryable=True, component="Docker"
+            ) from e
 
     async def import_image(self, repo: str, tag: str, archive: bytes, changes: list[str]) -> None:
         """Make an image of one layer from a tar archive and Dockerfile instructions."""
@@ -223,13 +233,20 @@ class DockerApi:
                 await docker.connector.close()
                 continue
             self.url = url
-            self.is_podman = any("podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or ())
+            self.is_podman = any(
+                "podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or ()
+            )
             return docker
         raise failure
 
     @asynccontextmanager
     async def _stream(
-        self, method: str, path: str, query: Any, body: io.BytesIO | None = None, limit: aiohttp.ClientTimeout = _ENDLESS
+        self,
+        method: str,
+        path: str,
+        query: Any,
+        body: io.BytesIO | None = None,
+        limit: aiohttp.ClientTimeout = _ENDLESS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request whose answer is read raw, as it comes."""
         docker = await self._client()
@@ -249,7 +266,9 @@ class DockerApi:
 
     @contextmanager
     def _translated(self, doing: str, *, gone: tuple[int, ...] = (404,)) -> Iterator[None]:
-        """`gone`: the statuses that say that the named thing is not there (starting answers 404 for a missing executable too)."""
+        """`gone`: the statuses that say that the named thing is not there (starting answers 404 for a missing
+        executable too).
+        """
         try:
             yield
         except DockerError as e:
@@ -263,7 +282,9 @@ class DockerApi:
         except asyncio.IncompleteReadError as e:
             raise EngineFailure(f"failed to {doing}: the answer ended early", retryable=True, component="Docker") from e
         except _UNREADABLE as e:
-            raise EngineFailure(f"failed to {doing}: the answer cannot be read: {e}", retryable=True, component="Docker") from e
+            raise EngineFailure(
+                f"failed to {doing}: the answer cannot be read: {e}", retryable=True, component="Docker"
+            ) from e
 
 
 def _reason(error: BaseException) -> str:
@@ -272,14 +293,18 @@ def _reason(error: BaseException) -> str:
         error = cause
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or ("no answer in time" if isinstance(error, TimeoutError | asyncio.CancelledError) else type(error).__name__)
+    return str(error) or (
+        "no answer in time" if isinstance(error, TimeoutError | asyncio.CancelledError) else type(error).__name__
+    )
 
 
 def _connect(url: str) -> Docker:
     """Without the library's limit of 100 connections: each running container holds two."""
     limit = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
     if url.startswith("unix://"):
-        return Docker("unix://localhost", connector=aiohttp.UnixConnector(url.removeprefix("unix://"), limit=0), timeout=limit)
+        return Docker(
+            "unix://localhost", connector=aiohttp.UnixConnector(url.removeprefix("unix://"), limit=0), timeout=limit
+        )
     if url.startswith(("tcp://", "http://", "https://")):
         secure = os.environ.get("DOCKER_TLS_VERIFY", "") not in ("", "0")
         connector = aiohttp.TCPConnector(limit=0, ssl=_client_tls() if secure else True)

@@ -46,14 +46,19 @@ def container_name(execution_id: str) -> str:
     return f"bacalhau-{execution_id}"
 
 
-def container_config(task: EngineTask, params: DockerParams, image: str, *, podman: bool = False, detour: Detour | None = None) -> dict[str, Any]:
+def container_config(
+    task: EngineTask, params: DockerParams, image: str, *, podman: bool = False, detour: Detour | None = None
+) -> dict[str, Any]:
     """The body of the Engine API's container create. `detour` is needed for network HTTP."""
     config: dict[str, Any] = {
         "Image": image,
         "Env": merge_env(task.env, params.environment_variables or ()),
         "Labels": {EXECUTOR_LABEL: task.node_id, JOB_LABEL: task.job_id, EXECUTION_LABEL: task.execution_id},
         "HostConfig": {
-            "Mounts": [{"Type": "bind", "Source": str(m.host_path), "Target": m.target, "ReadOnly": m.read_only} for m in task.mounts],
+            "Mounts": [
+                {"Type": "bind", "Source": str(m.host_path), "Target": m.target, "ReadOnly": m.read_only}
+                for m in task.mounts
+            ],
             "SecurityOpt": ["no-new-privileges"],
             "PidsLimit": PIDS_LIMIT,
             "LogConfig": _PODMAN_LOG if podman else _DOCKER_LOG,
@@ -103,7 +108,11 @@ def _limits(need: Resources) -> dict[str, Any]:
 def _add_network(config: dict[str, Any], network: NetworkConfig) -> None:
     kind = network.kind()
     if kind not in _MODES:
-        raise EngineFailure(f"network {kind.value} needs a proxy, and there is none", hint="use network Bridge, Host or None", component="Docker")
+        raise EngineFailure(
+            f"network {kind.value} needs a proxy, and there is none",
+            hint="use network Bridge, Host or None",
+            component="Docker",
+        )
     host = config["HostConfig"]
     host["NetworkMode"] = _MODES[kind]
     if host["NetworkMode"] != "bridge":
@@ -113,7 +122,9 @@ def _add_network(config: dict[str, Any], network: NetworkConfig) -> None:
     for port in network.ports:
         if port.static:
             inside = f"{port.target or port.static}/tcp"
-            bindings.setdefault(inside, []).append({"HostIp": port.host_network or "0.0.0.0", "HostPort": str(port.static)})
+            bindings.setdefault(inside, []).append(
+                {"HostIp": port.host_network or "0.0.0.0", "HostPort": str(port.static)}
+            )
     if bindings:
         host["PortBindings"] = bindings
         config["ExposedPorts"] = {inside: {} for inside in bindings}

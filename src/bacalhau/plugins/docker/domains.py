@@ -7,7 +7,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def match_domain(host: str, domains: Iterable[str]) -> bool:
-    """`.example.org` is that domain and all below it; any other name is itself alone; an address is compared as an address."""
+    """`.example.org` is that domain and all below it; any other name is itself alone; an address is compared as an
+    address.
+    """
     name = host.lower().rstrip(".")
     return any(_matches(name, domain.strip().lower()) for domain in domains)
 

@@ -12,7 +12,8 @@ from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import EXECUTOR_LABEL
 
 _FILTERS = {"type": ["container"], "event": ["die", "kill"], "label": [EXECUTOR_LABEL]}
-_ASKED_TO_END = "15"  # the signal by which `docker stop` begins, and a daemon that stops; a bare kill is an end like any other
+# The signal by which `docker stop` begins, and a daemon that stops; a bare kill is an end like any other
+_ASKED_TO_END = "15"
 RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,9 @@ class Endings:
             self._crew.start(self._follow_forever())
 
     async def exit_code(self, container_id: str) -> int:
-        """Of an expected, started container, once it has ended. Raises Unavailable when the daemon is lost meanwhile."""
+        """Of an expected, started container, once it has ended. Raises Unavailable when the daemon is lost
+        meanwhile.
+        """
         ending = self._expected[container_id]
         waiting = self._crew.start(self._wait(container_id, ending))
         try:

@@ -36,7 +36,9 @@ RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 1.0
 BLAME_LOOKS = 5  # at why a container was killed
 KILLED = 137  # 128 + SIGKILL: what the kernel's memory killer leaves, too
-STOPPED = (KILLED, 143, 255)  # what a daemon leaves that ends containers, or finds them ended, when it stops or starts: also 128 + SIGTERM, and "unknown"
+# Exit codes that a daemon leaves when it ends containers, or finds them ended, as it stops or starts:
+# 143 is 128 + SIGTERM, 255 is "unknown".
+STOPPED = (KILLED, 143, 255)
 LIVE_RESTORE = "stop jobs by `bacalhau job stop`; Docker's live-restore keeps containers while the daemon is restarted"
 
 log = logging.getLogger(__name__)
@@ -53,8 +55,8 @@ class _Watch:
 class DockerEngine:
     """An Engine that Prepares and Sweeps; open it with `async with`.
 
-    `run` returns at the end of the container, which is then taken away in the background; leaving the block waits for that,
-    and `sweep` finds what a crash in between has left.
+    `run` returns at the end of the container, which is then taken away in the background; leaving the block waits for
+    that, and `sweep` finds what a crash in between has left.
     """
 
     def __init__(self, url: str = "") -> None:
@@ -77,7 +79,9 @@ class DockerEngine:
         self._endings = Endings(self._api, self._crew)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
     async def check(self) -> None:
@@ -101,7 +105,9 @@ class DockerEngine:
         try:
             image = task.image or await self._images.bring(params.image, report)
             detour = await self._gateway.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
-            return await self._run(task, container_config(task, params, image, podman=self._api.is_podman, detour=detour), watch)
+            return await self._run(
+                task, container_config(task, params, image, podman=self._api.is_podman, detour=detour), watch
+            )
         finally:
             del self._watches[task.execution_id]
 
@@ -143,16 +149,28 @@ class DockerEngine:
                 raise
             except Unavailable as e:
                 again = watch.seen < lost_at
-                lost_at, pause = (lost_at, min(2 * pause, LAST_RETRY_SECONDS)) if again else (time.monotonic(), RETRY_SECONDS)
+                lost_at, pause = (
+                    (lost_at, min(2 * pause, LAST_RETRY_SECONDS)) if again else (time.monotonic(), RETRY_SECONDS)
+                )
                 if not watch.seen or watch.grace is not None or time.monotonic() - lost_at > RECONNECT_SECONDS:
                     if watch.seen:
                         self._discard(name)  # it may run on
                     raise
-                log.log(logging.DEBUG if again else logging.WARNING, "execution %s: %s; trying again", task.execution_id, e.message)
+                log.log(
+                    logging.DEBUG if again else logging.WARNING,
+                    "execution %s: %s; trying again",
+                    task.execution_id,
+                    e.message,
+                )
                 await asyncio.sleep(pause)
         self._discard(name)
         if lost_at and end.code in STOPPED and watch.grace is None:
-            raise EngineFailure("the container was stopped with the Docker daemon", hint=LIVE_RESTORE, retryable=True, component="Docker")
+            raise EngineFailure(
+                "the container was stopped with the Docker daemon",
+                hint=LIVE_RESTORE,
+                retryable=True,
+                component="Docker",
+            )
         return end
 
     async def _make_and_watch(self, name: str, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
@@ -167,11 +185,18 @@ class DockerEngine:
         except NotFound as e:
             if watch.grace is not None:
                 return Exit(KILLED, image)
-            raise EngineFailure("the container was removed while it ran", hint=e.message, retryable=True, component="Docker") from e
+            raise EngineFailure(
+                "the container was removed while it ran", hint=e.message, retryable=True, component="Docker"
+            ) from e
         finally:
             self._endings.forget(container_id)
         if stopped:
-            raise EngineFailure("the container was stopped by somebody else, or with the Docker daemon", hint=LIVE_RESTORE, retryable=True, component="Docker")
+            raise EngineFailure(
+                "the container was stopped by somebody else, or with the Docker daemon",
+                hint=LIVE_RESTORE,
+                retryable=True,
+                component="Docker",
+            )
         if code == KILLED and watch.grace is None:
             await self._blame(container_id, task)
         return Exit(code, image)
@@ -184,7 +209,12 @@ class DockerEngine:
                     reach(Point.NODE_CREATED)
                     return made, None
             except NotFound as e:
-                raise EngineFailure(f"image {config['Image']} is no longer on the node", hint=e.message, retryable=True, component="Docker") from e
+                raise EngineFailure(
+                    f"image {config['Image']} is no longer on the node",
+                    hint=e.message,
+                    retryable=True,
+                    component="Docker",
+                ) from e
             found = await self._api.inspect(name)
             if found is not None and found["State"]["Status"] not in ("removing", "dead"):
                 return found["Id"], {"Image": found["Config"]["Image"], "Status": found["State"]["Status"]}
@@ -193,12 +223,18 @@ class DockerEngine:
             await asyncio.sleep(RETRY_SECONDS)
         raise EngineFailure(f"the name of container {name} stays taken", retryable=True, component="Docker")
 
-    async def _see_through(self, container_id: str, found: dict[str, Any] | None, task: EngineTask, watch: _Watch) -> int:
+    async def _see_through(
+        self, container_id: str, found: dict[str, Any] | None, task: EngineTask, watch: _Watch
+    ) -> int:
         """Start what is not started yet and follow it to its end; returns the exit code."""
         with OutputFiles(task.stdout, task.stderr) as files:
             if found is None:
                 async with self._api.attach(container_id) as chunks:
-                    return await self._follow(container_id, files, chunks) if await self._start(container_id, watch) else KILLED
+                    return (
+                        await self._follow(container_id, files, chunks)
+                        if await self._start(container_id, watch)
+                        else KILLED
+                    )
             if found["Status"] == "created" and not await self._start(container_id, watch):
                 return KILLED
             watch.seen = time.monotonic()
@@ -206,7 +242,8 @@ class DockerEngine:
                 async with self._api.logs(container_id, follow=True) as chunks:
                     await self._follow(container_id, files, chunks)
             code = await self._endings.exit_code(container_id)
-            # Following may miss the last piece; the log of an ended container is whole, and begins with what is written already.
+            # Following may miss the last piece; the log of an ended container is whole, and begins with what is written
+            # already.
             files.rewind()
             async with self._api.logs(container_id, follow=False) as chunks:
                 await files.take(chunks)
@@ -237,16 +274,27 @@ class DockerEngine:
         return int(code)
 
     async def _blame(self, container_id: str, task: EngineTask) -> None:
-        """Who killed it. The daemon may hear that the kernel killed for want of memory only after it heard of the end."""
+        """Who killed it. The daemon may hear that the kernel killed for want of memory only after it heard
+        of the end.
+        """
         for _ in range(BLAME_LOOKS):
             found = await self._api.inspect(container_id)
             if found is None or found["State"].get("OOMKilled"):
                 break
             await asyncio.sleep(RETRY_SECONDS)
         if found is None:
-            raise EngineFailure("the container was removed while it ran", hint="remove jobs by `bacalhau job stop`", retryable=True, component="Docker")
+            raise EngineFailure(
+                "the container was removed while it ran",
+                hint="remove jobs by `bacalhau job stop`",
+                retryable=True,
+                component="Docker",
+            )
         if found["State"].get("OOMKilled"):
-            limit = f"the task was killed at its limit of {show_bytes(task.resources.memory)}" if task.resources.memory else "the node ran out of memory"
+            limit = (
+                f"the task was killed at its limit of {show_bytes(task.resources.memory)}"
+                if task.resources.memory
+                else "the node ran out of memory"
+            )
             raise EngineFailure(f"memory limit exceeded: {limit}", hint="ask for more memory", component="Docker")
 
     def _discard(self, name: str) -> None:

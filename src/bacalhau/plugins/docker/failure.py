@@ -6,7 +6,11 @@ from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
 
 START_HINT = "start Docker (or Podman's API service) on this node, or set DOCKER_HOST to where it listens"
 _HUB = "docker.io"
-_UNREACHABLE = re.compile(r"dial tcp|no such host|connection refused|timeout|timed out|deadline exceeded|TLS handshake|EOF|server misbehaving", re.I)
+_UNREACHABLE = re.compile(
+    r"dial tcp|no such host|connection refused|timeout|timed out|deadline exceeded|TLS handshake|EOF|server"
+    r" misbehaving",
+    re.I,
+)
 _MISSING = re.compile(r"manifest unknown|not found|repository does not exist|no such image|name unknown", re.I)
 _DENIED = re.compile(r"unauthorized|no basic auth|denied|forbidden", re.I)
 _BUSY = re.compile(r"toomanyrequests|too many requests|\b50[0-9]\b", re.I)
@@ -18,8 +22,14 @@ def unreachable(url: str, reason: str) -> Unavailable:
 
 def refused(doing: str, status: int, message: str) -> EngineFailure:
     """The daemon's answer to a request. Its own faults (5xx) may pass or be this node's alone; the task's will not."""
-    hint = "install the NVIDIA Container Toolkit for this node's Docker daemon" if "could not select device driver" in message else ""
-    return EngineFailure(f"failed to {doing}: {_cause(message)}", hint=hint, retryable=status >= 500, component="Docker")
+    hint = (
+        "install the NVIDIA Container Toolkit for this node's Docker daemon"
+        if "could not select device driver" in message
+        else ""
+    )
+    return EngineFailure(
+        f"failed to {doing}: {_cause(message)}", hint=hint, retryable=status >= 500, component="Docker"
+    )
 
 
 def _cause(message: str) -> str:
@@ -37,13 +47,29 @@ def not_pulled(image: str, message: str) -> BacalhauError:
     """Why a pull failed. Missing comes before denied: registries answer "denied" for what does not exist."""
     host = registry_host(image)
     if _UNREACHABLE.search(message):
-        return Unavailable(f"cannot reach registry {host}: {_last(message)}", hint=f"image {image} is not on this node either", component="Docker")
+        return Unavailable(
+            f"cannot reach registry {host}: {_last(message)}",
+            hint=f"image {image} is not on this node either",
+            component="Docker",
+        )
     if _MISSING.search(message):
-        return EngineFailure(f"image not available: {image} was not found", hint="check the name and tag; a private image needs credentials on the node", component="Docker")
+        return EngineFailure(
+            f"image not available: {image} was not found",
+            hint="check the name and tag; a private image needs credentials on the node",
+            component="Docker",
+        )
     if _DENIED.search(message):
-        hint = "set DOCKER_USERNAME and DOCKER_PASSWORD on the node" if host == _HUB else "pull the image on the node beforehand"
-        return EngineFailure(f"registry {host} refused access to image {image}: {_last(message)}", hint=hint, component="Docker")
-    return EngineFailure(f"failed to pull image {image}: {message.strip()}", retryable=bool(_BUSY.search(message)), component="Docker")
+        hint = (
+            "set DOCKER_USERNAME and DOCKER_PASSWORD on the node"
+            if host == _HUB
+            else "pull the image on the node beforehand"
+        )
+        return EngineFailure(
+            f"registry {host} refused access to image {image}: {_last(message)}", hint=hint, component="Docker"
+        )
+    return EngineFailure(
+        f"failed to pull image {image}: {message.strip()}", retryable=bool(_BUSY.search(message)), component="Docker"
+    )
 
 
 def _last(message: str) -> str:

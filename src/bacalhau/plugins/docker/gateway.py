@@ -1,4 +1,6 @@
-"""Network HTTP: one network a node that leads nowhere, whose containers do not see each other, with a proxy at the host's end of it."""
+"""Network HTTP: one network a node that leads nowhere, whose containers do not see each other, with a proxy at the
+host's end of it.
+"""
 
 import asyncio
 import errno
@@ -18,7 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Opened by the first task that needs it, also for containers that an earlier process left running; `close` ends the proxy."""
+    """Opened by the first task that needs it, also for containers that an earlier process left running; `close` ends
+    the proxy.
+    """
 
     def __init__(self, api: DockerApi) -> None:
         self._api = api
@@ -44,7 +48,9 @@ class Gateway:
 
     async def _open(self, node_id: str) -> Detour:
         if self._api.is_podman:
-            raise EngineFailure("network HTTP is not supported with Podman", hint="use network Bridge, Host or None", component="Docker")
+            raise EngineFailure(
+                "network HTTP is not supported with Podman", hint="use network Bridge, Host or None", component="Docker"
+            )
         self._name = f"bacalhau-http-{node_id}"
         found = await self._api.inspect_network(self._name)
         if found is None:
@@ -54,8 +60,16 @@ class Gateway:
         try:
             await self._stack.enter_async_context(proxy(address, port, self._find_guest))
         except OSError as e:
-            hint = "the Docker daemon must run on the node's own machine" if e.errno == errno.EADDRNOTAVAIL else f"remove the network {self._name} when it is unused"
-            raise EngineFailure(f"the proxy of network HTTP cannot listen at {address}:{port}: {e.strerror or e}", hint=hint, component="Docker") from e
+            hint = (
+                "the Docker daemon must run on the node's own machine"
+                if e.errno == errno.EADDRNOTAVAIL
+                else f"remove the network {self._name} when it is unused"
+            )
+            raise EngineFailure(
+                f"the proxy of network HTTP cannot listen at {address}:{port}: {e.strerror or e}",
+                hint=hint,
+                component="Docker",
+            ) from e
         return Detour(self._name, f"http://{address}:{port}")
 
     async def _find_guest(self, address: str) -> Guest | None:

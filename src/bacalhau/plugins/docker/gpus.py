@@ -1,4 +1,6 @@
-"""How a container gets its GPUs: NVIDIA's by its runtime, AMD's and Intel's as device files, found by the cards' places on the bus."""
+"""How a container gets its GPUs: NVIDIA's by its runtime, AMD's and Intel's as device files, found by the cards' places
+on the bus.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +26,9 @@ def gpu_settings(gpus: Sequence[GPU], by_path: Path = _BY_PATH, kfd: Path = _KFD
         files.append(kfd)
     if files:
         unique = dict.fromkeys(files)
-        settings["Devices"] = [{"PathOnHost": str(path), "PathInContainer": str(path), "CgroupPermissions": "rwm"} for path in unique]
+        settings["Devices"] = [
+            {"PathOnHost": str(path), "PathInContainer": str(path), "CgroupPermissions": "rwm"} for path in unique
+        ]
         # Whoever the image's user is: the files' groups may use them.
         settings["GroupAdd"] = sorted({str(path.stat().st_gid) for path in unique if path.exists()})
     return settings
@@ -34,5 +38,8 @@ def _device_files(gpu: GPU, by_path: Path) -> list[Path]:
     """`pci-0000:e3:00.0-card` and `-render` lead to `card1` and `renderD129`."""
     links = sorted(by_path.glob(f"pci-{gpu.pci_address.lower()}-*"))
     if not links:
-        raise EngineFailure(f"GPU {gpu.index} ({gpu.name}) has no device file at {by_path}/pci-{gpu.pci_address.lower()}-*", component="Docker")
+        raise EngineFailure(
+            f"GPU {gpu.index} ({gpu.name}) has no device file at {by_path}/pci-{gpu.pci_address.lower()}-*",
+            component="Docker",
+        )
     return [link.resolve() for link in links]

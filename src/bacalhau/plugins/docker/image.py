@@ -31,7 +31,9 @@ class PullProgress:
         elif status == "Already exists":
             self._done[layer] = True
         known = self._bytes.values()
-        return Step("pulling", sum(self._done.values()), len(self._done), sum(k[0] for k in known), sum(k[1] for k in known))
+        return Step(
+            "pulling", sum(self._done.values()), len(self._done), sum(k[0] for k in known), sum(k[1] for k in known)
+        )
 
     def _count(self, layer: str, status: str, detail: dict[str, Any]) -> None:
         total = int(detail.get("total") or self._bytes.get(layer, (0, 0))[1])
@@ -68,14 +70,23 @@ class Images:
             await self._shared_pull(image, report)
             found = await self._api.inspect_image(image)
         if found is None:
-            raise EngineFailure(f"image not available: {image} was not found", hint="the pull ended but the image is not on the node", retryable=True, component="Docker")
+            raise EngineFailure(
+                f"image not available: {image} was not found",
+                hint="the pull ended but the image is not on the node",
+                retryable=True,
+                component="Docker",
+            )
         pinned = pin(image, found)
         self._pinned[image] = (time.monotonic() + FRESH_SECONDS, pinned)
         return pinned
 
     async def _shared_pull(self, image: str, report: Report) -> None:
         if os.environ.get("SKIP_IMAGE_PULL"):
-            raise EngineFailure(f"image not available: {image} was not found", hint="SKIP_IMAGE_PULL is set on the node, so it was not pulled", component="Docker")
+            raise EngineFailure(
+                f"image not available: {image} was not found",
+                hint="SKIP_IMAGE_PULL is set on the node, so it was not pulled",
+                component="Docker",
+            )
         pull = self._pulls.get(image)
         if pull is None:
             pull = self._pulls[image] = _Pull()

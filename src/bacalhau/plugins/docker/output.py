@@ -12,7 +12,9 @@ _STDOUT, _STDERR = 1, 2
 
 
 class OutputFiles:
-    """Both files, emptied when opened: every source of output starts at the beginning. Unbuffered, so readers see all."""
+    """Both files, emptied when opened: every source of output starts at the beginning. Unbuffered, so
+    readers see all.
+    """
 
     def __init__(self, stdout: Path, stderr: Path) -> None:
         self._paths = {_STDOUT: stdout, _STDERR: stderr}
@@ -28,7 +30,9 @@ class OutputFiles:
             raise EngineFailure(f"cannot write the output of the task: {e}", retryable=True) from e
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._close()
 
     async def take(self, chunks: AsyncIterator[Chunk]) -> None:
@@ -49,7 +53,11 @@ class OutputFiles:
             while view:
                 view = view[os.write(fd, view) :]
         except OSError as e:
-            raise EngineFailure(f"cannot write the output of the task: {e.strerror}", hint="free space on the node's disk", retryable=True) from e
+            raise EngineFailure(
+                f"cannot write the output of the task: {e.strerror}",
+                hint="free space on the node's disk",
+                retryable=True,
+            ) from e
 
     def _close(self) -> None:
         for fd in self._fds.values():

@@ -11,7 +11,9 @@ RESERVED_ENV = "BACALHAU_"
 
 _HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(rf"(?:{_HOST}/)?{_NAME}(?:/{_NAME})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{{32,}})?")
+_REFERENCE = re.compile(
+    rf"(?:{_HOST}/)?{_NAME}(?:/{_NAME})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{{32,}})?"
+)
 
 
 class DockerParams(Model):
@@ -31,7 +33,9 @@ def read_params(raw: dict[str, Any] | None) -> DockerParams:
     try:
         params = convert_all(folded, DockerParams)
     except BadRequest as e:
-        raise BadRequest("\n".join([*problems, *(f"invalid docker engine param: {line}" for line in e.message.splitlines())])) from e
+        raise BadRequest(
+            "\n".join([*problems, *(f"invalid docker engine param: {line}" for line in e.message.splitlines())])
+        ) from e
     if problems:
         raise BadRequest("\n".join(problems))
     return params
@@ -49,7 +53,9 @@ def check_engine(spec: SpecConfig) -> list[str]:
     elif params.image.split() != [params.image]:
         problems.append(f"invalid docker engine param: 'Image' must not contain white space: {params.image!r}")
     elif not _REFERENCE.fullmatch(params.image):
-        problems.append(f'invalid image format: "{params.image}" (write [host[:port]/]name[:tag][@digest], the name in lower case)')
+        problems.append(
+            f'invalid image format: "{params.image}" (write [host[:port]/]name[:tag][@digest], the name in lower case)'
+        )
     workdir = params.working_directory or "/"
     if not workdir.startswith("/"):
         problems.append(f"validating docker working directory: workdir must be an absolute path. Passed in: {workdir}")
@@ -61,5 +67,8 @@ def _env_problem(entry: str) -> str:
     if not name.strip():
         return f"invalid docker engine param: 'EnvironmentVariables' entry without a name: {entry!r} (write NAME=value)"
     if name.upper().startswith(RESERVED_ENV):
-        return f"invalid docker engine param: 'EnvironmentVariables' name '{name}' cannot start with {RESERVED_ENV}, which is reserved"
+        return (
+            f"invalid docker engine param: 'EnvironmentVariables' name '{name}' cannot start with {RESERVED_ENV}, which"
+            " is reserved"
+        )
     return ""

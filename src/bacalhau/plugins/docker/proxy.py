@@ -112,12 +112,25 @@ def read_head(head: str, guest: Guest) -> _Ask:
     if is_tunnel:
         return _Ask(host, port, b"")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [line for line in lines if line.partition(":")[0].strip().lower() not in ("connection", "proxy-connection", "proxy-authorization", "keep-alive")]
-    return _Ask(host, port, "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", f"X-Bacalhau-Job-ID: {guest.job_id}", "", ""]).encode("latin-1"))
+    kept = [
+        line
+        for line in lines
+        if line.partition(":")[0].strip().lower()
+        not in ("connection", "proxy-connection", "proxy-authorization", "keep-alive")
+    ]
+    return _Ask(
+        host,
+        port,
+        "\r\n".join(
+            [f"{method} {path} {version}", *kept, "Connection: close", f"X-Bacalhau-Job-ID: {guest.job_id}", "", ""]
+        ).encode("latin-1"),
+    )
 
 
 async def _connect(ask: _Ask) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """To an address that the name has now and that is not the node's own: the name is the job's, but the network is the node's."""
+    """To an address that the name has now and that is not the node's own: the name is the job's, but the network is the
+    node's.
+    """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(ask.host, ask.port, type=socket.SOCK_STREAM)
@@ -141,5 +154,6 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 async def _answer(writer: asyncio.StreamWriter, status: str, text: str) -> None:
     body = f"{text}\n".encode()
-    writer.write(f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode() + body)
     await writer.drain()

@@ -30,7 +30,9 @@ class InlineSource:
         try:
             path = await asyncio.to_thread(_unpack if content.is_archive else _write, content.data, into)
         except OSError as e:
-            raise StorageFailure(f"inline content could not be written to {into}: {e.strerror or e}", hint="check the disk of the node") from e
+            raise StorageFailure(
+                f"inline content could not be written to {into}: {e.strerror or e}", hint="check the disk of the node"
+            ) from e
         report(Step("staging", 1, 1, manifest.size, manifest.size))
         return Volume(path)
 
@@ -53,6 +55,9 @@ def _unpack(data: bytes, into: Path) -> Path:
     part.mkdir()
     left_out = unpack(archive, part)
     if left_out:
-        raise StorageFailure(f"inline archive has symlinks that lead out of it: {', '.join(left_out)}", hint="leave them out, or make them relative")
+        raise StorageFailure(
+            f"inline archive has symlinks that lead out of it: {', '.join(left_out)}",
+            hint="leave them out, or make them relative",
+        )
     archive.unlink()
     return part.rename(into / "files")

@@ -67,7 +67,9 @@ class BlockStore:
             group.done = True
 
     async def get(self, cid: str) -> bytes:
-        """NotFound when it is not held; StorageFailure when the disk damaged it, which makes it missing from then on."""
+        """NotFound when it is not held; StorageFailure when the disk damaged it, which makes it missing
+        from then on.
+        """
         return (await self.get_many([cid]))[0]
 
     async def get_many(self, cids: Sequence[str]) -> list[bytes]:
@@ -77,7 +79,9 @@ class BlockStore:
     async def forget(self, before: int) -> int:
         """A folder at a time. A block that is asked after at that very moment stays."""
         count = 0
-        for folder in await self._off_loop(lambda: [entry for entry in self._folder.iterdir() if entry != self._incoming]):
+        for folder in await self._off_loop(
+            lambda: [entry for entry in self._folder.iterdir() if entry != self._incoming]
+        ):
             count += await self._off_loop(self._forget_in, folder, before)
         return count
 
@@ -156,7 +160,10 @@ class BlockStore:
             raise NotFound(f"content {cid} is not held here") from e
         if not cid.matches(block):
             path.rename(path.with_name(path.name + ".damaged"))
-            raise StorageFailure(f"block {cid} was damaged on disk", hint="Publish the content again: blocks that are held are not sent twice.")
+            raise StorageFailure(
+                f"block {cid} was damaged on disk",
+                hint="Publish the content again: blocks that are held are not sent twice.",
+            )
         return block
 
     def _path(self, cid: Cid) -> Path:
@@ -167,7 +174,11 @@ class BlockStore:
         try:
             return await asyncio.to_thread(call, *args, **kwargs)
         except OSError as e:
-            raise StorageFailure(f"content store {self._folder}: {e.strerror or e}", hint="Look at the disk of the orchestrator.", retryable=True) from e
+            raise StorageFailure(
+                f"content store {self._folder}: {e.strerror or e}",
+                hint="Look at the disk of the orchestrator.",
+                retryable=True,
+            ) from e
 
 
 def _touch(path: Path) -> bool:
@@ -180,7 +191,9 @@ def _touch(path: Path) -> bool:
 
 
 def _sync_disk(folder: Path) -> None:
-    """Make everything durable that was written to the file system of `folder`; to all of them where syncfs is not known."""
+    """Make everything durable that was written to the file system of `folder`; to all of them where syncfs is not
+    known.
+    """
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
     if syncfs is None:
         os.sync()

@@ -1,4 +1,6 @@
-"""Brings a published tree to the client, from the orchestrator's gateway or from a Kubo node, verified block by block."""
+"""Brings a published tree to the client, from the orchestrator's gateway or from a Kubo node, verified
+block by block.
+"""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -20,23 +22,36 @@ _SILENCE = 60
 
 
 class IpfsDownloader:
-    """`base_url` like `http://127.0.0.1:1234`, `headers` go with each request to it; `endpoint` is a Kubo RPC address instead."""
+    """`base_url` like `http://127.0.0.1:1234`, `headers` go with each request to it; `endpoint` is a Kubo RPC address
+    instead.
+    """
 
-    def __init__(self, base_url: str, endpoint: str = "", headers: dict[str, str] | None = None, tls: ssl.SSLContext | bool = True) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        endpoint: str = "",
+        headers: dict[str, str] | None = None,
+        tls: ssl.SSLContext | bool = True,
+    ) -> None:
         self._base_url = base_url
         self._endpoint = endpoint
         self._headers = headers
         self._tls = tls
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
-        """The tree goes into `into`; a file of its own to `into`/CID; `only` to `into`/`only`. NotFound when `only` is not in it."""
+        """The tree goes into `into`; a file of its own to `into`/CID; `only` to `into`/`only`.
+
+        NotFound when `only` is not in it.
+        """
         cid, path = parse_path(_cid_of(result))
         async with self._reader() as reader:
             root, _ = await resolve(reader, cid, path)
             target = into
             if only:
                 root, _ = await resolve(reader, root, only)
-                target = into.joinpath(*(safe_name(name.encode("utf-8", "surrogateescape"), cid) for name in only.split("/") if name))
+                target = into.joinpath(
+                    *(safe_name(name.encode("utf-8", "surrogateescape"), cid) for name in only.split("/") if name)
+                )
             await write_tree(reader, root, target, into, _teller(report))
 
     @asynccontextmanager
@@ -47,7 +62,9 @@ class IpfsDownloader:
             return
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE)
         connector = aiohttp.TCPConnector(ssl=self._tls)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers, read_bufsize=1 << 20, trust_env=True) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, headers=self._headers, read_bufsize=1 << 20, trust_env=True
+        ) as session:
             reader = GatewayReader(session, self._base_url)
             try:
                 yield reader

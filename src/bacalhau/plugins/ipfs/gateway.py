@@ -1,6 +1,8 @@
-"""What an HTTP gateway answers from the content store: CARs and raw blocks for those who verify, files, folders and tars for all.
+"""What an HTTP gateway answers from the content store: CARs and raw blocks for those who verify, files, folders and
+tars for all.
 
-The API room parses requests and sets headers. Everything streams with bounded memory; NotFound comes with the first item.
+The API room parses requests and sets headers. Everything streams with bounded memory; NotFound comes with the first
+item.
 """
 
 import tarfile
@@ -11,7 +13,16 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.plugins.ipfs.tree import safe_name
 from bacalhau.plugins.ipfs.unixfs.car import car_frame, car_header
 from bacalhau.plugins.ipfs.unixfs.cid import Cid, parse_cid
-from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Blocks, StoreReader, node_of, resolve, view, walk_directory, walk_file
+from bacalhau.plugins.ipfs.unixfs.read import (
+    WINDOW,
+    Blocks,
+    StoreReader,
+    node_of,
+    resolve,
+    view,
+    walk_directory,
+    walk_file,
+)
 
 SCOPES = ("all", "entity", "block")
 _CHUNK = 64 << 10
@@ -73,9 +84,16 @@ def entity_bytes(text: str, size: int) -> tuple[int, int | None]:
 
 
 async def stream_car(
-    content: Blocks, cid: str, scope: str = "all", byte_from: int = 0, byte_to: int | None = None, trail: Sequence[str] = ()
+    content: Blocks,
+    cid: str,
+    scope: str = "all",
+    byte_from: int = 0,
+    byte_to: int | None = None,
+    trail: Sequence[str] = (),
 ) -> AsyncIterator[bytes]:
-    """CARv1 with root `cid`: the blocks of `trail`, then depth-first those in `scope`, each once. BadRequest for another scope.
+    """CARv1 with root `cid`: the blocks of `trail`, then depth-first those in `scope`, each once.
+
+    BadRequest for another scope.
 
     Of a file only the blocks with bytes in [byte_from, byte_to) and the way to them. Remembers 100 bytes a block sent.
     """
@@ -83,7 +101,10 @@ async def stream_car(
         raise BadRequest(f"dag-scope={scope} is not known", hint=f"Known are {', '.join(SCOPES)}.")
     root, reader = parse_cid(cid), StoreReader(content)
     sent = {parse_cid(passed) for passed in trail}
-    waiting, size = [car_header(root)] + [car_frame(passed, await reader.get(passed)) for passed in map(parse_cid, trail)], 0
+    waiting, size = (
+        [car_header(root)] + [car_frame(passed, await reader.get(passed)) for passed in map(parse_cid, trail)],
+        0,
+    )
     async for at, block in _chosen(reader, root, scope, (byte_from, byte_to)):
         if at in sent:
             continue
@@ -116,7 +137,10 @@ async def list_directory(content: Blocks, cid: str) -> list[Listed]:
     if view(at, block).kind not in ("directory", "shard"):
         raise BadRequest(f"{cid} is not a directory")
     entries = [link async for _, _, links in walk_directory(reader, at, block) for link in links]
-    return [Listed(safe_name(link.name, at), str(link.cid), link.tsize) for link in sorted(entries, key=lambda link: link.name)]
+    return [
+        Listed(safe_name(link.name, at), str(link.cid), link.tsize)
+        for link in sorted(entries, key=lambda link: link.name)
+    ]
 
 
 async def stream_tar(content: Blocks, cid: str) -> AsyncIterator[bytes]:
@@ -134,7 +158,9 @@ async def stream_tar(content: Blocks, cid: str) -> AsyncIterator[bytes]:
             info.size = seen.size
         else:
             info.type, info.mode = tarfile.DIRTYPE, 0o755
-            todo += reversed([(parse_cid(entry.cid), f"{name}/{entry.name}") for entry in await list_directory(content, str(at))])
+            todo += reversed(
+                [(parse_cid(entry.cid), f"{name}/{entry.name}") for entry in await list_directory(content, str(at))]
+            )
         yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         if seen.size:
             async for data in stream_file(content, str(at)):

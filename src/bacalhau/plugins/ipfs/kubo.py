@@ -28,12 +28,17 @@ _ROOT = "result"
 
 
 def rpc_url(endpoint: str) -> str:
-    """`http://host:5001` or `/ip4/127.0.0.1/tcp/5001` → URL without a slash at its end. BadRequest for anything else."""
+    """`http://host:5001` or `/ip4/127.0.0.1/tcp/5001` → URL without a slash at its end. BadRequest for
+    anything else.
+    """
     if endpoint.startswith(("http://", "https://")):
         return endpoint.rstrip("/")
     match = _MULTIADDR.match(endpoint)
     if not match:
-        raise BadRequest(f"IPFS endpoint '{endpoint}' is neither a URL nor a multiaddress", hint="Write it like /ip4/127.0.0.1/tcp/5001.")
+        raise BadRequest(
+            f"IPFS endpoint '{endpoint}' is neither a URL nor a multiaddress",
+            hint="Write it like /ip4/127.0.0.1/tcp/5001.",
+        )
     host = f"[{match[2]}]" if match[1] == "ip6" else match[2]
     return f"{match[4] or 'http'}://{host}:{match[3]}"
 
@@ -88,29 +93,44 @@ class Kubo:
         return root
 
     @asynccontextmanager
-    async def _call(self, call: str, data: AsyncIterator[bytes] | None = None, headers: dict[str, str] | None = None) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _call(
+        self, call: str, data: AsyncIterator[bytes] | None = None, headers: dict[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Kubo's one translation of errors."""
         try:
             async with self._session.post(f"{self._url}/api/v0/{call}", data=data, headers=headers) as response:
                 if response.status != 200:
-                    raise _refusal(call, response.status, (await read_up_to(4096, response.content.iter_any())).decode(errors="replace"))
+                    raise _refusal(
+                        call,
+                        response.status,
+                        (await read_up_to(4096, response.content.iter_any())).decode(errors="replace"),
+                    )
                 yield response
         except TimeoutError as e:
-            raise Unavailable(f"Kubo at {self._url} was silent for {self._patience:.0f} s ({call.partition('?')[0]})") from e
+            raise Unavailable(
+                f"Kubo at {self._url} was silent for {self._patience:.0f} s ({call.partition('?')[0]})"
+            ) from e
         except aiohttp.ClientError as e:
-            raise Unavailable(f"Kubo at {self._url} cannot be reached: {network_fault(e)}", hint="Is the daemon up, and the endpoint its RPC address?") from e
+            raise Unavailable(
+                f"Kubo at {self._url} cannot be reached: {network_fault(e)}",
+                hint="Is the daemon up, and the endpoint its RPC address?",
+            ) from e
         except ValueError as e:
             raise Unavailable(f"Kubo at {self._url} gave an answer that is not Kubo's: {e}") from e
 
 
 def _refusal(call: str, status: int, body: str) -> BacalhauError:
-    """Kubo explains itself in JSON; what is plain text comes from its guard, a proxy, or something else at that address."""
+    """Kubo explains itself in JSON; what is plain text comes from its guard, a proxy, or something else at that
+    address.
+    """
     name = call.partition("?")[0]
     try:
         message = str(json.loads(body)["Message"])
     except (ValueError, KeyError, TypeError):
         hint = "Is the endpoint Kubo's RPC address, and does its configuration allow this client?"
-        return Unavailable(f"Kubo's call {name} was refused: {body.strip() or status}", hint=hint, retryable=status >= 500)
+        return Unavailable(
+            f"Kubo's call {name} was refused: {body.strip() or status}", hint=hint, retryable=status >= 500
+        )
     if re.search(r"not found|could not find|no link named|deadline exceeded|timeout", message, re.IGNORECASE):
         return NotFound(f"Kubo cannot find it: {message}")
     return StorageFailure(f"Kubo's call {name} failed: {message}", retryable=status >= 500)
@@ -144,4 +164,7 @@ def _parts(path: str, name: str, boundary: str) -> Iterator[bytes]:
 
 def _head(name: str, kind: str, boundary: str) -> bytes:
     quoted = quote_plus(os.fsencode(name), safe="")
-    return f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
+    return (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\nContent-Type:'
+        f" {kind}\r\n\r\n".encode()
+    )

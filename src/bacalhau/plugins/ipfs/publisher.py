@@ -31,7 +31,9 @@ class IpfsPublisher:
                 await kubo.identify()
 
     async def publish(self, result: Result, report: Report) -> SpecConfig:
-        """`{CID}` of the tree, hidden files included. The root's block is sent last, so a root that is held is whole."""
+        """`{CID}` of the tree, hidden files included. The root's block is sent last, so a root that is held
+        is whole.
+        """
         try:
             cid = await (self._to_kubo(result, report) if self._endpoint else self._to_content(result, report))
         except OSError as e:

@@ -1,4 +1,6 @@
-"""Blocks from an HTTP gateway that nobody has to trust: one CAR stream while it fits, single blocks where it does not."""
+"""Blocks from an HTTP gateway that nobody has to trust: one CAR stream while it fits, single blocks where
+it does not.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -31,8 +33,8 @@ _LOST = (aiohttp.ClientError, TimeoutError, EOFError, _Passing)
 class GatewayReader:
     """A `Reader` over `base_url`/ipfs. Blocks are not verified here, but at the tree.
 
-    A gateway sends each block once, so the last few megabytes are remembered for repetitions; older ones are asked for singly.
-    A lost connection is taken up again at the anchor of the block that is wanted.
+    A gateway sends each block once, so the last few megabytes are remembered for repetitions; older ones are asked for
+    singly. A lost connection is taken up again at the anchor of the block that is wanted.
     """
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
@@ -68,7 +70,9 @@ class GatewayReader:
             except _LOST as e:
                 await self.close()
                 if not tries_left:
-                    raise Unavailable(f"{self._base} cannot be reached: {network_fault(e)}", hint="Try again: what is complete stays.") from e
+                    raise Unavailable(
+                        f"{self._base} cannot be reached: {network_fault(e)}", hint="Try again: what is complete stays."
+                    ) from e
             await asyncio.sleep(pause)
             pause *= 2
         raise AssertionError("the last try returns or raises")
@@ -81,7 +85,11 @@ class GatewayReader:
                 return block
             if self._car is not None or anchor is None:
                 break
-        later = [] if self._car or anchor else [c for c in dict.fromkeys(upcoming) if c != cid and c not in self._recent and c.inline is None]
+        later = (
+            []
+            if self._car or anchor
+            else [c for c in dict.fromkeys(upcoming) if c != cid and c not in self._recent and c.inline is None]
+        )
         first, *rest = await gather_bounded(WINDOW, [partial(self._single, one) for one in (cid, *later)])
         for one, block in zip(later, rest, strict=True):
             self._remember(one, block)
@@ -134,7 +142,9 @@ async def _require_ok(response: aiohttp.ClientResponse, cid: Cid) -> None:
 
 def _refusal(status: int, cid: str, text: str) -> BacalhauError:
     if status in (404, 410):
-        return NotFound(f"content {cid} is not held by the server", hint="Was it published here, or to another IPFS node?")
+        return NotFound(
+            f"content {cid} is not held by the server", hint="Was it published here, or to another IPFS node?"
+        )
     if status in (401, 403):
         return (Unauthorized if status == 401 else Forbidden)(f"not allowed to read {cid}: {text}")
     return StorageFailure(f"the server refused {cid} with status {status}: {text}")

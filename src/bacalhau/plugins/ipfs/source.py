@@ -23,10 +23,13 @@ from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 class IpfsSource:
     """`endpoint` is the RPC address of a Kubo node (URL or multiaddress), asked for what `content` does not hold.
 
-    `patience`: seconds to wait for one block. Trees of more than `most_entries` are refused: a few blocks can describe billions.
+    `patience`: seconds to wait for one block. Trees of more than `most_entries` are refused: a few blocks can describe
+    billions.
     """
 
-    def __init__(self, content: ContentStore, endpoint: str = "", patience: float = 60.0, most_entries: int = 1_000_000) -> None:
+    def __init__(
+        self, content: ContentStore, endpoint: str = "", patience: float = 60.0, most_entries: int = 1_000_000
+    ) -> None:
         self._content = content
         self._endpoint = endpoint
         self._patience = patience
@@ -48,7 +51,10 @@ class IpfsSource:
             return await kubo.holds(str(cid))
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
-        """One entry a file, `key` being its CID; an empty directory has none. Reads directories and the first block of files."""
+        """One entry a file, `key` being its CID; an empty directory has none.
+
+        Reads directories and the first block of files.
+        """
         cid, path = parse_path(_cid_param(source.params))
         async with self._reader() as reader:
             at, _ = await resolve(reader, cid, path)
@@ -97,9 +103,13 @@ class _Near:
             async with asyncio.timeout(self._patience):
                 return await self._find(cid)
         except TimeoutError as e:
-            raise StorageFailure(f"content {cid} did not come within {self._patience:g} s", hint=_WHERE, retryable=True) from e
+            raise StorageFailure(
+                f"content {cid} did not come within {self._patience:g} s", hint=_WHERE, retryable=True
+            ) from e
         except NotFound as e:
-            raise StorageFailure(f"content {cid} is not there: {e.message}", hint=_WHERE, retryable=self._kubo is not None) from e
+            raise StorageFailure(
+                f"content {cid} is not there: {e.message}", hint=_WHERE, retryable=self._kubo is not None
+            ) from e
 
     async def _find(self, cid: str) -> bytes:
         try:
@@ -110,13 +120,18 @@ class _Near:
         return await self._kubo.get(cid)
 
 
-_WHERE = "Without an IPFS endpoint only content published here can be read; set InputSources.Types.IPFS.Endpoint to reach more."
+_WHERE = (
+    "Without an IPFS endpoint only content published here can be read; set InputSources.Types.IPFS.Endpoint to reach"
+    " more."
+)
 
 
 def check_source(spec: SpecConfig) -> list[str]:
     """`CID` (with or without a path below it) is required; nothing else is known."""
     params = spec.params or {}
-    problems = [f"source ipfs has no parameter '{name}'; known is CID" for name in sorted(params) if name.lower() != "cid"]
+    problems = [
+        f"source ipfs has no parameter '{name}'; known is CID" for name in sorted(params) if name.lower() != "cid"
+    ]
     try:
         parse_path(_cid_param(params))
     except BadRequest as e:
@@ -138,7 +153,9 @@ async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterato
         cid, path, tsize = todo.pop()
         met += 1
         if met > most:
-            raise StorageFailure(f"content {root} has more than {most:,} entries", hint="Name a part of it: CID/sub/path.")
+            raise StorageFailure(
+                f"content {root} has more than {most:,} entries", hint="Name a part of it: CID/sub/path."
+            )
         if cid.codec == RAW and path:
             yield Entry(str(cid), path, tsize)
             continue
@@ -149,5 +166,9 @@ async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterato
             yield Entry(str(cid), path or str(cid), seen.size)
         skip = 2 if seen.kind == "shard" else 0
         below = [] if seen.kind in ("file", "symlink") else seen.links
-        named = [(link, safe_name(link.name[skip:], cid) if len(link.name) > skip or not skip else "") for link in below]
-        todo += [(link.cid, f"{path}/{name}".strip("/") if name else path, link.tsize) for link, name in reversed(named)]
+        named = [
+            (link, safe_name(link.name[skip:], cid) if len(link.name) > skip or not skip else "") for link in below
+        ]
+        todo += [
+            (link.cid, f"{path}/{name}".strip("/") if name else path, link.tsize) for link, name in reversed(named)
+        ]

@@ -44,7 +44,8 @@ class _Item(NamedTuple):
 
 
 async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell: Tell) -> Path:
-    """Write what `cid` is at `target`; a file or symlink for which `target` is a directory goes into it, named by its CID.
+    """Write what `cid` is at `target`; a file or symlink for which `target` is a directory goes into it, named by its
+    CID.
 
     Returns where it is. Symlinks that lead out of `inside` are left out. StorageFailure for false or malformed blocks,
     names that would leave the folder, and the disk's own errors.
@@ -53,12 +54,17 @@ async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell:
         await asyncio.to_thread(partial(target.parent.mkdir, parents=True, exist_ok=True))
         return await _Writer(reader, inside, tell).write(cid, target)
     except OSError as e:
-        raise StorageFailure(f"cannot write {e.filename or target}: {e.strerror or e}", hint="Look at the space and permissions of the folder.") from e
+        raise StorageFailure(
+            f"cannot write {e.filename or target}: {e.strerror or e}",
+            hint="Look at the space and permissions of the folder.",
+        ) from e
 
 
 def check_block(cid: Cid, block: bytes) -> None:
     if not cid.matches(block):
-        raise StorageFailure(f"block {cid} does not hash to its CID", hint="The server that sent it is broken or lies; try another one.")
+        raise StorageFailure(
+            f"block {cid} does not hash to its CID", hint="The server that sent it is broken or lies; try another one."
+        )
 
 
 class _Writer:
@@ -97,8 +103,14 @@ class _Writer:
             await asyncio.to_thread(_copy, twin, item.path, item.cid)
             self._tell(1, item.tsize)
             return item.path
-        upcoming = [later.cid for later in self._todo[:-WINDOW:-1] if later.fresh and later.is_small and later.cid not in self._written]
-        block = await self._reader.get(item.cid, upcoming, Anchor(item.cid) if item.fresh and not item.is_small else None)
+        upcoming = [
+            later.cid
+            for later in self._todo[:-WINDOW:-1]
+            if later.fresh and later.is_small and later.cid not in self._written
+        ]
+        block = await self._reader.get(
+            item.cid, upcoming, Anchor(item.cid) if item.fresh and not item.is_small else None
+        )
         check_block(item.cid, block)
         seen = view(item.cid, block)
         self._total = self._total or len(block) + sum(link.tsize for link in seen.links)
@@ -222,7 +234,10 @@ def _is_vacant(path: Path) -> bool:
 
 
 def _is_whole(path: Path, cid: Cid) -> bool:
-    """True when the file is what `cid` names. A tree made by other rules than ours is fetched again, which costs time only."""
+    """True when the file is what `cid` names.
+
+    A tree made by other rules than ours is fetched again, which costs time only.
+    """
     try:
         return stat.S_ISREG(os.lstat(path).st_mode) and root_cid(path, V0 if cid.version == 0 else V1) == cid
     except FileNotFoundError:
@@ -244,7 +259,9 @@ def _copy(twin: Path, path: Path, cid: Cid) -> None:
 
 
 def _link(symlinks: list[tuple[Path, str]], inside: Path) -> None:
-    """Made last, when nothing more is written through them; then those that lead outside, also by way of another, are removed."""
+    """Made last, when nothing more is written through them; then those that lead outside, also by way of another, are
+    removed.
+    """
     for path, target in symlinks:
         if not (path.is_symlink() and os.readlink(path) == target):
             path.symlink_to(target)

@@ -11,7 +11,9 @@ _WILD = re.compile(r"[*?\[\\]")
 
 
 class Rule(NamedTuple):
-    """`pattern` is absolute: `*`, `?` and `[a-z]` stay within one name, `**` is any number of names, `{a,b}` is either."""
+    """`pattern` is absolute: `*`, `?` and `[a-z]` stay within one name, `**` is any number of names,
+    `{a,b}` is either.
+    """
 
     pattern: str
     write: bool
@@ -21,7 +23,10 @@ class Rule(NamedTuple):
         return all(plain.startswith(("/", "**")) for plain in _alternatives(self.pattern))
 
     def allows(self, real: str) -> bool:
-        """Whether the whole of `real`, a path without symlinks, matches. Looks at the disk: the pattern may begin with symlinks."""
+        """Whether the whole of `real`, a path without symlinks, matches.
+
+        Looks at the disk: the pattern may begin with symlinks.
+        """
         parts = _names(real)
         return self.is_absolute and any(_fits(_real_names(plain), parts) for plain in _alternatives(self.pattern))
 

@@ -1,4 +1,6 @@
-"""Results that stay on the node's disk and are fetched from it over HTTP: for a network whose clients reach its nodes."""
+"""Results that stay on the node's disk and are fetched from it over HTTP: for a network whose clients reach
+its nodes.
+"""
 
 import asyncio
 import errno
@@ -29,7 +31,9 @@ def check_publisher(spec: SpecConfig) -> list[str]:
 
 
 class LocalPublisher:
-    """A Publisher; open it with `async with`. It listens from its first result on, and at once where there are some of earlier days.
+    """A Publisher; open it with `async with`.
+
+    It listens from its first result on, and at once where there are some of earlier days.
 
     `address` is what clients are told; only where it is a loopback one, nobody else is listened to.
     """
@@ -48,7 +52,9 @@ class LocalPublisher:
                 self._problem = e.message
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -67,9 +73,13 @@ class LocalPublisher:
             await asyncio.to_thread(_write, result.folder, self._folder / name)
         except OSError as e:
             hint = "free space on the node's disk" if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise PublisherFailure(f"the result cannot be kept at {self._folder}: {e.strerror or e}", hint=hint, retryable=True) from e
+            raise PublisherFailure(
+                f"the result cannot be kept at {self._folder}: {e.strerror or e}", hint=hint, retryable=True
+            ) from e
         report(Step("publishing", 1, 1, size, size))
-        return SpecConfig(type="urlDownload", params={"URL": f"http://{_in_url(self._address)}:{self._listening_port()}/{name}"})
+        return SpecConfig(
+            type="urlDownload", params={"URL": f"http://{_in_url(self._address)}:{self._listening_port()}/{name}"}
+        )
 
     def _host(self) -> str:
         if _is_loopback(self._address):
@@ -88,7 +98,9 @@ class LocalPublisher:
                 await web.TCPSite(runner, self._host(), self._port).start()
             except OSError as e:
                 await runner.cleanup()
-                raise PublisherFailure(_cannot_listen(self._port, e), hint=f"set {_KEY} to a free port", retryable=True) from e
+                raise PublisherFailure(
+                    _cannot_listen(self._port, e), hint=f"set {_KEY} to a free port", retryable=True
+                ) from e
             self._runner, self._problem = runner, ""
 
     def _listening_port(self) -> int:

@@ -1,4 +1,6 @@
-"""Paths of the node as inputs: bound where they are, within what the administrator allows; never copied, never removed."""
+"""Paths of the node as inputs: bound where they are, within what the administrator allows; never copied,
+never removed.
+"""
 
 import asyncio
 import os
@@ -74,7 +76,9 @@ def _exists(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as e:
-        raise StorageFailure(f"volume {path} cannot be looked at: {e.strerror or e}", hint="check the path's owner and mode on the node") from e
+        raise StorageFailure(
+            f"volume {path} cannot be looked at: {e.strerror or e}", hint="check the path's owner and mode on the node"
+        ) from e
     return True
 
 
@@ -84,4 +88,7 @@ def _create(path: str, kind: CreateAs) -> None:
         if kind is CreateAs.FILE:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     except OSError as e:
-        raise StorageFailure(f"volume {path} cannot be made: {e.strerror or e}", hint="check the owner and mode of its folder on the node") from e
+        raise StorageFailure(
+            f"volume {path} cannot be made: {e.strerror or e}",
+            hint="check the owner and mode of its folder on the node",
+        ) from e

@@ -35,7 +35,11 @@ def check_engine(spec: SpecConfig) -> list[str]:
         params = _read(spec.params)
     except BadRequest as e:
         return e.message.splitlines()
-    return [] if 0 <= params.sleep <= MAX_SLEEP else [f"invalid noop engine param: 'Sleep' must be 0 to {MAX_SLEEP:g} seconds: {params.sleep:g}"]
+    return (
+        []
+        if 0 <= params.sleep <= MAX_SLEEP
+        else [f"invalid noop engine param: 'Sleep' must be 0 to {MAX_SLEEP:g} seconds: {params.sleep:g}"]
+    )
 
 
 class NoopEngine:

@@ -1,4 +1,6 @@
-"""A command of the administrator's that says whether a job is taken: exit code 0 takes it, what it writes to stderr is the reason else."""
+"""A command of the administrator's that says whether a job is taken: exit code 0 takes it, what it writes to stderr is
+the reason else.
+"""
 
 import asyncio
 import os
@@ -23,9 +25,18 @@ class CommandProbe:
             variables[VARIABLE] = job.decode()
         pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         try:
-            # asyncio's pipe to stdin is a socket, which bash takes for a remote shell's and would read the user's own file for.
+            # asyncio's pipe to stdin is a socket, which bash takes for a remote shell's and would read the user's own
+            # file for.
             child = await asyncio.create_subprocess_exec(
-                "bash", "--norc", "-c", self._command, stdin=pipe, stdout=nowhere, stderr=pipe, env=variables, start_new_session=True
+                "bash",
+                "--norc",
+                "-c",
+                self._command,
+                stdin=pipe,
+                stdout=nowhere,
+                stderr=pipe,
+                env=variables,
+                start_new_session=True,
             )
         except OSError as e:
             return f"the admission command cannot be run: {e.strerror or e}"
@@ -39,4 +50,8 @@ class CommandProbe:
                 os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
         reason = said.decode(errors="replace").strip()[:_LONGEST_REASON]
-        return (reason or f"the admission command refused the job with exit code {child.returncode}") if child.returncode else ""
+        return (
+            (reason or f"the admission command refused the job with exit code {child.returncode}")
+            if child.returncode
+            else ""
+        )

@@ -1,4 +1,6 @@
-"""A web service of the administrator's that says whether a job is taken: a status of 400 or more refuses it, so does `ShouldBid: false`."""
+"""A web service of the administrator's that says whether a job is taken: a status of 400 or more refuses it, so does
+`ShouldBid: false`.
+"""
 
 import json
 
@@ -29,7 +31,10 @@ class WebProbe:
     async def ask(self, job: bytes) -> str:
         limit = aiohttp.ClientTimeout(total=self._seconds)
         try:
-            async with aiohttp.ClientSession(timeout=limit) as session, session.post(self._url, data=job, headers=_HEADERS) as response:
+            async with (
+                aiohttp.ClientSession(timeout=limit) as session,
+                session.post(self._url, data=job, headers=_HEADERS) as response,
+            ):
                 return _reason(response.status, await read_up_to(_LONGEST_ANSWER, response.content.iter_any()))
         except TimeoutError:
             return f"the admission service did not answer within {self._seconds:g} s"

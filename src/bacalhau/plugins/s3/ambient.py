@@ -15,7 +15,14 @@ from bacalhau.lib.errors import StorageFailure
 
 DEFAULT_REGION = "us-east-1"
 _KEEP_SECONDS = 60
-_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)
 _METADATA_ADDRESS = ("169.254.169.254", 80)
 _METADATA_SECONDS = 0.3
 # The payload's own digest travels in a signed header, so the signature need not cover the payload again.
@@ -57,18 +64,27 @@ AMBIENT = AmbientCache()
 
 
 def look_around() -> Ambient:
-    """Blocks for files and perhaps the network. Raises StorageFailure where credentials are configured and cannot be had."""
+    """Blocks for files and perhaps the network.
+
+    Raises StorageFailure where credentials are configured and cannot be had.
+    """
     session = importlib.import_module("botocore.session").Session()
     try:
         region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
         credentials = _credentials(session)
         return Ambient(credentials.get_frozen_credentials() if credentials else None, region)
     except importlib.import_module("botocore.exceptions").BotoCoreError as e:
-        raise StorageFailure(f"s3: cannot read AWS credentials: {e}", hint="fix or remove the AWS profile or variables of this machine", component="S3") from e
+        raise StorageFailure(
+            f"s3: cannot read AWS credentials: {e}",
+            hint="fix or remove the AWS profile or variables of this machine",
+            component="S3",
+        ) from e
 
 
 def _credentials(session: Any) -> Any:
-    """The machine's metadata service comes last and is asked only if something listens at its address: elsewhere each look would cost two seconds."""
+    """The machine's metadata service comes last and is asked only if something listens at its address: elsewhere each
+    look would cost two seconds.
+    """
     chain = session.get_component("credential_provider")
     if not session.get_config_variable("ec2_metadata_service_endpoint") and not _has_metadata_service():
         chain.remove("iam-role")
@@ -86,7 +102,10 @@ def _has_metadata_service() -> bool:
 
 
 def signed_headers(ambient: Ambient, region: str, method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
-    """`headers` with the signature's own; without credentials they come back as they are. Only what must be signed is: x-amz-…"""
+    """`headers` with the signature's own; without credentials they come back as they are.
+
+    Only what must be signed is: x-amz-…
+    """
     if not ambient.credentials:
         return dict(headers)
     vendor = {name: value for name, value in headers.items() if name.startswith("x-amz-")}
@@ -99,5 +118,7 @@ def signed_headers(ambient: Ambient, region: str, method: str, url: str, headers
 def presigned_url(ambient: Ambient, region: str, url: str, seconds: int, method: str = "GET") -> str:
     """A request that anyone may do for that long. Needs credentials."""
     request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url)
-    importlib.import_module("botocore.auth").S3SigV4QueryAuth(ambient.credentials, "s3", region, seconds).add_auth(request)
+    importlib.import_module("botocore.auth").S3SigV4QueryAuth(ambient.credentials, "s3", region, seconds).add_auth(
+        request
+    )
     return str(request.url)

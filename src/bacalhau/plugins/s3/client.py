@@ -36,7 +36,10 @@ _ANONYMOUS = Ambient(None, "")
 
 
 class Ask(NamedTuple):
-    """One request. An empty key speaks of the bucket; a `url` that is signed already is used as it is. `confirm` comes before each try."""
+    """One request.
+
+    An empty key speaks of the bucket; a `url` that is signed already is used as it is. `confirm` comes before each try.
+    """
 
     place: Place
     method: str
@@ -66,7 +69,9 @@ async def read_all(response: aiohttp.ClientResponse) -> Answer:
 
 @dataclass
 class _Learned:
-    """What the server taught us about a bucket: where it really is, and that it is public while our credentials are not welcome."""
+    """What the server taught us about a bucket: where it really is, and that it is public while our credentials are not
+    welcome.
+    """
 
     region: str = ""
     anonymous: bool = False
@@ -145,7 +150,14 @@ class S3Client:
         if ask.body:
             headers["Content-Length"] = str(len(ask.body))
             data = _confirmed(ask)
-        return self.session().request(ask.method, yarl.URL(url, encoded=True), headers=headers, data=data, allow_redirects=False, proxy=self._proxy(url))
+        return self.session().request(
+            ask.method,
+            yarl.URL(url, encoded=True),
+            headers=headers,
+            data=data,
+            allow_redirects=False,
+            proxy=self._proxy(url),
+        )
 
     def _headers(self, ask: Ask, url: str, course: _Course) -> dict[str, str]:
         headers = dict(ask.headers)
@@ -174,7 +186,8 @@ class S3Client:
                 skip_auto_headers=("User-Agent", "Content-Type"),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            # The library would repeat a request by itself on a connection that broke; `call` does that, and confirms each try first.
+            # The library would repeat a request by itself on a connection that broke; `call` does that, and confirms
+            # each try first.
             self._session._retry_connection = False
         return self._session
 
@@ -192,14 +205,21 @@ class S3Client:
 
 
 async def _confirmed(ask: Ask) -> AsyncIterator[bytes]:
-    """The body. Who froze in the middle of it may have lost the right to send the rest, without which the server keeps nothing."""
+    """The body.
+
+    Who froze in the middle of it may have lost the right to send the rest, without which the server keeps nothing.
+    """
     for start in range(0, len(ask.body), _CHUNK_BYTES):
         await ask.confirm()
         yield ask.body[start : start + _CHUNK_BYTES]
 
 
 async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
-    return read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), await read_up_to(_TROUBLE_BYTES, response.content.iter_any()))
+    return read_trouble(
+        response.status,
+        response.headers.get("x-amz-bucket-region", ""),
+        await read_up_to(_TROUBLE_BYTES, response.content.iter_any()),
+    )
 
 
 def _correct(ask: Ask, course: _Course, trouble: Trouble) -> bool:

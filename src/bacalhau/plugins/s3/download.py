@@ -1,4 +1,6 @@
-"""Brings a published result to the client: by the orchestrator's signed link, by the client's own credentials, or as anybody."""
+"""Brings a published result to the client: by the orchestrator's signed link, by the client's own credentials, or as
+anybody.
+"""
 
 import asyncio
 import base64
@@ -15,9 +17,25 @@ from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.client import Ask, S3Client
-from bacalhau.plugins.s3.fetch import RANGED_BYTES, Origin, blocks, compare_digest, disk_failure, fetch_entries, hash_file, write_at
+from bacalhau.plugins.s3.fetch import (
+    RANGED_BYTES,
+    Origin,
+    blocks,
+    compare_digest,
+    disk_failure,
+    fetch_entries,
+    hash_file,
+    write_at,
+)
 from bacalhau.plugins.s3.operation import head, version_query
-from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, full_checksum, is_archive, is_composite, read_params
+from bacalhau.plugins.s3.params import (
+    PreSignedParams,
+    S3SourceParams,
+    full_checksum,
+    is_archive,
+    is_composite,
+    read_params,
+)
 from bacalhau.plugins.s3.source import place_of, resolve_entries
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry
@@ -71,7 +89,9 @@ class _Plain:
 
         work = [partial(pin, entry) for entry in entries]
         pinned = await gather_bounded(_HEADS_AT_ONCE, list(work))
-        await fetch_entries(Origin(self._client, place, "downloading"), tuple(entry for entry in pinned if entry), into, self._report)
+        await fetch_entries(
+            Origin(self._client, place, "downloading"), tuple(entry for entry in pinned if entry), into, self._report
+        )
 
 
 class _Archive:
@@ -130,7 +150,9 @@ class _Archive:
             compare_digest(self._place, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
 
     async def _fill(self, ask: Ask, descriptor: int, start: int) -> None:
-        """A stream that breaks after it brought something goes on from there; one that brings nothing counts as a failed attempt."""
+        """A stream that breaks after it brought something goes on from there; one that brings nothing counts as a
+        failed attempt.
+        """
         at = asked = start
         is_whole = False
 

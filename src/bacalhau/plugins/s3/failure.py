@@ -7,13 +7,35 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault
 from bacalhau.plugins.s3.place import Place
 
-_TRANSIENT = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException", "Throttling", "OperationAborted"})
+_TRANSIENT = frozenset(
+    {
+        "InternalError",
+        "SlowDown",
+        "ServiceUnavailable",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "Throttling",
+        "OperationAborted",
+    }
+)
 _REFUSED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"})
-_BAD_KEYS = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidClientTokenId", "TokenRefreshRequired"})
+_BAD_KEYS = frozenset(
+    {
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "InvalidToken",
+        "InvalidClientTokenId",
+        "TokenRefreshRequired",
+    }
+)
 
 
 class Trouble(NamedTuple):
-    """An answer that is no success. `code` and `message` are "" where it had no body; `region` is where the server says the bucket is."""
+    """An answer that is no success.
+
+    `code` and `message` are "" where it had no body; `region` is where the server says the bucket is.
+    """
 
     status: int
     code: str
@@ -48,15 +70,23 @@ def answer_failure(trouble: Trouble, place: Place, key: str, who: str) -> Storag
     said = trouble.code or f"status {trouble.status}"
     detail = f": {trouble.message}" if trouble.message else ""
     hint = f"the S3 server at {place.server} may be overloaded; try again later" if trouble.is_transient else ""
-    return StorageFailure(f"s3: {_thing(place, key)}: {said}{detail}", hint=hint, retryable=trouble.is_transient, component="S3")
+    return StorageFailure(
+        f"s3: {_thing(place, key)}: {said}{detail}", hint=hint, retryable=trouble.is_transient, component="S3"
+    )
 
 
 def _refusal(trouble: Trouble, place: Place, key: str, who: str) -> StorageFailure | None:
     if trouble.code in _BAD_KEYS:
         hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or the profile) of the node"
-        return StorageFailure(f"s3: {place.server} does not accept our credentials ({who}): {trouble.code}", hint=hint, component="S3")
+        return StorageFailure(
+            f"s3: {place.server} does not accept our credentials ({who}): {trouble.code}", hint=hint, component="S3"
+        )
     if trouble.code == "RequestTimeTooSkewed":
-        return StorageFailure("s3: the clock of this machine is wrong, so its signatures are refused", hint="set the clock", component="S3")
+        return StorageFailure(
+            "s3: the clock of this machine is wrong, so its signatures are refused",
+            hint="set the clock",
+            component="S3",
+        )
     if trouble.code in _REFUSED or (trouble.is_refusal and not trouble.code):
         where = f" for {key}" if key else ""
         hint = f"give the node credentials that may use s3://{place.bucket}/{key}, or make the bucket public"
@@ -69,13 +99,22 @@ def _absence(trouble: Trouble, place: Place, key: str) -> StorageFailure | None:
         hint = f"it was looked for at {place.server}; check the name, and the endpoint"
         return StorageFailure(f"s3: bucket {place.bucket} does not exist", hint=hint, component="S3")
     if trouble.code == "NoSuchVersion":
-        return StorageFailure(f"s3: object {key} in bucket {place.bucket} has no such version", hint="leave out the version to get the latest", component="S3")
+        return StorageFailure(
+            f"s3: object {key} in bucket {place.bucket} has no such version",
+            hint="leave out the version to get the latest",
+            component="S3",
+        )
     if trouble.status == 404:
         hint = "keys are case-sensitive; end the key with * or / to take every object below it"
         return StorageFailure(f"s3: no object {key} in bucket {place.bucket}", hint=hint, component="S3")
     if trouble.status == 412:
         hint = "run the job again to take the new content"
-        return StorageFailure(f"s3: object {key} in bucket {place.bucket} changed after it was listed", hint=hint, retryable=True, component="S3")
+        return StorageFailure(
+            f"s3: object {key} in bucket {place.bucket} changed after it was listed",
+            hint=hint,
+            retryable=True,
+            component="S3",
+        )
     return None
 
 
@@ -83,7 +122,9 @@ def unreachable(place: Place, url: str, error: Exception) -> StorageFailure:
     """The way to the server is broken, or the server stopped talking."""
     address = "/".join(url.split("/")[:3])
     hint = "check the endpoint, and that this machine can reach it"
-    return StorageFailure(f"cannot reach S3 at {address}: {network_fault(error)}", hint=hint, retryable=True, component="S3")
+    return StorageFailure(
+        f"cannot reach S3 at {address}: {network_fault(error)}", hint=hint, retryable=True, component="S3"
+    )
 
 
 def _thing(place: Place, key: str) -> str:

@@ -63,8 +63,12 @@ async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, 
     try:
         await asyncio.to_thread(_make_folders, into, scratch, entries)
         work = _Fetch(origin, into, scratch, _Progress(origin.stage, entries, report))
-        small: list[_Work[None]] = [partial(work.small, entry, i) for i, entry in enumerate(entries) if 0 <= entry.size <= SMALL_BYTES]
-        large: list[_Work[None]] = [partial(work.large, entry, i) for i, entry in enumerate(entries) if not 0 <= entry.size <= SMALL_BYTES]
+        small: list[_Work[None]] = [
+            partial(work.small, entry, i) for i, entry in enumerate(entries) if 0 <= entry.size <= SMALL_BYTES
+        ]
+        large: list[_Work[None]] = [
+            partial(work.large, entry, i) for i, entry in enumerate(entries) if not 0 <= entry.size <= SMALL_BYTES
+        ]
         await together(gather_bounded(_SMALL_AT_ONCE, small), gather_bounded(STREAMS, large))
     except OSError as e:
         raise disk_failure(e, into) from e
@@ -81,8 +85,16 @@ def _make_folders(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> None
 def disk_failure(error: OSError, into: Path) -> StorageFailure:
     """Why this node's disk did not take the bytes."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFailure(f"no space left on {into}", hint="free disk space on the node, or ask for more disk in the job's resources", component="S3")
-    return StorageFailure(f"cannot write {error.filename or into}: {error.strerror or error}", hint="check the node's data directory", component="S3")
+        return StorageFailure(
+            f"no space left on {into}",
+            hint="free disk space on the node, or ask for more disk in the job's resources",
+            component="S3",
+        )
+    return StorageFailure(
+        f"cannot write {error.filename or into}: {error.strerror or error}",
+        hint="check the node's data directory",
+        component="S3",
+    )
 
 
 class _Fetch:
@@ -119,7 +131,9 @@ class _Fetch:
         """Returns the digest the content must have, "" where none is known."""
         if entry.size > RANGED_BYTES:
             starts = range(0, entry.size, _RANGE_BYTES)
-            pieces: list[_Work[None]] = [partial(self._stretch, entry, path, start, min(start + _RANGE_BYTES, entry.size)) for start in starts]
+            pieces: list[_Work[None]] = [
+                partial(self._stretch, entry, path, start, min(start + _RANGE_BYTES, entry.size)) for start in starts
+            ]
             try:
                 await gather_bounded(STREAMS, pieces)
                 return "" if is_composite(entry.checksum) else entry.checksum
@@ -210,7 +224,10 @@ def hash_file(path: Path) -> bytes:
 
 
 def expected_digest(entry: Entry, response: aiohttp.ClientResponse) -> str:
-    """base64 SHA-256 the whole object must have: as asked for, else as the server kept it. Composites say nothing about bytes."""
+    """base64 SHA-256 the whole object must have: as asked for, else as the server kept it.
+
+    Composites say nothing about bytes.
+    """
     known = (entry.checksum, response.headers.get(DIGEST_HEADER, ""), response.headers.get(DIGEST_METADATA, ""))
     return next((text for text in known if text and not is_composite(text)), "")
 
@@ -219,4 +236,6 @@ def compare_digest(place: Place, entry: Entry, expected: str, digest: bytes) -> 
     found = base64.b64encode(digest).decode()
     if found != expected:
         said = f"checksum mismatch for s3://{place.bucket}/{entry.key}, expected {expected}, got {found}"
-        raise StorageFailure(said, hint="the object is not the one that was asked for, or it was damaged on the way", component="S3")
+        raise StorageFailure(
+            said, hint="the object is not the one that was asked for, or it was damaged on the way", component="S3"
+        )

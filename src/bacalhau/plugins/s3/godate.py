@@ -5,7 +5,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _CENTURY_TURN = 69  # two-digit years from here on are of the 20th century
 
@@ -71,7 +84,9 @@ _ELEMENTS: Mapping[str, _Element] = {
     "4": _digits("minute", 1, 2),
     "5": _digits("second", 1, 2),
 }
-_LAYOUT = re.compile("|".join([*("_2(?!006)" if name == "_2" else re.escape(name) for name in _ELEMENTS), r"(?<=5)[.,]0+(?!\d)"]))
+_LAYOUT = re.compile(
+    "|".join([*("_2(?!006)" if name == "_2" else re.escape(name) for name in _ELEMENTS), r"(?<=5)[.,]0+(?!\d)"])
+)
 
 
 def _hour(f: Fields) -> int:
@@ -91,7 +106,9 @@ class GoLayout:
         self._parts: list[str | _Element] = []
         pattern, at = "", 0
         for found in _LAYOUT.finditer(layout):
-            element = _ELEMENTS.get(found[0]) or _text(re.escape(found[0][0]) + rf"\d{{{len(found[0]) - 1}}}", "fraction")
+            element = _ELEMENTS.get(found[0]) or _text(
+                re.escape(found[0][0]) + rf"\d{{{len(found[0]) - 1}}}", "fraction"
+            )
             literal = layout[at : found.start()]
             self._parts += [literal, element]
             pattern += re.escape(literal) + f"({element.pattern})"
@@ -102,7 +119,9 @@ class GoLayout:
         self.length = len(layout.encode())
 
     def canonical(self, text: str) -> str | None:
-        """The date at the beginning of `text`, in as many bytes as the layout has, written again by the layout; None when there is none."""
+        """The date at the beginning of `text`, in as many bytes as the layout has, written again by the layout; None
+        when there is none.
+        """
         head = text.encode()[: self.length].decode(errors="replace")
         found = self._pattern.fullmatch(head)
         if found is None:
@@ -116,12 +135,17 @@ class GoLayout:
 
 
 def _weekday(fields: Fields) -> int:
-    """1 to 7; 0 when there is no such moment. The calendar repeats after 400 years, and a date without a year is in the year 0."""
+    """1 to 7; 0 when there is no such moment.
+
+    The calendar repeats after 400 years, and a date without a year is in the year 0.
+    """
     year, month, day = (int(fields.get(name, missing)) for name, missing in (("year", 0), ("month", 1), ("day", 1)))
     if int(fields.get("hour12", 0)) > 12:
         return 0
     try:
-        moment = datetime(year % 400 + 2000, month, day, _hour(fields), int(fields.get("minute", 0)), int(fields.get("second", 0)))
+        moment = datetime(
+            year % 400 + 2000, month, day, _hour(fields), int(fields.get("minute", 0)), int(fields.get("second", 0))
+        )
     except ValueError:
         return 0
     return moment.isoweekday()

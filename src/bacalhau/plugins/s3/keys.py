@@ -13,8 +13,8 @@ from bacalhau.ports.storage import Entry
 def plan_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed]) -> tuple[Entry, ...]:
     """Listed objects as entries. The folder part of `prefix`, up to its last slash, is dropped from each path.
 
-    Keys that end in a slash stand for folders and are left out, as is what `pattern` is not found in (searched in the key
-    after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
+    Keys that end in a slash stand for folders and are left out, as is what `pattern` is not found in (searched in the
+    key after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
     """
     keep = re.compile(pattern)
     folder = prefix[: prefix.rfind("/") + 1]
@@ -25,12 +25,17 @@ def plan_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed
 
 
 def safe_path(bucket: str, key: str, folder: str) -> str:
-    """The key without `folder`, doubled slashes and dots folded. Raises StorageFailure when it would lead out of the mount."""
+    """The key without `folder`, doubled slashes and dots folded.
+
+    Raises StorageFailure when it would lead out of the mount.
+    """
     rest = key.removeprefix(folder)
     parts = [part for part in rest.split("/") if part not in ("", ".")]
     if not parts or ".." in parts or "\0" in rest or (not folder and rest.startswith("/")):
         hint = "rename the object, or choose a prefix or filter that leaves it out"
-        raise StorageFailure(f"s3: object {key!r} in bucket {bucket} would be written outside of the mount", hint=hint, component="S3")
+        raise StorageFailure(
+            f"s3: object {key!r} in bucket {bucket} would be written outside of the mount", hint=hint, component="S3"
+        )
     return "/".join(parts)
 
 
@@ -40,7 +45,11 @@ def _refuse_clashes(bucket: str, entries: tuple[Entry, ...]) -> None:
     for entry in entries:
         other = owners.setdefault(entry.path, entry.key)
         if other != entry.key:
-            raise StorageFailure(f"s3: objects {other!r} and {entry.key!r} in bucket {bucket} would both become {entry.path}", hint=hint, component="S3")
+            raise StorageFailure(
+                f"s3: objects {other!r} and {entry.key!r} in bucket {bucket} would both become {entry.path}",
+                hint=hint,
+                component="S3",
+            )
     for entry in entries:
         parts = entry.path.split("/")
         for i in range(1, len(parts)):
@@ -51,7 +60,9 @@ def _refuse_clashes(bucket: str, entries: tuple[Entry, ...]) -> None:
 
 
 def fill_key(key: str, result: Result, *, is_plain: bool) -> str:
-    """The publisher's key with the suffix its encoding asks for and its placeholders filled in; date and time are UTC."""
+    """The publisher's key with the suffix its encoding asks for and its placeholders filled in; date and
+    time are UTC.
+    """
     suffix = "/" if is_plain else ".tar.gz"
     whole = key if key.endswith(suffix) else key + suffix
     started = datetime.fromtimestamp(result.started // 1_000_000_000, UTC)

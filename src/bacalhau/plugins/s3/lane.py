@@ -73,7 +73,10 @@ class WideLane:
             connection.close()
 
     async def receive(self, stretch: Stretch, moved: Callable[[int], None]) -> bool:
-        """True when the stretch is in its file. `moved` is told of bytes as they arrive, and of lost ones as a negative count."""
+        """True when the stretch is in its file.
+
+        `moved` is told of bytes as they arrive, and of lost ones as a negative count.
+        """
         loop = asyncio.get_running_loop()
         call = _Call(lambda count: loop.call_soon_threadsafe(moved, count))
         self._calls.add(call)
@@ -120,7 +123,9 @@ class WideLane:
             host = parts.hostname or ""
             if parts.scheme == "https":
                 context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
-                self._local.connection = http.client.HTTPSConnection(host, parts.port, timeout=_SILENCE_SECONDS, context=context)
+                self._local.connection = http.client.HTTPSConnection(
+                    host, parts.port, timeout=_SILENCE_SECONDS, context=context
+                )
             else:
                 self._local.connection = http.client.HTTPConnection(host, parts.port, timeout=_SILENCE_SECONDS)
             self._local.server, self._local.buffer = server, bytearray(_BUFFER_BYTES)

@@ -1,4 +1,6 @@
-"""Results in a bucket of the orchestrator's: nodes store them, and clients fetch them, by links that it signs, without credentials of their own."""
+"""Results in a bucket of the orchestrator's: nodes store them, and clients fetch them, by links that it signs, without
+credentials of their own.
+"""
 
 import asyncio
 import os
@@ -45,7 +47,12 @@ class ManagedBucket(NamedTuple):
         """A result of this kind as a client can fetch it."""
         given = {name.lower(): str(value) for name, value in (result.params or {}).items()}
         link = await self._signed(given.get("jobid", ""), given.get("executionid", ""), "GET")
-        return SpecConfig(type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=S3SourceParams(), pre_signed_url=link, managed=True)))
+        return SpecConfig(
+            type="s3PreSigned",
+            params=msgspec.to_builtins(
+                PreSignedParams(source_spec=S3SourceParams(), pre_signed_url=link, managed=True)
+            ),
+        )
 
     async def _signed(self, job_id: str, execution_id: str, method: str) -> str:
         try:
@@ -53,9 +60,14 @@ class ManagedBucket(NamedTuple):
         except StorageFailure as e:
             raise Unavailable(e.message, hint=e.hint) from e
         if not ambient.credentials:
-            raise Unavailable("the orchestrator has no AWS credentials to sign links with", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it")
+            raise Unavailable(
+                "the orchestrator has no AWS credentials to sign links with",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it",
+            )
         key = "/".join(filter(None, (self.prefix.strip("/"), job_id, f"{execution_id}.tar.gz")))
-        return presigned_url(ambient, self.place.region, self.place.url(key, (), self.place.region), self.seconds, method)
+        return presigned_url(
+            ambient, self.place.region, self.place.url(key, (), self.place.region), self.seconds, method
+        )
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
@@ -65,7 +77,9 @@ def check_publisher(spec: SpecConfig) -> list[str]:
 
 def refuse_publisher(spec: SpecConfig) -> list[str]:
     """Where no bucket is configured."""
-    return [f"publisher {KIND} is not set up on this orchestrator: Publishers.Types.S3Managed.Bucket and Region are empty"]
+    return [
+        f"publisher {KIND} is not set up on this orchestrator: Publishers.Types.S3Managed.Bucket and Region are empty"
+    ]
 
 
 class S3ManagedPublisher:
@@ -83,12 +97,18 @@ class S3ManagedPublisher:
         try:
             size = await asyncio.to_thread(_write, result.folder, Path(name))
             if size > _LARGEST:
-                raise PublisherFailure(f"the result is larger than {_LARGEST >> 30} GiB", hint="publish it to S3 with `-p s3://bucket/key`", component="S3")
+                raise PublisherFailure(
+                    f"the result is larger than {_LARGEST >> 30} GiB",
+                    hint="publish it to S3 with `-p s3://bucket/key`",
+                    component="S3",
+                )
             link = await self._sign(result.job_id, result.execution_id)
             await result.confirm()
             await _put(link, Path(name), size, report)
         except OSError as e:
-            raise PublisherFailure(f"the result cannot be packed beside {result.folder}: {e.strerror or e}", retryable=True, component="S3") from e
+            raise PublisherFailure(
+                f"the result cannot be packed beside {result.folder}: {e.strerror or e}", retryable=True, component="S3"
+            ) from e
         finally:
             Path(name).unlink(missing_ok=True)
         return SpecConfig(type=KIND, params={"JobID": result.job_id, "ExecutionID": result.execution_id})
@@ -113,7 +133,9 @@ async def _put(link: str, path: Path, size: int, report: Report) -> None:
             if response.status >= 300:
                 said = (await read_up_to(500, response.content.iter_any())).decode(errors="replace")
                 passing = response.status >= 500 or response.status in _PASSING
-                raise PublisherFailure(f"{server} refused the result: {response.status} {said}".rstrip(), retryable=passing, component="S3")
+                raise PublisherFailure(
+                    f"{server} refused the result: {response.status} {said}".rstrip(), retryable=passing, component="S3"
+                )
     except (aiohttp.ClientError, TimeoutError) as e:
         raise PublisherFailure(f"{server} cannot be reached: {network_fault(e)}", retryable=True, component="S3") from e
 

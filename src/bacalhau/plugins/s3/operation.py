@@ -17,7 +17,11 @@ CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
 
 
 class Head(NamedTuple):
-    """`checksum` is the server's base64 SHA-256, composite for some multipart objects; `recorded` what we wrote beside the object. "": none."""
+    """`checksum` is the server's base64 SHA-256, composite for some multipart objects; `recorded` what we wrote beside
+    the object.
+
+    "": none.
+    """
 
     size: int
     etag: str
@@ -44,7 +48,14 @@ async def head(client: S3Client, place: Place, key: str, version: str = "") -> H
     answer = await client.call(Ask(place, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
     got = answer.headers
     size = int(got.get("Content-Length", "-1"))
-    return Head(size, got.get("ETag", ""), read_version(got), got.get(DIGEST_HEADER, ""), got.get(DIGEST_METADATA, ""), got.get("Content-Type", ""))
+    return Head(
+        size,
+        got.get("ETag", ""),
+        read_version(got),
+        got.get(DIGEST_HEADER, ""),
+        got.get(DIGEST_METADATA, ""),
+        got.get("Content-Type", ""),
+    )
 
 
 def version_query(version: str) -> tuple[tuple[str, str], ...]:
@@ -60,7 +71,12 @@ async def list_objects(client: S3Client, place: Place, prefix: str) -> AsyncIter
     """Everything whose key begins with `prefix`, in the server's order, over as many pages as it takes."""
     token = ""
     while True:
-        query = [("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *([("continuation-token", token)] if token else [])]
+        query = [
+            ("list-type", "2"),
+            ("encoding-type", "url"),
+            ("prefix", prefix),
+            *([("continuation-token", token)] if token else []),
+        ]
         answer = await client.call(Ask(place, "GET", "", tuple(query)), read_all)
         root = parse_answer(answer.body, place)
         for entry in _read_page(root):
@@ -75,14 +91,20 @@ def _read_page(root: ET.Element) -> Iterable[Listed]:
     is_escaped = read_text(root, "EncodingType") == "url"
     for item in root.iterfind("{*}Contents"):
         key = read_text(item, "Key")
-        yield Listed(unquote_plus(key) if is_escaped else key, int(read_text(item, "Size") or -1), read_text(item, "ETag"))
+        yield Listed(
+            unquote_plus(key) if is_escaped else key, int(read_text(item, "Size") or -1), read_text(item, "ETag")
+        )
 
 
 def parse_answer(body: bytes, place: Place) -> ET.Element:
     try:
         return ET.fromstring(body)
     except ET.ParseError as e:
-        raise StorageFailure(f"s3: {place.server} answered something that is not S3: {body[:80]!r}", hint="check the endpoint", component="S3") from e
+        raise StorageFailure(
+            f"s3: {place.server} answered something that is not S3: {body[:80]!r}",
+            hint="check the endpoint",
+            component="S3",
+        ) from e
 
 
 def read_text(element: ET.Element, name: str) -> str:

@@ -36,7 +36,9 @@ class PartitionParams(Model):
 
 
 class S3SourceParams(Model):
-    """`key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see `full_checksum`."""
+    """`key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see
+    `full_checksum`.
+    """
 
     bucket: str = always(factory=str)
     key: str = always(factory=str)
@@ -61,7 +63,9 @@ class S3SourceParams(Model):
 
 
 class S3PublisherParams(Model):
-    """`encoding` gzip (one archive) or plain (one object a file); `compress` is the older spelling of the same choice."""
+    """`encoding` gzip (one archive) or plain (one object a file); `compress` is the older spelling of the
+    same choice.
+    """
 
     bucket: str = ""
     key: str = ""
@@ -93,7 +97,10 @@ def read_params(spec: SpecConfig, kind: type[P]) -> P:
     given = {name: value for name, value in (spec.params or {}).items() if value is not None}
     folded, unknown = fold_keys(given, kind)
     if unknown:
-        raise BadRequest(f"unknown parameter {', '.join(unknown)} for s3", hint=f"known are {', '.join(kind.__struct_encode_fields__)}")
+        raise BadRequest(
+            f"unknown parameter {', '.join(unknown)} for s3",
+            hint=f"known are {', '.join(kind.__struct_encode_fields__)}",
+        )
     return convert_all(folded, kind)
 
 
@@ -112,7 +119,10 @@ def check_whole(spec: SpecConfig) -> list[str]:
     """All problems of an S3 input source of a job that runs everywhere, and so has no shares."""
     found = check_source(spec)
     if not found and (kind := (read_params(spec, S3SourceParams).partition or PartitionParams()).kind) != "none":
-        found = [f"{_SOURCE}partition type {kind} needs a job that is divided by its Count, batch or service: without it every node gets all objects"]
+        found = [
+            f"{_SOURCE}partition type {kind} needs a job that is divided by its Count, batch or service: without it"
+            " every node gets all objects"
+        ]
     return found
 
 
@@ -163,7 +173,11 @@ def _partition_problems(partition: PartitionParams) -> list[str]:
     kind = partition.kind
     if kind == "regex":
         label = f"partition pattern {partition.pattern!r}"
-        return _pattern_problems(label, partition.pattern) if partition.pattern else ["partition pattern cannot be empty for regex partitioning"]
+        return (
+            _pattern_problems(label, partition.pattern)
+            if partition.pattern
+            else ["partition pattern cannot be empty for regex partitioning"]
+        )
     if kind == "substring":
         return _range_problems(partition.start_index, partition.end_index)
     if kind == "date":
@@ -187,13 +201,19 @@ def _date_problems(layout: str) -> list[str]:
 def _single_problems(params: S3SourceParams) -> list[str]:
     found = []
     if not params.is_single:
-        given = [name for name, value in (("versionID", params.version_id), ("checksumSHA256", params.checksum_sha256)) if value]
+        given = [
+            name
+            for name, value in (("versionID", params.version_id), ("checksumSHA256", params.checksum_sha256))
+            if value
+        ]
         found += [f"{name} needs one object, and key {params.key!r} is a prefix" for name in given]
     if params.checksum_sha256:
         try:
             full_checksum(params.checksum_sha256)
         except ValueError:
-            found.append(f"checksumSHA256 {params.checksum_sha256!r} is no SHA-256: write it as base64 or as 64 hex digits")
+            found.append(
+                f"checksumSHA256 {params.checksum_sha256!r} is no SHA-256: write it as base64 or as 64 hex digits"
+            )
     return found
 
 
@@ -204,11 +224,18 @@ def _key_problems(key: str) -> list[str]:
         return ["key is longer than S3 allows: 1024 bytes with its placeholders filled in"]
     names = re.findall(r"\{([^{}]*)\}", key)
     known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    return [f"unknown placeholder {{{name}}} in key {key!r}: known are {known}" for name in names if name not in PLACEHOLDERS]
+    return [
+        f"unknown placeholder {{{name}}} in key {key!r}: known are {known}"
+        for name in names
+        if name not in PLACEHOLDERS
+    ]
 
 
 def _encoding_problems(params: S3PublisherParams) -> list[str]:
-    encoding, compress = params.encoding.strip().lower(), str(params.compress if params.compress is not None else "").strip().lower()
+    encoding, compress = (
+        params.encoding.strip().lower(),
+        str(params.compress if params.compress is not None else "").strip().lower(),
+    )
     found = []
     if encoding not in ("", "gzip", "plain"):
         found.append(f"encoding must be either 'plain' or 'gzip', not {params.encoding!r}")

@@ -1,4 +1,8 @@
-"""Which objects are whose: the listed objects of a source shared out between the executions of a job, as the original does it. Pure."""
+"""Which objects are whose: the listed objects of a source shared out between the executions of a job, as the original
+does it.
+
+Pure.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,13 +33,18 @@ def fnv1a(text: str) -> int:
 
 
 def pick_share(params: S3SourceParams, entries: tuple[Entry, ...], part: Partition) -> tuple[Entry, ...]:
-    """The entries of one execution; all of them where nothing is divided. Raises StorageFailure when nobody can say whose is what."""
+    """The entries of one execution; all of them where nothing is divided.
+
+    Raises StorageFailure when nobody can say whose is what.
+    """
     partition = params.partition or PartitionParams()
     if partition.kind == "none":
         return entries
     if part.count < 1:
         hint = "use a batch or service job with a Count, or leave Partition out to give every node all objects"
-        raise StorageFailure(f"s3: partition type {partition.kind} needs a job that is divided by its Count", hint=hint, component="S3")
+        raise StorageFailure(
+            f"s3: partition type {partition.kind} needs a job that is divided by its Count", hint=hint, component="S3"
+        )
     if part.count == 1:
         return entries
     marker = _MARKERS[partition.kind](partition)

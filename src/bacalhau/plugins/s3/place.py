@@ -36,7 +36,9 @@ class Place(NamedTuple):
 
 def find_place(bucket: str, region: str, endpoint: str) -> Place:
     """A place as a job gives it; the endpoint may come from the environment."""
-    return Place(bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    return Place(
+        bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
+    )
 
 
 def aws_host(region: str) -> str:

@@ -24,7 +24,10 @@ from bacalhau.ports.publisher import Result
 log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 1 << 20
-_SMALL_AT_ONCE, _LARGE_AT_ONCE = 16, 2  # files up to a piece, and those above, whose parts are themselves in flight side by side
+_SMALL_AT_ONCE, _LARGE_AT_ONCE = (
+    16,
+    2,
+)  # files up to a piece, and those above, whose parts are themselves in flight side by side
 
 
 class S3Publisher:
@@ -59,8 +62,12 @@ class S3Publisher:
         except StorageFailure as e:
             raise PublisherFailure(e.message, hint=e.hint, retryable=e.retryable, component=e.component) from e
         except OSError as e:
-            raise PublisherFailure(f"cannot read the result {e.filename or result.folder}: {e.strerror or e}", component="S3") from e
-        return result_spec({"Bucket": place.bucket, "Key": target.key, "Region": region, "Endpoint": place.endpoint, **stored})
+            raise PublisherFailure(
+                f"cannot read the result {e.filename or result.folder}: {e.strerror or e}", component="S3"
+            ) from e
+        return result_spec(
+            {"Bucket": place.bucket, "Key": target.key, "Region": region, "Endpoint": place.endpoint, **stored}
+        )
 
 
 async def _publish_archive(target: Target, folder: Path, report: Report) -> dict[str, str]:
@@ -90,7 +97,9 @@ async def _publish_plain(target: Target, folder: Path, report: Report) -> dict[s
     async def put_file(name: str, size: int) -> None:
         path = folder / name
         digest = await asyncio.to_thread(_digest, path) if size > _PIECE_BYTES else ""
-        await upload_stream(target._replace(key=target.key + name), _read(path), expected=size, sent=sent, digest=digest)
+        await upload_stream(
+            target._replace(key=target.key + name), _read(path), expected=size, sent=sent, digest=digest
+        )
         sent(0, 1)
 
     small = [partial(put_file, name, size) for name, size in files if size <= _PIECE_BYTES]
@@ -101,7 +110,10 @@ async def _publish_plain(target: Target, folder: Path, report: Report) -> dict[s
 
 
 def _plain_files(folder: Path) -> list[tuple[str, int]]:
-    """Regular files and links to them, sizes in bytes. A link that leads out of the result would publish the node's own files."""
+    """Regular files and links to them, sizes in bytes.
+
+    A link that leads out of the result would publish the node's own files.
+    """
     inside = folder.resolve()
     files = []
     for name, status in tree(folder):
@@ -119,7 +131,11 @@ def _utf8(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as e:
-        raise StorageFailure(f"file name {name!r} is not UTF-8 and cannot be an S3 key", hint="publish with encoding gzip", component="S3") from e
+        raise StorageFailure(
+            f"file name {name!r} is not UTF-8 and cannot be an S3 key",
+            hint="publish with encoding gzip",
+            component="S3",
+        ) from e
     return name
 
 

@@ -1,4 +1,6 @@
-"""Results as the orchestrator hands them out: with an address that the client can fetch without credentials of its own."""
+"""Results as the orchestrator hands them out: with an address that the client can fetch without credentials
+of its own.
+"""
 
 import logging
 
@@ -17,7 +19,10 @@ _LONGEST_SECONDS = 7 * 24 * 3600  # what S3 accepts
 
 
 async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
-    """An archive as `s3PreSigned` for `expires` seconds. Plain results, and all results where there are no credentials, stay as they are."""
+    """An archive as `s3PreSigned` for `expires` seconds.
+
+    Plain results, and all results where there are no credentials, stay as they are.
+    """
     params = read_params(result, S3SourceParams)
     try:
         ambient = await AMBIENT.current()
@@ -30,4 +35,6 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
     region = place.region or ambient.region
     seconds = max(1, min(int(expires), _LONGEST_SECONDS))
     url = presigned_url(ambient, region, place.url(params.key, version_query(params.version_id), region), seconds)
-    return SpecConfig(type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url)))
+    return SpecConfig(
+        type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url))
+    )

@@ -61,7 +61,11 @@ async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Ent
 
 def _single_entry(params: S3SourceParams, key: str, found: Head) -> Entry:
     expected = full_checksum(params.checksum_sha256) if params.checksum_sha256 else ""
-    if expected and expected != found.checksum and (is_composite(expected) or (found.checksum and not is_composite(found.checksum))):
+    if (
+        expected
+        and expected != found.checksum
+        and (is_composite(expected) or (found.checksum and not is_composite(found.checksum)))
+    ):
         said = f"checksum mismatch for s3://{params.bucket}/{key}, expected {expected}, got {found.checksum or 'none'}"
         raise StorageFailure(said, hint="the object is not the one that was asked for", component="S3")
     path = safe_path(params.bucket, key, key[: key.rfind("/") + 1])
@@ -70,7 +74,14 @@ def _single_entry(params: S3SourceParams, key: str, found: Head) -> Entry:
 
 def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFailure:
     if params.filter and listed:
-        said = f"s3: filter {params.filter!r} matches none of {len(listed)} objects with prefix {params.prefix!r} in bucket {params.bucket}"
+        said = (
+            f"s3: filter {params.filter!r} matches none of {len(listed)} objects with prefix {params.prefix!r} in"
+            f" bucket {params.bucket}"
+        )
     else:
         said = f"s3: nothing matches prefix {params.prefix!r} in bucket {params.bucket}"
-    return StorageFailure(said, hint="check the key, which is case-sensitive; AllowEmpty: true lets the job run without input", component="S3")
+    return StorageFailure(
+        said,
+        hint="check the key, which is case-sensitive; AllowEmpty: true lets the job run without input",
+        component="S3",
+    )

@@ -11,7 +11,16 @@ from xml.sax.saxutils import escape
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.client import Answer, Ask, S3Client, read_all
-from bacalhau.plugins.s3.operation import DIGEST_HEADER, DIGEST_METADATA, Stored, digest_text, parse_answer, put, read_text, read_version
+from bacalhau.plugins.s3.operation import (
+    DIGEST_HEADER,
+    DIGEST_METADATA,
+    Stored,
+    digest_text,
+    parse_answer,
+    put,
+    read_text,
+    read_version,
+)
 from bacalhau.plugins.s3.place import Place
 from bacalhau.ports.publisher import Confirm, always_allowed
 
@@ -44,10 +53,14 @@ class Upload(NamedTuple):
         query = (("partNumber", str(number)), ("uploadId", self.id))
         answer = await self._call("PUT", query, ((DIGEST_HEADER, digest),), body)
         etag = escape(answer.headers.get("ETag", ""))
-        return f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag><ChecksumSHA256>{digest}</ChecksumSHA256></Part>"
+        checksum = f"<ChecksumSHA256>{digest}</ChecksumSHA256>"
+        return f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>{checksum}</Part>"
 
     async def finish(self, rows: list[str]) -> Stored:
-        body = f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(rows)}</CompleteMultipartUpload>'
+        body = (
+            "<CompleteMultipartUpload"
+            f' xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(rows)}</CompleteMultipartUpload>'
+        )
         query = (("uploadId", self.id),)
         ask = Ask(self.target.place, "POST", self.target.key, query, body=body.encode(), confirm=self.target.confirm)
         answer = await self.target.client.call(ask, read_all)
@@ -56,18 +69,25 @@ class Upload(NamedTuple):
         if root.tag.endswith("Error"):
             said = f"{read_text(root, 'Code')}: {read_text(root, 'Message')}"
             raise StorageFailure(
-                f"s3: object {self.target.key} in bucket {self.target.place.bucket} could not be put together: {said}", retryable=True, component="S3"
+                f"s3: object {self.target.key} in bucket {self.target.place.bucket} could not be put together: {said}",
+                retryable=True,
+                component="S3",
             )
         return Stored(read_text(root, "ETag"), read_version(answer.headers))
 
     async def abort(self) -> None:
-        """Parts that nobody puts together would be paid for. Says nothing when it fails: whoever aborts has a better error."""
+        """Parts that nobody puts together would be paid for.
+
+        Says nothing when it fails: whoever aborts has a better error.
+        """
         with suppress(StorageFailure, TimeoutError):
             async with asyncio.timeout(_ABORT_SECONDS):
                 await self._call("DELETE", (("uploadId", self.id),))
 
     async def _call(self, method: str, query: Query, headers: Query = (), body: bytes = b"") -> Answer:
-        return await self.target.client.call(Ask(self.target.place, method, self.target.key, query, headers, body), read_all)
+        return await self.target.client.call(
+            Ask(self.target.place, method, self.target.key, query, headers, body), read_all
+        )
 
 
 async def begin_upload(target: Target, digest: str = "") -> Upload:
@@ -90,7 +110,9 @@ def part_size(expected: int) -> int:
     return max(PART_BYTES, -(-expected // _PARTS))
 
 
-async def upload_stream(target: Target, pieces: AsyncIterator[bytes], *, expected: int, sent: Callable[[int], None], digest: str = "") -> Uploaded:
+async def upload_stream(
+    target: Target, pieces: AsyncIterator[bytes], *, expected: int, sent: Callable[[int], None], digest: str = ""
+) -> Uploaded:
     """Store what `pieces` yields, `expected` bytes at most: one request for a small object, parts for others.
 
     `sent` is told the bytes of each request that arrived.

@@ -1,4 +1,7 @@
-"""HTTP as downloads need it: redirects counted, silence limited, what may pass tried again. The one place that reads aiohttp's errors."""
+"""HTTP as downloads need it: redirects counted, silence limited, what may pass tried again.
+
+The one place that reads aiohttp's errors.
+"""
 
 import asyncio
 import random
@@ -33,7 +36,9 @@ class Passing(StorageFailure):
 
 
 class UrlClient:
-    """Open with `async with`. `first_wait`: seconds before the first of `retries` further attempts, doubled after each."""
+    """Open with `async with`. `first_wait`: seconds before the first of `retries` further attempts, doubled
+    after each.
+    """
 
     def __init__(self, first_wait: float = 0.5, retries: int = RETRIES) -> None:
         self._first_wait = first_wait
@@ -50,16 +55,24 @@ class UrlClient:
         )
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self._session.close()
 
     @asynccontextmanager
-    async def open(self, method: str, url: str, headers: Mapping[str, str], also: tuple[int, ...] = ()) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The last answer after redirects: a 2xx, or a status in `also`. Raises StorageFailure, within the block too."""
+    async def open(
+        self, method: str, url: str, headers: Mapping[str, str], also: tuple[int, ...] = ()
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The last answer after redirects: a 2xx, or a status in `also`. Raises StorageFailure, within the
+        block too.
+        """
         try:
             target = yarl.URL(url, encoded=url.isascii() and " " not in url)
             # aiohttp counts the redirect that it refuses.
-            asked = self._session.request(method, target, headers=headers, max_redirects=_REDIRECTS + 1, proxy=_find_proxy(target))
+            asked = self._session.request(
+                method, target, headers=headers, max_redirects=_REDIRECTS + 1, proxy=_find_proxy(target)
+            )
             async with asked as response:
                 if not 200 <= response.status < 300 and response.status not in also:
                     raise _refusal(url, response)
@@ -68,7 +81,9 @@ class UrlClient:
             raise _translated(url, e) from e
 
     async def persist(self, attempt: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
-        """Do it again, later and later, while its failure may pass; `reached` (bytes) tells whether it comes forward meanwhile."""
+        """Do it again, later and later, while its failure may pass; `reached` (bytes) tells whether it comes forward
+        meanwhile.
+        """
         tried, best = 0, 0
         while True:
             try:
@@ -77,7 +92,9 @@ class UrlClient:
                 now = reached()
                 tried, best = (1, now) if now >= best + _PROGRESS_BYTES else (tried + 1, best)
                 if tried >= self._attempts:
-                    raise StorageFailure(f"{e.message} (gave up after {tried} attempts)", hint=e.hint, retryable=True) from e
+                    raise StorageFailure(
+                        f"{e.message} (gave up after {tried} attempts)", hint=e.hint, retryable=True
+                    ) from e
                 wait = max(self._first_wait * 2 ** (tried - 1) * random.uniform(0.5, 1), e.wait)
             await asyncio.sleep(min(wait, _LONGEST_WAIT))
 
@@ -101,18 +118,28 @@ def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
 def _translated(url: str, error: Exception) -> StorageFailure:
     name = shown(url)
     if isinstance(error, aiohttp.TooManyRedirects):
-        return StorageFailure(f"URL {name} redirects more than {_REDIRECTS} times", hint="name the address that it should lead to")
+        return StorageFailure(
+            f"URL {name} redirects more than {_REDIRECTS} times", hint="name the address that it should lead to"
+        )
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | aiohttp.RedirectClientError):
-        return StorageFailure(f"URL {name} leads to what is not an http address: {error}", hint="check the URL and what it redirects to")
+        return StorageFailure(
+            f"URL {name} leads to what is not an http address: {error}", hint="check the URL and what it redirects to"
+        )
     if fault := tls_fault(error):
-        hint = "this node trusts the authorities of its system" if "certificate" in fault else "write http:// where the server speaks no TLS"
+        hint = (
+            "this node trusts the authorities of its system"
+            if "certificate" in fault
+            else "write http:// where the server speaks no TLS"
+        )
         return StorageFailure(f"URL {name} cannot be trusted: {fault}", hint=hint)
     if isinstance(error, TimeoutError):
         return Passing(f"URL {name} was silent for too long: {_silence(error)}", hint=_REACHABLE)
     if isinstance(error, aiohttp.ClientConnectorError):
         return Passing(f"URL {name} cannot be reached: {network_fault(error)}", hint=_REACHABLE)
     if isinstance(error, aiohttp.ClientResponseError):
-        return StorageFailure(f"URL {name} is not answered in HTTP", hint="check the port, and whether it is http or https")
+        return StorageFailure(
+            f"URL {name} is not answered in HTTP", hint="check the port, and whether it is http or https"
+        )
     broken = "the answer broke off" if isinstance(error, aiohttp.ClientPayloadError) else network_fault(error).lower()
     return Passing(f"URL {name}: the connection was lost: {broken}", hint=_REACHABLE)
 
@@ -123,7 +150,9 @@ def _silence(error: TimeoutError) -> str:
 
 
 def _find_proxy(url: yarl.URL) -> str | None:
-    """The environment's proxy. aiohttp's own way would also send the node's passwords from ~/.netrc wherever a job points."""
+    """The environment's proxy. aiohttp's own way would also send the node's passwords from ~/.netrc wherever a job
+    points.
+    """
     if not url.host or urllib.request.proxy_bypass(url.host):
         return None
     return urllib.request.getproxies().get(url.scheme)

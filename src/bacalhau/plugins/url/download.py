@@ -1,4 +1,6 @@
-"""Brings a result that a node serves over HTTP to the client: an archive is unpacked, any other file is left as it is."""
+"""Brings a result that a node serves over HTTP to the client: an archive is unpacked, any other file is
+left as it is.
+"""
 
 import asyncio
 import logging

@@ -12,7 +12,8 @@ _NAME_BYTES = 255
 
 
 def file_name(url: str, disposition: str) -> str:
-    """The name that `disposition` (a Content-Disposition, or "") gives, else the last name of the URL's path, else a UUID.
+    """The name that `disposition` (a Content-Disposition, or "") gives, else the last name of the URL's path, else a
+    UUID.
 
     The UUID is always the same for the same URL. The name has no slash and is a legal one.
     """
@@ -25,7 +26,9 @@ def _disposition_name(text: str) -> str:
     if not text:
         return ""
     message = Message()
-    message["Content-Disposition"] = " ".join(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+    message["Content-Disposition"] = " ".join(
+        text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split()
+    )
     names = [value for name, value in message.get_params([], "content-disposition") if name == "filename"]
     names.sort(key=lambda value: isinstance(value, str))
     return collapse_rfc2231_value(names[0]) if names else ""

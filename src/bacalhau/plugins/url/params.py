@@ -40,7 +40,9 @@ def _problems(url: str) -> list[str]:
     except ValueError as e:
         return [f"URL {url!r} is not a URL: {e}"]
     if parts.scheme not in ("http", "https"):
-        return [f"URLs must begin with 'http' or 'https'. The submitted one began with {parts.scheme or repr(url[:20])}"]
+        return [
+            f"URLs must begin with 'http' or 'https'. The submitted one began with {parts.scheme or repr(url[:20])}"
+        ]
     if not host:
         return [f"URL {url!r} has no host"]
     if not parts.path:

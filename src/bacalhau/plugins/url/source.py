@@ -1,4 +1,6 @@
-"""Files on the web as inputs: found out about with as few bytes as the server allows, then streamed to disk, resumed where they broke off."""
+"""Files on the web as inputs: found out about with as few bytes as the server allows, then streamed to disk, resumed
+where they broke off.
+"""
 
 import asyncio
 import errno
@@ -33,7 +35,9 @@ class UrlSource:
         await self._client.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
     async def check(self) -> None:
@@ -45,7 +49,10 @@ class UrlSource:
         return Manifest(source, (await self._client.persist(partial(self._look, url)),))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        """The volume is a folder with the file in it. The server's present version must have the manifest's ETag, if that has one."""
+        """The volume is a folder with the file in it.
+
+        The server's present version must have the manifest's ETag, if that has one.
+        """
         entry = manifest.entries[0]
         part = into / ".download"
         try:
@@ -72,7 +79,9 @@ class UrlSource:
 
 
 def _entry(url: str, response: aiohttp.ClientResponse) -> Entry:
-    """Content-Disposition counts after a redirect only: without one, the name in the URL is what the job's author saw."""
+    """Content-Disposition counts after a redirect only: without one, the name in the URL is what the job's
+    author saw.
+    """
     disposition = response.headers.get("Content-Disposition", "") if response.history else ""
     name = file_name(str(response.url), disposition)
     return Entry(url, name, full_size(response.status, response.headers), strong_etag(response.headers))
@@ -96,14 +105,21 @@ class _Download:
         """Go on where the last attempt broke off if the server does, else from the start."""
         name, etag = shown(self._entry.key), strong_etag(headers)
         if self._entry.etag and etag and etag != self._entry.etag:
-            raise StorageFailure(f"URL {name} changed while it was read: its ETag was {self._entry.etag}, is {etag}", hint="run the job again", retryable=True)
+            raise StorageFailure(
+                f"URL {name} changed while it was read: its ETag was {self._entry.etag}, is {etag}",
+                hint="run the job again",
+                retryable=True,
+            )
         if status == 206 and range_start(headers) == self.reached and version_mark(headers) in ("", self._mark):
             return
         self._mark, self.reached = version_mark(headers), 0
         await asyncio.to_thread(self._file.truncate, 0)
         if status in (206, 416):
             self._mark = ""
-            raise Passing(f"URL {name} answered {status} in place of the file's rest", hint="the server serves parts of files wrongly, or the file changed")
+            raise Passing(
+                f"URL {name} answered {status} in place of the file's rest",
+                hint="the server serves parts of files wrongly, or the file changed",
+            )
 
     async def _receive(self, content: aiohttp.StreamReader) -> None:
         held: list[bytes] = []
@@ -136,4 +152,6 @@ def _write_at(file: RawIOBase, chunks: list[bytes], offset: int) -> None:
 def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFailure(f"no space left on {into} for {shown(url)}", hint="free disk space on the node")
-    return StorageFailure(f"{shown(url)} cannot be written to {into}: {error.strerror or error}", hint="check the node's data directory")
+    return StorageFailure(
+        f"{shown(url)} cannot be written to {into}: {error.strerror or error}", hint="check the node's data directory"
+    )

@@ -63,7 +63,10 @@ def test_mounts():
     assert host["Mounts"] == [{"Type": "bind", "Source": "/a:b", "Target": "/in", "ReadOnly": True}]
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("", "bridge"), ("Default", "bridge"), ("bridge", "bridge"), ("None", "none"), ("Host", "host"), ("Full", "host")])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("", "bridge"), ("Default", "bridge"), ("bridge", "bridge"), ("None", "none"), ("Host", "host"), ("Full", "host")],
+)
 def test_network_modes(kind, mode):
     host = config(network=NetworkConfig(type=kind))["HostConfig"]
     assert host["NetworkMode"] == mode
@@ -76,7 +79,10 @@ def test_http_network_is_refused():
 
 
 def test_ports_are_published_on_a_bridge_only():
-    ports = (PortMapping(name="a", static=8080, target=80), PortMapping(name="b", static=9000, host_network="127.0.0.1"))
+    ports = (
+        PortMapping(name="a", static=8080, target=80),
+        PortMapping(name="b", static=9000, host_network="127.0.0.1"),
+    )
     made = config(network=NetworkConfig(type="Bridge", ports=ports))
     assert made["ExposedPorts"] == {"80/tcp": {}, "9000/tcp": {}}
     assert made["HostConfig"]["PortBindings"] == {

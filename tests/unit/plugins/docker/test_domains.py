@@ -30,16 +30,27 @@ def test_domains(host, domain, match):
     assert not match_domain(host, ())
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.0.1", "::1", "169.254.169.254", "fe80::1%eth0", "0.0.0.0", "::ffff:127.0.0.1", "nonsense"])
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.8.0.1", "::1", "169.254.169.254", "fe80::1%eth0", "0.0.0.0", "::ffff:127.0.0.1", "nonsense"],
+)
 def test_the_nodes_own_addresses(address):
     assert is_own(address)
     assert not is_own("93.184.215.14")
 
 
 def test_requests_are_passed_on_in_the_form_of_the_server():
-    ask = read_head("GET http://www.example.org:8080/a?b=c HTTP/1.1\r\nHost: www.example.org:8080\r\nProxy-Connection: keep-alive\r\nConnection: x\r\nA: b\r\n\r\n", GUEST)
+    ask = read_head(
+        "GET http://www.example.org:8080/a?b=c HTTP/1.1\r\nHost: www.example.org:8080\r\nProxy-Connection:"
+        " keep-alive\r\nConnection: x\r\nA: b\r\n\r\n",
+        GUEST,
+    )
     assert (ask.host, ask.port) == ("www.example.org", 8080)
-    assert ask.head == b"GET /a?b=c HTTP/1.1\r\nHost: www.example.org:8080\r\nA: b\r\nConnection: close\r\nX-Bacalhau-Job-ID: j-1\r\n\r\n"
+    assert (
+        ask.head
+        == b"GET /a?b=c HTTP/1.1\r\nHost: www.example.org:8080\r\nA: b\r\nConnection: close\r\nX-Bacalhau-Job-ID:"
+        b" j-1\r\n\r\n"
+    )
     assert read_head("GET http://10.0.0.7 HTTP/1.0\r\n\r\n", GUEST)[:2] == ("10.0.0.7", 80)
     assert read_head("CONNECT example.org:443 HTTP/1.1\r\n\r\n", GUEST) == ("example.org", 443, b"")
 

@@ -34,7 +34,9 @@ def test_others_by_their_device_files(tmp_path):
     def devices(*cards):
         settings = gpu_settings(cards, by_path, kfd)
         assert settings["GroupAdd"] == [str(os.stat(kfd).st_gid)]
-        assert all(d["PathInContainer"] == d["PathOnHost"] and d["CgroupPermissions"] == "rwm" for d in settings["Devices"])
+        assert all(
+            d["PathInContainer"] == d["PathOnHost"] and d["CgroupPermissions"] == "rwm" for d in settings["Devices"]
+        )
         return [Path(d["PathOnHost"]).name for d in settings["Devices"]]
 
     assert devices(amd) == ["card1", "renderD129", "kfd"]

@@ -13,13 +13,24 @@ def problems(params: dict[str, Any] | None) -> list[str]:
 
 
 def test_keys_are_read_in_any_case():
-    params = read_params({"image": "alpine", "ENTRYPOINT": ["sh"], "Parameters": ["-c", "true"], "environmentvariables": ["A=1"], "workingDirectory": "/w"})
+    params = read_params(
+        {
+            "image": "alpine",
+            "ENTRYPOINT": ["sh"],
+            "Parameters": ["-c", "true"],
+            "environmentvariables": ["A=1"],
+            "workingDirectory": "/w",
+        }
+    )
     assert (params.image, params.entrypoint, params.parameters) == ("alpine", ("sh",), ("-c", "true"))
     assert (params.environment_variables, params.working_directory) == (("A=1",), "/w")
 
 
 def test_good_params_have_no_problems():
-    assert problems({"Image": "ghcr.io/a/b:1", "Entrypoint": None, "EnvironmentVariables": [], "WorkingDirectory": ""}) == []
+    assert (
+        problems({"Image": "ghcr.io/a/b:1", "Entrypoint": None, "EnvironmentVariables": [], "WorkingDirectory": ""})
+        == []
+    )
 
 
 @pytest.mark.parametrize("params", [None, {}, {"Image": ""}, {"Image": " "}])
@@ -28,12 +39,17 @@ def test_an_image_is_needed(params):
 
 
 def test_every_problem_is_listed():
-    found = problems({"Image": "a b", "WorkingDirectory": "rel/ative", "EnvironmentVariables": ["=x", "bacalhau_JOB=1", "OK=1"]})
+    found = problems(
+        {"Image": "a b", "WorkingDirectory": "rel/ative", "EnvironmentVariables": ["=x", "bacalhau_JOB=1", "OK=1"]}
+    )
     assert found == [
         "invalid docker engine param: 'Image' must not contain white space: 'a b'",
         "validating docker working directory: workdir must be an absolute path. Passed in: rel/ative",
         "invalid docker engine param: 'EnvironmentVariables' entry without a name: '=x' (write NAME=value)",
-        "invalid docker engine param: 'EnvironmentVariables' name 'bacalhau_JOB' cannot start with BACALHAU_, which is reserved",
+        (
+            "invalid docker engine param: 'EnvironmentVariables' name 'bacalhau_JOB' cannot start with BACALHAU_, which"
+            " is reserved"
+        ),
     ]
 
 
@@ -46,7 +62,16 @@ def test_unknown_keys_and_wrong_types_are_named():
 
 @pytest.mark.parametrize(
     "image",
-    ["alpine", "a/b", "localhost:5000/a/b_c:1.2-x", f"a@sha256:{'0' * 64}", f"ghcr.io/a:v@sha256:{'f' * 64}", f"sha256:{'a' * 64}", "[::1]:5000/a", "a__b/c--d"],
+    [
+        "alpine",
+        "a/b",
+        "localhost:5000/a/b_c:1.2-x",
+        f"a@sha256:{'0' * 64}",
+        f"ghcr.io/a:v@sha256:{'f' * 64}",
+        f"sha256:{'a' * 64}",
+        "[::1]:5000/a",
+        "a__b/c--d",
+    ],
 )
 def test_image_references(image):
     assert problems({"Image": image}) == []

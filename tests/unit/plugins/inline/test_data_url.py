@@ -38,7 +38,11 @@ def test_any_bytes_come_back(data):
 
 
 def test_gzip_is_an_archive():
-    assert [Content(media, b"").is_archive for media in ("application/gzip", "application/x-gzip", "text/plain")] == [True, True, False]
+    assert [Content(media, b"").is_archive for media in ("application/gzip", "application/x-gzip", "text/plain")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.ipfs.unixfs.car import car_frame, car_header, read_car
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, cid_of
 
-BLOCKS = [(cid_of(data, *form), data) for data, form in ((b"", (RAW, 1)), (b"x" * 300, (DAG_PB, 0)), (b"y" * 70_000, (RAW, 1)))]
+BLOCKS = [
+    (cid_of(data, *form), data)
+    for data, form in ((b"", (RAW, 1)), (b"x" * 300, (DAG_PB, 0)), (b"y" * 70_000, (RAW, 1)))
+]
 STREAM = car_header(BLOCKS[1][0]) + b"".join(car_frame(*block) for block in BLOCKS)
 
 
@@ -47,4 +50,6 @@ async def test_malformed_streams(stream, says):
 
 def test_the_header_is_dag_cbor():
     cid = BLOCKS[1][0]
-    assert car_header(cid) == b"\x38" + bytes.fromhex("a265726f6f747381d82a582300") + cid.raw + bytes.fromhex("6776657273696f6e01")
+    assert car_header(cid) == b"\x38" + bytes.fromhex("a265726f6f747381d82a582300") + cid.raw + bytes.fromhex(
+        "6776657273696f6e01"
+    )

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of, from_base58, parse_cid, parse_path, read_cid, read_varint, to_base58, varint
+from bacalhau.plugins.ipfs.unixfs.cid import (
+    DAG_PB,
+    RAW,
+    Cid,
+    cid_of,
+    from_base58,
+    parse_cid,
+    parse_path,
+    read_cid,
+    read_varint,
+    to_base58,
+    varint,
+)
 from bacalhau.plugins.ipfs.unixfs.murmur import murmur3_x64_64
 
 V0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
@@ -31,7 +43,12 @@ def test_a_cid_survives_text_and_bytes(block, form):
 
 
 @pytest.mark.parametrize(
-    "spell", [lambda raw: "z" + to_base58(raw), lambda raw: "f" + raw.hex(), lambda raw: "b" + base64.b32encode(raw).decode().lower().rstrip("=")]
+    "spell",
+    [
+        lambda raw: "z" + to_base58(raw),
+        lambda raw: "f" + raw.hex(),
+        lambda raw: "b" + base64.b32encode(raw).decode().lower().rstrip("="),
+    ],
 )
 def test_multibases(spell):
     cid = cid_of(b"x", RAW, 1)

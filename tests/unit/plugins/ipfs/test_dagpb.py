@@ -4,10 +4,20 @@ from hypothesis import strategies as st
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, cid_of
-from bacalhau.plugins.ipfs.unixfs.dagpb import FILE, Link, decode_node, decode_unixfs, encode_directory, encode_file, encode_node
+from bacalhau.plugins.ipfs.unixfs.dagpb import (
+    FILE,
+    Link,
+    decode_node,
+    decode_unixfs,
+    encode_directory,
+    encode_file,
+    encode_node,
+)
 from bacalhau.plugins.ipfs.unixfs.read import view
 
-CIDS = st.builds(lambda data, form: cid_of(data, *form), st.binary(max_size=4), st.sampled_from([(DAG_PB, 0), (DAG_PB, 1), (RAW, 1)]))
+CIDS = st.builds(
+    lambda data, form: cid_of(data, *form), st.binary(max_size=4), st.sampled_from([(DAG_PB, 0), (DAG_PB, 1), (RAW, 1)])
+)
 LINKS = st.lists(st.builds(Link, CIDS, st.binary(max_size=20), st.integers(0, 2**60)), max_size=5)
 
 
@@ -35,7 +45,9 @@ def test_noise_never_escapes_as_another_error(noise):
 def test_what_other_writers_write():
     packed = b"\x08\x02\x18\x05\x22\x02\x02\x03"
     assert decode_unixfs(packed).blocksizes == (2, 3)
-    with_mode_and_times = encode_directory() + b"\x38\xed\x03" + b"\x42\x02\x08\x01" + b"\x4d\0\0\0\0" + b"\x49\0\0\0\0\0\0\0\0"
+    with_mode_and_times = (
+        encode_directory() + b"\x38\xed\x03" + b"\x42\x02\x08\x01" + b"\x4d\0\0\0\0" + b"\x49\0\0\0\0\0\0\0\0"
+    )
     assert decode_unixfs(with_mode_and_times).kind == 1
 
 

@@ -48,16 +48,33 @@ TUTORIAL = {f"OR_ABI-L1b-RadC-M3C01_G16_s2000001120{i:04d}.nc": bytes([i]) * 100
 TREES = {
     "empty-v0": ({}, V0, "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"),
     "empty-v1": ({}, V1, "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"),
-    "tutorial": ({"stdout": b"", "stderr": b"", "exitCode": b"0", "outputs": TUTORIAL}, V0, "QmcJtnynYVgs6JBrxNbPCZr3RWQZ77Xj6PTfkEQV3bpcSa"),
-    "exit 3": ({"stdout": b"out\n", "stderr": b"err\n", "exitCode": b"3", "outputs": {}}, V0, "QmRg1xCUY3Pi8obpRkHpdATiR29Cse4LdSKsVjv3UF3x1C"),
+    "tutorial": (
+        {"stdout": b"", "stderr": b"", "exitCode": b"0", "outputs": TUTORIAL},
+        V0,
+        "QmcJtnynYVgs6JBrxNbPCZr3RWQZ77Xj6PTfkEQV3bpcSa",
+    ),
+    "exit 3": (
+        {"stdout": b"out\n", "stderr": b"err\n", "exitCode": b"3", "outputs": {}},
+        V0,
+        "QmRg1xCUY3Pi8obpRkHpdATiR29Cse4LdSKsVjv3UF3x1C",
+    ),
     "one file": (
         {"stdout": b"out\n", "stderr": b"err\n", "exitCode": b"0", "outputs": {"h.txt": b"hello\n"}},
         V0,
         "QmZCx4RPfXAoxYjE2LBYmtuQRAFLZhEQY2YW7CxybYoWhn",
     ),
-    "no output": ({"stdout": b"hello world\n", "stderr": b"", "exitCode": b"0", "outputs": {}}, V0, "QmW7TdjNEMzqmWxm5WPK1p6QCkeChxMLpvhLxyUW2wpjCf"),
+    "no output": (
+        {"stdout": b"hello world\n", "stderr": b"", "exitCode": b"0", "outputs": {}},
+        V0,
+        "QmW7TdjNEMzqmWxm5WPK1p6QCkeChxMLpvhLxyUW2wpjCf",
+    ),
 }
-NESTED = {"stdout": b"hello world\n", "stderr": b"", "exitCode": b"0", "outputs": {"a.bin": D[:300_000], "sub": {"x": b"1"}}}
+NESTED = {
+    "stdout": b"hello world\n",
+    "stderr": b"",
+    "exitCode": b"0",
+    "outputs": {"a.bin": D[:300_000], "sub": {"x": b"1"}},
+}
 TREES["nested-v0"] = (NESTED, V0, "QmenNXfga3abqKBVXffCRUuk2inCJwaeDiVmFLyTQf5cPx")
 TREES["nested-v1"] = (NESTED, V1, "bafybeictiyvgioigjfboqqmtxipp7o7i6qfqthpukdt46ltmzfsnshffte")
 
@@ -110,7 +127,10 @@ def test_tsize_counts_everything_below(tmp_path):
     blocks = dict(build(tmp_path))
     root = decode_node(list(blocks.values())[-1])
     twice = len(next(block for block in blocks.values() if len(block) > LEAF))
-    assert sum(link.tsize for link in root.links) + len(list(blocks.values())[-1]) == sum(map(len, blocks.values())) + twice
+    assert (
+        sum(link.tsize for link in root.links) + len(list(blocks.values())[-1])
+        == sum(map(len, blocks.values())) + twice
+    )
 
 
 def test_what_cannot_be_stored(tmp_path):

@@ -17,7 +17,12 @@ def local(**params: object) -> list[str]:
         ({"SourcePath": "/data"}, "/data", False, CreateAs.NO_CREATE),
         ({"Path": "/data", "ReadWrite": "true"}, "/data", True, CreateAs.NO_CREATE),
         ({"sourcepath": "/data", "readwrite": True, "createas": "DIR"}, "/data", True, CreateAs.DIR),
-        ({"SourcePath": "/data", "Path": "/data", "ReadWrite": "False", "CreateAs": "noCreate"}, "/data", False, CreateAs.NO_CREATE),
+        (
+            {"SourcePath": "/data", "Path": "/data", "ReadWrite": "False", "CreateAs": "noCreate"},
+            "/data",
+            False,
+            CreateAs.NO_CREATE,
+        ),
         ({"SourcePath": "/data", "ReadWrite": "", "CreateAs": "File"}, "/data", False, CreateAs.FILE),
         ({"SourcePath": "/data", "ReadWrite": None}, "/data", False, CreateAs.NO_CREATE),
     ],
@@ -28,7 +33,10 @@ def test_good_parameters(params, place, write, create):
     assert (read.place, read.write, read.create) == (place, write, create)
 
 
-@pytest.mark.parametrize(("text", "write"), [("file:///data/in:/in", False), ("file:///data/in:/in,opt=rw=true", True), ("file:///data/in,opt=ro=true", False)])
+@pytest.mark.parametrize(
+    ("text", "write"),
+    [("file:///data/in:/in", False), ("file:///data/in:/in,opt=rw=true", True), ("file:///data/in,opt=ro=true", False)],
+)
 def test_what_the_command_line_makes_is_good(text, write):
     source = parse_input(text).source
     assert check_source(source) == []

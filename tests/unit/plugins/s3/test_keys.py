@@ -82,7 +82,10 @@ def test_addresses(place, key, url):
 
 
 def test_queries_are_sorted_and_escaped():
-    assert Place("b", "", "http://h").url("", (("prefix", "a b/"), ("list-type", "2")), "r") == "http://h/b?list-type=2&prefix=a%20b%2F"
+    assert (
+        Place("b", "", "http://h").url("", (("prefix", "a b/"), ("list-type", "2")), "r")
+        == "http://h/b?list-type=2&prefix=a%20b%2F"
+    )
 
 
 def test_the_chinese_partition():
@@ -105,7 +108,10 @@ def test_troubles_are_read_from_header_and_body():
     assert read_trouble(400, "", body) == Trouble(400, "AuthorizationHeaderMalformed", "m", "eu-2")
 
 
-@pytest.mark.parametrize(("status", "retryable"), [(403, False), (404, False), (412, True), (500, True), (503, True), (429, True), (400, False)])
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [(403, False), (404, False), (412, True), (500, True), (503, True), (429, True), (400, False)],
+)
 def test_whether_a_retry_can_help(status, retryable):
     failure = answer_failure(Trouble(status, "", "", ""), Place("b"), "k", "without credentials")
     assert failure.retryable is retryable

@@ -3,7 +3,15 @@
 import pytest
 
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams, check_publisher, check_source, full_checksum, read_params, result_spec
+from bacalhau.plugins.s3.params import (
+    S3PublisherParams,
+    S3SourceParams,
+    check_publisher,
+    check_source,
+    full_checksum,
+    read_params,
+    result_spec,
+)
 
 HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 BASE64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
@@ -18,7 +26,10 @@ def publisher(**params: object) -> list[str]:
 
 
 def test_names_are_taken_in_any_case():
-    read = read_params(SpecConfig(type="S3", params={"bucket": "b", "VERSIONID": "v", "checksumsha256": BASE64, "Filter": None}), S3SourceParams)
+    read = read_params(
+        SpecConfig(type="S3", params={"bucket": "b", "VERSIONID": "v", "checksumsha256": BASE64, "Filter": None}),
+        S3SourceParams,
+    )
     assert (read.bucket, read.version_id, read.checksum_sha256, read.filter) == ("b", "v", BASE64, "")
 
 
@@ -55,12 +66,24 @@ def test_good_sources(params):
         ({"Bucket": "b", "Key": "p/", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "AAAA"}, "is no SHA-256"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "ünicode"}, "is no SHA-256"),
-        ({"Bucket": "b", "Partition": {"Type": "hash"}}, "unsupported partition type 'hash': use none, object, regex, substring or date"),
+        (
+            {"Bucket": "b", "Partition": {"Type": "hash"}},
+            "unsupported partition type 'hash': use none, object, regex, substring or date",
+        ),
         ({"Bucket": "b", "Partition": {"Type": "regex"}}, "partition pattern cannot be empty"),
-        ({"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "("}}, "partition pattern '(' is an invalid regex pattern"),
+        (
+            {"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "("}},
+            "partition pattern '(' is an invalid regex pattern",
+        ),
         ({"Bucket": "b", "Partition": {"Type": "regex", "Pattern": "a(?=b)"}}, "(?= is not part of RE2"),
-        ({"Bucket": "b", "Partition": {"Type": "substring", "StartIndex": -1, "EndIndex": 2}}, "start index cannot be negative: -1"),
-        ({"Bucket": "b", "Partition": {"Type": "substring", "StartIndex": 2, "EndIndex": 2}}, "end index 2 must be greater than start index 2"),
+        (
+            {"Bucket": "b", "Partition": {"Type": "substring", "StartIndex": -1, "EndIndex": 2}},
+            "start index cannot be negative: -1",
+        ),
+        (
+            {"Bucket": "b", "Partition": {"Type": "substring", "StartIndex": 2, "EndIndex": 2}},
+            "end index 2 must be greater than start index 2",
+        ),
         ({"Bucket": "b", "Partition": {"Type": "date"}}, "date format cannot be empty"),
         ({"Bucket": "b", "Partition": {"Type": "date", "DateFormat": "%Y-%m"}}, "names no part of a date"),
         ({"Bucket": "b", "Partition": {"Type": "object", "Nope": 1}}, "unknown parameter Partition.Nope"),
@@ -117,4 +140,6 @@ def test_bad_publishers(params, problem):
 
 
 def test_checksums_become_base64():
-    assert [full_checksum(text) for text in (HEX, "0x" + HEX.upper().replace("0X", ""), BASE64, BASE64 + "-3")] == [BASE64] * 3 + [BASE64 + "-3"]
+    assert [full_checksum(text) for text in (HEX, "0x" + HEX.upper().replace("0X", ""), BASE64, BASE64 + "-3")] == [
+        BASE64
+    ] * 3 + [BASE64 + "-3"]

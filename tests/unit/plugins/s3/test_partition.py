@@ -16,12 +16,22 @@ def shares(keys, count, prefix="", **partition):
 
 
 def names(keys, count, prefix="", **partition):
-    return ["".join(key.removeprefix(prefix).split(".")[0] for key in share) for share in shares(keys, count, prefix, **partition)]
+    return [
+        "".join(key.removeprefix(prefix).split(".")[0] for key in share)
+        for share in shares(keys, count, prefix, **partition)
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("", 0x811C9DC5), ("1", 873244444), ("00", 569209421), ("10", 468396612), ("file1.txt", 1035260656), ("2024-01-15", 1396065120)],
+    [
+        ("", 0x811C9DC5),
+        ("1", 873244444),
+        ("00", 569209421),
+        ("10", 468396612),
+        ("file1.txt", 1035260656),
+        ("2024-01-15", 1396065120),
+    ],
 )
 def test_the_hash(text, value):
     assert fnv1a(text) == value
@@ -41,7 +51,11 @@ def test_by_regex_groups_or_the_whole_match():
     got = shares([f"regions/{region}/x" for region in regions], 4, "regions/", type="regex", pattern="([^/]+)/.*")
     assert got == [[f"regions/{region}/x" for region in regions if regions[region] == index] for index in range(4)]
     keys = ["p/b-1", "p/c-2", "p/none"]
-    owner = {key: index for index, share in enumerate(shares(keys, 5, "p/", type="regex", pattern=r"([a-z])-(\d)")) for key in share}
+    owner = {
+        key: index
+        for index, share in enumerate(shares(keys, 5, "p/", type="regex", pattern=r"([a-z])-(\d)"))
+        for key in share
+    }
     assert owner == {"p/b-1": fnv1a("b\x1f1") % 5, "p/c-2": fnv1a("c\x1f2") % 5, "p/none": 0}
     assert shares(["p/ab"], 5, "p/", type="regex", pattern=r"b|z()")[fnv1a("b") % 5] == ["p/ab"]
     assert shares(["p/ab"], 5, "p/", type="regex", pattern="q*")[0] == ["p/ab"]

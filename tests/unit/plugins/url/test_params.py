@@ -15,7 +15,9 @@ def url(**params: object) -> list[str]:
     return check_source(SpecConfig(type="urlDownload", params=params))
 
 
-@pytest.mark.parametrize("text", ["http://h/f", "https://h:8443/a/b?c=d", "http://h/", "http://[::1]:9/f", "https://bücher.example/ä b"])
+@pytest.mark.parametrize(
+    "text", ["http://h/f", "https://h:8443/a/b?c=d", "http://h/", "http://[::1]:9/f", "https://bücher.example/ä b"]
+)
 def test_good_urls(text):
     assert url(URL=text) == []
 

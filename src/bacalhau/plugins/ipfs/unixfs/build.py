@@ -20,7 +20,8 @@ from bacalhau.plugins.ipfs.unixfs.shard import build_shards
 class Profile(NamedTuple):
     """How a tree becomes blocks: `chunk` file bytes a leaf, `width` links a node; version 1 has raw leaves.
 
-    A directory is sharded when the names and CIDs of its entries take more than `shard_above` bytes (older Kubos also at exactly that).
+    A directory is sharded when the names and CIDs of its entries take more than `shard_above` bytes (older Kubos also
+    at exactly that).
     """
 
     version: int
@@ -86,12 +87,18 @@ def content_size(path: Path) -> int:
 
 
 def not_storable(path: str) -> BadRequest:
-    return BadRequest(f"'{path}' is a socket, FIFO or device and cannot be published", hint="Remove it at the end of the job.")
+    return BadRequest(
+        f"'{path}' is a socket, FIFO or device and cannot be published", hint="Remove it at the end of the job."
+    )
 
 
 def leaf_cid(data: bytes, like: Cid) -> Cid:
     """The CID of a file leaf holding `data`, in the manner of `like`."""
-    return cid_of(data, RAW, 1) if like.codec == RAW else cid_of(encode_node([], encode_file(data, len(data))), DAG_PB, like.version)
+    return (
+        cid_of(data, RAW, 1)
+        if like.codec == RAW
+        else cid_of(encode_node([], encode_file(data, len(data))), DAG_PB, like.version)
+    )
 
 
 def _take(blocks: Iterator[Block]) -> list[Block]:
@@ -127,7 +134,9 @@ def _add_folder(path: str, profile: Profile) -> Links:
 
 
 def _add_file(file: BinaryIO, profile: Profile) -> Parts:
-    """Levels grow to the left: level 0 holds leaves, a full level becomes one node of the next when something follows."""
+    """Levels grow to the left: level 0 holds leaves, a full level becomes one node of the next when
+    something follows.
+    """
     levels: list[list[_Part]] = [[]]
     while chunk := _read_full(file, profile.chunk):
         yield from _push(levels, 0, (yield from _leaf(chunk, profile)), profile)

@@ -29,7 +29,9 @@ def car_frame(cid: Cid, block: bytes) -> bytes:
 
 
 async def read_car(chunks: AsyncIterator[bytes]) -> AsyncGenerator[CarBlock, None]:
-    """The blocks of a CARv1 as they arrive. StorageFailure when it is malformed; EOFError when it ends inside a frame."""
+    """The blocks of a CARv1 as they arrive. StorageFailure when it is malformed; EOFError when it ends
+    inside a frame.
+    """
     buffer = bytearray()
     frames = 0
     async for chunk in chunks:

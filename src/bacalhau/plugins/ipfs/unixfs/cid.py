@@ -29,7 +29,10 @@ _BASE58_VALUE = {letter: value for value, letter in enumerate(_BASE58)}
 
 
 class Cid(NamedTuple):
-    """`multihash` is the hash code, the digest's length and the digest. `str()` gives the text (`Qm…`, `b…`), `raw` the bytes."""
+    """`multihash` is the hash code, the digest's length and the digest.
+
+    `str()` gives the text (`Qm…`, `b…`), `raw` the bytes.
+    """
 
     version: int
     codec: int
@@ -40,12 +43,20 @@ class Cid(NamedTuple):
         return self.multihash if self.version == 0 else varint(1) + varint(self.codec) + self.multihash
 
     def __str__(self) -> str:
-        return to_base58(self.multihash) if self.version == 0 else "b" + base64.b32encode(self.raw).decode().rstrip("=").lower()
+        return (
+            to_base58(self.multihash)
+            if self.version == 0
+            else "b" + base64.b32encode(self.raw).decode().rstrip("=").lower()
+        )
 
     @property
     def key(self) -> str:
-        """One text for the two spellings of a SHA-256 dag-pb block (`Qm…` and `bafybei…`), which name the same bytes."""
-        return str(Cid(0, DAG_PB, self.multihash) if self.codec == DAG_PB and self.multihash[:2] == b"\x12\x20" else self)
+        """One text for the two spellings of a SHA-256 dag-pb block (`Qm…` and `bafybei…`), which name the
+        same bytes.
+        """
+        return str(
+            Cid(0, DAG_PB, self.multihash) if self.codec == DAG_PB and self.multihash[:2] == b"\x12\x20" else self
+        )
 
     @property
     def inline(self) -> bytes | None:
@@ -70,7 +81,9 @@ def parse_cid(text: str) -> Cid:
         return _parse(text)
     except ValueError as e:
         shown = text if len(text) <= 80 else text[:77] + "..."
-        raise BadRequest(f"CID '{shown}' is not valid: {e}", hint="A CID looks like Qm… (46 characters) or bafy….") from e
+        raise BadRequest(
+            f"CID '{shown}' is not valid: {e}", hint="A CID looks like Qm… (46 characters) or bafy…."
+        ) from e
 
 
 def parse_path(text: str) -> tuple[Cid, str]:

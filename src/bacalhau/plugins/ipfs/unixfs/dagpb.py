@@ -42,7 +42,9 @@ def encode_node(links: list[Link], data: bytes) -> bytes:
     out = []
     for link in links:
         raw = link.cid.raw
-        body = b"".join((b"\x0a", varint(len(raw)), raw, b"\x12", varint(len(link.name)), link.name, b"\x18", varint(link.tsize)))
+        body = b"".join(
+            (b"\x0a", varint(len(raw)), raw, b"\x12", varint(len(link.name)), link.name, b"\x18", varint(link.tsize))
+        )
         out += [b"\x12", varint(len(body)), body]
     return b"".join((*out, b"\x0a", varint(len(data)), data))
 
@@ -72,7 +74,9 @@ def encode_symlink(target: bytes) -> bytes:
 
 
 def encode_shard(bitfield: bytes) -> bytes:
-    return b"\x08\x05\x12" + varint(len(bitfield)) + bitfield + b"\x28" + varint(MURMUR3_X64_64) + b"\x30" + varint(FANOUT)
+    return (
+        b"\x08\x05\x12" + varint(len(bitfield)) + bitfield + b"\x28" + varint(MURMUR3_X64_64) + b"\x30" + varint(FANOUT)
+    )
 
 
 def decode_unixfs(message: bytes) -> Unixfs:

@@ -11,7 +11,18 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid
-from bacalhau.plugins.ipfs.unixfs.dagpb import DIRECTORY, FANOUT, FILE, RAW_DATA, SHARD, SYMLINK, Link, Node, decode_node, decode_unixfs
+from bacalhau.plugins.ipfs.unixfs.dagpb import (
+    DIRECTORY,
+    FANOUT,
+    FILE,
+    RAW_DATA,
+    SHARD,
+    SYMLINK,
+    Link,
+    Node,
+    decode_node,
+    decode_unixfs,
+)
 from bacalhau.plugins.ipfs.unixfs.shard import DEEPEST, slot
 
 WINDOW = 16
@@ -42,7 +53,10 @@ class Reader(Protocol):
     """Where blocks come from."""
 
     async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> bytes:
-        """One block. `upcoming` will be asked for next; with an `anchor`, this and all that follows may be streamed from there."""
+        """One block.
+
+        `upcoming` will be asked for next; with an `anchor`, this and all that follows may be streamed from there.
+        """
         ...
 
 
@@ -72,7 +86,9 @@ class StoreReader:
         if (found := self._ahead.pop(cid, None)) is not None:
             return found
         room = max(0, 2 * WINDOW - len(self._ahead))
-        later = [c for c in dict.fromkeys(upcoming[: WINDOW - 1]) if c != cid and c not in self._ahead and c.inline is None][:room]
+        later = [
+            c for c in dict.fromkeys(upcoming[: WINDOW - 1]) if c != cid and c not in self._ahead and c.inline is None
+        ][:room]
         first, *rest = await self._fetch([str(cid), *map(str, later)])
         self._ahead.update(zip(later, rest, strict=True))
         return first
@@ -133,7 +149,9 @@ class Part(NamedTuple):
 Lacking = Callable[[list[Part]], Awaitable[list[Part]]]
 
 
-async def walk_file(reader: Reader, cid: Cid, root: bytes, begin: int = 0, end: int | None = None, lacking: Lacking | None = None) -> AsyncIterator[Piece]:
+async def walk_file(
+    reader: Reader, cid: Cid, root: bytes, begin: int = 0, end: int | None = None, lacking: Lacking | None = None
+) -> AsyncIterator[Piece]:
     """The blocks of file `cid` with root block `root`, depth first: those inside [begin, end) and the way to them.
 
     `lacking` sorts out parts that need not be fetched. StorageFailure when the tree contradicts itself.
@@ -181,14 +199,19 @@ async def walk_directory(reader: Reader, cid: Cid, block: bytes) -> AsyncIterato
 
 
 async def resolve(reader: Reader, cid: Cid, path: str) -> tuple[Cid, list[tuple[Cid, bytes]]]:
-    """Follow `path` (names with `/` between) from `cid`; also the blocks passed on the way. NotFound names the missing part."""
+    """Follow `path` (names with `/` between) from `cid`; also the blocks passed on the way.
+
+    NotFound names the missing part.
+    """
     passed: list[tuple[Cid, bytes]] = []
     at = cid
     names = [name for name in path.split("/") if name]
     for i, name in enumerate(names):
         found = await _entry(reader, at, name.encode("utf-8", "surrogateescape"), passed)
         if found is None:
-            raise NotFound(f"no '{'/'.join(names[: i + 1])}' in {cid}", hint="List what is there: the path begins below the CID.")
+            raise NotFound(
+                f"no '{'/'.join(names[: i + 1])}' in {cid}", hint="List what is there: the path begins below the CID."
+            )
         at = found
     return at, passed
 

@@ -15,7 +15,10 @@ Hashed = tuple[bytes, Link]
 
 
 def build_shards(links: list[Link], version: int) -> Generator[tuple[Cid, bytes], None, Link]:
-    """Yields the blocks of the directory, children first; returns the link (without a name) to its root. BadRequest for names of equal hash."""
+    """Yields the blocks of the directory, children first; returns the link (without a name) to its root.
+
+    BadRequest for names of equal hash.
+    """
     return (yield from _level([(murmur3_x64_64(link.name), link) for link in links], 0, version))
 
 
@@ -26,7 +29,10 @@ def slot(name: bytes, depth: int) -> bytes:
 
 def _level(entries: list[Hashed], depth: int, version: int) -> Generator[tuple[Cid, bytes], None, Link]:
     if depth == DEEPEST:
-        raise BadRequest(f"the names {', '.join(repr(link.name) for _, link in entries[:2])} have the same hash and cannot be in one sharded directory")
+        raise BadRequest(
+            f"the names {', '.join(repr(link.name) for _, link in entries[:2])} have the same hash and cannot be in one"
+            " sharded directory"
+        )
     slots: dict[int, list[Hashed]] = {}
     for entry in entries:
         slots.setdefault(entry[0][depth], []).append(entry)
