@@ -7,9 +7,8 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.output.render import id_column, say_more, show_items, stamp, time_column, when
 from bacalhau.cli.output.table import Column
-from bacalhau.lib.errors import BadRequest
+from bacalhau.cli.spec.labels import check_labels
 from bacalhau.models.job.job import Job
-from bacalhau.models.job.selector import parse_selector
 from bacalhau.models.wire.api import ListExecutionsResponse
 
 _JOBS = (
@@ -42,14 +41,6 @@ _VERSIONS = (
     Column("Created At", lambda job: when(job.modify_time)),
     Column("Job Version", lambda job: str(job.version)),
 )
-
-
-def check_labels(text: str) -> None:
-    """Raises BadRequest before the server is asked."""
-    try:
-        parse_selector(text)
-    except BadRequest as e:
-        raise BadRequest(f"could not parse labels: {e.message}", hint=e.hint) from e
 
 
 def list_jobs(call: Call) -> int:

@@ -5,9 +5,9 @@ import asyncio
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.pflag import invalid_argument
-from bacalhau.cli.job.show import check_labels
 from bacalhau.cli.output.render import id_column, say_more, show_document, show_items
 from bacalhau.cli.output.table import Column
+from bacalhau.cli.spec.labels import check_labels
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.api import ListNodesResponse

@@ -1,0 +1,12 @@
+"""Selectors of labels, as `--labels` of the list commands takes them."""
+
+from bacalhau.lib.errors import BadRequest
+from bacalhau.models.job.selector import parse_selector
+
+
+def check_labels(text: str) -> None:
+    """Raises BadRequest before the server is asked."""
+    try:
+        parse_selector(text)
+    except BadRequest as e:
+        raise BadRequest(f"could not parse labels: {e.message}", hint=e.hint) from e
