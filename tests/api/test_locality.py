@@ -19,7 +19,7 @@ from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from bacalhau.orchestrator.evaluation.locating import locate_forever, must_ask
 from bacalhau.plugins.local.source import LocalSource
 from tests.api.room import JOBS, a_job, open_room
-from tests.unit.orchestrator.make import make_seat
+from tests.unit.orchestrator.make import make_candidate
 
 
 async def nothing(*_):
@@ -34,7 +34,7 @@ class Fleet:
 
     def enter(self, node_id, *, native=True, cpu=2.0):
         """It is known, and nobody answers there."""
-        node = make_seat(node_id, cpu=cpu).node
+        node = make_candidate(node_id, cpu=cpu).node
         offer = replace(node.info.compute, storage_sources=("local", "urldownload"))
         self.room.orch.cluster.put(
             replace(node, info=replace(node.info, compute_node_info=offer), native=native), now_ns()

@@ -267,12 +267,12 @@ async def test_what_could_not_be_stored_is_not_forgotten(tmp_path):
     async with open_room(tmp_path) as room:
         orch = room.orch
         await orch.gate.authorize("n-1", "mine", "")
-        orch.lanes.acknowledged = [3, 4]
+        orch.outbox.acknowledged = [3, 4]
     with pytest.raises(Unavailable, match="closed"):
         await join(room, "n-1")
     assert orch.gate.new_secret("n-1")
     assert not await forget_acknowledged(orch)
-    assert orch.lanes.acknowledged == [3, 4]
+    assert orch.outbox.acknowledged == [3, 4]
 
 
 async def test_silence_ends_what_no_closed_connection_ended(tmp_path):
@@ -316,9 +316,9 @@ async def test_what_a_node_has_no_record_of_is_failed_and_cancelled_there_all_th
         await join(room, "n-1")
         job_id = await room.submit()
         (placed,) = await room.orch.store.list_executions(job_id, 1)
-        room.orch.lanes.abandon("n-1")
+        room.orch.outbox.abandon("n-1")
         on_gone(room.orch, "n-1")
         await join(room, "n-1")
         failed = next(e for e in await room.orch.store.list_executions(job_id, 1) if e.id == placed.id)
-        (sent, *_) = room.orch.lanes.lane("n-1").unacknowledged()
+        (sent, *_) = room.orch.outbox.lane("n-1").unacknowledged()
         assert (failed.is_live, sent.type, placed.id.encode() in sent.body) == (False, "CancelExecution", True)

@@ -11,7 +11,7 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from tests.api.room import JOBS, a_job, open_room
-from tests.unit.orchestrator.make import make_seat
+from tests.unit.orchestrator.make import make_candidate
 
 
 async def put(room, **job):
@@ -36,7 +36,7 @@ async def end(room, job_id, state=JobStateType.COMPLETED):
 
 
 def join(room, node_id="n-1", **how):
-    room.orch.cluster.put(make_seat(node_id, **how).node, now_ns())
+    room.orch.cluster.put(make_candidate(node_id, **how).node, now_ns())
 
 
 async def test_a_difference_shows_what_changes_and_nothing_when_nothing_does(tmp_path):
@@ -231,7 +231,7 @@ async def test_a_lost_connection_is_seen_in_the_explanation(tmp_path):
         join(room, connected=False)
         answer = (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()
         assert (answer["State"], answer["Nodes"][0]["Reason"]) == ("Queued", "is not connected")
-        node = replace(make_seat("n-1").node, cordoned=True)
+        node = replace(make_candidate("n-1").node, cordoned=True)
         room.orch.cluster.put(node, now_ns())
         assert (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()["Nodes"][0][
             "Reason"

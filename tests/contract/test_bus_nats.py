@@ -7,9 +7,9 @@ import pytest
 
 from bacalhau.bus.acked import CRASHES
 from bacalhau.bus.envelope import pack, stamp, unpack
-from bacalhau.bus.lane import IN_FLIGHT
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
+from bacalhau.bus.ordering import IN_FLIGHT
 from bacalhau.bus.subject import LOGS, from_node, messages_to, to_node
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound, Unavailable

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bacalhau.app.road import Road, road_of, server_tls, trusting
+from bacalhau.app.bus_address import BusAddress, bus_address_of, server_tls, trusting
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import nats_server
@@ -17,14 +17,14 @@ def a_compute(url, **tls):
     return Compute(orchestrators=(url,), tls=NodeTLS(**tls))
 
 
-async def join(road: Road):
-    async with node_bus(road.urls, "n", "secret", tls=road.tls) as node:
+async def join(bus_address: BusAddress):
+    async with node_bus(bus_address.urls, "n", "secret", tls=bus_address.tls) as node:
         await node.connected(10)
 
 
-async def refusal(road: Road) -> str:
+async def refusal(bus_address: BusAddress) -> str:
     """Why the first attempt failed, as soon as it has."""
-    async with node_bus(road.urls, "n", "secret", tls=road.tls) as node:
+    async with node_bus(bus_address.urls, "n", "secret", tls=bus_address.tls) as node:
         for _ in range(50):
             with pytest.raises(Unavailable) as reason:
                 await node.connected(0.2)
@@ -47,12 +47,12 @@ async def secure(tmp_path):
 
 async def test_who_trusts_the_certificate_joins(secure):
     url, cert = secure
-    await join(road_of(a_compute(url, ca_cert=cert)))
-    await join(road_of(a_compute(url, ca_cert=cert, require_tls=True)))
+    await join(bus_address_of(a_compute(url, ca_cert=cert)))
+    await join(bus_address_of(a_compute(url, ca_cert=cert, require_tls=True)))
 
 
 async def test_who_does_not_trust_it_stays_out(secure):
-    assert "certificate verify failed" in await refusal(road_of(a_compute(secure[0])))
+    assert "certificate verify failed" in await refusal(bus_address_of(a_compute(secure[0])))
 
 
 async def test_who_insists_says_nothing_to_a_server_without(tmp_path):
@@ -67,7 +67,7 @@ async def test_who_insists_says_nothing_to_a_server_without(tmp_path):
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
         url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         assert "does not use TLS, but Compute.TLS.RequireTLS asks for it" in await refusal(
-            road_of(a_compute(url, require_tls=True))
+            bus_address_of(a_compute(url, require_tls=True))
         )
     assert heard == []
 
@@ -85,12 +85,12 @@ def test_what_cannot_be_right_is_refused_by_name(tmp_path):
         with pytest.raises(BadRequest, match=r"Compute\.TLS\.CACert: .*\.pem"):
             trusting(str(tmp_path / name), "Compute.TLS.CACert")
     with pytest.raises(BadRequest, match=r"Compute\.Orchestrators is empty"):
-        road_of(Compute(orchestrators=(" ",)))
+        bus_address_of(Compute(orchestrators=(" ",)))
 
 
 def test_several_addresses_are_tried_in_turn():
     assert (
-        road_of(Compute(orchestrators=("nats://a:1", "b:2"), tls=NodeTLS(require_tls=True))).urls
+        bus_address_of(Compute(orchestrators=("nats://a:1", "b:2"), tls=NodeTLS(require_tls=True))).urls
         == "tls://a:1,tls://b:2"
     )
     assert server_tls(ServerTLS()) is None and trusting("", "x") is None

@@ -156,11 +156,11 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     await trim(orch)
     with sqlite3.connect(tmp_path / "state.db") as raw:
         assert raw.execute("select node_id from outbox").fetchall() == [("n-1",)]
-    assert orch.lanes.names() == ["n-1"]
-    assert orch.lanes.acknowledged == []  # it still has work there
+    assert orch.outbox.names() == ["n-1"]
+    assert orch.outbox.acknowledged == []  # it still has work there
     await orch.commit(Change(executions=(an_execution(job, 1).moved(ComputeStateType.CANCELLED, 1),)))
     await trim(orch)
-    assert len(orch.lanes.acknowledged) == 1 and not orch.lanes.lane("n-1").unacknowledged()
+    assert len(orch.outbox.acknowledged) == 1 and not orch.outbox.lane("n-1").unacknowledged()
 
 
 class Clock:
@@ -194,7 +194,7 @@ async def test_what_happened_while_this_process_was_stopped_counts_against_no_no
             assert orch.cluster.get("n-1").connection_state.status == CONNECTED
             assert (
                 not orch.cluster.is_lost("n-2", clock.now)
-                and orch.cluster.seats.by_id["n-2"].lost_at - clock.now < HOUR // 60
+                and orch.cluster.candidates.by_id["n-2"].lost_at - clock.now < HOUR // 60
             )
         clock.step = 1_900_000_000
         while orch.cluster.get("n-1").connection_state.status == CONNECTED:

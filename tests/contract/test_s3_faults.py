@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Ask, S3Client, read_all
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
-from bacalhau.plugins.s3.place import Place
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.storage import Entry
 
@@ -103,7 +103,7 @@ def serves(body: bytes) -> Handler:
 
 
 async def get(client: S3Client, server: Server, region: str = "") -> bytes:
-    return (await client.call(Ask(Place("b", region, server.url), "GET", "k"), read_all)).body
+    return (await client.call(Ask(BucketAddress("b", region, server.url), "GET", "k"), read_all)).body
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_a_wrong_region_heals_itself_and_is_remembered(client, server, wro
     assert "/eu-central-1/" in server.requests[1].headers["Authorization"]
     assert await get(client, server, region="us-west-2") == b"hello"
     assert "/eu-central-1/" in server.requests[2].headers["Authorization"]
-    assert await client.region_of(Place("b", "", server.url)) == "eu-central-1"
+    assert await client.region_of(BucketAddress("b", "", server.url)) == "eu-central-1"
 
 
 async def test_a_region_that_never_heals_ends(client, server):
@@ -202,7 +202,7 @@ async def test_a_range_answered_with_everything_is_taken_as_one_stream(client, s
 
     server.answers = [whole]
     entry = Entry("k", "k", len(body), checksum=b64encode(hashlib.sha256(body).digest()).decode())
-    await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, ignore)
+    await fetch_entries(Origin(client, BucketAddress("b", "", server.url)), (entry,), tmp_path, ignore)
     assert (tmp_path / "k").read_bytes() == body
 
 
@@ -220,7 +220,7 @@ async def test_a_range_that_breaks_is_fetched_again(client, server, tmp_path):
     server.answers = [breaks_in_range, breaks_in_range, breaks_in_range, serves(body)]
     steps = []
     entry = Entry("k", "k", len(body), '"etag"', "v1")
-    await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, steps.append)
+    await fetch_entries(Origin(client, BucketAddress("b", "", server.url)), (entry,), tmp_path, steps.append)
     assert (tmp_path / "k").read_bytes() == body
     assert (steps[-1].bytes_done, steps[-1].done) == (len(body), 1)
     assert {(request.headers["If-Match"], request.query["versionId"]) for request in server.requests} == {
@@ -241,7 +241,9 @@ async def test_a_fetch_can_be_given_up(client, server, tmp_path, size):
         return response
 
     server.answers = [never_ends]
-    fetch = fetch_entries(Origin(client, Place("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore)
+    fetch = fetch_entries(
+        Origin(client, BucketAddress("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore
+    )
     with pytest.raises(InterruptedError):
         await together(fetch, interrupt(first))
     assert list(tmp_path.iterdir()) == []
@@ -282,7 +284,7 @@ async def test_encrypted_connections_trust_the_given_authority(client, certifica
     trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trust.load_cert_chain(certificate)
     async with listening(server, trust):
-        place = Place("b", "", server.url)
+        place = BucketAddress("b", "", server.url)
         with pytest.raises(StorageFailure, match="cannot reach S3 at https://127"):
             await client.call(Ask(place, "GET", "k"), read_all)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
@@ -299,7 +301,7 @@ async def test_a_stream_that_breaks_starts_again(client, server, tmp_path, size)
     server.answers = [breaks_after(body[: size // 2], size), serves(body)]
     entry = Entry("k", "deep/er/k", size)
     steps = []
-    await fetch_entries(Origin(client, Place("b", "", server.url)), (entry,), tmp_path, steps.append)
+    await fetch_entries(Origin(client, BucketAddress("b", "", server.url)), (entry,), tmp_path, steps.append)
     assert (tmp_path / "deep/er/k").read_bytes() == body
     assert (steps[-1].bytes_done, steps[-1].done) == (size, 1)
 
@@ -314,7 +316,9 @@ async def test_bytes_that_do_not_match_the_servers_digest_are_not_kept(client, s
 
     server.answers = [lies]
     with pytest.raises(StorageFailure, match="checksum mismatch for s3://b/k"):
-        await fetch_entries(Origin(client, Place("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore)
+        await fetch_entries(
+            Origin(client, BucketAddress("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from bacalhau.models.execution.execution import ComputeStateType, DesiredState, 
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
-from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Place, Store
+from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, JobView, Store
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted
 
@@ -155,7 +155,7 @@ async def test_events_of_all_jobs_are_read_in_order_and_from_any_place_on(store)
     await store.apply(
         Change(history=(entry(second, "asked", "e-12"), entry(first, "asked", "e-34"), entry(second, "ran", "e-12")))
     )
-    found = await store.list_events(Place(0), 10)
+    found = await store.list_events(HistoryCursor(0), 10)
     assert [(e.namespace, e.event.job_id, e.event.seq_num) for e in found[:2]] == [
         ("default", first.id, 1),
         ("lab", second.id, 1),

@@ -16,12 +16,12 @@ SUPERVISED = {
     f"src/bacalhau/{path}"
     for path in (
         "compute/messages/inbox.py",
-        "orchestrator/evaluation/look.py",
+        "orchestrator/evaluation/evaluate.py",
         "bus/acked.py",
         "bus/callout.py",
         "bus/log_producer.py",
         "bus/request.py",
-        "store/lane.py",
+        "store/worker.py",
     )
 }
 

@@ -71,8 +71,8 @@ class End:
 
     def __init__(self, inner, chance):
         self._inner = inner
-        self.road = BadRoad(inner.send, chance)
-        self.send = self.road.send
+        self.bus_address = BadRoad(inner.send, chance)
+        self.send = self.bus_address.send
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
@@ -162,13 +162,13 @@ async def test_a_bad_road_loses_doubles_and_mixes_messages(tmp_path):
             assert (runs[execution.id], execution.compute_state.details) == (1, None)
             told = [item.event.message for item in await orch.store.list_history(HistoryQuery(job_id))]
             assert told.count("Completed successfully") == 1, told
-        assert orch.bus.road.fates["lost"] and orch.bus.road.fates["late"]
+        assert orch.bus.bus_address.fates["lost"] and orch.bus.bus_address.fates["late"]
 
 
 async def test_what_is_stopped_while_it_waits_on_its_node_never_runs(tmp_path):
     runs = Counter()
     async with opened(tmp_path, random.Random(1), runs) as (orch, nodes):
-        node, send = nodes[0], orch.bus.road.straight
+        node, send = nodes[0], orch.bus.bus_address.straight
         task = Task(name="main", engine=SpecConfig(type="noop", params={"Sleep": 3600}))
         job = a_job(1, tasks=(task,))
         whole = AllocatedResources(tasks={"main": Resources(cpu=CPUS)})

@@ -23,7 +23,7 @@ from bacalhau.api.seed.routes import seed_routers
 from bacalhau.api.v1.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
 from bacalhau.api.v1.auth import AUTH_ROUTES, is_guarded
 from bacalhau.api.v1.events import EVENT_ROUTES
-from bacalhau.api.v1.gateway import GATEWAY_ROUTES
+from bacalhau.api.v1.ipfs import GATEWAY_ROUTES
 from bacalhau.api.v1.jobs import JOB_ROUTES
 from bacalhau.api.v1.logs import LOG_ROUTES
 from bacalhau.api.v1.nodes import NODE_ROUTES

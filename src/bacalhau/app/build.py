@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from bacalhau.app.admission import node_admission, port_pool, task_address
+from bacalhau.app.bus_address import BusAddress, server_tls, trusting
 from bacalhau.app.identity import Identity
 from bacalhau.app.managed import managed_bucket
 from bacalhau.app.offer import offered_capacity
-from bacalhau.app.road import Road, server_tls, trusting
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
@@ -86,7 +86,7 @@ def content_store(data: Path) -> BlockStore:
 @asynccontextmanager
 async def orchestrator(
     config: Config, who: Identity, content: OwnContent, *, alone: bool
-) -> AsyncIterator[tuple[Orchestrator, Road]]:
+) -> AsyncIterator[tuple[Orchestrator, BusAddress]]:
     """The orchestrator and the way of this machine's nodes to it. `alone`: this process is no compute node itself."""
     data = Path(config.data_dir)
     async with AsyncExitStack() as stack:
@@ -124,7 +124,7 @@ async def orchestrator(
         if alone:
             orch.cluster.put(_requester(who, config.labels), 0)
         await stack.enter_async_context(run_orchestrator(orch))
-        yield orch, Road(url, access.tls)
+        yield orch, BusAddress(url, access.tls)
 
 
 def _cluster(config: Config) -> Cluster:
@@ -204,15 +204,15 @@ def _requester(who: Identity, labels: Mapping[str, str]) -> NodeState:
 
 @asynccontextmanager
 async def compute_node(
-    config: Config, who: Identity, road: Road, content: ContentStore | None
+    config: Config, who: Identity, bus_address: BusAddress, content: ContentStore | None
 ) -> AsyncIterator[ComputeNode]:
-    """A node that serves the orchestrator at the end of `road`; `content` is given where both share a process."""
+    """Run a node that serves the orchestrator at `bus_address`; `content` is given where both share a process."""
     data = Path(config.data_dir) / "compute"
     (data / "executions").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
         bus = await stack.enter_async_context(
-            node_bus(road.urls, who.id, who.secret, config.compute.auth.token, tls=road.tls)
+            node_bus(bus_address.urls, who.id, who.secret, config.compute.auth.token, tls=bus_address.tls)
         )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)

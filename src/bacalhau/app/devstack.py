@@ -51,7 +51,9 @@ async def devstack(config: Config, folder: Path, computes: int, *, with_s3: bool
                 config, data_dir=str(data), publishers=_own_results(config.publishers, number)
             )
             content = served.orchestrator.content if served.orchestrator else None
-            nodes.append(await stack.enter_async_context(compute_node(mine, load_identity(data), served.road, content)))
+            nodes.append(
+                await stack.enter_async_context(compute_node(mine, load_identity(data), served.bus_address, content))
+            )
         environment = {"BACALHAU_API_HOST": config.api.host, "BACALHAU_API_PORT": served.api_url.rpartition(":")[2]}
         if s3:
             environment["AWS_ENDPOINT_URL_S3"] = s3.url

@@ -2,8 +2,8 @@
 
 from bacalhau.config.schema import S3Managed
 from bacalhau.lib.errors import BadRequest
+from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.managed import ManagedBucket
-from bacalhau.plugins.s3.place import find_place
 
 
 def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:
@@ -18,5 +18,5 @@ def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:
             f"Publishers.Types.S3Managed needs {' and '.join(missing)}", hint="set them, or leave out the whole section"
         )
     return ManagedBucket(
-        find_place(wanted.bucket, wanted.region, wanted.endpoint), wanted.key, int(wanted.pre_signed_url_expiration)
+        find_bucket(wanted.bucket, wanted.region, wanted.endpoint), wanted.key, int(wanted.pre_signed_url_expiration)
     )

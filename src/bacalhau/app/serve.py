@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from bacalhau.api.app import make_app, serve_http
 from bacalhau.app.build import compute_node, content_store, orchestrator
+from bacalhau.app.bus_address import BusAddress, bus_address_of
 from bacalhau.app.identity import load_identity, new_name
-from bacalhau.app.road import Road, road_of
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.core import ComputeNode
 from bacalhau.config.schema import Config
@@ -25,7 +25,7 @@ class Served(NamedTuple):
     nats_url: str
     orchestrator: Orchestrator | None
     node: ComputeNode | None
-    road: Road
+    bus_address: BusAddress
 
 
 @asynccontextmanager
@@ -39,19 +39,21 @@ async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
     is_orchestrator = config.orchestrator.enabled or not is_compute
     async with AsyncExitStack() as stack:
         content = content_store(data) if is_orchestrator else None
-        orch, road, api_url = None, Road(), ""
+        orch, bus_address, api_url = None, BusAddress(), ""
         if content is None:
-            road = road_of(config.compute)
+            bus_address = bus_address_of(config.compute)
         else:
-            orch, road = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
-        node = await stack.enter_async_context(compute_node(config, who, road, content)) if is_compute else None
+            orch, bus_address = await stack.enter_async_context(
+                orchestrator(config, who, content, alone=not is_compute)
+            )
+        node = await stack.enter_async_context(compute_node(config, who, bus_address, content)) if is_compute else None
         if orch is not None:
             tls = server_tls(config.api.tls, data / "orchestrator")
             api_url = await stack.enter_async_context(
                 serve_http(make_app(orch, config), config.api.host, config.api.port, tls)
             )
             stack.enter_context(_run_file(data, config))
-        yield Served(api_url, road.urls, orch, node, road)
+        yield Served(api_url, bus_address.urls, orch, node, bus_address)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from nats.aio.msg import Msg
 
 from bacalhau.bus.answer import ACK, refusal, say
 from bacalhau.bus.envelope import unpack
-from bacalhau.bus.lane import Lanes
 from bacalhau.bus.link import Link
+from bacalhau.bus.ordering import NodeQueues
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, encode
@@ -60,7 +60,7 @@ class AckedInbox:
         self._on_message = on_message
         self._set_aside = set_aside
         self._node_of = node_of
-        self._lanes: Lanes[_Item] = Lanes(crew, self._handle)
+        self._queues: NodeQueues[_Item] = NodeQueues(crew, self._handle)
         self._failures: OrderedDict[str, int] = OrderedDict()
 
     def receive(self, msg: Msg) -> None:
@@ -72,7 +72,7 @@ class AckedInbox:
             self._crew.start(self._give_up(node_id, e.message, msg))
             return
         delivery = Delivery(node_id, envelope.type, message, envelope.seq)
-        if not self._lanes.put(node_id, execution_of(message), _Item(delivery, msg)):
+        if not self._queues.put(node_id, execution_of(message), _Item(delivery, msg)):
             logger.warning("too many messages of node %s are waiting; it has to send again", node_id)
 
     async def _handle(self, item: _Item) -> None:

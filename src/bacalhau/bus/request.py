@@ -10,8 +10,8 @@ from nats.aio.msg import Msg
 
 from bacalhau.bus.answer import say
 from bacalhau.bus.envelope import ERROR_CODE, MESSAGE_ID, STATUS_CODE, Envelope, pack, stamp, unpack
-from bacalhau.bus.lane import Lanes
 from bacalhau.bus.link import Link, LinkLost
+from bacalhau.bus.ordering import NodeQueues
 from bacalhau.bus.subject import sender
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.clock import now_ns
@@ -44,7 +44,7 @@ class Responder:
         self._link = link
         self._crew = crew
         self._on_request = on_request
-        self._lanes: Lanes[_Item] = Lanes(crew, self._answer)
+        self._queues: NodeQueues[_Item] = NodeQueues(crew, self._answer)
 
     def receive(self, msg: Msg) -> None:
         try:
@@ -53,7 +53,7 @@ class Responder:
             self._crew.start(self._reply(msg, to_bac_error(e), {}))
             return
         key = "ctrl" if msg.subject.endswith(".ctrl") else msg.reply
-        if not self._lanes.put(self._sender(msg.subject), key, _Item(envelope, msg)):
+        if not self._queues.put(self._sender(msg.subject), key, _Item(envelope, msg)):
             logger.warning("too many requests of node %s are waiting", self._sender(msg.subject))
 
     def refuse_legacy(self, msg: Msg) -> None:

@@ -14,7 +14,7 @@ from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.state.locality import Locality
 from bacalhau.orchestrator.state.logbook import LogBook
-from bacalhau.orchestrator.state.outgoing import Lanes
+from bacalhau.orchestrator.state.outbox import Outbox
 from bacalhau.orchestrator.state.queue import EvaluationQueue
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
@@ -62,7 +62,7 @@ class Orchestrator:
     queue: EvaluationQueue = field(default_factory=EvaluationQueue)
     on_forgotten: OnForgotten = forget_nothing
     board: Board = field(default_factory=Board)
-    lanes: Lanes = field(default_factory=Lanes)
+    outbox: Outbox = field(default_factory=Outbox)
     locality: Locality = field(default_factory=Locality)
     views: Views = field(default_factory=Views)
     placing: set[str] = field(default_factory=set)
@@ -73,7 +73,7 @@ class Orchestrator:
         seqs = await self.store.apply(change)
         self.views.note(change)
         for message, seq in zip(change.messages, seqs, strict=True):
-            self.lanes.push(PendingMessage(seq, message.node_id, message.type, message.body))
+            self.outbox.push(PendingMessage(seq, message.node_id, message.type, message.body))
         for execution in change.new_executions:
             self.cluster.hold(execution)
         self._release(change.executions)
@@ -107,4 +107,4 @@ class Orchestrator:
                 freed = self.cluster.release(execution.id) or freed
                 self.board.forget(execution.job_id, execution.id)
         if freed:
-            self.queue.wake(self.cluster.seats.may_fit)
+            self.queue.wake(self.cluster.candidates.may_fit)

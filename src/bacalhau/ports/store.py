@@ -32,7 +32,7 @@ class HistoryQuery(NamedTuple):
     since: int = 0
 
 
-class Place(NamedTuple):
+class HistoryCursor(NamedTuple):
     """Where somebody is who reads the events of all jobs: they are in the order of `time` (Unix ns)."""
 
     time: int
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    place: Place
+    place: HistoryCursor
     namespace: str
     event: JobHistory
 
@@ -78,7 +78,7 @@ class JobReader(Protocol):
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]: ...
 
-    async def list_events(self, after: Place, limit: int) -> list[StoredEvent]:
+    async def list_events(self, after: HistoryCursor, limit: int) -> list[StoredEvent]:
         """Of all jobs, in the order in which they became visible."""
         ...
 

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Conflict
-from bacalhau.store.lane import Lane
 from bacalhau.store.sqlite import compact, connect, migrate, owned, translated
 from bacalhau.store.statement import Params, Row, Transaction, catalogue
+from bacalhau.store.worker import Worker
 
 T = TypeVar("T")
 
@@ -41,8 +41,8 @@ class Database:
         self._component = component
         self._sql = catalogue()
         self._returning = {name for name, text in self._sql.items() if _RETURNING.search(text)}
-        self._writes: Lane[Transaction, list[Row]] = Lane("store-write", self._commit, COMMIT_AT_ONCE)
-        self._reads: Lane[_Read, Any] = Lane("store-read", self._fetch, READ_AT_ONCE)
+        self._writes: Worker[Transaction, list[Row]] = Worker("store-write", self._commit, COMMIT_AT_ONCE)
+        self._reads: Worker[_Read, Any] = Worker("store-read", self._fetch, READ_AT_ONCE)
         self.commits = 0
 
     async def apply(self, transaction: Transaction) -> list[Row]:

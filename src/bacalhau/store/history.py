@@ -6,7 +6,7 @@ from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.execution.event import Event, JobHistory
 from bacalhau.models.execution.plan import HistoryEntry
-from bacalhau.ports.store import HistoryQuery, Place, StoredEvent
+from bacalhau.ports.store import HistoryCursor, HistoryQuery, StoredEvent
 from bacalhau.store.statement import Row, Statement
 
 
@@ -31,7 +31,7 @@ def read_history(job_id: str, rows: list[Row]) -> list[JobHistory]:
 
 def read_events(rows: list[Row]) -> list[StoredEvent]:
     return [
-        StoredEvent(Place(time, job, seq), namespace, _read(job_id, seq, version, execution_id, time, event))
+        StoredEvent(HistoryCursor(time, job, seq), namespace, _read(job_id, seq, version, execution_id, time, event))
         for time, job, seq, namespace, job_id, version, execution_id, event in rows
     ]
 

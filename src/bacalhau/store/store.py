@@ -16,7 +16,7 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
-from bacalhau.ports.store import HistoryQuery, JobQuery, JobView, Limits, PendingMessage, Place, StoredEvent
+from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, JobView, Limits, PendingMessage, StoredEvent
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
@@ -86,7 +86,7 @@ class SqliteStore(Housed):
             "list_history", history.history_params(query), partial(history.read_history, query.job_id)
         )
 
-    async def list_events(self, after: Place, limit: int) -> list[StoredEvent]:
+    async def list_events(self, after: HistoryCursor, limit: int) -> list[StoredEvent]:
         return await self._database.read("list_events", after._asdict() | {"limit": limit}, history.read_events)
 
     async def apply(self, change: Change) -> list[int]:

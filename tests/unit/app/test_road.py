@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.app.road import road_of
+from bacalhau.app.bus_address import bus_address_of
 from bacalhau.config.schema import Compute
 from bacalhau.lib.errors import BadRequest
 
@@ -20,7 +20,7 @@ from bacalhau.lib.errors import BadRequest
 )
 def test_what_is_no_address(url, why):
     with pytest.raises(BadRequest) as refused:
-        road_of(Compute(orchestrators=("nats://good:4222", url)))
+        bus_address_of(Compute(orchestrators=("nats://good:4222", url)))
     assert (refused.value.message, refused.value.hint) == (
         f"Compute.Orchestrators: '{url}' {why}",
         "name the message server to join, nats://HOST:PORT",
@@ -29,6 +29,6 @@ def test_what_is_no_address(url, why):
 
 def test_addresses():
     assert (
-        road_of(Compute(orchestrators=("nats://a:4222", " b:1 ", "c", "tls://[::1]:5", ""))).urls
+        bus_address_of(Compute(orchestrators=("nats://a:4222", " b:1 ", "c", "tls://[::1]:5", ""))).urls
         == "nats://a:4222,b:1,c,tls://[::1]:5"
     )

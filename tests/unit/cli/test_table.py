@@ -1,6 +1,6 @@
 """Tables against what the original drew (golden texts, colours aside)."""
 
-from bacalhau.cli.output.table import Column, Look, draw
+from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.lib.ids import short_id
 
 JOB = (
@@ -26,7 +26,7 @@ def test_the_older_list_narrow():
         ("2026-11-22 13:44:33", ID, JOB, "Cancelled", ""),
         ("2026-11-22 13:44:32", "ded1896b" + ID[8:], 'Type:"noop",Params:"map[]"', "Undefined", ""),
     ]
-    assert draw(columns, rows, Look()) == [
+    assert draw(columns, rows, Style()) == [
         " CREATED   ID          JOB                                       STATE      PUBLISHED ",
         ' 13:44:33  c4da0dad    Type:"docker",Params:"map[Entrypoint:<ni  Cancelled            ',
         "                       l> EnvironmentVariables:[] Image:127.0.0                       ",
@@ -34,7 +34,7 @@ def test_the_older_list_narrow():
         '                       kingDirectory:]"                                               ',
         ' 13:44:32  ded1896b    Type:"noop",Params:"map[]"                Undefined            ',
     ]
-    wide = draw(columns, rows[1:], Look(wide=True, header=False))
+    wide = draw(columns, rows[1:], Style(wide=True, header=False))
     assert wide == [f' 2026-11-22 13:44:32  ded1896b{ID[8:]}  Type:"noop",Params:"map[]"  Undefined   ']
 
 
@@ -53,7 +53,7 @@ def test_words_are_wrapped_where_they_end():
         "201 GB / 201 GB",
         "0 / 0",
     )
-    assert draw(columns, [row], Look()) == [
+    assert draw(columns, [row], Style()) == [
         " LABELS                                              CPU     MEMORY      DISK         GPU  ",
         " name=n-8a9a051c-4064-44a5-b91e-d77b68083704         1.6 /   20 GB / 20  201 GB /     0 /  ",
         " os_arch=amd64 os_type=linux                         1.6     GB          201 GB       0    ",
@@ -61,12 +61,12 @@ def test_words_are_wrapped_where_they_end():
 
 
 def test_without_rows_the_header_alone():
-    assert draw([Column("a", str), Column("b\nc", str)], [], Look()) == [" A  B ", "    C "]
-    assert draw([Column("a", str)], [], Look(header=False)) == []
+    assert draw([Column("a", str), Column("b\nc", str)], [], Style()) == [" A  B ", "    C "]
+    assert draw([Column("a", str)], [], Style(header=False)) == []
 
 
 def test_colours_and_wide_characters():
-    lines = draw([Column("a", str)], ["日本", "x", "y"], Look(colour=True))
+    lines = draw([Column("a", str)], ["日本", "x", "y"], Style(colour=True))
     assert lines == [
         "\x1b[92;100m A    \x1b[0m",
         "\x1b[97;40m 日本 \x1b[0m",

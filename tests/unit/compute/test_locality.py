@@ -11,7 +11,7 @@ from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.wire.messages import HeartbeatRequest, InputPlace, LocateInputsRequest, LocateInputsResponse
+from bacalhau.models.wire.messages import HeartbeatRequest, InputPresence, LocateInputsRequest, LocateInputsResponse
 from bacalhau.plugins.local.source import LocalSource
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.bus import Delivery
@@ -51,17 +51,17 @@ async def ask(tmp_path):
 
 async def test_each_source_has_its_own_answer(ask, tmp_path):
     assert await ask(("Local", "data"), ("local", "none"), ("urlDownload", "data"), ("nope", "data")) == (
-        InputPlace(here=True),
-        InputPlace(error=f"volume {tmp_path / 'none'} is not allowlisted"),
-        InputPlace(),
-        InputPlace(),
+        InputPresence(here=True),
+        InputPresence(error=f"volume {tmp_path / 'none'} is not allowlisted"),
+        InputPresence(),
+        InputPresence(),
     )
     assert await ask() == LocateInputsResponse().places
 
 
 async def test_what_cannot_be_told_now_is_not_said_to_be_missing(ask):
     assert GLANCE < 1
-    assert await ask(("down", ""), ("flaky", ""), ("slow", "")) == (InputPlace(),) * 3
+    assert await ask(("down", ""), ("flaky", ""), ("slow", "")) == (InputPresence(),) * 3
 
 
 async def test_what_is_no_question_for_a_node(ask):

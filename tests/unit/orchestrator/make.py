@@ -18,9 +18,9 @@ from bacalhau.models.job.resources import Resources, ResourcesConfig
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.node.node import CONNECTED, DISCONNECTED, ComputeNodeInfo, ConnectionState, NodeInfo, NodeState
-from bacalhau.orchestrator.scheduling.seats import Seats
+from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.steps import Context
-from bacalhau.orchestrator.scheduling.view import Seat
+from bacalhau.orchestrator.scheduling.view import Candidate
 
 NOW = 1_000_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -64,7 +64,7 @@ def make_job(
     )
 
 
-def make_seat(
+def make_candidate(
     node_id="n-1",
     *,
     cpu=2.0,
@@ -88,7 +88,7 @@ def make_seat(
     node = NodeState(
         info=NodeInfo(node_id=node_id, labels=labels or {}, compute_node_info=compute), connection_state=state
     )
-    return Seat(node, msgspec.structs.replace(size, cpu=cpu if free is None else free), 1 if lost else 0)
+    return Candidate(node, msgspec.structs.replace(size, cpu=cpu if free is None else free), 1 if lost else 0)
 
 
 def make_execution(
@@ -110,8 +110,8 @@ def make_execution(
     )
 
 
-def make_context(*seats, now=NOW, settled=True, **more):
-    return Context(Seats(seats), now, (f"e-new{i}" for i in count()), settled, **more)
+def make_context(*candidates, now=NOW, settled=True, **more):
+    return Context(Candidates(candidates), now, (f"e-new{i}" for i in count()), settled, **more)
 
 
 def an_event(text):

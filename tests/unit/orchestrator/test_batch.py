@@ -9,14 +9,15 @@ from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
-from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 RETRYABLE = {"Retryable": "true", "IsError": "true"}
 
 
-def plan(job, *executions, seats=None, now=NOW, settled=True):
+def plan(job, *executions, candidates=None, now=NOW, settled=True):
     return plan_job(
-        JobView(job, executions), make_context(*((make_seat(),) if seats is None else seats), now=now, settled=settled)
+        JobView(job, executions),
+        make_context(*((make_candidate(),) if candidates is None else candidates), now=now, settled=settled),
     )
 
 
@@ -42,27 +43,27 @@ def test_several_executions_share_a_node():
 
 
 def test_work_spreads_to_the_node_with_most_room():
-    made = plan(make_job(count=2), seats=(make_seat("n-1"), make_seat("n-2")))
+    made = plan(make_job(count=2), candidates=(make_candidate("n-1"), make_candidate("n-2")))
     assert {e.node_id for e in made.asks} == {"n-1", "n-2"}
 
 
 def test_a_full_cluster_queues_the_job_and_says_why():
-    made = plan(make_job(), seats=(make_seat(free=0.1),))
+    made = plan(make_job(), candidates=(make_candidate(free=0.1),))
     assert made.job.state.state_type == S.QUEUED
     assert made.job.state.message == "waiting for capacity: n-1 busy: needs 0.5 CPU, free 0.1"
 
 
 def test_a_partly_placed_job_runs_and_waits_for_the_rest():
-    made = plan(make_job(count=3), seats=(make_seat(free=1.0),))
+    made = plan(make_job(count=3), candidates=(make_candidate(free=1.0),))
     assert len(made.asks) == 2 and made.waiting and made.job.state.state_type == S.RUNNING
 
 
 def test_a_job_that_fits_no_node_fails_at_once_with_every_reason():
-    seats = (
-        make_seat("n-1", engines=("noop",), unavailable={"docker engine": "cannot reach the Docker API at /x"}),
-        make_seat("n-2", cpu=0.1),
+    candidates = (
+        make_candidate("n-1", engines=("noop",), unavailable={"docker engine": "cannot reach the Docker API at /x"}),
+        make_candidate("n-2", cpu=0.1),
     )
-    made = plan(make_job(), seats=seats)
+    made = plan(make_job(), candidates=candidates)
     assert made.job.state.state_type == S.FAILED
     assert (
         made.job.state.message
@@ -71,20 +72,20 @@ def test_a_job_that_fits_no_node_fails_at_once_with_every_reason():
 
 
 def test_a_job_without_any_node_fails_but_not_while_nodes_may_still_come_back():
-    assert plan(make_job(), seats=()).job.state.message == "no node can run docker: no compute node has joined"
-    assert plan(make_job(), seats=(), settled=False).job.state.state_type == S.QUEUED
-    assert plan(make_job(queue=60), seats=()).job.state.state_type == S.QUEUED
+    assert plan(make_job(), candidates=()).job.state.message == "no node can run docker: no compute node has joined"
+    assert plan(make_job(), candidates=(), settled=False).job.state.state_type == S.QUEUED
+    assert plan(make_job(queue=60), candidates=()).job.state.state_type == S.QUEUED
 
 
 def test_a_known_node_that_is_away_is_waited_for():
-    assert plan(make_job(), seats=(make_seat(connected=False),)).job.state.state_type == S.QUEUED
+    assert plan(make_job(), candidates=(make_candidate(connected=False),)).job.state.state_type == S.QUEUED
 
 
 def test_constraints_choose_the_node():
     wanted = (LabelSelectorRequirement(key="zone", operator="=", values=("b",)),)
     made = plan(
         make_job(constraints=wanted),
-        seats=(make_seat("n-1", labels={"zone": "a"}), make_seat("n-2", labels={"zone": "b"})),
+        candidates=(make_candidate("n-1", labels={"zone": "a"}), make_candidate("n-2", labels={"zone": "b"})),
     )
     assert [e.node_id for e in made.asks] == ["n-2"]
 
@@ -109,9 +110,9 @@ def test_an_infrastructure_fault_is_retried_with_growing_pauses_and_then_given_u
     failures = [make_execution(1, state=C.FAILED, message="s3: timed out", details=RETRYABLE)]
     for n in range(MAX_RETRIES):
         waiting = plan(make_job(state=S.RUNNING), *failures)
-        assert waiting.look_again == NOW + SECOND * 2**n
+        assert waiting.next_evaluation == NOW + SECOND * 2**n
         assert waiting.job is None or waiting.job.state.message == "retrying after: s3: timed out"
-        again = plan(make_job(state=S.RUNNING), *failures, now=waiting.look_again)
+        again = plan(make_job(state=S.RUNNING), *failures, now=waiting.next_evaluation)
         assert len(again.asks) == 1
         failures.append(make_execution(n + 2, state=C.FAILED, message="s3: timed out", details=RETRYABLE))
     assert plan(make_job(state=S.RUNNING), *failures).job.state.message == "s3: timed out"
@@ -120,7 +121,10 @@ def test_an_infrastructure_fault_is_retried_with_growing_pauses_and_then_given_u
 def test_a_retry_prefers_another_node():
     failed = make_execution(state=C.FAILED, details=RETRYABLE)
     made = plan(
-        make_job(state=S.RUNNING), failed, seats=(make_seat("n-1", cpu=8.0), make_seat("n-2")), now=NOW + 10 * SECOND
+        make_job(state=S.RUNNING),
+        failed,
+        candidates=(make_candidate("n-1", cpu=8.0), make_candidate("n-2")),
+        now=NOW + 10 * SECOND,
     )
     assert made.asks[0].node_id == "n-2"
 
@@ -129,10 +133,10 @@ def test_a_lost_node_gives_its_work_back():
     made = plan(
         make_job(state=S.RUNNING),
         make_execution(),
-        seats=(make_seat("n-1", connected=False, lost=True), make_seat("n-2")),
+        candidates=(make_candidate("n-1", connected=False, lost=True), make_candidate("n-2")),
     )
     assert made.cancels[0].state == C.FAILED and "lost" in made.cancels[0].compute_state.message
-    assert made.look_again == NOW + SECOND
+    assert made.next_evaluation == NOW + SECOND
 
 
 def test_a_stopped_job_cancels_what_runs():
@@ -148,7 +152,7 @@ def test_the_total_time_limit_ends_the_job():
 
 
 def test_the_queue_time_limit_names_what_was_waited_for():
-    made = plan(make_job(state=S.QUEUED, queue=5, created=NOW - 6 * SECOND), seats=(make_seat(free=0.0),))
+    made = plan(make_job(state=S.QUEUED, queue=5, created=NOW - 6 * SECOND), candidates=(make_candidate(free=0.0),))
     assert made.job.state.state_type == S.FAILED and made.job.state.message.startswith(
         "timed out after 5 s in the queue: waiting for capacity"
     )
@@ -156,8 +160,8 @@ def test_the_queue_time_limit_names_what_was_waited_for():
 
 @given(count=st.integers(0, 6), cpus=st.lists(st.integers(0, 4), min_size=0, max_size=4))
 def test_no_plan_ever_overbooks_a_node(count, cpus):
-    seats = tuple(make_seat(f"n-{i}", cpu=4.0, free=float(cpu)) for i, cpu in enumerate(cpus))
-    made = plan(make_job(count=count, cpu="1"), seats=seats)
-    for seat in seats:
-        assert sum(e.reserved.cpu for e in made.asks if e.node_id == seat.node_id) <= seat.free.cpu
+    candidates = tuple(make_candidate(f"n-{i}", cpu=4.0, free=float(cpu)) for i, cpu in enumerate(cpus))
+    made = plan(make_job(count=count, cpu="1"), candidates=candidates)
+    for candidate in candidates:
+        assert sum(e.reserved.cpu for e in made.asks if e.node_id == candidate.node_id) <= candidate.free.cpu
     assert len({e.partition_index for e in made.asks}) == len(made.asks) <= count

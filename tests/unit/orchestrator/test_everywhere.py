@@ -11,14 +11,14 @@ from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.ports.store import JobView
-from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
-TWO = (make_seat("n-1"), make_seat("n-2"))
+TWO = (make_candidate("n-1"), make_candidate("n-2"))
 EU = (LabelSelectorRequirement(key="zone", operator="=", values=("eu",)),)
 
 
-def plan(job, *executions, seats=TWO, now=NOW, settled=True):
-    return plan_job(JobView(job, executions), make_context(*seats, now=now, settled=settled))
+def plan(job, *executions, candidates=TWO, now=NOW, settled=True):
+    return plan_job(JobView(job, executions), make_context(*candidates, now=now, settled=settled))
 
 
 def job(kind="ops", **how):
@@ -33,7 +33,11 @@ def on(node, state, n=0, *, details=None, **how):
 def test_every_matching_node_gets_one(kind):
     made = plan(
         job(kind, state=S.PENDING, constraints=EU),
-        seats=(make_seat("n-1", labels={"zone": "eu"}), make_seat("n-2"), make_seat("n-3", labels={"zone": "eu"})),
+        candidates=(
+            make_candidate("n-1", labels={"zone": "eu"}),
+            make_candidate("n-2"),
+            make_candidate("n-3", labels={"zone": "eu"}),
+        ),
     )
     assert [e.node_id for e in made.asks] == ["n-1", "n-3"]
     assert made.job.state.state_type == S.RUNNING
@@ -46,14 +50,16 @@ def test_a_node_that_joins_while_it_lives_gets_one_too(kind):
         job(kind),
         on("n-1", C.BID_ACCEPTED),
         on("n-2", C.BID_ACCEPTED),
-        seats=(*TWO, make_seat("n-3"), make_seat("n-4", connected=False)),
+        candidates=(*TWO, make_candidate("n-3"), make_candidate("n-4", connected=False)),
     )
     assert [e.node_id for e in made.asks] == ["n-3"]
 
 
 @pytest.mark.parametrize("kind", ["ops", "daemon"])
 def test_a_busy_node_is_waited_for(kind):
-    made = plan(job(kind), on("n-1", C.BID_ACCEPTED), seats=(make_seat("n-1"), make_seat("n-2", free=0.0)))
+    made = plan(
+        job(kind), on("n-1", C.BID_ACCEPTED), candidates=(make_candidate("n-1"), make_candidate("n-2", free=0.0))
+    )
     assert made.waiting == "waiting for capacity: n-2 busy: needs 0.5 CPU, free 0" and not made.asks
 
 
@@ -83,7 +89,7 @@ def test_ops_fails_when_everybody_refuses_and_not_when_one_does():
 def test_ops_tries_again_what_another_attempt_may_help_but_not_what_went_down_with_its_node():
     done = on("n-1", C.COMPLETED)
     again = plan(job(), done, on("n-2", C.FAILED, message="registry away", details={"Retryable": "true"}))
-    assert (again.waiting, again.look_again) == ("retrying after: registry away", NOW + SECOND)
+    assert (again.waiting, again.next_evaluation) == ("retrying after: registry away", NOW + SECOND)
     lost = plan(
         job(), done, on("n-2", C.FAILED, message="lost", details={"Retryable": "true", FAILURE_KIND: NODE_LOST})
     )
@@ -91,30 +97,34 @@ def test_ops_tries_again_what_another_attempt_may_help_but_not_what_went_down_wi
 
 
 def test_ops_without_a_matching_node_fails_at_once_or_waits_if_it_may():
-    nobody = (make_seat("n-1", engines=("noop",)),)
+    nobody = (make_candidate("n-1", engines=("noop",)),)
     assert (
-        plan(job(state=S.PENDING), seats=nobody).job.state.message == "no node can run docker: n-1: cannot run docker"
+        plan(job(state=S.PENDING), candidates=nobody).job.state.message
+        == "no node can run docker: n-1: cannot run docker"
     )
     assert (
-        plan(job(state=S.PENDING), seats=()).job.state.message == "no node can run docker: no compute node has joined"
+        plan(job(state=S.PENDING), candidates=()).job.state.message
+        == "no node can run docker: no compute node has joined"
     )
-    waits = plan(job(state=S.PENDING, queue=60), seats=nobody)
-    assert (waits.job.state.state_type, waits.look_again) == (S.QUEUED, NOW + 60 * SECOND)
-    assert plan(job(state=S.PENDING), seats=(), settled=False).look_again == NOW + SECOND
+    waits = plan(job(state=S.PENDING, queue=60), candidates=nobody)
+    assert (waits.job.state.state_type, waits.next_evaluation) == (S.QUEUED, NOW + 60 * SECOND)
+    assert plan(job(state=S.PENDING), candidates=(), settled=False).next_evaluation == NOW + SECOND
 
 
 def test_ops_is_not_judged_while_nodes_may_still_come_back():
-    seats = (make_seat("n-1"), make_seat("n-2", connected=False))
-    assert plan(job(), on("n-1", C.COMPLETED), seats=seats, settled=False).job.state.state_type == S.QUEUED
-    assert plan(job(), on("n-1", C.COMPLETED), seats=seats).job.state.state_type == S.COMPLETED
+    candidates = (make_candidate("n-1"), make_candidate("n-2", connected=False))
+    assert plan(job(), on("n-1", C.COMPLETED), candidates=candidates, settled=False).job.state.state_type == S.QUEUED
+    assert plan(job(), on("n-1", C.COMPLETED), candidates=candidates).job.state.state_type == S.COMPLETED
 
 
 def test_a_daemon_without_nodes_waits_for_ever_and_never_completes():
-    assert plan(job("daemon", state=S.PENDING), seats=()).job.state.message == "waiting for a matching node to join"
-    cordoned = make_seat("n-1")._replace(node=replace(make_seat("n-1").node, cordoned=True))
-    away = (cordoned, make_seat("n-2", connected=False), make_seat("n-3", engines=("noop",)))
     assert (
-        plan(job("daemon", state=S.PENDING), seats=away).job.state.message
+        plan(job("daemon", state=S.PENDING), candidates=()).job.state.message == "waiting for a matching node to join"
+    )
+    cordoned = make_candidate("n-1")._replace(node=replace(make_candidate("n-1").node, cordoned=True))
+    away = (cordoned, make_candidate("n-2", connected=False), make_candidate("n-3", engines=("noop",)))
+    assert (
+        plan(job("daemon", state=S.PENDING), candidates=away).job.state.message
         == "waiting for a matching node: n-1 is cordoned; n-2 is not connected"
     )
     assert plan(
@@ -127,7 +137,7 @@ def test_a_daemon_is_started_again_on_the_same_node_after_a_pause():
         "n-2", C.FAILED, message="execution completed unexpectedly", details={"Retryable": "true", FAILURE_KIND: ENDED}
     )
     alive = on("n-1", C.BID_ACCEPTED)
-    assert plan(job("daemon"), alive, died).look_again == NOW + SECOND
+    assert plan(job("daemon"), alive, died).next_evaluation == NOW + SECOND
     assert [e.node_id for e in plan(job("daemon"), alive, died, now=NOW + SECOND).asks] == ["n-2"]
     hopeless = on("n-2", C.FAILED, message="no such image")
     assert [e.node_id for e in plan(job("daemon"), alive, hopeless, now=NOW + SECOND).asks] == ["n-2"]
@@ -135,22 +145,24 @@ def test_a_daemon_is_started_again_on_the_same_node_after_a_pause():
 
 def test_a_daemon_asks_a_node_that_refused_again_later():
     no = on("n-2", C.ASK_FOR_BID_REJECTED, message="port in use")
-    assert plan(job("daemon"), on("n-1", C.BID_ACCEPTED), no).look_again == NOW + SHORT_REFUSAL_NS
+    assert plan(job("daemon"), on("n-1", C.BID_ACCEPTED), no).next_evaluation == NOW + SHORT_REFUSAL_NS
     assert len(plan(job("daemon"), on("n-1", C.BID_ACCEPTED), no, now=NOW + SHORT_REFUSAL_NS).asks) == 1
 
 
 def test_a_daemon_leaves_a_node_whose_labels_match_no_more():
-    seats = (make_seat("n-1", labels={"zone": "eu"}), make_seat("n-2", labels={"zone": "us"}))
-    made = plan(job("daemon", constraints=EU), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED), seats=seats)
+    candidates = (make_candidate("n-1", labels={"zone": "eu"}), make_candidate("n-2", labels={"zone": "us"}))
+    made = plan(
+        job("daemon", constraints=EU), on("n-1", C.BID_ACCEPTED), on("n-2", C.BID_ACCEPTED), candidates=candidates
+    )
     assert [e.node_id for e in made.cancels] == ["n-2"] and not made.asks
 
 
 def test_a_new_version_of_a_daemon_goes_from_node_to_node():
     old = [on(f"n-{n}", C.BID_ACCEPTED) for n in range(1, 6)]
-    seats = [make_seat(f"n-{n}") for n in range(1, 6)]
-    made = plan(job("daemon", state=S.PENDING, version=2), *old, seats=seats)
+    candidates = [make_candidate(f"n-{n}") for n in range(1, 6)]
+    made = plan(job("daemon", state=S.PENDING, version=2), *old, candidates=candidates)
     assert [e.node_id for e in made.cancels] == [e.node_id for e in made.asks] == ["n-1"]
-    assert made.look_again == NOW + SECOND
+    assert made.next_evaluation == NOW + SECOND
 
 
 def test_a_stopped_job_stops_everywhere():
@@ -161,5 +173,5 @@ def test_a_stopped_job_stops_everywhere():
 def test_looking_twice_asks_once():
     first = plan(job("daemon", state=S.PENDING))
     around = make_context(*TWO)
-    again = plan_job(JobView(first.job, first.asks), Context(around.seats, NOW, around.new_ids))
+    again = plan_job(JobView(first.job, first.asks), Context(around.candidates, NOW, around.new_ids))
     assert again.is_empty and replace(first.job) == first.job

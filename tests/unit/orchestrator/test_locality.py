@@ -7,18 +7,18 @@ from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType as S
+from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources, place
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.steps import find_bars
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Holders
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.locality import Locality, Question
 from bacalhau.ports.store import JobView
-from tests.unit.orchestrator.make import NOW, make_context, make_execution, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, make_candidate, make_context, make_execution, make_job
 
 MISSING = "volume /data does not exist"
-LARGER, HOLDER = make_seat("n-1", cpu=8.0), make_seat("n-2", cpu=1.0)
+LARGER, HOLDER = make_candidate("n-1", cpu=8.0), make_candidate("n-2", cpu=1.0)
 
 
 def needs(job, **fields):
@@ -31,8 +31,8 @@ def with_input(**how):
     )
 
 
-def plan(job, *executions, seats=(LARGER, HOLDER), **around):
-    return plan_job(JobView(job, executions), make_context(*seats, **around))
+def plan(job, *executions, candidates=(LARGER, HOLDER), **around):
+    return plan_job(JobView(job, executions), make_context(*candidates, **around))
 
 
 def nodes(made):
@@ -41,13 +41,16 @@ def nodes(made):
 
 def test_the_fewest_failures_come_first_then_the_most_inputs_then_the_most_room():
     job = make_job()
-    seats, need = Seats([make_seat("n-1", cpu=8.0), make_seat("n-2", cpu=4.0), make_seat("n-3")]), needed_resources(job)
-    assert place(job, need, seats, {}) == "n-1"
-    assert place(job, need, seats, {}, held={"n-3": 1}) == "n-3"
-    assert place(job, need, seats, {}, held={"n-2": 1, "n-3": 2}) == "n-3"
-    assert place(job, need, seats, {}, held={"n-2": 2, "n-3": 2}) == "n-2"
-    assert place(job, need, seats, {"n-3": 1}, held={"n-3": 9}) == "n-1"
-    assert place(job, need, seats, {"n-1": 2, "n-2": 2, "n-3": 1}, held={"n-1": 9}) == "n-3"
+    candidates, need = (
+        Candidates([make_candidate("n-1", cpu=8.0), make_candidate("n-2", cpu=4.0), make_candidate("n-3")]),
+        needed_resources(job),
+    )
+    assert place(job, need, candidates, {}) == "n-1"
+    assert place(job, need, candidates, {}, held={"n-3": 1}) == "n-3"
+    assert place(job, need, candidates, {}, held={"n-2": 1, "n-3": 2}) == "n-3"
+    assert place(job, need, candidates, {}, held={"n-2": 2, "n-3": 2}) == "n-2"
+    assert place(job, need, candidates, {"n-3": 1}, held={"n-3": 9}) == "n-1"
+    assert place(job, need, candidates, {"n-1": 2, "n-2": 2, "n-3": 1}, held={"n-1": 9}) == "n-3"
 
 
 def test_what_can_be_brought_is_brought_when_its_holder_is_full():
@@ -59,7 +62,7 @@ def test_what_only_one_node_can_have_waits_for_that_node():
     made = plan(make_job(count=3), holders=told)
     assert nodes(made) == ["n-2", "n-2"]
     assert made.waiting == "waiting for capacity: n-2 busy: needs 0.5 CPU, free 0"
-    away = plan(make_job(), seats=(LARGER, make_seat("n-2", connected=False)), holders=told)
+    away = plan(make_job(), candidates=(LARGER, make_candidate("n-2", connected=False)), holders=told)
     assert (nodes(away), away.waiting) == ([], "waiting for capacity: n-2 is not connected")
 
 
@@ -71,9 +74,9 @@ def test_a_failure_on_the_only_holder_is_tried_again_there():
 
 
 def test_a_node_that_did_not_answer_is_the_last_resort():
-    silent = make_seat("n-3", cpu=16.0)
+    silent = make_candidate("n-3", cpu=16.0)
     assert nodes(
-        plan(make_job(count=3), seats=(LARGER, HOLDER, silent), holders=Holders({"n-2": 1}, {"n-1": MISSING}))
+        plan(make_job(count=3), candidates=(LARGER, HOLDER, silent), holders=Holders({"n-2": 1}, {"n-1": MISSING}))
     ) == ["n-2", "n-2", "n-3"]
 
 
@@ -83,19 +86,19 @@ def test_where_no_node_has_it_a_node_says_so_itself():
     parts = Holders({"n-1": 1, "n-2": 1}, {"n-1": MISSING, "n-2": MISSING})  # each has one of two
     assert nodes(plan(make_job(), holders=parts)) == ["n-1"]
     forgotten = Holders({"n-9": 1}, {"n-1": MISSING})
-    assert nodes(plan(make_job(), seats=(LARGER,), holders=forgotten)) == ["n-1"]
+    assert nodes(plan(make_job(), candidates=(LARGER,), holders=forgotten)) == ["n-1"]
 
 
 def test_after_a_start_the_node_that_has_it_may_still_be_on_its_way():
-    made = plan(make_job(), seats=(LARGER,), settled=False, holders=Holders({}, {"n-1": MISSING}))
-    assert (nodes(made), made.look_again) == ([], NOW + SECOND)
+    made = plan(make_job(), candidates=(LARGER,), settled=False, holders=Holders({}, {"n-1": MISSING}))
+    assert (nodes(made), made.next_evaluation) == ([], NOW + SECOND)
 
 
 def test_no_node_is_kept_free_for_a_job_that_cannot_have_its_inputs_there():
-    job, busy = make_job(cpu="4"), [make_seat("n-1", cpu=4.0, free=3.0), make_seat("n-2", cpu=4.0, free=1.0)]
+    job, busy = make_job(cpu="4"), [make_candidate("n-1", cpu=4.0, free=3.0), make_candidate("n-2", cpu=4.0, free=1.0)]
     around = make_context(*busy, holders=Holders({"n-2": 1}, {"n-1": MISSING}))
-    assert decide_claim(job, needed_resources(job), around.seats) == "n-1"
-    assert decide_claim(job, needed_resources(job), around.seats, find_bars(job, (), around)) == "n-2"
+    assert decide_claim(job, needed_resources(job), around.candidates) == "n-1"
+    assert decide_claim(job, needed_resources(job), around.candidates, find_bars(job, (), around)) == "n-2"
 
 
 def test_answers_are_kept_for_one_version_until_the_job_ends():
@@ -126,7 +129,7 @@ def listening(port=8080, **how):
 
 
 def test_a_static_port_is_taken_once_on_a_node():
-    made = plan(listening(count=3), seats=(make_seat("n-1", cpu=8.0), HOLDER))
+    made = plan(listening(count=3), candidates=(make_candidate("n-1", cpu=8.0), HOLDER))
     assert nodes(made) == ["n-1", "n-2"]
     assert made.waiting == "waiting for capacity: n-1 busy: port 8080 is in use; n-2 busy: port 8080 is in use"
     assert (
@@ -136,21 +139,21 @@ def test_a_static_port_is_taken_once_on_a_node():
 
 
 def test_no_node_is_kept_free_for_who_waits_for_a_port():
-    job, seats = listening(), Seats([make_seat("n-1", free=0.0)._replace(ports=frozenset({8080}))])
-    assert decide_claim(job, needed_resources(job), seats) == ""
+    job, candidates = listening(), Candidates([make_candidate("n-1", free=0.0)._replace(ports=frozenset({8080}))])
+    assert decide_claim(job, needed_resources(job), candidates) == ""
 
 
 def test_ports_are_held_until_the_execution_ends_also_over_a_restart():
     cluster, first, second = Cluster(grace_ns=10 * SECOND), make_execution(1), make_execution(2)
     cluster.hold(first, listening())
-    cluster.put(make_seat("n-1").node, NOW)
+    cluster.put(make_candidate("n-1").node, NOW)
     cluster.hold(replace(second, job=listening(9090)))
-    assert cluster.seats.by_id["n-1"].ports == {8080, 9090}
-    cluster.put(make_seat("n-1").node, NOW)
+    assert cluster.candidates.by_id["n-1"].ports == {8080, 9090}
+    cluster.put(make_candidate("n-1").node, NOW)
     cluster.release(first.id)
-    assert cluster.seats.by_id["n-1"].ports == {9090}
-    with cluster.seats.trial():
-        cluster.seats.take("n-1", needed_resources(make_job()), frozenset({1234}))
-        assert cluster.seats.by_id["n-1"].ports == {1234, 9090}
+    assert cluster.candidates.by_id["n-1"].ports == {9090}
+    with cluster.candidates.trial():
+        cluster.candidates.take("n-1", needed_resources(make_job()), frozenset({1234}))
+        assert cluster.candidates.by_id["n-1"].ports == {1234, 9090}
     cluster.hold(make_execution(3), make_job())
-    assert cluster.seats.by_id["n-1"].ports == {9090}
+    assert cluster.candidates.by_id["n-1"].ports == {9090}

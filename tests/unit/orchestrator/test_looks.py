@@ -2,26 +2,26 @@
 
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
-from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_job
 
 
 def test_what_no_known_node_can_take_is_looked_at_every_second_until_the_nodes_had_time_to_come_back():
-    plan = plan_job(JobView(make_job(cpu="64"), ()), make_context(make_seat(), settled=False))
+    plan = plan_job(JobView(make_job(cpu="64"), ()), make_context(make_candidate(), settled=False))
     assert plan.waiting
-    assert plan.look_again == NOW + SECOND
+    assert plan.next_evaluation == NOW + SECOND
 
 
 def test_what_will_fit_later_is_woken_by_what_ends():
-    plan = plan_job(JobView(make_job(cpu="2"), ()), make_context(make_seat(free=1.0), settled=False))
+    plan = plan_job(JobView(make_job(cpu="2"), ()), make_context(make_candidate(free=1.0), settled=False))
     assert plan.waiting
-    assert plan.look_again == 0
+    assert plan.next_evaluation == 0
 
 
 def test_a_job_that_waits_when_its_total_limit_passes_needs_no_node_to_say_so():
-    seat = make_seat(free=0.0)
-    waiting = plan_job(JobView(make_job(total=5), ()), make_context(seat))
-    assert waiting.look_again == NOW + 5 * SECOND
-    late = plan_job(JobView(waiting.job, ()), make_context(seat, now=NOW + 5 * SECOND))
+    candidate = make_candidate(free=0.0)
+    waiting = plan_job(JobView(make_job(total=5), ()), make_context(candidate))
+    assert waiting.next_evaluation == NOW + 5 * SECOND
+    late = plan_job(JobView(waiting.job, ()), make_context(candidate, now=NOW + 5 * SECOND))
     assert (late.job.state.state_type, late.job.state.message) == (
         "Failed",
         "timed out after 5 s: the job's total time limit is over",

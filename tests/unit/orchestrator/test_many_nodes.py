@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import REJECTED
+from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import (
     NO_BARS,
     Bars,
@@ -20,22 +21,21 @@ from bacalhau.orchestrator.scheduling.place import (
     needed_resources,
     place,
 )
-from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.state.cluster import Cluster
-from tests.unit.orchestrator.make import NOW, SECOND, make_execution, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_execution, make_job
 
 NODES = 160
 
 
 def fleet(free=4.0, **how):
-    return Seats([make_seat(f"n-{number:03d}", cpu=4.0, free=free) for number in range(NODES)], **how)
+    return Candidates([make_candidate(f"n-{number:03d}", cpu=4.0, free=free) for number in range(NODES)], **how)
 
 
-def fill(seats, parts, job):
+def fill(candidates, parts, job):
     need = needed_resources(job)
     for _ in range(parts):
-        seats.take(place(job, need, seats, {}), need)
-    return Counter({s.node_id: round(4.0 - s.free.cpu) for s in seats if s.free.cpu < 4.0})
+        candidates.take(place(job, need, candidates, {}), need)
+    return Counter({s.node_id: round(4.0 - s.free.cpu) for s in candidates if s.free.cpu < 4.0})
 
 
 def test_a_job_of_many_parts_uses_all_nodes_alike():
@@ -49,78 +49,84 @@ def test_packing_fills_one_node_after_the_other():
 
 
 def test_the_only_node_with_room_is_found():
-    seats = fleet(free=1.0)
-    seats.put(make_seat("n-070", cpu=4.0))
+    candidates = fleet(free=1.0)
+    candidates.put(make_candidate("n-070", cpu=4.0))
     job = make_job(cpu="2")
-    assert place(job, needed_resources(job), seats, {}) == "n-070"
+    assert place(job, needed_resources(job), candidates, {}) == "n-070"
 
 
 def test_without_room_every_node_says_why():
-    job, seats = make_job(cpu="2"), fleet(free=1.0)
+    job, candidates = make_job(cpu="2"), fleet(free=1.0)
     need = needed_resources(job)
-    assert place(job, need, seats, {}) == ""
-    assert len(list_refusals_of_nodes(job, need, seats, NO_BARS)) == NODES
+    assert place(job, need, candidates, {}) == ""
+    assert len(list_refusals_of_nodes(job, need, candidates, NO_BARS)) == NODES
 
 
 def test_a_node_where_the_job_failed_or_that_is_kept_for_another_comes_last_or_not_at_all():
-    seats, job = Seats([make_seat("n-1", cpu=8.0), make_seat("n-2")]), make_job()
+    candidates, job = Candidates([make_candidate("n-1", cpu=8.0), make_candidate("n-2")]), make_job()
     need = needed_resources(job)
-    assert place(job, need, seats, {"n-1": 1}) == "n-2"
-    assert place(job, need, seats, {"n-1": 1, "n-2": 2}) == "n-1"
-    assert place(job, need, seats, {}, Bars(kept={"n-1": "is kept"})) == "n-2"
-    assert place(job, need, seats, {}, Bars({"n-1": "no"}, {"n-2": "is kept"})) == ""
+    assert place(job, need, candidates, {"n-1": 1}) == "n-2"
+    assert place(job, need, candidates, {"n-1": 1, "n-2": 2}) == "n-1"
+    assert place(job, need, candidates, {}, Bars(kept={"n-1": "is kept"})) == "n-2"
+    assert place(job, need, candidates, {}, Bars({"n-1": "no"}, {"n-2": "is kept"})) == ""
 
 
 def test_a_node_that_changes_is_asked_again():
     wanted = make_job(constraints=(LabelSelectorRequirement(key="zone", operator="=", values=("b",)),))
-    seats, need = Seats([make_seat("n-1", labels={"zone": "a"})]), needed_resources(wanted)
-    assert place(wanted, need, seats, {}) == ""
-    seats.put(make_seat("n-1", labels={"zone": "b"}))
-    assert place(wanted, need, seats, {}) == "n-1"
-    seats.put(seats.by_id["n-1"]._replace(node=replace(seats.by_id["n-1"].node, membership=REJECTED)))
-    assert place(wanted, need, seats, {}) == ""
+    candidates, need = Candidates([make_candidate("n-1", labels={"zone": "a"})]), needed_resources(wanted)
+    assert place(wanted, need, candidates, {}) == ""
+    candidates.put(make_candidate("n-1", labels={"zone": "b"}))
+    assert place(wanted, need, candidates, {}) == "n-1"
+    candidates.put(candidates.by_id["n-1"]._replace(node=replace(candidates.by_id["n-1"].node, membership=REJECTED)))
+    assert place(wanted, need, candidates, {}) == ""
 
 
 def test_the_node_to_keep_free_is_the_one_that_lacks_least():
     job = make_job(cpu="4")
     need = needed_resources(job)
-    seats = Seats([make_seat("n-1", cpu=4.0, free=1.0), make_seat("n-2", cpu=4.0, free=2.0), make_seat("n-3", cpu=2.0)])
-    assert decide_claim(job, need, seats) == "n-2"
-    assert decide_claim(job, need, Seats([make_seat("n-3", cpu=2.0)])) == ""
+    candidates = Candidates(
+        [
+            make_candidate("n-1", cpu=4.0, free=1.0),
+            make_candidate("n-2", cpu=4.0, free=2.0),
+            make_candidate("n-3", cpu=2.0),
+        ]
+    )
+    assert decide_claim(job, need, candidates) == "n-2"
+    assert decide_claim(job, need, Candidates([make_candidate("n-3", cpu=2.0)])) == ""
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=20))
 def test_the_order_of_seats_is_always_that_of_their_room(changes):
-    seats = Seats(make_seat(f"n-{number}", cpu=4.0) for number in range(6))
-    with seats.trial():
+    candidates = Candidates(make_candidate(f"n-{number}", cpu=4.0) for number in range(6))
+    with candidates.trial():
         for number, cpu in changes:
-            seats.set_free(f"n-{number}", Resources(cpu=float(cpu), memory=10**9))
-        found = [s.free.cpu for s in seats.with_room(Resources())]
-        assert found == sorted((s.free.cpu for s in seats), reverse=True)
-    assert {s.free for s in seats} == {make_seat(cpu=4.0).free}
-    assert [s.node_id for s in seats.with_room(Resources())] == [f"n-{number}" for number in range(5, -1, -1)]
+            candidates.set_free(f"n-{number}", Resources(cpu=float(cpu), memory=10**9))
+        found = [s.free.cpu for s in candidates.with_room(Resources())]
+        assert found == sorted((s.free.cpu for s in candidates), reverse=True)
+    assert {s.free for s in candidates} == {make_candidate(cpu=4.0).free}
+    assert [s.node_id for s in candidates.with_room(Resources())] == [f"n-{number}" for number in range(5, -1, -1)]
 
 
 def test_seats_follow_what_is_held_and_who_is_there():
     cluster, numbers = Cluster(grace_ns=10 * SECOND), count(1)
-    here, away = make_seat("n-here", cpu=4.0).node, make_seat("n-away", cpu=4.0, connected=False).node
+    here, away = make_candidate("n-here", cpu=4.0).node, make_candidate("n-away", cpu=4.0, connected=False).node
     cluster.put(here, NOW)
     cluster.put(away, NOW)
-    seats = cluster.seats
+    candidates = cluster.candidates
 
     def lost(now):
-        return [s.node_id for s in seats if s.is_lost(now)]
+        return [s.node_id for s in candidates if s.is_lost(now)]
 
-    assert {s.node_id: s.free.cpu for s in seats} == {"n-here": 4.0, "n-away": 4.0}
+    assert {s.node_id: s.free.cpu for s in candidates} == {"n-here": 4.0, "n-away": 4.0}
     assert (lost(NOW + 5 * SECOND), lost(NOW + 11 * SECOND)) == ([], ["n-away"])
     held = make_execution(next(numbers), node="n-here")
     cluster.hold(held)
-    assert seats.by_id["n-here"].free.cpu == 3.5
+    assert candidates.by_id["n-here"].free.cpu == 3.5
     cluster.put(replace(away, connection_state=here.connection_state), NOW + 12 * SECOND)
     assert lost(NOW + 30 * SECOND) == []
     larger = replace(here.info.compute, max_capacity=Resources(cpu=8.0))
     cluster.put(replace(here, info=replace(here.info, compute_node_info=larger)), NOW + 13 * SECOND)
-    assert seats.by_id["n-here"].free.cpu == 7.5
-    assert cluster.release(held.id) and seats.by_id["n-here"].free.cpu == 8.0
+    assert candidates.by_id["n-here"].free.cpu == 7.5
+    assert cluster.release(held.id) and candidates.by_id["n-here"].free.cpu == 8.0
     cluster.forget("n-here")
-    assert [s.node_id for s in seats] == ["n-away"]
+    assert [s.node_id for s in candidates] == ["n-away"]

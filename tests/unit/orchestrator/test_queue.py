@@ -13,13 +13,13 @@ from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.job.state import JobStateType as S
 from bacalhau.models.wire.messages import BidResult, ComputeError, RunResult
 from bacalhau.orchestrator.messages.ends import note_end, wants_end
+from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Claim, queue_order
 from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE, EvaluationQueue
 from bacalhau.ports.store import JobView
-from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 SMALL, LARGE = Resources(cpu=1.0), Resources(cpu=4.0)
 
@@ -122,7 +122,7 @@ def test_a_node_that_is_kept_takes_nobody_else_but_who_comes_before():
     claim = Claim("n-1", "j-large", queue_order(claimant))
 
     def asks(job, free):
-        around = Context(Seats([make_seat(cpu=4.0, free=free)]), NOW, make_context().new_ids, claim=claim)
+        around = Context(Candidates([make_candidate(cpu=4.0, free=free)]), NOW, make_context().new_ids, claim=claim)
         return plan_job(JobView(job, ()), around)
 
     later = asks(named("j-small", priority=1), 1.0)

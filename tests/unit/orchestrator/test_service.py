@@ -10,13 +10,13 @@ from bacalhau.orchestrator.scheduling.retry import STABLE_NS
 from bacalhau.orchestrator.scheduling.rollout import LARGEST_STEP, PAUSE_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.ports.store import JobView
-from tests.unit.orchestrator.make import NOW, SECOND, make_context, make_execution, make_job, make_seat
+from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 ENDED_DETAILS = {"Retryable": "true", FAILURE_KIND: ENDED}
 
 
-def plan(job, *executions, seats=(), now=NOW):
-    return plan_job(JobView(job, executions), make_context(*(seats or (make_seat(cpu=64.0),)), now=now))
+def plan(job, *executions, candidates=(), now=NOW):
+    return plan_job(JobView(job, executions), make_context(*(candidates or (make_candidate(cpu=64.0),)), now=now))
 
 
 def service(**how):
@@ -45,15 +45,15 @@ def test_as_many_as_wanted_run_and_no_one_finishes_it():
 def test_what_ends_is_started_again_after_a_growing_pause_without_limit():
     failures = [ended(n) for n in range(1, 7)]
     first = plan(service(), failures[0])
-    assert (first.look_again, first.job, first.wants_room) == (NOW + SECOND, None, False)
-    assert plan(service(), *failures).look_again == NOW + 32 * SECOND
+    assert (first.next_evaluation, first.job, first.wants_room) == (NOW + SECOND, None, False)
+    assert plan(service(), *failures).next_evaluation == NOW + 32 * SECOND
     assert [e.partition_index for e in plan(service(), *failures, now=NOW + 32 * SECOND).asks] == [0]
-    assert plan(service(), *(ended(n) for n in range(1, 60))).look_again == NOW + 300 * SECOND
+    assert plan(service(), *(ended(n) for n in range(1, 60))).next_evaluation == NOW + 300 * SECOND
 
 
 def test_what_ran_well_for_long_starts_to_count_anew():
     failures = [*(ended(n) for n in range(1, 7)), ended(7, at=NOW + STABLE_NS, ran=STABLE_NS)]
-    assert plan(service(), *failures, now=NOW + STABLE_NS).look_again == NOW + STABLE_NS + SECOND
+    assert plan(service(), *failures, now=NOW + STABLE_NS).next_evaluation == NOW + STABLE_NS + SECOND
 
 
 def test_a_limit_that_was_asked_for_ends_it_with_the_last_error():
@@ -64,13 +64,20 @@ def test_a_limit_that_was_asked_for_ends_it_with_the_last_error():
 
 
 def test_it_moves_when_its_node_is_lost():
-    made = plan(service(), make_execution(), seats=(make_seat("n-1", lost=True, connected=False), make_seat("n-2")))
+    made = plan(
+        service(),
+        make_execution(),
+        candidates=(make_candidate("n-1", lost=True, connected=False), make_candidate("n-2")),
+    )
     assert [e.state for e in made.cancels] == [C.FAILED]
     lost = made.cancels[0]
     assert [
         e.node_id
         for e in plan(
-            service(), lost, seats=(make_seat("n-1", lost=True, connected=False), make_seat("n-2")), now=NOW + SECOND
+            service(),
+            lost,
+            candidates=(make_candidate("n-1", lost=True, connected=False), make_candidate("n-2")),
+            now=NOW + SECOND,
         ).asks
     ] == ["n-2"]
 
@@ -100,7 +107,7 @@ def test_a_higher_count_starts_the_new_ones_at_once():
 def test_its_own_predecessor_may_still_have_the_port():
     no = make_execution(state=C.ASK_FOR_BID_REJECTED, message="port 8080 is in use")
     made = plan(service(), no)
-    assert (made.job.state.state_type, made.look_again) == (S.QUEUED, NOW + 3 * SECOND)
+    assert (made.job.state.state_type, made.next_evaluation) == (S.QUEUED, NOW + 3 * SECOND)
     assert plan(service(), no, now=NOW + 3 * SECOND).asks
 
 
@@ -110,8 +117,8 @@ def roll_out(count, *, fails=False):
     executions = {e.id: e for e in (make_execution(n, partition=n) for n in range(count))}
     steps = []
     for look in range(4 * count):
-        made = plan_job(JobView(job, tuple(executions.values())), make_context(make_seat(cpu=500.0), now=now))
-        if made.is_empty and not made.look_again:
+        made = plan_job(JobView(job, tuple(executions.values())), make_context(make_candidate(cpu=500.0), now=now))
+        if made.is_empty and not made.next_evaluation:
             return steps, executions.values()
         if made.cancels:
             steps.append(len(made.cancels))
@@ -126,7 +133,7 @@ def roll_out(count, *, fails=False):
                 for k, e in executions.items()
                 if e.is_live and e.job_version == 2
             }
-        job, now = made.job or job, max(now, made.look_again)
+        job, now = made.job or job, max(now, made.next_evaluation)
     return steps, executions.values()
 
 
@@ -147,7 +154,7 @@ def test_while_the_new_version_fails_the_old_one_runs_on():
 def test_a_step_waits_a_little_after_the_one_before():
     fresh = make_execution(9, version=2)
     made = plan(service(count=2, version=2), fresh, make_execution(1, partition=1), now=NOW + PAUSE_NS // 2)
-    assert (made.is_empty, made.look_again) == (True, NOW + PAUSE_NS)
+    assert (made.is_empty, made.next_evaluation) == (True, NOW + PAUSE_NS)
 
 
 def test_a_lost_node_does_not_hold_up_a_new_version():

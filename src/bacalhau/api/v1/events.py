@@ -28,9 +28,9 @@ from bacalhau.models.job.job import JobState
 from bacalhau.models.wire.messages import Progress
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs import read
-from bacalhau.orchestrator.jobs.follow import EveryReader, JobReader, Page, read_place
+from bacalhau.orchestrator.jobs.follow import EveryReader, JobReader, Page, read_cursor
 from bacalhau.orchestrator.state.board import EVERY, Watch
-from bacalhau.ports.store import HistoryQuery, Place
+from bacalhau.ports.store import HistoryCursor, HistoryQuery
 
 SSE = "text/event-stream"
 HEARTBEAT = 15.0  # seconds without an event
@@ -60,11 +60,11 @@ async def follow_events(request: Ask) -> Stream:
     if query.job:
         return await _follow_job(request, query.job, query)
     last, now = _last_id(request, query), now_ns()
-    place = read_place(last) if last else Place(query.since * 10**9 - 1 if query.since else now)
+    place = read_cursor(last) if last else HistoryCursor(query.since * 10**9 - 1 if query.since else now)
     if place is None:
         raise refused(f"Last-Event-ID must be one that this stream gave, not '{last}'")
     if place.time > now:  # the clock was set back since
-        place = Place(now)
+        place = HistoryCursor(now)
     reader = EveryReader(orch, place, query.namespace, LEVELS[query.event_type])
     return ServerSentEvent(_tell(orch, waits(request), reader, EVERY))
 

@@ -11,7 +11,7 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import BOLD, painted
 from bacalhau.cli.output.render import say_lines, show_document, stamp, when
-from bacalhau.cli.output.table import Column, Look, draw
+from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import JobHistory
@@ -50,7 +50,7 @@ def _print(answer: GetJobResponse) -> None:
     _say_history("Job History", [h for h in history if not h.execution_id])
     if executions:
         _say_title("Executions")
-        say_lines(draw(_execution_columns(now_ns()), executions, Look()))
+        say_lines(draw(_execution_columns(now_ns()), executions, Style()))
     for execution in executions:
         _say_history(
             f"Execution {short_id(execution.id)} History", [h for h in history if h.execution_id == execution.id]
@@ -110,7 +110,7 @@ def _say_history(title: str, items: Iterable[JobHistory]) -> None:
     rows = list(items)
     if rows:
         _say_title(title)
-        say_lines(draw(_EVENTS, rows, Look()))
+        say_lines(draw(_EVENTS, rows, Style()))
 
 
 def _say_output(executions: Sequence[Execution]) -> None:

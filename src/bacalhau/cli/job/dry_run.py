@@ -12,7 +12,7 @@ from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import GREEN, RED, painted, say_error, say_warning
 from bacalhau.cli.job.explaining import explanation
 from bacalhau.cli.output.render import yaml_text
-from bacalhau.cli.output.table import Look
+from bacalhau.cli.output.table import Style
 from bacalhau.cli.spec.job_file import invalid_job
 from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
 from bacalhau.models.job.job import SERVERS_KEYS, Job
@@ -67,7 +67,7 @@ def say_difference(call: Call, job: Job) -> int:
         say_job(job)
     if found.explained:
         sys.stdout.flush()
-        click.echo("\n".join(["", *explanation(found.explained, Look(), sys.stderr)]), err=True)
+        click.echo("\n".join(["", *explanation(found.explained, Style(), sys.stderr)]), err=True)
     return 0
 
 

@@ -9,7 +9,7 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import BOLD, painted, say_warning
 from bacalhau.cli.output.render import id_column, say_lines, show_document
-from bacalhau.cli.output.table import Column, Look, draw
+from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.cli.spec.job_file import read_template_file
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.units import show_bytes
@@ -44,7 +44,7 @@ def explain(call: Call) -> int:
     if call.flags["output"]:
         show_document(call.flags, answer, "yaml")
     else:
-        say_lines(explanation(answer, Look(wide=call.flags["wide"]), sys.stdout))
+        say_lines(explanation(answer, Style(wide=call.flags["wide"]), sys.stdout))
     return 0
 
 
@@ -60,7 +60,7 @@ async def _ask(call: Call) -> ExplainJobResponse:
             raise NotFound(e.message, hint=e.hint or "there is no job file of that name here, either") from e
 
 
-def explanation(answer: ExplainJobResponse, look: Look, stream: TextIO) -> list[str]:
+def explanation(answer: ExplainJobResponse, look: Style, stream: TextIO) -> list[str]:
     """For people, as lines of `stream`."""
     pairs = [
         ("Job", f"{answer.job_id}, version {answer.job_version}" if answer.job_id else "not submitted"),

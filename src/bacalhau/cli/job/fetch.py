@@ -23,7 +23,7 @@ from bacalhau.ports.progress import Report, Step, ignore
 _SECONDS = 300.0  # for one result, where neither flag nor configuration says otherwise
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """Where the results go. `shown` is the directory as it is printed."""
 
     directory: Path
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     seconds: float
 
     @classmethod
-    def of_flags(cls, flags: dict[str, Any], name: str, only: str = "") -> "Place":
+    def of_flags(cls, flags: dict[str, Any], name: str, only: str = "") -> "Destination":
         """`--output-dir` as given, else ./job-NAME, which is made."""
         given = flags["output_dir"]
         directory = Path(given) if given else Path.cwd() / f"job-{name}"
@@ -48,7 +48,7 @@ def get(call: Call) -> int:
     job, _, only = call.args[0].partition("/")
     _say_fetching(call.args[0])
     try:
-        return asyncio.run(_get(call, job, Place.of_flags(call.flags, short_id(job), only)))
+        return asyncio.run(_get(call, job, Destination.of_flags(call.flags, short_id(job), only)))
     except BacalhauError as e:
         raise type(e)(f"error downloading job: {e.message}", hint=e.hint) from e
 
@@ -59,20 +59,20 @@ def job_get(call: Call) -> int:
     namespace = call.flags["namespace"]
     _say_fetching(call.args[0])
     name = f"{namespace}-{job}" if namespace not in ("", "default") else job
-    return asyncio.run(_job_get(call, job, Place.of_flags(call.flags, name, only)))
+    return asyncio.run(_job_get(call, job, Destination.of_flags(call.flags, name, only)))
 
 
 def _say_fetching(name: str) -> None:
     click.echo(f"Fetching results of job '{name}'...", err=True)
 
 
-async def _get(call: Call, job: str, place: Place) -> int:
+async def _get(call: Call, job: str, place: Destination) -> int:
     async with connect(call.settings) as client:
         await fetch(client, job, place)
     return 0
 
 
-async def _job_get(call: Call, job: str, place: Place) -> int:
+async def _job_get(call: Call, job: str, place: Destination) -> int:
     async with connect(call.settings) as client:
         found = await client.get_job(job, namespace=call.flags["namespace"])
         if not await client.results(found.id):
@@ -85,7 +85,7 @@ async def _job_get(call: Call, job: str, place: Place) -> int:
     return 0
 
 
-async def fetch(client: AsyncClient, job_id: str, place: Place, *, shout: bool = True) -> None:
+async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: bool = True) -> None:
     """Raises NotFound when there is nothing to fetch."""
     job = await client.get_job(job_id)
     results = await client.results(job.id)

@@ -16,7 +16,7 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import say_error, say_warning
 from bacalhau.cli.job.dry_run import say_difference, say_job
-from bacalhau.cli.job.fetch import Place, fetch
+from bacalhau.cli.job.fetch import Destination, fetch
 from bacalhau.cli.output.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
 from bacalhau.cli.output.printing import LogPrinter, has_several
 from bacalhau.cli.output.render import yaml_text
@@ -206,7 +206,7 @@ class Submission:
         if trailer and not self._quiet:
             self._say_what_next(has_results=has_results)
         if self._flags.get("download") and has_results:
-            await fetch(client, job.id, Place.of_flags(self._flags, job.id), shout=not self._quiet)
+            await fetch(client, job.id, Destination.of_flags(self._flags, job.id), shout=not self._quiet)
         return exit_code_of(executions, code) if self._wants_code else code
 
     def _verdict(self, job: Job) -> int:

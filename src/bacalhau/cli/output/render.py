@@ -14,7 +14,7 @@ import msgspec
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.pflag import resolve
 from bacalhau.cli.frame.report import coloured
-from bacalhau.cli.output.table import Column, Look, draw
+from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.lib.ids import short_id
 from bacalhau.lib.wire import go_escaped
 
@@ -26,7 +26,7 @@ def show_items(
     kind = flags["output"] or "table"
     if kind == "table":
         style = coloured(sys.stdout) and not flags["no_style"]
-        say_lines(draw(columns, items, Look(wide=flags["wide"], header=not flags["hide_header"], colour=style)))
+        say_lines(draw(columns, items, Style(wide=flags["wide"], header=not flags["hide_header"], colour=style)))
     elif kind == "csv":
         say_csv(columns, items, header=not flags["hide_header"])
     else:

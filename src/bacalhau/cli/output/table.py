@@ -23,13 +23,13 @@ class Column(NamedTuple):
     brief: Callable[[str], str] | None = None
 
 
-class Look(NamedTuple):
+class Style(NamedTuple):
     wide: bool = False
     header: bool = True
     colour: bool = False
 
 
-def draw(columns: Sequence[Column], items: Sequence[Any], look: Look) -> list[str]:
+def draw(columns: Sequence[Column], items: Sequence[Any], look: Style) -> list[str]:
     """The lines of a table; with no items the header alone."""
     rows = [[_lines(column, column.cell(item), look) for column in columns] for item in items]
     header = [column.name.upper().split("\n") for column in columns]
@@ -43,7 +43,7 @@ def draw(columns: Sequence[Column], items: Sequence[Any], look: Look) -> list[st
     return lines
 
 
-def _lines(column: Column, full: str, look: Look) -> list[str]:
+def _lines(column: Column, full: str, look: Style) -> list[str]:
     text = full if look.wide or column.brief is None else column.brief(full)
     lines = text.split("\n")
     return lines if look.wide or not column.most else [piece for line in lines for piece in _wrapped(line, column)]
@@ -57,7 +57,7 @@ def _wrapped(line: str, column: Column) -> list[str]:
     return textwrap.wrap(line, column.most, break_on_hyphens=False)
 
 
-def _width(column: Column, items: Sequence[Any], cells: Sequence[list[str]], header: list[str], look: Look) -> int:
+def _width(column: Column, items: Sequence[Any], cells: Sequence[list[str]], header: list[str], look: Style) -> int:
     """A shortened cell is padded to what its full text would need, so that columns stay where they are."""
     drawn = max((_columns_of(line) for cell in [*cells, header] for line in cell), default=0)
     if look.wide or not column.most:

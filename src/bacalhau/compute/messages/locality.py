@@ -7,19 +7,19 @@ import asyncio
 from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.wire.messages import InputPlace
+from bacalhau.models.wire.messages import InputPresence
 from bacalhau.ports.storage import Located
 
 
-async def locate(node: ComputeNode, source: SpecConfig, seconds: float) -> InputPlace:
+async def locate(node: ComputeNode, source: SpecConfig, seconds: float) -> InputPresence:
     """What is not found out within `seconds`, or not now, is not here."""
     storage = node.plugins.sources.get(source.type.strip().lower())
     if not isinstance(storage, Located):
-        return InputPlace()
+        return InputPresence()
     try:
         async with asyncio.timeout(seconds):
-            return InputPlace(here=await storage.is_here(source))
+            return InputPresence(here=await storage.is_here(source))
     except StorageFailure as e:
-        return InputPlace(error="" if e.retryable else e.message)
+        return InputPresence(error="" if e.retryable else e.message)
     except (BacalhauError, TimeoutError):
-        return InputPlace()
+        return InputPresence()

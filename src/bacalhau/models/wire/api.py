@@ -77,7 +77,7 @@ class ExplainJobRequest(Model):
     job: Job | None = None
 
 
-class Place(Model):
+class Placement(Model):
     """An execution where it would run (`execution_id` "") or does."""
 
     node_id: str = always(factory=str)
@@ -114,7 +114,7 @@ class ExplainJobResponse(Model):
     message: str = always(factory=str)
     hint: str = ""
     needs: Resources = always(factory=Resources)
-    places: tuple[Place, ...] = always(factory=tuple)
+    places: tuple[Placement, ...] = always(factory=tuple)
     nodes: tuple[NodeAnswer, ...] = always(factory=tuple)
     queue_position: int = 0
     inputs: tuple[InputAnswer, ...] = always(factory=tuple)

@@ -178,7 +178,7 @@ class ResolveInputsResponse(Model):
     inputs: tuple[InputAnswer, ...] = always(factory=tuple)
 
 
-class InputPlace(Model):
+class InputPresence(Model):
     """Whether a node has an input already (`here`); what it has not may be brought, unless `error` says why the node
     cannot have it at all.
     """
@@ -196,7 +196,7 @@ class LocateInputsRequest(Model):
 class LocateInputsResponse(Model):
     """One place for each source, in their order."""
 
-    places: tuple[InputPlace, ...] = always(factory=tuple)
+    places: tuple[InputPresence, ...] = always(factory=tuple)
 
 
 class Progress(Model):

@@ -6,7 +6,7 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Unavailable
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.evaluation.look import STORE_PAUSE, apply_plan, plan_and_hold
+from bacalhau.orchestrator.evaluation.evaluate import STORE_PAUSE, apply_plan, plan_and_hold
 from bacalhau.orchestrator.scheduling.view import queue_order
 
 BATCH = 64

@@ -13,7 +13,7 @@ from bacalhau.lib.errors import BacalhauError
 from bacalhau.lib.wire import encode
 from bacalhau.models.job.job import EVERYWHERE, InputSource, Job
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.wire.messages import InputPlace, LocateInputsRequest, LocateInputsResponse
+from bacalhau.models.wire.messages import InputPresence, LocateInputsRequest, LocateInputsResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.scheduling.place import list_able, needed_resources
 from bacalhau.orchestrator.scheduling.view import Holders
@@ -46,7 +46,11 @@ def located_inputs(orch: Orchestrator, job: Job) -> list[InputSource]:
 
 def nodes_to_ask(orch: Orchestrator, job: Job) -> list[str]:
     """Connected nodes of our make that could ever run the job."""
-    return [seat.node_id for seat in list_able(job, needed_resources(job), orch.cluster.seats) if seat.node.native]
+    return [
+        candidate.node_id
+        for candidate in list_able(job, needed_resources(job), orch.cluster.candidates)
+        if candidate.node.native
+    ]
 
 
 async def locate_forever(orch: Orchestrator) -> None:
@@ -70,10 +74,10 @@ async def locate_forever(orch: Orchestrator) -> None:
 
 async def ask_nodes(
     orch: Orchestrator, nodes: Iterable[str], sources: Sequence[SpecConfig]
-) -> dict[str, tuple[InputPlace, ...]]:
+) -> dict[str, tuple[InputPresence, ...]]:
     """What those that answered in time said, one place a source."""
     request = LocateInputsRequest(sources=tuple(sources))
-    found: dict[str, tuple[InputPlace, ...]] = {}
+    found: dict[str, tuple[InputPresence, ...]] = {}
 
     async def ask(node_id: str) -> None:
         try:
@@ -90,7 +94,7 @@ async def ask_nodes(
     return found
 
 
-def sum_up(answers: Mapping[str, Sequence[InputPlace]]) -> Holders:
+def sum_up(answers: Mapping[str, Sequence[InputPresence]]) -> Holders:
     held = {node_id: count for node_id, places in answers.items() if (count := sum(place.here for place in places))}
     lacking = {
         node_id: why

@@ -8,13 +8,13 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
-from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, Place
+from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, Placement
 from bacalhau.models.wire.messages import ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.evaluate import context_of
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
-from bacalhau.orchestrator.evaluation.look import context_of
 from bacalhau.orchestrator.jobs.submit import prepare_job
-from bacalhau.orchestrator.scheduling.place import match_seat, needed_resources
+from bacalhau.orchestrator.scheduling.place import match_candidate, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars
 from bacalhau.orchestrator.scheduling.view import Plan
@@ -83,14 +83,17 @@ def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
     need = needed_resources(job)
     current = [e for e in view.executions if e.job_version == job.version]
     bars = find_bars(job, current, around)
-    refusals = [(seat.node_id, match_seat(job, need, around.seats, seat, bars)) for seat in around.seats]
+    refusals = [
+        (candidate.node_id, match_candidate(job, need, around.candidates, candidate, bars))
+        for candidate in around.candidates
+    ]
     ended = {e.id for e in plan.cancels + plan.updates}
     live = (
-        Place(node_id=e.node_id, partition_index=e.partition_index, execution_id=e.id)
+        Placement(node_id=e.node_id, partition_index=e.partition_index, execution_id=e.id)
         for e in current
         if e.is_live and e.id not in ended
     )
-    asked = (Place(node_id=e.node_id, partition_index=e.partition_index) for e in plan.asks)
+    asked = (Placement(node_id=e.node_id, partition_index=e.partition_index) for e in plan.asks)
     nodes = (
         NodeAnswer(node_id=i, fits=r is None, never=r is not None and r.never, reason=r.reason if r else "")
         for i, r in refusals

@@ -6,7 +6,7 @@ from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.messages import Progress
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.ports.store import HistoryQuery, Place
+from bacalhau.ports.store import HistoryCursor, HistoryQuery
 
 PAGE = 200
 
@@ -57,7 +57,7 @@ class JobReader:
 class EveryReader:
     """Reads on after a place in the events of all jobs, or of those in a namespace; `level` as in a HistoryQuery."""
 
-    def __init__(self, orch: Orchestrator, after: Place, namespace: str, level: str) -> None:
+    def __init__(self, orch: Orchestrator, after: HistoryCursor, namespace: str, level: str) -> None:
         self._orch = orch
         self._after = after
         self._namespace = "" if namespace == "*" else namespace
@@ -65,27 +65,27 @@ class EveryReader:
 
     @property
     def place(self) -> str:
-        return show_place(self._after)
+        return show_cursor(self._after)
 
     async def next_page(self) -> Page:
         found = await self._orch.store.list_events(self._after, PAGE)
         if found:
             self._after = found[-1].place
         events = [
-            (show_place(place), event)
+            (show_cursor(place), event)
             for place, namespace, event in found
             if self._namespace in ("", namespace) and self._level in ("", event.type)
         ]
         return Page(events, len(found) == PAGE)
 
 
-def show_place(place: Place) -> str:
+def show_cursor(place: HistoryCursor) -> str:
     return "-".join(map(str, place))
 
 
-def read_place(text: str) -> Place | None:
+def read_cursor(text: str) -> HistoryCursor | None:
     """The inverse; None when it is none."""
     parts = text.split("-")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
         return None
-    return Place(*map(int, parts))
+    return HistoryCursor(*map(int, parts))

@@ -16,7 +16,7 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.evaluation.look import commit_and_look, evaluation_of
+from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate, evaluation_of
 from bacalhau.ports.store import JobView
 
 ATTEMPTS = 10  # of a change that others overtake
@@ -38,7 +38,7 @@ async def submit_job(
         stored = (change.new_jobs + change.jobs)[0]
         reach(Point.SUBMITTING)
         try:
-            await commit_and_look(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
+            await commit_and_evaluate(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
             break
         except Conflict:  # the scheduler or another client was first: the next attempt goes on from there
             if attempt == ATTEMPTS:
@@ -158,7 +158,7 @@ async def _stop(orch: Orchestrator, job: Job, reason: str) -> StopJobResponse:
     view = await _view(orch, job)
     reach(Point.STOPPING)
     change = Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),))
-    await commit_and_look(orch, change, job.id, view._replace(job=stopped))
+    await commit_and_evaluate(orch, change, job.id, view._replace(job=stopped))
     reach(Point.STOPPED)
     return StopJobResponse(evaluation_id=evaluation_of(view))
 

@@ -158,17 +158,17 @@ class _Reading:
         return {execution_id: place[0] for execution_id, place in places if place}
 
     def _choose_all(self) -> None:
-        seats: dict[str, list[Execution]] = {}
+        candidates: dict[str, list[Execution]] = {}
         for execution in self._executions:
-            seats.setdefault(self._seat(execution), []).append(execution)
-        for seat, members in seats.items():
-            if seat not in self._feeds:
-                self._feeds[seat] = self._begin(members)
-            elif (successor := self._next(self._feeds[seat])) is not None:
-                self._give(self._feeds[seat], successor)
+            candidates.setdefault(self._candidate(execution), []).append(execution)
+        for candidate, members in candidates.items():
+            if candidate not in self._feeds:
+                self._feeds[candidate] = self._begin(members)
+            elif (successor := self._next(self._feeds[candidate])) is not None:
+                self._give(self._feeds[candidate], successor)
         self._is_first = False
 
-    def _seat(self, execution: Execution) -> str:
+    def _candidate(self, execution: Execution) -> str:
         if self._wanted.is_all:
             return execution.id
         if not self._wanted.is_wide or self._wanted.execution_id:
@@ -196,7 +196,7 @@ class _Reading:
         if not feed.is_over or not self._wanted.follow:
             return None
         return next(
-            (e for e in self._executions if e.id not in feed.seen and self._feeds.get(self._seat(e)) is feed), None
+            (e for e in self._executions if e.id not in feed.seen and self._feeds.get(self._candidate(e)) is feed), None
         )
 
     def _give(self, feed: _Feed, execution: Execution) -> None:

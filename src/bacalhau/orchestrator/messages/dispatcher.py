@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 async def dispatch_forever(orch: Orchestrator) -> None:
     async with crew() as senders:
-        orch.lanes.begin(senders, partial(_send, orch))
+        orch.outbox.begin(senders, partial(_send, orch))
         await _forget_forever(orch)
 
 
@@ -32,7 +32,7 @@ async def _forget_forever(orch: Orchestrator) -> None:
 
 async def forget_acknowledged(orch: Orchestrator) -> bool:
     """False when the store could not do it; the same is tried again with the next."""
-    seqs, orch.lanes.acknowledged = orch.lanes.acknowledged, []
+    seqs, orch.outbox.acknowledged = orch.outbox.acknowledged, []
     if not seqs:
         return True
     try:
@@ -40,7 +40,7 @@ async def forget_acknowledged(orch: Orchestrator) -> bool:
         reach(Point.FORGOTTEN)
     except Unavailable as e:
         log.error("%d acknowledged messages stay in the outbox for now: %s", len(seqs), e)
-        orch.lanes.acknowledged[:0] = seqs
+        orch.outbox.acknowledged[:0] = seqs
         return False
     return True
 
@@ -52,9 +52,9 @@ async def _send(orch: Orchestrator, message: PendingMessage) -> bool:
         reach(Point.SENT)
     except BacalhauError as e:
         level = (
-            logging.INFO if orch.lanes.lane(message.node_id).is_open else logging.DEBUG
+            logging.INFO if orch.outbox.lane(message.node_id).is_open else logging.DEBUG
         )  # that a node left is told once
         log.log(level, "%s to %s will be sent again: %s", message.type, message.node_id, e)
         return False
-    orch.lanes.acknowledged.append(message.seq)
+    orch.outbox.acknowledged.append(message.seq)
     return True

@@ -17,7 +17,7 @@ from bacalhau.models.job.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TI
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.evaluation.look import commit_and_look
+from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
 from bacalhau.orchestrator.messages.ends import note_end, wants_end
 from bacalhau.orchestrator.scheduling.retry import decide_fault
 from bacalhau.ports.bus import Delivery
@@ -74,7 +74,7 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
         try:
             reach(Point.HEARD)
             noted = Change(executions=(updated,), history=history, messages=_answer(updated, message))
-            await commit_and_look(orch, noted, stored.job_id, orch.views.with_execution(updated))
+            await commit_and_evaluate(orch, noted, stored.job_id, orch.views.with_execution(updated))
             reach(Point.NOTED)
         except Conflict:
             orch.views.forget(stored.job_id)

@@ -105,7 +105,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
             raise Unavailable(f"the connection of node {node_id} ended while it registered")
         orch.cluster.put(node, now_ns())
         orch.cluster.heard(node_id, now_ns())
-    orch.lanes.open(node_id)
+    orch.outbox.open(node_id)
     orch.offer_changed()
     log.info("node %s joined%s", node_id, "" if node.membership == APPROVED else " and waits for approval")
     return m.HandshakeResponse(
@@ -149,7 +149,7 @@ async def _reconcile(orch: Orchestrator, node_id: str, running: tuple[str, ...] 
     held = set(orch.cluster.held_on(node_id))
     unsent = {
         decode(msg.body, m.AskForBid).execution.id
-        for msg in orch.lanes.lane(node_id).unacknowledged()
+        for msg in orch.outbox.lane(node_id).unacknowledged()
         if msg.type == "AskForBid"
     }
     for execution_id in held - set(running) - unsent - orch.placing:
@@ -216,7 +216,7 @@ def on_gone(orch: Orchestrator, node_id: str, reason: str = "the connection was 
         node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now), last_error=reason
     )
     orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), now)
-    orch.lanes.close(node_id)
+    orch.outbox.close(node_id)
     log.info("node %s left: %s", node_id, reason)
 
 

@@ -100,13 +100,13 @@ async def _delete(orch: Orchestrator, node: NodeState, change: NodeChange) -> No
     orch.gate.forget(node_id)
     orch.cluster.forget(node_id)
     await _send_away(orch, node_id)
-    orch.lanes.forget(node_id)
+    orch.outbox.forget(node_id)
 
 
 async def _send_away(orch: Orchestrator, node_id: str) -> None:
     """Its work is placed elsewhere; what runs there is stopped, where it still listens."""
     held = orch.cluster.held_on(node_id)
-    orch.lanes.close(node_id)
+    orch.outbox.close(node_id)
     for job_id in orch.cluster.jobs_on(node_id):
         orch.queue.add(job_id)
     try:

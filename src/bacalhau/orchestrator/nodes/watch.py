@@ -78,5 +78,5 @@ async def _load_lane(orch: Orchestrator, node_id: str) -> None:
     after = 0
     while page := await orch.store.list_messages(node_id, after, OUTBOX_PAGE):
         for message in page:
-            orch.lanes.push(message)
+            orch.outbox.push(message)
         after = page[-1].seq

@@ -28,14 +28,14 @@ async def trim(orch: Orchestrator) -> None:
             await Signal().wait(PAUSE)
     _give_up_messages(orch)
     await orch.store.forget_messages_to_strangers()
-    for node_id in orch.lanes.names():
+    for node_id in orch.outbox.names():
         if orch.cluster.get(node_id) is None:
-            orch.lanes.forget(node_id)
+            orch.outbox.forget(node_id)
 
 
 async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
     view = (await orch.views.load(orch.store, [job_id])).get(job_id)
-    spent = list_spent(view, limits, frozenset(orch.cluster.seats.by_id), now_ns()) if view else ()
+    spent = list_spent(view, limits, frozenset(orch.cluster.candidates.by_id), now_ns()) if view else ()
     if spent:
         gone = await orch.store.forget_executions(job_id, [e.id for e in spent])
         orch.views.forget(job_id)
@@ -52,5 +52,5 @@ def _give_up_messages(orch: Orchestrator) -> None:
     if not orch.retention.undelivered_age:
         return
     for node_id in orch.cluster.idle_and_away(now_ns() - int(orch.retention.undelivered_age * SECOND)):
-        if count := orch.lanes.abandon(node_id):
+        if count := orch.outbox.abandon(node_id):
             log.info("%d messages for node %s are given up: it is away for too long", count, node_id)

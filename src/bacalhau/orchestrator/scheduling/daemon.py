@@ -29,8 +29,8 @@ def fill_daemon(job: Job, current: Sequence[Execution], outdated: Sequence[Execu
 
 
 def _has_strayed(job: Job, execution: Execution, around: Context) -> bool:
-    seat = around.seats.by_id.get(execution.node_id)
-    return seat is not None and bool(match_labels(job.constraints or (), seat.node.info.labels or {}))
+    candidate = around.candidates.by_id.get(execution.node_id)
+    return candidate is not None and bool(match_labels(job.constraints or (), candidate.node.info.labels or {}))
 
 
 def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
-from bacalhau.orchestrator.scheduling.place import explain_waiting, match_seat, needed_resources
+from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
 from bacalhau.orchestrator.scheduling.view import SECOND, Plan, Refusal, earliest
 
@@ -52,20 +52,20 @@ def spread(
     need, bars = needed_resources(job), find_bars(job, (), around)
     asks: list[Execution] = []
     refusals: list[Refusal] = []
-    waiting, look_again = "", 0
-    for seat in around.seats:
-        say = decide(nodes.get(seat.node_id, ()))
-        if say.turn == Turn.OVER or seat.node_id in busy_with:
+    waiting, next_evaluation = "", 0
+    for candidate in around.candidates:
+        say = decide(nodes.get(candidate.node_id, ()))
+        if say.turn == Turn.OVER or candidate.node_id in busy_with:
             continue
-        refusal = match_seat(job, need, around.seats, seat, bars)
+        refusal = match_candidate(job, need, around.candidates, candidate, bars)
         if refusal is not None:
             refusals.append(refusal)
         elif say.turn == Turn.WAIT:
-            waiting, look_again = say.why, earliest(look_again, say.at)
+            waiting, next_evaluation = say.why, earliest(next_evaluation, say.at)
         else:
-            asks.append(new_execution(job, 0, seat.node_id, need, around))
+            asks.append(new_execution(job, 0, candidate.node_id, need, around))
     full = [r for r in refusals if r.is_busy]
     if not around.settled and any(not r.never for r in refusals):
-        look_again = earliest(look_again, around.now + SECOND)
+        next_evaluation = earliest(next_evaluation, around.now + SECOND)
     waiting = explain_waiting(full) if full else waiting
-    return Spread(Plan(asks=tuple(asks), waiting=waiting, look_again=look_again), tuple(refusals))
+    return Spread(Plan(asks=tuple(asks), waiting=waiting, next_evaluation=next_evaluation), tuple(refusals))

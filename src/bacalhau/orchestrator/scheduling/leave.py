@@ -12,7 +12,7 @@ from bacalhau.models.job.job import LONG_RUNNING
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.node.node import APPROVED, Drain
 from bacalhau.orchestrator.scheduling.steps import Context
-from bacalhau.orchestrator.scheduling.view import Plan, Seat
+from bacalhau.orchestrator.scheduling.view import Candidate, Plan
 
 LOST_DETAILS = {"Retryable": "true", "ErrorCode": "NodeLost", FAILURE_KIND: NODE_LOST}
 
@@ -24,7 +24,9 @@ class Departure(NamedTuple):
     is_failure: bool
 
 
-def decide_departure(execution: Execution, seat: Seat | None, job_type: str, around: Context) -> Departure | None:
+def decide_departure(
+    execution: Execution, candidate: Candidate | None, job_type: str, around: Context
+) -> Departure | None:
     """None when the execution may stay.
 
     Until things have settled after a start, nodes that are not back yet are not given up.
@@ -33,17 +35,17 @@ def decide_departure(execution: Execution, seat: Seat | None, job_type: str, aro
     """
     node, settled = short_id(execution.node_id), around.settled
     never_told = job_type != "ops" and around.is_undelivered(execution.node_id, execution.id)
-    if seat is None:
+    if candidate is None:
         return Departure(f"node {node} is no longer a member of the network", not never_told) if settled else None
-    if seat.node.membership != APPROVED:
+    if candidate.node.membership != APPROVED:
         return Departure(
-            f"execution was moved because node {node} has been {seat.node.membership.lower()}", not never_told
+            f"execution was moved because node {node} has been {candidate.node.membership.lower()}", not never_told
         )
-    if settled and seat.is_lost(around.now):
+    if settled and candidate.is_lost(around.now):
         return Departure(
             f"node {node} was lost {'before it heard of' if never_told else 'while it ran'} the job", not never_told
         )
-    if seat.node.drain and is_drain_due(seat.node.drain, job_type, around.now):
+    if candidate.node.drain and is_drain_due(candidate.node.drain, job_type, around.now):
         return Departure(f"execution was moved because node {node} is being drained", False)
     return None
 
@@ -62,10 +64,10 @@ def plan_departures(live: Sequence[Execution], job_type: str, around: Context) -
     told: list[Execution] = []
     untold: list[Execution] = []
     for execution in live:
-        seat = around.seats.by_id.get(execution.node_id)
-        departure = decide_departure(execution, seat, job_type, around)
+        candidate = around.candidates.by_id.get(execution.node_id)
+        departure = decide_departure(execution, candidate, job_type, around)
         if departure is not None:
-            (untold if seat is None else told).append(_ended(execution, departure, now))
+            (untold if candidate is None else told).append(_ended(execution, departure, now))
     return Plan(updates=tuple(untold), cancels=tuple(told), history=tuple(_entry(e, now) for e in (*told, *untold)))
 
 

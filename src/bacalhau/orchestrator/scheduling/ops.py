@@ -49,12 +49,13 @@ def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     """No node matches, or none that does is there."""
     away = any(not r.never for r in found.refusals)
     if around.settled and not away and not limits_of(job).queue_timeout:
-        return fail(job, (), explain(job, found.refusals), find_cure(job, around.seats), around.now)
-    look_again = 0 if around.settled else around.now + SECOND
+        return fail(job, (), explain(job, found.refusals), find_cure(job, around.candidates), around.now)
+    next_evaluation = 0 if around.settled else around.now + SECOND
     return wait_or_run(
         job,
         found.plan._replace(
-            waiting=explain_absence(found.refusals), look_again=earliest(found.plan.look_again, look_again)
+            waiting=explain_absence(found.refusals),
+            next_evaluation=earliest(found.plan.next_evaluation, next_evaluation),
         ),
         False,
         around,

@@ -28,7 +28,7 @@ class Due(NamedTuple):
 
     indices: list[int]
     waiting: str = ""
-    look_again: int = 0
+    next_evaluation: int = 0
     give_up: str = ""
     hint: str = ""
     topic: Topic = Topic.STATE_UPDATE
@@ -64,23 +64,23 @@ def place_open(
     need, bars = needed_resources(job), find_bars(job, current, around)
     failures = Counter(e.node_id for e in current if is_failure(e))
     asks: list[Execution] = []
-    plan = Plan(waiting=due.waiting, look_again=due.look_again)
-    with around.seats.trial():
+    plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
+    with around.candidates.trial():
         for index in due.indices:
-            node_id = place(job, need, around.seats, failures, bars, around.holders.held)
+            node_id = place(job, need, around.candidates, failures, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
-                refusals = list_refusals_of_nodes(job, need, around.seats, bars)
+                refusals = list_refusals_of_nodes(job, need, around.candidates, bars)
                 break
             asks.append(new_execution(job, index, node_id, need, around))
-            around.seats.take(node_id, need, job.task.static_ports)
+            around.candidates.take(node_id, need, job.task.static_ports)
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), is_served or bool(live), around)
     if is_hopeless(refusals) and around.settled and not limits_of(job).queue_timeout:
-        return fail(job, live, _hopeless(job, current, refusals), find_cure(job, around.seats), around.now)
+        return fail(job, live, _hopeless(job, current, refusals), find_cure(job, around.candidates), around.now)
     plan = plan._replace(
         asks=tuple(asks),
         waiting=explain_waiting(refusals),
-        look_again=earliest(plan.look_again, _next_look(job, current, refusals, around)),
+        next_evaluation=earliest(plan.next_evaluation, _next_evaluation(job, current, refusals, around)),
     )
     return wait_or_run(job, plan, is_served or bool(live), around)
 
@@ -96,7 +96,7 @@ def _decide_due(job: Job, open_partitions: dict[int, list[Execution]], now: int)
             )
         if verdict.not_before > now:
             text = f"{RETRYING}{failed[-1].compute_state.message}"
-            due = due._replace(waiting=text, look_again=earliest(due.look_again, verdict.not_before))
+            due = due._replace(waiting=text, next_evaluation=earliest(due.next_evaluation, verdict.not_before))
         else:
             due.indices.append(index)
     return due
@@ -109,7 +109,7 @@ def _hopeless(job: Job, current: Sequence[Execution], refusals: Sequence[Refusal
     return f"{failed[-1].compute_state.message} (on {short_id(failed[-1].node_id)}; then {text})" if failed else text
 
 
-def _next_look(job: Job, current: Sequence[Execution], refusals: Sequence[Refusal], around: Context) -> int:
+def _next_evaluation(job: Job, current: Sequence[Execution], refusals: Sequence[Refusal], around: Context) -> int:
     """When what stands against the job may change by time alone."""
     asked = (e.modify_time + refusal_holds(job.type) for e in list_refusals(job.type, current, around.now).values())
     soon = around.now + SECOND if is_hopeless(refusals) and not around.settled else 0

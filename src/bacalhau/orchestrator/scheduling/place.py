@@ -9,8 +9,8 @@ from bacalhau.models.job.resources import Resources, ResourcesConfig
 from bacalhau.models.job.selector import match_labels
 from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
-from bacalhau.orchestrator.scheduling.seats import Seats, shape_of
-from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Refusal, Seat
+from bacalhau.orchestrator.scheduling.candidates import Candidates, shape_of
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal
 
 
 class Bars(NamedTuple):
@@ -34,7 +34,7 @@ def needed_resources(job: Job) -> Resources:
 def place(
     job: Job,
     need: Resources,
-    seats: Seats,
+    candidates: Candidates,
     failures: Mapping[str, int],
     bars: Bars = NO_BARS,
     held: Mapping[str, int] = NOT_TOLD.held,
@@ -44,74 +44,80 @@ def place(
 
     "" when there is none.
     """
-    never = _never(job, need, seats)
+    never = _never(job, need, candidates)
     ports, most = job.task.static_ports, max(held.values(), default=0)
     best, lowest = "", 0.0
-    for seat in seats.with_room(need):
+    for candidate in candidates.with_room(need):
         missed = (
-            (most - held.get(seat.node_id, 0)) / (most + 1) if most else 0.0
+            (most - held.get(candidate.node_id, 0)) / (most + 1) if most else 0.0
         )  # all inputs together count less than one failure
-        rank = failures.get(seat.node_id, 0) + missed
+        rank = failures.get(candidate.node_id, 0) + missed
         if best and rank >= lowest:
             continue
         if (
-            never(seat)
-            or _is_barred(seat.node_id, bars)
-            or _excuse(seat)
-            or not ports.isdisjoint(seat.ports)
-            or seat.free.lacks(need)
+            never(candidate)
+            or _is_barred(candidate.node_id, bars)
+            or _excuse(candidate)
+            or not ports.isdisjoint(candidate.ports)
+            or candidate.free.lacks(need)
         ):
             continue
-        best, lowest = seat.node_id, rank
+        best, lowest = candidate.node_id, rank
         if not rank:
             break
     return best
 
 
-def match_seat(job: Job, need: Resources, seats: Seats, seat: Seat, bars: Bars = NO_BARS) -> Refusal | None:
+def match_candidate(
+    job: Job, need: Resources, candidates: Candidates, candidate: Candidate, bars: Bars = NO_BARS
+) -> Refusal | None:
     """None when the node can take one more execution of the job now."""
-    node_id = seat.node_id
-    never = _never(job, need, seats)(seat)
+    node_id = candidate.node_id
+    never = _never(job, need, candidates)(candidate)
     if never:
         return Refusal(node_id, never, True)
     if node_id in bars.lacking:
         return Refusal(node_id, bars.lacking[node_id], True)
     if node_id in bars.refused:
         return Refusal(node_id, bars.refused[node_id], job.type not in LONG_RUNNING)
-    excuse = _excuse(seat)
+    excuse = _excuse(candidate)
     if excuse:
         return Refusal(node_id, excuse, False)
-    taken = job.task.static_ports & seat.ports
+    taken = job.task.static_ports & candidate.ports
     if taken:
         return Refusal(node_id, f"busy: port {min(taken)} is in use", False, is_busy=True)
-    busy = seat.free.lacks(need)
+    busy = candidate.free.lacks(need)
     if busy:
         return Refusal(node_id, "busy: " + "; ".join(busy).replace("has", "free"), False, is_busy=True)
     return Refusal(node_id, bars.kept[node_id], False, is_busy=True) if node_id in bars.kept else None
 
 
-def list_able(job: Job, need: Resources, seats: Seats) -> list[Seat]:
+def list_able(job: Job, need: Resources, candidates: Candidates) -> list[Candidate]:
     """The connected nodes that could ever run the job."""
-    never = _never(job, need, seats)
-    return [seat for seat in seats if seat.node.connection_state.status == CONNECTED and not never(seat)]
+    never = _never(job, need, candidates)
+    return [
+        candidate
+        for candidate in candidates
+        if candidate.node.connection_state.status == CONNECTED and not never(candidate)
+    ]
 
 
-def list_refusals_of_nodes(job: Job, need: Resources, seats: Seats, bars: Bars) -> list[Refusal]:
-    return [refusal for seat in seats if (refusal := match_seat(job, need, seats, seat, bars))]
+def list_refusals_of_nodes(job: Job, need: Resources, candidates: Candidates, bars: Bars) -> list[Refusal]:
+    return [refusal for candidate in candidates if (refusal := match_candidate(job, need, candidates, candidate, bars))]
 
 
-def decide_claim(job: Job, need: Resources, seats: Seats, bars: Bars = NO_BARS) -> str:
+def decide_claim(job: Job, need: Resources, candidates: Candidates, bars: Bars = NO_BARS) -> str:
     """The node to keep free for a job that has waited for long: of those that others keep busy the one that lacks
     least.
 
     "" when there is none.
     """
     busy = [
-        seat
-        for seat in seats
-        if (refusal := match_seat(job, need, seats, seat, bars))
+        candidate
+        for candidate in candidates
+        if (refusal := match_candidate(job, need, candidates, candidate, bars))
         and refusal.is_busy
-        and job.task.static_ports.isdisjoint(seat.ports)
+        and job.task.static_ports.isdisjoint(candidate.ports)
     ]
     best = max(busy, key=lambda s: (-len(s.free.lacks(need)), s.free.cpu, s.free.memory, s.node_id), default=None)
     return best.node_id if best else ""
@@ -122,7 +128,7 @@ def is_hopeless(refusals: Sequence[Refusal]) -> bool:
     return all(r.never for r in refusals)
 
 
-def _never(job: Job, need: Resources, seats: Seats) -> Callable[[Seat], str]:
+def _never(job: Job, need: Resources, candidates: Candidates) -> Callable[[Candidate], str]:
     """Why a node could not even take the job when it is idle; asked once per node and shape of job."""
 
     def ask(node: NodeState) -> str:
@@ -130,7 +136,7 @@ def _never(job: Job, need: Resources, seats: Seats) -> Callable[[Seat], str]:
         reasons = _mismatches(job, offer, node.info.labels or {}) + offer.max_job_requirements.lacks(need)
         return _membership(node) or "; ".join(reasons)
 
-    return seats.answers(shape_of(job, need), ask)
+    return candidates.answers(shape_of(job, need), ask)
 
 
 def _is_barred(node_id: str, bars: Bars) -> bool:
@@ -143,11 +149,11 @@ def _membership(node: NodeState) -> str:
     return "waits for approval" if node.membership == PENDING else f"is {node.membership.lower()}"
 
 
-def _excuse(seat: Seat) -> str:
+def _excuse(candidate: Candidate) -> str:
     """Why the node takes nothing at the moment."""
-    if seat.node.cordoned:
-        return "is being drained" if seat.node.drain else "is cordoned"
-    return "" if seat.node.connection_state.status == CONNECTED else "is not connected"
+    if candidate.node.cordoned:
+        return "is being drained" if candidate.node.drain else "is cordoned"
+    return "" if candidate.node.connection_state.status == CONNECTED else "is not connected"
 
 
 def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> list[str]:
@@ -168,10 +174,10 @@ def _parts(task: Task) -> list[tuple[str, str]]:
     return [(kind.strip().lower(), role) for kind, role in found]
 
 
-def find_cure(job: Job, seats: Seats) -> str:
+def find_cure(job: Job, candidates: Candidates) -> str:
     """What can be done where no node runs the job: a node's own word on what it lacks, if there is one."""
     parts = [f"{name} {role}" for name, role in _parts(job.task)]
-    told = (cure for seat in seats for part in parts if (cure := seat.node.info.compute.cures.get(part)))
+    told = (cure for candidate in candidates for part in parts if (cure := candidate.node.info.compute.cures.get(part)))
     return next(told, "see `bacalhau node list`")
 
 

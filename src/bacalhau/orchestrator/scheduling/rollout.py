@@ -9,8 +9,8 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import LONG_RUNNING, Job
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.job.selector import match_labels
+from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.retry import is_failure
-from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.view import SECOND
 
 PAUSE_NS = SECOND  # between two steps, so that a version that fails at once is seen to fail
@@ -19,15 +19,15 @@ LARGEST_STEP = 20
 
 
 class Rollout(NamedTuple):
-    """`stay` runs on for now; `look_again` (Unix ns) is the next step."""
+    """`stay` runs on for now; `next_evaluation` (Unix ns) is the next step."""
 
     stop: tuple[Execution, ...]
     stay: tuple[Execution, ...] = ()
-    look_again: int = 0
+    next_evaluation: int = 0
 
 
 def decide_rollout(
-    job: Job, current: Sequence[Execution], outdated: Sequence[Execution], seats: Seats, now: int
+    job: Job, current: Sequence[Execution], outdated: Sequence[Execution], candidates: Candidates, now: int
 ) -> Rollout:
     """`outdated`: live executions of older versions.
 
@@ -35,7 +35,7 @@ def decide_rollout(
     """
     if job.type not in LONG_RUNNING or not outdated:
         return Rollout(tuple(outdated))
-    surplus = tuple(e for e in outdated if _is_surplus(job, e, seats))
+    surplus = tuple(e for e in outdated if _is_surplus(job, e, candidates))
     rest = sorted((e for e in outdated if e not in surplus), key=lambda e: (e.partition_index, e.create_time, e.id))
     next_step = max((e.create_time + PAUSE_NS for e in current), default=0)
     if _is_failing(job, current) or not rest:
@@ -47,12 +47,12 @@ def decide_rollout(
     return Rollout(surplus + tuple(rest[:step]), tuple(rest[step:]), now + PAUSE_NS if rest[step:] else 0)
 
 
-def _is_surplus(job: Job, execution: Execution, seats: Seats) -> bool:
+def _is_surplus(job: Job, execution: Execution, candidates: Candidates) -> bool:
     """Nothing of the new version takes its place."""
     if job.type == "service":
         return execution.partition_index >= job.wanted
-    seat = seats.by_id.get(execution.node_id)
-    return seat is not None and bool(match_labels(job.constraints or (), seat.node.info.labels or {}))
+    candidate = candidates.by_id.get(execution.node_id)
+    return candidate is not None and bool(match_labels(job.constraints or (), candidate.node.info.labels or {}))
 
 
 def _is_failing(job: Job, current: Sequence[Execution]) -> bool:

@@ -36,7 +36,7 @@ def plan_job(view: JobView, around: Context) -> Plan:
     executions = {e.id: e for e in view.executions} | {e.id: e for e in left.updates + left.cancels}
     outdated = [e for e in executions.values() if e.is_live and e.job_version != job.version]
     current = [e for e in executions.values() if e.job_version == job.version]
-    rollout = decide_rollout(job, current, outdated, around.seats, now)
+    rollout = decide_rollout(job, current, outdated, around.candidates, now)
     plan = FILLS[job.type](job, current, rollout.stay, around)
     ended = plan.job is not None and plan.job.is_done
     stopped = stop_all(outdated if ended else rollout.stop, "Execution stopped for job update", now)
@@ -44,7 +44,7 @@ def plan_job(view: JobView, around: Context) -> Plan:
         updates=left.updates + plan.updates,
         cancels=left.cancels + plan.cancels + stopped.cancels,
         history=left.history + plan.history + stopped.history,
-        look_again=earliest(plan.look_again, 0 if ended else rollout.look_again),
+        next_evaluation=earliest(plan.next_evaluation, 0 if ended else rollout.next_evaluation),
     )
 
 

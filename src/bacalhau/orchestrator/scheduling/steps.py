@@ -17,9 +17,9 @@ from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.job.job import EVERYWHERE, Job, Timeouts
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.state import JobStateType
+from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.retry import list_refusals
-from bacalhau.orchestrator.scheduling.seats import Seats
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest, queue_order
 
 
@@ -36,7 +36,7 @@ class Context(NamedTuple):
     for what it starts. `holders` of the job's inputs.
     """
 
-    seats: Seats
+    candidates: Candidates
     now: int
     new_ids: Iterator[str]
     settled: bool = True
@@ -66,7 +66,7 @@ def _find_lacking(around: Context) -> Mapping[str, str]:
     Where nobody has, a run tells the user best.
     """
     held, lacking = around.holders
-    is_somewhere = any(node_id not in lacking and node_id in around.seats.by_id for node_id in held)
+    is_somewhere = any(node_id not in lacking and node_id in around.candidates.by_id for node_id in held)
     return lacking if is_somewhere or not around.settled else NOT_TOLD.lacking
 
 
@@ -115,7 +115,7 @@ def _wait(job: Job, plan: Plan, now: int) -> Plan:
     )
     queued = None if same else job.moved(JobStateType.QUEUED, now, plan.waiting)
     history = plan.history + job_event(queued, f"Job queued. {plan.waiting}", Topic.QUEUEING, now)
-    return plan._replace(job=queued, history=history, look_again=earliest(plan.look_again, deadline, total))
+    return plan._replace(job=queued, history=history, next_evaluation=earliest(plan.next_evaluation, deadline, total))
 
 
 def job_event(job: Job | None, text: str, topic: Topic, now: int, **details: str) -> tuple[HistoryEntry, ...]:

@@ -14,7 +14,7 @@ RETRYING = "retrying after: "
 """How a wait begins that is one before another attempt, not one for room."""
 
 
-class Seat(NamedTuple):
+class Candidate(NamedTuple):
     """A known node and what is free on it now.
 
     `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use.
@@ -71,7 +71,7 @@ class Claim(NamedTuple):
 class Plan(NamedTuple):
     """The wanted change of one job. `asks` go to their nodes, `cancels` stop there.
 
-    `waiting`: why something that is wanted has no node yet; `look_again`: Unix ns of the next look, 0 none.
+    `waiting`: why something that is wanted has no node yet; `next_evaluation`: Unix ns of the next look, 0 none.
     """
 
     job: Job | None = None
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     cancels: tuple[Execution, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     waiting: str = ""
-    look_again: int = 0
+    next_evaluation: int = 0
 
     @property
     def wants_room(self) -> bool:

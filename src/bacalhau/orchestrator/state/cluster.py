@@ -12,8 +12,8 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import CONNECTED, NodeState
-from bacalhau.orchestrator.scheduling.seats import Seats
-from bacalhau.orchestrator.scheduling.view import Seat
+from bacalhau.orchestrator.scheduling.candidates import Candidates
+from bacalhau.orchestrator.scheduling.view import Candidate
 
 
 class Held(NamedTuple):
@@ -28,14 +28,14 @@ class Held(NamedTuple):
 class Cluster:
     """`grace_ns`: how long a node may be away before its work is placed elsewhere.
 
-    `foreign_grace_ns`: the same for nodes of other makes, which take their time to come back; 0 is the same. `seats` is
-    what the scheduler sees; `pack`: how it fills them.
+    `foreign_grace_ns`: the same for nodes of other makes, which take their time to come back; 0 is the same.
+    `candidates` is what the scheduler sees; `pack`: how it fills them.
     """
 
     def __init__(self, grace_ns: int, foreign_grace_ns: int = 0, *, pack: bool = False) -> None:
         self._grace_ns = grace_ns
         self._foreign_grace_ns = foreign_grace_ns or grace_ns
-        self.seats = Seats(pack=pack)
+        self.candidates = Candidates(pack=pack)
         self._nodes: dict[str, NodeState] = {}
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}
@@ -54,13 +54,15 @@ class Cluster:
         else:
             self._away_since.setdefault(node_id, now)
         if node.info.node_type == "Compute":
-            self.seats.put(Seat(node, self._free(node_id, node), self._lost_at(node_id), self._ports(node_id)))
+            self.candidates.put(
+                Candidate(node, self._free(node_id, node), self._lost_at(node_id), self._ports(node_id))
+            )
 
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
         for known in (self._nodes, self._away_since, self._numbers, self._heard):
             known.pop(node_id, None)
-        self.seats.drop(node_id)
+        self.candidates.drop(node_id)
 
     def get(self, node_id: str) -> NodeState | None:
         return self._nodes.get(node_id)
@@ -144,8 +146,8 @@ class Cluster:
     def _reserve(self, changed: Held, reserved: Resources) -> None:
         node_id = changed.node_id
         self._reserved[node_id] = reserved
-        if node_id in self.seats.by_id:
-            self.seats.set_free(
+        if node_id in self.candidates.by_id:
+            self.candidates.set_free(
                 node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if changed.ports else None
             )
 

@@ -81,7 +81,7 @@ class EvaluationQueue:
             self._signal.fire()
 
     @contextmanager
-    def looking(self, job_id: str) -> Iterator[bool]:
+    def evaluating(self, job_id: str) -> Iterator[bool]:
         """A look outside the queue: False when one is under way, else none begins while the block runs."""
         if job_id in self._busy:
             yield False

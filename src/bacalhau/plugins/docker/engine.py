@@ -19,8 +19,8 @@ from bacalhau.models.job.network import NetworkType
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.docker.api import Chunk, DockerApi
 from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
+from bacalhau.plugins.docker.egress import Egress
 from bacalhau.plugins.docker.endings import Endings
-from bacalhau.plugins.docker.gateway import Gateway
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.output import OutputFiles
 from bacalhau.plugins.docker.params import DockerParams, check_engine, read_params
@@ -62,7 +62,7 @@ class DockerEngine:
     def __init__(self, url: str = "") -> None:
         """`url` "" is DOCKER_HOST or the first usual socket that answers."""
         self._api = DockerApi(url)
-        self._gateway = Gateway(self._api)
+        self._gateway = Egress(self._api)
         self._stack = AsyncExitStack()
         self._watches: dict[str, _Watch] = {}
         self._stops: dict[str, float] = {}  # of what nobody watches, while they last

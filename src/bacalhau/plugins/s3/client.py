@@ -19,9 +19,9 @@ import yarl
 
 from bacalhau.lib.aio import read_up_to
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
+from bacalhau.plugins.s3.bucket import BucketAddress
+from bacalhau.plugins.s3.bulk import BulkReader
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, unreachable
-from bacalhau.plugins.s3.lane import WideLane
-from bacalhau.plugins.s3.place import Place
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Ask(NamedTuple):
     An empty key speaks of the bucket; a `url` that is signed already is used as it is. `confirm` comes before each try.
     """
 
-    place: Place
+    place: BucketAddress
     method: str
     key: str = ""
     query: tuple[tuple[str, str], ...] = ()
@@ -96,7 +96,7 @@ class S3Client:
         self._session: aiohttp.ClientSession | None = None
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
-        self.lane = WideLane()
+        self.lane = BulkReader()
 
     async def aclose(self) -> None:
         self.lane.close()
@@ -107,7 +107,7 @@ class S3Client:
     async def ambient(self) -> Ambient:
         return await AMBIENT.current()
 
-    async def region_of(self, place: Place) -> str:
+    async def region_of(self, place: BucketAddress) -> str:
         """The region that worked, or else would be tried first."""
         learned = self._learned.get((place.endpoint, place.bucket))
         return (learned and learned.region) or place.region or (await self.ambient()).region
@@ -138,7 +138,7 @@ class S3Client:
         url = ask.address(course.region)
         return None if self._proxy(url) else (url, self._headers(ask, url, course))
 
-    async def _start(self, place: Place) -> _Course:
+    async def _start(self, place: BucketAddress) -> _Course:
         learned = self._learned.setdefault((place.endpoint, place.bucket), _Learned())
         ambient = await self.ambient()
         region = learned.region or place.region or ambient.region

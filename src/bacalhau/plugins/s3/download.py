@@ -36,7 +36,7 @@ from bacalhau.plugins.s3.params import (
     is_composite,
     read_params,
 )
-from bacalhau.plugins.s3.source import place_of, resolve_entries
+from bacalhau.plugins.s3.source import bucket_of, resolve_entries
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry
 
@@ -74,7 +74,7 @@ class _Plain:
             entries = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
             if not entries:
                 raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
-        place = place_of(self._source)
+        place = bucket_of(self._source)
 
         async def pin(entry: Entry) -> Entry | None:
             """None: it is here already. Large objects come in ranges, whose answers carry no digest of the whole."""
@@ -101,7 +101,7 @@ class _Archive:
         self._client, self._source, self._report = client, source, report
         checksum = full_checksum(source.checksum_sha256) if source.checksum_sha256 else ""
         self._digest = "" if is_composite(checksum) else checksum
-        self._place = place_of(source)
+        self._place = bucket_of(source)
         self._entry = Entry(source.key, "", -1, checksum=self._digest)
 
     async def bring(self, link: str, into: Path, only: str) -> None:

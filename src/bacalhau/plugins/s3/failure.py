@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault
-from bacalhau.plugins.s3.place import Place
+from bacalhau.plugins.s3.bucket import BucketAddress
 
 _TRANSIENT = frozenset(
     {
@@ -62,7 +62,7 @@ def _tag(text: str, name: str) -> str:
     return found[1] if found else ""
 
 
-def answer_failure(trouble: Trouble, place: Place, key: str, who: str) -> StorageFailure:
+def answer_failure(trouble: Trouble, place: BucketAddress, key: str, who: str) -> StorageFailure:
     """Why the server refused, naming bucket and key."""
     known = _refusal(trouble, place, key, who) or _absence(trouble, place, key)
     if known:
@@ -75,7 +75,7 @@ def answer_failure(trouble: Trouble, place: Place, key: str, who: str) -> Storag
     )
 
 
-def _refusal(trouble: Trouble, place: Place, key: str, who: str) -> StorageFailure | None:
+def _refusal(trouble: Trouble, place: BucketAddress, key: str, who: str) -> StorageFailure | None:
     if trouble.code in _BAD_KEYS:
         hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or the profile) of the node"
         return StorageFailure(
@@ -94,7 +94,7 @@ def _refusal(trouble: Trouble, place: Place, key: str, who: str) -> StorageFailu
     return None
 
 
-def _absence(trouble: Trouble, place: Place, key: str) -> StorageFailure | None:
+def _absence(trouble: Trouble, place: BucketAddress, key: str) -> StorageFailure | None:
     if trouble.code == "NoSuchBucket" or (trouble.status == 404 and not key):
         hint = f"it was looked for at {place.server}; check the name, and the endpoint"
         return StorageFailure(f"s3: bucket {place.bucket} does not exist", hint=hint, component="S3")
@@ -118,7 +118,7 @@ def _absence(trouble: Trouble, place: Place, key: str) -> StorageFailure | None:
     return None
 
 
-def unreachable(place: Place, url: str, error: Exception) -> StorageFailure:
+def unreachable(place: BucketAddress, url: str, error: Exception) -> StorageFailure:
     """The way to the server is broken, or the server stopped talking."""
     address = "/".join(url.split("/")[:3])
     hint = "check the endpoint, and that this machine can reach it"
@@ -127,5 +127,5 @@ def unreachable(place: Place, url: str, error: Exception) -> StorageFailure:
     )
 
 
-def _thing(place: Place, key: str) -> str:
+def _thing(place: BucketAddress, key: str) -> str:
     return f"object {key} in bucket {place.bucket}" if key else f"bucket {place.bucket}"

@@ -16,11 +16,11 @@ import aiohttp
 
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.s3.bucket import BucketAddress
+from bacalhau.plugins.s3.bulk import STREAMS, Stretch
 from bacalhau.plugins.s3.client import Ask, S3Client
-from bacalhau.plugins.s3.lane import STREAMS, Stretch
 from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, version_query
 from bacalhau.plugins.s3.params import is_composite
-from bacalhau.plugins.s3.place import Place
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry
 
@@ -43,7 +43,7 @@ class Origin(NamedTuple):
     """Where objects come from, and the stage that progress is reported as."""
 
     client: S3Client
-    place: Place
+    place: BucketAddress
     stage: str = "staging"
 
 
@@ -232,7 +232,7 @@ def expected_digest(entry: Entry, response: aiohttp.ClientResponse) -> str:
     return next((text for text in known if text and not is_composite(text)), "")
 
 
-def compare_digest(place: Place, entry: Entry, expected: str, digest: bytes) -> None:
+def compare_digest(place: BucketAddress, entry: Entry, expected: str, digest: bytes) -> None:
     found = base64.b64encode(digest).decode()
     if found != expected:
         said = f"checksum mismatch for s3://{place.bucket}/{entry.key}, expected {expected}, got {found}"

@@ -19,8 +19,8 @@ from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
-from bacalhau.plugins.s3.place import Place
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -36,7 +36,7 @@ SignUpload = Callable[[str, str], Awaitable[str]]
 class ManagedBucket(NamedTuple):
     """`prefix` begins the keys; links live for `seconds`."""
 
-    place: Place
+    place: BucketAddress
     prefix: str
     seconds: int
 

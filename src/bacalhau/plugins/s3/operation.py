@@ -8,8 +8,8 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Ask, S3Client, read_all
-from bacalhau.plugins.s3.place import Place
 
 DIGEST_HEADER = "x-amz-checksum-sha256"
 DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep the header above
@@ -44,7 +44,7 @@ class Stored(NamedTuple):
     version: str
 
 
-async def head(client: S3Client, place: Place, key: str, version: str = "") -> Head:
+async def head(client: S3Client, place: BucketAddress, key: str, version: str = "") -> Head:
     answer = await client.call(Ask(place, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
     got = answer.headers
     size = int(got.get("Content-Length", "-1"))
@@ -67,7 +67,7 @@ def read_version(headers: Mapping[str, str]) -> str:
     return "" if version == "null" else version
 
 
-async def list_objects(client: S3Client, place: Place, prefix: str) -> AsyncIterator[Listed]:
+async def list_objects(client: S3Client, place: BucketAddress, prefix: str) -> AsyncIterator[Listed]:
     """Everything whose key begins with `prefix`, in the server's order, over as many pages as it takes."""
     token = ""
     while True:
@@ -96,7 +96,7 @@ def _read_page(root: ET.Element) -> Iterable[Listed]:
         )
 
 
-def parse_answer(body: bytes, place: Place) -> ET.Element:
+def parse_answer(body: bytes, place: BucketAddress) -> ET.Element:
     try:
         return ET.fromstring(body)
     except ET.ParseError as e:

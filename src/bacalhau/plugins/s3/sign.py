@@ -9,9 +9,9 @@ import msgspec
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
+from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.operation import version_query
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive, read_params
-from bacalhau.plugins.s3.place import find_place
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
         return result
     if not ambient.credentials or not is_archive(params.key):
         return result
-    place = find_place(params.bucket, params.region, params.endpoint)
+    place = find_bucket(params.bucket, params.region, params.endpoint)
     region = place.region or ambient.region
     seconds = max(1, min(int(expires), _LONGEST_SECONDS))
     url = presigned_url(ambient, region, place.url(params.key, version_query(params.version_id), region), seconds)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.keys import plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite, read_params
 from bacalhau.plugins.s3.partition import pick_share
-from bacalhau.plugins.s3.place import Place, find_place
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -34,18 +34,18 @@ class S3Source:
         return Manifest(source, pick_share(params, await resolve_entries(self._client, params), part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        place = place_of(read_params(manifest.source, S3SourceParams))
+        place = bucket_of(read_params(manifest.source, S3SourceParams))
         await fetch_entries(Origin(self._client, place), manifest.entries, into, report)
         return Volume(into, read_only=True)
 
 
-def place_of(params: S3SourceParams) -> Place:
-    return find_place(params.bucket, params.region, params.endpoint)
+def bucket_of(params: S3SourceParams) -> BucketAddress:
+    return find_bucket(params.bucket, params.region, params.endpoint)
 
 
 async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Entry, ...]:
     """The objects that the key names. An empty match is an error unless the job allows it."""
-    place, key = place_of(params), params.prefix
+    place, key = bucket_of(params), params.prefix
     listed_as = key
     if params.is_single:
         found = await head(client, place, key, params.version_id)

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Answer, Ask, S3Client, read_all
 from bacalhau.plugins.s3.operation import (
     DIGEST_HEADER,
@@ -21,7 +22,6 @@ from bacalhau.plugins.s3.operation import (
     read_text,
     read_version,
 )
-from bacalhau.plugins.s3.place import Place
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 PART_BYTES = 8 << 20
@@ -36,7 +36,7 @@ class Target(NamedTuple):
     """Where an object is to be; `confirm` is awaited right before it can be seen there."""
 
     client: S3Client
-    place: Place
+    place: BucketAddress
     key: str
     confirm: Confirm = always_allowed
 

@@ -6,11 +6,11 @@ import pytest
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble
 from bacalhau.plugins.s3.fetch import disk_failure
 from bacalhau.plugins.s3.keys import fill_key, plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Listed
-from bacalhau.plugins.s3.place import Place
 from bacalhau.plugins.s3.upload import part_size
 from bacalhau.ports.publisher import Result
 
@@ -69,12 +69,12 @@ def test_result_keys(key, is_plain, filled):
 @pytest.mark.parametrize(
     ("place", "key", "url"),
     [
-        (Place("noaa-goes16"), "a b", "https://noaa-goes16.s3.us-east-1.amazonaws.com/a%20b"),
-        (Place("noaa-goes16"), "", "https://noaa-goes16.s3.us-east-1.amazonaws.com/"),
-        (Place("dotted.name"), "k", "https://s3.us-east-1.amazonaws.com/dotted.name/k"),
-        (Place("dotted.name"), "", "https://s3.us-east-1.amazonaws.com/dotted.name"),
-        (Place("b", "", "http://127.0.0.1:9000/"), "a//b/../c+=~", "http://127.0.0.1:9000/b/a//b/../c%2B%3D~"),
-        (Place("b", "", "http://127.0.0.1:9000"), "", "http://127.0.0.1:9000/b"),
+        (BucketAddress("noaa-goes16"), "a b", "https://noaa-goes16.s3.us-east-1.amazonaws.com/a%20b"),
+        (BucketAddress("noaa-goes16"), "", "https://noaa-goes16.s3.us-east-1.amazonaws.com/"),
+        (BucketAddress("dotted.name"), "k", "https://s3.us-east-1.amazonaws.com/dotted.name/k"),
+        (BucketAddress("dotted.name"), "", "https://s3.us-east-1.amazonaws.com/dotted.name"),
+        (BucketAddress("b", "", "http://127.0.0.1:9000/"), "a//b/../c+=~", "http://127.0.0.1:9000/b/a//b/../c%2B%3D~"),
+        (BucketAddress("b", "", "http://127.0.0.1:9000"), "", "http://127.0.0.1:9000/b"),
     ],
 )
 def test_addresses(place, key, url):
@@ -83,13 +83,13 @@ def test_addresses(place, key, url):
 
 def test_queries_are_sorted_and_escaped():
     assert (
-        Place("b", "", "http://h").url("", (("prefix", "a b/"), ("list-type", "2")), "r")
+        BucketAddress("b", "", "http://h").url("", (("prefix", "a b/"), ("list-type", "2")), "r")
         == "http://h/b?list-type=2&prefix=a%20b%2F"
     )
 
 
 def test_the_chinese_partition():
-    assert Place("bucket").url("k", (), "cn-north-1") == "https://bucket.s3.cn-north-1.amazonaws.com.cn/k"
+    assert BucketAddress("bucket").url("k", (), "cn-north-1") == "https://bucket.s3.cn-north-1.amazonaws.com.cn/k"
 
 
 def test_parts_are_few_enough():
@@ -113,6 +113,6 @@ def test_troubles_are_read_from_header_and_body():
     [(403, False), (404, False), (412, True), (500, True), (503, True), (429, True), (400, False)],
 )
 def test_whether_a_retry_can_help(status, retryable):
-    failure = answer_failure(Trouble(status, "", "", ""), Place("b"), "k", "without credentials")
+    failure = answer_failure(Trouble(status, "", "", ""), BucketAddress("b"), "k", "without credentials")
     assert failure.retryable is retryable
     assert failure.message.startswith("s3: ")

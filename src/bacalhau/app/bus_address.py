@@ -13,14 +13,14 @@ _HOW = "name the message server to join, nats://HOST:PORT"
 _SCHEMES = ("nats", "tls")
 
 
-class Road(NamedTuple):
+class BusAddress(NamedTuple):
     """`urls` with commas between, tried in turn."""
 
     urls: str = ""
     tls: ssl.SSLContext | None = None
 
 
-def road_of(config: Compute) -> Road:
+def bus_address_of(config: Compute) -> BusAddress:
     """The way that a node's configuration describes. Raises BadRequest naming the key."""
     urls = [url.strip() for url in config.orchestrators if url.strip()]
     if not urls:
@@ -30,7 +30,7 @@ def road_of(config: Compute) -> Road:
         raise BadRequest("\n".join(problems), hint=_HOW)
     if config.tls.require_tls:
         urls = [f"tls://{url.removeprefix('nats://').removeprefix('tls://')}" for url in urls]
-    return Road(",".join(urls), trusting(config.tls.ca_cert, "Compute.TLS.CACert"))
+    return BusAddress(",".join(urls), trusting(config.tls.ca_cert, "Compute.TLS.CACert"))
 
 
 def _problem(url: str) -> str:

@@ -11,7 +11,7 @@ from bacalhau.ports.store import PendingMessage
 Send = Callable[[PendingMessage], Awaitable[bool]]
 
 
-class Lanes:
+class Outbox:
     """One window a node, open while the node is connected.
 
     `acknowledged`: numbers of messages that may leave the outbox.

@@ -56,7 +56,7 @@ class _Call:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
-class WideLane:
+class BulkReader:
     """Threads and idle connections; `close` ends both."""
 
     def __init__(self) -> None:

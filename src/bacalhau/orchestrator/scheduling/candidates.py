@@ -12,36 +12,36 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import NodeState
-from bacalhau.orchestrator.scheduling.view import Seat
+from bacalhau.orchestrator.scheduling.view import Candidate
 
 SHAPES = 256  # answers are kept for so many shapes of jobs
 Ask = Callable[[NodeState], str]
 
 
-class Seats:
+class Candidates:
     """`pack`: fill nodes one after the other; otherwise work spreads to where most is free."""
 
-    def __init__(self, seats: Iterable[Seat] = (), *, pack: bool = False) -> None:
-        self.by_id: dict[str, Seat] = {}
+    def __init__(self, candidates: Iterable[Candidate] = (), *, pack: bool = False) -> None:
+        self.by_id: dict[str, Candidate] = {}
         self.pack = pack
         self._order: list[tuple[float, int, str]] = []
         self._answers: dict[Hashable, dict[str, str]] = {}
-        self._before: dict[str, Seat] | None = None
-        for seat in seats:
-            self.put(seat)
+        self._before: dict[str, Candidate] | None = None
+        for candidate in candidates:
+            self.put(candidate)
 
-    def __iter__(self) -> Iterator[Seat]:
+    def __iter__(self) -> Iterator[Candidate]:
         return iter(self.by_id.values())
 
-    def put(self, seat: Seat) -> None:
-        old = self.by_id.get(seat.node_id)
+    def put(self, candidate: Candidate) -> None:
+        old = self.by_id.get(candidate.node_id)
         if old is not None:
             self._remove_place(old)
-        self.by_id[seat.node_id] = seat
-        insort(self._order, _place(seat))
-        if old is None or _offer(old.node) != _offer(seat.node):
+        self.by_id[candidate.node_id] = candidate
+        insort(self._order, _place(candidate))
+        if old is None or _offer(old.node) != _offer(candidate.node):
             for answers in self._answers.values():
-                answers.pop(seat.node_id, None)
+                answers.pop(candidate.node_id, None)
 
     def drop(self, node_id: str) -> None:
         """The node is not known any more."""
@@ -51,25 +51,25 @@ class Seats:
             for answers in self._answers.values():
                 answers.pop(node_id, None)
 
-    def _remove_place(self, seat: Seat) -> None:
-        place = _place(seat)
+    def _remove_place(self, candidate: Candidate) -> None:
+        place = _place(candidate)
         at = bisect_left(self._order, place)
         if self._order[at] == place:
             del self._order[at]
 
     def set_free(self, node_id: str, free: Resources, ports: frozenset[int] | None = None) -> None:
         """`ports` in use there are as before where they are not given."""
-        seat = self.by_id[node_id]
+        candidate = self.by_id[node_id]
         if self._before is not None:
-            self._before.setdefault(node_id, seat)
-        self._remove_place(seat)
-        changed = seat._replace(free=free, ports=seat.ports if ports is None else ports)
+            self._before.setdefault(node_id, candidate)
+        self._remove_place(candidate)
+        changed = candidate._replace(free=free, ports=candidate.ports if ports is None else ports)
         self.by_id[node_id] = changed
         insort(self._order, _place(changed))
 
     def take(self, node_id: str, need: Resources, ports: frozenset[int] = frozenset()) -> None:
-        seat = self.by_id[node_id]
-        self.set_free(node_id, seat.free.minus(need), seat.ports | ports)
+        candidate = self.by_id[node_id]
+        self.set_free(node_id, candidate.free.minus(need), candidate.ports | ports)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -79,10 +79,10 @@ class Seats:
             yield
         finally:
             before, self._before = self._before, None
-            for node_id, seat in before.items():
-                self.set_free(node_id, seat.free, seat.ports)
+            for node_id, candidate in before.items():
+                self.set_free(node_id, candidate.free, candidate.ports)
 
-    def with_room(self, need: Resources) -> Iterator[Seat]:
+    def with_room(self, need: Resources) -> Iterator[Candidate]:
         """Nodes with enough free CPU, the best place first. Nothing may be taken while this goes on."""
         first = bisect_left(self._order, (need.cpu - 1e-9, 0, ""))
         for index in range(first, len(self._order)) if self.pack else range(len(self._order) - 1, first - 1, -1):
@@ -92,7 +92,7 @@ class Seats:
         """Whether it is worth looking: the node with most free CPU has enough of it."""
         return bool(self._order) and self._order[-1][0] + 1e-9 >= need.cpu
 
-    def answers(self, shape: Hashable, ask: Ask) -> Callable[[Seat], str]:
+    def answers(self, shape: Hashable, ask: Ask) -> Callable[[Candidate], str]:
         """`ask` put to each node once per shape."""
         known = self._answers.get(shape)
         if known is None:
@@ -101,10 +101,10 @@ class Seats:
             known = self._answers[shape] = {}
         kept = known
 
-        def answer(seat: Seat) -> str:
-            found = kept.get(seat.node_id)
+        def answer(candidate: Candidate) -> str:
+            found = kept.get(candidate.node_id)
             if found is None:
-                found = kept[seat.node_id] = ask(seat.node)
+                found = kept[candidate.node_id] = ask(candidate.node)
             return found
 
         return answer
@@ -123,8 +123,8 @@ def shape_of(job: Job, need: Resources) -> Hashable:
     )
 
 
-def _place(seat: Seat) -> tuple[float, int, str]:
-    return (seat.free.cpu, seat.free.memory, seat.node_id)
+def _place(candidate: Candidate) -> tuple[float, int, str]:
+    return (candidate.free.cpu, candidate.free.memory, candidate.node_id)
 
 
 def _offer(node: NodeState) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # dots would break the certificate of a virtual host
 
 
-class Place(NamedTuple):
+class BucketAddress(NamedTuple):
     """`endpoint` "" is AWS itself; `region` "" is whatever this machine is set to."""
 
     bucket: str
@@ -34,9 +34,9 @@ class Place(NamedTuple):
         return self.endpoint or "AWS"
 
 
-def find_place(bucket: str, region: str, endpoint: str) -> Place:
+def find_bucket(bucket: str, region: str, endpoint: str) -> BucketAddress:
     """A place as a job gives it; the endpoint may come from the environment."""
-    return Place(
+    return BucketAddress(
         bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
     )
 

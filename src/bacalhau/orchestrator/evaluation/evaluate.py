@@ -19,9 +19,9 @@ from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import must_ask
+from bacalhau.orchestrator.scheduling.candidates import shape_of
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
-from bacalhau.orchestrator.scheduling.seats import shape_of
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars
 from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan
 from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE
@@ -42,12 +42,12 @@ def context_of(orch: Orchestrator, job: Job) -> Context:
     """The job's surroundings as they are now."""
     now = now_ns()
     return Context(
-        orch.cluster.seats,
+        orch.cluster.candidates,
         now,
         new_ids(),
         orch.is_settled(now),
         orch.queue.claim,
-        orch.lanes.is_undelivered,
+        orch.outbox.is_undelivered,
         holders=orch.locality.holders(job),
     )
 
@@ -103,23 +103,23 @@ async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> None:
             orch.views.forget(view.job.id)
             orch.queue.add(view.job.id, now_ns() + STORE_PAUSE if isinstance(e, Unavailable) else 0)
             return
-    _schedule_next_look(orch, plan.job or view.job, plan)
+    _schedule_next_evaluation(orch, plan.job or view.job, plan)
 
 
-async def commit_and_look(orch: Orchestrator, change: Change, job_id: str, view: JobView | None) -> None:
+async def commit_and_evaluate(orch: Orchestrator, change: Change, job_id: str, view: JobView | None) -> None:
     """A change of one job, and what follows from it: in the same transaction, or by a look of its own soon.
 
     `view` is the job as the change leaves it, where that is known. Raises Conflict and Unavailable, and then nothing
     has happened.
     """
-    with orch.queue.looking(job_id) as alone:
+    with orch.queue.evaluating(job_id) as alone:
         plan = _plan(orch, view) if alone and view and len(view.executions) <= FEW else None
         if view is None or plan is None or _must_queue(orch, plan):
             await orch.commit(change)
             orch.queue.add(job_id)
         else:
             await _commit_plan(orch, change, _held(orch, plan))
-            _schedule_next_look(orch, plan.job or view.job, plan)
+            _schedule_next_evaluation(orch, plan.job or view.job, plan)
 
 
 async def _commit_plan(orch: Orchestrator, first: Change, plan: Plan) -> None:
@@ -152,14 +152,14 @@ def _joined(first: Change, then: Change) -> Change:
     )
 
 
-def _schedule_next_look(orch: Orchestrator, job: Job, plan: Plan) -> None:
+def _schedule_next_evaluation(orch: Orchestrator, job: Job, plan: Plan) -> None:
     if job.is_done:
         orch.queue.unblock(job.id)
         return
     if limit := total_limit(job):
         orch.queue.add(job.id, limit + NODE_DEADLINE_SLACK)
-    if plan.look_again:
-        orch.queue.add(job.id, plan.look_again)
+    if plan.next_evaluation:
+        orch.queue.add(job.id, plan.next_evaluation)
     if plan.wants_room:
         _keep_in_line(orch, job, plan)
     else:
@@ -184,7 +184,7 @@ def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
     if now < blocked.since + PATIENCE:
         orch.queue.add(job.id, blocked.since + PATIENCE)
         return
-    node_id = decide_claim(job, need, orch.cluster.seats, find_bars(job, (), context_of(orch, job)))
+    node_id = decide_claim(job, need, orch.cluster.candidates, find_bars(job, (), context_of(orch, job)))
     orch.queue.claim = Claim(node_id, job.id, blocked.order) if node_id else None
     if not node_id:
         orch.queue.stand_back(job.id)

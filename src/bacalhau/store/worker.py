@@ -20,7 +20,7 @@ R = TypeVar("R")
 CLOSE_SECONDS = 30.0
 
 
-class Lane(Generic[T, R]):
+class Worker(Generic[T, R]):
     """`handle` runs on the thread: a list of items in, a result or an expected error for each out.
 
     When it raises, every item of that batch is tried again alone, so that a bad item fails only itself: it must leave

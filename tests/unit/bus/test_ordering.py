@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bacalhau.bus.lane import IN_FLIGHT, WAITING, Lanes
+from bacalhau.bus.ordering import IN_FLIGHT, WAITING, NodeQueues
 from bacalhau.lib.aio import crew
 
 
@@ -32,9 +32,9 @@ async def turns(count: int = 20) -> None:
 async def test_one_key_keeps_its_order_and_others_pass():
     gate = Gate()
     async with crew() as working:
-        lanes = Lanes(working, gate.work)
+        queues = NodeQueues(working, gate.work)
         for key, item in (("a", "a1"), ("a", "a2"), ("b", "b1")):
-            assert lanes.put("n", key, item)
+            assert queues.put("n", key, item)
         await turns()
         assert gate.started == ["a1", "b1"]
         gate.open("a1")
@@ -45,9 +45,9 @@ async def test_one_key_keeps_its_order_and_others_pass():
 async def test_a_key_can_be_used_again():
     gate = Gate()
     async with crew() as working:
-        lanes = Lanes(working, gate.work)
+        queues = NodeQueues(working, gate.work)
         for item in ("a1", "a2"):
-            lanes.put("n", "a", item)
+            queues.put("n", "a", item)
             gate.open(item)
             await turns()
         assert gate.started == ["a1", "a2"]
@@ -56,10 +56,10 @@ async def test_a_key_can_be_used_again():
 async def test_a_full_node_does_not_hold_up_another():
     gate = Gate()
     async with crew() as working:
-        lanes = Lanes(working, gate.work)
+        queues = NodeQueues(working, gate.work)
         for number in range(IN_FLIGHT + 5):
-            lanes.put("n", str(number), f"n{number}")
-        lanes.put("m", "0", "m0")
+            queues.put("n", str(number), f"n{number}")
+        queues.put("m", "0", "m0")
         await turns()
         assert len(gate.started) == IN_FLIGHT + 1
         gate.open("n0")
@@ -70,18 +70,18 @@ async def test_a_full_node_does_not_hold_up_another():
 async def test_a_flood_is_refused():
     gate = Gate()
     async with crew() as working:
-        lanes = Lanes(working, gate.work)
-        taken = sum(lanes.put("n", "", "x") for _ in range(WAITING + IN_FLIGHT + 10))
+        queues = NodeQueues(working, gate.work)
+        taken = sum(queues.put("n", "", "x") for _ in range(WAITING + IN_FLIGHT + 10))
         assert taken == WAITING + IN_FLIGHT
 
 
 async def test_a_node_that_sends_nothing_costs_nothing():
     gate = Gate()
     async with crew() as working:
-        lanes = Lanes(working, gate.work)
+        queues = NodeQueues(working, gate.work)
         for node in ("n-1", "n-2"):
-            lanes.put(node, "a", node)
+            queues.put(node, "a", node)
         await turns()
         gate.open("n-1")
         await turns()
-        assert list(lanes._lanes) == ["n-2"]
+        assert list(queues._queues) == ["n-2"]

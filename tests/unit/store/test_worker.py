@@ -8,7 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Conflict, Unavailable
-from bacalhau.store.lane import Lane
+from bacalhau.store.worker import Worker
 
 
 class Work:
@@ -33,55 +33,55 @@ def work():
 
 
 async def test_what_waits_together_is_handled_together(work):
-    lane = Lane("test", work, limit=4)
+    worker = Worker("test", work, limit=4)
     work.gate.clear()
     async with crew() as people:
-        tasks = [people.start(lane.ask(letter)) for letter in "abcdefg"]
+        tasks = [people.start(worker.ask(letter)) for letter in "abcdefg"]
         await checkpoint()
         work.gate.set()
         assert [await task for task in tasks] == list("ABCDEFG")
     assert work.batches == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
-    await lane.aclose()
+    await worker.aclose()
 
 
 async def test_an_expected_error_reaches_only_its_caller(work):
-    lane = Lane("test", work, limit=4)
-    results = await asyncio.gather(lane.ask("first"), lane.ask("taken"), lane.ask("c"), return_exceptions=True)
+    worker = Worker("test", work, limit=4)
+    results = await asyncio.gather(worker.ask("first"), worker.ask("taken"), worker.ask("c"), return_exceptions=True)
     assert results[0] == "FIRST" and results[2] == "C"
     assert isinstance(results[1], Conflict)
-    await lane.aclose()
+    await worker.aclose()
 
 
 async def test_a_crash_reaches_only_the_one_that_caused_it(work):
-    lane = Lane("test", work, limit=4)
-    results = await asyncio.gather(*map(lane.ask, ["first", "b", "bad", "d", "e", "f"]), return_exceptions=True)
+    worker = Worker("test", work, limit=4)
+    results = await asyncio.gather(*map(worker.ask, ["first", "b", "bad", "d", "e", "f"]), return_exceptions=True)
     assert [r for r in results if isinstance(r, str)] == ["FIRST", "B", "D", "E", "F"]
     assert isinstance(results[2], ValueError)
     assert work.batches == [["first"], ["b", "bad", "d", "e"], ["b"], ["bad"], ["d"], ["e"], ["f"]]
-    await lane.aclose()
+    await worker.aclose()
 
 
 async def test_a_caller_that_gave_up_disturbs_nobody(work):
-    lane = Lane("test", work, limit=4)
+    worker = Worker("test", work, limit=4)
     work.gate.clear()
     async with crew() as people:
-        gone = people.start(lane.ask("a"))
-        stays = people.start(lane.ask("b"))
+        gone = people.start(worker.ask("a"))
+        stays = people.start(worker.ask("b"))
         await checkpoint()
         gone.cancel()
         work.gate.set()
         assert await stays == "B"
-    await lane.aclose()
+    await worker.aclose()
 
 
 async def test_closing_drains_and_then_refuses(work):
-    lane = Lane("test", work, limit=1)
+    worker = Worker("test", work, limit=1)
     work.gate.clear()
     async with crew() as people:
-        tasks = [people.start(lane.ask(letter)) for letter in "abc"]
+        tasks = [people.start(worker.ask(letter)) for letter in "abc"]
         await checkpoint()
         work.gate.set()
-        await lane.aclose()
+        await worker.aclose()
         assert [task.result() for task in tasks] == list("ABC")
     with pytest.raises(Unavailable, match="closed"):
-        await lane.ask("d")
+        await worker.ask("d")

@@ -19,7 +19,7 @@ PORT_LABEL = "bacalhau-proxy-port"
 log = logging.getLogger(__name__)
 
 
-class Gateway:
+class Egress:
     """Opened by the first task that needs it, also for containers that an earlier process left running; `close` ends
     the proxy.
     """
