@@ -57,23 +57,29 @@ def wait_for(nodes: Handle, asks: int, seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _place(served: Server, nodes: Handle, jobs: int, instances: int) -> float:
-    """Placements a second, from the first submission to the last node that has its execution."""
+def _place(served: Server, nodes: Handle, jobs: int, instances: int) -> tuple[float, float]:
+    """Placements a second, from the first submission to the last node that has its execution, and ms of the server's
+    processor for each.
+    """
     before = nodes.ask("state")["asks"]
-    began = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        began = time.monotonic()
+        began, cpu = time.monotonic(), served.cpu_ms()
         pool.apply(submit, (served.url, jobs, instances))
         wait_for(nodes, before + jobs * instances, 300)
-        return jobs * instances / (time.monotonic() - began)
+        placed = jobs * instances
+        return placed / (time.monotonic() - began), (served.cpu_ms() - cpu) / placed
 
 
 def measure_placements(count: int = 1000) -> dict[str, float]:
     with orchestrator() as served, fleet(served.nats_url, Plan(count)) as nodes:
-        return {
-            "singles": _place(served, nodes, PLACEMENTS // 2, 1),
-            "hundreds": _place(served, nodes, PLACEMENTS // 100, 100),
-        }
+        singles, singles_cpu = _place(served, nodes, PLACEMENTS // 2, 1)
+        hundreds, hundreds_cpu = _place(served, nodes, PLACEMENTS // 100, 100)
+    return {
+        "singles": singles,
+        "singles_cpu_ms": singles_cpu,
+        "hundreds": hundreds,
+        "hundreds_cpu_ms": hundreds_cpu,
+    }
 
 
 def measure_deaths(jobs: int = 10_000, count: int = 100) -> dict[str, Any]:

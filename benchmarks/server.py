@@ -27,6 +27,11 @@ class Server(NamedTuple):
         """Of the process and its children, MB."""
         return sum(_resident_kb(pid) for pid in (str(self.pid), *_children(self.pid))) / 1000
 
+    def cpu_ms(self) -> float:
+        """Processor time of the serving process alone since its start, all threads, ms."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def _resident_kb(pid: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
