@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ def docker(url, *args):
 @pytest.fixture
 def outside(docker_url):
     """The host's address on the ordinary bridge: to a container it is somewhere else."""
-    return json.loads(docker(docker_url, "network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]["Gateway"]
+    bridge = json.loads(docker(docker_url, "network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
+    # A daemon that has just made its bridge names the subnet alone; the host has its first address.
+    return bridge.get("Gateway") or str(next(ip_network(bridge["Subnet"]).hosts()))
 
 
 @pytest.fixture
