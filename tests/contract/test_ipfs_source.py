@@ -332,17 +332,17 @@ async def test_content_inside_of_its_cid(tmp_path):
         ({"cid": f"{TREES['tutorial'][2]}/outputs"}, []),
         ({}, ["CID is missing"]),
         (None, ["CID is missing"]),
-        ({"CID": 5}, ["CID is missing"]),
+        ({"CID": 5}, ["field 'CID': expected `str`, got `int`"]),
         ({"CID": "Qmx"}, ["'Qmx' is not valid"]),
-        ({"CID": TREES["tutorial"][2], "Path": "x"}, ["no parameter 'Path'"]),
-        ({"Hash": "x", "CID": "hello"}, ["no parameter 'Hash'", "'hello' is not valid"]),
+        ({"CID": TREES["tutorial"][2], "Path": "x"}, ["unknown parameter Path: known is CID"]),
+        ({"Hash": "x", "CID": "hello"}, ["unknown parameter Hash: known is CID", "'hello' is not valid"]),
     ],
 )
 async def test_checks(tmp_path, params, says):
     problems = check_source(SpecConfig(type="ipfs", params=params))
     assert len(problems) == len(says)
     assert all(text in problem for text, problem in zip(says, problems, strict=True))
-    if says and "parameter '" not in says[0]:
+    if says:
         with pytest.raises(BadRequest):
             await IpfsSource(BlockStore(tmp_path)).resolve(SpecConfig(type="ipfs", params=params))
 
@@ -350,5 +350,5 @@ async def test_checks(tmp_path, params, says):
 def test_the_publisher_takes_no_parameters():
     assert check_publisher(SpecConfig(type="ipfs")) == check_publisher(SpecConfig(type="ipfs", params={})) == []
     assert check_publisher(SpecConfig(type="ipfs", params={"Pin": 1})) == [
-        "publisher ipfs has no parameter 'Pin'; remove it"
+        "publisher ipfs has no parameter 'Pin': leave it out"
     ]

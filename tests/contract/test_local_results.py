@@ -97,4 +97,6 @@ async def test_the_link_names_the_configured_address(result, tmp_path):
 
 
 def test_parameters_are_refused():
-    assert check_publisher(SpecConfig(type="local", params={"Key": 1})) == ["publisher local has no parameter 'Key'"]
+    assert check_publisher(SpecConfig(type="local", params={"Key": 1})) == [
+        "publisher local has no parameter 'Key': leave it out"
+    ]

@@ -56,7 +56,7 @@ def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
     """All routes over an orchestrator. Raises BadRequest when the configuration's users or methods cannot be right."""
     config = config or Config()
     if problems := access_problems(config.api):
-        raise BadRequest("\n".join(problems), hint="mend the configuration and start again")
+        raise BadRequest(problems, hint="mend the configuration and start again")
     waits = Waits()
     orchestrator = Router(
         "/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES]

@@ -27,7 +27,7 @@ def bus_address_of(config: Compute) -> BusAddress:
         raise BadRequest("Compute.Orchestrators is empty", hint=_HOW)
     problems = [f"Compute.Orchestrators: '{url}' {problem}" for url in urls if (problem := _problem(url))]
     if problems:
-        raise BadRequest("\n".join(problems), hint=_HOW)
+        raise BadRequest(problems, hint=_HOW)
     if config.tls.require_tls:
         urls = [f"tls://{url.removeprefix('nats://').removeprefix('tls://')}" for url in urls]
     return BusAddress(",".join(urls), trusting(config.tls.ca_cert, "Compute.TLS.CACert"))

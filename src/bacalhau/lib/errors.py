@@ -1,6 +1,6 @@
 """The one tree of errors.
 
-    BacalhauError(message, code, retryable, hint)
+    BacalhauError(message or problems, code, retryable, hint)
     ├── BadRequest        the caller's input is wrong; all problems are listed before it is raised
     ├── NotFound          the named thing does not exist
     ├── Conflict          someone else changed it first, or its state forbids the change
@@ -17,14 +17,15 @@ Adapters translate a vendor's errors in one place each, keeping the cause. The m
 the first line a user sees; the hint says what to do and is the second.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
 class BacalhauError(Exception):
-    """An expected failure.
+    """An expected failure, told as one message or as a list of problems.
 
-    `retryable` tells whether the same attempt may succeed later or elsewhere; `code` is the kind's own, unless clients
-    know this one by a closer word.
+    `message` is what is shown: the problems, one a line. `retryable` tells whether the same attempt may succeed later
+    or elsewhere; `code` is the kind's own, unless clients know this one by a closer word.
     """
 
     code: str = "InternalError"
@@ -33,15 +34,16 @@ class BacalhauError(Exception):
 
     def __init__(
         self,
-        message: str,
+        message: str | Sequence[str],
         *,
         hint: str = "",
         retryable: bool | None = None,
         component: str = "Bacalhau",
         code: str = "",
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.problems = (message,) if isinstance(message, str) else tuple(message)
+        self.message = "\n".join(self.problems)
+        super().__init__(self.message)
         self.hint = hint
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.component = component

@@ -133,7 +133,7 @@ def convert_all(raw: Any, kind: type[T]) -> T:
     """`msgspec.convert`, but a failure lists every wrong field with its path, value and expected type."""
     found, problems = convert_sound(raw, kind)
     if problems or found is None:
-        raise BadRequest("\n".join(problems))
+        raise BadRequest(problems)
     return found
 
 

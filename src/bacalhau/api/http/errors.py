@@ -37,8 +37,8 @@ _PHRASES = {405: "Method Not Allowed", 413: "Request Entity Too Large"}
 
 
 def refused(*problems: str) -> BadRequest:
-    """The request itself is wrong; every problem in words, one a line."""
-    return BadRequest("\n".join(problems), component=COMPONENT)
+    """The request itself is wrong; every problem in words."""
+    return BadRequest(problems, component=COMPONENT)
 
 
 def envelope(error: BacalhauError) -> ErrorBody:

@@ -123,7 +123,7 @@ def parse_body(
     folded, unknown = fold_keys(raw, kind)
     found, wrong = convert_sound(folded, kind)
     if wrong or found is None:
-        raise refused("\n".join(list_problems(wrong, check(found) if found else ())))
+        raise refused(*list_problems(wrong, check(found) if found else ()))
     return found, [path for path in unknown if path.lower() not in _ENVELOPE_KEYS]
 
 

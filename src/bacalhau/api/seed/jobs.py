@@ -60,7 +60,7 @@ def _read_job(payload: SubmitPayload) -> Job:
     job, faults = job_from_seed(SeedJob(spec=payload.spec))
     problems = ([] if payload.api_version else ["APIVersion is empty"]) + submission_problems(payload.spec) + faults
     if problems:
-        raise BadRequest("\n".join(problems))
+        raise BadRequest(problems)
     limits = job.task.timeouts or Timeouts()
     limits = msgspec.structs.replace(limits, execution_timeout=limits.execution_timeout or DEFAULT_SECONDS)
     return msgspec.structs.replace(

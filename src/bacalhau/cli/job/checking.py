@@ -5,7 +5,7 @@ import msgspec
 
 from bacalhau.cli.frame.options import Call
 from bacalhau.cli.output.render import json_text
-from bacalhau.cli.spec.job_file import INVALID, invalid_job, read_job_file
+from bacalhau.cli.spec.job_file import InvalidJob, read_job_file
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.validate import normalized, sanitized, validate_job
@@ -20,13 +20,9 @@ def validate(call: Call) -> int:
         return 0
     try:
         _check(call)
-    except BadRequest as e:
-        if not e.message.startswith(INVALID):
-            raise
-        problems = e.message.removeprefix(INVALID).splitlines()
-        raise BadRequest(
-            "The Job is not valid. See errors:\n" + "\n".join(f"- {p}" for p in problems), hint=e.hint
-        ) from e
+    except InvalidJob as e:
+        lines = ["The Job is not valid. See errors:", *(f"- {problem}" for problem in e.problems)]
+        raise BadRequest(lines, hint=e.hint) from e
     click.echo("The Job is valid")
     return 0
 
@@ -43,7 +39,7 @@ def _check(call: Call) -> list[str]:
     job, warnings = sanitized(normalized(read_job_file(call)))
     problems = _problems(job)
     if problems:
-        raise invalid_job("\n".join(problems), _SPECIFICATION)
+        raise InvalidJob(problems, _SPECIFICATION)
     return warnings
 
 

@@ -13,7 +13,7 @@ from bacalhau.cli.frame.report import GREEN, RED, painted, say_error, say_warnin
 from bacalhau.cli.job.explaining import explanation
 from bacalhau.cli.output.render import yaml_text
 from bacalhau.cli.output.table import Style
-from bacalhau.cli.spec.job_file import invalid_job
+from bacalhau.cli.spec.job_file import InvalidJob
 from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
 from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.wire.api import DiffJobResponse, ExplainJobResponse
@@ -45,7 +45,7 @@ def say_difference(call: Call, job: Job) -> int:
     try:
         found = asyncio.run(_ask(call, job))
     except BadRequest as e:
-        raise invalid_job(e.message, e.hint) from e
+        raise InvalidJob(e.problems, e.hint) from e
     except (Unauthorized, Forbidden):
         raise
     except BacalhauError as e:

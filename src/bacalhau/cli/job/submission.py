@@ -23,7 +23,7 @@ from bacalhau.cli.output.render import yaml_text
 from bacalhau.cli.output.steps import Account, Events, GroupedEvents, Silence, Steps
 from bacalhau.cli.output.telling import Teller
 from bacalhau.cli.spec.flags import job_of_flags
-from bacalhau.cli.spec.job_file import invalid_job, read_job_file, read_template_file
+from bacalhau.cli.spec.job_file import InvalidJob, read_job_file, read_template_file
 from bacalhau.cli.spec.wasm import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import check_folder
@@ -97,7 +97,7 @@ def _put(call: Call, job: Job) -> Ask:
         try:
             return await client.put_job(job, force=bool(call.flags.get("force")))
         except BadRequest as e:
-            raise invalid_job(e.message, e.hint) from e
+            raise InvalidJob(e.problems, e.hint) from e
         except Conflict as e:
             raise e if "force" in call.flags else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
 

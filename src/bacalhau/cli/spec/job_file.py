@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -17,8 +17,6 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import Job
 from bacalhau.models.text.grammar import parse_env
 from bacalhau.models.text.jobfile import read_job_text
-
-INVALID = "the job provided is invalid: "
 
 
 def read_template_file(call: Call) -> Job:
@@ -40,15 +38,18 @@ def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
     try:
         job, warnings = read_job_text(text, strict=True, check=_find_problems)
     except BadRequest as e:
-        raise invalid_job(e.message, e.hint) from e
+        raise InvalidJob(e.problems, e.hint) from e
     for warning in warnings if not call.flags.get("id_only") else ():
         say_warning(warning)
     return job
 
 
-def invalid_job(problems: str, hint: str) -> BadRequest:
-    """What is said of a job that is refused, here or by the server."""
-    return BadRequest(INVALID + problems, hint=hint)
+class InvalidJob(BadRequest):
+    """A job that is refused, here or by the server."""
+
+    def __init__(self, problems: Sequence[str], hint: str) -> None:
+        super().__init__(problems, hint=hint)
+        self.message = f"the job provided is invalid: {self.message}"
 
 
 def _find_problems(job: Job) -> list[str]:

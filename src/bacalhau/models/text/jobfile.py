@@ -91,7 +91,7 @@ def _refuse(faults: list[str], wrong: list[str], sound: Job | None, check: Check
     """Raise what is wrong with the fields together with what is wrong with the job that the right ones make."""
     if not faults and not wrong:
         return
-    raise BadRequest("\n".join([*faults, *list_problems(wrong, check(sound) if sound else ())]))
+    raise BadRequest([*faults, *list_problems(wrong, check(sound) if sound else ())])
 
 
 def _tidy(raw: dict[Any, Any]) -> dict[str, Any]:

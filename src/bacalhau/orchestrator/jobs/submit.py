@@ -56,7 +56,7 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     complete, notes = _completed(orch, job)
     problems = _problems(orch, complete)
     if problems:
-        raise BadRequest("\n".join(problems), component="APIServer")
+        raise BadRequest(problems, component="APIServer")
     job_id = complete.id or new_job_id()
     meta = dict(complete.meta or {}) | {
         "bacalhau.org/orchestrator.id": orch.node_id,

@@ -41,7 +41,7 @@ async def change_node(orch: Orchestrator, id_prefix: str, change: NodeChange) ->
     act = _ACTIONS.get(change.action.strip().lower())
     problems = _problems(change, known=act is not None)
     if act is None or problems:
-        raise BadRequest("\n".join(problems), hint=f"known actions: {', '.join(_ACTIONS)}", component=COMPONENT)
+        raise BadRequest(problems, hint=f"known actions: {', '.join(_ACTIONS)}", component=COMPONENT)
     found = await get_node(orch, id_prefix)
     node_id = found.info.node_id
     if found.info.node_type != "Compute":

@@ -16,14 +16,14 @@ from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavaila
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.job.network import NetworkType
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.docker.api import Chunk, DockerApi
 from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
 from bacalhau.plugins.docker.egress import Egress
 from bacalhau.plugins.docker.endings import Endings
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.output import OutputFiles
-from bacalhau.plugins.docker.params import DockerParams, check_engine, read_params
+from bacalhau.plugins.docker.params import DockerParams, check_engine
 from bacalhau.ports.engine import EngineTask, Exit
 from bacalhau.ports.progress import Report
 
@@ -326,6 +326,7 @@ class DockerEngine:
 
 
 def _read(params: dict[str, Any]) -> DockerParams:
-    if problems := check_engine(SpecConfig(type="docker", params=params)):
-        raise EngineFailure("\n".join(problems), component="Docker")
-    return read_params(params)
+    spec = SpecConfig(type="docker", params=params)
+    if problems := check_engine(spec):
+        raise EngineFailure(problems, component="Docker")
+    return require_params(spec, DockerParams)

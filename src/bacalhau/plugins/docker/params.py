@@ -1,11 +1,9 @@
 """What a job may say about its container, and the check of it at submission."""
 
 import re
-from typing import Any
 
-from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, always, convert_all, fold_keys
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.job.spec import SpecConfig, read_params
 
 RESERVED_ENV = "BACALHAU_"
 
@@ -26,27 +24,13 @@ class DockerParams(Model):
     working_directory: str | None = None
 
 
-def read_params(raw: dict[str, Any] | None) -> DockerParams:
-    """Keys in any case. Raises BadRequest naming every unknown key and wrong type."""
-    folded, unknown = fold_keys(raw or {}, DockerParams)
-    problems = [f"unknown docker engine param: '{key}'" for key in unknown]
-    try:
-        params = convert_all(folded, DockerParams)
-    except BadRequest as e:
-        raise BadRequest(
-            "\n".join([*problems, *(f"invalid docker engine param: {line}" for line in e.message.splitlines())])
-        ) from e
-    if problems:
-        raise BadRequest("\n".join(problems))
-    return params
-
-
 def check_engine(spec: SpecConfig) -> list[str]:
-    """All problems of a docker engine's parameters."""
-    try:
-        params = read_params(spec.params)
-    except BadRequest as e:
-        return e.message.splitlines()
+    """List every problem of a docker engine's parameters."""
+    params, problems = read_params(spec, DockerParams)
+    return [f"invalid docker engine param: {text}" for text in problems] + (_problems(params) if params else [])
+
+
+def _problems(params: DockerParams) -> list[str]:
     problems = []
     if not params.image.strip():
         problems.append("invalid docker engine param: 'Image' cannot be empty")

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import SpecConfig, read_params
 
 _PREFIX = "invalid inline storage params: "
 _ARCHIVES = ("application/gzip", "application/x-gzip", "application/tar+gzip")
@@ -30,18 +30,26 @@ class InlineParams(Model):
 
 
 def read_content(spec: SpecConfig) -> Content:
-    """What the parameter URL holds. Raises BadRequest with all problems, one a line."""
-    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
-    folded, unknown = fold_keys(given, InlineParams)
-    problems = [f"unknown parameter {name}: known is URL" for name in unknown]
+    """Return what the parameter URL holds. Raises BadRequest with every problem."""
+    content, problems = _read(spec)
+    if problems:
+        raise BadRequest(problems)
+    return content
+
+
+def check_source(spec: SpecConfig) -> list[str]:
+    """List every problem of an inline source."""
+    return _read(spec)[1]
+
+
+def _read(spec: SpecConfig) -> tuple[Content, list[str]]:
+    params, problems = read_params(spec, InlineParams)
     content = Content("", b"")
     try:
-        content = parse_data_url(convert_all(folded, InlineParams).url)
+        content = parse_data_url(params.url) if params else content
     except BadRequest as e:
-        problems += e.message.splitlines()
-    if problems:
-        raise BadRequest("\n".join(_PREFIX + problem for problem in problems))
-    return content
+        problems += e.problems
+    return content, [_PREFIX + problem for problem in problems]
 
 
 def parse_data_url(text: str) -> Content:
@@ -63,12 +71,3 @@ def parse_data_url(text: str) -> Content:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def check_source(spec: SpecConfig) -> list[str]:
-    """All problems of an inline source."""
-    try:
-        read_content(spec)
-    except BadRequest as e:
-        return e.message.splitlines()
-    return []

@@ -6,7 +6,7 @@ from functools import partial
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
 from bacalhau.ports.content import ContentStore
@@ -72,9 +72,8 @@ class IpfsPublisher:
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
-    """The publisher takes no parameters."""
-    unknown = sorted(spec.params or {})
-    return [f"publisher ipfs has no parameter '{name}'; remove it" for name in unknown]
+    """List every problem: this publisher takes no parameters."""
+    return refuse_params(spec, "publisher ipfs")
 
 
 def _shares(wanted: list[str], blocks: dict[str, bytes]) -> Iterator[dict[str, bytes]]:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
@@ -18,6 +18,12 @@ from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, StoreReader, r
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
+
+
+class IpfsParams(Model):
+    """`cid` may have a path below it: `CID/sub/path`."""
+
+    cid: str = ""
 
 
 class IpfsSource:
@@ -42,7 +48,7 @@ class IpfsSource:
 
     async def is_here(self, source: SpecConfig) -> bool:
         """Whether the root is in this node's own store or in the IPFS node it was given."""
-        cid, _ = parse_path(_cid_param(source.params))
+        cid, _ = _path_of(require_params(source, IpfsParams))
         if isinstance(self._content, BlockStore) and not await self._content.missing([str(cid)]):
             return True
         if not self._endpoint:
@@ -55,14 +61,14 @@ class IpfsSource:
 
         Reads directories and the first block of files.
         """
-        cid, path = parse_path(_cid_param(source.params))
+        cid, path = _path_of(require_params(source, IpfsParams))
         async with self._reader() as reader:
             at, _ = await resolve(reader, cid, path)
             return Manifest(source, tuple([entry async for entry in _list_files(reader, at, self._most_entries)]))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         """A directory's content goes into `into`, which is the volume; a file is the volume itself, at `into`/CID."""
-        cid, path = parse_path(_cid_param(manifest.source.params))
+        cid, path = _path_of(require_params(manifest.source, IpfsParams))
         files = size = 0
 
         def tell(more_files: int, more_bytes: int, _: int) -> None:
@@ -128,22 +134,19 @@ _WHERE = (
 
 def check_source(spec: SpecConfig) -> list[str]:
     """`CID` (with or without a path below it) is required; nothing else is known."""
-    params = spec.params or {}
-    problems = [
-        f"source ipfs has no parameter '{name}'; known is CID" for name in sorted(params) if name.lower() != "cid"
-    ]
-    try:
-        parse_path(_cid_param(params))
-    except BadRequest as e:
-        problems.append(f"source ipfs: {e.message}. {e.hint}".strip())
-    return problems
+    params, problems = read_params(spec, IpfsParams)
+    if params:
+        try:
+            _path_of(params)
+        except BadRequest as e:
+            problems.append(f"{e.message}. {e.hint}".strip())
+    return [f"source ipfs: {problem}" for problem in problems]
 
 
-def _cid_param(params: dict[str, Any] | None) -> str:
-    found = next((value for name, value in (params or {}).items() if name.lower() == "cid"), None)
-    if not isinstance(found, str) or not found.strip():
+def _path_of(params: IpfsParams) -> tuple[Cid, str]:
+    if not params.cid.strip():
         raise BadRequest("parameter CID is missing", hint="Write it like ipfs://Qm….")
-    return found
+    return parse_path(params.cid)
 
 
 async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterator[Entry]:

@@ -2,9 +2,8 @@
 
 from enum import StrEnum
 
-from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import SpecConfig, read_params
 
 _PREFIX = "invalid local storage params: "
 
@@ -38,19 +37,12 @@ class LocalParams(Model):
         return CreateAs(self.create_as.strip().lower() or CreateAs.NO_CREATE)
 
 
-def read_params(spec: SpecConfig) -> LocalParams:
-    """Raises BadRequest with all problems, one a line."""
-    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
-    folded, unknown = fold_keys(given, LocalParams)
-    problems = [f"unknown parameter {name}: known are SourcePath, ReadWrite and CreateAs" for name in unknown]
-    try:
-        params = convert_all(folded, LocalParams)
+def check_source(spec: SpecConfig) -> list[str]:
+    """List every problem of a local source."""
+    params, problems = read_params(spec, LocalParams)
+    if params:
         problems += _problems(params)
-    except BadRequest as e:
-        problems += e.message.splitlines()
-    if problems:
-        raise BadRequest("\n".join(_PREFIX + problem for problem in problems))
-    return params
+    return [_PREFIX + problem for problem in problems]
 
 
 def _problems(params: LocalParams) -> list[str]:
@@ -66,12 +58,3 @@ def _problems(params: LocalParams) -> list[str]:
     if params.create_as.strip().lower() not in ("", *CreateAs):
         found.append(f"CreateAs must be dir, file or noCreate, not {params.create_as!r}")
     return found
-
-
-def check_source(spec: SpecConfig) -> list[str]:
-    """All problems of a local source."""
-    try:
-        read_params(spec)
-    except BadRequest as e:
-        return e.message.splitlines()
-    return []

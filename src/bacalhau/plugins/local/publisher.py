@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bacalhau.lib.archive import pack, tree_size
 from bacalhau.lib.errors import PublisherFailure, Unavailable
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -26,8 +26,8 @@ _KEY = "Publishers.Types.Local.Port"
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
-    """It takes no parameters: where results are reached is the node's configuration."""
-    return [f"publisher local has no parameter '{name}'" for name in sorted(spec.params or {})]
+    """List every problem. There are no parameters: where results are reached is the node's configuration."""
+    return refuse_params(spec, "publisher local")
 
 
 class LocalPublisher:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bacalhau.lib.errors import StorageFailure, Unavailable
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.local.allow import read_rule
-from bacalhau.plugins.local.params import CreateAs, LocalParams, read_params
+from bacalhau.plugins.local.params import CreateAs, LocalParams
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -32,16 +32,16 @@ class LocalSource:
 
     async def is_here(self, source: SpecConfig) -> bool:
         """What is only allowed to be made is not here."""
-        return await asyncio.to_thread(lambda: _exists(self._permit(read_params(source))))
+        return await asyncio.to_thread(lambda: _exists(self._permit(require_params(source, LocalParams))))
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry of size 0: what is used in place takes no room."""
-        params = read_params(source)
+        params = require_params(source, LocalParams)
         real = await asyncio.to_thread(self._permit, params)
         return Manifest(source, (Entry(params.place, os.path.basename(real), 0),))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        params = read_params(manifest.source)
+        params = require_params(manifest.source, LocalParams)
         real = await asyncio.to_thread(self._prepare, params)
         report(Step("staging", 1, 1))
         return Volume(Path(real), read_only=not params.write)

@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-from typing import Any
 
 from bacalhau.lib.errors import BadRequest, EngineFailure
-from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.ports.engine import EngineTask, Exit
 from bacalhau.ports.progress import Report
 
@@ -22,24 +21,12 @@ class NoopParams(Model):
     stdout: str = ""
 
 
-def _read(raw: dict[str, Any] | None) -> NoopParams:
-    folded, unknown = fold_keys(raw or {}, NoopParams)
-    if unknown:
-        raise BadRequest("\n".join(f"unknown noop engine param: '{key}'" for key in unknown))
-    return convert_all(folded, NoopParams)
-
-
 def check_engine(spec: SpecConfig) -> list[str]:
-    """All problems of a noop engine's parameters."""
-    try:
-        params = _read(spec.params)
-    except BadRequest as e:
-        return e.message.splitlines()
-    return (
-        []
-        if 0 <= params.sleep <= MAX_SLEEP
-        else [f"invalid noop engine param: 'Sleep' must be 0 to {MAX_SLEEP:g} seconds: {params.sleep:g}"]
-    )
+    """List every problem of a noop engine's parameters."""
+    params, problems = read_params(spec, NoopParams)
+    if params and not 0 <= params.sleep <= MAX_SLEEP:
+        problems.append(f"'Sleep' must be 0 to {MAX_SLEEP:g} seconds: {params.sleep:g}")
+    return [f"invalid noop engine param: {problem}" for problem in problems]
 
 
 class NoopEngine:
@@ -53,9 +40,9 @@ class NoopEngine:
 
     async def run(self, task: EngineTask, report: Report) -> Exit:
         try:
-            params = _read(task.params)
+            params = require_params(SpecConfig(type="noop", params=task.params), NoopParams)
         except BadRequest as e:
-            raise EngineFailure(e.message) from e
+            raise EngineFailure(e.problems) from e
         stop = self._stops[task.execution_id] = asyncio.Event()
         try:
             _write(task, params.stdout)

@@ -15,7 +15,7 @@ import aiohttp
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound, StorageFailure
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.client import Ask, S3Client
 from bacalhau.plugins.s3.fetch import (
     RANGED_BYTES,
@@ -34,7 +34,6 @@ from bacalhau.plugins.s3.params import (
     full_checksum,
     is_archive,
     is_composite,
-    read_params,
 )
 from bacalhau.plugins.s3.source import bucket_of, resolve_entries
 from bacalhau.ports.progress import Report, Step
@@ -50,10 +49,10 @@ class S3Downloader:
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         if result.is_type("s3presigned"):
-            given = read_params(result, PreSignedParams)
+            given = require_params(result, PreSignedParams)
             source, link = given.source_spec, given.pre_signed_url
         else:
-            source, link = read_params(result, S3SourceParams), ""
+            source, link = require_params(result, S3SourceParams), ""
         async with aclosing(S3Client()) as client:
             if link or is_archive(source.key):
                 await _Archive(client, source, report).bring(link, into, only)

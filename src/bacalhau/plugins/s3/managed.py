@@ -17,7 +17,7 @@ from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.archive import pack
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
@@ -71,8 +71,8 @@ class ManagedBucket(NamedTuple):
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
-    """It takes no parameters."""
-    return [f"publisher {KIND} has no parameter '{name}'" for name in sorted(spec.params or {})]
+    """List every problem: this publisher takes no parameters."""
+    return refuse_params(spec, f"publisher {KIND}")
 
 
 def refuse_publisher(spec: SpecConfig) -> list[str]:

@@ -3,13 +3,12 @@
 import base64
 import binascii
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from bacalhau.lib.errors import BacalhauError, BadRequest
-from bacalhau.lib.wire import Model, always, convert_all, fold_keys
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model, always
+from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.s3.godate import GoLayout
 
 PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
@@ -89,56 +88,45 @@ class PreSignedParams(Model):
     managed: bool = always(factory=bool)
 
 
-P = TypeVar("P", bound=Model)
-
-
-def read_params(spec: SpecConfig, kind: type[P]) -> P:
-    """The spec's parameters, names in any case. Raises BadRequest for unknown names and wrong types."""
-    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
-    folded, unknown = fold_keys(given, kind)
-    if unknown:
-        raise BadRequest(
-            f"unknown parameter {', '.join(unknown)} for s3",
-            hint=f"known are {', '.join(kind.__struct_encode_fields__)}",
-        )
-    return convert_all(folded, kind)
-
-
 def check_source(spec: SpecConfig) -> list[str]:
-    """All problems of an S3 input source."""
-    try:
-        params = read_params(spec, S3SourceParams)
-    except BacalhauError as e:
-        return [_SOURCE + line for line in e.message.splitlines()]
-    found = [*_place_problems(params.bucket, params.endpoint), *_filter_problems(params), *_single_problems(params)]
-    found += _partition_problems(params.partition or PartitionParams())
-    return [_SOURCE + text for text in found]
+    """List every problem of an S3 input source."""
+    params, problems = read_params(spec, S3SourceParams)
+    return [_SOURCE + text for text in (*problems, *(_source_problems(params) if params else ()))]
 
 
 def check_whole(spec: SpecConfig) -> list[str]:
-    """All problems of an S3 input source of a job that runs everywhere, and so has no shares."""
-    found = check_source(spec)
-    if not found and (kind := (read_params(spec, S3SourceParams).partition or PartitionParams()).kind) != "none":
-        found = [
-            f"{_SOURCE}partition type {kind} needs a job that is divided by its Count, batch or service: without it"
-            " every node gets all objects"
-        ]
-    return found
+    """List every problem of an S3 input source of a job that runs everywhere, and so has no shares."""
+    params, problems = read_params(spec, S3SourceParams)
+    if params:
+        problems += _source_problems(params) or _share_problems(params)
+    return [_SOURCE + text for text in problems]
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
-    """All problems of an S3 publisher."""
-    try:
-        params = read_params(spec, S3PublisherParams)
-    except BacalhauError as e:
-        return [_PUBLISHER + line for line in e.message.splitlines()]
-    found = _place_problems(params.bucket, params.endpoint)
-    found += _key_problems(params.key)
-    found += _encoding_problems(params)
-    return [_PUBLISHER + text for text in found]
+    """List every problem of an S3 publisher."""
+    params, problems = read_params(spec, S3PublisherParams)
+    if params:
+        problems += _bucket_problems(params.bucket, params.endpoint)
+        problems += _key_problems(params.key) + _encoding_problems(params)
+    return [_PUBLISHER + text for text in problems]
 
 
-def _place_problems(bucket: str, endpoint: str) -> list[str]:
+def _source_problems(params: S3SourceParams) -> list[str]:
+    return [
+        *_bucket_problems(params.bucket, params.endpoint),
+        *_filter_problems(params),
+        *_single_problems(params),
+        *_partition_problems(params.partition or PartitionParams()),
+    ]
+
+
+def _share_problems(params: S3SourceParams) -> list[str]:
+    kind = (params.partition or PartitionParams()).kind
+    said = f"partition type {kind} needs a job that is divided by its Count, batch or service: without it"
+    return [] if kind == "none" else [f"{said} every node gets all objects"]
+
+
+def _bucket_problems(bucket: str, endpoint: str) -> list[str]:
     found = []
     if not bucket:
         found.append("bucket cannot be empty")

@@ -11,12 +11,12 @@ from pathlib import Path
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.archive import stream, tree, tree_size
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key
-from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, read_params, result_spec
+from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.upload import Target, upload_stream
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
@@ -52,8 +52,8 @@ class S3Publisher:
     async def publish(self, result: Result, report: Report) -> SpecConfig:
         problems = check_publisher(result.publisher)
         if problems:
-            raise PublisherFailure("\n".join(problems), component="S3")
-        params = read_params(result.publisher, S3PublisherParams)
+            raise PublisherFailure(problems, component="S3")
+        params = require_params(result.publisher, S3PublisherParams)
         place = find_bucket(params.bucket, params.region, params.endpoint)
         target = Target(self._client, place, fill_key(params.key, result, is_plain=params.is_plain), result.confirm)
         try:

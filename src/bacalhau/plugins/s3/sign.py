@@ -7,11 +7,11 @@ import logging
 import msgspec
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.operation import version_query
-from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive, read_params
+from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
 
     Plain results, and all results where there are no credentials, stay as they are.
     """
-    params = read_params(result, S3SourceParams)
+    params = require_params(result, S3SourceParams)
     try:
         ambient = await AMBIENT.current()
     except StorageFailure as e:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.keys import plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
-from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite, read_params
+from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.partition import pick_share
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
@@ -30,11 +30,11 @@ class S3Source:
         return None
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
-        params = read_params(source, S3SourceParams)
+        params = require_params(source, S3SourceParams)
         return Manifest(source, pick_share(params, await resolve_entries(self._client, params), part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        place = bucket_of(read_params(manifest.source, S3SourceParams))
+        place = bucket_of(require_params(manifest.source, S3SourceParams))
         await fetch_entries(Origin(self._client, place), manifest.entries, into, report)
         return Volume(into, read_only=True)
 

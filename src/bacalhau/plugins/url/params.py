@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 import yarl
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, convert_all, fold_keys
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import SpecConfig, read_params
 
 _PREFIX = "invalid url storage params: "
 
@@ -16,19 +16,24 @@ class UrlParams(Model):
 
 
 def read_url(spec: SpecConfig) -> str:
-    """The parameter URL without spaces and quotes around it. Raises BadRequest with all problems, one a line."""
-    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
-    folded, unknown = fold_keys(given, UrlParams)
-    problems = [f"unknown parameter {name}: known is URL" for name in unknown]
-    url = ""
-    try:
-        url = convert_all(folded, UrlParams).url.strip(" \"'\t\r\n")
-        problems += _problems(url)
-    except BadRequest as e:
-        problems += e.message.splitlines()
+    """Return the parameter URL without the spaces and quotes around it. Raises BadRequest with every problem."""
+    url, problems = _read(spec)
     if problems:
-        raise BadRequest("\n".join(_PREFIX + problem for problem in problems))
+        raise BadRequest(problems)
     return url
+
+
+def check_source(spec: SpecConfig) -> list[str]:
+    """List every problem of a URL source."""
+    return _read(spec)[1]
+
+
+def _read(spec: SpecConfig) -> tuple[str, list[str]]:
+    params, problems = read_params(spec, UrlParams)
+    url = params.url.strip(" \"'\t\r\n") if params else ""
+    if params:
+        problems += _problems(url)
+    return url, [_PREFIX + problem for problem in problems]
 
 
 def _problems(url: str) -> list[str]:
@@ -47,13 +52,4 @@ def _problems(url: str) -> list[str]:
         return [f"URL {url!r} has no host"]
     if not parts.path:
         return [f"URL must end with a file name: {url}"]
-    return []
-
-
-def check_source(spec: SpecConfig) -> list[str]:
-    """All problems of a URL source."""
-    try:
-        read_url(spec)
-    except BadRequest as e:
-        return e.message.splitlines()
     return []

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.docker.params import check_engine, read_params
+from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.docker.params import DockerParams, check_engine
 
 
 def problems(params: dict[str, Any] | None) -> list[str]:
@@ -13,15 +13,14 @@ def problems(params: dict[str, Any] | None) -> list[str]:
 
 
 def test_keys_are_read_in_any_case():
-    params = read_params(
-        {
-            "image": "alpine",
-            "ENTRYPOINT": ["sh"],
-            "Parameters": ["-c", "true"],
-            "environmentvariables": ["A=1"],
-            "workingDirectory": "/w",
-        }
-    )
+    given = {
+        "image": "alpine",
+        "ENTRYPOINT": ["sh"],
+        "Parameters": ["-c", "true"],
+        "environmentvariables": ["A=1"],
+        "workingDirectory": "/w",
+    }
+    params = require_params(SpecConfig(type="docker", params=given), DockerParams)
     assert (params.image, params.entrypoint, params.parameters) == ("alpine", ("sh",), ("-c", "true"))
     assert (params.environment_variables, params.working_directory) == (("A=1",), "/w")
 
@@ -55,7 +54,7 @@ def test_every_problem_is_listed():
 
 def test_unknown_keys_and_wrong_types_are_named():
     found = problems({"Image": 5, "Parameters": ["sleep", 10], "Imagee": "x"})
-    assert found[0] == "unknown docker engine param: 'Imagee'"
+    assert found[0].startswith("invalid docker engine param: unknown parameter Imagee: known are Image, ")
     assert any("'Image'" in line and "5" in line for line in found[1:])
     assert any("'Parameters" in line for line in found[1:])
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.models.text.input_grammar import parse_input
-from bacalhau.plugins.local.params import CreateAs, check_source, read_params
+from bacalhau.plugins.local.params import CreateAs, LocalParams, check_source
 
 
 def local(**params: object) -> list[str]:
@@ -29,7 +29,7 @@ def local(**params: object) -> list[str]:
 )
 def test_good_parameters(params, place, write, create):
     assert local(**params) == []
-    read = read_params(SpecConfig(type="local", params=params))
+    read = require_params(SpecConfig(type="local", params=params), LocalParams)
     assert (read.place, read.write, read.create) == (place, write, create)
 
 
@@ -40,7 +40,8 @@ def test_good_parameters(params, place, write, create):
 def test_what_the_command_line_makes_is_good(text, write):
     source = parse_input(text).source
     assert check_source(source) == []
-    assert (read_params(source).place, read_params(source).write) == ("/data/in", write)
+    read = require_params(source, LocalParams)
+    assert (read.place, read.write) == ("/data/in", write)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 import pytest
 
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.params import (
     S3PublisherParams,
     S3SourceParams,
     check_publisher,
     check_source,
     full_checksum,
-    read_params,
     result_spec,
 )
 
@@ -26,7 +25,7 @@ def publisher(**params: object) -> list[str]:
 
 
 def test_names_are_taken_in_any_case():
-    read = read_params(
+    read = require_params(
         SpecConfig(type="S3", params={"bucket": "b", "VERSIONID": "v", "checksumsha256": BASE64, "Filter": None}),
         S3SourceParams,
     )
@@ -117,7 +116,7 @@ def test_all_problems_are_listed():
 def test_both_spellings_of_the_encoding(params, is_plain):
     given = {"bucket": "b", "key": "result-{date}-{jobID}", **params}
     assert publisher(**given) == []
-    assert read_params(SpecConfig(type="s3", params=given), S3PublisherParams).is_plain is is_plain
+    assert require_params(SpecConfig(type="s3", params=given), S3PublisherParams).is_plain is is_plain
 
 
 @pytest.mark.parametrize(
