@@ -7,19 +7,39 @@ A burst of jobs of one shape on a thousand nodes costs one question per node, no
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
-from bacalhau.models.node.node import NodeState
+from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.view import Candidate
 
 SHAPES = 256  # answers are kept for so many shapes of jobs
 Ask = Callable[[NodeState], str]
 
 
+class News(Enum):
+    """What a change of a node means for jobs that wait.
+
+    ROOM: it has room that it did not have. OFFER: it may take other jobs than before, or is there again. SHUT: it takes
+    nothing for now.
+    """
+
+    ROOM = auto()
+    OFFER = auto()
+    SHUT = auto()
+
+
+def _nothing_listens(node_id: str, news: News) -> None:
+    return None
+
+
 class Candidates:
-    """`pack`: fill nodes one after the other; otherwise work spreads to where most is free."""
+    """`pack`: fill nodes one after the other; otherwise work spreads to where most is free.
+
+    `on_news` is called with every change that may concern jobs which wait, except inside a trial.
+    """
 
     def __init__(self, candidates: Iterable[Candidate] = (), *, pack: bool = False) -> None:
         self.by_id: dict[str, Candidate] = {}
@@ -27,6 +47,7 @@ class Candidates:
         self._order: list[tuple[float, int, str]] = []
         self._answers: dict[Hashable, dict[str, str]] = {}
         self._before: dict[str, Candidate] | None = None
+        self.on_news: Callable[[str, News], None] = _nothing_listens
         for candidate in candidates:
             self.put(candidate)
 
@@ -42,6 +63,9 @@ class Candidates:
         if old is None or _offer(old.node) != _offer(candidate.node):
             for answers in self._answers.values():
                 answers.pop(candidate.node_id, None)
+        news = _find_news(old, candidate)
+        if news is not None:
+            self.on_news(candidate.node_id, news)
 
     def drop(self, node_id: str) -> None:
         """The node is not known any more."""
@@ -50,6 +74,7 @@ class Candidates:
             self._remove_place(old)
             for answers in self._answers.values():
                 answers.pop(node_id, None)
+            self.on_news(node_id, News.OFFER)
 
     def _remove_place(self, candidate: Candidate) -> None:
         place = _place(candidate)
@@ -58,7 +83,11 @@ class Candidates:
             del self._order[at]
 
     def set_free(self, node_id: str, free: Resources, ports: frozenset[int] | None = None) -> None:
-        """`ports` in use there are as before where they are not given."""
+        """Something ended there. `ports` in use are as before where they are not given."""
+        self._change(node_id, free, ports)
+        self.on_news(node_id, News.ROOM)
+
+    def _change(self, node_id: str, free: Resources, ports: frozenset[int] | None) -> None:
         candidate = self.by_id[node_id]
         if self._before is not None:
             self._before.setdefault(node_id, candidate)
@@ -68,8 +97,9 @@ class Candidates:
         insort(self._order, _place(changed))
 
     def take(self, node_id: str, need: Resources, ports: frozenset[int] = frozenset()) -> None:
+        """Set room aside there, for good or inside a trial."""
         candidate = self.by_id[node_id]
-        self.set_free(node_id, candidate.free.minus(need), candidate.ports | ports)
+        self._change(node_id, candidate.free.minus(need), candidate.ports | ports)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -80,7 +110,7 @@ class Candidates:
         finally:
             before, self._before = self._before, None
             for node_id, candidate in before.items():
-                self.set_free(node_id, candidate.free, candidate.ports)
+                self._change(node_id, candidate.free, candidate.ports)
 
     def with_room(self, need: Resources) -> Iterator[Candidate]:
         """Nodes with enough free CPU, the best place first. Nothing may be taken while this goes on."""
@@ -125,6 +155,19 @@ def shape_of(job: Job, need: Resources) -> Hashable:
 
 def _place(candidate: Candidate) -> tuple[float, int, str]:
     return (candidate.free.cpu, candidate.free.memory, candidate.node_id)
+
+
+def _find_news(old: Candidate | None, new: Candidate) -> News | None:
+    is_open, was_open = _is_open(new.node), old is not None and _is_open(old.node)
+    if old is None or _offer(old.node) != _offer(new.node) or (is_open and not was_open):
+        return News.OFFER
+    if was_open and not is_open:
+        return News.SHUT
+    return None if old.free.holds(new.free) else News.ROOM
+
+
+def _is_open(node: NodeState) -> bool:
+    return node.connection_state.status == CONNECTED and not node.cordoned
 
 
 def _offer(node: NodeState) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Candidates
+from bacalhau.orchestrator.scheduling.shares import Shares
 from bacalhau.orchestrator.scheduling.view import Candidate
 
 
@@ -23,19 +24,23 @@ class Held(NamedTuple):
     job_id: str
     need: Resources
     ports: frozenset[int]
+    namespace: str
 
 
 class Cluster:
     """`grace_ns`: how long a node may be away before its work is placed elsewhere.
 
     `foreign_grace_ns`: the same for nodes of other makes, which take their time to come back; 0 is the same.
-    `candidates` is what the scheduler sees; `pack`: how it fills them.
+    `candidates` is what the scheduler sees; `pack`: how it fills them. `shares`: what each namespace has of it.
     """
 
-    def __init__(self, grace_ns: int, foreign_grace_ns: int = 0, *, pack: bool = False) -> None:
+    def __init__(
+        self, grace_ns: int, foreign_grace_ns: int = 0, *, pack: bool = False, shares: Shares | None = None
+    ) -> None:
         self._grace_ns = grace_ns
         self._foreign_grace_ns = foreign_grace_ns or grace_ns
         self.candidates = Candidates(pack=pack)
+        self.shares = shares or Shares()
         self._nodes: dict[str, NodeState] = {}
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}
@@ -54,6 +59,7 @@ class Cluster:
         else:
             self._away_since.setdefault(node_id, now)
         if node.info.node_type == "Compute":
+            self.shares.put_node(node_id, node.info.compute.max_capacity)
             self.candidates.put(
                 Candidate(node, self._free(node_id, node), self._lost_at(node_id), self._ports(node_id))
             )
@@ -62,6 +68,7 @@ class Cluster:
         """The node was deleted; what it holds is given back when its executions end."""
         for known in (self._nodes, self._away_since, self._numbers, self._heard):
             known.pop(node_id, None)
+        self.shares.drop_node(node_id)
         self.candidates.drop(node_id)
 
     def get(self, node_id: str) -> NodeState | None:
@@ -126,10 +133,17 @@ class Cluster:
         if execution.id not in self._held:
             need, node_id, whose = execution.reserved, execution.node_id, execution.job or job
             held = self._held[execution.id] = Held(
-                node_id, execution.job_id, need, whose.task.static_ports if whose else frozenset()
+                node_id,
+                execution.job_id,
+                need,
+                whose.task.static_ports if whose else frozenset(),
+                execution.namespace,
             )
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
-            self._reserve(held, self._reserved.get(node_id, Resources()).plus(need))
+            self._reserved[node_id] = self._reserved.get(node_id, Resources()).plus(need)
+            self.shares.take(held.namespace, held.job_id, need)
+            if node_id in self.candidates.by_id:
+                self.candidates.take(node_id, need, held.ports)
 
     def release(self, execution_id: str) -> bool:
         """Give back what an execution held; False when it held nothing."""
@@ -138,17 +152,18 @@ class Cluster:
             return False
         left = self._held_on[held.node_id]
         del left[execution_id]
-        self._reserve(held, self._reserved[held.node_id].minus(held.need))
+        self._reserved[held.node_id] = self._reserved[held.node_id].minus(held.need)
         if not left:
             del self._held_on[held.node_id], self._reserved[held.node_id]
+        self.shares.give_back(held.namespace, held.job_id, held.need)
+        self._tell_room(held)
         return True
 
-    def _reserve(self, changed: Held, reserved: Resources) -> None:
-        node_id = changed.node_id
-        self._reserved[node_id] = reserved
+    def _tell_room(self, ended: Held) -> None:
+        node_id = ended.node_id
         if node_id in self.candidates.by_id:
             self.candidates.set_free(
-                node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if changed.ports else None
+                node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if ended.ports else None
             )
 
     def holds(self, node_id: str, execution_id: str, job_id: str) -> bool:
