@@ -6,9 +6,10 @@ from msgspec.structs import replace
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.models.execution.execution import ComputeStateType, DesiredState, DesiredStateType
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
-from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, JobView, Store
+from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, Store
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted
 

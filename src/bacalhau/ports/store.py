@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
 
@@ -44,13 +45,6 @@ class StoredEvent(NamedTuple):
     place: HistoryCursor
     namespace: str
     event: JobHistory
-
-
-class JobView(NamedTuple):
-    """A job and all executions of all its versions."""
-
-    job: Job
-    executions: tuple[Execution, ...]
 
 
 class PendingMessage(NamedTuple):

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
-from bacalhau.ports.store import JobView
 from bacalhau.store.jobs import read_concatenated
 from bacalhau.store.statement import Row, Statement
 

@@ -14,9 +14,10 @@ from bacalhau.lib.wire import encode
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
-from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, JobView, Limits, PendingMessage, StoredEvent
+from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, Limits, PendingMessage, StoredEvent
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST

@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 RETRYABLE = {"Retryable": "true", "IsError": "true"}

@@ -4,13 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.retry import ENDED, FAILURE_KIND, NODE_LOST
 from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 TWO = (make_candidate("n-1"), make_candidate("n-2"))

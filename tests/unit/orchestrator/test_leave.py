@@ -5,12 +5,12 @@ import pytest
 
 from bacalhau.lib.clock import rfc3339
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.retry import RetryPolicy
 from bacalhau.models.job.state import JobStateType as S
 from bacalhau.models.node.node import DISCONNECTED, PENDING, REJECTED, ConnectionState, Drain
 from bacalhau.orchestrator.scheduling.leave import plan_departures
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 
@@ -27,8 +27,7 @@ def told(node_id, execution_id):
 
 def leaving(*candidates, job_type="batch", settled=True, now=NOW, undelivered=told):
     return plan_departures(
-        [make_execution()],
-        job_type,
+        JobView(make_job(kind=job_type), [make_execution()]),
         make_context(*candidates, now=now, settled=settled)._replace(is_undelivered=undelivered),
     )
 

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.spec import SpecConfig
@@ -14,7 +15,6 @@ from bacalhau.orchestrator.scheduling.steps import find_bars
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Holders
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.locality import Locality, Question
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, make_candidate, make_context, make_execution, make_job
 
 MISSING = "volume /data does not exist"

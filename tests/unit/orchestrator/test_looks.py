@@ -1,7 +1,7 @@
 """When a job that waits is looked at again."""
 
+from bacalhau.models.execution.view import JobView
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_job
 
 

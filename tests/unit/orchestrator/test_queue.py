@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.execution import ComputeState, RunCommandResult
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
@@ -18,7 +19,6 @@ from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context
 from bacalhau.orchestrator.scheduling.view import Claim, queue_order
 from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE, EvaluationQueue
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 SMALL, LARGE = Resources(cpu=1.0), Resources(cpu=4.0)

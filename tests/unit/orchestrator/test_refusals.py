@@ -5,13 +5,13 @@ the job's.
 import msgspec
 
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType as S
 from bacalhau.models.node.admission import NodePolicy
 from bacalhau.orchestrator.scheduling.retry import MAX_RETRIES, REFUSAL_HOLDS_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.models.execution.execution import ComputeStateType as C
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.retry import ENDED, FAILURE_KIND, NODE_LOST, RetryPolicy
 from bacalhau.models.job.state import JobStateType as S
 from bacalhau.orchestrator.scheduling.retry import STABLE_NS
 from bacalhau.orchestrator.scheduling.rollout import LARGEST_STEP, PAUSE_NS
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.ports.store import JobView
 from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_context, make_execution, make_job
 
 ENDED_DETAILS = {"Retryable": "true", FAILURE_KIND: ENDED}

@@ -1,11 +1,19 @@
 """Jobs at hand, as they were last written."""
 
+import sys
 import time
 
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
+from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.state import JobStateType
+from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.state.views import Views
+from tests.unit.orchestrator.make import make_candidate, make_context, make_execution, make_job
 from tests.unit.store.samples import a_job, an_execution
 
 
@@ -18,4 +26,68 @@ def test_thousands_of_executions_of_one_job_are_noted_at_once():
     changed = replace(executions[7], revision=2)
     views.note(Change(executions=(changed,)))
     assert views.find(job.id, changed.id) == (changed, job)
-    assert len(views.with_execution(changed).executions) == 4000
+
+
+FIGURES = ("count", "live_on", "outdated", "failed", "failures_on", "refused", "completed")
+
+
+class NotedChanges(RuleBasedStateMachine):
+    """A view that notes each change has the figures of one that counts everything anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.view = JobView(replace(a_job(1), version=2, count=6))
+        assert self.view.tally.count == 0
+
+    @rule(
+        n=st.integers(0, 9),
+        partition=st.integers(0, 7),
+        state=st.sampled_from(sorted(set(ComputeStateType) - {ComputeStateType.UNDEFINED})),
+        version=st.sampled_from((1, 2, 2)),
+    )
+    def write(self, n, partition, state, version):
+        known = self.view.find(f"e-{n}")
+        if known is not None:
+            partition, version = known.partition_index, known.job_version
+        written = make_execution(n, state=state, partition=partition, node=f"n-{n % 3}", version=version)
+        self.view.note([written])
+
+    @rule(count=st.integers(0, 7))
+    def count_changes(self, count):
+        self.view.job = replace(self.view.job, count=count)
+
+    @invariant()
+    def figures_are_those_of_a_new_count(self):
+        view, new = self.view, JobView(self.view.job, self.view.executions)
+        assert view == new
+        for figure in FIGURES:
+            assert getattr(view.tally, figure) == getattr(new.tally, figure), figure
+        held = {e.partition_index for e in view.executions if e.is_live}
+        done = {e.partition_index for e in view.current() if e.state == ComputeStateType.COMPLETED}
+        assert list(view.tally.open_partitions()) == sorted(set(range(view.job.wanted)) - held - done)
+        assert {e.id for e in view.live()} == {e.id for e in view.executions if e.is_live}
+
+
+TestNotedChanges = NotedChanges.TestCase
+
+
+def test_an_evaluation_of_a_large_job_costs_no_more_than_what_changed():
+    """Counted in calls, because time depends on the machine."""
+    job = make_job(count=20_000, cpu="0", state=JobStateType.RUNNING)
+    view = JobView(job, [make_execution(n, partition=n, node=f"n-{n % 10}") for n in range(20_000)])
+    around = make_context(*(make_candidate(f"n-{n}") for n in range(10)))
+    plan_job(view, around)
+    calls = 0
+
+    def count(frame, event, _):
+        nonlocal calls
+        calls += event == "call"
+
+    done = make_execution(7, state=ComputeStateType.COMPLETED, partition=7, node="n-7")
+    sys.setprofile(count)
+    try:
+        view.note([done])
+        plan = plan_job(view, around)
+    finally:
+        sys.setprofile(None)
+    assert plan.is_empty and calls < 300

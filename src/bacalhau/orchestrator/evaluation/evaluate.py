@@ -15,6 +15,7 @@ from bacalhau.lib.ids import evaluation_id, new_execution_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change, OutgoingMessage
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
@@ -25,11 +26,10 @@ from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars
 from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan
 from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE
-from bacalhau.ports.store import JobView
+from bacalhau.orchestrator.state.views import FEW
 
 STORE_PAUSE = SECOND  # until the next look when the store cannot be written or read, a full disk for instance
 PATIENCE = 30 * SECOND  # the job at the front of the queue that waited so long has a node kept for it
-FEW = 8  # executions of a job that is looked at with every change; reports of larger ones share a look
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +63,7 @@ def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan | None:
 
 def evaluation_of(view: JobView) -> str:
     """The id of the look at the job as it is."""
-    return evaluation_id(view.job.id, view.job.version, sum(e.job_version == view.job.version for e in view.executions))
+    return evaluation_id(view.job.id, view.job.version, view.tally.count)
 
 
 def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
@@ -75,11 +75,7 @@ def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
     except Exception as e:  # supervised: a fault of ours fails this job, not the server
         log.exception("looking at job %s", view.job.id)
         hint = "look into the orchestrator's log, and report this"
-        return (
-            Plan()
-            if view.job.is_done
-            else fail(view.job, [x for x in view.executions if x.is_live], f"internal error: {e!r}", hint, around.now)
-        )
+        return Plan() if view.job.is_done else fail(view.job, view.live(), f"internal error: {e!r}", hint, around.now)
 
 
 def _held(orch: Orchestrator, plan: Plan) -> Plan:
@@ -113,7 +109,7 @@ async def commit_and_evaluate(orch: Orchestrator, change: Change, job_id: str, v
     has happened.
     """
     with orch.queue.evaluating(job_id) as alone:
-        plan = _plan(orch, view) if alone and view and len(view.executions) <= FEW else None
+        plan = _plan(orch, view) if alone and view and view.size <= FEW else None
         if view is None or plan is None or _must_queue(orch, plan):
             await orch.commit(change)
             orch.queue.add(job_id)

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, Placement
@@ -18,7 +19,6 @@ from bacalhau.orchestrator.scheduling.place import match_candidate, needed_resou
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars
 from bacalhau.orchestrator.scheduling.view import Plan
-from bacalhau.ports.store import JobView
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
     plan = plan_job(view, around)
     after = plan.job or job
     need = needed_resources(job)
-    current = [e for e in view.executions if e.job_version == job.version]
+    current = view.current()
     bars = find_bars(job, current, around)
     refusals = [
         (candidate.node_id, match_candidate(job, need, around.candidates, candidate, bars))

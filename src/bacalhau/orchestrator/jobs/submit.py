@@ -11,13 +11,13 @@ from bacalhau.lib.ids import evaluation_id, new_job_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import CLIENT_META, Job, JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate, evaluation_of
-from bacalhau.ports.store import JobView
 
 ATTEMPTS = 10  # of a change that others overtake
 MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most 1 MiB
@@ -158,7 +158,7 @@ async def _stop(orch: Orchestrator, job: Job, reason: str) -> StopJobResponse:
     view = await _view(orch, job)
     reach(Point.STOPPING)
     change = Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),))
-    await commit_and_evaluate(orch, change, job.id, view._replace(job=stopped))
+    await commit_and_evaluate(orch, change, job.id, view.with_job(stopped))
     reach(Point.STOPPED)
     return StopJobResponse(evaluation_id=evaluation_of(view))
 

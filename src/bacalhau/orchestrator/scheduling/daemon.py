@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.selector import match_labels
 from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread
@@ -13,8 +14,9 @@ from bacalhau.orchestrator.scheduling.steps import Context, stop_all, wait_or_ru
 from bacalhau.orchestrator.scheduling.view import RETRYING, Plan
 
 
-def fill_daemon(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], around: Context) -> Plan:
-    """Never ends by itself. A node whose labels match no more gives the execution up."""
+def fill_daemon(view: JobView, around: Context) -> Plan:
+    """Plan one execution on every matching node, for ever. On a node whose labels match no more it is stopped."""
+    job, current, outdated = view.job, view.current(), view.outdated
     astray = [e for e in current if e.is_live and _has_strayed(job, e, around)]
     stopped = stop_all(astray, "Execution stopped because the node's labels no longer match", around.now)
     nodes = by_node([e for e in current if e not in astray] + list(stopped.cancels))

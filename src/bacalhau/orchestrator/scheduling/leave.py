@@ -1,6 +1,5 @@
 """Which executions must leave their node, and why: it was lost, rejected or deleted, or it is being drained."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.clock import from_rfc3339
@@ -8,6 +7,7 @@ from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.plan import HistoryEntry
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LONG_RUNNING
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.node.node import APPROVED, Drain
@@ -55,18 +55,20 @@ def is_drain_due(drain: Drain, job_type: str, now: int) -> bool:
     return job_type in LONG_RUNNING or (bool(drain.deadline) and now >= from_rfc3339(drain.deadline))
 
 
-def plan_departures(live: Sequence[Execution], job_type: str, around: Context) -> Plan:
-    """The executions that leave, as ended ones.
+def plan_departures(view: JobView, around: Context) -> Plan:
+    """End the live executions that must leave their node.
 
     A node that is still known is told, so that it stops them when it comes back.
     """
     now = around.now
     told: list[Execution] = []
     untold: list[Execution] = []
-    for execution in live:
-        candidate = around.candidates.by_id.get(execution.node_id)
-        departure = decide_departure(execution, candidate, job_type, around)
-        if departure is not None:
+    for node_id, mine in view.live_on.items():
+        candidate = around.candidates.by_id.get(node_id)
+        for execution in mine.values():
+            departure = decide_departure(execution, candidate, view.job.type, around)
+            if departure is None:
+                break  # it is the node that decides: no other execution there has to leave either
             (untold if candidate is None else told).append(_ended(execution, departure, now))
     return Plan(updates=tuple(untold), cancels=tuple(told), history=tuple(_entry(e, now) for e in (*told, *untold)))
 

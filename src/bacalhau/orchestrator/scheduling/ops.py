@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
@@ -13,8 +14,9 @@ from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
 
 
-def fill_ops(job: Job, current: Sequence[Execution], outdated: Sequence[Execution], around: Context) -> Plan:
-    """Judged by the executions of this version alone."""
+def fill_ops(view: JobView, around: Context) -> Plan:
+    """Plan one execution on every matching node. Only executions of this version count."""
+    job, current = view.job, view.current()
     nodes = by_node(current)
     found = spread(job, nodes, frozenset(), partial(_decide, job, around.now), around)
     live = any(e.is_live for e in current)

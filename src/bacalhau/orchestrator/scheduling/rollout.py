@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LONG_RUNNING, Job
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.job.selector import match_labels
@@ -26,15 +27,15 @@ class Rollout(NamedTuple):
     next_evaluation: int = 0
 
 
-def decide_rollout(
-    job: Job, current: Sequence[Execution], outdated: Sequence[Execution], candidates: Candidates, now: int
-) -> Rollout:
-    """`outdated`: live executions of older versions.
+def decide_rollout(view: JobView, candidates: Candidates, now: int) -> Rollout:
+    """Choose the live executions of older versions that stop now.
 
     While the new version fails somewhere, the old one runs on where it still does.
     """
+    job, outdated = view.job, view.outdated
     if job.type not in LONG_RUNNING or not outdated:
         return Rollout(tuple(outdated))
+    current = view.current()
     surplus = tuple(e for e in outdated if _is_surplus(job, e, candidates))
     rest = sorted((e for e in outdated if e not in surplus), key=lambda e: (e.partition_index, e.create_time, e.id))
     next_step = max((e.create_time + PAUSE_NS for e in current), default=0)

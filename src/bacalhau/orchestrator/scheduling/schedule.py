@@ -3,10 +3,10 @@
 Looking again changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from bacalhau.models.execution.event import Topic
-from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LONG_RUNNING, Job
 from bacalhau.orchestrator.scheduling.batch import fill_batch
 from bacalhau.orchestrator.scheduling.daemon import fill_daemon
@@ -16,30 +16,29 @@ from bacalhau.orchestrator.scheduling.rollout import decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
 from bacalhau.orchestrator.scheduling.steps import Context, fail, limits_of, stop_all
 from bacalhau.orchestrator.scheduling.view import SECOND, Plan, earliest
-from bacalhau.ports.store import JobView
 
 NODE_DEADLINE_SLACK = 30 * SECOND  # the node enforces time limits itself; this is the backstop for a node that cannot
-Fill = Callable[[Job, Sequence[Execution], Sequence[Execution], Context], Plan]
+Fill = Callable[[JobView, Context], Plan]
 FILLS: Mapping[str, Fill] = {"batch": fill_batch, "service": fill_service, "ops": fill_ops, "daemon": fill_daemon}
 
 
 def plan_job(view: JobView, around: Context) -> Plan:
     job, now = view.job, around.now
-    live = [e for e in view.executions if e.is_live]
     if job.is_done:
-        return stop_all(live, "Execution stop requested because job has been stopped", now)
+        return stop_all(view.live(), "Execution stop requested because job has been stopped", now)
     limit = total_limit(job)
-    if limit and now >= limit + (NODE_DEADLINE_SLACK if live else 0):
+    if limit and now >= limit + (NODE_DEADLINE_SLACK if view.live_on else 0):
         text = f"timed out after {limits_of(job).total_timeout} s: the job's total time limit is over"
-        return fail(job, live, text, "increase --timeout or allocate more resources", now, topic=Topic.JOB_TIMEOUT)
-    left = plan_departures(live, job.type, around)
-    executions = {e.id: e for e in view.executions} | {e.id: e for e in left.updates + left.cancels}
-    outdated = [e for e in executions.values() if e.is_live and e.job_version != job.version]
-    current = [e for e in executions.values() if e.job_version == job.version]
-    rollout = decide_rollout(job, current, outdated, around.candidates, now)
-    plan = FILLS[job.type](job, current, rollout.stay, around)
+        hint = "increase --timeout or allocate more resources"
+        return fail(job, view.live(), text, hint, now, topic=Topic.JOB_TIMEOUT)
+    left = plan_departures(view, around)
+    staying = view.with_executions(left.updates + left.cancels)
+    rollout = decide_rollout(staying, around.candidates, now)
+    stopped = stop_all(rollout.stop, "Execution stopped for job update", now)
+    plan = FILLS[job.type](staying.with_executions(stopped.cancels), around)
     ended = plan.job is not None and plan.job.is_done
-    stopped = stop_all(outdated if ended else rollout.stop, "Execution stopped for job update", now)
+    if ended and rollout.stay:
+        stopped = stop_all(staying.outdated, "Execution stopped for job update", now)
     return plan._replace(
         updates=left.updates + plan.updates,
         cancels=left.cancels + plan.cancels + stopped.cancels,

@@ -5,10 +5,11 @@ results.
 from collections.abc import Iterable, Set
 
 from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import RetryPolicy
 from bacalhau.orchestrator.scheduling.retry import REFUSAL_HOLDS_NS, is_failure
-from bacalhau.ports.store import JobView, Limits
+from bacalhau.ports.store import Limits
 
 SATURATED = 10  # failures: after so many, pauses do not grow any more
 

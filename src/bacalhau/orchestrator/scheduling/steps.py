@@ -1,6 +1,6 @@
 """The steps of which every scheduler's plan is made: start an execution, wait, stop, end the job."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -50,7 +50,7 @@ def limits_of(job: Job) -> Timeouts:
     return job.task.timeouts or Timeouts()
 
 
-def find_bars(job: Job, current: Sequence[Execution], around: Context) -> Bars:
+def find_bars(job: Job, current: Iterable[Execution], around: Context) -> Bars:
     refused = {node_id: e.compute_state.message for node_id, e in list_refusals(job.type, current, around.now).items()}
     claim = around.claim
     if claim is None or claim.job_id == job.id or queue_order(job) < claim.order:

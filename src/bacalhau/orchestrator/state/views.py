@@ -3,14 +3,16 @@
 All writes go through `Orchestrator.commit`, which notes them here; a write is guarded by revision all the same.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
-from bacalhau.ports.store import JobView, PlanStore
+from bacalhau.ports.store import PlanStore
 
+FEW = 8  # executions of a job that is evaluated with every change; reports of larger ones share an evaluation
 LIMIT = 20_000  # jobs; beyond it the oldest entries are read again when needed
 
 
@@ -22,12 +24,13 @@ class Views:
     def find(self, job_id: str, execution_id: str) -> tuple[Execution, Job] | None:
         """An execution and its job."""
         view = self._views.get(job_id)
-        return next(((e, view.job) for e in view.executions if e.id == execution_id), None) if view else None
+        execution = view.find(execution_id) if view else None
+        return (execution, view.job) if view and execution else None
 
     def with_execution(self, execution: Execution) -> JobView | None:
-        """The execution's job as it will be when that is written; None where it is not at hand."""
+        """The execution's job as it will be when that is written; None where it is not at hand, or too large."""
         known = self._views.get(execution.job_id)
-        return _with(known, [execution]) if known else None
+        return known.with_executions([execution]) if known and known.size <= FEW else None
 
     def forget(self, job_id: str) -> None:
         """It is read again when it is needed, also by whoever is reading it right now."""
@@ -65,7 +68,8 @@ class Views:
         for job in change.jobs:
             known = self._views.get(job.id)
             if known:
-                self._keep(known._replace(job=job))
+                known.job = job
+                self._keep(known)
         self._note_executions((*change.new_executions, *change.executions))
         for changed in self._loads:
             changed.update(job.id for job in (*change.new_jobs, *change.jobs))
@@ -78,7 +82,7 @@ class Views:
         for job_id, written in changed.items():
             known = self._views.get(job_id)
             if known:
-                self._views[job_id] = _with(known, written)
+                known.note(written)
 
     def _keep(self, view: JobView) -> None:
         """Finished jobs are rarely looked at again."""
@@ -88,9 +92,3 @@ class Views:
         self._views[view.job.id] = view
         if len(self._views) > LIMIT:
             del self._views[next(iter(self._views))]
-
-
-def _with(view: JobView, written: Sequence[Execution]) -> JobView:
-    """At once for all of them: a job may have thousands."""
-    ids = {execution.id for execution in written}
-    return view._replace(executions=(*(e for e in view.executions if e.id not in ids), *written))
