@@ -1,6 +1,7 @@
 """Nodes over HTTP: who is listed and in which order, who may work, and what people can change about them."""
 
 import asyncio
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,11 +12,12 @@ from bacalhau.models.execution.execution import AllocatedResources, DesiredState
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo, NodeState
 from bacalhau.models.wire import messages as m
-from bacalhau.orchestrator.messages.dispatcher import forget_acknowledged
+from bacalhau.orchestrator.messages.dispatcher import drop_messages
 from bacalhau.orchestrator.nodes.handshake import load_nodes, on_gone, on_request
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.ports.bus import Delivery
+from bacalhau.ports.store import PendingMessage
 from tests.api.room import NODES, open_room
 
 
@@ -267,12 +269,13 @@ async def test_what_could_not_be_stored_is_not_forgotten(tmp_path):
     async with open_room(tmp_path) as room:
         orch = room.orch
         await orch.gate.authorize("n-1", "mine", "")
-        orch.outbox.acknowledged = [3, 4]
+        settled = [PendingMessage(seq, "n-1", "CancelExecution", b"{}") for seq in (3, 4)]
+        orch.outbox.settled.items = settled
     with pytest.raises(Unavailable, match="closed"):
         await join(room, "n-1")
     assert orch.gate.new_secret("n-1")
-    assert not await forget_acknowledged(orch)
-    assert orch.outbox.acknowledged == [3, 4]
+    assert not await orch.outbox.settled.forget(partial(drop_messages, orch))
+    assert orch.outbox.settled.items == settled
 
 
 async def test_silence_ends_what_no_closed_connection_ended(tmp_path):
@@ -320,5 +323,5 @@ async def test_what_a_node_has_no_record_of_is_failed_and_cancelled_there_all_th
         on_gone(room.orch, "n-1")
         await join(room, "n-1")
         failed = next(e for e in await room.orch.store.list_executions(job_id, 1) if e.id == placed.id)
-        (sent, *_) = room.orch.outbox.lane("n-1").unacknowledged()
+        (sent, *_) = room.orch.outbox.lane("n-1").unsettled()
         assert (failed.is_live, sent.type, placed.id.encode() in sent.body) == (False, "CancelExecution", True)

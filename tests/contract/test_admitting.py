@@ -15,7 +15,7 @@ from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool
 from bacalhau.lib.aio import Signal, crew
-from bacalhau.lib.window import Window
+from bacalhau.lib.outbox import Lane
 from bacalhau.models.execution.execution import AllocatedResources, DesiredState, DesiredStateType, Execution
 from bacalhau.models.job.job import Job, Task
 from bacalhau.models.job.network import NetworkConfig, PortMapping
@@ -77,15 +77,15 @@ class Silent:
         return None
 
 
-class Kept(Window):
+class Kept(Lane):
     """Reports that nobody fetches."""
 
     def __init__(self):
         super().__init__()
         self.came = Signal()
 
-    def put(self, item):
-        super().put(item)
+    def put(self, letter, **how):
+        super().put(letter, **how)
         self.came.fire()
 
 
@@ -138,7 +138,7 @@ async def tell(node, message):
 
 
 async def reports(node, count=1):
-    while len(told := node.reports.unacknowledged()) < count:
+    while len(told := node.reports.unsettled()) < count:
         assert await node.reports.came.wait(30)
     return [pending.message for pending in told]
 
@@ -202,7 +202,7 @@ async def test_what_is_cancelled_while_a_probe_thinks_never_runs(folder):
         probe.ready.set()
         await until_idle(node)
         assert (engine.tasks, await states(node)) == ({}, {"e-1": "cancelled"})
-        (told,) = node.reports.unacknowledged()
+        (told,) = node.reports.unsettled()
         assert (told.type, told.execution_id, told.message.events[0].message) == (
             "ComputeError",
             "e-1",
@@ -242,7 +242,7 @@ async def test_ports_and_gpus_are_a_tasks_own_over_a_restart(folder):
         assert (kept.network, kept.resources, kept.env) == (before[1].network, before[1].resources, before[1].env)
         assert [gpu.index for gpu in kept.resources.gpus + new.resources.gpus] == [1, 0]
         assert new.env["BACALHAU_HOST_PORT_web"] == "20000"
-        assert node.reports.unacknowledged()[-1].message.ports == {"web": "127.0.0.1:20000"}
+        assert node.reports.unsettled()[-1].message.ports == {"web": "127.0.0.1:20000"}
 
 
 async def test_ports_told_before_a_crash_that_lost_the_attempt_are_told_anew(folder):

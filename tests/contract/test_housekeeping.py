@@ -157,10 +157,10 @@ async def test_messages_for_nodes_that_are_gone_for_good_leave_the_outbox(orch, 
     with sqlite3.connect(tmp_path / "state.db") as raw:
         assert raw.execute("select node_id from outbox").fetchall() == [("n-1",)]
     assert orch.outbox.names() == ["n-1"]
-    assert orch.outbox.acknowledged == []  # it still has work there
+    assert orch.outbox.settled.items == []  # it still has work there
     await orch.commit(Change(executions=(an_execution(job, 1).moved(ComputeStateType.CANCELLED, 1),)))
     await trim(orch)
-    assert len(orch.outbox.acknowledged) == 1 and not orch.outbox.lane("n-1").unacknowledged()
+    assert len(orch.outbox.settled.items) == 1 and not orch.outbox.lane("n-1").unsettled()
 
 
 class Clock:

@@ -1,7 +1,8 @@
 """Receiving messages that are acknowledged once their handler returned, and setting aside those nobody can handle.
 
 A message that cannot be read, or whose handler keeps breaking, must not hold up the ones behind it: it goes to
-`set_aside` and is acknowledged. An expected failure is refused with a delay and so comes again.
+`set_aside`, and its sender is told that it is rejected for good. An expected failure is refused with a delay, and so
+comes again.
 """
 
 import logging
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
-from bacalhau.bus.answer import ACK, refusal, say
+from bacalhau.bus.answer import ACK, refusal, rejection, say
 from bacalhau.bus.envelope import unpack
 from bacalhau.bus.link import Link
 from bacalhau.bus.ordering import NodeQueues
@@ -106,7 +107,7 @@ class AckedInbox:
             logger.exception("could not set a message aside")
             await say(self._link, msg.reply, refusal(reason, LAST_DELAY))
         else:
-            await say(self._link, msg.reply, ACK)
+            await say(self._link, msg.reply, rejection(reason))
 
 
 def execution_of(message: Model) -> str:

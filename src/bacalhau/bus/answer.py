@@ -12,7 +12,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from bacalhau.bus.link import Link, LinkLost
-from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.errors import BadRequest, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +29,14 @@ class Frame(NamedTuple):
 
 
 class _Word(msgspec.Struct):
-    """An acknowledgement, or with `error` a refusal; `delay` in ns."""
+    """An acknowledgement, or with `error` a refusal for `delay` ns, or with `rejected` one for good.
+
+    Programs of other makes do not know `rejected`, and take it for an acknowledgement: they do not send again.
+    """
 
     error: str = ""
     delay: int = 0
+    rejected: str = ""
 
 
 _words = msgspec.json.Decoder(_Word)
@@ -41,6 +45,11 @@ _words = msgspec.json.Decoder(_Word)
 def refusal(error: str, delay: float) -> bytes:
     """A negative acknowledgement: send again after `delay` seconds."""
     return msgspec.json.encode({"error": error, "delay": int(delay * 1e9)})
+
+
+def rejection(reason: str) -> bytes:
+    """A final refusal: sending the message again would not help."""
+    return msgspec.json.encode({"rejected": reason})
 
 
 class Answers:
@@ -74,7 +83,10 @@ class Answers:
         return msg
 
     async def deliver(self, frame: Frame, inbox: str, seconds: float) -> None:
-        """Send until acknowledged, for at most `seconds`. Raises Unavailable, at once when nobody listens."""
+        """Send a message until it is acknowledged, for at most `seconds`.
+
+        Raises Unavailable, at once when nobody listens, and BadRequest for what is too large or rejected for good.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while True:
@@ -85,6 +97,8 @@ class Answers:
                 continue
             except msgspec.DecodeError as e:
                 raise Unavailable(f"the acknowledgement on {frame.subject} cannot be read") from e
+            if word.rejected:
+                raise BadRequest(word.rejected)
             if not word.error:
                 return
             delay = word.delay / 1e9

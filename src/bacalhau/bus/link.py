@@ -19,6 +19,7 @@ from nats.aio.subscription import Subscription
 
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BadRequest, Unavailable
+from bacalhau.lib.units import show_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -92,13 +93,14 @@ class Link:
                 raise Unavailable(self._trouble, hint="Check the orchestrator's address, that it runs, and the token.")
 
     async def publish(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
-        """Hand a message to the connection. Raises LinkLost without one, BadRequest for what NATS would not carry."""
+        """Hand a message to the connection. Raises LinkLost without one, BadRequest when the message is too large."""
         client = self._client
         if client is None:
             raise LinkLost(self._trouble)
         if len(data) + HEADER_ROOM > client.max_payload:
             raise BadRequest(
-                f"a message of {len(data)} bytes is too large: at most {client.max_payload - HEADER_ROOM} fit"
+                f"it has {show_bytes(len(data))}, more than the message server takes"
+                f" ({show_bytes(client.max_payload - HEADER_ROOM)})"
             )
         try:
             await client.publish(subject, data, reply, headers)

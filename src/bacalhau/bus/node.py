@@ -56,7 +56,10 @@ class NodeNats:
         await self._link.connected(seconds)
 
     async def send(self, type: str, message: Model, seq: int) -> None:
-        await self._answers.deliver(self._frame("msgs", type, message, seq), self._inbox, self._ack_wait)
+        try:
+            await self._answers.deliver(self._frame("msgs", type, message, seq), self._inbox, self._ack_wait)
+        except BadRequest as e:
+            raise BadRequest(f"the report to the orchestrator cannot be delivered: {e.message}") from e
 
     async def request(self, message: Model, *, control: bool = True, seconds: float = 10) -> Model:
         frame = self._frame("ctrl" if control else "requests", MESSAGE_NAMES[type(message)], message)

@@ -71,7 +71,10 @@ class OrchestratorNats:
         subject = messages_to(check_node_id(node_id))
         metadata = stamp(type, f"orchestrator-{node_id}", now_ns(), seq=seq, subject=subject)
         frame = Frame(subject, pack(body, metadata), metadata)
-        await self._answers.deliver(frame, answers_from(node_id, self._token), self._ack_wait)
+        try:
+            await self._answers.deliver(frame, answers_from(node_id, self._token), self._ack_wait)
+        except BadRequest as e:
+            raise BadRequest(f"the message to node {node_id} cannot be delivered: {e.message}") from e
 
     @asynccontextmanager
     async def serve(

@@ -12,7 +12,7 @@ from bacalhau.compute.state.ports import PortPool
 from bacalhau.compute.state.printed import Shipping
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.window import Window
+from bacalhau.lib.outbox import Lane, Letter
 from bacalhau.lib.wire import Model
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
@@ -59,6 +59,11 @@ class PendingReport(NamedTuple):
     message: Model
     execution_id: str
 
+    @property
+    def letter(self) -> "Letter[PendingReport]":
+        """The report as its lane takes it."""
+        return Letter(self.seq, self.execution_id, self)
+
 
 @dataclass
 class ComputeNode:
@@ -90,8 +95,7 @@ class ComputeNode:
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     cures: dict[str, str] = field(default_factory=dict)
-    reports: Window[PendingReport] = field(default_factory=Window)
-    delivered: list[PendingReport] = field(default_factory=list)
+    reports: Lane[PendingReport] = field(default_factory=Lane)
     ended: Signal = field(default_factory=Signal)
     joined: Signal = field(default_factory=Signal)
     told: NodeInfo | None = None

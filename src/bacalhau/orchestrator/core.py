@@ -73,7 +73,8 @@ class Orchestrator:
         seqs = await self.store.apply(change)
         self.views.note(change)
         for message, seq in zip(change.messages, seqs, strict=True):
-            self.outbox.push(PendingMessage(seq, message.node_id, message.type, message.body))
+            if unheard := self.outbox.push(PendingMessage(seq, message.node_id, message.type, message.body)):
+                self.logs.end_silent(unheard)
         for execution in change.new_executions:
             self.cluster.hold(execution)
         self._release(change.executions)

@@ -38,7 +38,10 @@ class OrchestratorBus(Protocol):
     """The orchestrator's end."""
 
     async def send(self, node_id: str, type: str, body: bytes, seq: int) -> None:
-        """Deliver an encoded payload to a node and wait for its acknowledgement. Raises Unavailable when none comes."""
+        """Deliver an encoded payload to a node and wait for its acknowledgement.
+
+        Raises Unavailable when none comes, BadRequest when none ever will: it is too large, or rejected for good.
+        """
         ...
 
     async def disconnect(self, node_id: str) -> None:
@@ -75,7 +78,10 @@ class NodeBus(Protocol):
     """A node's end. The connection is made and remade underneath; `connected` waits for it."""
 
     async def send(self, type: str, message: Model, seq: int) -> None:
-        """Deliver to the orchestrator and wait for its acknowledgement. Raises Unavailable when none comes."""
+        """Deliver a message to the orchestrator and wait for its acknowledgement.
+
+        Raises Unavailable when none comes, BadRequest when none ever will: it is too large, or rejected for good.
+        """
         ...
 
     async def request(self, message: Model, *, control: bool = True, seconds: float = 10) -> Model:

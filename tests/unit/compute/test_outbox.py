@@ -1,9 +1,10 @@
 """What was reported and acknowledged leaves the journal and the disk, or stays until it can."""
 
 import os
+from functools import partial
 
 from bacalhau.compute.core import ComputeNode, PendingReport, Plugins
-from bacalhau.compute.messages.outbox import forget_delivered, report
+from bacalhau.compute.messages.outbox import drop_reports, report
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Unavailable
@@ -16,21 +17,25 @@ def delivered(*execution_ids):
     return [PendingReport(seq, "RunResult", RunResult(execution_id=i), i) for seq, i in enumerate(execution_ids, 1)]
 
 
+async def forget(node):
+    return await node.reports.settled.forget(partial(drop_reports, node))
+
+
 async def test_what_the_journal_cannot_forget_it_forgets_later(tmp_path):
     async with crew() as people:
         async with NodeJournal(tmp_path / "journal.db") as journal:
             node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
-        told = node.delivered = delivered("e-1", "e-2")
-        assert not await forget_delivered(node)
-        assert node.delivered == told
+        told = node.reports.settled.items = delivered("e-1", "e-2")
+        assert not await forget(node)
+        assert node.reports.settled.items == told
 
 
 async def test_files_that_cannot_be_removed_do_not_end_the_node(tmp_path):
     (tmp_path / "e-2" / "result").mkdir(parents=True)
     async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
         node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
-        node.delivered = delivered("e" * 300, "e-2")
-        assert await forget_delivered(node)
+        node.reports.settled.items = delivered("e" * 300, "e-2")
+        assert await forget(node)
     assert "e-2" not in os.listdir(tmp_path)
 
 
@@ -46,8 +51,8 @@ async def test_folders_nested_without_end_do_not_end_the_node(tmp_path):
     os.close(inner)
     async with crew() as people, NodeJournal(tmp_path / "journal.db") as journal:
         node = ComputeNode("n-1", tmp_path, journal, None, Plugins({}, {}, {}), Capacity(Resources()), people)
-        node.delivered = delivered("e-1")
-        assert await forget_delivered(node)
+        node.reports.settled.items = delivered("e-1")
+        assert await forget(node)
     assert "e-1" not in os.listdir(tmp_path)
 
 
@@ -64,5 +69,5 @@ async def test_a_report_that_cannot_be_kept_is_told_once_and_kept_as_soon_as_it_
 
         monkeypatch.setattr(journal, "put_report", full_for_a_while)
         await report(node, "e-1", "", RunResult(execution_id="e-1"))
-        assert [r.execution_id for r in node.reports.unacknowledged()] == ["e-1"]
+        assert [r.execution_id for r in node.reports.unsettled()] == ["e-1"]
     assert caplog.text.count("cannot be kept yet: the disk is full") == 1

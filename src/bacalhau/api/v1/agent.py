@@ -107,7 +107,7 @@ async def get_debug(request: Ask) -> DebugResponse:
         ),
         waiting_jobs=orch.queue.waiting,
         discovered_nodes=tuple(await list_nodes(orch)),
-        unsent_messages={name: len(orch.outbox.lane(name).unacknowledged()) for name in orch.outbox.names()},
+        unsent_messages=dict(orch.outbox.unsent()),
     )
 
 

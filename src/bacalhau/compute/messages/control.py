@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 async def shake_hands(node: ComputeNode) -> None:
     """Register, and stop what the orchestrator no longer wants. Raises Unavailable when refused."""
-    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unacknowledged())}))
+    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unsettled())}))
     # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for
     # now.
     info = node.told or await describe_node(node)

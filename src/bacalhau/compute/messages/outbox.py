@@ -1,4 +1,7 @@
-"""Reports to the orchestrator: first in the journal, then sent until acknowledged, then forgotten."""
+"""Reports to the orchestrator: first in the journal, then sent until they are taken, then forgotten.
+
+A report that can never be delivered, because it is too large or rejected, is replaced by one that says so.
+"""
 
 import asyncio
 import logging
@@ -8,21 +11,26 @@ from pathlib import Path
 from bacalhau.compute.core import ComputeNode, PendingReport
 from bacalhau.compute.execution.outputs import forget_files
 from bacalhau.lib.aio import crew
-from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.failpoint import Point, reach
+from bacalhau.lib.outbox import Verdict
 from bacalhau.lib.wire import Model, decode, encode
-from bacalhau.models.wire.messages import MESSAGE_NAMES, MESSAGE_TYPES
+from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.job.retry import ENGINE, FAILURE_KIND
+from bacalhau.models.wire.messages import MESSAGE_NAMES, MESSAGE_TYPES, ComputeError, Told
 
-FORGET_EVERY, FORGET_AGAIN = 0.2, 5.0  # seconds; the second after a failure
 FINISHED = "finished"
 JOURNAL_PAUSE = 1.0  # seconds
+UNDELIVERABLE = "ReportUndeliverable"
+LONGEST_REASON = 2000  # characters
 log = logging.getLogger(__name__)
 
 
 async def report(node: ComputeNode, execution_id: str, state: str, message: Model) -> None:
-    """Durable on return; `state` is the execution's in the journal, changed in the same transaction.
+    """Keep a report in the journal and send it from there; durable on return.
 
-    A full disk is waited out.
+    `state` is the execution's in the journal, changed in the same transaction. A full disk is waited out.
     """
     kind = MESSAGE_NAMES[type(message)]
     seq, trouble = 0, ""
@@ -35,69 +43,65 @@ async def report(node: ComputeNode, execution_id: str, state: str, message: Mode
             trouble = e.message
             await asyncio.sleep(JOURNAL_PAUSE)
     reach(Point.NODE_REPORTED)
-    node.reports.put(PendingReport(seq, kind, message, execution_id))
+    node.reports.put(PendingReport(seq, kind, message, execution_id).letter)
 
 
 async def load_reports(node: ComputeNode) -> None:
-    """At start: what the last process could not deliver."""
-    for pending in await node.journal.list_reports(0, 0):
-        node.reports.put(
-            PendingReport(
-                pending.seq, pending.type, decode(pending.body, MESSAGE_TYPES[pending.type]), pending.execution_id
-            )
-        )
+    """Queue the reports that the last process could not deliver."""
+    for kept in await node.journal.list_reports(0, 0):
+        message = decode(kept.body, MESSAGE_TYPES[kept.type])
+        node.reports.put(PendingReport(kept.seq, kept.type, message, kept.execution_id).letter, was_tried=True)
 
 
-async def _send(node: ComputeNode, pending: PendingReport) -> bool:
+async def report_forever(node: ComputeNode) -> None:
+    """Send reports and forget those that are settled, without end."""
+    async with crew() as senders:
+        node.reports.begin(senders, partial(_send, node))
+        node.reports.open()
+        await node.reports.settled.forget_forever(partial(drop_reports, node))
+
+
+async def _send(node: ComputeNode, pending: PendingReport) -> Verdict:
     try:
         reach(Point.NODE_TELLING)
         await node.bus.send(pending.type, pending.message, pending.seq)
         reach(Point.NODE_TOLD)
+    except BadRequest as e:
+        log.error("%s of %s: %s", pending.type, pending.execution_id, e)
+        await _replace(node, pending, e.message)
+        return Verdict.NEVER
     except BacalhauError as e:
         log.info("%s of %s will be sent again: %s", pending.type, pending.execution_id, e)
-        return False
-    node.delivered.append(pending)
-    return True
+        return Verdict.LATER
+    return Verdict.TAKEN
 
 
-async def report_forever(node: ComputeNode) -> None:
-    async with crew() as senders:
-        node.reports.begin(senders, partial(_send, node))
-        node.reports.open()
-        await _forget_forever(node)
+async def _replace(node: ComputeNode, pending: PendingReport, reason: str) -> None:
+    """Let an execution fail whose own report cannot be delivered; once, so that a failed replacement ends it."""
+    told = pending.message
+    if not isinstance(told, Told) or any(
+        (e.details or {}).get("ErrorCode") == UNDELIVERABLE for e in told.events or ()
+    ):
+        return
+    details = {"IsError": "true", "ErrorCode": UNDELIVERABLE, FAILURE_KIND: ENGINE}
+    event = make_event(Topic.EXECUTION, reason[:LONGEST_REASON], now_ns(), **details)
+    failure = ComputeError(execution_id=told.execution_id, job_id=told.job_id, job_type=told.job_type, events=(event,))
+    await report(node, pending.execution_id, FINISHED, failure)
+    if running := node.running.get(pending.execution_id):
+        await running.give_up()
 
 
-async def _forget_forever(node: ComputeNode) -> None:
-    """What is delivered leaves the journal and the disk a little later, many at once; after a crash it is sent again,
-    harmlessly.
-    """
-    pause = FORGET_EVERY
-    while True:
-        await asyncio.sleep(pause)
-        pause = FORGET_EVERY if await forget_delivered(node) else FORGET_AGAIN
-
-
-async def forget_delivered(node: ComputeNode) -> bool:
-    """False when the journal could not do it; the same is tried again with the next."""
-    delivered, node.delivered = node.delivered, []
-    if not delivered:
-        return True
-    try:
-        await node.journal.drop_reports([p.seq for p in delivered])
-        reach(Point.NODE_FORGOTTEN)
-    except Unavailable as e:
-        log.error("%d acknowledged reports stay in the journal for now: %s", len(delivered), e)
-        node.delivered[:0] = delivered
-        return False
-    await asyncio.to_thread(
-        _forget_all, [node.execution_folder(p.execution_id) for p in delivered if p.type != "BidResult"]
-    )
+async def drop_reports(node: ComputeNode, reports: list[PendingReport]) -> None:
+    """Remove reports from the journal, and then the files of their executions. Raises Unavailable."""
+    await node.journal.drop_reports([pending.seq for pending in reports])
+    reach(Point.NODE_FORGOTTEN)
+    folders = [node.execution_folder(pending.execution_id) for pending in reports if pending.type != "BidResult"]
+    await asyncio.to_thread(_forget_all, folders)
     reach(Point.NODE_TIDIED)
-    return True
 
 
 def _forget_all(folders: list[Path]) -> None:
-    """What cannot be removed now is left to `recovery.tidy_forever`."""
+    """Remove files; what cannot be removed now is left to `recovery.tidy_forever`."""
     for folder in folders:
         try:
             forget_files(folder)

@@ -195,17 +195,16 @@ def _line_of(orch: Orchestrator, job: Job) -> Hashable:
 
 
 def plan_change(plan: Plan) -> Change:
-    """The plan as one transaction: new rows, changed rows, history, and the messages to the nodes."""
-    asks = (
-        OutgoingMessage(node_id=e.node_id, type="AskForBid", body=encode(AskForBid(execution=e))) for e in plan.asks
-    )
+    """Turn a plan into one transaction: new rows, changed rows, history, and messages to nodes without their jobs."""
+    new = _without_job(plan.asks)
+    asks = (OutgoingMessage(node_id=e.node_id, type="AskForBid", body=encode(AskForBid(execution=e))) for e in new)
     cancels = (
         OutgoingMessage(node_id=e.node_id, type="CancelExecution", body=encode(CancelExecution(execution_id=e.id)))
         for e in plan.cancels
     )
     return Change(
         jobs=(plan.job,) if plan.job else (),
-        new_executions=_without_job(plan.asks),
+        new_executions=new,
         executions=_without_job(plan.updates + plan.cancels),
         history=plan.history,
         messages=(*asks, *cancels),

@@ -1,60 +1,60 @@
-"""From the outbox to the nodes: each message is sent until it is acknowledged, and only then forgotten."""
+"""Sending what the outbox holds: each message until its node has taken it, or until it is clear that it never can.
 
-import asyncio
+A row of the outbox holds an execution without its job, so that a job of many parts is stored once; the job is added
+when the message is sent.
+"""
+
 import logging
 from functools import partial
 
 from bacalhau.lib.aio import crew
-from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound
 from bacalhau.lib.failpoint import Point, reach
+from bacalhau.lib.outbox import Verdict
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.messages.start import complete_body
+from bacalhau.orchestrator.messages.undeliverable import refuse_execution
 from bacalhau.ports.store import PendingMessage
 
-FORGET_EVERY, FORGET_AGAIN = 0.2, 5.0  # seconds; the second after a failure
 log = logging.getLogger(__name__)
 
 
 async def dispatch_forever(orch: Orchestrator) -> None:
+    """Send messages and forget those that are settled, without end."""
     async with crew() as senders:
         orch.outbox.begin(senders, partial(_send, orch))
-        await _forget_forever(orch)
+        await orch.outbox.settled.forget_forever(partial(drop_messages, orch))
 
 
-async def _forget_forever(orch: Orchestrator) -> None:
-    """What is acknowledged leaves the outbox a little later, many at once; after a crash it is sent again, which does
-    no harm.
-    """
-    pause = FORGET_EVERY
-    while True:
-        await asyncio.sleep(pause)
-        pause = FORGET_EVERY if await forget_acknowledged(orch) else FORGET_AGAIN
+async def drop_messages(orch: Orchestrator, messages: list[PendingMessage]) -> None:
+    """Remove messages from the store. Raises Unavailable."""
+    await orch.store.drop_messages([message.seq for message in messages])
+    reach(Point.FORGOTTEN)
 
 
-async def forget_acknowledged(orch: Orchestrator) -> bool:
-    """False when the store could not do it; the same is tried again with the next."""
-    seqs, orch.outbox.acknowledged = orch.outbox.acknowledged, []
-    if not seqs:
-        return True
+async def _send(orch: Orchestrator, message: PendingMessage) -> Verdict:
     try:
-        await orch.store.drop_messages(seqs)
-        reach(Point.FORGOTTEN)
-    except Unavailable as e:
-        log.error("%d acknowledged messages stay in the outbox for now: %s", len(seqs), e)
-        orch.outbox.acknowledged[:0] = seqs
-        return False
-    return True
-
-
-async def _send(orch: Orchestrator, message: PendingMessage) -> bool:
-    try:
-        reach(Point.SENDING)
-        await orch.bus.send(message.node_id, message.type, message.body, message.seq)
-        reach(Point.SENT)
+        return await _try_once(orch, message)
     except BacalhauError as e:
-        level = (
-            logging.INFO if orch.outbox.lane(message.node_id).is_open else logging.DEBUG
-        )  # that a node left is told once
+        # A node that left is told of once, by those who saw it leave.
+        level = logging.INFO if orch.outbox.lane(message.node_id).is_open else logging.DEBUG
         log.log(level, "%s to %s will be sent again: %s", message.type, message.node_id, e)
-        return False
-    orch.outbox.acknowledged.append(message.seq)
-    return True
+        return Verdict.LATER
+
+
+async def _try_once(orch: Orchestrator, message: PendingMessage) -> Verdict:
+    """Raises an error when the message is to be sent again."""
+    reach(Point.SENDING)
+    try:
+        body = await complete_body(orch, message)
+    except NotFound as e:
+        log.warning("%s to %s is not sent: %s", message.type, message.node_id, e)
+        return Verdict.NEVER
+    try:
+        await orch.bus.send(message.node_id, message.type, body, message.seq)
+    except BadRequest as e:
+        log.error("%s to %s cannot be delivered: %s", message.type, message.node_id, e)
+        await refuse_execution(orch, message, e.message)
+        return Verdict.NEVER
+    reach(Point.SENT)
+    return Verdict.TAKEN

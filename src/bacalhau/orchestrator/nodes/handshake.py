@@ -7,7 +7,7 @@ import msgspec
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, HandshakeRequired, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.lib.wire import Model, decode, encode
+from bacalhau.lib.wire import Model, encode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
@@ -147,12 +147,7 @@ async def _reconcile(orch: Orchestrator, node_id: str, running: tuple[str, ...] 
     if running is None:
         return ()
     held = set(orch.cluster.held_on(node_id))
-    unsent = {
-        decode(msg.body, m.AskForBid).execution.id
-        for msg in orch.outbox.lane(node_id).unacknowledged()
-        if msg.type == "AskForBid"
-    }
-    for execution_id in held - set(running) - unsent - orch.placing:
+    for execution_id in held - set(running) - orch.outbox.starts(node_id) - orch.placing:
         await _fail_forgotten(orch, execution_id)
     return tuple(e for e in running if e not in held)
 

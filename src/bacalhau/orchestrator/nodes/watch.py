@@ -78,5 +78,5 @@ async def _load_lane(orch: Orchestrator, node_id: str) -> None:
     after = 0
     while page := await orch.store.list_messages(node_id, after, OUTBOX_PAGE):
         for message in page:
-            orch.outbox.push(message)
+            orch.outbox.push(message, was_tried=True)
         after = page[-1].seq

@@ -52,6 +52,10 @@ class LogBook:
             if not watches:
                 self._watches.pop(job_id, None)
 
+    def end_silent(self, execution_id: str) -> None:
+        """Note that an execution ended without having printed."""
+        _remember(self._silent, execution_id, None)
+
     def ended_silent(self, execution_id: str) -> bool:
         """Its node said that it ended without having printed."""
         return execution_id in self._silent
@@ -66,7 +70,7 @@ class LogBook:
         ends = await asyncio.to_thread(self._write, appends, ended, list(wanted))
         for execution_id in ended:
             if ends[execution_id] == Offsets():
-                _remember(self._silent, execution_id, None)
+                self.end_silent(execution_id)
         for job_id in {wanted[i].job_id for i in (*(a.execution_id for a in appends), *ended)}:
             for watch in self._watches.get(job_id, ()):
                 watch.wake()

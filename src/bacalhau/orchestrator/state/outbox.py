@@ -1,78 +1,95 @@
-"""Messages that wait for their node, in order, mirrored in memory so that sending needs no read."""
+"""The messages that wait for their nodes: one lane per node, open while the node is connected.
 
-from collections.abc import Awaitable, Callable, Iterable
+The rows of the outbox are mirrored here, so that sending needs no read. How lanes work is told in `lib.outbox`.
+"""
+
+from collections.abc import Iterator
 
 from bacalhau.lib.aio import Crew
-from bacalhau.lib.window import Window
-from bacalhau.lib.wire import decode
-from bacalhau.models.wire.messages import AskForBid
+from bacalhau.lib.outbox import Lane, Letter, Role, Send, Settled
+from bacalhau.lib.wire import Model, always, decode
 from bacalhau.ports.store import PendingMessage
 
-Send = Callable[[PendingMessage], Awaitable[bool]]
+_ROLES = {"AskForBid": Role.BEGINS, "CancelExecution": Role.ENDS, "BidRejected": Role.ENDS}
+
+
+class _ExecutionId(Model):
+    id: str = always(factory=str)
+
+
+class _Subject(Model):
+    """The part of a message's body that names its execution."""
+
+    execution: _ExecutionId = always(factory=_ExecutionId)
+    execution_id: str = always(factory=str)
 
 
 class Outbox:
-    """One window a node, open while the node is connected.
-
-    `acknowledged`: numbers of messages that may leave the outbox.
-    """
+    """The lanes of all nodes. `settled` are messages that may leave the store."""
 
     def __init__(self) -> None:
-        self.acknowledged: list[int] = []
-        self._lanes: dict[str, Window[PendingMessage]] = {}
-        self._undelivered: dict[str, set[str]] = {}
-        self._sending: tuple[Crew, Send] | None = None
+        self.settled: Settled[PendingMessage] = Settled()
+        self._lanes: dict[str, Lane[PendingMessage]] = {}
+        self._sending: tuple[Crew, Send[PendingMessage]] | None = None
 
-    def begin(self, crew: Crew, send: Send) -> None:
+    def begin(self, crew: Crew, send: Send[PendingMessage]) -> None:
+        """Start to send to connected nodes."""
         self._sending = (crew, send)
         for lane in self._lanes.values():
             lane.begin(crew, send)
 
-    def lane(self, node_id: str) -> Window[PendingMessage]:
+    def lane(self, node_id: str) -> Lane[PendingMessage]:
+        """Find the lane of a node, or make it."""
         found = self._lanes.get(node_id)
         if found is None:
-            found = self._lanes[node_id] = Window()
+            found = self._lanes[node_id] = Lane(self.settled)
             if self._sending:
                 found.begin(*self._sending)
         return found
 
-    def push(self, message: PendingMessage) -> None:
-        lane = self.lane(message.node_id)
-        lane.put(message)
-        if not lane.is_open:
-            self._note_undelivered(message.node_id, [message])
+    def push(self, message: PendingMessage, *, was_tried: bool = False) -> str:
+        """Queue a message. `was_tried`: an earlier process may have sent it already.
+
+        Return the id of the execution that the message ends if its node never heard of it, else "".
+        """
+        subject = decode(message.body, _Subject)
+        key = subject.execution.id or subject.execution_id
+        letter = Letter(message.seq, key, message, _ROLES.get(message.type, Role.CONTINUES))
+        return key if self.lane(message.node_id).put(letter, was_tried=was_tried) else ""
 
     def open(self, node_id: str) -> None:
-        self._undelivered.pop(node_id, None)
+        """Send what waits for a node that has connected."""
         self.lane(node_id).open()
 
     def close(self, node_id: str) -> None:
+        """Keep what waits for a node that has left."""
         if lane := self._lanes.get(node_id):
             lane.close()
-            self._note_undelivered(node_id, lane.unacknowledged())
 
     def is_undelivered(self, node_id: str, execution_id: str) -> bool:
-        """The node is away and cannot have begun the execution: it was never told."""
-        return execution_id in self._undelivered.get(node_id, ())
+        """Tell whether a node left before it acknowledged the start of an execution."""
+        lane = self._lanes.get(node_id)
+        return lane is not None and not lane.is_open and lane.begins(execution_id)
+
+    def starts(self, node_id: str) -> set[str]:
+        """Find the executions whose start the node has not acknowledged."""
+        return {letter.key for letter in self.lane(node_id).letters() if letter.role is Role.BEGINS}
 
     def forget(self, node_id: str) -> None:
-        """There is no such node any more: what waits for it is no longer wanted."""
-        self._undelivered.pop(node_id, None)
+        """Drop what waits for a node that does not exist any more."""
         if lane := self._lanes.pop(node_id, None):
             lane.close()
             lane.clear()
 
     def abandon(self, node_id: str) -> int:
-        """What waits for the node is not sent any more, and leaves the outbox: how much."""
-        seqs = [message.seq for message in self.lane(node_id).unacknowledged()]
-        self.acknowledged += seqs
-        self.lane(node_id).clear()
-        return len(seqs)
+        """Give up all messages for a node; return how many they were."""
+        return self.lane(node_id).abandon()
 
     def names(self) -> list[str]:
+        """List the nodes that have a lane."""
         return list(self._lanes)
 
-    def _note_undelivered(self, node_id: str, messages: Iterable[PendingMessage]) -> None:
-        asked = {decode(m.body, AskForBid).execution.id for m in messages if m.type == "AskForBid"}
-        if asked:
-            self._undelivered.setdefault(node_id, set()).update(asked)
+    def unsent(self) -> Iterator[tuple[str, int]]:
+        """Count the messages that wait, by node."""
+        for node_id, lane in self._lanes.items():
+            yield node_id, len(lane.letters())

@@ -27,6 +27,11 @@ class Views:
         execution = view.find(execution_id) if view else None
         return (execution, view.job) if view and execution else None
 
+    def job(self, job_id: str, version: int) -> Job | None:
+        """Find a version of a job. Return None where it is not at hand."""
+        view = self._views.get(job_id)
+        return view.job if view and view.job.version == version else None
+
     def with_execution(self, execution: Execution) -> JobView | None:
         """The execution's job as it will be when that is written; None where it is not at hand, or too large."""
         known = self._views.get(execution.job_id)
