@@ -99,8 +99,8 @@ class Link:
             raise LinkLost(self._trouble)
         if len(data) + HEADER_ROOM > client.max_payload:
             raise BadRequest(
-                f"it has {show_bytes(len(data))}, more than the message server takes"
-                f" ({show_bytes(client.max_payload - HEADER_ROOM)})"
+                f"it is too large: {show_bytes(len(data))}, and the message server takes at most"
+                f" {show_bytes(client.max_payload - HEADER_ROOM)}"
             )
         try:
             await client.publish(subject, data, reply, headers)

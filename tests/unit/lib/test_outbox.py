@@ -80,7 +80,6 @@ async def test_what_is_refused_is_tried_again_and_at_once_when_the_lane_opens_an
         lane.close()
         post.answer(1, LATER)
         lane.put(letter(2))
-        await asyncio.sleep(0)
         assert (post.tries, lane.unsettled()) == ([1], [1, 2])
         lane.open()
         await post.until_tried(1, 1, 2)
@@ -234,8 +233,7 @@ class LaneMachine(RuleBasedStateMachine):
     def run(self, work):
         async def and_settle():
             await work
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await Signal().wait(0.001)
 
         self.runner.run(and_settle())
 
@@ -284,7 +282,7 @@ class LaneMachine(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self):
-        self.run(asyncio.sleep(3))
+        self.run(Signal().wait(3))
 
     @rule(is_open=st.booleans())
     def receiver_comes_or_goes(self, is_open):
@@ -324,7 +322,7 @@ class LaneMachine(RuleBasedStateMachine):
         for _ in range(10 * len(self.letters) + 10):
             for seq in list(self.receiver.open):
                 self.run(self.give(seq, "taken"))
-            self.run(asyncio.sleep(6))
+            self.run(Signal().wait(6))
         assert self.lane.unsettled() == [] and not self.receiver.open
         self.forget()
         assert self.durable == {}
