@@ -13,6 +13,7 @@ from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo, NodeState
 from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.messages.dispatcher import drop_messages
+from bacalhau.orchestrator.messages.inbox import on_message
 from bacalhau.orchestrator.nodes.handshake import load_nodes, on_gone, on_request
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
@@ -202,18 +203,32 @@ async def test_capacity_is_what_is_not_reserved_and_nothing_on_a_node_that_is_aw
 async def test_numbers_of_messages_are_true(tmp_path):
     async with open_room(tmp_path) as room:
         await join(room, "n-1", seq=12)
-        room.orch.cluster.note_number("n-1", 8)
+        room.orch.cluster.numbers("n-1").done(8)
         beat = m.HeartbeatRequest(node_id="n-1", last_orchestrator_seq_num=27)
         assert (await say(room, "n-1", beat)).last_compute_seq_num == 8
         state = (await node(room, "n-1"))["ConnectionState"]
         assert (state["LastComputeSeqNum"], state["LastOrchestratorSeqNum"]) == (8, 27)
 
 
+async def test_a_message_is_not_counted_before_it_is_durable(tmp_path):
+    """Who is told its number sends it no more."""
+    async with open_room(tmp_path) as room:
+        await join(room, "n-1", running=None)
+        lost = Delivery("n-1", "BidResult", m.BidResult(execution_id="e-1", job_id="j-1", accepted=True), 5)
+        await on_message(room.orch, lost._replace(seq=4))  # of an execution that nobody knows: there is nothing to keep
+        assert room.orch.cluster.number("n-1") == 4
+    with pytest.raises(Unavailable, match="closed"):
+        await on_message(room.orch, lost)
+    room.orch.cluster.numbers("n-1").begin(6)
+    room.orch.cluster.numbers("n-1").done(6)
+    assert room.orch.cluster.number("n-1") == 4
+
+
 async def test_a_goodbye_of_another_make_is_answered_once_and_without_an_error(tmp_path):
     """The original answers it twice, first with an error."""
     async with open_room(tmp_path) as room:
         await join(room, "n-1", running=None)
-        room.orch.cluster.note_number("n-1", 19)
+        room.orch.cluster.numbers("n-1").done(19)
         assert await say(
             room, "n-1", m.ShutdownNoticeRequest(node_id="n-1", last_orchestrator_seq_num=20)
         ) == m.ShutdownNoticeResponse(last_compute_seq_num=19)

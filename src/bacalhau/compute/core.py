@@ -12,6 +12,7 @@ from bacalhau.compute.state.ports import PortPool
 from bacalhau.compute.state.printed import Shipping
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.numbered import Numbers
 from bacalhau.lib.outbox import Lane, Letter
 from bacalhau.lib.wire import Model
 from bacalhau.models.node.node import NodeInfo
@@ -102,7 +103,7 @@ class ComputeNode:
     is_fenced: bool = False
     shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
-    last_seq: int = 0
+    numbers: Numbers = field(default_factory=Numbers)
 
     def execution_folder(self, execution_id: str) -> Path:
         return self.folder / execution_id

@@ -24,12 +24,13 @@ async def shake_hands(node: ComputeNode) -> None:
     # now.
     info = node.told or await describe_node(node)
     request = m.HandshakeRequest(
-        node_info=info, start_time=rfc3339(node.started), last_orchestrator_seq_num=node.last_seq, running=running
+        node_info=info, start_time=rfc3339(node.started), last_orchestrator_seq_num=node.numbers.latest, running=running
     )
     answer = await node.bus.request(request)
     if not isinstance(answer, m.HandshakeResponse) or not answer.accepted:
         raise Unavailable(f"the orchestrator refused this node: {getattr(answer, 'reason', answer)}")
     node.told, node.is_fenced = info, answer.fenced
+    node.numbers.resume()
     for execution_id in answer.stop or ():
         await cancel(node, execution_id)
     node.reports.open()
@@ -62,7 +63,7 @@ async def _beat(node: ComputeNode) -> bool:
         node_id=node.node_id,
         available_capacity=free,
         queue_used_capacity=queued,
-        last_orchestrator_seq_num=node.last_seq,
+        last_orchestrator_seq_num=node.numbers.latest,
     )
     try:
         await node.bus.request(beat)
@@ -94,7 +95,7 @@ async def say_goodbye(node: ComputeNode) -> None:
     """The orchestrator stops placing work here at once."""
     try:
         notice = m.ShutdownNoticeRequest(
-            node_id=node.node_id, reason="the node is shutting down", last_orchestrator_seq_num=node.last_seq
+            node_id=node.node_id, reason="the node is shutting down", last_orchestrator_seq_num=node.numbers.latest
         )
         await node.bus.request(notice, seconds=2)
     except BacalhauError as e:

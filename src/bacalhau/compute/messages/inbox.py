@@ -36,8 +36,13 @@ log = logging.getLogger(__name__)
 
 
 async def on_message(node: ComputeNode, delivery: Delivery) -> None:
-    """Returns when the message is durable in the journal."""
-    node.last_seq = max(node.last_seq, delivery.seq)
+    """Handle an orchestrator's message, durably in the journal on return, and then note its number."""
+    node.numbers.begin(delivery.seq)
+    await _handle(node, delivery)
+    node.numbers.done(delivery.seq)
+
+
+async def _handle(node: ComputeNode, delivery: Delivery) -> None:
     message = delivery.message
     if isinstance(message, m.AskForBid):
         await _on_ask_for_bid(node, message.execution)

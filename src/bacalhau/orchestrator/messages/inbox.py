@@ -35,9 +35,15 @@ log = logging.getLogger(__name__)
 
 
 async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
-    """Returns when the message is durable."""
+    """Handle a node's message, durably on return, and then note its number."""
+    numbers = orch.cluster.numbers(delivery.node_id)
+    numbers.begin(delivery.seq)
+    await _handle(orch, delivery)
+    numbers.done(delivery.seq)
+
+
+async def _handle(orch: Orchestrator, delivery: Delivery) -> None:
     message = delivery.message
-    orch.cluster.note_number(delivery.node_id, delivery.seq)
     if isinstance(message, RunResult):
         await _update(orch, delivery, message, lambda e, job: _completed(e, job, message))
     elif isinstance(message, ComputeError):

@@ -105,6 +105,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
             raise Unavailable(f"the connection of node {node_id} ended while it registered")
         orch.cluster.put(node, now_ns())
         orch.cluster.heard(node_id, now_ns())
+    orch.cluster.numbers(node_id).resume()
     orch.outbox.open(node_id)
     orch.offer_changed()
     log.info("node %s joined%s", node_id, "" if node.membership == APPROVED else " and waits for approval")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from bacalhau.lib.numbered import Numbers
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
@@ -44,7 +45,7 @@ class Cluster:
         self._nodes: dict[str, NodeState] = {}
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, Numbers] = {}
         self._heard: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
         self._held: dict[str, Held] = {}
@@ -105,14 +106,18 @@ class Cluster:
         for node_id in list(self._away_since):
             self.put(self._nodes[node_id], 0)  # tells the seats
 
-    def note_number(self, node_id: str, number: int) -> None:
-        """The node's own number of its latest message."""
-        self._numbers[node_id] = number
+    def numbers(self, node_id: str) -> Numbers:
+        """Find the numbers of a node's messages, with what an earlier process noted."""
+        found = self._numbers.get(node_id)
+        if found is None:
+            found = self._numbers[node_id] = Numbers()
+            if known := self._nodes.get(node_id):
+                found.latest = known.connection_state.last_compute_seq_num
+        return found
 
     def number(self, node_id: str) -> int:
-        """The latest that was noted, also by an earlier process; 0 when the node has sent nothing."""
-        known = self._nodes.get(node_id)
-        return self._numbers.get(node_id, known.connection_state.last_compute_seq_num if known else 0)
+        """Tell up to which of its own numbers a node's messages are durable; 0 when there are none."""
+        return self.numbers(node_id).latest
 
     def shown(self, node: NodeState) -> NodeState:
         """As people see it: what is free by our own books, nothing at all on a node that is away."""
