@@ -6,11 +6,13 @@ Nothing of a user's is ever replaced: a file that exists already is a conflict, 
 
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.lib.errors import Conflict
+from bacalhau.lib.tree import walk
 
 # What every result has; of several results these are joined in the order of the results.
 JOINED = ("exitCode", "stderr", "stdout")
@@ -27,18 +29,13 @@ class Merge(NamedTuple):
 
 
 def files_in(tree: Path) -> Iterator[Path]:
-    """Files and links below `tree`; a link to a folder is no folder."""
-    for folder, folders, names in os.walk(tree):
-        yield from (
-            Path(folder, name)
-            for name in [*names, *folders]
-            if name in names or os.path.islink(os.path.join(folder, name))
-        )
+    """List files and links below a folder; a link to a folder is no folder."""
+    return (tree / name for name, status in walk(tree) if not stat.S_ISDIR(status.st_mode))
 
 
 def folders_in(tree: Path) -> Iterator[Path]:
-    for folder, folders, _ in os.walk(tree):
-        yield from (Path(folder, name) for name in folders if not os.path.islink(os.path.join(folder, name)))
+    """List the folders below a folder, parents first."""
+    return (tree / name for name, status in walk(tree) if stat.S_ISDIR(status.st_mode))
 
 
 def plan_merge(trees: Sequence[Path], into: Path) -> Merge:

@@ -6,7 +6,6 @@ is taken up by the next one.
 
 import asyncio
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,6 +16,7 @@ from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, ref
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
+from bacalhau.lib.tree import remove_tree
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.download import Downloader
 from bacalhau.ports.progress import Report
@@ -140,7 +140,7 @@ def _put_in_place(trees: Sequence[Path], fetch: Fetch) -> None:
 def _remove_if_empty(part: Path) -> None:
     """Folders alone are worth nothing to the next attempt, and all that is left when the files are in place."""
     if not any(files_in(part)):
-        shutil.rmtree(part, ignore_errors=True)
+        remove_tree(part)
 
 
 def _check_kinds(results: Sequence[SpecConfig], endpoint: Endpoint) -> None:

@@ -17,6 +17,7 @@ from typing import Any, cast
 from isal import igzip, isal_zlib
 
 from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.lib.tree import walk
 
 _LEVEL = 1  # 650 MB/s a core where zlib's default makes 47, for archives a quarter larger
 _GZIP = 31  # window bits that mean: with a gzip header, whose time stays 0
@@ -31,20 +32,12 @@ _DAMAGE: tuple[type[Exception], ...] = (
 
 
 def tree(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every directory, regular file and symlink below `folder` as (name with slashes, lstat), sorted; sockets, pipes
-    and devices are left out.
+    """Yield every directory, regular file and symlink below a folder as (name with slashes, lstat), sorted.
+
+    Sockets, pipes and devices are left out.
     """
-    yield from _below(folder, "")
-
-
-def _below(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    for name in sorted(os.listdir(folder)):
-        status = os.lstat(folder / name)
-        if stat.S_ISDIR(status.st_mode):
-            yield prefix + name, status
-            yield from _below(folder / name, f"{prefix}{name}/")
-        elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
-            yield prefix + name, status
+    kept = (stat.S_ISDIR, stat.S_ISREG, stat.S_ISLNK)
+    return ((name, status) for name, status in walk(folder) if any(is_kind(status.st_mode) for is_kind in kept))
 
 
 def tree_size(folder: Path) -> int:
@@ -143,7 +136,7 @@ class _Unpacker:
 
     def add(self, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str) -> None:
         parents = name.split("/")[:-1]
-        if any("/".join(parents[: i + 1]) in self._links for i in range(len(parents))):
+        if self._links and any("/".join(parents[: i + 1]) in self._links for i in range(len(parents))):
             raise StorageFailure(f"archive member {name!r} would be written through a symlink")
         path = self._into / name
         self.count += 1

@@ -16,6 +16,7 @@ import aiohttp
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
+from bacalhau.lib.tree import walk
 from bacalhau.plugins.ipfs.unixfs.build import not_storable
 
 _PIECE = 1 << 20
@@ -138,20 +139,23 @@ def _refusal(call: str, status: int, body: str) -> BacalhauError:
 
 async def _multipart(folder: Path, boundary: str) -> AsyncIterator[bytes]:
     """The tree as Kubo reads it: one part an entry, parents before children, names as paths below the root's name."""
-    pieces = _parts(os.fspath(folder), _ROOT, boundary)
+    pieces = _parts(folder, boundary)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
     yield f"--{boundary}--\r\n".encode()
 
 
-def _parts(path: str, name: str, boundary: str) -> Iterator[bytes]:
-    mode = os.lstat(path).st_mode
+def _parts(folder: Path, boundary: str) -> Iterator[bytes]:
+    yield from _part(folder, _ROOT, os.lstat(folder).st_mode, boundary)
+    for name, status in walk(folder):
+        yield from _part(folder / name, f"{_ROOT}/{name}", status.st_mode, boundary)
+
+
+def _part(path: Path, name: str, mode: int, boundary: str) -> Iterator[bytes]:
     if stat.S_ISLNK(mode):
         yield _head(name, "application/symlink", boundary) + os.fsencode(os.readlink(path)) + b"\r\n"
     elif stat.S_ISDIR(mode):
         yield _head(name, "application/x-directory", boundary) + b"\r\n"
-        for entry in sorted(os.listdir(path), key=os.fsencode):
-            yield from _parts(os.path.join(path, entry), f"{name}/{entry}", boundary)
     elif stat.S_ISREG(mode):
         yield _head(name, "application/octet-stream", boundary)
         with open(path, "rb") as file:
@@ -159,7 +163,7 @@ def _parts(path: str, name: str, boundary: str) -> Iterator[bytes]:
                 yield piece
         yield b"\r\n"
     else:
-        raise not_storable(path)
+        raise not_storable(str(path))
 
 
 def _head(name: str, kind: str, boundary: str) -> bytes:

@@ -65,7 +65,10 @@ class LocalPublisher:
 
     async def publish(self, result: Result, report: Report) -> SpecConfig:
         await self._serve()
-        size = await asyncio.to_thread(tree_size, result.folder)
+        try:
+            size = await asyncio.to_thread(tree_size, result.folder)
+        except OSError as e:
+            raise PublisherFailure(f"cannot read the result {e.filename or result.folder}: {e.strerror or e}") from e
         report(Step("publishing", 0, 1, 0, size))
         name = result.execution_id + SUFFIX
         await result.confirm()

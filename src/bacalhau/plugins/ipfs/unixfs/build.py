@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.tree import walk
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of
 from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_symlink
 from bacalhau.plugins.ipfs.unixfs.shard import build_shards
@@ -77,12 +78,11 @@ def root_cid(path: Path, profile: Profile = V0) -> Cid:
 def content_size(path: Path) -> int:
     """File bytes below `path`; BadRequest when it holds what cannot be stored. Blocking: for threads."""
     size = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            entry = os.lstat(os.path.join(folder, name))
-            if not stat.S_ISREG(entry.st_mode) and not stat.S_ISLNK(entry.st_mode):
-                raise not_storable(os.path.join(folder, name))
-            size += entry.st_size
+    for name, status in walk(path):
+        if stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+            size += status.st_size
+        elif not stat.S_ISDIR(status.st_mode):
+            raise not_storable(os.path.join(path, name))
     return size
 
 
@@ -111,23 +111,48 @@ def _take(blocks: Iterator[Block]) -> list[Block]:
     return batch
 
 
+class _Folder:
+    """A folder on the way down: `names` are its entries that are still to be added, the next one last."""
+
+    def __init__(self, path: str, name: bytes) -> None:
+        self.path, self.name = path, name
+        self.names = sorted((os.fsencode(entry) for entry in os.listdir(path)), reverse=True)
+        self.links: list[Link] = []
+
+
 def _add(path: str, profile: Profile) -> Links:
+    """Add a file, symlink or folder; folders by a stack of their own, because they may be nested without end."""
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        return (yield from _add_leaf(path, profile))
+    way = [_Folder(path, b"")]
+    while True:
+        here = way[-1]
+        if here.names:
+            name = here.names.pop()
+            child = os.path.join(here.path, os.fsdecode(name))
+            if stat.S_ISDIR(os.lstat(child).st_mode):
+                way.append(_Folder(child, name))
+            else:
+                here.links.append((yield from _add_leaf(child, profile))._replace(name=name))
+            continue
+        link = yield from _add_folder(here.links, profile)
+        way.pop()
+        if not way:
+            return link
+        way[-1].links.append(link._replace(name=here.name))
+
+
+def _add_leaf(path: str, profile: Profile) -> Links:
     mode = os.lstat(path).st_mode
     if stat.S_ISREG(mode):
         with open(path, "rb", buffering=0) as file:
             return (yield from _add_file(file, profile)).link
-    if stat.S_ISDIR(mode):
-        return (yield from _add_folder(path, profile))
     if stat.S_ISLNK(mode):
         return (yield from _node([], encode_symlink(os.fsencode(os.readlink(path))), profile))
     raise not_storable(path)
 
 
-def _add_folder(path: str, profile: Profile) -> Links:
-    links = []
-    for name in sorted(os.fsencode(entry) for entry in os.listdir(path)):
-        link = yield from _add(os.path.join(path, os.fsdecode(name)), profile)
-        links.append(link._replace(name=name))
+def _add_folder(links: list[Link], profile: Profile) -> Links:
     if sum(len(link.name) + len(link.cid.raw) for link in links) > profile.shard_above:
         return (yield from build_shards(links, profile.version))
     return (yield from _node(links, encode_directory(), profile))
