@@ -13,7 +13,7 @@ from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.bus_address import BusAddress, server_tls, trusting
 from bacalhau.app.identity import Identity
 from bacalhau.app.managed import managed_bucket
-from bacalhau.app.offer import offered_capacity
+from bacalhau.app.offer import offered_capacity, offered_executions
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
@@ -32,6 +32,7 @@ from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_bytes
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.validate import fill_defaults
 from bacalhau.models.node.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
@@ -223,7 +224,7 @@ async def compute_node(
             journal=journal,
             bus=bus,
             plugins=plugins,
-            capacity=Capacity(offered_capacity(there, config.compute.allocated_capacity)),
+            capacity=_capacity(config, there),
             crew=await stack.enter_async_context(crew()),
             admission=node_admission(config.job_admission_control, config.compute),
             pool=port_pool(config.compute),
@@ -238,6 +239,12 @@ async def compute_node(
         )
         await stack.enter_async_context(run_node(node))
         yield node
+
+
+def _capacity(config: Config, there: Resources) -> Capacity:
+    wanted = config.compute.allocated_capacity
+    offered = offered_capacity(there, wanted)
+    return Capacity(offered, offered_executions(offered, wanted))
 
 
 async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore, sign_upload: SignUpload) -> Plugins:

@@ -1,11 +1,14 @@
 """How much of a machine a node offers to jobs: `80%` of what is there, or an absolute amount."""
 
 from collections.abc import Callable
+from math import ceil
 
 from bacalhau.config.schema import AllocatedCapacity
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_bytes, parse_count, parse_cpu
 from bacalhau.models.job.resources import Resources
+
+EXECUTIONS_PER_CPU, LEAST_EXECUTIONS = 16, 32
 
 
 def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
@@ -25,6 +28,11 @@ def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
         gpu=gpu,
         gpus=there.gpus[:gpu],
     )
+
+
+def offered_executions(offered: Resources, wanted: AllocatedCapacity) -> int:
+    """Return how many executions may run at once: as many as configured, or by the CPU that is given to jobs."""
+    return wanted.executions or max(LEAST_EXECUTIONS, ceil(offered.cpu * EXECUTIONS_PER_CPU))
 
 
 def _amount(key: str, text: str, there: float, parse: Callable[[str], float]) -> float:

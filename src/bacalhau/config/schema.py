@@ -253,6 +253,15 @@ class AllocatedCapacity(Section):
     gpu: Annotated[
         str, Meta(description="GPUs given to jobs, a share or a number; all, since nothing else is likely to use them.")
     ] = "100%"
+    executions: Annotated[
+        Count,
+        Meta(
+            description=(
+                "Executions that run at once, because also those that ask for no CPU cost some. 0 is 16 for each CPU"
+                " given to jobs, at least 32."
+            )
+        ),
+    ] = 0
 
 
 class HostEnv(Section):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.app.offer import offered_capacity
+from bacalhau.app.offer import offered_capacity, offered_executions
 from bacalhau.config.schema import AllocatedCapacity
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.resources import GPU, Resources
@@ -21,6 +21,13 @@ def test_shares_and_amounts():
     assert offered_capacity(MACHINE, AllocatedCapacity(cpu="16", memory=" 12.5 % ", disk="", gpu="50%")) == Resources(
         cpu=16.0, memory=125, disk=2000, gpu=1, gpus=CARDS[:1]
     )
+
+
+def test_executions_at_once():
+    """By the CPU that is given to jobs, or as configured."""
+    few, many = Resources(cpu=0.5), Resources(cpu=6.4)
+    assert [offered_executions(there, AllocatedCapacity()) for there in (few, many)] == [32, 103]
+    assert offered_executions(many, AllocatedCapacity(executions=5)) == 5
 
 
 @pytest.mark.parametrize(

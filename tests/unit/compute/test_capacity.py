@@ -1,5 +1,6 @@
 """Room and GPUs: held while a task runs, each GPU by one task, taken up again after a restart before anybody else."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from bacalhau.compute.state.capacity import Capacity
@@ -23,6 +24,23 @@ async def test_each_gpu_has_one_user():
             assert two.gpus == CARDS[2:]
         assert (await stack.enter_async_context(capacity.hold("three", Resources(gpu=1)))).gpus == CARDS[2:]
     assert capacity.free == capacity.total
+
+
+async def test_no_more_run_at_once_than_are_allowed():
+    capacity = Capacity(Resources(cpu=2.0), 2)
+    began = []
+
+    async def run(name):
+        async with capacity.hold(name, Resources()):
+            began.append(name)
+
+    async with crew() as people, capacity.hold("one", Resources()):
+        async with capacity.hold("two", Resources()):
+            waiting = people.start(run("three"))
+            await asyncio.sleep(0)
+            assert began == []
+        await waiting
+    assert began == ["three"]
 
 
 async def test_who_finds_no_gpu_waits_for_one():

@@ -74,8 +74,10 @@ def make_candidate(
     labels=None,
     unavailable=None,
     lost=False,
+    gpu=0,
+    executions=0,
 ):
-    size = Resources(cpu=cpu, memory=10**10, disk=10**11)
+    size = Resources(cpu=cpu, memory=10**10, disk=10**11, gpu=gpu)
     compute = ComputeNodeInfo(
         execution_engines=engines,
         publishers=("ipfs", "s3"),
@@ -83,6 +85,7 @@ def make_candidate(
         max_capacity=size,
         max_job_requirements=size,
         unavailable=unavailable or {},
+        max_executions=executions,
     )
     state = ConnectionState(status=CONNECTED if connected else DISCONNECTED)
     node = NodeState(

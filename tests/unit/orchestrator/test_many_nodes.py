@@ -14,10 +14,9 @@ from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import REJECTED
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import (
-    NO_BARS,
     Bars,
     decide_claim,
-    list_refusals_of_nodes,
+    find_shortage,
     needed_resources,
     place,
 )
@@ -59,7 +58,7 @@ def test_without_room_every_node_says_why():
     job, candidates = make_job(cpu="2"), fleet(free=1.0)
     need = needed_resources(job)
     assert place(job, need, candidates, {}) == ""
-    assert len(list_refusals_of_nodes(job, need, candidates, NO_BARS)) == NODES
+    assert find_shortage(job, need, candidates).number == NODES
 
 
 def test_a_node_where_the_job_failed_or_that_is_kept_for_another_comes_last_or_not_at_all():

@@ -39,6 +39,7 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
         running_executions=len(node.running),
         unavailable={**node.unavailable, **node.gpu_problems},
         cures=dict(node.cures),
+        max_executions=node.capacity.executions,
         policy=node.admission.policy if node.admission.policy != NodePolicy() else None,
     )
     labels = machine_labels(node.node_id) | gpu_labels(total.gpus) | dict(node.labels)

@@ -12,11 +12,13 @@ from bacalhau.models.job.resources import GPU, Resources
 class Capacity:
     """Bookkeeping of requests, not of real use.
 
-    `total` is what the node offers to jobs, with each GPU by itself where they are known.
+    `total` is what the node offers to jobs, with each GPU by itself where they are known. At most `executions` run at
+    once; 0 is no limit.
     """
 
-    def __init__(self, total: Resources) -> None:
+    def __init__(self, total: Resources, executions: int = 0) -> None:
         self.total = total
+        self.executions = executions
         self.used = Resources()
         self.queued = Resources()
         self._held: dict[str, Resources] = {}
@@ -54,14 +56,18 @@ class Capacity:
         taken = {gpu for grant in self._held.values() for gpu in grant.gpus}
         return tuple(gpu for gpu in self.total.gpus if gpu not in taken)
 
+    def _has_room(self, need: Resources) -> bool:
+        is_full = self.executions > 0 and len(self._held) >= self.executions
+        return not is_full and self.free.holds(need)
+
     async def _wait_for_room(self, need: Resources) -> None:
-        if not self._line and not self.free.lacks(need):
+        if not self._line and self._has_room(need):
             return
         ticket = object()
         self._line.append(ticket)
         self.queued = self.queued.plus(need)
         try:
-            while self._line[0] is not ticket or self.free.lacks(need):
+            while self._line[0] is not ticket or not self._has_room(need):
                 await self._signal.wait(60)
         finally:
             self._line.remove(ticket)

@@ -19,7 +19,7 @@ class ComputeNodeInfo(Model):
     """Lists are lower-case plug-in names. `policy` (ours) is what is refused, absent where nothing is.
 
     `unavailable` (ours) says why a `docker engine`, `s3 publisher` or `local source` that is set up here is not
-    offered, `cures` what to do about it.
+    offered, `cures` what to do about it. `max_executions` (ours) run at once; 0 is no limit.
     """
 
     execution_engines: tuple[str, ...] | None = always(factory=tuple)
@@ -35,6 +35,7 @@ class ComputeNodeInfo(Model):
     unavailable: dict[str, str] = {}
     cures: dict[str, str] = {}
     policy: NodePolicy | None = None
+    max_executions: int = 0
 
 
 class NodeInfo(Model):

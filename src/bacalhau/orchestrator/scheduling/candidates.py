@@ -16,7 +16,10 @@ from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.view import Candidate
 
 SHAPES = 256  # answers are kept for so many shapes of jobs
+MANY_LEADS = 64  # nodes to examine one by one; beyond it the ordered lists are as good
+MANY_GROWN = 1000  # nodes where something became free that are remembered at least
 Ask = Callable[[NodeState], str]
+Place = tuple[float, int, str]  # free CPU, free memory, node id
 
 
 class News(Enum):
@@ -35,8 +38,50 @@ def _nothing_listens(node_id: str, news: News) -> None:
     return None
 
 
+class Answers:
+    """The answers of nodes to one shape of job, kept until the node changes.
+
+    `never` says by node why it could not even take the job when it is idle, "" where it could; `able` are the nodes
+    that could. `leads` are the only nodes that may have room for it, None where that is not known; `read` is how much
+    of the list of growing nodes they include.
+    """
+
+    __slots__ = ("able", "ask", "leads", "never", "read")
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.never: dict[str, str] = {}
+        self.able: set[str] = set()
+        self.leads: set[str] | None = None
+        self.read = 0
+
+    def __call__(self, candidate: Candidate) -> str:
+        node_id = candidate.node_id
+        found = self.never.get(node_id)
+        if found is None:
+            found = self.never[node_id] = self.ask(candidate.node)
+            if not found:
+                self.able.add(node_id)
+        return found
+
+    def forget(self, node_id: str) -> None:
+        self.never.pop(node_id, None)
+        self.able.discard(node_id)
+
+    def has_no_room(self, node_id: str) -> None:
+        """Leave the node out until something becomes free there."""
+        if self.leads is not None:
+            self.leads.discard(node_id)
+
+
 class Candidates:
-    """`pack`: fill nodes one after the other; otherwise work spreads to where most is free.
+    """All nodes, those without GPUs and those with GPUs each in the order of their free CPU and memory.
+
+    Jobs that need no GPU get nodes without GPUs first. Within that, `pack` fills nodes one after the other; otherwise
+    work spreads to where most is free.
+
+    A search for room that found none is remembered (`Answers.leads`): the next one for the same shape examines only the
+    nodes where something became free since, however many nodes there are.
 
     `on_news` is called with every change that may concern jobs which wait, except inside a trial.
     """
@@ -44,9 +89,12 @@ class Candidates:
     def __init__(self, candidates: Iterable[Candidate] = (), *, pack: bool = False) -> None:
         self.by_id: dict[str, Candidate] = {}
         self.pack = pack
-        self._order: list[tuple[float, int, str]] = []
-        self._answers: dict[Hashable, dict[str, str]] = {}
+        self._plain: list[Place] = []
+        self._with_gpus: list[Place] = []
+        self._answers: dict[Hashable, Answers] = {}
         self._before: dict[str, Candidate] | None = None
+        self._grown: list[str] = []  # nodes where something became free, in this order
+        self._grown_before = 0  # so many more were dropped from the beginning of the list
         self.on_news: Callable[[str, News], None] = _nothing_listens
         for candidate in candidates:
             self.put(candidate)
@@ -55,17 +103,16 @@ class Candidates:
         return iter(self.by_id.values())
 
     def put(self, candidate: Candidate) -> None:
-        old = self.by_id.get(candidate.node_id)
-        if old is not None:
-            self._remove_place(old)
-        self.by_id[candidate.node_id] = candidate
-        insort(self._order, _place(candidate))
+        node_id = candidate.node_id
+        old = self.by_id.get(node_id)
+        self._set(old, candidate)
         if old is None or _offer(old.node) != _offer(candidate.node):
             for answers in self._answers.values():
-                answers.pop(candidate.node_id, None)
+                answers.forget(node_id)
         news = _find_news(old, candidate)
         if news is not None:
-            self.on_news(candidate.node_id, news)
+            self._note_growth(node_id)
+            self.on_news(node_id, news)
 
     def drop(self, node_id: str) -> None:
         """The node is not known any more."""
@@ -73,33 +120,56 @@ class Candidates:
         if old is not None:
             self._remove_place(old)
             for answers in self._answers.values():
-                answers.pop(node_id, None)
+                answers.forget(node_id)
             self.on_news(node_id, News.OFFER)
 
-    def _remove_place(self, candidate: Candidate) -> None:
-        place = _place(candidate)
-        at = bisect_left(self._order, place)
-        if self._order[at] == place:
-            del self._order[at]
-
-    def set_free(self, node_id: str, free: Resources, ports: frozenset[int] | None = None) -> None:
-        """Something ended there. `ports` in use are as before where they are not given."""
-        self._change(node_id, free, ports)
+    def set_free(
+        self, node_id: str, free: Resources, ports: frozenset[int] | None = None, running: int | None = None
+    ) -> None:
+        """Something ended there. `ports` in use and the number of `running` executions stay where not given."""
+        self._change(node_id, free, ports, running)
+        self._note_growth(node_id)
         self.on_news(node_id, News.ROOM)
 
-    def _change(self, node_id: str, free: Resources, ports: frozenset[int] | None) -> None:
-        candidate = self.by_id[node_id]
+    def _change(self, node_id: str, free: Resources, ports: frozenset[int] | None, running: int | None) -> None:
+        old = self.by_id[node_id]
         if self._before is not None:
-            self._before.setdefault(node_id, candidate)
-        self._remove_place(candidate)
-        changed = candidate._replace(free=free, ports=candidate.ports if ports is None else ports)
-        self.by_id[node_id] = changed
-        insort(self._order, _place(changed))
+            self._before.setdefault(node_id, old)
+        self._set(
+            old,
+            old._replace(
+                free=free,
+                ports=old.ports if ports is None else ports,
+                running=old.running if running is None else running,
+            ),
+        )
+
+    def _set(self, old: Candidate | None, new: Candidate) -> None:
+        if old is not None:
+            self._remove_place(old)
+        self.by_id[new.node_id] = new
+        if not new.is_full:
+            insort(self._list_of(new), _place(new))
+
+    def _remove_place(self, candidate: Candidate) -> None:
+        order, place = self._list_of(candidate), _place(candidate)
+        at = bisect_left(order, place)
+        if at < len(order) and order[at] == place:
+            del order[at]
+
+    def _list_of(self, candidate: Candidate) -> list[Place]:
+        return self._with_gpus if candidate.has_gpus else self._plain
+
+    def _note_growth(self, node_id: str) -> None:
+        self._grown.append(node_id)
+        if len(self._grown) > 2 * MANY_GROWN:
+            del self._grown[:MANY_GROWN]
+            self._grown_before += MANY_GROWN
 
     def take(self, node_id: str, need: Resources, ports: frozenset[int] = frozenset()) -> None:
-        """Set room aside there, for good or inside a trial."""
+        """Set room aside there for one more execution, for good or inside a trial."""
         candidate = self.by_id[node_id]
-        self._change(node_id, candidate.free.minus(need), candidate.ports | ports)
+        self._change(node_id, candidate.free.minus(need), candidate.ports | ports, candidate.running + 1)
 
     @contextmanager
     def trial(self) -> Iterator[None]:
@@ -110,34 +180,59 @@ class Candidates:
         finally:
             before, self._before = self._before, None
             for node_id, candidate in before.items():
-                self._change(node_id, candidate.free, candidate.ports)
+                self._change(node_id, candidate.free, candidate.ports, candidate.running)
+                self._note_growth(node_id)
 
-    def with_room(self, need: Resources) -> Iterator[Candidate]:
-        """Nodes with enough free CPU, the best place first. Nothing may be taken while this goes on."""
-        first = bisect_left(self._order, (need.cpu - 1e-9, 0, ""))
-        for index in range(first, len(self._order)) if self.pack else range(len(self._order) - 1, first - 1, -1):
-            yield self.by_id[self._order[index][2]]
+    def with_room(self, need: Resources, answers: Answers | None = None) -> Iterator[Candidate]:
+        """Yield the nodes that may have room, the best place first. Nothing may be taken while this goes on."""
+        leads = self._find_leads(answers)
+        if leads is not None:
+            yield from leads
+            return
+        for order in (self._with_gpus,) if need.gpu else (self._plain, self._with_gpus):
+            first = bisect_left(order, (need.cpu - 1e-9, 0, ""))
+            for index in range(first, len(order)) if self.pack else range(len(order) - 1, first - 1, -1):
+                yield self.by_id[order[index][2]]
+
+    def _find_leads(self, answers: Answers | None) -> list[Candidate] | None:
+        """List the nodes that may have room for this shape, None where all must be examined."""
+        if answers is None or answers.leads is None:
+            return None
+        end = self._grown_before + len(self._grown)
+        if answers.read < self._grown_before or len(answers.leads) + end - answers.read > MANY_LEADS:
+            answers.leads = None
+            return None
+        answers.leads.update(self._grown[answers.read - self._grown_before :])
+        answers.read = end
+        found = [self.by_id[node_id] for node_id in answers.leads if node_id in self.by_id]
+        found.sort(key=_place, reverse=not self.pack)
+        found.sort(key=lambda candidate: candidate.has_gpus)
+        return found
+
+    def note_search(self, answers: Answers, passed_over: Iterable[str]) -> None:
+        """Remember that all nodes were examined and none has room for this shape, but perhaps those `passed_over`."""
+        answers.leads = set(passed_over)
+        answers.read = self._grown_before + len(self._grown)
 
     def may_fit(self, need: Resources) -> bool:
-        """Whether it is worth looking: the node with most free CPU has enough of it."""
-        return bool(self._order) and self._order[-1][0] + 1e-9 >= need.cpu
+        """Tell whether a search is worth it: some node has enough free CPU."""
+        orders = (self._with_gpus,) if need.gpu else (self._plain, self._with_gpus)
+        return any(order and order[-1][0] + 1e-9 >= need.cpu for order in orders)
 
-    def answers(self, shape: Hashable, ask: Ask) -> Callable[[Candidate], str]:
-        """`ask` put to each node once per shape."""
+    def answers(self, shape: Hashable, ask: Ask) -> Answers:
+        """Return what is known of a shape; `ask` is put to each node once."""
         known = self._answers.get(shape)
         if known is None:
             if len(self._answers) >= SHAPES:
                 del self._answers[next(iter(self._answers))]
-            known = self._answers[shape] = {}
-        kept = known
+            known = self._answers[shape] = Answers(ask)
+        return known
 
-        def answer(candidate: Candidate) -> str:
-            found = kept.get(candidate.node_id)
-            if found is None:
-                found = kept[candidate.node_id] = ask(candidate.node)
-            return found
-
-        return answer
+    def ask_all(self, answers: Answers) -> None:
+        """Have the answer of every node to this shape."""
+        if len(answers.never) < len(self.by_id):
+            for candidate in self.by_id.values():
+                answers(candidate)
 
 
 def shape_of(job: Job, need: Resources) -> Hashable:
@@ -153,8 +248,13 @@ def shape_of(job: Job, need: Resources) -> Hashable:
     )
 
 
-def _place(candidate: Candidate) -> tuple[float, int, str]:
+def _place(candidate: Candidate) -> Place:
     return (candidate.free.cpu, candidate.free.memory, candidate.node_id)
+
+
+def _has_grown(old: Candidate, new: Candidate) -> bool:
+    """Whether something fits there now that did not fit before."""
+    return new.running < old.running or not old.free.holds(new.free) or not old.ports <= new.ports
 
 
 def _find_news(old: Candidate | None, new: Candidate) -> News | None:
@@ -163,7 +263,7 @@ def _find_news(old: Candidate | None, new: Candidate) -> News | None:
         return News.OFFER
     if was_open and not is_open:
         return News.SHUT
-    return None if old.free.holds(new.free) else News.ROOM
+    return News.ROOM if _has_grown(old, new) else None
 
 
 def _is_open(node: NodeState) -> bool:
@@ -182,4 +282,6 @@ def _offer(node: NodeState) -> tuple[object, ...]:
         compute.max_job_requirements,
         compute.unavailable,
         compute.policy,
+        compute.max_capacity,
+        compute.max_executions,
     )

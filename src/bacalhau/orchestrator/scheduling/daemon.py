@@ -8,7 +8,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.selector import match_labels
 from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread
-from bacalhau.orchestrator.scheduling.place import explain_absence
+from bacalhau.orchestrator.scheduling.place import explain_absence, sum_up
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS, decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, stop_all, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, Plan
@@ -25,7 +25,7 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     )
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):
-        plan = plan._replace(waiting=explain_absence(found.refusals))
+        plan = plan._replace(waiting=explain_absence(sum_up(found.refusals)))
     plan = wait_or_run(job, plan, live or bool(outdated), around)
     return plan._replace(cancels=stopped.cancels, history=stopped.history + plan.history)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
-from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources
+from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources, sum_up
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
 from bacalhau.orchestrator.scheduling.view import SECOND, Plan, Refusal, earliest
 
@@ -67,5 +67,5 @@ def spread(
     full = [r for r in refusals if r.is_busy]
     if not around.settled and any(not r.never for r in refusals):
         next_evaluation = earliest(next_evaluation, around.now + SECOND)
-    waiting = explain_waiting(full) if full else waiting
+    waiting = explain_waiting(sum_up(full)) if full else waiting
     return Spread(Plan(asks=tuple(asks), waiting=waiting, next_evaluation=next_evaluation), tuple(refusals))

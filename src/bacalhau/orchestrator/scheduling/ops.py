@@ -8,7 +8,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
-from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure
+from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure, sum_up
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits_of, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
@@ -51,12 +51,12 @@ def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     """No node matches, or none that does is there."""
     away = any(not r.never for r in found.refusals)
     if around.settled and not away and not limits_of(job).queue_timeout:
-        return fail(job, (), explain(job, found.refusals), find_cure(job, around.candidates), around.now)
+        return fail(job, (), explain(job, sum_up(found.refusals)), find_cure(job, around.candidates), around.now)
     next_evaluation = 0 if around.settled else around.now + SECOND
     return wait_or_run(
         job,
         found.plan._replace(
-            waiting=explain_absence(found.refusals),
+            waiting=explain_absence(sum_up(found.refusals)),
             next_evaluation=earliest(found.plan.next_evaluation, next_evaluation),
         ),
         False,

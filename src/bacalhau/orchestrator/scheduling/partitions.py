@@ -1,6 +1,6 @@
 """Partitions that need a node: what batch and service have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -12,14 +12,13 @@ from bacalhau.orchestrator.scheduling.place import (
     explain,
     explain_waiting,
     find_cure,
-    is_hopeless,
-    list_refusals_of_nodes,
+    find_shortage,
     needed_resources,
     place,
 )
 from bacalhau.orchestrator.scheduling.retry import decide_retry, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
-from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusal, earliest
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Shortage, earliest
 
 
 class Due(NamedTuple):
@@ -46,19 +45,19 @@ def place_open(view: JobView, around: Context) -> Plan:
         for index in (index for index in tally.open_partitions() if index not in due.late):
             node_id = place(job, need, around.candidates, tally.failures_on, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
-                refusals = list_refusals_of_nodes(job, need, around.candidates, bars)
+                shortage = find_shortage(job, need, around.candidates, bars)
                 break
             asks.append(new_execution(job, index, node_id, need, around))
             around.candidates.take(node_id, need, job.task.static_ports)
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), has_live, around)
-    if is_hopeless(refusals) and around.settled and not limits_of(job).queue_timeout:
-        text = _hopeless(view, refusals)
+    if shortage.is_hopeless and around.settled and not limits_of(job).queue_timeout:
+        text = _hopeless(view, shortage)
         return fail(job, view.live_current(), text, find_cure(job, around.candidates), around.now)
     plan = plan._replace(
         asks=tuple(asks),
-        waiting=explain_waiting(refusals),
-        next_evaluation=earliest(plan.next_evaluation, _next_evaluation(view, refusals, around)),
+        waiting=explain_waiting(shortage),
+        next_evaluation=earliest(plan.next_evaluation, _next_evaluation(view, shortage, around)),
     )
     return wait_or_run(job, plan, has_live, around)
 
@@ -84,17 +83,17 @@ def _in_order(failed: Mapping[str, Execution]) -> list[Execution]:
     return sorted(failed.values(), key=lambda e: e.modify_time)
 
 
-def _hopeless(view: JobView, refusals: Sequence[Refusal]) -> str:
+def _hopeless(view: JobView, shortage: Shortage) -> str:
     """Say why nobody takes the job: an error that happened tells more than that nobody is left."""
-    text = explain(view.job, refusals)
+    text = explain(view.job, shortage)
     failed = _in_order({name: e for mine in view.tally.failed.values() for name, e in mine.items()})
     return f"{failed[-1].compute_state.message} (on {short_id(failed[-1].node_id)}; then {text})" if failed else text
 
 
-def _next_evaluation(view: JobView, refusals: Sequence[Refusal], around: Context) -> int:
+def _next_evaluation(view: JobView, shortage: Shortage, around: Context) -> int:
     """Return when what stands against the job may change by time alone: Unix ns, 0 for never."""
     kind = view.job.type
     refused = list_refusals(kind, view.tally.refused.values(), around.now)
     asked = (e.modify_time + refusal_holds(kind) for e in refused.values())
-    soon = around.now + SECOND if is_hopeless(refusals) and not around.settled else 0
+    soon = around.now + SECOND if shortage.is_hopeless and not around.settled else 0
     return earliest(soon, *asked)

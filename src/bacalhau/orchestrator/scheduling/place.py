@@ -1,6 +1,7 @@
 """Which node runs an execution, and for every other node why not."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -9,8 +10,8 @@ from bacalhau.models.job.resources import Resources, ResourcesConfig
 from bacalhau.models.job.selector import match_labels
 from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
-from bacalhau.orchestrator.scheduling.candidates import Candidates, shape_of
-from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal
+from bacalhau.orchestrator.scheduling.candidates import Answers, Candidates, shape_of
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal, Shortage
 
 
 class Bars(NamedTuple):
@@ -24,6 +25,7 @@ class Bars(NamedTuple):
 
 
 NO_BARS = Bars()
+TOLD = 5  # refusals that are put into words
 _VERBS = {"engine": "run", "source": "read inputs from", "publisher": "publish to"}
 
 
@@ -47,24 +49,23 @@ def place(
     never = _never(job, need, candidates)
     ports, most = job.task.static_ports, max(held.values(), default=0)
     best, lowest = "", 0.0
-    for candidate in candidates.with_room(need):
-        missed = (
-            (most - held.get(candidate.node_id, 0)) / (most + 1) if most else 0.0
-        )  # all inputs together count less than one failure
-        rank = failures.get(candidate.node_id, 0) + missed
+    passed_over = []
+    for candidate in candidates.with_room(need, never):
+        node_id = candidate.node_id
+        # All inputs together count less than one failure.
+        rank = failures.get(node_id, 0) + ((most - held.get(node_id, 0)) / (most + 1) if most else 0.0)
         if best and rank >= lowest:
             continue
-        if (
-            never(candidate)
-            or _is_barred(candidate.node_id, bars)
-            or _excuse(candidate)
-            or not ports.isdisjoint(candidate.ports)
-            or candidate.free.lacks(need)
-        ):
-            continue
-        best, lowest = candidate.node_id, rank
-        if not rank:
-            break
+        if never(candidate) or _excuse(candidate) or not candidate.holds(need):
+            never.has_no_room(node_id)
+        elif _is_barred(node_id, bars) or not ports.isdisjoint(candidate.ports):
+            passed_over.append(node_id)
+        else:
+            best, lowest = node_id, rank
+            if not rank:
+                break
+    if not best:
+        candidates.note_search(never, passed_over)
     return best
 
 
@@ -86,9 +87,9 @@ def match_candidate(
     taken = job.task.static_ports & candidate.ports
     if taken:
         return Refusal(node_id, f"busy: port {min(taken)} is in use", False, is_busy=True)
-    busy = candidate.free.lacks(need)
+    busy = candidate.lacks(need)
     if busy:
-        return Refusal(node_id, "busy: " + "; ".join(busy).replace("has", "free"), False, is_busy=True)
+        return Refusal(node_id, "busy: " + "; ".join(busy), False, is_busy=True)
     return Refusal(node_id, bars.kept[node_id], False, is_busy=True) if node_id in bars.kept else None
 
 
@@ -102,8 +103,26 @@ def list_able(job: Job, need: Resources, candidates: Candidates) -> list[Candida
     ]
 
 
-def list_refusals_of_nodes(job: Job, need: Resources, candidates: Candidates, bars: Bars) -> list[Refusal]:
-    return [refusal for candidate in candidates if (refusal := match_candidate(job, need, candidates, candidate, bars))]
+def find_shortage(job: Job, need: Resources, candidates: Candidates, bars: Bars = NO_BARS) -> Shortage:
+    """Sum up why no node takes the job, where `place` found none.
+
+    Only the refusals that people are told of are put into words, so the number of nodes hardly matters.
+    """
+    never = _never(job, need, candidates)
+    candidates.ask_all(never)
+    out = {*bars.lacking, *(() if job.type in LONG_RUNNING else bars.refused)} & never.able
+    count = len(never.able) - len(out)
+    relevant = (c for c in candidates if not count or (c.node_id in never.able and c.node_id not in out))
+    refusals = (match_candidate(job, need, candidates, candidate, bars) for candidate in relevant)
+    told = tuple(islice((refusal for refusal in refusals if refusal is not None), TOLD))
+    return Shortage(told, count or len(candidates.by_id), not count)
+
+
+def sum_up(refusals: Sequence[Refusal]) -> Shortage:
+    """Sum up the refusals of all nodes."""
+    could = [refusal for refusal in refusals if not refusal.never]
+    relevant = could or refusals
+    return Shortage(tuple(relevant[:TOLD]), len(relevant), not could)
 
 
 def decide_claim(job: Job, need: Resources, candidates: Candidates, bars: Bars = NO_BARS) -> str:
@@ -119,16 +138,15 @@ def decide_claim(job: Job, need: Resources, candidates: Candidates, bars: Bars =
         and refusal.is_busy
         and job.task.static_ports.isdisjoint(candidate.ports)
     ]
-    best = max(busy, key=lambda s: (-len(s.free.lacks(need)), s.free.cpu, s.free.memory, s.node_id), default=None)
+    best = max(
+        busy,
+        key=lambda c: (-len(c.lacks(need)), need.gpu > 0 or not c.has_gpus, c.free.cpu, c.free.memory, c.node_id),
+        default=None,
+    )
     return best.node_id if best else ""
 
 
-def is_hopeless(refusals: Sequence[Refusal]) -> bool:
-    """No known node could ever take it."""
-    return all(r.never for r in refusals)
-
-
-def _never(job: Job, need: Resources, candidates: Candidates) -> Callable[[Candidate], str]:
+def _never(job: Job, need: Resources, candidates: Candidates) -> Answers:
     """Why a node could not even take the job when it is idle; asked once per node and shape of job."""
 
     def ask(node: NodeState) -> str:
@@ -181,38 +199,37 @@ def find_cure(job: Job, candidates: Candidates) -> str:
     return next(told, "see `bacalhau node list`")
 
 
-def explain(job: Job, refusals: Sequence[Refusal]) -> str:
+def explain(job: Job, shortage: Shortage) -> str:
     """One line a person can act on: `no node can run docker: n-1234: cannot reach the Docker API at …`."""
     kind = job.task.engine.type.strip().lower()
-    if not refusals:
+    if not shortage.number:
         return f"no node can run {kind}: no compute node has joined"
     nodes: dict[str, list[str]] = {}
-    for refusal in refusals[:5]:
+    for refusal in shortage.told:
         nodes.setdefault(refusal.reason, []).append(short_id(refusal.node_id))
     return (
         f"no node can run {kind}: "
         + "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in nodes.items())
-        + _more(refusals, 5)
+        + _more(shortage, TOLD)
     )
 
 
-def explain_waiting(refusals: Sequence[Refusal]) -> str:
-    """Why the job waits: what the nodes that could run it are short of, or why none of them could."""
-    could = [r for r in refusals if not r.never]
-    if could:
-        return f"waiting for capacity: {_tell(could)}"
-    return f"waiting for a matching node: {_tell(refusals)}" if refusals else "waiting for a compute node to join"
+def explain_waiting(shortage: Shortage) -> str:
+    """Say why the job waits: what the nodes that could run it are short of, or why none of them could."""
+    if not shortage.number:
+        return "waiting for a compute node to join"
+    return f"waiting for {'a matching node' if shortage.is_hopeless else 'capacity'}: {_tell(shortage)}"
 
 
-def explain_absence(refusals: Sequence[Refusal]) -> str:
-    """Why a job that runs on every matching node runs on none."""
-    could = [r for r in refusals if not r.never]
-    return f"waiting for a matching node: {_tell(could)}" if could else "waiting for a matching node to join"
+def explain_absence(shortage: Shortage) -> str:
+    """Say why a job that runs on every matching node runs on none."""
+    is_away = not shortage.is_hopeless
+    return f"waiting for a matching node: {_tell(shortage)}" if is_away else "waiting for a matching node to join"
 
 
-def _tell(refusals: Sequence[Refusal]) -> str:
-    return "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in refusals[:3]) + _more(refusals, 3)
+def _tell(shortage: Shortage) -> str:
+    return "; ".join(f"{short_id(r.node_id)} {r.reason}" for r in shortage.told[:3]) + _more(shortage, 3)
 
 
-def _more(refusals: Sequence[Refusal], told: int) -> str:
-    return f" (and {len(refusals) - told} more nodes)" if len(refusals) > told else ""
+def _more(shortage: Shortage, told: int) -> str:
+    return f" (and {shortage.number - told} more nodes)" if shortage.number > told else ""

@@ -17,21 +17,54 @@ RETRYING = "retrying after: "
 class Candidate(NamedTuple):
     """A known node and what is free on it now.
 
-    `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use.
+    `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use by the `running`
+    executions there.
     """
 
     node: NodeState
     free: Resources
     lost_at: int = 0
     ports: frozenset[int] = frozenset()
+    running: int = 0
 
     @property
     def node_id(self) -> str:
         return self.node.info.node_id
 
+    @property
+    def has_gpus(self) -> bool:
+        return self.node.info.compute.max_capacity.gpu > 0
+
+    @property
+    def is_full(self) -> bool:
+        """The node has as many executions as it takes at once."""
+        limit = self.node.info.compute.max_executions
+        return limit > 0 and self.running >= limit
+
+    def holds(self, need: Resources) -> bool:
+        """There is room for one more execution."""
+        return not self.is_full and self.free.holds(need)
+
+    def lacks(self, need: Resources) -> list[str]:
+        """List what is in use and missing for one more execution, one text each; empty when there is room."""
+        short = [text.replace("has", "free") for text in self.free.lacks(need)]
+        limit = self.node.info.compute.max_executions
+        return [*short, f"{self.running} of {limit} executions"] if self.is_full else short
+
     def is_lost(self, now: int) -> bool:
         """Away for longer than the grace."""
         return bool(self.lost_at) and now > self.lost_at
+
+
+class Shortage(NamedTuple):
+    """Why no node takes a job now: the first few of the refusals that matter, and the `number` of all of them.
+
+    `is_hopeless`: they are those of all nodes, because none could ever take it; otherwise of those that could.
+    """
+
+    told: tuple["Refusal", ...]
+    number: int
+    is_hopeless: bool
 
 
 class Refusal(NamedTuple):

@@ -62,7 +62,13 @@ class Cluster:
         if node.info.node_type == "Compute":
             self.shares.put_node(node_id, node.info.compute.max_capacity)
             self.candidates.put(
-                Candidate(node, self._free(node_id, node), self._lost_at(node_id), self._ports(node_id))
+                Candidate(
+                    node,
+                    self._free(node_id, node),
+                    self._lost_at(node_id),
+                    self._ports(node_id),
+                    len(self._held_on.get(node_id, ())),
+                )
             )
 
     def forget(self, node_id: str) -> None:
@@ -168,7 +174,10 @@ class Cluster:
         node_id = ended.node_id
         if node_id in self.candidates.by_id:
             self.candidates.set_free(
-                node_id, self._free(node_id, self._nodes[node_id]), self._ports(node_id) if ended.ports else None
+                node_id,
+                self._free(node_id, self._nodes[node_id]),
+                self._ports(node_id) if ended.ports else None,
+                len(self._held_on.get(node_id, ())),
             )
 
     def holds(self, node_id: str, execution_id: str, job_id: str) -> bool:

@@ -1,0 +1,186 @@
+"""A search for room finds what a search through all nodes finds, and costs little where there is none."""
+
+import sys
+from functools import partial
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
+
+from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.network import NetworkConfig, PortMapping
+from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.state import JobStateType as S
+from bacalhau.models.node.node import REJECTED
+from bacalhau.orchestrator.scheduling.candidates import Candidates
+from bacalhau.orchestrator.scheduling.place import (
+    NO_BARS,
+    Bars,
+    find_shortage,
+    match_candidate,
+    needed_resources,
+    place,
+    sum_up,
+)
+from bacalhau.orchestrator.scheduling.schedule import plan_job
+from bacalhau.orchestrator.scheduling.steps import Context
+from bacalhau.orchestrator.state.cluster import Cluster
+from tests.unit.orchestrator.make import NOW, make_candidate, make_context, make_execution, make_job
+
+NODES = tuple(f"n-{number}" for number in range(6))
+PORT = NetworkConfig(ports=(PortMapping(name="web", static=80),))
+
+
+def a_job(cpu="1", memory="1Gb", gpu="", port=False):
+    job = make_job()
+    resources = ResourcesConfig(cpu=cpu, memory=memory, gpu=gpu)
+    return replace(job, tasks=(replace(job.task, resources=resources, network=PORT if port else None),))
+
+
+JOBS = (a_job("0", "0"), a_job(), a_job("2"), a_job("1", "6Gb"), a_job("0", "0", "1"), a_job("0", "0", port=True))
+
+
+def search_all(job, candidates, failures, bars):
+    """The slow way: every node is matched, the best is chosen by the rules."""
+    able = [c for c in candidates if match_candidate(job, needed_resources(job), candidates, c, bars) is None]
+    sign = 1 if candidates.pack else -1
+    order = sorted(able, key=lambda c: c.node_id, reverse=not candidates.pack)
+    return min(
+        order,
+        key=lambda c: (failures.get(c.node_id, 0), c.has_gpus, sign * c.free.cpu, sign * c.free.memory),
+        default=None,
+    )
+
+
+class Searches(RuleBasedStateMachine):
+    """Nodes come, go, change, fill up and get free; after each step every job is searched a place for."""
+
+    def __init__(self):
+        super().__init__()
+        self.cluster = Cluster(grace_ns=1)
+        self.held = []
+        self.count = 0
+
+    @rule(
+        name=st.sampled_from(NODES),
+        gpu=st.integers(0, 1),
+        executions=st.integers(0, 3),
+        connected=st.booleans(),
+        engines=st.sampled_from((("docker",), ("docker",), ())),
+        membership=st.sampled_from(("APPROVED", "APPROVED", REJECTED)),
+        cordoned=st.booleans(),
+    )
+    def put(self, name, gpu, executions, connected, engines, membership, cordoned):
+        made = make_candidate(name, cpu=3.0, gpu=gpu, executions=executions, connected=connected, engines=engines)
+        self.cluster.put(replace(made.node, membership=membership, cordoned=cordoned), NOW)
+
+    @rule(name=st.sampled_from(NODES))
+    def forget(self, name):
+        self.cluster.forget(name)
+
+    @rule(name=st.sampled_from(NODES), job=st.sampled_from(JOBS))
+    def fill(self, name, job):
+        self.count += 1
+        held = replace(
+            make_execution(self.count, node=name), job=job, allocated_resources=allocated(needed_resources(job))
+        )
+        self.cluster.hold(held)
+        self.held.append(held.id)
+
+    @rule(at=st.integers(0, 20))
+    def end(self, at):
+        if self.held:
+            self.cluster.release(self.held.pop(at % len(self.held)))
+
+    @rule(job=st.sampled_from(JOBS), count=st.integers(1, 20))
+    def try_many(self, job, count):
+        plan_job(JobView(replace(job, count=count, state=replace(job.state, state_type=S.QUEUED)), ()), self.around())
+
+    @rule(
+        job=st.sampled_from(JOBS),
+        failures=st.dictionaries(st.sampled_from(NODES), st.integers(0, 2), max_size=2),
+        refused=st.sets(st.sampled_from(NODES), max_size=2),
+        kept=st.sets(st.sampled_from(NODES), max_size=1),
+        pack=st.booleans(),
+    )
+    def search(self, job, failures, refused, kept, pack):
+        self.cluster.candidates.pack = pack
+        self.check(job, failures, Bars(dict.fromkeys(refused, "no"), dict.fromkeys(kept, "kept")))
+
+    @invariant()
+    def every_job_is_searched_a_place(self):
+        for job in JOBS:
+            self.check(job, {}, NO_BARS)
+
+    def check(self, job, failures, bars):
+        candidates, need = self.cluster.candidates, needed_resources(job)
+        best = search_all(job, candidates, failures, bars)
+        assert place(job, need, candidates, failures, bars) == (best.node_id if best else "")
+        if best is None:
+            refusals = [match_candidate(job, need, candidates, c, bars) for c in candidates]
+            assert find_shortage(job, need, candidates, bars) == sum_up(refusals)
+
+    def around(self):
+        return make_context()._replace(candidates=self.cluster.candidates)
+
+
+TestSearches = Searches.TestCase
+
+
+def allocated(need):
+    return replace(make_execution().allocated_resources, tasks={"main": need})
+
+
+def calls_of(work):
+    calls = 0
+
+    def count(frame, event, _):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def full_nodes(count):
+    """No memory is left, and CPU is free: the order by CPU says nothing."""
+    full = (make_candidate(f"n-{number:04d}", cpu=4.0) for number in range(count))
+    return [c._replace(free=replace(c.free, memory=1)) for c in full]
+
+
+def test_a_search_without_room_costs_the_same_for_any_number_of_nodes():
+    job = make_job(cpu="1", state=S.QUEUED)
+    costs = []
+    for count in (10, 2000):
+        around = Context(Candidates(full_nodes(count)), NOW, iter(()))
+        first = plan_job(JobView(job), around)
+        around.candidates.set_free("n-0003", around.candidates.by_id["n-0003"].free)
+        costs.append(calls_of(partial(plan_job, JobView(first.job), around)))
+        assert first.waiting.endswith(f"(and {count - 3} more nodes)") and first.wants_room
+    assert costs[0] == costs[1] < 400
+
+
+def test_jobs_without_gpus_fill_the_other_nodes_first():
+    for pack in (False, True):
+        nodes = [
+            make_candidate("n-gpu", cpu=8.0, gpu=1),
+            make_candidate("n-1", cpu=2.0),
+            make_candidate("n-2", cpu=2.0),
+        ]
+        candidates = Candidates(nodes, pack=pack)
+        around = make_context()._replace(candidates=candidates)
+        plan = plan_job(JobView(make_job(count=6, cpu="1")), around)
+        used = [e.node_id for e in plan.asks]
+        assert sorted(used[:4]) == ["n-1", "n-1", "n-2", "n-2"] and used[4:] == ["n-gpu", "n-gpu"]
+        assert [e.node_id for e in plan_job(JobView(a_job("0", "0", "1")), around).asks] == ["n-gpu"]
+
+
+def test_a_node_runs_no_more_executions_at_once_than_it_told():
+    around = make_context(make_candidate(executions=3))
+    plan = plan_job(JobView(make_job(count=300, cpu="0")), around)
+    assert len(plan.asks) == 3 and plan.waiting == "waiting for capacity: n-1 busy: 3 of 3 executions"
+    assert len(plan_job(JobView(make_job(count=90, cpu="0")), make_context(make_candidate())).asks) == 90
