@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from bacalhau.compute.state.capacity import Capacity
-from bacalhau.lib.aio import crew
+from bacalhau.lib.aio import crew, together
 from bacalhau.models.job.resources import GPU, Resources
 
 CARDS = tuple(GPU(index=n, vendor="NVIDIA", name="T4", memory=15360) for n in range(3))
@@ -27,20 +27,17 @@ async def test_each_gpu_has_one_user():
 
 
 async def test_no_more_run_at_once_than_are_allowed():
-    capacity = Capacity(Resources(cpu=2.0), 2)
-    began = []
+    capacity, inside, most = Capacity(Resources(cpu=2.0), 2), set(), []
 
     async def run(name):
         async with capacity.hold(name, Resources()):
-            began.append(name)
+            inside.add(name)
+            most.append(len(inside))
+            await asyncio.to_thread(int)
+            inside.remove(name)
 
-    async with crew() as people, capacity.hold("one", Resources()):
-        async with capacity.hold("two", Resources()):
-            waiting = people.start(run("three"))
-            await asyncio.sleep(0)
-            assert began == []
-        await waiting
-    assert began == ["three"]
+    await together(*(run(str(n)) for n in range(8)))
+    assert len(most) == 8 and max(most) == 2
 
 
 async def test_who_finds_no_gpu_waits_for_one():
