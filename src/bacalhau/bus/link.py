@@ -31,6 +31,7 @@ CLOSE_LIMIT = 1.0
 LOOK_SECONDS = 0.5  # between two looks whether the connection ended unnoticed
 PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
 HEADER_ROOM = 2048  # NATS counts headers as payload
+STATUS_LINE = b"NATS/1.0 "  # with a status after it; headers alone begin on the next line
 
 Receive = Callable[[Msg], None]
 
@@ -53,7 +54,16 @@ class Login(NamedTuple):
     if_refused: str = ""
 
 
-class _Cautious(Client):
+class _Lean(Client):
+    """The library's client, which reads of a message's headers no more than the status that the server puts before
+    them: all else stands in the envelope too, and taking headers apart costs more than handling the message.
+    """
+
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        return await super()._process_headers(headers) if headers and headers.startswith(STATUS_LINE) else None
+
+
+class _Cautious(_Lean):
     """Says nothing to a server that offers no TLS: its first word would hold the node's secret."""
 
     def _connect_command(self) -> bytes:
@@ -149,7 +159,7 @@ class Link:
 
     async def _one_connection(self) -> None:
         """Connect, stay until the connection ends, and remember why it did."""
-        client = _Cautious() if self._login.url.startswith("tls://") else Client()
+        client = _Cautious() if self._login.url.startswith("tls://") else _Lean()
         self._ended = asyncio.Event()
         try:
             await self._connect(client, self._ended)

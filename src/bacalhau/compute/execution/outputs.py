@@ -28,7 +28,7 @@ def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
 
 def write_exit_code(result: Path, code: int) -> None:
     """Whole or not at all. A task that left no tree has nothing to lose by running again."""
-    if not result.exists():
+    if not os.path.exists(result):
         return
     part = result / f".{EXIT_CODE}.part"
     part.write_text(str(code))
@@ -43,7 +43,7 @@ def read_exit_code(result: Path) -> int | None:
 
 def read_output(result: Path, code: int, error: str = "") -> RunCommandResult:
     """The first OUTPUT_LIMIT bytes of each stream, for the record."""
-    if not result.exists():
+    if not os.path.exists(result):
         return RunCommandResult(exit_code=code, error_msg=error)
     stdout, out_cut = _head(result / "stdout")
     stderr, err_cut = _head(result / "stderr")
@@ -70,7 +70,7 @@ def forget_files(folder: Path) -> None:
     """Inputs and outputs go when the result is safe; what was printed stays for `logs`. Silent when there
     is nothing.
     """
-    if not folder.exists():
+    if not os.path.exists(folder):
         return
     result = folder / "result"
     printed = {path for path in (result / "stdout", result / "stderr") if path.exists() and path.stat().st_size}

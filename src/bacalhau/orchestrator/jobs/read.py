@@ -40,7 +40,7 @@ def _with_position(orch: Orchestrator, job: Job) -> Job:
 async def wait_job(orch: Orchestrator, job_id: str, wait: float) -> Job:
     """The job when it has ended, or as it is after `wait` seconds."""
     with orch.board.watch(job_id) as watch:
-        job = await orch.store.find_job(job_id)
+        job = orch.views.find_job(job_id) or await orch.store.find_job(job_id)
         if job.is_done:
             return job
         return await watch.wait_end(min(wait, MAX_WAIT)) or await orch.store.find_job(job_id)

@@ -21,6 +21,11 @@ class Views:
         self._views: dict[str, JobView] = {}
         self._loads: list[set[str]] = []
 
+    def find_job(self, job_id: str) -> Job | None:
+        """Return an unfinished job as it is stored. None where it is not at hand."""
+        view = self._views.get(job_id)
+        return view.job if view else None
+
     def find(self, job_id: str, execution_id: str) -> tuple[Execution, Job] | None:
         """An execution and its job."""
         view = self._views.get(job_id)
