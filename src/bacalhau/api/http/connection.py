@@ -1,18 +1,53 @@
-"""One client's connection: how long and how large the head of a request may be, so that slow clients cannot hold the
-server's connections.
+"""One client's connection. The head of a request has limits of time and size, so that slow clients cannot hold the
+server's connections; the head of an answer and its body leave in one piece.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_SECONDS = 20.0
 MAX_HEAD = 64 << 10  # bytes
+MAX_HELD = 64 << 10  # bytes of an answer that wait for more; above it the transport's own flow control must see them
+
+
+class Joined:
+    """A transport that sends what is written in one turn of the event loop as one piece. The HTTP server writes head
+    and body apart; each piece would cost a system call here and one at the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > MAX_HELD:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _send(self) -> None:
+        held, self._held, self._size = self._held, [], 0
+        if held:
+            self._transport.write(b"".join(held))
 
 
 class Connection(HttpToolsProtocol):
+    """The HTTP server's protocol, with limits for the head of a request."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limit: asyncio.TimerHandle | None = None
@@ -20,7 +55,7 @@ class Connection(HttpToolsProtocol):
 
     # Uvicorn's own narrowing
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Joined(transport, self.loop)))
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
