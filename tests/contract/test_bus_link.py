@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from nats.aio.client import Client
 
-from bacalhau.bus.link import Login, linked
+from bacalhau.bus.link import LinkLost, Login, linked
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +79,23 @@ async def test_a_connection_that_the_library_fails_to_close_is_made_anew(monkeyp
         await comers.acquire()
         await link.connected(10)
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ConnectionResetError])
+async def test_a_connection_that_breaks_under_a_message_is_made_anew(monkeypatch, kind):
+    """As happens where the server gave it up while this process was stopped: its transport cannot be used any more."""
+
+    async def fail(client, *arguments, **options):
+        raise kind("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    comers, cut = asyncio.Semaphore(0), asyncio.Event()
+    async with asyncio.timeout(20), message_server(comers, cut) as url, linked(Login(url, "n")) as link:
+        await link.connected(10)
+        await comers.acquire()
+        with monkeypatch.context() as broken:
+            broken.setattr(Client, "publish", fail)
+            broken.setattr(Client, "close", fail)
+            with pytest.raises(LinkLost):
+                await link.publish("a", b"{}")
+            await comers.acquire()
+        await link.connected(10)

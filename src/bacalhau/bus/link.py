@@ -32,6 +32,8 @@ LOOK_SECONDS = 0.5  # between two looks whether the connection ended unnoticed
 PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
 HEADER_ROOM = 2048  # NATS counts headers as payload
 STATUS_LINE = b"NATS/1.0 "  # with a status after it; headers alone begin on the next line
+# A connection that broke while this process was stopped fails in ways of its own, under uvloop with a RuntimeError.
+BROKEN = (nats.errors.Error, OSError, TimeoutError, RuntimeError)
 
 Receive = Callable[[Msg], None]
 
@@ -114,7 +116,7 @@ class Link:
             )
         try:
             await client.publish(subject, data, reply, headers)
-        except nats.errors.Error as e:
+        except BROKEN as e:
             # The library may know of the end before it says so; nobody may take this client for a connection meanwhile.
             self._client = None
             self._ended.set()
@@ -127,7 +129,7 @@ class Link:
             raise LinkLost(self._trouble)
         try:
             await _settle(client)
-        except (nats.errors.Error, OSError, TimeoutError) as e:
+        except BROKEN as e:
             raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
 
     @asynccontextmanager
@@ -182,7 +184,7 @@ class Link:
                 listener()
             self.changed.fire()
             # A TLS connection that failed may never say goodbye.
-            with suppress(TimeoutError):
+            with suppress(*BROKEN):
                 async with asyncio.timeout(CLOSE_LIMIT):
                     await client.close()
 
@@ -228,7 +230,7 @@ class Link:
                     subject, cb=_as_callback(self._receivers[subject])
                 )
             await _settle(client)
-        except (nats.errors.Error, OSError, TimeoutError) as e:
+        except BROKEN as e:
             self._ended.set()
             raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
 
@@ -237,7 +239,7 @@ class Link:
         for subject in subjects:
             subscription = self._subscriptions.pop(subject, None)
             if subscription is not None:
-                with suppress(nats.errors.Error):
+                with suppress(*BROKEN):
                     await subscription.unsubscribe()
         await self.flush()
 

@@ -1,6 +1,6 @@
 """A database with one writer and one reader, each on a thread of its own, and group commit.
 
-Everything that waits is committed in one fsync, each transaction under its own savepoint. What the statements mean is
+Everything that waits is committed in one fsync; a transaction that conflicts fails alone. What the statements mean is
 left to the modules that make them.
 """
 
@@ -69,18 +69,30 @@ class Database:
             return [read.make(self._reader.execute(read.sql, read.params).fetchall()) for read in batch]
 
     def _commit(self, batch: list[Transaction]) -> list[list[Row] | BacalhauError]:
+        """Commit a batch in one fsync. It is tried without savepoints, which would double the number of statements;
+        only where a transaction conflicts, all of them are run again, each on its own.
+        """
         with translated(self._path):
-            cursor = self._writer.cursor()
-            cursor.execute("begin immediate")
             try:
-                outcomes = [self._run_apart(cursor, transaction) for transaction in batch]
-                cursor.execute("commit")
-            finally:
-                # SQLite ends the transaction itself after some errors, a full disk among them.
-                if self._writer.in_transaction:
-                    cursor.execute("rollback")
+                outcomes = self._transact(batch, self._run)
+            except Conflict:
+                outcomes = self._transact(batch, self._run_apart)
             self.commits += 1
             return outcomes
+
+    def _transact(
+        self, batch: list[Transaction], run: Callable[[sqlite3.Cursor, Transaction], list[Row] | BacalhauError]
+    ) -> list[list[Row] | BacalhauError]:
+        cursor = self._writer.cursor()
+        cursor.execute("begin immediate")
+        try:
+            outcomes = [run(cursor, transaction) for transaction in batch]
+            cursor.execute("commit")
+        finally:
+            # SQLite ends the transaction itself after some errors, a full disk among them.
+            if self._writer.in_transaction:
+                cursor.execute("rollback")
+        return outcomes
 
     def _run_apart(self, cursor: sqlite3.Cursor, transaction: Transaction) -> list[Row] | BacalhauError:
         cursor.execute("savepoint one")

@@ -43,7 +43,7 @@ class NodeJournal(Housed):
         return await self._database.read("journal_list_reports", {"after": after, "limit": limit or -1}, _read_reports)
 
     async def drop_reports(self, seqs: Iterable[int]) -> None:
-        await self._database.apply(tuple(Statement("journal_delete_report", {"seq": seq}) for seq in seqs))
+        await self._database.apply((Statement("journal_delete_reports", {"seqs": encode(list(seqs)).decode()}),))
 
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
         params = {"states": _json(states), "before": before, "keep": keep}

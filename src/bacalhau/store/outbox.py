@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bacalhau.lib.wire import encode
 from bacalhau.models.execution.plan import OutgoingMessage
 from bacalhau.ports.store import PendingMessage
 from bacalhau.store.statement import Row, Statement, Transaction
@@ -12,7 +13,8 @@ def insert_message(message: OutgoingMessage) -> Statement:
 
 
 def delete_messages(seqs: Iterable[int]) -> Transaction:
-    return tuple(Statement("delete_message", {"seq": seq}) for seq in seqs)
+    numbers = list(seqs)
+    return (Statement("delete_messages", {"seqs": encode(numbers).decode()}),) if numbers else ()
 
 
 def read_messages(rows: list[Row]) -> list[PendingMessage]:

@@ -41,7 +41,7 @@ class Joined:
 
     def _send(self) -> None:
         held, self._held, self._size = self._held, [], 0
-        if held:
+        if held and not self._transport.is_closing():
             self._transport.write(b"".join(held))
 
 

@@ -22,8 +22,8 @@ insert into reports (execution_id, type, body) values (:execution_id, :type, :bo
 -- name: journal_list_reports
 select seq, execution_id, type, body from reports where seq > :after order by seq limit :limit;
 
--- name: journal_delete_report
-delete from reports where seq = :seq;
+-- name: journal_delete_reports
+delete from reports where seq in (select value from json_each(:seqs));
 
 -- name: journal_prune
 delete from executions where id in (

@@ -98,8 +98,8 @@ insert into outbox (node_id, type, body) values (:node_id, :type, :body) returni
 -- name: list_messages
 select seq, node_id, type, body from outbox where node_id = :node_id and seq > :after_seq order by seq limit :limit;
 
--- name: delete_message
-delete from outbox where seq = :seq;
+-- name: delete_messages
+delete from outbox where seq in (select value from json_each(:seqs));
 
 -- name: insert_dead_letter
 insert into dead_letters (source, reason, body, time) values (:source, :reason, :body, :time);
