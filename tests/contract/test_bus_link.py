@@ -85,8 +85,14 @@ async def test_a_connection_that_the_library_fails_to_close_is_made_anew(monkeyp
 async def test_a_connection_that_breaks_under_a_message_is_made_anew(monkeypatch, kind):
     """As happens where the server gave it up while this process was stopped: its transport cannot be used any more."""
 
+    close = Client.close
+
     async def fail(client, *arguments, **options):
         raise kind("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    async def close_and_fail(client):
+        await close(client)
+        await fail(client)
 
     comers, cut = asyncio.Semaphore(0), asyncio.Event()
     async with asyncio.timeout(20), message_server(comers, cut) as url, linked(Login(url, "n")) as link:
@@ -94,7 +100,7 @@ async def test_a_connection_that_breaks_under_a_message_is_made_anew(monkeypatch
         await comers.acquire()
         with monkeypatch.context() as broken:
             broken.setattr(Client, "publish", fail)
-            broken.setattr(Client, "close", fail)
+            broken.setattr(Client, "close", close_and_fail)
             with pytest.raises(LinkLost):
                 await link.publish("a", b"{}")
             await comers.acquire()
