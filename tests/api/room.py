@@ -17,8 +17,9 @@ from bacalhau.orchestrator.core import Checks, Orchestrator
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.logbook import LogBook
+from bacalhau.plugins.checks import plugin_checks
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.registry import ENGINE_CHECKS, LOCATED, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
+from bacalhau.plugins.registry import own_plugins
 from bacalhau.ports.logs import Quota
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
@@ -97,7 +98,7 @@ async def open_room(folder: Path, config: Config | None = None) -> AsyncIterator
             store=store,
             bus=bus,
             content=BlockStore(folder / "blocks"),
-            checks=Checks(ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS, LOCATED, WHOLE_CHECKS),
+            checks=Checks(*plugin_checks(own_plugins())),
             fill_defaults=_as_sent,
             presign=_as_published,
             cluster=Cluster(1_000_000_000),

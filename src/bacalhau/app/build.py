@@ -1,23 +1,22 @@
 """The composition root: the one place that names adapters and hands them to the orchestrator and the node."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.bus_address import BusAddress, server_tls, trusting
 from bacalhau.app.identity import Identity
-from bacalhau.app.managed import managed_bucket
 from bacalhau.app.offer import offered_capacity, offered_executions
+from bacalhau.app.plugins import node_plugins, orchestrator_plugins
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
-from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.machine.fingerprint import machine_labels
 from bacalhau.compute.machine.gpus import detect_gpus
 from bacalhau.compute.machine.resources import detect_resources
@@ -33,11 +32,10 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_bytes
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
-from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.validate import fill_defaults
 from bacalhau.models.node.node import APPROVED, CONNECTED, ConnectionState, NodeInfo, NodeState
 from bacalhau.models.node.version import this_version
-from bacalhau.orchestrator.core import Checks, Orchestrator
+from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.state.cluster import Cluster
@@ -45,39 +43,14 @@ from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.registry import (
-    ENGINE_CHECKS,
-    ENGINES,
-    LOCATED,
-    PUBLISHER_CHECKS,
-    PUBLISHERS,
-    SOURCE_CHECKS,
-    SOURCES,
-    WHOLE_CHECKS,
-    Setting,
-)
-from bacalhau.plugins.s3.managed import KIND as MANAGED
-from bacalhau.plugins.s3.managed import ManagedBucket, SignUpload
-from bacalhau.plugins.s3.managed import check_publisher as check_managed
-from bacalhau.plugins.s3.managed import refuse_publisher as refuse_managed
-from bacalhau.plugins.s3.sign import presign_result
 from bacalhau.ports.content import ContentStore, OwnContent
 from bacalhau.ports.logs import Quota
+from bacalhau.ports.plugin import Setting
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
 
-T = TypeVar("T")
 SECOND_NS = 1_000_000_000
-NOT_HERE = {"wasm", "estuary", "noop", "repoclone", "repoclonelfs", "s3presigned"}  # of the original: off in any case
-SIGNED_FOR = 900  # seconds a link lives where the configuration does not say
-
-
-@runtime_checkable
-class Closes(Protocol):
-    """A plug-in that holds sessions."""
-
-    async def close(self) -> None: ...
 
 
 def content_store(data: Path) -> BlockStore:
@@ -97,22 +70,16 @@ async def orchestrator(
         url, access = await _message_server(stack, config, data)
         bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize))
         book = _logs(config, data)
-        managed = managed_bucket(config.publishers.types.s3_managed)
+        own = orchestrator_plugins(config)
         orch = Orchestrator(
             node_id=who.id,
             store=store,
             bus=bus,
             content=content,
-            checks=Checks(
-                ENGINE_CHECKS,
-                SOURCE_CHECKS,
-                {**PUBLISHER_CHECKS, MANAGED: check_managed if managed else refuse_managed},
-                LOCATED,
-                WHOLE_CHECKS,
-            ),
+            checks=own.checks,
             fill_defaults=_defaults(config),
-            presign=_presign(config, managed),
-            sign_upload=managed.sign_upload if managed else None,
+            presign=own.presign,
+            sign_upload=own.sign_upload,
             cluster=_cluster(config),
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
@@ -179,20 +146,6 @@ def _defaults(config: Config) -> Callable[[Job], Job]:
     return lambda job: fill_defaults(job, defaults)
 
 
-def _presign(config: Config, managed: ManagedBucket | None) -> Callable[[SpecConfig], Awaitable[SpecConfig]]:
-    s3 = config.publishers.types.s3
-
-    async def presign(result: SpecConfig) -> SpecConfig:
-        if managed is not None and result.is_type(MANAGED):
-            return await managed.presign(result)
-        if s3.pre_signed_url_disabled or not result.is_type("s3"):
-            return result
-        signed: SpecConfig = await presign_result(result, int(s3.pre_signed_url_expiration) or SIGNED_FOR)
-        return signed
-
-    return presign
-
-
 def _requester(who: Identity, labels: Mapping[str, str]) -> NodeState:
     own = machine_labels(who.id) | dict(labels)
     info = NodeInfo(
@@ -217,7 +170,9 @@ async def compute_node(
         )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
-        plugins = await _plugins(stack, config, content or RemoteContent(bus), partial(ask_upload_link, bus))
+        plugins = await node_plugins(
+            stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus))
+        )
         node = ComputeNode(
             node_id=who.id,
             folder=data / "executions",
@@ -245,42 +200,3 @@ def _capacity(config: Config, there: Resources) -> Capacity:
     wanted = config.compute.allocated_capacity
     offered = offered_capacity(there, wanted)
     return Capacity(offered, offered_executions(offered, wanted))
-
-
-async def _plugins(stack: AsyncExitStack, config: Config, content: ContentStore, sign_upload: SignUpload) -> Plugins:
-    setting = Setting(
-        content,
-        config.input_sources.types.ipfs.endpoint,
-        config.publishers.types.ipfs.endpoint,
-        config.compute.allow_listed_local_paths,
-        sign_upload=sign_upload,
-        url_retries=config.input_sources.max_retry_count,
-        results=Path(config.data_dir) / "compute" / "results" / "local-publisher",
-        results_address=config.publishers.types.local.address,
-        results_port=config.publishers.types.local.port,
-    )
-    made = Plugins(
-        engines=_enabled("Engines", ENGINES, config.engines.disabled, setting),
-        sources=_enabled("InputSources", SOURCES, config.input_sources.disabled, setting),
-        publishers=_enabled("Publishers", PUBLISHERS, config.publishers.disabled, setting),
-    )
-    for plugin in (*made.engines.values(), *made.sources.values(), *made.publishers.values()):
-        if isinstance(plugin, AbstractAsyncContextManager):
-            await stack.enter_async_context(plugin)
-        elif isinstance(plugin, Closes):
-            stack.push_async_callback(plugin.close)
-    return made
-
-
-def _enabled(
-    section: str, makers: Mapping[str, Callable[[Setting], T]], disabled: tuple[str, ...], setting: Setting
-) -> dict[str, T]:
-    """Raises BadRequest for a name that means nothing: a node must not offer what its administrator
-    believes to be off.
-    """
-    off = {name.strip().lower() for name in disabled}
-    if unknown := sorted(off - makers.keys() - NOT_HERE):
-        raise BadRequest(
-            f"{section}.Disabled: {', '.join(unknown)} is not known", hint=f"known are {', '.join(sorted(makers))}"
-        )
-    return {name: make(setting) for name, make in makers.items() if name not in off}

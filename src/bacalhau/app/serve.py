@@ -10,6 +10,7 @@ from bacalhau.api.app import make_app, serve_http
 from bacalhau.app.build import compute_node, content_store, orchestrator
 from bacalhau.app.bus_address import BusAddress, bus_address_of
 from bacalhau.app.identity import load_identity, new_name
+from bacalhau.app.plugins import log_faults
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.core import ComputeNode
 from bacalhau.config.schema import Config
@@ -32,6 +33,7 @@ class Served(NamedTuple):
 async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
     """The roles that the configuration enables, until the block ends. Neither enabled means the orchestrator."""
     data = Path(config.data_dir)
+    log_faults()
     who = load_identity(data, name or new_name(config.name_provider))
     if name and name != who.id:
         log.warning("--name %s is not used: %s is the data directory of node %s", name, data, who.id)

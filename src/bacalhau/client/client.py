@@ -269,7 +269,7 @@ class AsyncClient:
                 "no results found",
                 hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`",
             )
-        limit = seconds or self.endpoint.download_seconds
+        limit = seconds or self.endpoint.downloads.timeout
         return await fetch_results(
             found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=limit), report
         )

@@ -33,15 +33,12 @@ def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES
     name = "" if url else profile_name(config, overrides, os.environ)
     profile = Profiles(Path(config.data_dir)).get(name) if name else None
     found = url or (profile.endpoint if profile else _scheme(client_endpoint(config), config, overrides))
-    downloads = config.result_downloaders
     home = Path(config.data_dir)
     given = _given(profile)
     return Endpoint(
         found,
         headers=_headers(home, found, given),
-        ipfs=downloads.types.ipfs.endpoint,
-        no_downloads=tuple(kind.lower() for kind in downloads.disabled),
-        download_seconds=downloads.timeout,
+        downloads=config.result_downloaders,
         insecure=config.api.tls.insecure or bool(profile and profile.tls.insecure)
         if overrides.insecure is None
         else overrides.insecure,

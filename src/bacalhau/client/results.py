@@ -6,11 +6,10 @@ is taken up by the next one.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, refuse_existing, refuse_merge
 from bacalhau.client.transport import Endpoint
@@ -18,7 +17,10 @@ from bacalhau.lib import wire
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
 from bacalhau.lib.tree import remove_tree
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.loading import call
+from bacalhau.plugins.registry import find_downloader
 from bacalhau.ports.download import Downloader
+from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report
 
 
@@ -31,36 +33,6 @@ class Fetch(NamedTuple):
     raw: bool = False
     only: str = ""
     seconds: float = 0
-
-
-def _ipfs(endpoint: Endpoint) -> Any:
-    return _adapter("bacalhau.plugins.ipfs.download", "IpfsDownloader")(
-        endpoint.url,
-        endpoint.ipfs,
-        dict(endpoint.headers),
-        endpoint.trust() if endpoint.url.startswith("https") else True,
-    )
-
-
-def _s3(_: Endpoint) -> Any:
-    return _adapter("bacalhau.plugins.s3.download", "S3Downloader")()
-
-
-def _url(_: Endpoint) -> Any:
-    return _adapter("bacalhau.plugins.url.download", "UrlDownloader")()
-
-
-def _adapter(module: str, name: str) -> Any:
-    """Imported when a result needs it: the libraries behind it take longer to load than most commands to run."""
-    return getattr(import_module(module), name)
-
-
-_DOWNLOADERS: dict[str, Callable[[Endpoint], Downloader]] = {
-    "ipfs": _ipfs,
-    "s3": _s3,
-    "s3presigned": _s3,
-    "urldownload": _url,
-}
 
 
 async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:
@@ -144,8 +116,8 @@ def _remove_if_empty(part: Path) -> None:
 
 
 def _check_kinds(results: Sequence[SpecConfig], endpoint: Endpoint) -> None:
-    known = _DOWNLOADERS.keys() - set(endpoint.no_downloads)
-    unknown = sorted({r.type for r in results if r.type.lower() not in known})
+    disabled = {kind.strip().lower() for kind in endpoint.downloads.disabled}
+    unknown = sorted({r.type for r in results if r.type.lower() in disabled or find_downloader(r.type) is None})
     if unknown:
         where = "; ".join(wire.encode(r).decode() for r in results if r.type in unknown)
         raise BadRequest(
@@ -155,13 +127,23 @@ def _check_kinds(results: Sequence[SpecConfig], endpoint: Endpoint) -> None:
 
 
 async def _download(result: SpecConfig, into: Path, fetch: Fetch, report: Report) -> None:
-    downloader = _DOWNLOADERS[result.type.lower()](fetch.endpoint)
+    downloader = _downloader(result.type, fetch.endpoint)
     try:
         async with asyncio.timeout(fetch.seconds or None):
             await downloader.download(result, into, report, fetch.only)
     except TimeoutError as e:
         hint = "run the command again to go on where it stopped, or raise --download-timeout-secs"
         raise TimedOut(f"downloading took longer than {fetch.seconds:g} s", hint=hint) from e
+
+
+def _downloader(kind: str, endpoint: Endpoint) -> Downloader:
+    """Import what a result needs, now: the libraries behind it take longer to load than most commands to run."""
+    found = find_downloader(kind)
+    if found is None:
+        raise BadRequest(f"results of type {kind} cannot be downloaded")
+    server = ResultServer(endpoint.url, endpoint.headers, endpoint.trust, endpoint.downloads)
+    made: Downloader = call(found.part.make, found.owner, Downloader, server)
+    return made
 
 
 def _name(result: SpecConfig) -> str:

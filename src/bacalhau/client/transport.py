@@ -16,6 +16,7 @@ import httpx
 import msgspec
 
 from bacalhau.client.tokens import bearer, put_token
+from bacalhau.config.schema import ResultDownloaders
 from bacalhau.lib import wire
 from bacalhau.lib.errors import (
     BacalhauError,
@@ -88,9 +89,8 @@ def path_part(kind: str, name: str) -> str:
 
 
 class Endpoint(NamedTuple):
-    """Where the API is and as whom to speak, and how results are fetched: `ipfs` is an IPFS node's own API, "" none.
+    """Where the API is and as whom to speak, and how results are fetched.
 
-    `no_downloads` are kinds of results that are not fetched; `download_seconds` limits each, 0 leaves it to the caller.
     `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is
     the default. `home` is the data directory, with a key and a place for tokens, of a client that may introduce itself;
     None when its credential is set.
@@ -98,9 +98,7 @@ class Endpoint(NamedTuple):
 
     url: str
     headers: Mapping[str, str] = {}
-    ipfs: str = ""
-    no_downloads: tuple[str, ...] = ()
-    download_seconds: float = 0
+    downloads: ResultDownloaders = ResultDownloaders()
     insecure: bool = False
     ca_file: str = ""
     seconds: float = 0

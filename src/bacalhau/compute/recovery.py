@@ -105,9 +105,10 @@ async def _sweep_engines(node: ComputeNode, keep: frozenset[str], level: int = l
             try:
                 for execution_id in await engine.sweep(node.node_id, keep):
                     log.info("removed what %s left of execution %s", name, execution_id)
-            except BacalhauError as e:
+            except Exception as e:  # an engine of another package may raise anything, and the node starts all the same
                 complete = False
-                log.log(level, "leftovers of %s were not looked for: %s", name, e)
+                trace = None if isinstance(e, BacalhauError) else e
+                log.log(level, "leftovers of %s were not looked for: %s", name, e, exc_info=trace)
     return complete
 
 

@@ -1,101 +1,160 @@
-"""Every plug-in under its type name: the one line a new folder adds here is all that the rest needs to know."""
+"""All plug-ins by the types and URI schemes that they add: our own, listed here, and those of other packages.
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import NamedTuple
+Our own cost nothing to find. Looking for those of other packages reads the metadata of everything that is installed,
+so a single type is looked up among our own first.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.docker.engine import DockerEngine
-from bacalhau.plugins.docker.params import check_engine as check_docker
-from bacalhau.plugins.inline.data_url import check_source as check_inline_source
-from bacalhau.plugins.inline.source import InlineSource
-from bacalhau.plugins.ipfs.publisher import IpfsPublisher
-from bacalhau.plugins.ipfs.publisher import check_publisher as check_ipfs_publisher
-from bacalhau.plugins.ipfs.source import IpfsSource
-from bacalhau.plugins.ipfs.source import check_source as check_ipfs_source
-from bacalhau.plugins.local.params import check_source as check_local_source
-from bacalhau.plugins.local.publisher import LocalPublisher
-from bacalhau.plugins.local.publisher import check_publisher as check_local_publisher
-from bacalhau.plugins.local.source import LocalSource
-from bacalhau.plugins.noop.engine import NoopEngine
-from bacalhau.plugins.noop.engine import check_engine as check_noop
-from bacalhau.plugins.s3.managed import S3ManagedPublisher, SignUpload
-from bacalhau.plugins.s3.managed import check_publisher as check_managed_publisher
-from bacalhau.plugins.s3.params import check_publisher as check_s3_publisher
-from bacalhau.plugins.s3.params import check_source as check_s3_source
-from bacalhau.plugins.s3.params import check_whole as check_whole_s3
-from bacalhau.plugins.s3.publisher import S3Publisher
-from bacalhau.plugins.s3.source import S3Source
-from bacalhau.plugins.url.params import check_source as check_url_source
-from bacalhau.plugins.url.source import UrlSource
-from bacalhau.ports.content import ContentStore, SpecCheck
-from bacalhau.ports.engine import Engine
-from bacalhau.ports.publisher import Publisher
-from bacalhau.ports.storage import Storage
+from bacalhau.models.text.grammar import ReadUri, refuse_options
+from bacalhau.plugins.docker.plugin import PLUGIN as DOCKER
+from bacalhau.plugins.inline.plugin import PLUGIN as INLINE
+from bacalhau.plugins.ipfs.plugin import PLUGIN as IPFS
+from bacalhau.plugins.loading import Owner, call, find_plugins
+from bacalhau.plugins.local.plugin import PLUGIN as LOCAL
+from bacalhau.plugins.noop.plugin import PLUGIN as NOOP
+from bacalhau.plugins.s3.plugin import PLUGIN as S3
+from bacalhau.plugins.url.plugin import PLUGIN as URL
+from bacalhau.ports.plugin import DownloaderType, EngineType, Plugin, PublisherType, Scheme, SourceType
+
+BUILT_IN = (DOCKER, NOOP, S3, IPFS, URL, LOCAL, INLINE)
+ROLES = ("engine", "source", "publisher", "downloader", "input scheme", "publisher scheme")
+K = TypeVar("K")
 
 
-async def _no_upload(job_id: str, execution_id: str) -> str:
-    raise Unavailable("there is no orchestrator to ask for a link")
+class Offer(NamedTuple, Generic[K]):
+    """A part of a plug-in, with the plug-in's origin."""
+
+    part: K
+    owner: Owner
 
 
-class Setting(NamedTuple):
-    """What plug-ins are made with.
+class Uri(NamedTuple):
+    """A way to write a spec on the command line; `form` is its example, "" for a spelling that is only understood."""
 
-    Endpoints are "" where none is configured; `results` is where the local publisher keeps its archives.
-    """
-
-    content: ContentStore
-    ipfs_source_endpoint: str = ""
-    ipfs_publisher_endpoint: str = ""
-    allowed_paths: tuple[str, ...] = ()
-    url_retries: int = 3
-    sign_upload: SignUpload = _no_upload
-    results: Path = Path()
-    results_address: str = "127.0.0.1"
-    results_port: int = 0
+    read: ReadUri
+    form: str
 
 
-def _accept(spec: SpecConfig) -> list[str]:
-    return []
+@dataclass(frozen=True)
+class Registry:
+    """Parts by type name, URIs by scheme, and in `broken`, by role and name, the errors of plug-ins not to be used."""
+
+    engines: dict[str, Offer[EngineType]] = field(default_factory=dict)
+    sources: dict[str, Offer[SourceType]] = field(default_factory=dict)
+    publishers: dict[str, Offer[PublisherType]] = field(default_factory=dict)
+    downloaders: dict[str, Offer[DownloaderType]] = field(default_factory=dict)
+    inputs: dict[str, Uri] = field(default_factory=dict)
+    outputs: dict[str, Uri] = field(default_factory=dict)
+    plugins: dict[str, Owner] = field(default_factory=dict)
+    broken: dict[tuple[str, str], Unavailable] = field(default_factory=dict)
+
+    def table(self, role: str) -> Mapping[str, Any]:
+        """The parts, or the URIs, by name, for one of ROLES."""
+        return self._tables[role]
+
+    @property
+    def faults(self) -> list[Unavailable]:
+        """Each plug-in that cannot be used, once."""
+        return list({id(error): error for error in self.broken.values()}.values())
+
+    def errors_of(self, role: str) -> dict[str, Unavailable]:
+        """The errors by name, for one of ROLES."""
+        return {name: error for (kind, name), error in self.broken.items() if kind == role}
+
+    @property
+    def _tables(self) -> dict[str, Mapping[str, Any]]:
+        tables = (self.engines, self.sources, self.publishers, self.downloaders, self.inputs, self.outputs)
+        return dict(zip(ROLES, tables, strict=True))
+
+    def _taken(self, plugin: Plugin) -> Iterator[str]:
+        """Name what the plug-in brings and another, or itself, has brought already."""
+        if other := self.plugins.get(plugin.name):
+            yield f"plug-in {plugin.name} of package {other.package or 'bacalhau'}"
+        names = list(_names(plugin))
+        for role, name in dict.fromkeys(names):
+            if name in self._tables[role] or names.count((role, name)) > 1:
+                yield f"{role} {name}"
+
+    def add(self, plugin: Plugin, owner: Owner) -> None:
+        """Add a plug-in whole or not at all: one that brings what is there already becomes `broken`."""
+        if taken := list(self._taken(plugin)):
+            self.refuse(list(_names(plugin)), owner.failure(f"brings what is there already: {', '.join(taken)}"))
+            return
+        self.plugins[plugin.name] = owner
+        self.engines.update({part.name: Offer(part, owner) for part in plugin.engines})
+        self.sources.update({part.name: Offer(part, owner) for part in plugin.sources})
+        self.publishers.update({part.name: Offer(part, owner) for part in plugin.publishers})
+        self.downloaders.update({part.name: Offer(part, owner) for part in plugin.downloaders})
+        self.inputs.update({s.name: _uri(s, owner) for part in plugin.sources for s in part.schemes})
+        self.outputs.update({name: uri for part in plugin.publishers for name, uri in _outputs(part, owner)})
+
+    def refuse(self, names: list[tuple[str, str]], error: Unavailable) -> None:
+        """Note the error of a plug-in under the types that nobody else brings."""
+        self.broken.update({key: error for key in names if key[1] not in self._tables[key[0]]})
 
 
-ENGINES: Mapping[str, Callable[[Setting], Engine]] = {
-    "docker": lambda setting: DockerEngine(),
-    "noop": lambda setting: NoopEngine(),
-}
-SOURCES: Mapping[str, Callable[[Setting], Storage]] = {
-    "s3": lambda setting: S3Source(),
-    "ipfs": lambda setting: IpfsSource(setting.content, setting.ipfs_source_endpoint),
-    "urldownload": lambda setting: UrlSource(retries=setting.url_retries),
-    "inline": lambda setting: InlineSource(),
-    "local": lambda setting: LocalSource(setting.allowed_paths),
-    "localdirectory": lambda setting: LocalSource(setting.allowed_paths),
-}
-LOCATED: frozenset[str] = frozenset({"ipfs", "local", "localdirectory"})
-"""Sources that one node may have and another not; where their inputs are is worth asking before a job is placed."""
-PUBLISHERS: Mapping[str, Callable[[Setting], Publisher]] = {
-    "s3": lambda setting: S3Publisher(),
-    "s3managed": lambda setting: S3ManagedPublisher(setting.sign_upload),
-    "local": lambda setting: LocalPublisher(setting.results, setting.results_address, setting.results_port),
-    "ipfs": lambda setting: IpfsPublisher(setting.content, setting.ipfs_publisher_endpoint),
-}
+@cache
+def own_plugins() -> Registry:
+    """Return the plug-ins of this package."""
+    found = Registry()
+    for plugin in BUILT_IN:
+        found.add(plugin, Owner(plugin.name))
+    return found
 
-ENGINE_CHECKS: Mapping[str, SpecCheck] = {"docker": check_docker, "noop": check_noop}
-SOURCE_CHECKS: Mapping[str, SpecCheck] = {
-    "s3": check_s3_source,
-    "ipfs": check_ipfs_source,
-    "urldownload": check_url_source,
-    "inline": check_inline_source,
-    "local": check_local_source,
-    "localdirectory": check_local_source,
-}
-WHOLE_CHECKS: Mapping[str, SpecCheck] = {"s3": check_whole_s3}
-"""In place of the source's own check in jobs that are not divided by a count."""
-PUBLISHER_CHECKS: Mapping[str, SpecCheck] = {
-    "s3": check_s3_publisher,
-    "s3managed": check_managed_publisher,
-    "ipfs": check_ipfs_publisher,
-    "local": check_local_publisher,
-    "noop": _accept,
-}
+
+@cache
+def all_plugins() -> Registry:
+    """Return the plug-ins of this package and of all others that are installed."""
+    found = Registry()
+    for plugin in BUILT_IN:
+        found.add(plugin, Owner(plugin.name))
+    for name, owner, brought, error in find_plugins():
+        if brought is not None:
+            found.add(brought, owner)
+        elif error is not None:  # the entry point's name is all that is known of its types
+            found.refuse([(role, name.lower()) for role in ROLES], error)
+    return found
+
+
+def find_downloader(kind: str) -> Offer[DownloaderType] | None:
+    """Return the downloader of a result's type. Raises Unavailable where its plug-in cannot be used."""
+    name = kind.strip().lower()
+    if found := own_plugins().downloaders.get(name) or all_plugins().downloaders.get(name):
+        return found
+    if error := all_plugins().errors_of("downloader").get(name):
+        raise error
+    return None
+
+
+def _names(plugin: Plugin) -> Iterator[tuple[str, str]]:
+    yield from (("engine", part.name) for part in plugin.engines)
+    yield from (("source", part.name) for part in plugin.sources)
+    yield from (("publisher", part.name) for part in plugin.publishers)
+    yield from (("downloader", part.name) for part in plugin.downloaders)
+    yield from (("input scheme", s.name) for part in plugin.sources for s in part.schemes)
+    yield from (("publisher scheme", s.name) for part in plugin.publishers for s in part.schemes)
+
+
+def _uri(scheme: Scheme, owner: Owner) -> Uri:
+    def read(uri: str, options: dict[str, str]) -> SpecConfig:
+        made: SpecConfig = call(scheme.read, owner, SpecConfig, uri, options)
+        return made
+
+    return Uri(read, scheme.form)
+
+
+def _outputs(part: PublisherType, owner: Owner) -> Iterator[tuple[str, Uri]]:
+    yield from ((scheme.name, _uri(scheme, owner)) for scheme in part.schemes)
+    if part.make and not part.schemes:
+        yield part.name, Uri(partial(_read_bare, part.name), part.name)
+
+
+def _read_bare(kind: str, uri: str, options: dict[str, str]) -> SpecConfig:
+    refuse_options(options, (), f"publisher {kind}")
+    return SpecConfig(type=kind)

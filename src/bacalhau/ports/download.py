@@ -1,12 +1,13 @@
 """What brings a published result to the client."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
 
+@runtime_checkable
 class Downloader(Protocol):
     """Every publisher has one. Failures are StorageFailure, NotFound or Unavailable."""
 

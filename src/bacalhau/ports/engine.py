@@ -47,6 +47,7 @@ class Exit(NamedTuple):
     image: str = ""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Failures are EngineFailure (the task cannot run) or Unavailable (the engine cannot be reached), cause first."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
@@ -33,6 +33,7 @@ class Result(NamedTuple):
     confirm: Confirm = always_allowed
 
 
+@runtime_checkable
 class Publisher(Protocol):
     """Failures are PublisherFailure; `retryable` where a retry can help."""
 

@@ -53,6 +53,7 @@ class Volume(NamedTuple):
     read_only: bool = True
 
 
+@runtime_checkable
 class Storage(Protocol):
     """Failures are StorageFailure (the cause first, naming bucket, key or URL; `retryable` where a retry can help)."""
 

@@ -5,7 +5,7 @@ import pytest
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import ResultPath
 from bacalhau.models.text.grammar import parse_env, parse_label, parse_network, parse_output, split_csv
-from bacalhau.models.text.publisher_grammar import parse_publisher
+from bacalhau.plugins.uris import parse_publisher
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.models.text.input_grammar import parse_input
+from bacalhau.plugins.uris import parse_input
 
 TUTORIAL = "s3://noaa-goes16/ABI-L1b-RadC/2000/001/12/OR_ABI-L1b-RadC-M3C01*"
 S3 = {"Bucket": "", "Key": "", "Filter": "", "Region": "", "Endpoint": "", "VersionID": "", "ChecksumSHA256": ""}

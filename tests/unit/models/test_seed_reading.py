@@ -138,7 +138,7 @@ def test_the_older_spelling_of_wasm():
     ],
 )
 def test_what_the_older_server_refused(fields, text):
-    (problem,) = submission_problems(spec_from(**fields))
+    (problem,) = submission_problems(spec_from(**fields), ("ipfs", "noop"))
     assert problem.startswith(text)
 
 
@@ -146,4 +146,7 @@ def test_what_the_older_server_refused(fields, text):
     "deal", [{"Concurrency": 1}, {"TargetingMode": True}, {"TargetingMode": True, "Concurrency": 1}]
 )
 def test_what_it_took(deal):
-    assert submission_problems(spec_from(EngineSpec=ENGINE, Deal=deal, PublisherSpec={"Type": "IPFS"})) == []
+    assert (
+        submission_problems(spec_from(EngineSpec=ENGINE, Deal=deal, PublisherSpec={"Type": "IPFS"}), ("ipfs", "noop"))
+        == []
+    )

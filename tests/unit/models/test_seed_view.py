@@ -20,7 +20,7 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.seed.results import published_text, result_view, storage_view
 from bacalhau.models.seed.view import execution_state_text, job_state_text, seed_dry_run, seed_job, seed_list_row
-from bacalhau.models.text.input_grammar import parse_input
+from bacalhau.plugins.uris import parse_input
 
 JOB_ID = "c9deccb5-ac82-4c97-88e3-8d2664605365"
 NODE = "n-a316da34-f787-4978-a646-b58a46fd355e"

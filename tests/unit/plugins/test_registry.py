@@ -1,14 +1,64 @@
-"""What the rest of the system may take for granted about every plug-in."""
+"""The promises that every manifest of ours keeps."""
 
+import subprocess
+import sys
+
+import pytest
+
+from bacalhau.plugins.checks import plugin_checks
 from bacalhau.plugins.ipfs.blocks import BlockStore
-from bacalhau.plugins.registry import LOCATED, SOURCE_CHECKS, SOURCES, WHOLE_CHECKS, Setting
-from bacalhau.ports.storage import Located
+from bacalhau.plugins.loading import call, import_target
+from bacalhau.plugins.registry import BUILT_IN, all_plugins, own_plugins
+from bacalhau.ports.download import Downloader
+from bacalhau.ports.engine import Engine
+from bacalhau.ports.plugin import OrchestratorPart, ResultServer, Setting
+from bacalhau.ports.publisher import Publisher
+from bacalhau.ports.storage import Located, Storage
+
+OWN = own_plugins()
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"), [("engine", Engine), ("source", Storage), ("publisher", Publisher)], ids=lambda value: str(value)
+)
+def test_every_part_can_be_made_and_is_of_its_port(tmp_path, role, kind):
+    setting = Setting(BlockStore(tmp_path))
+    for offer in OWN.table(role).values():
+        assert offer.part.make is None or call(offer.part.make, offer.owner, kind, setting)
+
+
+def test_every_downloader_can_be_made(tmp_path):
+    server = ResultServer(
+        "http://127.0.0.1:1", {}, lambda: None, Setting(BlockStore(tmp_path)).config.result_downloaders
+    )
+    assert all(call(offer.part.make, offer.owner, Downloader, server) for offer in OWN.downloaders.values())
+
+
+def test_every_orchestrators_part_can_be_made(tmp_path):
+    config = Setting(BlockStore(tmp_path)).config
+    targets = [offer.part.orchestrator for offer in OWN.publishers.values() if offer.part.orchestrator]
+    assert all(isinstance(import_target(target)(config), OrchestratorPart) for target in targets)
+
+
+def test_every_check_can_be_loaded():
+    found = plugin_checks(OWN)
+    for check in (*found.engines.values(), *found.sources.values(), *found.publishers.values(), *found.whole.values()):
+        check.load()
+    assert found.whole.keys() <= found.sources.keys()
 
 
 def test_every_source_that_can_say_what_is_here_is_asked_but_the_one_that_travels_with_the_job(tmp_path):
     setting = Setting(BlockStore(tmp_path))
-    assert {kind for kind, make in SOURCES.items() if isinstance(make(setting), Located)} == LOCATED | {"inline"}
+    made = {name: call(offer.part.make, offer.owner, Storage, setting) for name, offer in OWN.sources.items()}
+    here = {name for name, source in made.items() if isinstance(source, Located)}
+    assert here == plugin_checks(OWN).located | {"inline"}
 
 
-def test_every_source_is_checked():
-    assert SOURCE_CHECKS.keys() == SOURCES.keys() >= WHOLE_CHECKS.keys()
+def test_nothing_of_ours_is_broken():
+    assert (len(OWN.plugins), OWN.faults, all_plugins().faults) == (len(BUILT_IN), [], [])
+
+
+def test_manifests_import_none_of_the_libraries_behind_them():
+    code = "import sys, bacalhau.plugins.registry as r; r.own_plugins(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"aiohttp", "aiodocker", "botocore", "importlib.metadata"} & set(loaded) == {"importlib.metadata"}

@@ -2,7 +2,7 @@
 events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -49,16 +49,20 @@ async def submit(request: Ask) -> Response[bytes]:
     if JOB_HEADER in request.headers:
         raise BadRequest(f"the header {JOB_HEADER} is the server's to set: leave it out")
     payload = await read_envelope(request, SubmitPayload)
-    orch, job = orchestrator(request), _read_job(payload)
+    orch, job = orchestrator(request), _read_job(payload, orchestrator(request).checks.publishers)
     accepted = await submit_job(orch, job, force=False, warnings=(), client=payload.client_id, instance="")
     stored = await read.find_job(orch, accepted.job_id)
     return _answer(SubmitResponse(job=seed_submitted(stored, payload.api_version)), stored.id)
 
 
-def _read_job(payload: SubmitPayload) -> Job:
+def _read_job(payload: SubmitPayload, publishers: Iterable[str]) -> Job:
     """Raises BadRequest with every problem."""
     job, faults = job_from_seed(SeedJob(spec=payload.spec))
-    problems = ([] if payload.api_version else ["APIVersion is empty"]) + submission_problems(payload.spec) + faults
+    problems = (
+        ([] if payload.api_version else ["APIVersion is empty"])
+        + submission_problems(payload.spec, publishers)
+        + faults
+    )
     if problems:
         raise BadRequest(problems)
     limits = job.task.timeouts or Timeouts()

@@ -9,7 +9,8 @@ from bacalhau.cli.spec.job_file import InvalidJob, read_job_file
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.validate import normalized, sanitized, validate_job
-from bacalhau.plugins.registry import ENGINE_CHECKS, PUBLISHER_CHECKS, SOURCE_CHECKS, WHOLE_CHECKS
+from bacalhau.plugins.checks import plugin_checks
+from bacalhau.plugins.registry import all_plugins
 
 _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
 
@@ -49,4 +50,5 @@ def job_problems(job: Job) -> list[str]:
 
 
 def _problems(job: Job) -> list[str]:
-    return validate_job(job, ENGINE_CHECKS, SOURCE_CHECKS, PUBLISHER_CHECKS, WHOLE_CHECKS)
+    known = plugin_checks(all_plugins())
+    return validate_job(job, known.engines, known.sources, known.publishers, known.whole)

@@ -103,7 +103,7 @@ async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: 
         client.endpoint,
         raw=place.raw,
         only=place.only,
-        seconds=place.seconds or client.endpoint.download_seconds or _SECONDS,
+        seconds=place.seconds or client.endpoint.downloads.timeout or _SECONDS,
     )
     with _bar() as report:
         await fetch_results(results, wanted, report)

@@ -16,8 +16,7 @@ from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.selector import parse_selector
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import parse_env, parse_label, parse_network, parse_output
-from bacalhau.models.text.input_grammar import parse_input
-from bacalhau.models.text.publisher_grammar import parse_publisher
+from bacalhau.plugins.uris import parse_input, parse_publisher
 
 T = TypeVar("T")
 

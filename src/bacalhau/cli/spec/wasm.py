@@ -12,7 +12,7 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import InputSource, Job
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import scheme_of
-from bacalhau.models.text.input_grammar import parse_input
+from bacalhau.plugins.uris import parse_input
 
 _MAIN = "main.wasm"
 _PLAIN_BYTES = 512  # more is packed

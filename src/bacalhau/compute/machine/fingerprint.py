@@ -1,6 +1,7 @@
 """What this node is and offers: capacity, labels, and which plug-ins work right now."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
 from bacalhau.models.node.version import this_version
 
 CHECK_LIMIT = 10.0  # seconds
+log = logging.getLogger(__name__)
 
 
 class Checkable(Protocol):
@@ -71,4 +73,7 @@ async def _ask(plugin: Checkable) -> tuple[str, str]:
         return e.message, e.hint
     except TimeoutError:
         return f"did not answer within {CHECK_LIMIT:.0f} s", ""
+    except Exception as e:  # of a plug-in from another package, which must not take the node with it
+        log.warning("a plug-in's check failed", exc_info=e)
+        return f"its own check fails: {type(e).__name__}: {e}", ""
     return "", ""

@@ -3,6 +3,7 @@ network.
 """
 
 import re
+from collections.abc import Iterable
 from math import ceil
 from typing import Any
 
@@ -30,7 +31,6 @@ DEFAULT_TARGET = "/inputs"
 ENTRY_MODULE = "/wasm/entry.wasm"
 DEFAULT_SECONDS = 1800
 """How long a job submitted to that generation's API may run when it does not say."""
-PUBLISHERS = ("", "noop", "ipfs", "estuary", "s3", "local", "s3managed")
 _SIZE = re.compile(r"([0-9]+)([kmgtpe]?)i?b?")
 _POWERS = " kmgtpe"
 
@@ -65,8 +65,9 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
     return job, problems
 
 
-def submission_problems(spec: SeedSpec) -> list[str]:
-    """What that generation's server refused before all else, in its words."""
+def submission_problems(spec: SeedSpec, publishers: Iterable[str]) -> list[str]:
+    """List what that generation's server refused before all else, in its words; `publishers` are the known types."""
+    known = sorted({*publishers, "estuary"})
     if spec == SeedSpec():
         return ["job spec is empty"]
     count, publisher = spec.deal.concurrency, (spec.publisher_spec.type or spec.publisher).lower()
@@ -77,8 +78,8 @@ def submission_problems(spec: SeedSpec) -> list[str]:
         ),
         (spec.deal.targeting_mode and count > 1, f"concurrency ignored for target all mode, must be == 0, not {count}"),
         (
-            publisher not in PUBLISHERS,
-            f"invalid publisher type: {publisher} (use one of {', '.join(filter(None, PUBLISHERS))})",
+            publisher not in ("", *known),
+            f"invalid publisher type: {publisher} (use one of {', '.join(known)})",
         ),
         (
             not 0 <= spec.timeout <= MAX_SECONDS,

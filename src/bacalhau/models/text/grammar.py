@@ -6,6 +6,7 @@ reason alone; whoever read the flag names the flag.
 
 import csv
 import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -13,9 +14,21 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import ResultPath
 from bacalhau.models.job.label import label_problem
 from bacalhau.models.job.network import NetworkType
+from bacalhau.models.job.spec import SpecConfig
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+ReadUri = Callable[[str, dict[str, str]], SpecConfig]
+"""Read a URI and its options as a spec. Raises BadRequest."""
+
+
+class Uris(NamedTuple):
+    """The URI schemes that a flag knows: `find` returns a scheme's reader, `forms` the examples for error messages."""
+
+    find: Callable[[str], ReadUri | None]
+    forms: Callable[[], Sequence[str]]
 
 
 class Field(NamedTuple):
@@ -80,6 +93,19 @@ def host_and_path(uri: str) -> tuple[str, str]:
         )
     host, slash, path = rest.partition("/")
     return unquote(host), slash + unquote(path)
+
+
+def refuse_options(options: Iterable[str], allowed: Collection[str], owner: str) -> None:
+    """Raise BadRequest for an option that `owner`, such as `storage s3`, does not have."""
+    for name in options:
+        if name not in allowed:
+            cure = f"options are {', '.join(allowed)}" if allowed else f"{owner} has no options"
+            raise BadRequest(f'unknown option "{name}" for {owner}', hint=cure)
+
+
+def listed(forms: Sequence[str], word: str) -> str:
+    """Join examples as `a, b and c`, where `word` is `and`."""
+    return f" {word} ".join(filter(None, (", ".join(forms[:-1]), *forms[-1:])))
 
 
 def parse_output(text: str) -> ResultPath:

@@ -1,40 +1,22 @@
 """`-i/--input`: `URI[:TARGET][,opt=name=value]...` or `src=URI,dst=TARGET`, one flag one input source.
 
-A field that begins with `scheme://` is a URI even when it has `=`; names of options are case-sensitive, hosts keep
-their case.
+The plug-in of its scheme reads the URI. A field that begins with `scheme://` is a URI even when it has `=`; names of
+options are case-sensitive, hosts keep their case.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.text.grammar import Field, host_and_path, parse_bool, scheme_of, split_fields
+from bacalhau.models.text.grammar import Field, Uris, listed, scheme_of, split_fields
 
 DEFAULT_TARGET = "/inputs"
-_FORMS = "write s3://bucket/key, ipfs://CID, https://host/file or file:///path, followed by :/target"
 _HOST_WITH_PORT = re.compile(r"https?://[^/]*$")
 
-_S3_OPTIONS = {
-    "endpoint": "Endpoint",
-    "region": "Region",
-    "filter": "Filter",
-    **dict.fromkeys(("versionID", "version-id", "version_id"), "VersionID"),
-    **dict.fromkeys(
-        ("checksum-256", "checksum256", "checksum_256", "checksum-sha256", "checksumsha256", "checksum_sha256"),
-        "ChecksumSHA256",
-    ),
-}
-_LOCAL_OPTIONS = {
-    **dict.fromkeys(("rw", "read-write", "read_write", "readwrite"), True),
-    **dict.fromkeys(("ro", "read-only", "read_only", "readonly"), False),
-}
 
-
-def parse_input(text: str, default: str = DEFAULT_TARGET) -> InputSource:
-    """One flag value as an input source, mounted at `default` where it does not say. Raises BadRequest."""
+def parse_input(text: str, uris: Uris, default: str = DEFAULT_TARGET) -> InputSource:
+    """Read one flag value as an input source, mounted at `default` where it does not say. Raises BadRequest."""
     source, target = "", default
     options: dict[str, str] = {}
     for field in split_fields(text, "storage"):
@@ -48,11 +30,12 @@ def parse_input(text: str, default: str = DEFAULT_TARGET) -> InputSource:
             _add_option(options, field)
         else:
             raise BadRequest(
-                f"unexpected key {field.key} in field {field.text}", hint="keys are src, dst and opt; " + _FORMS
+                f"unexpected key {field.key} in field {field.text}",
+                hint=f"keys are src, dst and opt; {_write_one(uris)}",
             )
     if not target:
-        raise BadRequest(f"input source is missing a target: {text}", hint=_FORMS)
-    return InputSource(source=_source(source, options), alias=source, target=target)
+        raise BadRequest(f"input source is missing a target: {text}", hint=_write_one(uris))
+    return InputSource(source=_source(source, options, uris), alias=source, target=target)
 
 
 def _bare(text: str) -> str:
@@ -79,74 +62,18 @@ def _positional(text: str, default: str) -> tuple[str, str]:
     return _bare(uri), _bare(target) or default
 
 
-def _source(uri: str, options: dict[str, str]) -> SpecConfig:
+def _source(uri: str, options: dict[str, str], uris: Uris) -> SpecConfig:
     scheme = scheme_of(uri)
     if scheme in ("git", "gitlfs"):
         raise BadRequest(
             f"unsupported type: {scheme}",
             hint="clone the repository first and bring its files from S3, IPFS, a URL or the node's disk",
         )
-    make = _MAKERS.get(scheme)
-    if make is None:
-        raise BadRequest(f"unknown storage schema: {scheme or f'none in {uri!r}'}", hint=_FORMS)
-    return make(uri, options)
+    read = uris.find(scheme) if scheme else None
+    if read is None:
+        raise BadRequest(f"unknown storage schema: {scheme or f'none in {uri!r}'}", hint=_write_one(uris))
+    return read(uri, options)
 
 
-def _known(options: Mapping[str, str], allowed: Mapping[str, Any], storage: str) -> None:
-    for name in options:
-        if name not in allowed:
-            cure = f"options are {', '.join(allowed)}" if allowed else f"storage {storage} has no options"
-            raise BadRequest(f'unknown option "{name}" for storage {storage}', hint=cure)
-
-
-def _s3(uri: str, options: dict[str, str]) -> SpecConfig:
-    _known(options, _S3_OPTIONS, "s3")
-    bucket, key = host_and_path(uri)
-    if not bucket:
-        raise BadRequest(
-            "invalid s3 storage params: bucket cannot be empty", hint=f"write s3://BUCKET/KEY in place of {uri}"
-        )
-    params = dict.fromkeys(("Bucket", "Key", "Filter", "Region", "Endpoint", "VersionID", "ChecksumSHA256"), "")
-    params |= {_S3_OPTIONS[name]: value for name, value in options.items()}
-    return SpecConfig(type="s3", params=params | {"Bucket": bucket, "Key": key.lstrip("/")})
-
-
-def _ipfs(uri: str, options: dict[str, str]) -> SpecConfig:
-    _known(options, {}, "ipfs")
-    cid, path = host_and_path(uri)
-    if not cid:
-        raise BadRequest("invalid ipfs params. cid cannot be empty", hint=f"write ipfs://CID in place of {uri}")
-    if path.strip("/"):
-        raise BadRequest(
-            f"{uri} has a path after the CID",
-            hint=f"name the whole object, ipfs://{cid}, and use {path} inside the job",
-        )
-    return SpecConfig(type="ipfs", params={"CID": cid})
-
-
-def _url(uri: str, options: dict[str, str]) -> SpecConfig:
-    _known(options, {}, "urlDownload")
-    host, slash, _ = re.split(r"[?#]", uri.partition("://")[2], maxsplit=1)[0].partition("/")
-    if not host or not slash:
-        raise BadRequest(f"invalid url storage params: URL must end with a file name: {uri}", hint=_FORMS)
-    return SpecConfig(type="urlDownload", params={"URL": uri})
-
-
-def _local(uri: str, options: dict[str, str]) -> SpecConfig:
-    _known(options, _LOCAL_OPTIONS, "local")
-    host, path = host_and_path(uri)
-    if host or not path:
-        raise BadRequest(f"local path must be absolute: {uri}", hint=f"write file:///{host}{path}")
-    write = False
-    for name, value in options.items():
-        write = parse_bool(value, "read-write") is _LOCAL_OPTIONS[name]
-    return SpecConfig(type="local", params={"SourcePath": path, "ReadWrite": write})
-
-
-_MAKERS: dict[str, Callable[[str, dict[str, str]], SpecConfig]] = {
-    "s3": _s3,
-    "ipfs": _ipfs,
-    "http": _url,
-    "https": _url,
-    "file": _local,
-}
+def _write_one(uris: Uris) -> str:
+    return f"write {listed(uris.forms(), 'or')}, followed by :/target"

@@ -25,6 +25,7 @@ from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.output import OutputFiles
 from bacalhau.plugins.docker.params import DockerParams, check_engine
 from bacalhau.ports.engine import EngineTask, Exit
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report
 
 CHECK_SECONDS = 3.0  # how long an answer to `check` holds
@@ -330,3 +331,7 @@ def _read(params: dict[str, Any]) -> DockerParams:
     if problems := check_engine(spec):
         raise EngineFailure(problems, component="Docker")
     return require_params(spec, DockerParams)
+
+
+def make_engine(setting: Setting) -> DockerEngine:
+    return DockerEngine()

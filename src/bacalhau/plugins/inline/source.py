@@ -7,6 +7,7 @@ from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.inline.data_url import Content, read_content
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -61,3 +62,7 @@ def _unpack(data: bytes, into: Path) -> Path:
         )
     archive.unlink()
     return part.rename(into / "files")
+
+
+def make_source(setting: Setting) -> InlineSource:
+    return InlineSource()

@@ -16,6 +16,7 @@ from bacalhau.plugins.ipfs.remote import GatewayReader
 from bacalhau.plugins.ipfs.tree import Tell, safe_name, write_tree
 from bacalhau.plugins.ipfs.unixfs.cid import parse_path
 from bacalhau.plugins.ipfs.unixfs.read import Reader, StoreReader, resolve
+from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report, Step
 
 _SILENCE = 60
@@ -89,3 +90,8 @@ def _cid_of(result: SpecConfig) -> str:
     if not isinstance(found, str) or not found:
         raise BadRequest("the result names no CID")
     return found
+
+
+def make_downloader(server: ResultServer) -> IpfsDownloader:
+    tls = server.trust() if server.url.startswith("https") else True
+    return IpfsDownloader(server.url, server.config.types.ipfs.endpoint, dict(server.headers), tls)

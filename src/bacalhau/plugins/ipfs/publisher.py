@@ -10,6 +10,7 @@ from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
 from bacalhau.ports.content import ContentStore
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -87,3 +88,7 @@ def _shares(wanted: list[str], blocks: dict[str, bytes]) -> Iterator[dict[str, b
         size += len(blocks[cid]) + len(cid)
     if share:
         yield share
+
+
+def make_publisher(setting: Setting) -> IpfsPublisher:
+    return IpfsPublisher(setting.content, setting.config.publishers.types.ipfs.endpoint)

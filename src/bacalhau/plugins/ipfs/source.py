@@ -16,6 +16,7 @@ from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
 from bacalhau.plugins.ipfs.unixfs.cid import RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, StoreReader, resolve, view
 from bacalhau.ports.content import ContentStore
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -175,3 +176,7 @@ async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterato
         todo += [
             (link.cid, f"{path}/{name}".strip("/") if name else path, link.tsize) for link, name in reversed(named)
         ]
+
+
+def make_source(setting: Setting) -> IpfsSource:
+    return IpfsSource(setting.content, setting.config.input_sources.types.ipfs.endpoint)

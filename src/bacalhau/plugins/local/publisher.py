@@ -17,6 +17,7 @@ from aiohttp import web
 from bacalhau.lib.archive import pack, tree_size
 from bacalhau.lib.errors import PublisherFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, refuse_params
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -154,3 +155,9 @@ def _why_not(host: str, port: int) -> str:
 def _cannot_listen(port: int, error: OSError) -> str:
     reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be listened on: {error.strerror or error}"
     return f"port {port} for local results {reason}"
+
+
+def make_publisher(setting: Setting) -> LocalPublisher:
+    local = setting.config.publishers.types.local
+    folder = Path(setting.config.data_dir) / "compute" / "results" / "local-publisher"
+    return LocalPublisher(folder, local.address, local.port)

@@ -11,6 +11,7 @@ from bacalhau.lib.errors import StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.local.allow import read_rule
 from bacalhau.plugins.local.params import CreateAs, LocalParams
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -92,3 +93,7 @@ def _create(path: str, kind: CreateAs) -> None:
             f"volume {path} cannot be made: {e.strerror or e}",
             hint="check the owner and mode of its folder on the node",
         ) from e
+
+
+def make_source(setting: Setting) -> LocalSource:
+    return LocalSource(setting.config.compute.allow_listed_local_paths)

@@ -36,6 +36,7 @@ from bacalhau.plugins.s3.params import (
     is_composite,
 )
 from bacalhau.plugins.s3.source import bucket_of, resolve_entries
+from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry
 
@@ -186,3 +187,7 @@ def _has_size(path: Path, size: int) -> bool:
 
 def _digest(path: Path) -> str:
     return base64.b64encode(hash_file(path)).decode()
+
+
+def make_downloader(server: ResultServer) -> S3Downloader:
+    return S3Downloader()

@@ -5,7 +5,7 @@ credentials of their own.
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +13,16 @@ import aiohttp
 import msgspec
 import yarl
 
+from bacalhau.config.schema import Config, S3Managed
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.archive import pack
-from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
 from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
-from bacalhau.plugins.s3.bucket import BucketAddress
+from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
+from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -28,9 +30,6 @@ KIND = "s3managed"
 _LARGEST = 5 << 30  # bytes that S3 takes in one request
 _PIECE = 1 << 20
 _PASSING = (403, 408, 429)  # a link that has expired is answered 403, and the next attempt has a new one
-
-SignUpload = Callable[[str, str], Awaitable[str]]
-"""(job id, execution id) → where to PUT the result. Raises BacalhauError."""
 
 
 class ManagedBucket(NamedTuple):
@@ -73,13 +72,6 @@ class ManagedBucket(NamedTuple):
 def check_publisher(spec: SpecConfig) -> list[str]:
     """List every problem: this publisher takes no parameters."""
     return refuse_params(spec, f"publisher {KIND}")
-
-
-def refuse_publisher(spec: SpecConfig) -> list[str]:
-    """Where no bucket is configured."""
-    return [
-        f"publisher {KIND} is not set up on this orchestrator: Publishers.Types.S3Managed.Bucket and Region are empty"
-    ]
 
 
 class S3ManagedPublisher:
@@ -147,3 +139,35 @@ async def _pieces(path: Path, size: int, report: Report) -> AsyncIterator[bytes]
             yield piece
             sent += len(piece)
             report(Step("publishing", int(sent == size), 1, sent, size))
+
+
+def make_publisher(setting: Setting) -> S3ManagedPublisher:
+    return S3ManagedPublisher(setting.sign_upload)
+
+
+def make_part(config: Config) -> OrchestratorPart:
+    """Sign links for nodes and clients, or refuse such jobs where no bucket is configured."""
+    bucket = managed_bucket(config.publishers.types.s3_managed)
+    if bucket is None:
+        said = f"publisher {KIND} is not set up on this orchestrator"
+        return OrchestratorPart(refusal=f"{said}: Publishers.Types.S3Managed.Bucket and Region are empty")
+    return OrchestratorPart(presign=bucket.presign, sign_upload=bucket.sign_upload)
+
+
+def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:
+    """Return the bucket of the configuration, None where nothing of it is set.
+
+    Raises BadRequest that names what is missing where only a part is set.
+    """
+    if not (wanted.bucket or wanted.region or wanted.key or wanted.endpoint):
+        return None
+    missing = [name for name, value in (("Bucket", wanted.bucket), ("Region", wanted.region)) if not value]
+    if wanted.pre_signed_url_expiration < 1:
+        missing.append("PreSignedURLExpiration of at least 1s")
+    if missing:
+        raise BadRequest(
+            f"Publishers.Types.S3Managed needs {' and '.join(missing)}", hint="set them, or leave out the whole section"
+        )
+    return ManagedBucket(
+        find_bucket(wanted.bucket, wanted.region, wanted.endpoint), wanted.key, int(wanted.pre_signed_url_expiration)
+    )

@@ -18,6 +18,7 @@ from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.upload import Target, upload_stream
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -150,3 +151,7 @@ async def _read(path: Path) -> AsyncIterator[bytes]:
             yield piece
     finally:
         file.close()
+
+
+def make_publisher(setting: Setting) -> S3Publisher:
+    return S3Publisher()

@@ -6,15 +6,18 @@ import logging
 
 import msgspec
 
+from bacalhau.config.schema import Config
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.operation import version_query
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive
+from bacalhau.ports.plugin import OrchestratorPart
 
 log = logging.getLogger(__name__)
 
+_DEFAULT_SECONDS = 900  # life of a link where the configuration does not say
 _LONGEST_SECONDS = 7 * 24 * 3600  # what S3 accepts
 
 
@@ -38,3 +41,14 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
     return SpecConfig(
         type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url))
     )
+
+
+def make_part(config: Config) -> OrchestratorPart:
+    """Sign links to results, unless the configuration keeps clients to their own credentials."""
+    signing = config.publishers.types.s3
+    seconds = int(signing.pre_signed_url_expiration) or _DEFAULT_SECONDS
+
+    async def presign(result: SpecConfig) -> SpecConfig:
+        return await presign_result(result, seconds)
+
+    return OrchestratorPart(presign=None if signing.pre_signed_url_disabled else presign)

@@ -11,6 +11,7 @@ from bacalhau.plugins.s3.keys import plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.partition import pick_share
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -85,3 +86,7 @@ def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFai
         hint="check the key, which is case-sensitive; AllowEmpty: true lets the job run without input",
         component="S3",
     )
+
+
+def make_source(setting: Setting) -> S3Source:
+    return S3Source()

@@ -10,6 +10,7 @@ from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
+from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report, Step
 
 _ARCHIVES = (".tar.gz", ".tgz")
@@ -36,3 +37,7 @@ class UrlDownloader:
         await asyncio.to_thread(archive.unlink)
         for link in left_out:
             log.warning("symlink %s of the result was left out: it points outside of it", link)
+
+
+def make_downloader(server: ResultServer) -> UrlDownloader:
+    return UrlDownloader()

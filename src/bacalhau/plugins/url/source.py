@@ -19,6 +19,7 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient, shown
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
 from bacalhau.plugins.url.params import read_url
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -155,3 +156,7 @@ def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
     return StorageFailure(
         f"{shown(url)} cannot be written to {into}: {error.strerror or error}", hint="check the node's data directory"
     )
+
+
+def make_source(setting: Setting) -> UrlSource:
+    return UrlSource(retries=setting.config.input_sources.max_retry_count)

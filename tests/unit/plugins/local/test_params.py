@@ -3,8 +3,8 @@
 import pytest
 
 from bacalhau.models.job.spec import SpecConfig, require_params
-from bacalhau.models.text.input_grammar import parse_input
 from bacalhau.plugins.local.params import CreateAs, LocalParams, check_source
+from bacalhau.plugins.uris import parse_input
 
 
 def local(**params: object) -> list[str]:

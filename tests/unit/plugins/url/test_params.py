@@ -4,7 +4,7 @@ import pytest
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.text.input_grammar import parse_input
+from bacalhau.plugins.uris import parse_input
 from bacalhau.plugins.url.client import shown
 from bacalhau.plugins.url.params import check_source, read_url
 

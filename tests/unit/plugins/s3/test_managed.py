@@ -2,9 +2,9 @@
 
 import pytest
 
-from bacalhau.app.managed import managed_bucket
 from bacalhau.config.schema import S3Managed
 from bacalhau.lib.errors import BadRequest
+from bacalhau.plugins.s3.managed import managed_bucket
 
 
 def test_all_or_none():

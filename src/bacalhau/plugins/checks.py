@@ -1,0 +1,74 @@
+"""The checks of a job's parameters, by type: what is known at all when a job is submitted or a file is validated."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.loading import Owner, call
+from bacalhau.plugins.registry import Registry
+from bacalhau.ports.content import SpecCheck
+from bacalhau.ports.plugin import Target
+
+
+class Refusal(NamedTuple):
+    """A check that refuses every job, because nobody can use that type here."""
+
+    problem: str
+
+    @classmethod
+    def of(cls, error: Unavailable) -> "Refusal":
+        """Make the check of a plug-in that cannot be used."""
+        return cls(f"{error.message} ({error.hint})")
+
+    def __call__(self, spec: SpecConfig) -> list[str]:
+        return [self.problem]
+
+
+class PluginCheck(NamedTuple):
+    """A check that is imported when the first job needs it."""
+
+    target: Target
+    owner: Owner
+
+    def __call__(self, spec: SpecConfig) -> list[str]:
+        try:
+            problems: list[str] = call(self.target, self.owner, list, spec)
+        except Unavailable as e:
+            return Refusal.of(e)(spec)
+        return problems
+
+    def load(self) -> None:
+        """Import the check now, so that the first job does not wait for it. Raises Unavailable where that fails."""
+        call("bacalhau.plugins.loading:import_target", self.owner, object, self.target)
+
+
+class PluginChecks(NamedTuple):
+    """Checks by lower-case type name.
+
+    `located` are the sources that one node may have and another not; `whole` are in place of the sources' own checks in
+    a job that is not divided by a count.
+    """
+
+    engines: Mapping[str, SpecCheck]
+    sources: Mapping[str, SpecCheck]
+    publishers: Mapping[str, SpecCheck]
+    located: frozenset[str]
+    whole: Mapping[str, SpecCheck]
+
+
+def plugin_checks(known: Registry) -> PluginChecks:
+    """Collect the checks of all types; those of plug-ins that cannot be used refuse every job."""
+    sources = known.sources.items()
+    return PluginChecks(
+        engines=_refusals(known, "engine") | {n: PluginCheck(o.part.check, o.owner) for n, o in known.engines.items()},
+        sources=_refusals(known, "source") | {n: PluginCheck(o.part.check, o.owner) for n, o in sources},
+        publishers=_refusals(known, "publisher")
+        | {n: PluginCheck(o.part.check, o.owner) for n, o in known.publishers.items()},
+        located=frozenset(name for name, offer in sources if offer.part.located),
+        whole={n: PluginCheck(o.part.check_whole, o.owner) for n, o in sources if o.part.check_whole},
+    )
+
+
+def _refusals(known: Registry, role: str) -> dict[str, SpecCheck]:
+    return {name: Refusal.of(error) for name, error in known.errors_of(role).items()}

@@ -1,0 +1,14 @@
+"""The manifest of Docker: an engine for containers."""
+
+from bacalhau.ports.plugin import EngineType, Plugin
+
+PLUGIN = Plugin(
+    "docker",
+    engines=(
+        EngineType(
+            "docker",
+            make="bacalhau.plugins.docker.engine:make_engine",
+            check="bacalhau.plugins.docker.params:check_engine",
+        ),
+    ),
+)

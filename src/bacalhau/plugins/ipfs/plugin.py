@@ -1,0 +1,28 @@
+"""The manifest of IPFS: inputs and results by their content."""
+
+from bacalhau.ports.plugin import DownloaderType, Plugin, PublisherType, Scheme, SourceType
+
+_PUBLISHER = "bacalhau.plugins.ipfs.uri:read_publisher"
+
+PLUGIN = Plugin(
+    "ipfs",
+    sources=(
+        SourceType(
+            "ipfs",
+            make="bacalhau.plugins.ipfs.source:make_source",
+            check="bacalhau.plugins.ipfs.source:check_source",
+            schemes=(Scheme("ipfs", "bacalhau.plugins.ipfs.uri:read_input", form="ipfs://CID"),),
+            located=True,
+        ),
+    ),
+    publishers=(
+        PublisherType(
+            "ipfs",
+            make="bacalhau.plugins.ipfs.publisher:make_publisher",
+            check="bacalhau.plugins.ipfs.publisher:check_publisher",
+            # Estuary was the original's way to IPFS; its name still means that results go there.
+            schemes=(Scheme("ipfs", _PUBLISHER, form="ipfs"), Scheme("estuary", _PUBLISHER)),
+        ),
+    ),
+    downloaders=(DownloaderType("ipfs", make="bacalhau.plugins.ipfs.download:make_downloader"),),
+)

@@ -1,0 +1,13 @@
+"""The manifest of `noop`: an engine that runs nothing, and the publisher that keeps nothing."""
+
+from bacalhau.ports.plugin import EngineType, Plugin, PublisherType
+
+PLUGIN = Plugin(
+    "noop",
+    engines=(
+        EngineType(
+            "noop", make="bacalhau.plugins.noop.engine:make_engine", check="bacalhau.plugins.noop.engine:check_engine"
+        ),
+    ),
+    publishers=(PublisherType("noop", make=None, check="bacalhau.plugins.noop.engine:check_publisher"),),
+)

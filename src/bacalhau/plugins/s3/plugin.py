@@ -1,0 +1,34 @@
+"""The manifest of S3: inputs from buckets, results into the job's bucket or into the orchestrator's own."""
+
+from bacalhau.ports.plugin import DownloaderType, Plugin, PublisherType, Scheme, SourceType
+
+_DOWNLOAD = "bacalhau.plugins.s3.download:make_downloader"
+
+PLUGIN = Plugin(
+    "s3",
+    sources=(
+        SourceType(
+            "s3",
+            make="bacalhau.plugins.s3.source:make_source",
+            check="bacalhau.plugins.s3.params:check_source",
+            check_whole="bacalhau.plugins.s3.params:check_whole",
+            schemes=(Scheme("s3", "bacalhau.plugins.s3.uri:read_input", form="s3://bucket/key"),),
+        ),
+    ),
+    publishers=(
+        PublisherType(
+            "s3",
+            make="bacalhau.plugins.s3.publisher:make_publisher",
+            check="bacalhau.plugins.s3.params:check_publisher",
+            schemes=(Scheme("s3", "bacalhau.plugins.s3.uri:read_publisher", form="s3://bucket/key"),),
+            orchestrator="bacalhau.plugins.s3.sign:make_part",
+        ),
+        PublisherType(
+            "s3managed",
+            make="bacalhau.plugins.s3.managed:make_publisher",
+            check="bacalhau.plugins.s3.managed:check_publisher",
+            orchestrator="bacalhau.plugins.s3.managed:make_part",
+        ),
+    ),
+    downloaders=(DownloaderType("s3", make=_DOWNLOAD), DownloaderType("s3presigned", make=_DOWNLOAD)),
+)

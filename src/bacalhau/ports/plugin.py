@@ -1,0 +1,125 @@
+"""The manifest of a plug-in: one frozen `Plugin` names all that it adds to the system.
+
+A manifest is cheap to import. The code behind it stands there as targets, texts of the form `module:attribute`, which
+are imported when they are first needed: no command waits for the libraries of a plug-in that it does not use.
+The names of types and URI schemes are in lower case, and are taken in any case from users.
+"""
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from bacalhau.config.schema import Config, ResultDownloaders
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.ports.content import ContentStore
+
+Target = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+._-]*$")]
+SignUpload = Callable[[str, str], Awaitable[str]]
+"""Return the link to which an execution's result is PUT, given the ids of job and execution. Raises BacalhauError."""
+
+
+class Scheme(msgspec.Struct, frozen=True):
+    """The way users write a spec on the command line, as `name://…`, or a publisher also as the bare name.
+
+    `read` is a target `(uri, options) -> SpecConfig` that raises BadRequest; `form` is the example that error messages
+    show, "" for a spelling that is only understood.
+    """
+
+    name: Name
+    read: Target
+    form: str = ""
+
+
+class EngineType(msgspec.Struct, frozen=True):
+    """An engine. `make` is a target `(Setting) -> ports.engine.Engine`, `check` one `(SpecConfig) -> list[str]`."""
+
+    name: Name
+    make: Target
+    check: Target
+
+
+class SourceType(msgspec.Struct, frozen=True):
+    """An input source. `make` is a target `(Setting) -> ports.storage.Storage`.
+
+    `check` and `check_whole` are targets `(SpecConfig) -> list[str]`; the second is for jobs that no count divides,
+    None where that is the same. `located` sources are on one node and not on another: the orchestrator asks the
+    nodes before it places a job (see ports.storage.Located).
+    """
+
+    name: Name
+    make: Target
+    check: Target
+    check_whole: Target | None = None
+    schemes: tuple[Scheme, ...] = ()
+    located: bool = False
+
+
+class PublisherType(msgspec.Struct, frozen=True):
+    """A publisher. `make` is a target `(Setting) -> ports.publisher.Publisher`, None for one that keeps nothing.
+
+    `check` is a target `(SpecConfig) -> list[str]`. Without `schemes` users write the bare name. `orchestrator` is a
+    target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do.
+    """
+
+    name: Name
+    make: Target | None
+    check: Target
+    schemes: tuple[Scheme, ...] = ()
+    orchestrator: Target | None = None
+
+
+class DownloaderType(msgspec.Struct, frozen=True):
+    """A downloader for results of type `name`; `make` is a target `(ResultServer) -> ports.download.Downloader`."""
+
+    name: Name
+    make: Target
+
+
+class Plugin(msgspec.Struct, frozen=True):
+    """A plug-in, by the parts that it adds."""
+
+    name: Name
+    engines: tuple[EngineType, ...] = ()
+    sources: tuple[SourceType, ...] = ()
+    publishers: tuple[PublisherType, ...] = ()
+    downloaders: tuple[DownloaderType, ...] = ()
+
+
+async def _no_upload(job_id: str, execution_id: str) -> str:
+    raise Unavailable("there is no orchestrator to ask for a link")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The node that engines, sources and publishers are made for."""
+
+    content: ContentStore
+    config: Config = field(default_factory=Config)
+    sign_upload: SignUpload = _no_upload
+
+
+class ResultServer(NamedTuple):
+    """The API that downloaders are made for: its URL, the headers that requests to it carry, and what TLS may trust."""
+
+    url: str
+    headers: Mapping[str, str]
+    trust: Callable[[], ssl.SSLContext]
+    config: ResultDownloaders
+
+
+class OrchestratorPart(NamedTuple):
+    """The orchestrator's work for a publisher.
+
+    `refusal` says why no job may use the publisher here, "" when jobs may. `presign` turns a published result into one
+    that clients can fetch. `sign_upload` gives nodes links to put results to; one publisher of a system can have it.
+    """
+
+    refusal: str = ""
+    presign: Callable[[SpecConfig], Awaitable[SpecConfig]] | None = None
+    sign_upload: SignUpload | None = None
