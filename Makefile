@@ -20,8 +20,8 @@ unit: $(VENV)/.tools
 	@$(PY) -m pytest tests/unit
 
 check: $(VENV)/.tools
-	@$(VENV)/bin/ruff check src tests benchmarks
-	@$(VENV)/bin/ruff format --check -q src tests benchmarks
+	@$(VENV)/bin/ruff check src tests benchmarks docs
+	@$(VENV)/bin/ruff format --check -q src tests benchmarks docs
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest tests/house

@@ -43,7 +43,10 @@ class Uri(NamedTuple):
 
 @dataclass(frozen=True)
 class Registry:
-    """Parts by type name, URIs by scheme, and in `broken`, by role and name, the errors of plug-ins not to be used."""
+    """Parts by type name, URIs by scheme, and in `broken`, by role and name, the errors of plug-ins not to be used.
+
+    `faults` are the same errors, each once.
+    """
 
     engines: dict[str, Offer[EngineType]] = field(default_factory=dict)
     sources: dict[str, Offer[SourceType]] = field(default_factory=dict)
@@ -53,19 +56,16 @@ class Registry:
     outputs: dict[str, Uri] = field(default_factory=dict)
     plugins: dict[str, Owner] = field(default_factory=dict)
     broken: dict[tuple[str, str], Unavailable] = field(default_factory=dict)
+    faults: list[Unavailable] = field(default_factory=list)
 
     def table(self, role: str) -> Mapping[str, Any]:
         """The parts, or the URIs, by name, for one of ROLES."""
         return self._tables[role]
 
-    @property
-    def faults(self) -> list[Unavailable]:
-        """Each plug-in that cannot be used, once."""
-        return list({id(error): error for error in self.broken.values()}.values())
-
     def errors_of(self, role: str) -> dict[str, Unavailable]:
-        """The errors by name, for one of ROLES."""
-        return {name: error for (kind, name), error in self.broken.items() if kind == role}
+        """The errors by name, for one of ROLES, but for names that others bring."""
+        taken = self._tables[role]
+        return {name: error for (kind, name), error in self.broken.items() if kind == role and name not in taken}
 
     @property
     def _tables(self) -> dict[str, Mapping[str, Any]]:
@@ -95,8 +95,9 @@ class Registry:
         self.outputs.update({name: uri for part in plugin.publishers for name, uri in _outputs(part, owner)})
 
     def refuse(self, names: list[tuple[str, str]], error: Unavailable) -> None:
-        """Note the error of a plug-in under the types that nobody else brings."""
-        self.broken.update({key: error for key in names if key[1] not in self._tables[key[0]]})
+        """Note the error of a plug-in under the names that it should bring."""
+        self.faults.append(error)
+        self.broken.update(dict.fromkeys(names, error))
 
 
 @cache
