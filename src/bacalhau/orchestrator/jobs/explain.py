@@ -5,7 +5,7 @@ import logging
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, NotFound
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
@@ -35,10 +35,12 @@ async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -
 
 
 async def explain_stored(orch: Orchestrator, job_id: str, namespace: str) -> ExplainJobResponse:
-    """Of a job that is there. Raises NotFound."""
+    """Explain a stored job as it is now. Raises NotFound."""
     job = await orch.store.find_job(job_id, namespace)
-    views = await orch.store.load_views([job.id])
-    answer = await _explain(orch, views[job.id])
+    view = (await orch.store.load_views([job.id])).get(job.id)
+    if view is None:
+        raise NotFound(f"job not found: {job_id}", component="JobStore")  # it was forgotten meanwhile
+    answer = await _explain(orch, view)
     return replace(answer, queue_position=orch.queue.position(job.id))
 
 
