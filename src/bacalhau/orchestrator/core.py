@@ -81,8 +81,8 @@ class Orchestrator:
         for job in (*change.new_jobs, *change.jobs):
             self.queue.note(job)
             self._announce(job)
-        for entry in change.history:
-            self.board.changed(entry.job_id)
+        for job_id in {entry.job_id for entry in change.history}:
+            self.board.changed(job_id)
 
     def is_settled(self, now: int) -> bool:
         """Nodes have had time to come back since the start: from then on who is away may be given up."""
