@@ -114,12 +114,14 @@ async def test_jobs_that_come_together_are_one_question(tmp_path, data):
     async with open_fleet(tmp_path, runs=False) as fleet:
         await fleet.join("n-1", [data])
         orch, ids = fleet.room.orch, [await fleet.submit(path) for path in (data, data, data / "none")]
-        assert await orch.queue.take(9) == ids
+        assert orch.queue.asked(9) == ids
         for job_id in ids:
+            assert orch.queue.take(job_id)
             orch.queue.done(job_id)
             assert must_ask(orch, await orch.store.find_job(job_id))
         async with background(locate_forever(orch)):
-            assert await orch.queue.take(1) == ids[:1]
+            await orch.queue.wait()
+            assert orch.queue.asked(1) == ids[:1]
         assert fleet.asked == [("n-1", [str(data), str(data / "none")])]
         told = [orch.locality.holders(await orch.store.find_job(job_id)) for job_id in ids]
         assert [(sorted(t.held), sorted(t.lacking)) for t in told] == [(["n-1"], []), (["n-1"], []), ([], ["n-1"])]

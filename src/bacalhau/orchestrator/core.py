@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
@@ -59,7 +58,8 @@ class Orchestrator:
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
     silence_ns: int = 60_000_000_000
-    queue: EvaluationQueue = field(default_factory=EvaluationQueue)
+    ageing_ns: int = 600_000_000_000
+    queue: EvaluationQueue = field(init=False)
     on_forgotten: OnForgotten = forget_nothing
     board: Board = field(default_factory=Board)
     outbox: Outbox = field(default_factory=Outbox)
@@ -67,6 +67,9 @@ class Orchestrator:
     views: Views = field(default_factory=Views)
     placing: set[str] = field(default_factory=set)
     started: int = field(default_factory=now_ns)
+
+    def __post_init__(self) -> None:
+        self.queue = EvaluationQueue(self.cluster.candidates, self.cluster.shares, self.ageing_ns)
 
     async def commit(self, change: Change) -> None:
         """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first."""
@@ -77,7 +80,10 @@ class Orchestrator:
                 self.logs.end_silent(unheard)
         for execution in change.new_executions:
             self.cluster.hold(execution)
-        self._release(change.executions)
+        for execution in change.executions:
+            if not execution.is_live:
+                self.cluster.release(execution.id)
+                self.board.forget(execution.job_id, execution.id)
         for job in (*change.new_jobs, *change.jobs):
             self.queue.note(job)
             self._announce(job)
@@ -88,24 +94,7 @@ class Orchestrator:
         """Nodes have had time to come back since the start: from then on who is away may be given up."""
         return now - self.started > self.settle_ns
 
-    def offer_changed(self) -> None:
-        """Some node may take now what it could not take before: everything that waits is looked at, and what runs on
-        every node.
-        """
-        self.queue.wake_all()
-
     def _announce(self, job: Job) -> None:
-        if job.is_done:
-            self.queue.unblock(job.id)
-            if job.task.input_sources:
-                self.locality.forget(job.id)
+        if job.is_done and job.task.input_sources:
+            self.locality.forget(job.id)
         self.board.changed(job.id, job if job.is_done else None)
-
-    def _release(self, executions: tuple[Execution, ...]) -> None:
-        freed = False
-        for execution in executions:
-            if not execution.is_live:
-                freed = self.cluster.release(execution.id) or freed
-                self.board.forget(execution.job_id, execution.id)
-        if freed:
-            self.queue.wake(self.cluster.candidates.may_fit)

@@ -1,6 +1,8 @@
-"""One look at a job: plan with the pure scheduler, and apply what was planned.
+"""One evaluation of a job: plan with the pure scheduler, and apply what was planned.
 
-A look follows each change of a job. Where it can be taken at once, change and plan are one transaction.
+An evaluation follows each change of a job. Where it can be made at once, change and plan are one transaction. What a
+plan means for the waiting line is noted in the same step in which it is made, before it is written: so the next plan
+sees the room that is left and the jobs that still wait.
 """
 
 import logging
@@ -21,15 +23,14 @@ from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import must_ask
 from bacalhau.orchestrator.scheduling.candidates import shape_of
-from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources
+from bacalhau.orchestrator.scheduling.place import Bars, decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
-from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars
-from bacalhau.orchestrator.scheduling.view import SECOND, Claim, Plan
-from bacalhau.orchestrator.state.queue import WAKE_AT_ONCE
+from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of
+from bacalhau.orchestrator.scheduling.view import SECOND, TURN, Claim, Plan
+from bacalhau.orchestrator.state.line import Turn, Waiting
 from bacalhau.orchestrator.state.views import FEW
 
-STORE_PAUSE = SECOND  # until the next look when the store cannot be written or read, a full disk for instance
-PATIENCE = 30 * SECOND  # the job at the front of the queue that waited so long has a node kept for it
+STORE_PAUSE = SECOND  # until the next evaluation when the store cannot be written or read, a full disk for instance
 log = logging.getLogger(__name__)
 
 
@@ -46,76 +47,130 @@ def context_of(orch: Orchestrator, job: Job) -> Context:
         now,
         new_ids(),
         orch.is_settled(now),
-        orch.queue.claim,
+        orch.queue.binding_claim(job),
         orch.outbox.is_undelivered,
         holders=orch.locality.holders(job),
     )
 
 
-def plan_and_hold(orch: Orchestrator, view: JobView) -> Plan | None:
-    """Plans one job and reserves at once, so that the next plan of the same batch sees less room.
+def plan_and_hold(orch: Orchestrator, view: JobView, turn: Turn) -> Plan | None:
+    """Plan one job, reserve what it starts and note whether it waits, so that the next plan sees all that.
 
-    None while nodes are asked about the job.
+    Returns None while nodes are asked about the job; then it stands in no line.
     """
-    plan = _plan(orch, view)
-    return None if plan is None else _held(orch, plan)
+    plan = _plan(orch, view, turn.most)
+    if plan is None:
+        orch.queue.leave(view.job.id)
+        return None
+    _hold(orch, view, plan)
+    if turn.is_in_line and plan.wants_room and not plan.waiting.startswith(TURN):
+        orch.queue.exhaust(view.job.id)
+    return plan
 
 
 def evaluation_of(view: JobView) -> str:
-    """The id of the look at the job as it is."""
+    """The id of the evaluation of the job as it is."""
     return evaluation_id(view.job.id, view.job.version, view.tally.count)
 
 
-def _plan(orch: Orchestrator, view: JobView) -> Plan | None:
-    around = context_of(orch, view.job)._replace(eval_id=evaluation_of(view))
+def _plan(orch: Orchestrator, view: JobView, most: int | None = None) -> Plan | None:
+    around = context_of(orch, view.job)._replace(eval_id=evaluation_of(view), most=most)
     try:
         if must_ask(orch, view.job):
             return None
         return plan_job(view, around)
     except Exception as e:  # supervised: a fault of ours fails this job, not the server
-        log.exception("looking at job %s", view.job.id)
+        log.exception("evaluating job %s", view.job.id)
         hint = "look into the orchestrator's log, and report this"
         return Plan() if view.job.is_done else fail(view.job, view.live(), f"internal error: {e!r}", hint, around.now)
 
 
-def _held(orch: Orchestrator, plan: Plan) -> Plan:
+def _hold(orch: Orchestrator, view: JobView, plan: Plan) -> None:
     for execution in plan.asks:
         orch.cluster.hold(execution)
         orch.placing.add(execution.id)
-    return plan
+    job = plan.job or view.job
+    if job.is_done or not plan.wants_room:
+        orch.queue.leave(job.id)
+    else:
+        _keep_in_line(orch, view, plan)
 
 
-async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> None:
-    if not plan.is_empty:
-        try:
+def _keep_in_line(orch: Orchestrator, view: JobView, plan: Plan) -> None:
+    """The job waits; and who comes first for long gets a node kept free."""
+    job, around = plan.job or view.job, context_of(orch, view.job)
+    bars = find_bars(job, view.tally.refused.values(), around._replace(claim=None))
+    need = needed_resources(job)
+    key = _key_of(orch, job, bars)
+    if plan.asks and orch.queue.claim is not None and orch.queue.claim.job_id == job.id:
+        orch.queue.keep(None)
+    since = around.now if plan.asks or view.size else job.submitted
+    waiting = Waiting(job, need, key, since, bars, plan.waits_on)
+    orch.queue.keep_waiting(waiting, around.now, has_started=bool(plan.asks))
+    if job.type in EVERYWHERE:
+        orch.queue.park(job.id)
+    elif orch.queue.nominee == job.id:
+        orch.queue.nominee = ""
+        node_id = decide_claim(job, need, orch.cluster.candidates, bars)
+        if node_id:
+            orch.queue.keep(Claim(node_id, job.id))
+        else:
+            orch.queue.park(job.id)
+
+
+def _key_of(orch: Orchestrator, job: Job, bars: Bars) -> Hashable:
+    """Jobs with the same key fit in the same places, and are given up for the same reason: those of one shape, with the
+    same ports, whose inputs are on the same nodes, and that the same nodes refused.
+    """
+    if job.type in EVERYWHERE:
+        return job.id
+    shape = shape_of(job, needed_resources(job))
+    held = frozenset(orch.locality.holders(job).held)
+    patient = bool(limits_of(job).queue_timeout)
+    return (shape, job.task.static_ports, held, frozenset(bars.refused), frozenset(bars.lacking), patient)
+
+
+async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> bool:
+    """Store the plan. Where others changed the job meanwhile, or the store cannot be written, the job is evaluated
+    again; False in the latter case.
+    """
+    try:
+        if not plan.is_empty:
             await _commit_plan(orch, Change(), plan)
-        except (Conflict, Unavailable) as e:
-            log.log(
-                logging.DEBUG if isinstance(e, Conflict) else logging.ERROR,
-                "job %s is looked at again: %s",
-                view.job.id,
-                e,
-            )
-            orch.views.forget(view.job.id)
-            orch.queue.add(view.job.id, now_ns() + STORE_PAUSE if isinstance(e, Unavailable) else 0)
-            return
-    _schedule_next_evaluation(orch, plan.job or view.job, plan)
+    except (Conflict, Unavailable) as e:
+        is_late = isinstance(e, Conflict)
+        log.log(logging.DEBUG if is_late else logging.ERROR, "job %s is evaluated again: %s", view.job.id, e)
+        orch.views.forget(view.job.id)
+        orch.queue.add(view.job.id, 0 if is_late else now_ns() + STORE_PAUSE)
+        return is_late
+    _set_timers(orch, plan.job or view.job, plan)
+    return True
 
 
 async def commit_and_evaluate(orch: Orchestrator, change: Change, job_id: str, view: JobView | None) -> None:
-    """A change of one job, and what follows from it: in the same transaction, or by a look of its own soon.
+    """Commit a change of one job, and what follows from it: in the same transaction, or by an evaluation of its own
+    soon.
 
     `view` is the job as the change leaves it, where that is known. Raises Conflict and Unavailable, and then nothing
     has happened.
     """
+    if view is None or view.size > FEW:
+        await orch.commit(change)
+        orch.queue.add(job_id)
+        return
     with orch.queue.evaluating(job_id) as alone:
-        plan = _plan(orch, view) if alone and view and view.size <= FEW else None
-        if view is None or plan is None or _must_queue(orch, plan):
+        plan = _plan(orch, view) if alone else None
+        if plan is None or (plan.asks and not orch.queue.is_idle):  # those that wait already come first
             await orch.commit(change)
             orch.queue.add(job_id)
-        else:
-            await _commit_plan(orch, change, _held(orch, plan))
-            _schedule_next_evaluation(orch, plan.job or view.job, plan)
+            return
+        _hold(orch, view, plan)
+        try:
+            await _commit_plan(orch, change, plan)
+        except (Conflict, Unavailable):
+            orch.queue.add(job_id)  # for what was noted of a plan that did not happen
+            raise
+        _set_timers(orch, plan.job or view.job, plan)
 
 
 async def _commit_plan(orch: Orchestrator, first: Change, plan: Plan) -> None:
@@ -132,11 +187,6 @@ async def _commit_plan(orch: Orchestrator, first: Change, plan: Plan) -> None:
     reach(Point.PLACED)
 
 
-def _must_queue(orch: Orchestrator, plan: Plan) -> bool:
-    """Who waits already comes first, and what the change itself sets free may be what is wanted."""
-    return plan.wants_room or (bool(plan.asks) and not orch.queue.is_quiet)
-
-
 def _joined(first: Change, then: Change) -> Change:
     return Change(
         new_jobs=first.new_jobs + then.new_jobs,
@@ -148,50 +198,13 @@ def _joined(first: Change, then: Change) -> Change:
     )
 
 
-def _schedule_next_evaluation(orch: Orchestrator, job: Job, plan: Plan) -> None:
+def _set_timers(orch: Orchestrator, job: Job, plan: Plan) -> None:
     if job.is_done:
-        orch.queue.unblock(job.id)
         return
     if limit := total_limit(job):
         orch.queue.add(job.id, limit + NODE_DEADLINE_SLACK)
     if plan.next_evaluation:
         orch.queue.add(job.id, plan.next_evaluation)
-    if plan.wants_room:
-        _keep_in_line(orch, job, plan)
-    else:
-        orch.queue.unblock(job.id)
-    if plan.asks:
-        orch.queue.wake_shape(_line_of(orch, job), 1 if orch.queue.waiting < WAKE_AT_ONCE else WAKE_AT_ONCE)
-
-
-def _keep_in_line(orch: Orchestrator, job: Job, plan: Plan) -> None:
-    """The job waits. What it gave up itself may be what it waits for; and who is first for long gets a node
-    kept free.
-    """
-    now, need = now_ns(), needed_resources(job)
-    blocked = orch.queue.block(job, need, _line_of(orch, job), now)
-    if plan.cancels:
-        orch.queue.add(job.id)
-    if job.type in EVERYWHERE:
-        orch.queue.stand_back(job.id)
-        return
-    if not orch.queue.is_first(job.id):
-        return
-    if now < blocked.since + PATIENCE:
-        orch.queue.add(job.id, blocked.since + PATIENCE)
-        return
-    node_id = decide_claim(job, need, orch.cluster.candidates, find_bars(job, (), context_of(orch, job)))
-    orch.queue.claim = Claim(node_id, job.id, blocked.order) if node_id else None
-    if not node_id:
-        orch.queue.stand_back(job.id)
-
-
-def _line_of(orch: Orchestrator, job: Job) -> Hashable:
-    """Who waits in one line fits in the same places: jobs of one shape, with the same ports, whose inputs are on the
-    same nodes.
-    """
-    shape, ports, holders = shape_of(job, needed_resources(job)), job.task.static_ports, orch.locality.holders(job)
-    return (shape, ports, frozenset(holders.held)) if ports or holders.lacking else shape
 
 
 def plan_change(plan: Plan) -> Change:

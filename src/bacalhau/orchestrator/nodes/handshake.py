@@ -107,7 +107,6 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         orch.cluster.heard(node_id, now_ns())
     orch.cluster.numbers(node_id).resume()
     orch.outbox.open(node_id)
-    orch.offer_changed()
     log.info("node %s joined%s", node_id, "" if node.membership == APPROVED else " and waits for approval")
     return m.HandshakeResponse(
         accepted=True,
@@ -197,7 +196,6 @@ async def _on_node_info(orch: Orchestrator, node_id: str, info: NodeInfo) -> m.U
         now = orch.cluster.get(node_id)
         if now is not None:  # a heartbeat, or the end of the connection, may have changed the rest meanwhile
             orch.cluster.put(msgspec.structs.replace(now, info=updated.info), now_ns())
-    orch.offer_changed()
     return m.UpdateNodeInfoResponse(accepted=True)
 
 

@@ -145,7 +145,6 @@ async def _label(orch: Orchestrator, node: NodeState, change: NodeChange) -> Non
 async def _keep(orch: Orchestrator, node: NodeState) -> None:
     await orch.store.put_node(node, "")
     orch.cluster.put(node, now_ns())
-    orch.offer_changed()
 
 
 async def note_drained(orch: Orchestrator) -> None:

@@ -214,11 +214,6 @@ class Candidates:
         answers.leads = set(passed_over)
         answers.read = self._grown_before + len(self._grown)
 
-    def may_fit(self, need: Resources) -> bool:
-        """Tell whether a search is worth it: some node has enough free CPU."""
-        orders = (self._with_gpus,) if need.gpu else (self._plain, self._with_gpus)
-        return any(order and order[-1][0] + 1e-9 >= need.cpu for order in orders)
-
     def answers(self, shape: Hashable, ask: Ask) -> Answers:
         """Return what is known of a shape; `ask` is put to each node once."""
         known = self._answers.get(shape)

@@ -68,4 +68,6 @@ def spread(
     if not around.settled and any(not r.never for r in refusals):
         next_evaluation = earliest(next_evaluation, around.now + SECOND)
     waiting = explain_waiting(sum_up(full)) if full else waiting
-    return Spread(Plan(asks=tuple(asks), waiting=waiting, next_evaluation=next_evaluation), tuple(refusals))
+    waits_on = frozenset(r.node_id for r in full)
+    plan = Plan(asks=tuple(asks), waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on)
+    return Spread(plan, tuple(refusals))

@@ -18,7 +18,7 @@ from bacalhau.orchestrator.scheduling.place import (
 )
 from bacalhau.orchestrator.scheduling.retry import decide_retry, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
-from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Shortage, earliest
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, TURN, Plan, Shortage, earliest
 
 
 class Due(NamedTuple):
@@ -43,6 +43,9 @@ def place_open(view: JobView, around: Context) -> Plan:
     plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
     with around.candidates.trial():
         for index in (index for index in tally.open_partitions() if index not in due.late):
+            if len(asks) == around.most:
+                text = f"{TURN}: other jobs that wait for room come before its next partition"
+                return wait_or_run(job, plan._replace(asks=tuple(asks), waiting=text), has_live, around)
             node_id = place(job, need, around.candidates, tally.failures_on, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 shortage = find_shortage(job, need, around.candidates, bars)

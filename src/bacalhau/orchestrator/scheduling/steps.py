@@ -20,7 +20,7 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.retry import list_refusals
-from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest, queue_order
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest
 
 
 def _was_told(node_id: str, execution_id: str) -> bool:
@@ -32,8 +32,9 @@ class Context(NamedTuple):
 
     `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
 
-    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this look,
-    for what it starts. `holders` of the job's inputs.
+    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this
+    evaluation, for what it starts. `holders` of the job's inputs. `claim`: the node that is kept for another job, where
+    this one must respect that. `most`: how many executions may start now, None for as many as fit.
     """
 
     candidates: Candidates
@@ -44,6 +45,7 @@ class Context(NamedTuple):
     is_undelivered: Callable[[str, str], bool] = _was_told
     eval_id: str = ""
     holders: Holders = NOT_TOLD
+    most: int | None = None
 
 
 def limits_of(job: Job) -> Timeouts:
@@ -53,7 +55,7 @@ def limits_of(job: Job) -> Timeouts:
 def find_bars(job: Job, current: Iterable[Execution], around: Context) -> Bars:
     refused = {node_id: e.compute_state.message for node_id, e in list_refusals(job.type, current, around.now).items()}
     claim = around.claim
-    if claim is None or claim.job_id == job.id or queue_order(job) < claim.order:
+    if claim is None:
         return Bars(refused, lacking=_find_lacking(around))
     return Bars(
         refused, {claim.node_id: f"is kept for job {short_id(claim.job_id)}, which waits longer"}, _find_lacking(around)

@@ -12,6 +12,8 @@ from bacalhau.models.node.node import NodeState
 SECOND = 1_000_000_000
 RETRYING = "retrying after: "
 """How a wait begins that is one before another attempt, not one for room."""
+TURN = "waiting for its turn"
+"""How a wait begins that is one for other jobs to start something first."""
 
 
 class Candidate(NamedTuple):
@@ -91,20 +93,17 @@ NOT_TOLD = Holders()
 
 
 class Claim(NamedTuple):
-    """A node that is kept free for a job which has waited for long.
-
-    Jobs that come before it in the queue's `order` need not mind.
-    """
+    """A node that is kept free for a job which has waited for long. Jobs that are more urgent need not mind."""
 
     node_id: str
     job_id: str
-    order: tuple[int, int, str]
 
 
 class Plan(NamedTuple):
     """The wanted change of one job. `asks` go to their nodes, `cancels` stop there.
 
     `waiting`: why something that is wanted has no node yet; `next_evaluation`: Unix ns of the next look, 0 none.
+    `waits_on`: the nodes for which it waits, where no other one will do; None where any will.
     """
 
     job: Job | None = None
@@ -114,6 +113,7 @@ class Plan(NamedTuple):
     history: tuple[HistoryEntry, ...] = ()
     waiting: str = ""
     next_evaluation: int = 0
+    waits_on: frozenset[str] | None = None
 
     @property
     def wants_room(self) -> bool:

@@ -1,52 +1,51 @@
-"""Which jobs to look at next: in memory, because at start every unfinished job is looked at again anyway.
+"""The jobs to evaluate next, in memory: at start every unfinished job is evaluated again anyway.
 
-At most one look per job is in flight; asking several times before it starts is one look. Jobs of one shape are the same
-to every node, so of those that wait only the first few of each shape are tried when something becomes free.
+A job is evaluated for one of two reasons. Somebody asked for it (`add`): it has changed, or its time has come. Or it
+stands in the waiting line (`line.py`) and some node has room for it (`next_turn`). Turns go first, so that nobody who
+comes later takes the room of those that wait.
+
+At most one evaluation per job is in flight; asking several times before it starts is one evaluation.
 """
 
 import heapq
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.job.job import EVERYWHERE, Job
-from bacalhau.models.job.resources import Resources
-from bacalhau.orchestrator.scheduling.view import Claim, queue_order
+from bacalhau.orchestrator.scheduling.candidates import Candidates, News
+from bacalhau.orchestrator.scheduling.shares import Shares
+from bacalhau.orchestrator.scheduling.view import SECOND, Claim
+from bacalhau.orchestrator.state.line import Standing, Turn, Waiting, WaitingLine
 
-WAKE_AT_ONCE = 8  # waiting jobs of a shape looked at when capacity is freed; each look that places a job wakes the next
 FEW_TIMERS = 1000
-
-
-class Blocked(NamedTuple):
-    """A job that waits for capacity, in the order it will be tried. `since` is Unix ns."""
-
-    order: tuple[int, int, str]
-    since: int
-    need: Resources
-    shape: Hashable
+PATIENCE = 30 * SECOND  # the job that comes first and waited so long has a node kept for it
 
 
 class EvaluationQueue:
-    """`claim` is the node that is kept for the job which has waited too long."""
+    """`ageing_ns`: a waiting job of lower priority rises by one after each such time; 0 for never.
 
-    def __init__(self) -> None:
-        self.claim: Claim | None = None
+    `nominee` is the id of the job that a node shall be kept for when it is evaluated next, "" for nobody.
+    """
+
+    def __init__(self, candidates: Candidates, shares: Shares, ageing_ns: int = 0) -> None:
+        self.nominee = ""
+        self._line = WaitingLine(candidates, shares, ageing_ns)
         self._ready: dict[str, None] = {}
         self._busy: set[str] = set()
         self._later: list[tuple[int, str]] = []  # a heap; with what is no longer among the timers
         self._timers: dict[str, set[int]] = {}
         self._timed = 0
-        self._blocked: dict[str, Blocked] = {}
-        self._lines: dict[Hashable, list[tuple[tuple[int, int, str], str]]] = {}
         self._everywhere: set[str] = set()
-        self._standing_back: set[str] = set()
+        self._is_held_up = False  # the next turn is that of a job whose evaluation is under way
         self._signal = Signal()
+        candidates.on_news = self._on_news
+        shares.on_change = self._line.rerank
 
     def add(self, job_id: str, not_before: int = 0) -> None:
-        """Look at the job now, or at `not_before` (Unix ns)."""
+        """Evaluate the job now, or at `not_before` (Unix ns)."""
         if not not_before:
             self._ready[job_id] = None
         elif not_before not in (times := self._timers.setdefault(job_id, set())):
@@ -55,34 +54,59 @@ class EvaluationQueue:
             heapq.heappush(self._later, (not_before, job_id))
         self._signal.fire()
 
-    async def take(self, limit: int) -> list[str]:
-        """Up to `limit` jobs; waits for the first. Give each back with `done`."""
-        while True:
-            now = now_ns()
-            while self._later and self._later[0][0] <= now:
-                when, job_id = heapq.heappop(self._later)
-                if when in self._timers.get(job_id, ()):
-                    self._ready[job_id] = None
-                    self._timed -= 1
-                    self._timers[job_id].remove(when)
-                    if not self._timers[job_id]:
-                        del self._timers[job_id]
-            taken = list(islice((job_id for job_id in self._ready if job_id not in self._busy), limit))
-            if taken:
-                for job_id in taken:
-                    del self._ready[job_id]
-                    self._busy.add(job_id)
-                return taken
-            await self._signal.wait(min(60.0, max(0.001, (self._later[0][0] - now) / 1e9)) if self._later else 60.0)
+    def is_due(self, now: int) -> bool:
+        """Tell whether some job is to be evaluated now."""
+        self._ring_timers(now)
+        self._nominate(now)
+        if self._is_held_up:
+            return False
+        return self._line.has_hope or any(job_id not in self._busy for job_id in self._ready)
+
+    async def wait(self) -> None:
+        """Return when some job is to be evaluated."""
+        while not self.is_due(now := now_ns()):
+            await self._signal.wait(min(60.0, max(0.001, (self._next_time() - now) / SECOND)))
+
+    def asked(self, limit: int) -> list[str]:
+        """Return up to `limit` jobs that somebody asked for, those that wait longest first."""
+        return list(islice((job_id for job_id in self._ready if job_id not in self._busy), limit))
+
+    def take(self, job_id: str) -> Turn | None:
+        """Take a job that somebody asked for; give it back with `done`. None when that is not so any more."""
+        if job_id not in self._ready or job_id in self._busy:
+            return None
+        del self._ready[job_id]
+        self._busy.add(job_id)
+        return Turn(job_id, is_in_line=False)
+
+    def next_turn(self, now: int) -> Turn | None:
+        """Take the first waiting job for which some node has room; give it back with `done`.
+
+        None when there is none now. While that job is being evaluated for another reason, nobody overtakes it:
+        `is_held_up` is then true.
+        """
+        turn = self._line.next(now)
+        self._is_held_up = turn is not None and turn.job_id in self._busy
+        if turn is None or self._is_held_up:
+            return None
+        self._busy.add(turn.job_id)
+        self._ready.pop(turn.job_id, None)
+        return turn
+
+    @property
+    def is_held_up(self) -> bool:
+        """Tell whether the next turn is that of a job whose evaluation is under way."""
+        return self._is_held_up
 
     def done(self, job_id: str) -> None:
+        """The evaluation of a job is over."""
         self._busy.discard(job_id)
-        if job_id in self._ready:
-            self._signal.fire()
+        self._is_held_up = False
+        self._signal.fire()
 
     @contextmanager
     def evaluating(self, job_id: str) -> Iterator[bool]:
-        """A look outside the queue: False when one is under way, else none begins while the block runs."""
+        """Evaluate a job outside the queue: False when that is under way, else none begins while the block runs."""
         if job_id in self._busy:
             yield False
             return
@@ -92,102 +116,126 @@ class EvaluationQueue:
         finally:
             self.done(job_id)
 
-    def block(self, job: Job, need: Resources, shape: Hashable, now: int) -> Blocked:
-        """The job waits until `wake` reaches it."""
-        order, known = queue_order(job), self._blocked.get(job.id)
-        if known is not None and (known.order, known.shape) == (order, shape):
-            return known
-        blocked = self._blocked[job.id] = Blocked(order, now if known is None else known.since, need, shape)
-        heapq.heappush(self._lines.setdefault(shape, []), (order, job.id))
-        return blocked
+    def keep_waiting(self, waiting: Waiting, now: int, *, has_started: bool = False) -> None:
+        """The job waits for room: it is evaluated when a node has some and its turn comes.
 
-    def stand_back(self, job_id: str) -> None:
-        """The job waits for a node to join, not for room: whoever comes after it need not wait behind it.
-
-        Until nodes change.
+        Unless it `has_started` something, a job that waited already has waited since then.
         """
-        if job_id not in self._standing_back:
-            self._standing_back.add(job_id)
-            self.wake(lambda _: True)
+        since = None if has_started else self._line.waits_since(waiting.job.id)
+        self._line.put(waiting if since is None else waiting._replace(since=since), now)
+        self._signal.fire()
 
-    def unblock(self, job_id: str) -> None:
-        self._blocked.pop(job_id, None)
-        self._standing_back.discard(job_id)
+    def exhaust(self, job_id: str) -> None:
+        """No node takes this job now, nor others that fit in the same places."""
+        self._line.exhaust(job_id)
+
+    def leave(self, job_id: str) -> None:
+        """The job does not wait for room any more."""
         if self.claim is not None and self.claim.job_id == job_id:
-            self.claim = None
-            self.wake(lambda _: True)  # what stood back may have the node now
+            self.keep(None)
+        if self.nominee == job_id:
+            self.nominee = ""
+        follower = self._line.leave(job_id)
+        if follower:
+            self.add(follower)
 
-    def wake(self, fits: Callable[[Resources], bool]) -> None:
-        """Capacity was freed: look again at the first waiting jobs of each shape that `fits` somewhere."""
-        for shape in list(self._lines):
-            first = self._first(shape)
-            if first is not None and fits(first.need):
-                self.wake_shape(shape, WAKE_AT_ONCE)
+    def park(self, job_id: str) -> None:
+        """Park a job that no known node can hold. Parked jobs are in nobody's way; the next change of a node un-parks
+        them.
+        """
+        self._line.park(job_id)
 
-    def wake_shape(self, shape: Hashable, limit: int) -> None:
-        """The first jobs of a line that are not about to be looked at anyway."""
-        for order, job_id in heapq.nsmallest(limit, self._lines.get(shape, ())):
-            if self._is_in_line(order, job_id, shape):
-                self.add(job_id)
+    @property
+    def claim(self) -> Claim | None:
+        """The node that is kept for the job which has waited too long."""
+        return self._line.claim
 
-    def wake_all(self) -> None:
-        """Nodes changed: everything that waits is looked at, and all jobs that want every matching node."""
-        self._standing_back.clear()
-        for job_id in (*self._blocked, *self._everywhere):
-            self.add(job_id)
+    def keep(self, claim: Claim | None) -> None:
+        """Keep a node for a job, or none any more."""
+        self._line.keep(claim)
+        self._signal.fire()
+
+    def binding_claim(self, job: Job) -> Claim | None:
+        """Return the claim that the job must respect, None where there is none."""
+        return self._line.claim if self._line.must_mind(job) else None
 
     def note(self, job: Job) -> None:
-        """A job was written: what wants every matching node is looked at when nodes change, until it ends; then nothing
-        is timed any more.
+        """A job was written: what wants every matching node is evaluated when nodes change, until it ends; then it does
+        not wait, and nothing is timed any more.
         """
         if job.is_done:
             self._forget_timers(job.id)
+            self.leave(job.id)
         if job.type in EVERYWHERE and not job.is_done:
             self._everywhere.add(job.id)
         else:
             self._everywhere.discard(job.id)
+
+    def standing(self, job_id: str) -> Standing | None:
+        """Return the job's place among those that wait for room; None for one that does not."""
+        return self._line.standing(job_id)
+
+    def position(self, job_id: str) -> int:
+        """Return 1 for the job that is tried next, 0 for one that does not wait for room."""
+        standing = self._line.standing(job_id)
+        return standing.position if standing else 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing is about to be evaluated: what waits then has no use for any room there is."""
+        return not self._ready and not self._line.has_hope
+
+    @property
+    def waiting(self) -> int:
+        """The number of jobs that wait for room."""
+        return len(self._line)
+
+    def _on_news(self, node_id: str, news: News) -> None:
+        """A node has room, may take other jobs than before, or takes none for now."""
+        if news != News.SHUT:
+            self._line.offer(node_id)
+        if news == News.OFFER:
+            for job_id in (*self._line.doubt(), *self._everywhere):
+                self._ready[job_id] = None
+        if news != News.ROOM and self.claim is not None and self.claim.node_id == node_id:
+            self.keep(None)
+        self._signal.fire()
+
+    def _ring_timers(self, now: int) -> None:
+        while self._later and self._later[0][0] <= now:
+            when, job_id = heapq.heappop(self._later)
+            if when in self._timers.get(job_id, ()):
+                self._ready[job_id] = None
+                self._timed -= 1
+                self._timers[job_id].remove(when)
+                if not self._timers[job_id]:
+                    del self._timers[job_id]
+
+    def _nominate(self, now: int) -> None:
+        """Who comes first and has waited for long is evaluated once more, to have a node kept or to be parked."""
+        front = self._claimant()
+        if front is not None and now >= front.since + PATIENCE and self.nominee != front.job.id:
+            self.nominee = front.job.id
+            self._ready[front.job.id] = None
+
+    def _claimant(self) -> Waiting | None:
+        """The job that a node is to be kept for when it has waited long enough."""
+        front = self._line.front()
+        if front is None or (self.claim is not None and not self._is_more_urgent(front)):
+            return None
+        return front
+
+    def _is_more_urgent(self, front: Waiting) -> bool:
+        return self.claim is not None and self.claim.job_id != front.job.id and not self._line.must_mind(front.job)
+
+    def _next_time(self) -> int:
+        times = [self._later[0][0]] if self._later else []
+        if (front := self._claimant()) is not None and front.job.id != self.nominee:
+            times.append(front.since + PATIENCE)
+        return min(times, default=now_ns() + 60 * SECOND)
 
     def _forget_timers(self, job_id: str) -> None:
         self._timed -= len(self._timers.pop(job_id, ()))
         if len(self._later) > 2 * self._timed + FEW_TIMERS:
             self._later = [(when, name) for name, times in self._timers.items() for when in times]
             heapq.heapify(self._later)
-
-    def position(self, job_id: str) -> int:
-        """1 for the job that is tried next, 0 for one that does not wait for room."""
-        mine = self._blocked.get(job_id)
-        if mine is None or job_id in self._standing_back:
-            return 0
-        return 1 + sum(
-            other.order < mine.order for name, other in self._blocked.items() if name not in self._standing_back
-        )
-
-    def is_first(self, job_id: str) -> bool:
-        """Nobody who waits for room comes before the job."""
-        mine = self._blocked.get(job_id)
-        heads = (self._first(shape) for shape in list(self._lines))
-        return mine is not None and all(
-            head is None or mine.order <= head.order or head.order[2] in self._standing_back for head in heads
-        )
-
-    def _first(self, shape: Hashable) -> Blocked | None:
-        line = self._lines[shape]
-        while line and not self._is_in_line(*line[0], shape):
-            heapq.heappop(line)
-        if not line:
-            del self._lines[shape]
-            return None
-        return self._blocked[line[0][1]]
-
-    def _is_in_line(self, order: tuple[int, int, str], job_id: str, shape: Hashable) -> bool:
-        blocked = self._blocked.get(job_id)
-        return blocked is not None and blocked.order == order and blocked.shape == shape
-
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing is about to be looked at, and nothing waits for room."""
-        return not self._ready and len(self._blocked) == len(self._standing_back)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._blocked)
