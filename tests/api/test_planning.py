@@ -7,9 +7,11 @@ from msgspec.structs import replace
 
 from bacalhau.lib.aio import background
 from bacalhau.lib.clock import now_ns
+from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
+from bacalhau.orchestrator.scheduling.quotas import Quota, Quotas
 from tests.api.room import JOBS, a_job, open_room
 from tests.unit.orchestrator.make import make_candidate
 
@@ -249,3 +251,23 @@ async def test_executions_carry_the_evaluation_that_the_submission_named(tmp_pat
         assert (await room.http.get(f"{JOBS}/{told['JobID']}/executions", params={"namespace": "*"})).json()[
             "Items"
         ] == []
+
+
+async def test_what_is_beyond_the_quota_of_its_namespace_waits_for_that(tmp_path):
+    """And starts when an execution of the namespace has ended, whatever waits for room."""
+    async with open_room(tmp_path) as room, background(evaluate_forever(room.orch)):
+        room.orch.cluster.quotas = Quotas({"default": Quota(cpu=1.0, executions=1)})
+        join(room, cpu=8.0)
+        first, second = await room.submit(), await room.submit()
+        assert [await until_moved(room, job_id) for job_id in (first, second)] == ["Running", "Queued"]
+        told = (await room.http.get(f"{JOBS}/{second}/explain")).json()
+        assert told["Message"] == "waiting for quota: namespace default uses 1 of 1 executions"
+        assert "QueuePosition" not in told
+        (running,) = (await room.orch.store.load_views([first]))[first].executions
+        await room.orch.commit(Change(executions=(running.moved(ComputeStateType.COMPLETED, now_ns()),)))
+        async with asyncio.timeout(20):
+            while (await room.http.get(f"{JOBS}/{second}")).json()["Job"]["State"]["StateType"] != "Running":
+                pass
+        refused = await put(room, Tasks=[{**a_job()["Tasks"][0], "Resources": {"CPU": "2"}}])
+        assert refused.status_code == 400
+        assert "the task exceeds the quota of namespace default, 1 CPU: ask for less" in refused.text

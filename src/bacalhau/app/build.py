@@ -13,6 +13,7 @@ from bacalhau.app.bus_address import BusAddress, server_tls, trusting
 from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity, offered_executions
 from bacalhau.app.plugins import node_plugins, orchestrator_plugins
+from bacalhau.app.quotas import read_quotas
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
@@ -38,6 +39,7 @@ from bacalhau.models.node.version import this_version
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.orchestrator.run import run_orchestrator
+from bacalhau.orchestrator.scheduling.quotas import Quotas
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import Retention
@@ -97,8 +99,9 @@ async def orchestrator(
 
 def _cluster(config: Config) -> Cluster:
     manager, pack = config.orchestrator.node_manager, config.orchestrator.scheduler.placement == "pack"
+    quotas = Quotas(read_quotas(config.orchestrator.scheduler.quotas))
     longest = max(manager.lost_grace, manager.disconnect_timeout)
-    return Cluster(int(manager.lost_grace * SECOND_NS), int(longest * SECOND_NS), pack=pack)
+    return Cluster(int(manager.lost_grace * SECOND_NS), int(longest * SECOND_NS), pack=pack, quotas=quotas)
 
 
 async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:

@@ -196,6 +196,16 @@ class Scheduler(Section):
             )
         ),
     ] = "spread"
+    quotas: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(
+            description=(
+                'What each namespace may have reserved at once, {"team-a": {"CPU": 8, "Memory": "16Gb", "GPU": 2,'
+                ' "Executions": 100}}; "*" is for each namespace that is not named. Jobs beyond it wait. Empty: no'
+                " limit."
+            )
+        ),
+    ] = {}
 
 
 class Orchestrator(Section):

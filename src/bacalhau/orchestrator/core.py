@@ -7,6 +7,8 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.orchestrator.scheduling.place import needed_resources
+from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.state.board import Board
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
@@ -84,11 +86,23 @@ class Orchestrator:
             if not execution.is_live:
                 self.cluster.release(execution.id)
                 self.board.forget(execution.job_id, execution.id)
+        self._wake_for_quota({execution.namespace for execution in change.executions if not execution.is_live})
         for job in (*change.new_jobs, *change.jobs):
             self.queue.note(job)
             self._announce(job)
         for job_id in {entry.job_id for entry in change.history}:
             self.board.changed(job_id)
+
+    def _wake_for_quota(self, namespaces: set[str]) -> None:
+        """Evaluate jobs again that may start something within their namespace's quota now."""
+        for namespace in namespaces:
+            for job_id in self.cluster.quotas.wake(namespace):
+                self.queue.add(job_id)
+
+    def note_plan(self, job: Job, plan: Plan) -> None:
+        """The job waits for its namespace's quota, or leaves what it could have had of it to the next one."""
+        self.cluster.quotas.note(job, needed_resources(job), plan)
+        self._wake_for_quota({job.namespace})
 
     def is_settled(self, now: int) -> bool:
         """Nodes have had time to come back since the start: from then on who is away may be given up."""

@@ -50,6 +50,7 @@ def context_of(orch: Orchestrator, job: Job) -> Context:
         orch.queue.binding_claim(job),
         orch.outbox.is_undelivered,
         holders=orch.locality.holders(job),
+        allowance=orch.cluster.quotas.allowance(job.namespace),
     )
 
 
@@ -90,6 +91,7 @@ def _hold(orch: Orchestrator, view: JobView, plan: Plan) -> None:
         orch.cluster.hold(execution)
         orch.placing.add(execution.id)
     job = plan.job or view.job
+    orch.note_plan(job, plan)
     if job.is_done or not plan.wants_room:
         orch.queue.leave(job.id)
     else:

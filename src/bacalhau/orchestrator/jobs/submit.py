@@ -18,6 +18,7 @@ from bacalhau.models.job.validate import normalized, same_spec, sanitized, valid
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate, evaluation_of
+from bacalhau.orchestrator.scheduling.place import needed_resources
 
 ATTEMPTS = 10  # of a change that others overtake
 MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most 1 MiB
@@ -83,7 +84,16 @@ def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
 
 def _problems(orch: Orchestrator, job: Job) -> list[str]:
     known = orch.checks
-    return validate_job(job, known.engines, known.sources, known.publishers, known.whole)
+    found = validate_job(job, known.engines, known.sources, known.publishers, known.whole)
+    return found or _over_quota(orch, job)
+
+
+def _over_quota(orch: Orchestrator, job: Job) -> list[str]:
+    """What can never be within the quota of its namespace; a service runs all its partitions at the same time."""
+    allowance, count = orch.cluster.quotas.allowance(job.namespace), job.wanted if job.type == "service" else 1
+    excess = allowance.find_excess(needed_resources(job), max(1, count))
+    each = f"{count} times the task" if count > 1 else "the task"
+    return [f"{each} {excess}: {allowance.cure}"] if excess else []
 
 
 async def find_namesake(orch: Orchestrator, job: Job) -> Job | None:

@@ -50,7 +50,7 @@ def spread(
 ) -> Spread:
     """Start it wherever it is to be started. `busy_with`: nodes on which an older version still runs."""
     need, bars = needed_resources(job), find_bars(job, (), around)
-    asks: list[Execution] = []
+    able: list[str] = []
     refusals: list[Refusal] = []
     waiting, next_evaluation = "", 0
     for candidate in around.candidates:
@@ -63,11 +63,15 @@ def spread(
         elif say.turn == Turn.WAIT:
             waiting, next_evaluation = say.why, earliest(next_evaluation, say.at)
         else:
-            asks.append(new_execution(job, 0, candidate.node_id, need, around))
+            able.append(candidate.node_id)
     full = [r for r in refusals if r.is_busy]
     if not around.settled and any(not r.never for r in refusals):
         next_evaluation = earliest(next_evaluation, around.now + SECOND)
     waiting = explain_waiting(sum_up(full)) if full else waiting
     waits_on = frozenset(r.node_id for r in full)
-    plan = Plan(asks=tuple(asks), waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on)
+    allowed = able[: around.allowance.most(need)]
+    if len(allowed) < len(able):
+        waiting = around.allowance.explain(need, len(allowed))
+    asks = tuple(new_execution(job, 0, node_id, need, around) for node_id in allowed)
+    plan = Plan(asks=asks, waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on)
     return Spread(plan, tuple(refusals))

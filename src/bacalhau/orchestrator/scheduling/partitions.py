@@ -7,6 +7,7 @@ from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import Topic
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.retry import FAILURE_KIND, TIMEOUT
 from bacalhau.orchestrator.scheduling.place import (
     explain,
@@ -41,11 +42,12 @@ def place_open(view: JobView, around: Context) -> Plan:
     has_live, need, bars = bool(view.live_on), needed_resources(job), find_bars(job, tally.refused.values(), around)
     asks: list[Execution] = []
     plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
+    most = min((n for n in (around.most, around.allowance.most(need)) if n is not None), default=None)
     with around.candidates.trial():
         for index in (index for index in tally.open_partitions() if index not in due.late):
-            if len(asks) == around.most:
-                text = f"{TURN}: other jobs that wait for room come before its next partition"
-                return wait_or_run(job, plan._replace(asks=tuple(asks), waiting=text), has_live, around)
+            if len(asks) == most:
+                plan = plan._replace(asks=tuple(asks), waiting=_explain_limit(need, len(asks), around))
+                return wait_or_run(job, plan, has_live, around)
             node_id = place(job, need, around.candidates, tally.failures_on, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 shortage = find_shortage(job, need, around.candidates, bars)
@@ -63,6 +65,13 @@ def place_open(view: JobView, around: Context) -> Plan:
         next_evaluation=earliest(plan.next_evaluation, _next_evaluation(view, shortage, around)),
     )
     return wait_or_run(job, plan, has_live, around)
+
+
+def _explain_limit(need: Resources, started: int, around: Context) -> str:
+    """Say why no more of the job starts now, although there may be room."""
+    if started == around.allowance.most(need):
+        return around.allowance.explain(need, started)
+    return f"{TURN}: other jobs that wait for room come before its next partition"
 
 
 def _decide_due(view: JobView, now: int) -> Due:

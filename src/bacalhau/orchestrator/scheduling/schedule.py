@@ -12,6 +12,7 @@ from bacalhau.orchestrator.scheduling.batch import fill_batch
 from bacalhau.orchestrator.scheduling.daemon import fill_daemon
 from bacalhau.orchestrator.scheduling.leave import plan_departures
 from bacalhau.orchestrator.scheduling.ops import fill_ops
+from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.rollout import decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
 from bacalhau.orchestrator.scheduling.steps import Context, fail, limits_of, stop_all
@@ -31,6 +32,9 @@ def plan_job(view: JobView, around: Context) -> Plan:
         text = f"timed out after {limits_of(job).total_timeout} s: the job's total time limit is over"
         hint = "increase --timeout or allocate more resources"
         return fail(job, view.live(), text, hint, now, topic=Topic.JOB_TIMEOUT)
+    excess = around.allowance.find_excess(needed_resources(job))
+    if excess:
+        return fail(job, view.live(), f"the task {excess}", around.allowance.cure, now)
     left = plan_departures(view, around)
     staying = view.with_executions(left.updates + left.cancels)
     rollout = decide_rollout(staying, around.candidates, now)

@@ -19,6 +19,7 @@ from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import Bars
+from bacalhau.orchestrator.scheduling.quotas import UNLIMITED, Allowance
 from bacalhau.orchestrator.scheduling.retry import list_refusals
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest
 
@@ -35,6 +36,7 @@ class Context(NamedTuple):
     `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this
     evaluation, for what it starts. `holders` of the job's inputs. `claim`: the node that is kept for another job, where
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
+    `allowance`: what the job's namespace may use.
     """
 
     candidates: Candidates
@@ -46,6 +48,7 @@ class Context(NamedTuple):
     eval_id: str = ""
     holders: Holders = NOT_TOLD
     most: int | None = None
+    allowance: Allowance = UNLIMITED
 
 
 def limits_of(job: Job) -> Timeouts:
@@ -74,7 +77,7 @@ def _find_lacking(around: Context) -> Mapping[str, str]:
 
 def wait_or_run(job: Job, plan: Plan, has_live: bool, around: Context) -> Plan:
     """Queued while nothing runs and something is waited for, Running otherwise, also between two attempts."""
-    backs_off = plan.waiting and not plan.wants_room and job.state.state_type == JobStateType.RUNNING
+    backs_off = plan.backs_off and job.state.state_type == JobStateType.RUNNING
     if plan.waiting and not has_live and not plan.asks and not backs_off:
         return _wait(job, plan, around.now)
     running = None if job.state.state_type == JobStateType.RUNNING else job.moved(JobStateType.RUNNING, around.now)

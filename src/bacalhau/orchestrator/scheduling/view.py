@@ -14,6 +14,8 @@ RETRYING = "retrying after: "
 """How a wait begins that is one before another attempt, not one for room."""
 TURN = "waiting for its turn"
 """How a wait begins that is one for other jobs to start something first."""
+QUOTA = "waiting for quota: "
+"""How a wait begins that is one for the quota of the job's namespace, whatever room there is."""
 
 
 class Candidate(NamedTuple):
@@ -117,7 +119,16 @@ class Plan(NamedTuple):
 
     @property
     def wants_room(self) -> bool:
-        return bool(self.waiting) and not self.waiting.startswith(RETRYING)
+        return bool(self.waiting) and not self.waiting.startswith((RETRYING, QUOTA))
+
+    @property
+    def wants_quota(self) -> bool:
+        return self.waiting.startswith(QUOTA)
+
+    @property
+    def backs_off(self) -> bool:
+        """It waits before another attempt."""
+        return self.waiting.startswith(RETRYING)
 
     @property
     def is_empty(self) -> bool:

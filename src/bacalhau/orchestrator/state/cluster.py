@@ -14,6 +14,7 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Candidates
+from bacalhau.orchestrator.scheduling.quotas import Quotas
 from bacalhau.orchestrator.scheduling.shares import Shares
 from bacalhau.orchestrator.scheduling.view import Candidate
 
@@ -32,16 +33,24 @@ class Cluster:
     """`grace_ns`: how long a node may be away before its work is placed elsewhere.
 
     `foreign_grace_ns`: the same for nodes of other makes, which take their time to come back; 0 is the same.
-    `candidates` is what the scheduler sees; `pack`: how it fills them. `shares`: what each namespace has of it.
+    `candidates` is what the scheduler sees; `pack`: how it fills them. `shares`: what each namespace has of it;
+    `quotas`: what it may have.
     """
 
     def __init__(
-        self, grace_ns: int, foreign_grace_ns: int = 0, *, pack: bool = False, shares: Shares | None = None
+        self,
+        grace_ns: int,
+        foreign_grace_ns: int = 0,
+        *,
+        pack: bool = False,
+        shares: Shares | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._grace_ns = grace_ns
         self._foreign_grace_ns = foreign_grace_ns or grace_ns
         self.candidates = Candidates(pack=pack)
         self.shares = shares or Shares()
+        self.quotas = quotas or Quotas()
         self._nodes: dict[str, NodeState] = {}
         self._locks: dict[str, Lock] = {}
         self._departures: dict[str, int] = {}
@@ -153,6 +162,7 @@ class Cluster:
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
             self._reserved[node_id] = self._reserved.get(node_id, Resources()).plus(need)
             self.shares.take(held.namespace, held.job_id, need)
+            self.quotas.take(held.namespace, need)
             if node_id in self.candidates.by_id:
                 self.candidates.take(node_id, need, held.ports)
 
@@ -167,6 +177,7 @@ class Cluster:
         if not left:
             del self._held_on[held.node_id], self._reserved[held.node_id]
         self.shares.give_back(held.namespace, held.job_id, held.need)
+        self.quotas.give_back(held.namespace, held.need)
         self._tell_room(held)
         return True
 
