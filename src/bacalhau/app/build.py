@@ -53,6 +53,7 @@ from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
 
 SECOND_NS = 1_000_000_000
+BEATS_TO_REJOIN = 2 / 4  # of the disconnect timeout, which is four heartbeats: who hears no hello comes with the next
 
 
 def content_store(data: Path) -> BlockStore:
@@ -83,6 +84,7 @@ async def orchestrator(
             presign=own.presign,
             sign_upload=own.sign_upload,
             cluster=_cluster(config),
+            rejoin_ns=0 if bus.presence else int(manager.disconnect_timeout * BEATS_TO_REJOIN * SECOND_NS),
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
             retention=_retention(config.orchestrator.retention),

@@ -72,6 +72,7 @@ class ComputeNode:
     source holds) are seconds.
 
     `told` is what the orchestrator knows about this node; `is_fenced`: it is to be asked before anything is published.
+    `talking` is held by the one handshake or heartbeat that is under way.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit.
     """
@@ -101,6 +102,7 @@ class ComputeNode:
     joined: Signal = field(default_factory=Signal)
     told: NodeInfo | None = None
     is_fenced: bool = False
+    talking: asyncio.Lock = field(default_factory=asyncio.Lock)
     shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
     numbers: Numbers = field(default_factory=Numbers)

@@ -43,6 +43,7 @@ class Orchestrator:
     """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable.
 
     `sign_upload` is where a node may put an execution's result (job id, execution id); None where none are kept here.
+    `rejoin_ns`: after a start the absence of a node counts from so much later on; 0 where nodes see the restart.
     `placing` are executions that are reserved for and not yet stored.
     """
 
@@ -59,6 +60,7 @@ class Orchestrator:
     sign_upload: Callable[[str, str], Awaitable[str]] | None = None
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
+    rejoin_ns: int = 0
     silence_ns: int = 60_000_000_000
     ageing_ns: int = 600_000_000_000
     queue: EvaluationQueue = field(init=False)

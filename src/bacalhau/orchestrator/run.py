@@ -11,6 +11,7 @@ from bacalhau.orchestrator.evaluation.locating import locate_forever
 from bacalhau.orchestrator.messages.dispatcher import dispatch_forever
 from bacalhau.orchestrator.messages.inbox import on_message
 from bacalhau.orchestrator.nodes.handshake import on_gone, on_request
+from bacalhau.orchestrator.nodes.hello import greet_nodes
 from bacalhau.orchestrator.nodes.watch import load_state, watch_nodes_forever
 from bacalhau.orchestrator.retention.forget import Keeper, retain_forever
 from bacalhau.orchestrator.retention.trim import trim
@@ -24,6 +25,7 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
     async with (
         orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
         background(
+            greet_nodes(orch),
             evaluate_forever(orch),
             locate_forever(orch),
             dispatch_forever(orch),

@@ -19,10 +19,25 @@ log = logging.getLogger(__name__)
 
 async def shake_hands(node: ComputeNode) -> None:
     """Register, and stop what the orchestrator no longer wants. Raises Unavailable when refused."""
-    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unsettled())}))
+    async with node.talking:
+        await _shake_hands(node)
+
+
+async def beat_or_join(node: ComputeNode) -> bool:
+    """Give a sign of life, or shake hands when the orchestrator asks for that first, and return False."""
+    async with node.talking:
+        if await _beat(node):
+            return True
+        await _shake_hands(node)
+        return False
+
+
+async def _shake_hands(node: ComputeNode) -> None:
     # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for
     # now.
     info = node.told or await describe_node(node)
+    # Read last: what arrives after this would be taken for forgotten.
+    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unsettled())}))
     request = m.HandshakeRequest(
         node_info=info, start_time=rfc3339(node.started), last_orchestrator_seq_num=node.numbers.latest, running=running
     )
@@ -44,9 +59,7 @@ async def heartbeat_forever(node: ComputeNode) -> None:
     while True:
         await tick.wait(node.heartbeat)
         try:
-            if not await _beat(node):
-                await shake_hands(node)
-            elif time.monotonic() - told_at >= node.info_interval:
+            if await beat_or_join(node) and time.monotonic() - told_at >= node.info_interval:
                 await _tell_changes(node)
                 told_at = time.monotonic()
             trouble = ""
@@ -57,7 +70,7 @@ async def heartbeat_forever(node: ComputeNode) -> None:
 
 
 async def _beat(node: ComputeNode) -> bool:
-    """False when the orchestrator wants a handshake first."""
+    """Return False when the orchestrator wants a handshake first."""
     free, queued = node.capacity.free, node.capacity.queued
     beat = m.HeartbeatRequest(
         node_id=node.node_id,

@@ -6,12 +6,15 @@ import asyncio
 from functools import partial
 
 from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.messages.control import beat_or_join
 from bacalhau.compute.messages.locality import locate
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.wire.messages import (
+    HelloRequest,
+    HelloResponse,
     InputAnswer,
     LocateInputsRequest,
     LocateInputsResponse,
@@ -37,6 +40,9 @@ async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
                 await gather_bounded(AT_ONCE, [partial(locate, node, source, GLANCE) for source in message.sources])
             )
         )
+    if isinstance(message, HelloRequest):
+        await beat_or_join(node)
+        return HelloResponse()
     raise BadRequest(f"a node does not answer {delivery.type}")
 
 

@@ -213,6 +213,14 @@ class Progress(Model):
     bytes_total: int = 0
 
 
+class HelloRequest(Model):
+    """Sent by an orchestrator that has just started to each node it knows; a node that hears it joins at once."""
+
+
+class HelloResponse(Model):
+    """The node has joined."""
+
+
 class MissingBlocksRequest(Model):
     """CIDs as text; the answer names those the store does not hold."""
 
@@ -313,6 +321,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "transport.PublishRequest": PublishRequest,
     "transport.PublishResponse": PublishResponse,
     "transport.Progress": Progress,
+    "transport.HelloRequest": HelloRequest,
+    "transport.HelloResponse": HelloResponse,
     "transport.ResolveInputsRequest": ResolveInputsRequest,
     "transport.ResolveInputsResponse": ResolveInputsResponse,
     "transport.LocateInputsRequest": LocateInputsRequest,

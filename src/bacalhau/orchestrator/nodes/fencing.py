@@ -4,18 +4,17 @@ A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is
 moment, so of two attempts at the same partition one publishes.
 """
 
-from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired, NotFound
+from bacalhau.lib.errors import BadRequest, Forbidden, NotFound
 from bacalhau.models.execution.execution import Execution
-from bacalhau.models.node.node import APPROVED, CONNECTED, NodeState
+from bacalhau.models.node.node import APPROVED, NodeState
 from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.change import require_connected
 
 
 async def answer_publish(orch: Orchestrator, node_id: str, request: PublishRequest) -> PublishResponse:
     """Raises HandshakeRequired to a node that is not counted as connected."""
-    node = orch.cluster.get(node_id)
-    if node is None or node.connection_state.status != CONNECTED:
-        raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
+    node = require_connected(orch, node_id)
     known = orch.views.find(request.job_id, request.execution_id)
     try:
         execution, _ = known or await orch.store.load_execution(request.execution_id)

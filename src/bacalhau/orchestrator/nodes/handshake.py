@@ -1,12 +1,12 @@
 """Nodes come, beat, change and go: membership, reconciliation and the answers to control requests."""
 
 import logging
+from functools import partial
 
 import msgspec
 
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
-from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, HandshakeRequired, NotFound, Unavailable
-from bacalhau.lib.failpoint import Point, reach
+from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import ComputeStateType
@@ -24,6 +24,7 @@ from bacalhau.models.node.node import (
 )
 from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.change import change_in_turn, disconnected, note_node, require_connected
 from bacalhau.orchestrator.nodes.content import answer_content
 from bacalhau.orchestrator.nodes.fencing import answer_publish, answer_upload
 from bacalhau.ports.bus import Delivery
@@ -90,23 +91,17 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         return m.HandshakeResponse(
             accepted=False, reason=f"node {node_id} may not register as {info.node_type.lower()} node {info.node_id}"
         )
-    departures = orch.cluster.departures(node_id)
-    stop = await _reconcile(orch, node_id, request.running)
-    async with orch.cluster.lock(node_id):
+    async with orch.cluster.turn(node_id) as has_left:
         known = orch.cluster.get(node_id)
         if known is not None and known.membership == REJECTED:
             return m.HandshakeResponse(accepted=False, reason=f"node {node_id} was rejected. {known.message}".strip())
-        node = _joined(orch, request, known)
-        reach(Point.JOINING)
-        await orch.store.put_node(node, orch.gate.new_secret(node_id))
-        orch.gate.forget(node_id)
-        reach(Point.JOINED)
-        if orch.cluster.departures(node_id) != departures:
-            raise Unavailable(f"the connection of node {node_id} ended while it registered")
-        orch.cluster.put(node, now_ns())
-        orch.cluster.heard(node_id, now_ns())
+        stop = await _reconcile(orch, node_id, request.running)
+        joined = partial(_joined, orch, request, rfc3339(now_ns()))
+        node = await change_in_turn(orch, node_id, joined, has_left, NodeState(membership=orch.gate.first_membership))
+    orch.cluster.heard(node_id, now_ns())
+    if node.connection_state.status != CONNECTED:
+        raise Unavailable(f"the connection of node {node_id} ended while it registered")
     orch.cluster.numbers(node_id).resume()
-    orch.outbox.open(node_id)
     log.info("node %s joined%s", node_id, "" if node.membership == APPROVED else " and waits for approval")
     return m.HandshakeResponse(
         accepted=True,
@@ -118,21 +113,19 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
     )
 
 
-def _joined(orch: Orchestrator, request: m.HandshakeRequest, known: NodeState | None) -> NodeState:
-    """The node as it is from now on; what people decided about it stays."""
-    info, now = request.node_info, rfc3339(now_ns())
-    before = known or NodeState(membership=orch.gate.first_membership)
+def _joined(orch: Orchestrator, request: m.HandshakeRequest, now: str, known: NodeState) -> NodeState:
+    """Return the node as a connected one that is as it describes itself; what people decided about it stays."""
+    info = request.node_info
     state = ConnectionState(
         status=CONNECTED,
         last_heartbeat=now,
         connected_since=now,
         last_compute_seq_num=orch.cluster.number(info.node_id),
-        last_orchestrator_seq_num=request.last_orchestrator_seq_num
-        or before.connection_state.last_orchestrator_seq_num,
+        last_orchestrator_seq_num=request.last_orchestrator_seq_num or known.connection_state.last_orchestrator_seq_num,
     )
     return msgspec.structs.replace(
-        before,
-        info=relabelled(info, before.label_changes),
+        known,
+        info=relabelled(info, known.label_changes),
         connection=CONNECTED,
         connection_state=state,
         native=request.running is not None,
@@ -170,9 +163,7 @@ async def _fail_forgotten(orch: Orchestrator, execution_id: str) -> None:
 
 
 def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest) -> m.HeartbeatResponse:
-    node = orch.cluster.get(node_id)
-    if node is None or node.connection_state.status != CONNECTED:
-        raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
+    node = require_connected(orch, node_id)
     now = now_ns()
     orch.cluster.heard(node_id, now)
     compute = msgspec.structs.replace(
@@ -182,21 +173,21 @@ def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest)
         node.connection_state, last_heartbeat=rfc3339(now), last_orchestrator_seq_num=request.last_orchestrator_seq_num
     )
     info = msgspec.structs.replace(node.info, compute_node_info=compute)
-    orch.cluster.put(msgspec.structs.replace(node, info=info, connection_state=state), now)
+    note_node(orch, node_id, lambda known: msgspec.structs.replace(known, info=info, connection_state=state))
     return m.HeartbeatResponse(last_compute_seq_num=orch.cluster.number(node_id))
 
 
 async def _on_node_info(orch: Orchestrator, node_id: str, info: NodeInfo) -> m.UpdateNodeInfoResponse:
-    async with orch.cluster.lock(node_id):
-        node = orch.cluster.get(node_id)
-        if node is None or info.node_id != node_id or node.connection_state.status != CONNECTED:
-            raise HandshakeRequired(f"node {node_id} not connected - handshake required", component="NodesManager")
-        updated = msgspec.structs.replace(node, info=relabelled(info, node.label_changes))
-        await orch.store.put_node(updated, "")
-        now = orch.cluster.get(node_id)
-        if now is not None:  # a heartbeat, or the end of the connection, may have changed the rest meanwhile
-            orch.cluster.put(msgspec.structs.replace(now, info=updated.info), now_ns())
+    if info.node_id != node_id:
+        raise BadRequest(f"node {node_id} may not describe node {info.node_id}", component="NodesManager")
+    async with orch.cluster.turn(node_id) as has_left:
+        require_connected(orch, node_id)
+        await change_in_turn(orch, node_id, partial(_described, info), has_left)
     return m.UpdateNodeInfoResponse(accepted=True)
+
+
+def _described(info: NodeInfo, known: NodeState) -> NodeState:
+    return msgspec.structs.replace(known, info=relabelled(info, known.label_changes))
 
 
 def on_gone(orch: Orchestrator, node_id: str, reason: str = "the connection was closed") -> None:
@@ -205,17 +196,13 @@ def on_gone(orch: Orchestrator, node_id: str, reason: str = "the connection was 
     node = orch.cluster.get(node_id)
     if node is None or node.connection_state.status == DISCONNECTED:
         return
-    now = now_ns()
-    state = msgspec.structs.replace(
-        node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now), last_error=reason
-    )
-    orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), now)
-    orch.outbox.close(node_id)
+    note_node(orch, node_id, lambda known: disconnected(known, reason))
     log.info("node %s left: %s", node_id, reason)
 
 
 async def load_nodes(orch: Orchestrator) -> None:
     """At start: all known nodes, none of them connected until it shakes hands."""
+    absent = now_ns() + orch.rejoin_ns
     for node in await orch.store.list_nodes():
         state = msgspec.structs.replace(node.connection_state, status=DISCONNECTED, connected_since=ZERO_TIME)
-        orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), now_ns())
+        orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), absent)

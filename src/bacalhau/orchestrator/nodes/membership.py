@@ -2,21 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns, rfc3339
-from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict
+from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound
 from bacalhau.lib.wire import encode
 from bacalhau.models.job.label import label_problem
-from bacalhau.models.node.node import APPROVED, DISCONNECTED, REJECTED, Drain, NodeState, relabelled
+from bacalhau.models.node.node import APPROVED, REJECTED, Drain, NodeState, relabelled
 from bacalhau.models.wire.messages import CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.nodes.change import delete_node, disconnected, update_node
 from bacalhau.orchestrator.nodes.handshake import get_node
 
+APPROVE, REJECT, DELETE = "approve", "reject", "delete"
+ACTIONS = (APPROVE, REJECT, DELETE, "cordon", "uncordon", "drain", "labels")
 COMPONENT = "NodesManager"
 STOP_WAIT = 2.0  # seconds a node that is sent away gets to hear what it shall stop
 SECOND = 1_000_000_000
@@ -33,22 +38,29 @@ class NodeChange(NamedTuple):
     labels: Mapping[str, str | None] | None = None
 
 
-Act = Callable[[Orchestrator, NodeState, NodeChange], Awaitable[None]]
+Decide = Callable[[NodeState, NodeChange, int], NodeState]
+"""Turns a node into what it is after the change, made at a time in Unix ns. Raises Conflict."""
 
 
 async def change_node(orch: Orchestrator, id_prefix: str, change: NodeChange) -> None:
-    """Durable on return. Raises BadRequest, NotFound, Conflict."""
-    act = _ACTIONS.get(change.action.strip().lower())
-    problems = _problems(change, known=act is not None)
-    if act is None or problems:
-        raise BadRequest(problems, hint=f"known actions: {', '.join(_ACTIONS)}", component=COMPONENT)
-    found = await get_node(orch, id_prefix)
-    node_id = found.info.node_id
-    if found.info.node_type != "Compute":
-        raise BadRequest(f"node {node_id} is an orchestrator: there is nothing to {change.action}", component=COMPONENT)
-    async with orch.cluster.lock(node_id):
-        await act(orch, orch.cluster.get(node_id) or found, change)
-    log.info("node %s: %s%s", node_id, change.action, f" ({change.message})" if change.message else "")
+    """Do with a node what somebody decided; it is durable on return. Raises BadRequest, NotFound, Conflict."""
+    action = change.action.strip().lower()
+    if problems := _problems(change, known=action in ACTIONS):
+        raise BadRequest(problems, hint=f"known actions: {', '.join(ACTIONS)}", component=COMPONENT)
+    info = (await get_node(orch, id_prefix)).info
+    if info.node_type != "Compute":
+        text = f"node {info.node_id} is an orchestrator: there is nothing to {change.action}"
+        raise BadRequest(text, component=COMPONENT)
+    if action == DELETE:
+        await delete_node(orch, info.node_id)
+    else:
+        now = now_ns()
+        await update_node(orch, info.node_id, lambda node: _DECISIONS[action](node, change, now))
+    log.info("node %s: %s%s", info.node_id, action, f" ({change.message})" if change.message else "")
+    if action in (DELETE, REJECT):
+        await _send_away(orch, info.node_id)
+    elif action == APPROVE:
+        await orch.bus.disconnect(info.node_id)  # it comes back at once, with the rights of a member
 
 
 def _problems(change: NodeChange, *, known: bool) -> list[str]:
@@ -74,41 +86,9 @@ def _label_problems(labels: Mapping[str, str | None]) -> list[str]:
     return [f"field 'Labels': {problem}" for key, value in new if (problem := label_problem(key, value))]
 
 
-async def _approve(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
-    if node.membership == APPROVED:
-        raise Conflict(f"node {node.info.node_id} already approved", component=COMPONENT, code="ConflictNodeState")
-    await _keep(orch, msgspec.structs.replace(node, membership=APPROVED, message=change.message))
-    await orch.bus.disconnect(node.info.node_id)  # it comes back at once, with the rights of a member
-
-
-async def _reject(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
-    if node.membership == REJECTED:
-        raise Conflict(f"node {node.info.node_id} already rejected", component=COMPONENT, code="ConflictNodeState")
-    state = msgspec.structs.replace(
-        node.connection_state, status=DISCONNECTED, disconnected_since=rfc3339(now_ns()), last_error="node rejected"
-    )
-    rejected = msgspec.structs.replace(
-        node, membership=REJECTED, connection=DISCONNECTED, connection_state=state, message=change.message
-    )
-    await _keep(orch, rejected)
-    await _send_away(orch, node.info.node_id)
-
-
-async def _delete(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
-    node_id = node.info.node_id
-    await orch.store.delete_node(node_id)
-    orch.gate.forget(node_id)
-    orch.cluster.forget(node_id)
-    await _send_away(orch, node_id)
-    orch.outbox.forget(node_id)
-
-
 async def _send_away(orch: Orchestrator, node_id: str) -> None:
-    """Its work is placed elsewhere; what runs there is stopped, where it still listens."""
+    """Stop what runs on a node that is no member any more, where it still listens, and close its connection."""
     held = orch.cluster.held_on(node_id)
-    orch.outbox.close(node_id)
-    for job_id in orch.cluster.jobs_on(node_id):
-        orch.queue.add(job_id)
     try:
         async with asyncio.timeout(STOP_WAIT):
             await together(
@@ -119,56 +99,65 @@ async def _send_away(orch: Orchestrator, node_id: str) -> None:
     await orch.bus.disconnect(node_id)
 
 
-async def _cordon(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
-    await _keep(orch, msgspec.structs.replace(node, cordoned=True, message=change.message))
+def _approve(node: NodeState, change: NodeChange, now: int) -> NodeState:
+    _check_new(node, APPROVED)
+    return msgspec.structs.replace(node, membership=APPROVED, message=change.message)
 
 
-async def _uncordon(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
-    await _keep(orch, msgspec.structs.replace(node, cordoned=False, drain=None, message=change.message))
+def _reject(node: NodeState, change: NodeChange, now: int) -> NodeState:
+    _check_new(node, REJECTED)
+    return msgspec.structs.replace(disconnected(node, "node rejected"), membership=REJECTED, message=change.message)
 
 
-async def _drain(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
-    now = now_ns()
-    drain = Drain(
-        since=rfc3339(now), deadline="" if change.deadline is None else rfc3339(now + change.deadline * SECOND)
-    )
-    await _keep(orch, msgspec.structs.replace(node, cordoned=True, drain=drain, message=change.message))
-    for job_id in orch.cluster.jobs_on(node.info.node_id):
-        orch.queue.add(job_id)
+def _check_new(node: NodeState, membership: str) -> None:
+    if node.membership == membership:
+        text = f"node {node.info.node_id} already {membership.lower()}"
+        raise Conflict(text, component=COMPONENT, code="ConflictNodeState")
 
 
-async def _label(orch: Orchestrator, node: NodeState, change: NodeChange) -> None:
+def _cordon(node: NodeState, change: NodeChange, now: int) -> NodeState:
+    return msgspec.structs.replace(node, cordoned=True, message=change.message)
+
+
+def _uncordon(node: NodeState, change: NodeChange, now: int) -> NodeState:
+    return msgspec.structs.replace(node, cordoned=False, drain=None, message=change.message)
+
+
+def _drain(node: NodeState, change: NodeChange, now: int) -> NodeState:
+    deadline = "" if change.deadline is None else rfc3339(now + change.deadline * SECOND)
+    drain = Drain(since=rfc3339(now), deadline=deadline)
+    return msgspec.structs.replace(node, cordoned=True, drain=drain, message=change.message)
+
+
+def _label(node: NodeState, change: NodeChange, now: int) -> NodeState:
     changes = node.label_changes | dict(change.labels or {})
-    await _keep(orch, msgspec.structs.replace(node, info=relabelled(node.info, changes), label_changes=changes))
+    return msgspec.structs.replace(node, info=relabelled(node.info, changes), label_changes=changes)
 
 
-async def _keep(orch: Orchestrator, node: NodeState) -> None:
-    await orch.store.put_node(node, "")
-    orch.cluster.put(node, now_ns())
-
-
-async def note_drained(orch: Orchestrator) -> None:
-    """Say of nodes that are being drained when nothing runs there any more."""
-    for node in orch.cluster.nodes():
-        if node.drain and not node.drain.drained and not orch.cluster.held_on(node.info.node_id):
-            async with orch.cluster.lock(node.info.node_id):
-                await _note_drained(orch, node.info.node_id)
-
-
-async def _note_drained(orch: Orchestrator, node_id: str) -> None:
-    node = orch.cluster.get(node_id)
-    if node and node.drain and not node.drain.drained:
-        drained = msgspec.structs.replace(node.drain, drained=rfc3339(now_ns()))
-        await _keep(orch, msgspec.structs.replace(node, drain=drained))
-        log.info("node %s is drained", node_id)
-
-
-_ACTIONS: dict[str, Act] = {
-    "approve": _approve,
-    "reject": _reject,
-    "delete": _delete,
+_DECISIONS: dict[str, Decide] = {
+    APPROVE: _approve,
+    REJECT: _reject,
     "cordon": _cordon,
     "uncordon": _uncordon,
     "drain": _drain,
     "labels": _label,
 }
+
+
+async def note_drained(orch: Orchestrator) -> None:
+    """Note of nodes that are being drained when nothing runs there any more."""
+    for node in orch.cluster.nodes():
+        if _is_empty(orch, node):
+            with suppress(NotFound):  # it was deleted meanwhile
+                await update_node(orch, node.info.node_id, partial(_drained, orch, rfc3339(now_ns())))
+                log.info("node %s is drained", node.info.node_id)
+
+
+def _is_empty(orch: Orchestrator, node: NodeState) -> bool:
+    return bool(node.drain and not node.drain.drained) and not orch.cluster.held_on(node.info.node_id)
+
+
+def _drained(orch: Orchestrator, now: str, node: NodeState) -> NodeState:
+    if node.drain is None or not _is_empty(orch, node):
+        return node
+    return msgspec.structs.replace(node, drain=msgspec.structs.replace(node.drain, drained=now))

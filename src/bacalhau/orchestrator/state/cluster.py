@@ -4,6 +4,9 @@ Reserving here at the moment of placement is what keeps a burst of jobs from ove
 """
 
 from asyncio import Lock
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +32,15 @@ class Held(NamedTuple):
     namespace: str
 
 
+@dataclass
+class Line:
+    """Who changes one node, one after the other; `departures` counts the connections of it that ended meanwhile."""
+
+    lock: Lock = field(default_factory=Lock)
+    users: int = 0
+    departures: int = 0
+
+
 class Cluster:
     """`grace_ns`: how long a node may be away before its work is placed elsewhere.
 
@@ -52,8 +64,7 @@ class Cluster:
         self.shares = shares or Shares()
         self.quotas = quotas or Quotas()
         self._nodes: dict[str, NodeState] = {}
-        self._locks: dict[str, Lock] = {}
-        self._departures: dict[str, int] = {}
+        self._lines: dict[str, Line] = {}
         self._numbers: dict[str, Numbers] = {}
         self._heard: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
@@ -93,17 +104,27 @@ class Cluster:
     def nodes(self) -> list[NodeState]:
         return list(self._nodes.values())
 
-    def lock(self, node_id: str) -> Lock:
-        """Held by who reads a node, writes it to the store and puts it back."""
-        return self._locks.setdefault(node_id, Lock())
+    @asynccontextmanager
+    async def turn(self, node_id: str) -> AsyncIterator[Callable[[], bool]]:
+        """Let the block alone read, store and put back the node.
+
+        Yields a function: has a connection of the node ended since the turn was asked for?
+        """
+        line = self._lines.setdefault(node_id, Line())
+        line.users += 1
+        before = line.departures
+        try:
+            async with line.lock:
+                yield lambda: line.departures != before
+        finally:
+            line.users -= 1
+            if not line.users:
+                del self._lines[node_id]
 
     def depart(self, node_id: str) -> None:
-        """A connection of the node ended, known or not."""
-        self._departures[node_id] = self.departures(node_id) + 1
-
-    def departures(self, node_id: str) -> int:
-        """Changes when a connection ended meanwhile."""
-        return self._departures.get(node_id, 0)
+        """Tell all turns of the node that a connection of it ended. The node need not be known."""
+        if line := self._lines.get(node_id):
+            line.departures += 1
 
     def heard(self, node_id: str, now: int) -> None:
         """The node gave a sign of life."""
