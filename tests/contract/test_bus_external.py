@@ -1,35 +1,20 @@
 """A message server that somebody else runs: the same messages, without the knowledge of who is connected."""
 
-import asyncio
-import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from bacalhau.bus.orchestrator import orchestrator_bus
-from bacalhau.bus.server import Access, binary
+from bacalhau.bus.server import Access
 from bacalhau.lib.wire import encode
 from bacalhau.models.wire.messages import CancelExecution, HeartbeatRequest, HeartbeatResponse, RunResult
-from tests.support.nats import Ends, serving_node
+from tests.support.nats import Ends, plain_server, serving_node
 
 
 @pytest.fixture
-async def url(tmp_path: Path) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(
-        binary(), "-a", "127.0.0.1", "-p", "-1", stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr
-    try:
-        async with asyncio.timeout(20):
-            port = ""
-            while b"Server is ready" not in (line := await process.stderr.readline()):
-                found = re.search(rb"client connections on 127\.0\.0\.1:(\d+)", line)
-                port = found[1].decode() if found else port
-        yield f"nats://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
+async def url() -> AsyncIterator[str]:
+    async with plain_server() as found:
+        yield found
 
 
 async def test_messages_pass_and_a_node_that_left_is_not_reported(url: str) -> None:

@@ -1,6 +1,7 @@
 """A real nats-server on loopback with an orchestrator's end, nodes, and handlers that note what they got."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from nats.aio.client import Client
 
 from bacalhau.bus.node import NodeNats, node_bus
 from bacalhau.bus.orchestrator import OrchestratorNats, orchestrator_bus
-from bacalhau.bus.server import NatsServer, nats_server
+from bacalhau.bus.server import NatsServer, binary, nats_server
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.lib.wire import Model
@@ -144,6 +145,25 @@ async def cluster(
         await stack.enter_async_context(bus.serve(made.up.on_message, made.up.on_request, made.up.on_gone))
         await stack.enter_async_context(nodes)
         yield made
+
+
+@asynccontextmanager
+async def plain_server() -> AsyncIterator[str]:
+    """Run a message server that is not ours: it asks for no names and tells nobody who is connected. Yields its URL."""
+    process = await asyncio.create_subprocess_exec(
+        binary(), "-a", "127.0.0.1", "-p", "-1", stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr
+    try:
+        async with asyncio.timeout(20):
+            port = ""
+            while b"Server is ready" not in (line := await process.stderr.readline()):
+                found = re.search(rb"client connections on 127\.0\.0\.1:(\d+)", line)
+                port = found[1].decode() if found else port
+        yield f"nats://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def settle(client: Client) -> None:
