@@ -95,7 +95,7 @@ class NodeMachine(RuleBasedStateMachine):
         self.known: dict[str, Known] = {}
         self.connected: set[str] = set()
         self.begun: list[Begun] = []
-        self.overtaken: "set[asyncio.Task[Any]]" = set()
+        self.overtaken: set[asyncio.Task[Any]] = set()
         self.number = 0
 
     def teardown(self) -> None:
