@@ -1,7 +1,8 @@
 """Time as the rest of the code sees it: Unix nanoseconds, and RFC 3339 text for people and history.
 
-It never jumps: when somebody sets the machine's clock, ours follows a little faster or slower than time goes by, so
-that time limits and pauses that are under way neither end at once nor last for hours.
+It never goes back: when somebody sets the machine's clock, ours follows a little faster or slower than time goes by, so
+that time limits and pauses that are under way neither end at once nor last for hours. Only a clock that is set forward
+by more than a day is followed at once: that machine had no clock before.
 """
 
 import time
@@ -13,7 +14,7 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
 CATCH_UP = 20  # a twentieth of the time that goes by
-TOO_FAR = 24 * 3600 * 1_000_000_000  # ns: a machine that has slept, or had no clock at its start; followed at once
+TOO_FAR = 24 * 3600 * 1_000_000_000  # ns forward: a machine that had no clock at its start
 # Counts also while the machine sleeps, where the system can do that.
 _steady_ns = partial(time.clock_gettime_ns, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
@@ -31,7 +32,7 @@ class SmoothClock:
         steady, wall = self._steady(), self._wall()
         passed = max(0, steady - last)
         error, most = wall - before - passed, passed // CATCH_UP
-        follows = -most <= error <= most or abs(error) > TOO_FAR
+        follows = -most <= error <= most or error > TOO_FAR
         now = wall if follows else before + passed + (most if error > 0 else -most)
         self._last = (steady, now)  # one value, so that threads need no lock
         return now

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.lib.clock import TOO_FAR, ZERO_TIME, SmoothClock, from_rfc3339, now_ns, rfc3339
+from bacalhau.lib.clock import CATCH_UP, ZERO_TIME, SmoothClock, from_rfc3339, now_ns, rfc3339
 
 LAST = 253_402_300_800 * 10**9 - 1  # the end of the year 9999
 
@@ -73,7 +73,7 @@ def test_without_jumps_it_is_the_machines_clock():
     assert machine.goes_by(HOUR) == machine.wall
 
 
-@pytest.mark.parametrize("jump", [HOUR, -HOUR, 23 * HOUR, -23 * HOUR])
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 23 * HOUR, -23 * HOUR, -25 * HOUR, -500_000 * HOUR])
 def test_a_jump_neither_ends_a_time_limit_nor_makes_it_last(jump):
     machine = Machine()
     began = machine.clock.now()
@@ -96,12 +96,13 @@ def test_a_machine_that_had_no_clock_gets_one():
     assert machine.clock.now() == machine.wall
 
 
-@given(st.lists(st.tuples(st.integers(0, HOUR), st.integers(-HOUR, HOUR)), max_size=30))
-def test_it_never_goes_back(steps):
+@given(st.lists(st.tuples(st.integers(0, HOUR), st.integers(-(10**6) * HOUR, 10**6 * HOUR)), max_size=30))
+def test_it_never_goes_back_and_no_timer_waits_for_it_to_catch_up(steps):
     machine = Machine()
     before = machine.clock.now()
     for passed, jump in steps:
         machine.steady += passed
         machine.wall += passed + jump
-        assert machine.clock.now() >= before or abs(machine.wall - before) > TOO_FAR
-        before = machine.clock.now()
+        now = machine.clock.now()
+        assert now >= before + passed - passed // CATCH_UP
+        before = now
