@@ -60,7 +60,7 @@ async def delete_node(orch: Orchestrator, node_id: str, may: Callable[[NodeState
         orch.cluster.forget(node_id)
         orch.outbox.forget(node_id)
         _reconsider_work(orch, node_id)
-            return True
+        return True
 
 
 def _find(orch: Orchestrator, node_id: str, new: NodeState | None = None) -> NodeState:
