@@ -1,9 +1,11 @@
 """How a command line ends: exit codes, streams, and what `--help` may load."""
 
 import csv
+import inspect
 import json
 import subprocess
 import sys
+import typing
 
 import click
 import pytest
@@ -11,28 +13,42 @@ import yaml
 
 from bacalhau.cli import main
 from bacalhau.cli.frame import report
-from bacalhau.cli.frame.pflag import Tree, resolve
-from bacalhau.cli.main import ROOT, run
+from bacalhau.cli.frame.command import Call, Command, Tree
+from bacalhau.cli.frame.lazy import resolve
+from bacalhau.cli.main import run, tree
 from bacalhau.lib.errors import BadRequest
 
 
-def commands(entries, path=()):
-    for name, entry in entries.items():
-        found = resolve(entry.target)
-        yield [*path, name]
+def commands(group, path=()):
+    """Every command and group, with its path."""
+    for name in group.briefs:
+        found = group.get_command(click.Context(group), name)
+        yield [*path, name], found
         if isinstance(found, Tree):
-            yield from commands(found._entries, (*path, name))
+            yield from commands(found, (*path, name))
 
 
-EVERY = list(commands(ROOT))
+EVERY = dict((" ".join(path), command) for path, command in commands(tree))
+LEAVES = [command for command in EVERY.values() if isinstance(command, Command)]
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@pytest.mark.parametrize("path", [name.split() for name in EVERY], ids=" ".join)
 def test_every_command_has_help(path, capsys):
     assert run([*path, "--help"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith(f"Usage: bacalhau {' '.join(path)}")
     assert "Global flags:" in printed.out and printed.err == ""
+
+
+@pytest.mark.parametrize("command", LEAVES, ids=[f"{found.target}-{found.name}" for found in LEAVES])
+def test_every_command_has_a_function_that_takes_its_flags(command):
+    """The target is a text, so the type checker cannot see what is called."""
+    function = resolve(command.target)
+    hints = typing.get_type_hints(function)
+    (parameter,) = inspect.signature(function).parameters.values()
+    call = hints[parameter.name]
+    assert typing.get_origin(call) is Call and hints["return"] is int
+    assert issubclass(command.flags, typing.get_args(call))
 
 
 @pytest.mark.parametrize(

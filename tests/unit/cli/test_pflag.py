@@ -3,10 +3,12 @@
 import click
 import pytest
 
-from bacalhau.cli.frame.options import Call, duration, listed, many, number, one_of, refused, runs, switch, text
-from bacalhau.cli.frame.pflag import MAYBE_ARG, NO_ARGS, ONE_ARG, SOME_ARGS, Command, Entry, Flag, Tree
+from bacalhau.cli.frame.command import NOTHING, Call, Command, Entry, Operands, Tree
+from bacalhau.cli.frame.flags import Flags, listed, many, refused, switch, text, value
+from bacalhau.cli.frame.reading import OneOf, duration, whole
 from bacalhau.lib.errors import BadRequest
 
+ONE, MAYBE, SOME = Operands("ID", 1, 1), Operands("[FILE]", 0, 1), Operands("IMAGE [ARG]...", 1, None)
 seen: list[Call] = []
 
 
@@ -14,57 +16,64 @@ def remember(call: Call) -> None:
     seen.append(call)
 
 
-def command(arity=SOME_ARGS):
-    params = [
-        many("-i", "--input", help=""),
-        listed("-l", "--labels", help=""),
-        switch("--wait", default=True, help=""),
-        switch("-f", "--follow", help=""),
-        text("-p", "--publisher", default="ipfs", help=""),
-        number("--count", least=1, help=""),
-        Flag("--limit-time", type=duration, default=None),
-        Flag("--target", type=one_of("any", "all", says='expecting "any" or "all", not "{}"')),
-        refused("--gone", why="it went"),
-    ]
-    return Command("run", callback=runs("tests.unit.cli.test_pflag:remember"), arity=arity, params=params)
+class Run(Flags):
+    input: tuple[str, ...] = many("-i", "--input", help="")
+    labels: tuple[str, ...] = listed("-l", "--labels", help="")
+    wait: bool = switch("--wait", default=True, help="")
+    follow: bool = switch("-f", "--follow", help="")
+    publisher: str = text("-p", "--publisher", default="ipfs", help="")
+    count: int | None = value("--count", read=whole(1), default=None, metavar="INT", help="")
+    limit_time: float | None = value("--limit-time", read=duration, default=None, metavar="DURATION", help="")
+    target: str = value(
+        "--target",
+        read=OneOf("any", "all", says='expecting "any" or "all", not "{}"'),
+        default="any",
+        metavar="",
+        help="",
+    )
+    gone = refused("--gone", why="it went")
+
+
+def command(takes=SOME):
+    return Command("run", Run, "tests.unit.cli.test_pflag:remember", takes, help="Run.")
 
 
 run = command()
-tree = Tree("bacalhau", {"run": Entry("tests.unit.cli.test_pflag:run", "Run")}, help="Root")
+tree = Tree("bacalhau", [Entry("run", "tests.unit.cli.test_pflag:run", "Run")], help="Root")
 
 
-def read(*args, arity=SOME_ARGS):
-    command(arity).main(list(args), prog_name="bacalhau run", standalone_mode=False)
+def read(*args, takes=SOME):
+    command(takes).main(list(args), prog_name="bacalhau run", standalone_mode=False)
     return seen[-1]
 
 
-def refusal(*args, arity=SOME_ARGS):
+def refusal(*args, takes=SOME):
     with pytest.raises(click.UsageError) as caught:
-        command(arity).main(list(args), prog_name="bacalhau run", standalone_mode=False)
+        command(takes).main(list(args), prog_name="bacalhau run", standalone_mode=False)
     return caught.value.message
 
 
 def test_flags_stand_anywhere_up_to_the_dashes():
     call = read("-i", "a", "image", "-l", "x", "--", "ls", "-l")
     assert call.args == ["image", "ls", "-l"]
-    assert call.flags["input"] == ("a",)
-    assert call.flags["labels"] == ("x",)
+    assert call.flags.input == ("a",)
+    assert call.flags.labels == ("x",)
 
 
 @pytest.mark.parametrize("form", [["-p", "s3"], ["-p=s3"], ["-ps3"], ["--publisher", "s3"], ["--publisher=s3"]])
 def test_every_form_of_a_value(form):
-    assert read(*form, "image").flags["publisher"] == "s3"
+    assert read(*form, "image").flags.publisher == "s3"
 
 
 def test_a_value_keeps_its_equals_signs():
-    assert read("-i=src=a,dst=b", "image").flags["input"] == ("src=a,dst=b",)
+    assert read("-i=src=a,dst=b", "image").flags.input == ("src=a,dst=b",)
 
 
 @pytest.mark.parametrize(
     ("form", "expected"), [("--wait", True), ("--wait=true", True), ("--wait=false", False), ("--wait=0", False)]
 )
 def test_booleans(form, expected):
-    assert read(form, "image").flags["wait"] is expected
+    assert read(form, "image").flags.wait is expected
 
 
 def test_a_boolean_does_not_eat_the_next_token():
@@ -73,14 +82,14 @@ def test_a_boolean_does_not_eat_the_next_token():
 
 def test_letters_together():
     call = read("-fps3", "image")
-    assert (call.flags["follow"], call.flags["publisher"]) == (True, "s3")
-    assert read("-f=false", "image").flags["follow"] is False
+    assert (call.flags.follow, call.flags.publisher) == (True, "s3")
+    assert read("-f=false", "image").flags.follow is False
 
 
 def test_slices_split_at_commas_and_arrays_do_not():
     call = read("-l", 'a,"b,c"', "-l", "d", "-i", "x,y", "image")
-    assert call.flags["labels"] == ("a", "b,c", "d")
-    assert call.flags["input"] == ("x,y",)
+    assert call.flags.labels == ("a", "b,c", "d")
+    assert call.flags.input == ("x,y",)
 
 
 def test_a_dash_alone_is_a_positional():
@@ -131,16 +140,16 @@ def test_refusals_name_flag_value_and_reason(args, message):
 
 
 @pytest.mark.parametrize(
-    ("arity", "args", "message"),
+    ("takes", "args", "message"),
     [
-        (NO_ARGS, ["x"], 'unknown command "x" for "bacalhau run"'),
-        (ONE_ARG, [], "accepts 1 arg(s), received 0"),
-        (ONE_ARG, ["a", "b"], "accepts 1 arg(s), received 2"),
-        (MAYBE_ARG, ["a", "b"], "accepts at most 1 arg(s), received 2"),
+        (NOTHING, ["x"], 'unknown command "x" for "bacalhau run"'),
+        (ONE, [], "accepts 1 arg(s), received 0"),
+        (ONE, ["a", "b"], "accepts 1 arg(s), received 2"),
+        (MAYBE, ["a", "b"], "accepts at most 1 arg(s), received 2"),
     ],
 )
-def test_how_many_positionals(arity, args, message):
-    assert refusal(*args, arity=arity) == message
+def test_how_many_positionals(takes, args, message):
+    assert refusal(*args, takes=takes) == message
 
 
 def test_an_unknown_command():

@@ -6,10 +6,9 @@ import pytest
 
 from bacalhau.cli.job.describe import age
 from bacalhau.cli.node.show import human_bytes
+from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import json_text, show_items, stamp, when, yaml_text
 from bacalhau.cli.output.table import Column
-
-FLAGS = {"output": None, "pretty": False, "hide_header": False, "no_style": False, "wide": False}
 
 
 def test_json_escapes_what_html_would_read():
@@ -49,13 +48,13 @@ def test_yaml_sorts_and_quotes_as_the_original():
 )
 def test_a_list_in_each_format(kind, expected, capsys):
     show_items(
-        FLAGS | {"output": kind}, [Column("name", lambda r: r[0]), Column("two words", lambda r: r[1])], [("a", "x,y")]
+        Table(output=kind), [Column("name", lambda r: r[0]), Column("two words", lambda r: r[1])], [("a", "x,y")]
     )
     assert capsys.readouterr().out == expected
 
 
 def test_an_empty_list_is_an_empty_array(capsys):
-    show_items(FLAGS | {"output": "json"}, [], [])
+    show_items(Table(output="json"), [], [])
     assert capsys.readouterr().out == "[]\n"
 
 

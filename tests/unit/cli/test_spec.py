@@ -3,6 +3,7 @@
 import click
 import pytest
 
+from bacalhau.cli.job.docker import DockerRun
 from bacalhau.cli.job.docker import run as docker_run
 from bacalhau.cli.spec.flags import job_of_flags
 from bacalhau.lib.errors import BadRequest
@@ -11,7 +12,7 @@ from bacalhau.models.job.job import ResultPath
 
 def job(*args):
     ctx = docker_run.make_context("run", list(args))
-    return job_of_flags(ctx.params, ctx.args)
+    return job_of_flags(DockerRun(**ctx.params), ctx.args)
 
 
 def test_the_tutorial():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.cli.job.wasm import run
+from bacalhau.cli.job.wasm import WasmRun, run
 from bacalhau.cli.spec.wasm import wasm_job
 from bacalhau.lib.errors import BadRequest
 from bacalhau.plugins.inline.data_url import parse_data_url
@@ -10,7 +10,7 @@ from bacalhau.plugins.inline.data_url import parse_data_url
 
 def task(*args):
     ctx = run.make_context("run", list(args))
-    return wasm_job(ctx.params, ctx.args).task
+    return wasm_job(WasmRun(**ctx.params), ctx.args).task
 
 
 @pytest.fixture

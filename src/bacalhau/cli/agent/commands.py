@@ -1,38 +1,41 @@
-"""`bacalhau agent`: how its commands are called."""
+"""`bacalhau agent` and `bacalhau version`: how these commands are called."""
 
-from bacalhau.cli.frame.options import DOCUMENT, runs, switch
-from bacalhau.cli.frame.pflag import Command, Entry, Tree
+from bacalhau.cli.frame.command import Command, Tree
+from bacalhau.cli.frame.flags import Flags, switch
+from bacalhau.cli.output.flags import Document, Table
 
-alive = Command(
-    "alive", callback=runs("bacalhau.cli.agent.show:alive"), help="Ask whether the server answers.", params=DOCUMENT
-)
-node = Command(
-    "node", callback=runs("bacalhau.cli.agent.show:own_node"), help="Show the node behind the API.", params=DOCUMENT
-)
-_INDENTED = switch(
-    "--pretty", section="Output", default=True, help="Indent JSON (the default; --pretty=false does not)."
-)
 
-config = Command(
-    "config",
-    callback=runs("bacalhau.cli.agent.show:server_config"),
-    help="Show the server's configuration, without secrets.",
-    params=[DOCUMENT[0], _INDENTED],
-)
-version = Command(
-    "version",
-    callback=runs("bacalhau.cli.agent.show:server_version"),
-    help="Show the server's version.",
-    params=DOCUMENT,
-)
+class ServerConfig(Document, section="Output"):
+    """One document, indented unless told otherwise."""
+
+    pretty: bool = switch("--pretty", default=True, help="Indent JSON (the default; --pretty=false does not).")
+
+
+class _Client(Flags):
+    client: bool = switch("--client", help="The client's only; no server is asked.")
+
+
+class Versions(_Client, Table):
+    """Whose versions, and how they are printed."""
+
 
 agent = Tree(
     "agent",
-    {
-        "alive": Entry("bacalhau.cli.agent.commands:alive", "Ask whether the server answers"),
-        "config": Entry("bacalhau.cli.agent.commands:config", "Show the server's configuration"),
-        "node": Entry("bacalhau.cli.agent.commands:node", "Show the node behind the API"),
-        "version": Entry("bacalhau.cli.agent.commands:version", "Show the server's version"),
-    },
+    [
+        Command("alive", Document, "bacalhau.cli.agent.show:alive", help="Ask whether the server answers."),
+        Command(
+            "config",
+            ServerConfig,
+            "bacalhau.cli.agent.show:server_config",
+            help="Show the server's configuration, without secrets.",
+            brief="Show the server's configuration",
+        ),
+        Command("node", Document, "bacalhau.cli.agent.show:own_node", help="Show the node behind the API."),
+        Command("version", Document, "bacalhau.cli.agent.show:server_version", help="Show the server's version."),
+    ],
     help="Ask the node behind the API about itself.",
+)
+
+version = Command(
+    "version", Versions, "bacalhau.cli.agent.show:show_versions", help="Show the versions of client and server."
 )

@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from bacalhau.cli.agent.commands import ServerConfig, Versions
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.output.flags import Document
 from bacalhau.cli.output.render import show_document, show_items
 from bacalhau.cli.output.table import Column
 from bacalhau.client.client import AsyncClient
@@ -19,7 +21,7 @@ from bacalhau.models.wire.api import AliveResponse
 _SECONDS = 3  # an absent server must not hold up the client's own version
 
 
-def alive(call: Call) -> int:
+def alive(call: Call[Document]) -> int:
     async def read() -> AliveResponse:
         async with connect(call.settings) as client:
             return await client.alive()
@@ -28,7 +30,7 @@ def alive(call: Call) -> int:
     return 0
 
 
-def own_node(call: Call) -> int:
+def own_node(call: Call[Document]) -> int:
     async def read() -> NodeInfo:
         async with connect(call.settings) as client:
             return await client.own_node()
@@ -37,7 +39,7 @@ def own_node(call: Call) -> int:
     return 0
 
 
-def server_config(call: Call) -> int:
+def server_config(call: Call[ServerConfig]) -> int:
     async def read() -> dict[str, Any]:
         async with connect(call.settings) as client:
             return await client.config()
@@ -46,24 +48,24 @@ def server_config(call: Call) -> int:
     return 0
 
 
-def server_version(call: Call) -> int:
+def server_version(call: Call[Document]) -> int:
     found = asyncio.run(_ask(call))
-    if call.flags["output"]:
+    if call.flags.output:
         show_document(call.flags, found, "yaml")
     else:
         click.echo(f"Bacalhau {found.git_version}\nBuildDate {found.build_date}\nGitCommit {found.git_commit}")
     return 0
 
 
-def show_versions(call: Call) -> int:
+def show_versions(call: Call[Versions]) -> int:
     """A server that does not answer is a warning: the client's version is known without it."""
     found: dict[str, Any] = {"clientVersion": this_version()}
-    if not call.flags["client"]:
+    if not call.flags.client:
         try:
             found["serverVersion"] = asyncio.run(_ask(call, _SECONDS))
         except Unavailable as e:
             say_warning(e.message)
-    if call.flags["output"] in ("json", "yaml"):
+    if call.flags.output in ("json", "yaml"):
         show_document(call.flags, found, "json")
     else:
         columns = [
@@ -79,7 +81,7 @@ def _column(name: str, key: str) -> Column:
     return Column(name, lambda row: row[key].git_version)
 
 
-async def _ask(call: Call, seconds: float | None = None) -> BuildVersion:
+async def _ask(call: Call[Document], seconds: float | None = None) -> BuildVersion:
     async with connect(call.settings) as client:
         return await _within(client, seconds)
 

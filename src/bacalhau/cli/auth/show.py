@@ -7,8 +7,9 @@ from importlib import import_module
 
 import click
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.flags import Flags
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.models.wire.api import AuthConfigResponse
 
@@ -24,7 +25,7 @@ To use SSO login, please unset Auth related environment variables first.
 """
 
 
-def info(call: Call) -> int:
+def info(call: Call[Flags]) -> int:
     async def read() -> tuple[str, AuthConfigResponse | None]:
         async with connect(call.settings) as client:
             try:
@@ -54,7 +55,7 @@ def info(call: Call) -> int:
     return 0
 
 
-def hash_password(call: Call) -> int:
+def hash_password(call: Call[Flags]) -> int:
     password = (
         click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         if sys.stdin.isatty()

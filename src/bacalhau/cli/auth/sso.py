@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from bacalhau.cli.auth.commands import Logout, Token
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.output.render import json_text
 from bacalhau.client.endpoint import client_config, resolve_endpoint
 from bacalhau.client.sso import Code, sign_in
@@ -17,14 +19,14 @@ from bacalhau.client.tokens import get_token, put_token
 from bacalhau.lib.errors import BadRequest, NotFound
 
 
-def login(call: Call) -> int:
+def login(call: Call[Flags]) -> int:
     url, token = asyncio.run(_login(call))
     put_token(_home(call), url, token)
     click.echo(f"Successfully authenticated with {url}")
     return 0
 
 
-async def _login(call: Call) -> tuple[str, str]:
+async def _login(call: Call[Flags]) -> tuple[str, str]:
     async with connect(call.settings) as client:
         offered = await client.sign_in()
         return client.endpoint.url, await sign_in(offered.config, _show)
@@ -39,27 +41,27 @@ def _show(code: Code) -> None:
     click.echo("Waiting for you to finish (Enter Ctrl+C to give up) ...", err=True)
 
 
-def token(call: Call) -> int:
+def token(call: Call[Token]) -> int:
     found = _token(call)
-    click.echo(json_text(_decoded(found), pretty=True) if call.flags["decode"] else found)
+    click.echo(json_text(_decoded(found), pretty=True) if call.flags.decode else found)
     return 0
 
 
-def logout(call: Call) -> int:
+def logout(call: Call[Logout]) -> int:
     url = resolve_endpoint(overrides=call.settings).url
     _token(call)
-    if not call.flags["force"] and sys.stdin.isatty() and not click.confirm(f"Forget the token of {url}?", err=True):
+    if not call.flags.force and sys.stdin.isatty() and not click.confirm(f"Forget the token of {url}?", err=True):
         return 0
     put_token(_home(call), url, "")
     click.echo(f"Successfully logged out of {url}")
     return 0
 
 
-def _home(call: Call) -> Path:
+def _home(call: Call[Flags]) -> Path:
     return Path(client_config(call.settings).data_dir)
 
 
-def _token(call: Call) -> str:
+def _token(call: Call[Flags]) -> str:
     url = resolve_endpoint(overrides=call.settings).url
     found = get_token(_home(call), url)
     if not found:

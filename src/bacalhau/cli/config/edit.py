@@ -10,8 +10,10 @@ import click
 import msgspec
 import yaml
 
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.command import Call
+from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import json_text, show_items
 from bacalhau.cli.output.table import Column
 from bacalhau.cli.output.yaml import yaml_text
@@ -32,13 +34,13 @@ _COLUMNS = (
 )
 
 
-def list_config(call: Call) -> int:
-    as_file = call.flags["output"] == "yaml"
+def list_config(call: Call[Table]) -> int:
+    as_file = call.flags.output == "yaml"
     rows = sorted(
         [*config_rows(_config(call), blank="" if as_file else MASK), *(Row(*row) for row in list_inert())],
         key=lambda row: row.key,
     )
-    if call.flags["output"] == "json":
+    if call.flags.output == "json":
         click.echo(
             json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True)
         )
@@ -59,7 +61,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def set_config(call: Call) -> int:
+def set_config(call: Call[Flags]) -> int:
     name, value = _setting(call.args)
     if len(call.args) == 2:
         click.echo("DEPRECATED: use key=value instead of space-separated key value", err=True)
@@ -91,14 +93,14 @@ def _setting(args: list[str]) -> tuple[str, Any]:
     return name, text
 
 
-def _target(call: Call) -> Path:
+def _target(call: Call[Flags]) -> Path:
     files = call.settings.config
     if len(files) > 1 or any("=" in f or not f.endswith((".yaml", ".yml")) for f in files):
         raise BadRequest("config set takes one -c, the file to write", hint="name a file ending in .yaml or .yml")
     return Path(files[0]) if files else Path(_config(call).data_dir) / "config.yaml"
 
 
-def _config(call: Call) -> Config:
+def _config(call: Call[Flags]) -> Config:
     given = call.settings
     return load_config(
         list(given.config),

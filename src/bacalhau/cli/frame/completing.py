@@ -9,8 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
-from bacalhau.cli.frame.options import Call
-from bacalhau.cli.frame.pflag import Command, Tree
+from bacalhau.cli.frame.command import Call, Command, Tree
+from bacalhau.cli.frame.flags import Flags
 
 VARIABLE = "_BACALHAU_COMPLETE"
 _POWERSHELL = """Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
@@ -68,19 +68,19 @@ class _Powershell(_Completions):
 _SHELLS: Mapping[str, type[_Completions]] = {kind.name: kind for kind in (_Bash, _Zsh, _Fish, _Powershell)}
 
 
-def bash(call: Call) -> int:
+def bash(call: Call[Flags]) -> int:
     return _say_script("bash")
 
 
-def zsh(call: Call) -> int:
+def zsh(call: Call[Flags]) -> int:
     return _say_script("zsh")
 
 
-def fish(call: Call) -> int:
+def fish(call: Call[Flags]) -> int:
     return _say_script("fish")
 
 
-def powershell(call: Call) -> int:
+def powershell(call: Call[Flags]) -> int:
     return _say_script("powershell")
 
 
@@ -120,12 +120,8 @@ def next_words(root: click.Command, args: list[str], incomplete: str) -> list[Co
             if name.startswith(incomplete)
         ]
     if isinstance(command, Tree):
-        return [
-            CompletionItem(name, help=text)
-            for name, text in sorted(command.summaries.items())
-            if name.startswith(incomplete)
-        ]
-    takes_file = isinstance(command, Command) and "FILE" in command.operands
+        return [CompletionItem(name, help=text) for name, text in command.briefs.items() if name.startswith(incomplete)]
+    takes_file = isinstance(command, Command) and "FILE" in command.takes.shown
     return [CompletionItem(incomplete, type="file")] if takes_file else []
 
 

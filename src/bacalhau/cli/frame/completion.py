@@ -1,7 +1,7 @@
 """`bacalhau completion bash|zsh|fish|powershell`: a script that asks this program what may come next."""
 
-from bacalhau.cli.frame.options import runs
-from bacalhau.cli.frame.pflag import Command, Entry, Tree
+from bacalhau.cli.frame.command import Command, Tree
+from bacalhau.cli.frame.flags import Flags
 
 _LOAD = {
     "bash": "source <(bacalhau completion bash)",
@@ -11,21 +11,17 @@ _LOAD = {
 }
 
 
-def _script(shell: str) -> Command:
-    return Command(
-        shell,
-        callback=runs(f"bacalhau.cli.frame.completing:{shell}"),
-        help=f"Print the completion script for {shell}. To load it in this session:\n\n\b\n  {_LOAD[shell]}",
-    )
-
-
-bash, zsh, fish, powershell = map(_script, _LOAD)
-
 completion = Tree(
     "completion",
-    {
-        shell: Entry(f"bacalhau.cli.frame.completion:{shell}", f"Print the completion script for {shell}")
-        for shell in _LOAD
-    },
+    [
+        Command(
+            shell,
+            Flags,
+            f"bacalhau.cli.frame.completing:{shell}",
+            help=f"Print the completion script for {shell}. To load it in this session:\n\n\b\n  {load}",
+            brief=f"Print the completion script for {shell}",
+        )
+        for shell, load in _LOAD.items()
+    ],
     help="Print a script that completes commands and flags in your shell.",
 )

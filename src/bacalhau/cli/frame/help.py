@@ -2,18 +2,28 @@
 
 import click
 
-from bacalhau.cli.frame.pflag import CONTEXT, Arity, Command
+from bacalhau.cli.frame.command import CONTEXT, Call, Command, Operands
+from bacalhau.cli.frame.flags import Flags
 
 
-@click.command("help", cls=Command, arity=Arity(0, None), operands="[COMMAND]...", help="Show the help of a command.")
-@click.pass_context
-def help_command(ctx: click.Context) -> None:
-    found: click.Command = ctx.find_root().command
-    at = ctx.find_root()
-    for name in ctx.args:
+def show_help(call: Call[Flags]) -> int:
+    """Print the help of the command whose path was given. Raises UsageError when there is none."""
+    at = click.get_current_context().find_root()
+    found: click.Command = at.command
+    for name in call.args:
         if not isinstance(found, click.Group):
             raise click.UsageError(f'unknown command "{name}" for "{at.command_path}"')
         _, command, _ = found.resolve_command(at, [name])
         found = command or found
         at = click.Context(found, parent=at, info_name=name, **CONTEXT)
     click.echo(found.get_help(at))
+    return 0
+
+
+help_command = Command(
+    "help",
+    Flags,
+    "bacalhau.cli.frame.help:show_help",
+    Operands("[COMMAND]...", 0, None),
+    help="Show the help of a command.",
+)

@@ -7,28 +7,35 @@ from typing import Any
 
 import click
 
-from bacalhau.client.overrides import Overrides
+from bacalhau.cli.frame.pflag import Flag
+from bacalhau.client.overrides import NO_OVERRIDES, Overrides
 
+SECTION = "Global flags"
 _KEY = "bacalhau.settings"
 
 
 def current() -> Overrides:
-    """What was given on the command line being run."""
-    return Overrides(**click.get_current_context().meta.get(_KEY, {}))
+    """Return what was given on the command line being run."""
+    given: Overrides = click.get_current_context().meta.get(_KEY, NO_OVERRIDES)
+    return given
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep what was given beside what was given before the command's name; values of -c add up."""
     if value is None or value == () or (value is False and param.name != "insecure"):
         return
-    kept = ctx.meta.setdefault(_KEY, {})
-    kept[str(param.name)] = (*kept.get("config", ()), *value) if param.name == "config" else value
+    kept: Overrides = ctx.meta.get(_KEY, NO_OVERRIDES)
+    changed: dict[str, Any] = {str(param.name): (*kept.config, *value) if param.name == "config" else value}
+    ctx.meta[_KEY] = kept._replace(**changed)
 
 
-def _global(*names: str, **kwargs: Any) -> click.Option:
-    return click.Option([*names], expose_value=False, callback=_keep, **kwargs)
+def _global(*names: str, **kwargs: Any) -> Flag:
+    flag = Flag(*names, expose_value=False, callback=_keep, **kwargs)
+    flag.section = SECTION
+    return flag
 
 
-FLAGS: list[click.Option] = [
+FLAGS = [
     _global(
         "-c",
         "--config",

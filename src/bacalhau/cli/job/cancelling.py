@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import click
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.job.commands import JobStop
+from bacalhau.cli.job.flags import Quiet
 from bacalhau.cli.output.steps import FAILED, Steps
 from bacalhau.lib.errors import BacalhauError, Conflict
 from bacalhau.models.seed.view import job_state_text
@@ -30,18 +32,17 @@ _STOP = Words(
 )
 
 
-def cancel(call: Call) -> int:
+def cancel(call: Call[Quiet]) -> int:
     return asyncio.run(_stop(call, _CANCEL))
 
 
-def job_stop(call: Call) -> int:
-    return asyncio.run(_stop(call, _STOP))
+def job_stop(call: Call[JobStop]) -> int:
+    return asyncio.run(_stop(call, _STOP, call.flags.namespace))
 
 
-async def _stop(call: Call, words: Words) -> int:
-    quiet = call.flags["quiet"]
+async def _stop(call: Call[Quiet], words: Words, namespace: str = "") -> int:
+    quiet = call.flags.quiet
     steps = _Quiet() if quiet else Steps(width=len("Connecting to network"))
-    namespace = call.flags.get("namespace", "")
     if not quiet:
         click.echo("Checking job status\n")
     steps.begin("Connecting to network")

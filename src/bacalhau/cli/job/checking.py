@@ -3,7 +3,9 @@
 import click
 import msgspec
 
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.command import Call
+from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.job.older import Validate
 from bacalhau.cli.output.render import json_text
 from bacalhau.cli.spec.job_file import InvalidJob, read_job_file
 from bacalhau.lib.errors import BadRequest
@@ -15,8 +17,8 @@ from bacalhau.plugins.registry import all_plugins
 _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/specifications/job"
 
 
-def validate(call: Call) -> int:
-    if call.flags["output_schema"]:
+def validate(call: Call[Validate]) -> int:
+    if call.flags.output_schema:
         click.echo(json_text(msgspec.json.schema(Job), pretty=True))
         return 0
     try:
@@ -28,14 +30,14 @@ def validate(call: Call) -> int:
     return 0
 
 
-def job_validate(call: Call) -> int:
+def job_validate(call: Call[Flags]) -> int:
     for warning in _check(call):
         click.echo(warning)
     click.echo("OK")
     return 0
 
 
-def _check(call: Call) -> list[str]:
+def _check(call: Call[Flags]) -> list[str]:
     """The warnings. Raises BadRequest with every problem."""
     job, warnings = sanitized(normalized(read_job_file(call)))
     problems = _problems(job)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import BOLD, painted
+from bacalhau.cli.job.commands import DescribeJob
 from bacalhau.cli.output.render import say_lines, show_document, stamp, when
 from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.lib.clock import now_ns
@@ -26,14 +27,14 @@ _EVENTS = (
 )
 
 
-def describe(call: Call) -> int:
+def describe(call: Call[DescribeJob]) -> int:
     return asyncio.run(_describe(call))
 
 
-async def _describe(call: Call) -> int:
+async def _describe(call: Call[DescribeJob]) -> int:
     async with connect(call.settings) as client:
-        answer = await client.describe(call.args[0], namespace=call.flags["namespace"], version=call.flags["version"])
-    if call.flags["output"]:
+        answer = await client.describe(call.args[0], namespace=call.flags.namespace, version=call.flags.version)
+    if call.flags.output:
         show_document(call.flags, answer, "yaml")
     else:
         _print(answer)

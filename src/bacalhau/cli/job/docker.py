@@ -1,52 +1,27 @@
 """`bacalhau docker`: how `docker run` is called. What it does is in `submission`."""
 
-from bacalhau.cli.frame.options import (
-    DOWNLOAD,
-    DRY_RUN,
-    IPFS_NODE_FLAGS,
-    JOB,
-    NETWORK,
-    RESOURCES,
-    RUNTIME,
-    TASK,
-    listed,
-    no_effect,
-    runs,
-    text,
-)
-from bacalhau.cli.frame.pflag import SOME_ARGS, Command, Entry, Tree
+from bacalhau.cli.frame.command import Command, Operands, Tree
+from bacalhau.cli.frame.flags import no_effect
+from bacalhau.cli.job.flags import Download, DryRun, IpfsNode, Waiting
+from bacalhau.cli.spec.job_flags import DockerJob
+
+
+class DockerRun(DockerJob, Waiting, DryRun, Download, IpfsNode):
+    """The job, how it is waited for, and where its results go."""
+
+    do_not_track = no_effect("--do-not-track", is_flag=True)
+
 
 run = Command(
     "run",
-    callback=runs("bacalhau.cli.job.submission:docker_run"),
-    arity=SOME_ARGS,
-    operands="IMAGE[:TAG|@DIGEST] [--] [COMMAND] [ARG]...",
+    DockerRun,
+    "bacalhau.cli.job.submission:docker_run",
+    Operands("IMAGE[:TAG|@DIGEST] [--] [COMMAND] [ARG]...", 1, None),
     help=(
         "Run a container on the network, wait for it and publish its /outputs.\n\nFlags may stand anywhere before `--`;"
         " what follows `--` belongs to the container."
     ),
-    params=[
-        *TASK,
-        *JOB,
-        *RESOURCES,
-        *NETWORK,
-        text(
-            "-w",
-            "--workdir",
-            section="Container",
-            default="",
-            metavar="PATH",
-            help="Working directory in the container, absolute.",
-        ),
-        listed(
-            "--entrypoint", section="Container", metavar="ARG", help="Instead of the image's entrypoint; repeatable."
-        ),
-        *RUNTIME,
-        DRY_RUN,
-        *DOWNLOAD,
-        *IPFS_NODE_FLAGS,
-        no_effect("--do-not-track", is_flag=True),
-    ],
+    brief="Run a container",
 )
 
-docker = Tree("docker", {"run": Entry("bacalhau.cli.job.docker:run", "Run a container")}, help="Run containers.")
+docker = Tree("docker", [run], help="Run containers.")

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.report import GREEN, RED, painted, say_error, say_warning
 from bacalhau.cli.job.explaining import explanation
 from bacalhau.cli.output.render import yaml_text
@@ -37,7 +38,7 @@ class Forecast(NamedTuple):
     explained: ExplainJobResponse | None
 
 
-def say_difference(call: Call, job: Job) -> int:
+def say_difference(call: Call[Flags], job: Job) -> int:
     """What an update would change, or a new job as it is; on stderr, what would run where.
 
     Without a server the job itself is shown.
@@ -71,7 +72,7 @@ def say_difference(call: Call, job: Job) -> int:
     return 0
 
 
-async def _ask(call: Call, job: Job) -> Forecast:
+async def _ask(call: Call[Flags], job: Job) -> Forecast:
     async with connect(call.settings) as client:
         try:
             diff = await client.diff(job) if job.name else None

@@ -5,9 +5,10 @@ import os
 import sys
 from typing import TextIO
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import BOLD, painted, say_warning
+from bacalhau.cli.job.commands import Explain
 from bacalhau.cli.output.render import id_column, say_lines, show_document
 from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.cli.spec.job_file import read_template_file
@@ -36,26 +37,26 @@ _INPUTS = (
 )
 
 
-def explain(call: Call) -> int:
+def explain(call: Call[Explain]) -> int:
     """A file that is there is a new job; anything else is the id or name of one."""
     answer = asyncio.run(_ask(call))
     for warning in answer.warnings or ():
         say_warning(warning)
-    if call.flags["output"]:
+    if call.flags.output:
         show_document(call.flags, answer, "yaml")
     else:
-        say_lines(explanation(answer, Style(wide=call.flags["wide"]), sys.stdout))
+        say_lines(explanation(answer, Style(wide=call.flags.wide), sys.stdout))
     return 0
 
 
-async def _ask(call: Call) -> ExplainJobResponse:
+async def _ask(call: Call[Explain]) -> ExplainJobResponse:
     is_new = not call.args or os.path.isfile(call.args[0])
     job = read_template_file(call) if is_new else None
     async with connect(call.settings) as client:
         if job:
             return await client.explain(job)
         try:
-            return await client.explain_stored(call.args[0], namespace=call.flags["namespace"])
+            return await client.explain_stored(call.args[0], namespace=call.flags.namespace)
         except NotFound as e:
             raise NotFound(e.message, hint=e.hint or "there is no job file of that name here, either") from e
 

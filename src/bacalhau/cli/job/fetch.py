@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.job.commands import JobGet
+from bacalhau.cli.job.flags import Fetching
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import Fetch, fetch_results, writing
 from bacalhau.lib.errors import BacalhauError, NotFound
@@ -34,16 +36,14 @@ class Destination(NamedTuple):
     seconds: float
 
     @classmethod
-    def of_flags(cls, flags: dict[str, Any], name: str, only: str = "") -> "Destination":
+    def of_flags(cls, flags: Fetching, name: str, only: str = "") -> "Destination":
         """`--output-dir` as given, else ./job-NAME, which is made."""
-        given = flags["output_dir"]
+        given = flags.output_dir
         directory = Path(given) if given else Path.cwd() / f"job-{name}"
-        return cls(
-            directory, given or str(directory), not given, flags["raw"], only, flags["download_timeout_secs"] or 0
-        )
+        return cls(directory, given or str(directory), not given, flags.raw, only, flags.download_timeout_secs or 0)
 
 
-def get(call: Call) -> int:
+def get(call: Call[Fetching]) -> int:
     """The older `get`: no results are an error, and failures say what failed."""
     job, _, only = call.args[0].partition("/")
     _say_fetching(call.args[0])
@@ -53,10 +53,10 @@ def get(call: Call) -> int:
         raise type(e)(f"error downloading job: {e.message}", hint=e.hint) from e
 
 
-def job_get(call: Call) -> int:
+def job_get(call: Call[JobGet]) -> int:
     """Today's `job get`: no results are no error."""
     job, _, only = call.args[0].partition("/")
-    namespace = call.flags["namespace"]
+    namespace = call.flags.namespace
     _say_fetching(call.args[0])
     name = f"{namespace}-{job}" if namespace not in ("", "default") else job
     return asyncio.run(_job_get(call, job, Destination.of_flags(call.flags, name, only)))
@@ -66,15 +66,15 @@ def _say_fetching(name: str) -> None:
     click.echo(f"Fetching results of job '{name}'...", err=True)
 
 
-async def _get(call: Call, job: str, place: Destination) -> int:
+async def _get(call: Call[Fetching], job: str, place: Destination) -> int:
     async with connect(call.settings) as client:
         await fetch(client, job, place)
     return 0
 
 
-async def _job_get(call: Call, job: str, place: Destination) -> int:
+async def _job_get(call: Call[JobGet], job: str, place: Destination) -> int:
     async with connect(call.settings) as client:
-        found = await client.get_job(job, namespace=call.flags["namespace"])
+        found = await client.get_job(job, namespace=call.flags.namespace)
         if not await client.results(found.id):
             click.echo(
                 "No results found\nYou can check the logged output of the job using the logs command.\n\n  bacalhau"

@@ -1,39 +1,46 @@
 """`logs` and `job logs`: what a job printed, and what it prints."""
 
 import asyncio
-from typing import Any
+from typing import NamedTuple
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.job.commands import JobLogs
+from bacalhau.cli.job.flags import Follow
 from bacalhau.cli.output.printing import LogPrinter, has_several
 
 
-def logs(call: Call) -> int:
-    """The older `logs`: each stream where it belongs."""
-    return asyncio.run(_logs(call, apart=True))
+class LogQuery(NamedTuple):
+    """The wanted part of a job's output. `tail` is only what comes from now on; empty values restrict nothing."""
+
+    namespace: str = ""
+    execution_id: str = ""
+    all: bool = False
+    tail: bool = False
+    tail_lines: int = 0
 
 
-def job_logs(call: Call) -> int:
-    """Today's `job logs`: both streams on stdout, in the order they came."""
-    return asyncio.run(_logs(call, apart=False))
+def logs(call: Call[Follow]) -> int:
+    """Print each stream where it belongs, for the older `logs`."""
+    return asyncio.run(_print(call, LogQuery(), apart=True))
 
 
-async def _logs(call: Call, *, apart: bool) -> int:
+def job_logs(call: Call[JobLogs]) -> int:
+    """Print both streams on stdout, in the order they came, for today's `job logs`."""
     flags = call.flags
-    query: dict[str, Any] = {
-        name: flags[name] for name in ("execution_id", "namespace", "all") if flags.get(name)
-    } | _tail(flags.get("tail", False))
+    query = LogQuery(flags.namespace, flags.execution_id, flags.all)
+    part = {"tail": flags.tail} if isinstance(flags.tail, bool) else {"tail_lines": flags.tail}
+    return asyncio.run(_print(call, query._replace(**part), apart=False))
+
+
+async def _print(call: Call[Follow], query: LogQuery, *, apart: bool) -> int:
     async with connect(call.settings) as client:
-        job = await client.get_job(call.args[0], namespace=flags.get("namespace") or "")
-        is_wide = not flags.get("execution_id") and has_several(job)
-        printer = LogPrinter(apart=apart, named=is_wide or bool(flags.get("all")))
+        job = await client.get_job(call.args[0], namespace=query.namespace)
+        is_wide = not query.execution_id and has_several(job)
+        printer = LogPrinter(apart=apart, named=is_wide or query.all)
         try:
-            async for piece in client.log_pieces(job.id, flags["follow"], wide=is_wide, **query):
+            async for piece in client.log_pieces(job.id, call.flags.follow, wide=is_wide, **query._asdict()):
                 printer.print(piece)
         finally:
             printer.close()
     return 0
-
-
-def _tail(value: bool | int) -> dict[str, Any]:
-    return {"tail": value} if isinstance(value, bool) else {"tail_lines": value}

@@ -3,8 +3,11 @@
 import asyncio
 from typing import Any
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.job.commands import History, ListExecutions, ListJobs, ListVersions
+from bacalhau.cli.job.flags import Versions
+from bacalhau.cli.output.flags import OrderedPage
 from bacalhau.cli.output.render import id_column, say_more, show_items, stamp, time_column, when
 from bacalhau.cli.output.table import Column
 from bacalhau.cli.spec.labels import check_labels
@@ -43,76 +46,76 @@ _VERSIONS = (
 )
 
 
-def list_jobs(call: Call) -> int:
-    check_labels(call.flags["labels"])
+def list_jobs(call: Call[ListJobs]) -> int:
+    check_labels(call.flags.labels)
     return asyncio.run(_list_jobs(call))
 
 
-async def _list_jobs(call: Call) -> int:
+async def _list_jobs(call: Call[ListJobs]) -> int:
     async with connect(call.settings) as client:
-        page = await client.list_jobs(labels=call.flags["labels"], **_page(call.flags))
+        page = await client.list_jobs(labels=call.flags.labels, **_page(call.flags))
     show_items(call.flags, _JOBS, page.items)
-    say_more(call, page.next_token)
+    say_more(call, call.flags.output, page.next_token)
     return 0
 
 
-def executions(call: Call) -> int:
+def executions(call: Call[ListExecutions]) -> int:
     async def read() -> ListExecutionsResponse:
         async with connect(call.settings) as client:
             return await client.list_executions(call.args[0], **_page(call.flags), **_versions(call.flags))
 
     page = asyncio.run(read())
     show_items(call.flags, _EXECUTIONS, page.items)
-    say_more(call, page.next_token)
+    say_more(call, call.flags.output, page.next_token)
     return 0
 
 
-def history(call: Call) -> int:
+def history(call: Call[History]) -> int:
     return asyncio.run(_history(call))
 
 
-async def _history(call: Call) -> int:
+async def _history(call: Call[History]) -> int:
     """Without a limit, all pages of what has happened so far."""
     flags = call.flags
     query = {
-        "event_type": flags["event_type"],
-        "execution_id": flags["execution_id"],
-        "limit": flags["limit"],
-        "next_token": flags["next_token"],
+        "event_type": flags.event_type,
+        "execution_id": flags.execution_id,
+        "limit": flags.limit,
+        "next_token": flags.next_token,
     }
     async with connect(call.settings) as client:
         page = await client.history(call.args[0], **query, **_versions(flags))
         items = list(page.items)
-        while page.items and page.next_token and not flags["limit"]:
+        while page.items and page.next_token and not flags.limit:
             page = await client.history(call.args[0], **{**query, "next_token": page.next_token}, **_versions(flags))
             items += page.items
     show_items(flags, _HISTORY, items)
-    if flags["limit"] and len(items) == flags["limit"]:
-        say_more(call, page.next_token)
+    if flags.limit and len(items) == flags.limit:
+        say_more(call, call.flags.output, page.next_token)
     return 0
 
 
-def versions(call: Call) -> int:
+def versions(call: Call[ListVersions]) -> int:
     async def read() -> tuple[Job, ...]:
         async with connect(call.settings) as client:
-            return await client.versions(call.args[0], namespace=call.flags["namespace"])
+            return await client.versions(call.args[0], namespace=call.flags.namespace)
 
     show_items(call.flags, _VERSIONS, asyncio.run(read()))
     return 0
 
 
-def _page(flags: dict[str, Any]) -> dict[str, Any]:
+def _page(flags: OrderedPage) -> dict[str, Any]:
     return {
-        "limit": flags["limit"],
-        "next_token": flags["next_token"],
-        "order_by": flags["order_by"],
-        "reverse": flags["order_reversed"],
+        "limit": flags.limit,
+        "next_token": flags.next_token,
+        "order_by": flags.order_by,
+        "reverse": flags.order_reversed,
     }
 
 
-def _versions(flags: dict[str, Any]) -> dict[str, Any]:
+def _versions(flags: Versions) -> dict[str, Any]:
     return {
-        "namespace": flags["namespace"],
-        "job_version": flags["version"],
-        "all_job_versions": flags["all_versions"] and not flags["version"],
+        "namespace": flags.namespace,
+        "job_version": flags.version,
+        "all_job_versions": flags.all_versions and not flags.version,
     }

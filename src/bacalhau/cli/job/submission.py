@@ -12,11 +12,16 @@ from typing import NamedTuple
 
 import click
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.report import say_error, say_warning
+from bacalhau.cli.job.commands import JobRun, Rerun
+from bacalhau.cli.job.docker import DockerRun
 from bacalhau.cli.job.dry_run import say_difference, say_job
 from bacalhau.cli.job.fetch import Destination, fetch
+from bacalhau.cli.job.flags import Download, Waiting
+from bacalhau.cli.job.older import Create
+from bacalhau.cli.job.wasm import WasmRun
 from bacalhau.cli.output.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
 from bacalhau.cli.output.printing import LogPrinter, has_several
 from bacalhau.cli.output.render import yaml_text
@@ -55,72 +60,85 @@ SEED = Words("bacalhau describe", "", "bacalhau get", "bacalhau cancel")
 MODERN = Words("bacalhau job describe", "bacalhau job executions", "bacalhau job get", "bacalhau job stop")
 
 
-def docker_run(call: Call) -> int:
+def docker_run(call: Call[DockerRun]) -> int:
     image = call.args[0]
     job = job_of_flags(call.flags, call.args)
-    if ":" not in image and "@" not in image and not call.flags["id_only"]:
+    if ":" not in image and "@" not in image and not call.flags.id_only:
         click.echo("Using default tag: latest. Please specify a tag/digest for better reproducibility.", err=True)
-    if call.flags["dry_run"]:
+    if call.flags.dry_run:
         return say_job(job)
-    return Submission(call, _put(call, job), SEED).run()
+    return Submission(call, _put(job), SEED, call.flags).run()
 
 
-def wasm_run(call: Call) -> int:
+def wasm_run(call: Call[WasmRun]) -> int:
     job = wasm_job(call.flags, call.args)
-    return say_job(job) if call.flags["dry_run"] else Submission(call, _put(call, job), MODERN).run()
+    return say_job(job) if call.flags.dry_run else Submission(call, _put(job), MODERN, call.flags).run()
 
 
-def create(call: Call) -> int:
-    job = read_job_file(call)
-    if call.flags["dry_run"]:
+def create(call: Call[Create]) -> int:
+    job = read_job_file(call, quiet=call.flags.id_only)
+    if call.flags.dry_run:
         click.echo(yaml_text(seed_dry_run(job)), nl=False)
         return 0
-    return Submission(call, _put(call, job), SEED).run()
+    return Submission(call, _put(job), SEED, call.flags).run()
 
 
-def job_run(call: Call) -> int:
-    job = read_template_file(call)
-    if call.flags["dry_run"]:
+def job_run(call: Call[JobRun]) -> int:
+    job = read_template_file(call, quiet=call.flags.id_only)
+    if call.flags.dry_run:
         return say_difference(call, job)
-    return Submission(call, _put(call, job), MODERN).run()
+    hide_warnings = call.flags.hide_warnings
+    return Submission(call, _put(job, force=call.flags.force), MODERN, hide_warnings=hide_warnings).run()
 
 
-def job_rerun(call: Call) -> int:
+def job_rerun(call: Call[Rerun]) -> int:
     async def ask(client: AsyncClient) -> RerunJobResponse:
-        return await client.rerun(call.args[0], version=call.flags["version"], namespace=call.flags["namespace"])
+        return await client.rerun(call.args[0], version=call.flags.version, namespace=call.flags.namespace)
 
     return Submission(call, ask, MODERN).run()
 
 
-def _put(call: Call, job: Job) -> Ask:
+def _put(job: Job, *, force: bool | None = None) -> Ask:
+    """Make the request that submits a job. `force` is None for commands that cannot submit an unchanged one."""
+
     async def ask(client: AsyncClient) -> PutJobResponse:
         try:
-            return await client.put_job(job, force=bool(call.flags.get("force")))
+            return await client.put_job(job, force=bool(force))
         except BadRequest as e:
             raise InvalidJob(e.problems, e.hint) from e
         except Conflict as e:
-            raise e if "force" in call.flags else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
+            raise e if force is not None else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
 
     return ask
 
 
 class Submission:
-    """One job from submission to its end, as the flags of RUNTIME want it told."""
+    """One job from submission to its end. `download` holds the flags of commands that can fetch results, too."""
 
-    def __init__(self, call: Call, ask: Ask, words: Words) -> None:
+    def __init__(
+        self,
+        call: Call[Waiting],
+        ask: Ask,
+        words: Words,
+        download: Download | None = None,
+        *,
+        hide_warnings: bool = False,
+    ) -> None:
         self._call = call
         self._flags = call.flags
         self._ask = ask
-        self._wants_code = wants_code(call.flags, os.environ)
+        self._wants_code = wants_code(os.environ, exit_code=call.flags.exit_code, wait=call.flags.wait)
         self._words = words
-        self._quiet = bool(call.flags["id_only"])
+        self._quiet = call.flags.id_only
+        self._download = download if download and download.download else None
+        self._hide_warnings = hide_warnings or self._quiet
         self._id = ""
         self._events: list[JobHistory] = []
 
     def run(self) -> int:
         """Where results are to go is looked at before a job is made for them."""
-        if self._flags.get("download") and self._flags["output_dir"]:
-            check_folder(Path(self._flags["output_dir"]))
+        if self._download and self._download.output_dir:
+            check_folder(Path(self._download.output_dir))
         try:
             return asyncio.run(self._submit_and_wait())
         except KeyboardInterrupt:
@@ -133,11 +151,11 @@ class Submission:
         async with connect(self._call.settings) as client:
             account = self._account()
             await self._submit(client)
-            if not self._flags["wait"]:
+            if not self._flags.wait:
                 click.echo(self._id)
                 return 0
             self._say_submitted()
-            if self._flags["follow"]:
+            if self._flags.follow:
                 return await self._follow(client)
             if isinstance(account, Steps):
                 account.begin("Communicating with the network")
@@ -147,22 +165,21 @@ class Submission:
     def _account(self) -> Account:
         if self._quiet:
             return Silence()
-        if self._flags["group_events"]:
+        if self._flags.group_events:
             return GroupedEvents()
         return Steps() if self._words is SEED else Events()
 
     async def _submit(self, client: AsyncClient) -> None:
         answer = await self._ask(client)
         self._id = answer.job_id
-        if not self._quiet and not self._flags.get("hide_warnings"):
-            for warning in answer.warnings or ():
-                say_warning(warning)
+        for warning in () if self._hide_warnings else answer.warnings or ():
+            say_warning(warning)
 
     def _say_submitted(self) -> None:
         if self._quiet:
             click.echo(self._id)
         else:
-            doing = "Waiting for logs..." if self._flags["follow"] else "Checking job status..."
+            doing = "Waiting for logs..." if self._flags.follow else "Checking job status..."
             click.echo(f"Job successfully submitted. Job ID: {self._id}\n{doing} {_INTERRUPT}\n")
         sys.stdout.flush()
 
@@ -185,7 +202,7 @@ class Submission:
         return code
 
     async def _wait(self, client: AsyncClient, account: Account) -> Job:
-        teller = Teller(account, quiet=self._quiet, follow=self._flags["follow"])
+        teller = Teller(account, quiet=self._quiet, follow=self._flags.follow)
         try:
             job = await client.wait(self._id, on_event=teller.news, on_away=teller.away)
         finally:
@@ -201,12 +218,12 @@ class Submission:
         has_results = any(e.published_result.type for e in executions)
         if not self._quiet:
             say_exit_codes(executions)
-        if self._flags["node_details"] or (code and trailer and not self._quiet):
+        if self._flags.node_details or (code and trailer and not self._quiet):
             say_nodes(executions)
         if trailer and not self._quiet:
             self._say_what_next(has_results=has_results)
-        if self._flags.get("download") and has_results:
-            await fetch(client, job.id, Destination.of_flags(self._flags, job.id), shout=not self._quiet)
+        if self._download and has_results:
+            await fetch(client, job.id, Destination.of_flags(self._download, job.id), shout=not self._quiet)
         return exit_code_of(executions, code) if self._wants_code else code
 
     def _verdict(self, job: Job) -> int:

@@ -8,37 +8,39 @@ from typing import Any
 
 import click
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.node.commands import Change, Drain
 from bacalhau.lib.errors import BacalhauError, Unavailable
 
 
-def approve(call: Call) -> int:
-    return _change(call, "approve")
+def approve(call: Call[Change]) -> int:
+    return _change(call, "approve", call.flags.message)
 
 
-def reject(call: Call) -> int:
-    return _change(call, "reject")
+def reject(call: Call[Change]) -> int:
+    return _change(call, "reject", call.flags.message)
 
 
-def delete(call: Call) -> int:
-    return _change(call, "delete")
+def delete(call: Call[Change]) -> int:
+    return _change(call, "delete", call.flags.message)
 
 
-def cordon(call: Call) -> int:
-    return _change(call, "cordon")
+def cordon(call: Call[Change]) -> int:
+    return _change(call, "cordon", call.flags.message)
 
 
-def uncordon(call: Call) -> int:
-    return _change(call, "uncordon")
+def uncordon(call: Call[Change]) -> int:
+    return _change(call, "uncordon", call.flags.message)
 
 
-def drain(call: Call) -> int:
-    seconds = call.flags["deadline"]
-    return _change(call, "drain", deadline=None if seconds is None else round(seconds))
+def drain(call: Call[Drain]) -> int:
+    seconds = call.flags.deadline
+    return _change(call, "drain", call.flags.message, deadline=None if seconds is None else round(seconds))
 
 
-def labels(call: Call) -> int:
+def labels(call: Call[Flags]) -> int:
     """Exit code 0 when every change was made; none is made when one cannot be read."""
     return _change(call, "labels", labels=label_changes(call.args[1:]))
 
@@ -55,20 +57,23 @@ def label_changes(texts: list[str]) -> dict[str, str | None]:
 
 
 def _change(
-    call: Call, action: str, *, deadline: int | None = None, labels: Mapping[str, str | None] | None = None
+    call: Call[Flags],
+    action: str,
+    message: str = "",
+    *,
+    deadline: int | None = None,
+    labels: Mapping[str, str | None] | None = None,
 ) -> int:
     async def change() -> None:
         async with connect(call.settings) as client:
-            await client.change_node(
-                call.args[0], action, message=call.flags.get("message") or "", deadline=deadline, labels=labels
-            )
+            await client.change_node(call.args[0], action, message=message, deadline=deadline, labels=labels)
 
     _named(call, action, change())
     click.echo("Ok")
     return 0
 
 
-def _named(call: Call, action: str, change: Any) -> None:
+def _named(call: Call[Flags], action: str, change: Any) -> None:
     try:
         asyncio.run(change)
     except Unavailable:

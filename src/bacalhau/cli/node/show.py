@@ -2,9 +2,11 @@
 
 import asyncio
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
-from bacalhau.cli.frame.options import Call
 from bacalhau.cli.frame.pflag import invalid_argument
+from bacalhau.cli.node.commands import ListNodes
+from bacalhau.cli.output.flags import Document
 from bacalhau.cli.output.render import id_column, say_more, show_document, show_items
 from bacalhau.cli.output.table import Column
 from bacalhau.cli.spec.labels import check_labels
@@ -77,35 +79,35 @@ _GROUPS: dict[str, tuple[Column, ...]] = {
 }
 
 
-def list_nodes(call: Call) -> int:
-    check_labels(call.flags["labels"])
-    wanted = call.flags["show"]
+def list_nodes(call: Call[ListNodes]) -> int:
+    check_labels(call.flags.labels)
+    wanted = call.flags.show
     for group in wanted:
         if group not in _GROUPS:
             raise invalid_argument(group, "--show", f"must be of {', '.join(_GROUPS)}")
     columns = [*_ALWAYS, *(column for group, found in _GROUPS.items() if group in wanted for column in found)]
     page = asyncio.run(_find(call))
     show_items(call.flags, columns, page.nodes)
-    say_more(call, page.next_token)
+    say_more(call, call.flags.output, page.next_token)
     return 0
 
 
-async def _find(call: Call) -> ListNodesResponse:
+async def _find(call: Call[ListNodes]) -> ListNodesResponse:
     flags = call.flags
     query = {
-        "labels": flags["labels"],
-        "limit": flags["limit"],
-        "next_token": flags["next_token"],
-        "order_by": flags["order_by"],
-        "reverse": flags["order_reversed"],
-        "filter-approval": (flags["filter_approval"] or "").upper(),
-        "filter-status": (flags["filter_status"] or "").upper(),
+        "labels": flags.labels,
+        "limit": flags.limit,
+        "next_token": flags.next_token,
+        "order_by": flags.order_by,
+        "reverse": flags.order_reversed,
+        "filter-approval": (flags.filter_approval or "").upper(),
+        "filter-status": (flags.filter_status or "").upper(),
     }
     async with connect(call.settings) as client:
         return await client.list_nodes(**query)
 
 
-def describe(call: Call) -> int:
+def describe(call: Call[Document]) -> int:
     async def read() -> NodeState:
         async with connect(call.settings) as client:
             return await client.node(call.args[0])

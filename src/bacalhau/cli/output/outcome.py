@@ -1,7 +1,6 @@
 """How a job ended, in words: the root cause, what each node said, and exit codes that are not 0."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import click
 
@@ -22,11 +21,11 @@ def cause_of(job: Job, events: Sequence[JobHistory]) -> tuple[str, str]:
     return message, hints[0] if hints else f"see `bacalhau describe {job.id}`"
 
 
-def wants_code(flags: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
-    """Whether the command shall end as the job's container did. Raises UsageError where it would not wait for that."""
-    if flags["exit_code"] and not flags["wait"]:
+def wants_code(environ: Mapping[str, str], *, exit_code: bool, wait: bool) -> bool:
+    """Tell whether the command shall end as the job's container did. Raises UsageError where it would not wait."""
+    if exit_code and not wait:
         raise click.UsageError("--exit-code needs the job to end: it cannot be used with --wait=false")
-    return bool(flags["exit_code"]) or environ.get("BACALHAU_EXIT_CODE", "").lower() in ("1", "t", "true")
+    return exit_code or environ.get("BACALHAU_EXIT_CODE", "").lower() in ("1", "t", "true")
 
 
 def exit_code_of(executions: Sequence[Execution], otherwise: int) -> int:

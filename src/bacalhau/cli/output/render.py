@@ -11,41 +11,42 @@ from typing import Any
 import click
 import msgspec
 
-from bacalhau.cli.frame.options import Call
-from bacalhau.cli.frame.pflag import resolve
+from bacalhau.cli.frame.command import Call
+from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.report import coloured
+from bacalhau.cli.output.flags import Document, Page, Table
 from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.lib.ids import short_id
 from bacalhau.lib.wire import go_escaped
 
 
 def show_items(
-    flags: dict[str, Any], columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None
+    flags: Table, columns: Sequence[Column], items: Sequence[Any], *, raw: Sequence[Any] | None = None
 ) -> None:
     """A list by `--output`; `raw` is what JSON and YAML carry instead of `items`."""
-    kind = flags["output"] or "table"
+    kind = flags.output or "table"
     if kind == "table":
-        style = coloured(sys.stdout) and not flags["no_style"]
-        say_lines(draw(columns, items, Style(wide=flags["wide"], header=not flags["hide_header"], colour=style)))
+        style = coloured(sys.stdout) and not flags.no_style
+        say_lines(draw(columns, items, Style(wide=flags.wide, header=not flags.hide_header, colour=style)))
     elif kind == "csv":
-        say_csv(columns, items, header=not flags["hide_header"])
+        say_csv(columns, items, header=not flags.hide_header)
     else:
         show_document(flags, list(items if raw is None else raw), kind)
 
 
-def show_document(flags: dict[str, Any], value: Any, default: str) -> None:
+def show_document(flags: Document, value: Any, default: str) -> None:
     """One value by `--output` of json or yaml."""
-    if (flags["output"] or default) == "json":
-        click.echo(json_text(value, pretty=flags["pretty"]))
+    if (flags.output or default) == "json":
+        click.echo(json_text(value, pretty=flags.pretty))
     else:
         click.echo(yaml_text(value), nl=False)
 
 
-def say_more(call: Call, token: str) -> None:
+def say_more(call: Call[Page], output: str | None, token: str) -> None:
     """How to go on: beside a table on stdout, never into what a program reads."""
     if token:
-        again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags["limit"]), "--next-token", token])
-        click.echo(f"\nTo fetch more records use:\n\t{again}", err=call.flags["output"] not in (None, "table"))
+        again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags.limit), "--next-token", token])
+        click.echo(f"\nTo fetch more records use:\n\t{again}", err=output not in (None, "table"))
 
 
 def say_lines(lines: Sequence[str]) -> None:

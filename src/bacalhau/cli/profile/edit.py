@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 import click
 from msgspec.structs import replace
 
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.command import Call
+from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import show_items
 from bacalhau.cli.output.table import Column
+from bacalhau.cli.profile.commands import Delete, Save, Show
 from bacalhau.client.endpoint import client_config
 from bacalhau.client.profiles import Credential, Profile, Profiles, Trust
 from bacalhau.lib.errors import BadRequest, NotFound
@@ -28,16 +31,16 @@ class Row(NamedTuple):
 _COLUMNS = tuple(Column(name, attrgetter(name)) for name in Row._fields)
 
 
-def _profiles(call: Call) -> Profiles:
+def _profiles(call: Call[Flags]) -> Profiles:
     return Profiles(Path(client_config(call.settings).data_dir))
 
 
-def save(call: Call) -> int:
+def save(call: Call[Save]) -> int:
     (name,) = call.args
     profiles, flags = _profiles(call), call.flags
     if name in profiles.names():
         profile = profiles.get(name)
-    elif flags["endpoint"]:
+    elif flags.endpoint:
         profile = Profile(endpoint="")
     else:
         raise BadRequest(
@@ -46,23 +49,25 @@ def save(call: Call) -> int:
         )
     profiles.put(name, _changed(profile, call))
     click.echo(f'Profile "{name}" saved')
-    if flags["select"]:
+    if flags.select:
         profiles.select(name)
         click.echo(f'Switched to profile "{name}"')
     return 0
 
 
-def _changed(profile: Profile, call: Call) -> Profile:
+def _changed(profile: Profile, call: Call[Save]) -> Profile:
     """Only what was given."""
-    flags = call.flags
-    changes = {key: flags[key] for key in ("description", "timeout") if flags[key] is not None}
-    if flags["endpoint"]:
-        changes["endpoint"] = _endpoint(flags["endpoint"])
-    if flags["token"] is not None:
-        changes["auth"] = Credential(token=sys.stdin.readline().strip() if flags["token"] == "-" else flags["token"])
-    if call.settings.insecure is not None:
-        changes["tls"] = Trust(insecure=call.settings.insecure)
-    return replace(profile, **changes)
+    flags, insecure = call.flags, call.settings.insecure
+    if flags.endpoint:
+        profile = replace(profile, endpoint=_endpoint(flags.endpoint))
+    if flags.description is not None:
+        profile = replace(profile, description=flags.description)
+    if flags.timeout is not None:
+        profile = replace(profile, timeout=flags.timeout)
+    if flags.token is not None:
+        token = sys.stdin.readline().strip() if flags.token == "-" else flags.token
+        profile = replace(profile, auth=Credential(token=token))
+    return profile if insecure is None else replace(profile, tls=Trust(insecure=insecure))
 
 
 def _endpoint(url: str) -> str:
@@ -72,7 +77,7 @@ def _endpoint(url: str) -> str:
     return url.rstrip("/")
 
 
-def list_profiles(call: Call) -> int:
+def list_profiles(call: Call[Table]) -> int:
     profiles = _profiles(call)
     current = profiles.current()
     found = [(name, profiles.get(name)) for name in profiles.names()]
@@ -80,14 +85,14 @@ def list_profiles(call: Call) -> int:
         Row("*" if name == current else "", name, profile.endpoint, "token" if profile.auth.token else "")
         for name, profile in found
     ]
-    if not rows and call.flags["output"] in (None, "table"):
+    if not rows and call.flags.output in (None, "table"):
         click.echo("No profiles found")
     else:
         show_items(call.flags, _COLUMNS, rows, raw=[row._asdict() for row in rows])
     return 0
 
 
-def show(call: Call) -> int:
+def show(call: Call[Show]) -> int:
     profiles = _profiles(call)
     name = (
         call.args[0]
@@ -101,7 +106,7 @@ def show(call: Call) -> int:
     pairs = [
         ("Name", f"{name} (current)" if name == profiles.current() else name),
         ("Endpoint", profile.endpoint),
-        ("Auth", f"token ({token if call.flags['show_token'] else masked(token)})" if token else "none"),
+        ("Auth", f"token ({token if call.flags.show_token else masked(token)})" if token else "none"),
         ("TLS", "insecure" if profile.tls.insecure else "secure"),
         ("Timeout", profile.timeout),
         *([("Description", profile.description)] if profile.description else []),
@@ -116,19 +121,19 @@ def masked(token: str) -> str:
     return f"{token[:4]}****{token[-4:]}" if len(token) > 8 else "****"
 
 
-def select(call: Call) -> int:
+def select(call: Call[Flags]) -> int:
     (name,) = call.args
     _profiles(call).select(name)
     click.echo(f'Switched to profile "{name}"')
     return 0
 
 
-def delete(call: Call) -> int:
+def delete(call: Call[Delete]) -> int:
     (name,) = call.args
     profiles = _profiles(call)
     profiles.get(name)
     question = f'Profile "{name}" is the current profile. Delete anyway? [y/N]: '
-    if name == profiles.current() and not call.flags["force"] and not _agreed(question):
+    if name == profiles.current() and not call.flags.force and not _agreed(question):
         click.echo("Deletion cancelled")
         return 0
     profiles.delete(name)

@@ -2,14 +2,15 @@
 
 import asyncio
 from functools import partial
-from typing import Any
 
 import click
 
+from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect, own_id
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import clock_time, json_text, show_document, show_items, when, yaml_text
 from bacalhau.cli.output.table import Column
+from bacalhau.cli.seed.commands import Describe, ListJobs, Which
 from bacalhau.client.client import AsyncClient
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.ids import short_id
@@ -30,27 +31,23 @@ _COLUMNS = (
 )
 
 
-def list_jobs(call: Call) -> int:
+def list_jobs(call: Call[ListJobs]) -> int:
     return asyncio.run(_list_jobs(call))
 
 
-async def _list_jobs(call: Call) -> int:
+async def _list_jobs(call: Call[ListJobs]) -> int:
     async with connect(call.settings) as client:
-        jobs = (
-            [await client.get_job(call.flags["id_filter"])]
-            if call.flags["id_filter"]
-            else await _find(client, call.flags)
-        )
+        jobs = [await client.get_job(call.flags.id_filter)] if call.flags.id_filter else await _find(client, call.flags)
         executions = await gather_bounded(_AT_ONCE, [partial(client.executions, job.id) for job in jobs])
     pairs = list(zip(jobs, executions, strict=True))
     show_items(call.flags, _COLUMNS, [seed_list_row(*pair) for pair in pairs], raw=[seed_job(*pair) for pair in pairs])
     return 0
 
 
-async def _find(client: AsyncClient, flags: dict[str, Any]) -> list[Job]:
+async def _find(client: AsyncClient, flags: Which) -> list[Job]:
     found: list[Job] = []
-    query = {"order_by": flags["sort_by"], "reverse": flags["reverse"], "limit": _PAGE, "namespace": "*"}
-    wanted = flags["number"]
+    query = {"order_by": flags.sort_by, "reverse": flags.reverse, "limit": _PAGE, "namespace": "*"}
+    wanted = flags.number
     own = own_id(client)
     while True:
         page = await client.list_jobs(**query)
@@ -60,29 +57,29 @@ async def _find(client: AsyncClient, flags: dict[str, Any]) -> list[Job]:
         query["next_token"] = page.next_token
 
 
-def _is_wanted(job: Job, flags: dict[str, Any], own: str) -> bool:
+def _is_wanted(job: Job, flags: Which, own: str) -> bool:
     """One's own are also those that no client claims."""
     tags = set(job.labels or {})
-    if tags & set(flags["exclude_tag"]) or (flags["include_tag"] and not tags & set(flags["include_tag"])):
+    if tags & set(flags.exclude_tag) or (flags.include_tag and not tags & set(flags.include_tag)):
         return False
-    return flags["all"] or (job.meta or {}).get(CLIENT_META, "") in ("", own)
+    return flags.all or (job.meta or {}).get(CLIENT_META, "") in ("", own)
 
 
-def describe(call: Call) -> int:
+def describe(call: Call[Describe]) -> int:
     return asyncio.run(_describe(call))
 
 
-async def _describe(call: Call) -> int:
+async def _describe(call: Call[Describe]) -> int:
     async with connect(call.settings) as client:
         answer = await client.describe(call.args[0])
     executions: tuple[Execution, ...] = answer.executions.items if answer.executions else ()
     history = answer.history.items if answer.history else ()
-    tree = seed_job(answer.job, executions, history if call.flags["include_events"] else None)
-    click.echo(json_text(tree) if call.flags["json"] else yaml_text(tree), nl=call.flags["json"])
+    tree = seed_job(answer.job, executions, history if call.flags.include_events else None)
+    click.echo(json_text(tree) if call.flags.json else yaml_text(tree), nl=call.flags.json)
     return 0
 
 
-def show_id(call: Call) -> int:
+def show_id(call: Call[Table]) -> int:
     """Both names hold the client's id: this client has no node of its own."""
 
     async def read() -> str:
@@ -91,7 +88,7 @@ def show_id(call: Call) -> int:
 
     found = asyncio.run(read())
     pair = {"ID": found, "ClientID": found}
-    if call.flags["output"] in (None, "json", "yaml"):
+    if call.flags.output in (None, "json", "yaml"):
         show_document(call.flags, pair, "json")
     else:
         show_items(

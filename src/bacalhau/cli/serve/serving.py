@@ -17,14 +17,16 @@ from bacalhau.app.devstack import devstack as open_devstack
 from bacalhau.app.serve import Served
 from bacalhau.app.serve import serve as open_serve
 from bacalhau.app.until import run_main, until_signal
-from bacalhau.cli.frame.options import Call
+from bacalhau.cli.frame.command import Call
+from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.serve.commands import Demo, Serve, StartDevstack
 from bacalhau.config.load import load_config
 from bacalhau.config.schema import Config
 from bacalhau.lib.failpoint import arm_failpoints
 from bacalhau.lib.log import set_up_logging
 
 
-def _config(call: Call, roles: dict[str, object]) -> Config:
+def _config(call: Call[Flags], roles: dict[str, object]) -> Config:
     settings = call.settings
     flags = {"API.Host": settings.api_host, "API.Port": settings.api_port, "DataDir": settings.data_dir} | roles
     arm_failpoints(os.environ)
@@ -35,11 +37,10 @@ def _config(call: Call, roles: dict[str, object]) -> Config:
     return config
 
 
-def serve(call: Call) -> None:
-    config = _config(
-        call, {"Orchestrator.Enabled": call.flags["orchestrator"], "Compute.Enabled": call.flags["compute"]}
-    )
-    run_main(until_signal(open_serve(config, call.flags["name"]), _tell_served))
+def serve(call: Call[Serve]) -> int:
+    config = _config(call, {"Orchestrator.Enabled": call.flags.orchestrator, "Compute.Enabled": call.flags.compute})
+    run_main(until_signal(open_serve(config, call.flags.name), _tell_served))
+    return 0
 
 
 def _tell_served(served: Served) -> None:
@@ -47,22 +48,23 @@ def _tell_served(served: Served) -> None:
         click.echo(f"API: {served.api_url}/api/v1  nodes join: {served.nats_url}", err=True)
 
 
-def devstack(call: Call) -> None:
+def devstack(call: Call[StartDevstack]) -> int:
     config = _config(call, {})
-    if call.flags["random_ports"]:
+    if call.flags.random_ports:
         config = msgspec.structs.replace(
             config,
             api=msgspec.structs.replace(config.api, port=free_port()),
             orchestrator=msgspec.structs.replace(config.orchestrator, port=free_port()),
         )
-    computes, with_s3 = call.flags["compute_nodes"], call.flags["s3"]
-    with _folder(call.flags["stack_repo"], "bacalhau-devstack-") as folder:
+    computes, with_s3 = call.flags.compute_nodes, call.flags.s3
+    with _folder(call.flags.stack_repo, "bacalhau-devstack-") as folder:
         run_main(
             until_signal(
                 open_devstack(config, folder, computes, with_s3=with_s3), lambda stack: _tell_devstack(stack, folder)
             )
         )
     click.echo("\nShutting down devstack")
+    return 0
 
 
 def _tell_devstack(stack: Devstack, folder: Path) -> None:
@@ -73,9 +75,10 @@ def _tell_devstack(stack: Devstack, folder: Path) -> None:
     click.echo(f"To use the devstack, run the following commands in your shell:\n\n{exports}\n")
 
 
-def demo(call: Call) -> None:
-    with _folder(call.flags["keep"], "bacalhau-demo-") as folder:
+def demo(call: Call[Demo]) -> int:
+    with _folder(call.flags.keep, "bacalhau-demo-") as folder:
         run_main(run_demo(folder, click.echo))
+    return 0
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bacalhau.cli.frame.pflag import invalid_argument
+from bacalhau.cli.spec.job_flags import DockerJob, NewJob
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
@@ -23,57 +24,53 @@ T = TypeVar("T")
 OUTPUTS = ResultPath(name="outputs", path="/outputs")
 
 
-def job_of_flags(flags: dict[str, Any], positionals: list[str]) -> Job:
+def job_of_flags(flags: DockerJob, positionals: list[str]) -> Job:
     """`positionals` are the image and what runs in it. Raises UsageError or BadRequest."""
     image, *command = positionals
     return job_of_engine(flags, _engine(flags, image, command))
 
 
-def job_of_engine(flags: dict[str, Any], engine: SpecConfig, inputs: tuple[InputSource, ...] = ()) -> Job:
+def job_of_engine(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, ...] = ()) -> Job:
     """`inputs` beside those of the flags. Raises UsageError or BadRequest."""
-    everywhere = flags["target"] == "all"
+    everywhere = flags.target == "all"
     return Job(
-        name=flags["name"] or "",
-        namespace=flags["namespace"],
+        name=flags.name,
+        namespace=flags.namespace,
         type="ops" if everywhere else "batch",
-        priority=flags["priority"],
+        priority=flags.priority,
         count=_count(flags, everywhere=everywhere),
         constraints=_constraints(flags),
-        labels=merged_pairs("-l, --labels", flags["labels"], parse_label),
+        labels=merged_pairs("-l, --labels", flags.labels, parse_label),
         tasks=(_task(flags, engine, inputs),),
     )
 
 
-def _task(flags: dict[str, Any], engine: SpecConfig, inputs: tuple[InputSource, ...]) -> Task:
+def _task(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, ...]) -> Task:
     return Task(
-        name=flags["task_name"],
+        name=flags.task_name,
         engine=engine,
-        publisher=_read("-p, --publisher", flags["publisher"], parse_publisher),
-        env=merged_pairs("-e, --env", flags["env"], parse_env) or None,
-        input_sources=(*(_read("-i, --input", text, parse_input) for text in flags["input"]), *inputs) or None,
-        result_paths=_outputs(flags["output"]),
-        resources=ResourcesConfig(cpu=flags["cpu"], memory=flags["memory"], disk=flags["disk"], gpu=flags["gpu"]),
+        publisher=_read("-p, --publisher", flags.publisher, parse_publisher),
+        env=merged_pairs("-e, --env", flags.env, parse_env) or None,
+        input_sources=(*(_read("-i, --input", text, parse_input) for text in flags.input), *inputs) or None,
+        result_paths=_outputs(flags.output),
+        resources=ResourcesConfig(cpu=flags.cpu, memory=flags.memory, disk=flags.disk, gpu=flags.gpu),
         network=_network(flags),
-        timeouts=Timeouts(total_timeout=flags["timeout"], queue_timeout=flags["queue_timeout"]),
+        timeouts=Timeouts(total_timeout=flags.timeout, queue_timeout=flags.queue_timeout),
     )
 
 
-def _network(flags: dict[str, Any]) -> NetworkConfig | None:
+def _network(flags: NewJob) -> NetworkConfig | None:
     """None leaves it to the node; domains that were given stay, for the validator to say what they need."""
-    kind = _read("--network", flags["network"], parse_network)
-    return (
-        NetworkConfig(type=kind.value, domains=flags["domain"])
-        if kind != NetworkType.DEFAULT or flags["domain"]
-        else None
-    )
+    kind = _read("--network", flags.network, parse_network)
+    return NetworkConfig(type=kind.value, domains=flags.domain) if kind != NetworkType.DEFAULT or flags.domain else None
 
 
-def _engine(flags: dict[str, Any], image: str, command: list[str]) -> SpecConfig:
-    workdir = flags["workdir"]
+def _engine(flags: DockerJob, image: str, command: list[str]) -> SpecConfig:
+    workdir = flags.workdir
     if workdir and not workdir.startswith("/"):
         raise BadRequest(f"validating docker working directory: workdir must be an absolute path. Passed in: {workdir}")
     params = {
-        "Entrypoint": list(flags["entrypoint"]) or None,
+        "Entrypoint": list(flags.entrypoint) or None,
         "EnvironmentVariables": [],
         "Image": image,
         "Parameters": command,
@@ -82,13 +79,13 @@ def _engine(flags: dict[str, Any], image: str, command: list[str]) -> SpecConfig
     return SpecConfig(type="docker", params=params)
 
 
-def _count(flags: dict[str, Any], *, everywhere: bool) -> int | None:
+def _count(flags: NewJob, *, everywhere: bool) -> int | None:
     """None where the nodes decide. Raises UsageError for two counts, or for one that cannot be kept."""
-    if flags["count"] is not None and flags["concurrency"] is not None:
+    if flags.count is not None and flags.concurrency is not None:
         raise click.UsageError("--count and --concurrency are two names of one thing: give one of them")
-    if flags["concurrency"] is not None:
+    if flags.concurrency is not None:
         _say_deprecated("--concurrency", "--count")
-    count = next((n for n in (flags["count"], flags["concurrency"]) if n is not None), 1)
+    count = next((n for n in (flags.count, flags.concurrency) if n is not None), 1)
     if everywhere and count > 1:
         raise click.UsageError(
             f"--target all runs on every matching node: --count {count} cannot be kept; leave it out"
@@ -100,14 +97,14 @@ def _say_deprecated(flag: str, use: str) -> None:
     click.echo(f"Flag {flag} has been deprecated, use {use}", err=True)
 
 
-def _constraints(flags: dict[str, Any]) -> Any:
-    if flags["constraints"] and flags["selector"]:
+def _constraints(flags: NewJob) -> Any:
+    if flags.constraints and flags.selector:
         raise click.UsageError("--constraints and --selector are two names of one thing: give one of them")
-    if flags["constraints"]:
-        return _read("--constraints", flags["constraints"], parse_selector)
-    if flags["selector"]:
+    if flags.constraints:
+        return _read("--constraints", flags.constraints, parse_selector)
+    if flags.selector:
         _say_deprecated("--selector", "--constraints")
-    return _read("-s, --selector", flags["selector"] or "", parse_selector)
+    return _read("-s, --selector", flags.selector, parse_selector)
 
 
 def _outputs(texts: tuple[str, ...]) -> tuple[ResultPath, ...]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from bacalhau.cli.frame.options import Call
-from bacalhau.cli.frame.pflag import resolve
+from bacalhau.cli.frame.command import Call
+from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.report import say_warning
 from bacalhau.cli.frame.streams import read_stdin
 from bacalhau.cli.spec.flags import merged_pairs
+from bacalhau.cli.spec.job_flags import Template
 from bacalhau.cli.spec.template import fill_template, template_values
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import Job
@@ -19,18 +21,18 @@ from bacalhau.models.text.grammar import parse_env
 from bacalhau.models.text.jobfile import read_job_text
 
 
-def read_template_file(call: Call) -> Job:
-    """As `read_job_file`, with the flags of templates."""
+def read_template_file(call: Call[Template], *, quiet: bool = False) -> Job:
+    """Read a job as `read_job_file` does, after its template is filled in."""
     flags = call.flags
-    if flags["no_template"]:
-        return read_job_file(call)
-    given = merged_pairs("-V, --template-vars", flags["template_vars"], parse_env)
-    values = template_values(given, os.environ, flags["template_envs"])
-    return read_job_file(call, lambda text: fill_template(text, values))
+    if flags.no_template:
+        return read_job_file(call, quiet=quiet)
+    given = merged_pairs("-V, --template-vars", flags.template_vars, parse_env)
+    values = template_values(given, os.environ, flags.template_envs)
+    return read_job_file(call, lambda text: fill_template(text, values), quiet=quiet)
 
 
-def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
-    """The job of the file that is named, or of stdin, after `fill`; warnings on stderr.
+def read_job_file(call: Call[Flags], fill: Callable[[str], str] = str, *, quiet: bool = False) -> Job:
+    """Read the job of the file that is named, or of stdin, after `fill`; warnings go to stderr unless `quiet`.
 
     Raises BadRequest listing every fault.
     """
@@ -39,7 +41,7 @@ def read_job_file(call: Call, fill: Callable[[str], str] = str) -> Job:
         job, warnings = read_job_text(text, strict=True, check=_find_problems)
     except BadRequest as e:
         raise InvalidJob(e.problems, e.hint) from e
-    for warning in warnings if not call.flags.get("id_only") else ():
+    for warning in () if quiet else warnings:
         say_warning(warning)
     return job
 

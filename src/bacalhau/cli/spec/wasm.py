@@ -5,9 +5,9 @@ import gzip
 import io
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from bacalhau.cli.spec.flags import job_of_engine
+from bacalhau.cli.spec.job_flags import WasmJob
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import InputSource, Job
 from bacalhau.models.job.spec import SpecConfig
@@ -18,14 +18,14 @@ _MAIN = "main.wasm"
 _PLAIN_BYTES = 512  # more is packed
 
 
-def wasm_job(flags: dict[str, Any], positionals: list[str]) -> Job:
+def wasm_job(flags: WasmJob, positionals: list[str]) -> Job:
     """`positionals` are the module and what it gets as arguments. Raises UsageError or BadRequest."""
     text, *arguments = positionals
     module = _module(text, _MAIN)
-    found = [_imported(name) for name in flags["import_modules"]]
+    found = [_imported(name) for name in flags.import_modules]
     params = {
         "EntryModule": module.target,
-        "Entrypoint": flags["entry_point"],
+        "Entrypoint": flags.entry_point,
         "ImportModules": [imported.target for imported in found] or None,
         "Parameters": arguments,
     }
