@@ -94,8 +94,6 @@ async def test_large_bodies_are_read_beside_the_loop_and_refused_in_few_words(tm
         problems = await room.http.put(JOBS, json={"Job": a_job(Constraints=[bad] * 10_000)})
         assert problems.status_code == 400 and len(problems.content) < 20_000
         assert problems.json()["Message"].endswith(" more characters)")
-        larger = await room.http.put(JOBS, json={"Job": a_job(Constraints=[bad] * 40_000)})
-        assert (larger.status_code, larger.json()["Message"]) == (400, "the job is larger than 900000 bytes")
 
 
 async def test_nulls_mean_absent_but_in_parameters(tmp_path):
@@ -136,13 +134,13 @@ async def test_chunked_bodies_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_ten_megabytes_is_refused(chunked, tmp_path):
+async def test_a_body_over_the_limit_is_refused(chunked, tmp_path):
     async def pieces():
-        for _ in range(101):
-            yield b"x" * 100_000
+        for _ in range(65):
+            yield b"x" * 1_000_000
 
     async with open_room(tmp_path) as room:
-        answer = await room.http.put(JOBS, content=pieces() if chunked else b"x" * 10_000_001)
+        answer = await room.http.put(JOBS, content=pieces() if chunked else b"x" * 64_000_001)
         assert (answer.status_code, answer.json()["Message"]) == (413, "Request Entity Too Large")
 
 

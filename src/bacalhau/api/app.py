@@ -35,7 +35,7 @@ from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.orchestrator.core import Orchestrator
 
-MAX_BODY = 10_000_000  # bytes
+MAX_BODY = 64_000_000  # bytes; the largest job
 IDLE_SECONDS = 75  # a connection without requests; clients that poll keep theirs
 STOP_SECONDS = 2  # for answers under way
 

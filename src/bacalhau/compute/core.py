@@ -10,6 +10,7 @@ from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool
 from bacalhau.compute.state.printed import Shipping
+from bacalhau.compute.state.specs import FetchedJobs
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.numbered import Numbers
@@ -103,6 +104,7 @@ class ComputeNode:
     told: NodeInfo | None = None
     is_fenced: bool = False
     talking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    fetched: FetchedJobs = field(default_factory=FetchedJobs)
     shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
     numbers: Numbers = field(default_factory=Numbers)

@@ -17,6 +17,7 @@ from bacalhau.orchestrator.state.locality import Locality
 from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.orchestrator.state.outbox import Outbox
 from bacalhau.orchestrator.state.queue import EvaluationQueue
+from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
@@ -74,6 +75,7 @@ class Orchestrator:
 
     def __post_init__(self) -> None:
         self.queue = EvaluationQueue(self.cluster.candidates, self.cluster.shares, self.ageing_ns)
+        self.specs = Specs(self.content)
 
     async def commit(self, change: Change) -> None:
         """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first."""

@@ -1,6 +1,6 @@
 """Content-addressed blocks: where published IPFS results live."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from bacalhau.models.job.spec import SpecConfig
@@ -27,6 +27,14 @@ class OwnContent(ContentStore, Protocol):
 
     async def forget(self, before: int) -> int:
         """Remove blocks that were last put, or asked after with `missing`, before `before` (Unix ns); how many."""
+        ...
+
+    async def keep_raw(self, blocks: Sequence[bytes]) -> list[str]:
+        """Keep blocks of plain bytes, durably when the call returns; return their CIDs in order."""
+        ...
+
+    async def remove_raw(self, blocks: Sequence[bytes]) -> None:
+        """Remove blocks of plain bytes; those that are not held are fine."""
         ...
 
 

@@ -145,6 +145,10 @@ class RetentionStore(Protocol):
         """
         ...
 
+    async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
+        """List the versions of jobs that are stored in more than so many bytes."""
+        ...
+
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
         """Jobs that go on, or had several versions, and may be beyond a limit."""
         ...

@@ -110,6 +110,10 @@ class SqliteStore(Housed):
     async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_jobs(job_ids)))
 
+    async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
+        params = {"ids": encode(list(job_ids)).decode(), "size": size}
+        return await self._database.read("list_large_versions", params, jobs.read_jobs)
+
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
         return await self._database.read(
             "list_long_jobs", retention.long_params(executions, history, versions), retention.read_ids

@@ -13,6 +13,7 @@ from bacalhau.compute.execution.outputs import read_output
 from bacalhau.compute.execution.runner import Cancelled, Outcome, run_execution, stop_engine, try_stop
 from bacalhau.compute.messages.admission import find_refusal
 from bacalhau.compute.messages.outbox import FINISHED, report
+from bacalhau.compute.remote.spec import fetch_job
 from bacalhau.compute.state.ports import show_ports
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
@@ -45,7 +46,7 @@ async def on_message(node: ComputeNode, delivery: Delivery) -> None:
 async def _handle(node: ComputeNode, delivery: Delivery) -> None:
     message = delivery.message
     if isinstance(message, m.AskForBid):
-        await _on_ask_for_bid(node, message.execution)
+        await _on_ask_for_bid(node, message)
     elif isinstance(message, m.BidAccepted):
         await _on_bid_accepted(node, message.execution_id)
     elif isinstance(message, m.BidRejected | m.CancelExecution):
@@ -54,8 +55,14 @@ async def _handle(node: ComputeNode, delivery: Delivery) -> None:
         log.warning("%s is not a message for a node", delivery.type)
 
 
-async def _on_ask_for_bid(node: ComputeNode, execution: Execution) -> None:
-    """Desired Running: placed here already, start at once. Desired Pending: an orchestrator that wants a bid first."""
+async def _on_ask_for_bid(node: ComputeNode, message: m.AskForBid) -> None:
+    """Keep an execution and start it, or bid first where the orchestrator's desired state is Pending.
+
+    Raises NotFound and Unavailable when its job has to be fetched and cannot be.
+    """
+    execution = message.execution
+    if message.job_blocks:
+        execution = msgspec.structs.replace(execution, job=await fetch_job(node, message.job_blocks))
     wanted_now = execution.desired_state.state_type == DesiredStateType.RUNNING
     reach(Point.NODE_ASKED)
     if not await node.journal.put_execution(execution):

@@ -19,10 +19,16 @@ from bacalhau.models.node.node import NodeInfo
 
 
 class AskForBid(Model):
-    """`execution` carries its job; desired Running means: start at once, answer only to refuse."""
+    """`execution` carries its job; desired Running means: start at once, answer only to refuse.
+
+    `job_blocks` (ours) stand in for a job that is too large for a message: the CIDs of the blocks that hold it, in
+    order, to be asked for with `content.GetBlockRequest`. After the first line of each block follows a piece of its
+    JSON.
+    """
 
     events: tuple[Event, ...] | None = always(factory=lambda: None)
     execution: Execution = always(factory=Execution)
+    job_blocks: tuple[str, ...] = ()
 
 
 class Wish(Model):

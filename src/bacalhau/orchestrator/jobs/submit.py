@@ -8,7 +8,6 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import evaluation_id, new_job_id
-from bacalhau.lib.wire import encode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.execution.view import JobView
@@ -21,7 +20,6 @@ from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate, evalu
 from bacalhau.orchestrator.scheduling.place import needed_resources
 
 ATTEMPTS = 10  # of a change that others overtake
-MAX_SPEC = 900_000  # bytes; a job travels to its node in one message of at most 1 MiB
 INSTANCE_META = "bacalhau.org/client.instance.id"
 
 
@@ -73,11 +71,6 @@ def job_problems(orch: Orchestrator, job: Job) -> list[str]:
 
 
 def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
-    if len(encode(job)) > MAX_SPEC:  # before anything is made of it
-        raise BadRequest(
-            f"the job is larger than {MAX_SPEC} bytes",
-            hint="put large inputs into S3 or IPFS and name them as input sources",
-        )
     clean, notes = sanitized(normalized(job))
     return orch.fill_defaults(clean), notes
 

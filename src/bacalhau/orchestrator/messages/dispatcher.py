@@ -53,7 +53,7 @@ async def _try_once(orch: Orchestrator, message: PendingMessage) -> Verdict:
     try:
         await orch.bus.send(message.node_id, message.type, body, message.seq)
     except BadRequest as e:
-        log.error("%s to %s cannot be delivered: %s", message.type, message.node_id, e)
+        log.error("%s: %s", message.type, e)
         await refuse_execution(orch, message, e.message)
         return Verdict.NEVER
     reach(Point.SENT)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.orchestrator.state.limits import OnForgotten, Retention, limits_of
+from bacalhau.orchestrator.state.specs import LARGE, Specs
 from bacalhau.ports.content import OwnContent
 from bacalhau.ports.store import RetentionStore
 
@@ -38,6 +39,7 @@ class Keeper:
     ) -> None:
         self._store = store
         self._content = content
+        self._specs = Specs(content)
         self._retention = retention
         self._on_forgotten = on_forgotten
 
@@ -58,7 +60,9 @@ class Keeper:
         if not any(limits):
             return 0
         while job_ids := await self._store.list_expired_jobs(limits, STEP):
+            large = await self._store.list_large_versions(job_ids, LARGE)
             executions = await self._store.forget_jobs(job_ids)
+            await self._specs.remove(large)
             if executions:
                 await self._on_forgotten(executions)
             count += len(job_ids)

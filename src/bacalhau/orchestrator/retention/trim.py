@@ -10,6 +10,7 @@ from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.retention.forget import PAUSE
 from bacalhau.orchestrator.scheduling.spent import list_spent
 from bacalhau.orchestrator.state.limits import SECOND, limits_of
+from bacalhau.orchestrator.state.specs import LARGE
 from bacalhau.ports.store import Limits
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,10 @@ async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
     if orch.retention.history_count:
         await orch.store.forget_history(job_id, orch.retention.history_count)
     if orch.retention.versions_count:
+        before = await orch.store.list_large_versions([job_id], LARGE)
         await orch.store.forget_versions(job_id, orch.retention.versions_count)
+        kept = {job.version for job in await orch.store.list_large_versions([job_id], LARGE)} if before else set()
+        await orch.specs.remove(job for job in before if job.version not in kept)
 
 
 def _give_up_messages(orch: Orchestrator) -> None:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
-from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid, parse_cid
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid, cid_of, parse_cid
 
 _WRITERS = 6
 # Up to here syncing each file and folder is quicker than syncing the disk, which may wait for other programs' data.
@@ -75,6 +75,17 @@ class BlockStore:
     async def get_many(self, cids: Sequence[str]) -> list[bytes]:
         """`get` for several blocks with one trip to a thread."""
         return await self._off_loop(self._read, cids)
+
+    async def keep_raw(self, blocks: Sequence[bytes]) -> list[str]:
+        """Keep blocks of plain bytes; return their CIDs in order. StorageFailure when the disk refuses."""
+        named = await self._off_loop(_named, blocks)
+        await self.put(dict(named))
+        return [cid for cid, _ in named]
+
+    async def remove_raw(self, blocks: Sequence[bytes]) -> None:
+        """Remove blocks of plain bytes; those that are not held are fine."""
+        for cid, _ in await self._off_loop(_named, blocks):
+            await self._off_loop(self._path(parse_cid(cid)).unlink, missing_ok=True)
 
     async def forget(self, before: int) -> int:
         """A folder at a time. A block that is asked after at that very moment stays."""
@@ -179,6 +190,10 @@ class BlockStore:
                 hint="Look at the disk of the orchestrator.",
                 retryable=True,
             ) from e
+
+
+def _named(blocks: Sequence[bytes]) -> list[tuple[str, bytes]]:
+    return [(str(cid_of(block, RAW, 1)), block) for block in blocks]
 
 
 def _touch(path: Path) -> bool:

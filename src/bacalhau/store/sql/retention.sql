@@ -10,6 +10,10 @@ select id from (
 ) as ended
 where modify_time < :before or age <= (select count(*) from jobs where is_open = 0) - :keep;
 
+-- name: list_large_versions
+select v.body from job_versions v
+where v.job in (select number from jobs where id in (select value from json_each(:ids))) and length(v.body) > :size;
+
 -- All within one transaction: a job that was opened again meanwhile keeps everything.
 
 -- name: forget_history
