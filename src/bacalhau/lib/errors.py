@@ -8,6 +8,7 @@
     ├── Forbidden         known caller, not allowed
     ├── HandshakeRequired a node speaks that the orchestrator does not count as connected
     ├── Unavailable       a server, engine or registry cannot be reached right now
+    │   └── EngineAway    an engine that a node offers, as long as it is away
     ├── EngineFailure     the container or module could not be run
     ├── StorageFailure    an input could not be brought
     ├── PublisherFailure  a result could not be published
@@ -85,6 +86,10 @@ class Unavailable(BacalhauError):
     code = "ServiceUnavailable"
     status = 503
     retryable_by_default = True
+
+
+class EngineAway(Unavailable):
+    """An engine that cannot be reached, on a node that offers it: no fault of the task."""
 
 
 class EngineFailure(BacalhauError):

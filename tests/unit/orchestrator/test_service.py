@@ -1,6 +1,8 @@
 """Services: always so many, started again when they end, and a new version step by step."""
 
-from hypothesis import given
+from itertools import count as count_up
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bacalhau.models.execution.execution import ComputeStateType as C
@@ -161,3 +163,39 @@ def test_a_lost_node_does_not_hold_up_a_new_version():
     lost = ended(9, version=2, details={"Retryable": "true", FAILURE_KIND: NODE_LOST})
     made = plan(service(count=2, version=2), lost, make_execution(1, partition=1), now=NOW + 2 * SECOND)
     assert [e.partition_index for e in made.cancels] == [1]
+
+
+def roll_out_everywhere(count, broken, *, fails=False):
+    """A new version of a daemon on `count` nodes, of which `broken` fail for any version; what is live at the end."""
+    job, now = make_job(kind="daemon", state=S.PENDING, version=2), NOW
+    nodes = [f"n-{n:03d}" for n in range(count)]
+    view = JobView(job, [make_execution(n, node=name) for n, name in enumerate(nodes) if name not in broken])
+    ids = (f"e-{n}" for n in count_up(10_000))
+    for _ in range(4 * count):
+        around = make_context(*(make_candidate(name) for name in nodes), now=now)._replace(new_ids=ids)
+        made = plan_job(view, around)
+        started = [
+            e.moved(C.FAILED, now, "bad", details=ENDED_DETAILS) if fails or e.node_id in broken else e
+            for e in made.asks
+        ]
+        view.note([*made.cancels, *started])
+        view.job = made.job or view.job
+        if not any(e.job_version == 1 for e in view.live()):
+            break
+        now = max(now + PAUSE_NS, view.job.create_time)
+    return view.live()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(30, 80), st.data())
+def test_a_few_broken_nodes_do_not_hold_up_a_new_version(count, data):
+    broken = data.draw(st.sets(st.integers(0, count - 1), max_size=1))
+    live = roll_out_everywhere(count, {f"n-{n:03d}" for n in broken})
+    assert {e.job_version for e in live} == {2} and len(live) == count - len(broken)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(30, 80))
+def test_a_version_that_fails_everywhere_stops_after_its_first_step(count):
+    live = roll_out_everywhere(count, set(), fails=True)
+    assert {e.job_version for e in live} == {1} and len(live) >= count - min(LARGEST_STEP, count // 5)

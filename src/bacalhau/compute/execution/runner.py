@@ -19,14 +19,14 @@ from bacalhau.compute.state.attempt import Attempt, read_attempt, record_mounts,
 from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError, EngineFailure, TimedOut
+from bacalhau.lib.errors import BacalhauError, EngineAway, EngineFailure, TimedOut
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.tree import remove_tree
 from bacalhau.models.execution.event import Topic
 from bacalhau.models.execution.execution import Execution, RunCommandResult
 from bacalhau.models.job.job import Job, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
-from bacalhau.models.job.retry import ENGINE, PUBLISH, PULL, STAGING, TIMEOUT
+from bacalhau.models.job.retry import ENGINE, ENGINE_AWAY, PUBLISH, PULL, STAGING, TIMEOUT
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.engine import Engine, EngineTask, Mount, Prepares
@@ -141,7 +141,8 @@ class _Work:
             if self.running.cancelled:
                 raise Cancelled from e
             output = read_output(self.result, self.running.exit_code, e.message)
-            return Outcome(error=e, topic=self.topic, output=output, kind=self.kind or _KINDS.get(self.topic, ENGINE))
+            own = ENGINE_AWAY if isinstance(e, EngineAway) else self.kind
+            return Outcome(error=e, topic=self.topic, output=output, kind=own or _KINDS.get(self.topic, ENGINE))
 
     @asynccontextmanager
     async def _stage(self, topic: Topic, deadline: int) -> AsyncIterator[None]:

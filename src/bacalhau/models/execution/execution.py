@@ -8,6 +8,7 @@ from bacalhau.lib.errors import Conflict
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.retry import ENGINE_AWAY, FAILURE_KIND
 from bacalhau.models.job.spec import SpecConfig
 
 OUTPUT_LIMIT = 2048  # bytes of each stream kept in the record; the full streams are in the result
@@ -126,6 +127,16 @@ class Execution(Model):
     def is_live(self) -> bool:
         """Still holds capacity on its node."""
         return not self.state.is_terminal and self.desired_state.state_type != DesiredStateType.STOPPED
+
+    @property
+    def failure_kind(self) -> str:
+        """One of the kinds in `models/job/retry.py`, "" where none was told."""
+        return (self.compute_state.details or {}).get(FAILURE_KIND, "")
+
+    @property
+    def found_no_engine(self) -> bool:
+        """It failed because its node could not reach the engine, which says nothing about the job."""
+        return self.state == ComputeStateType.FAILED and self.failure_kind == ENGINE_AWAY
 
     @property
     def reserved(self) -> Resources:

@@ -17,13 +17,15 @@ class Tally:
 
     `count` executions belong to this version. `live_on` holds the live ones of all versions by node and id, `outdated`
     the live ones of other versions by id. Of this version, `failed` holds the failures by partition, `failures_on`
-    their number by node, `refused` what nodes refused by id, and `completed` the number of completions by partition.
+    their number by node, `refused` what nodes refused by id, `away` what found no engine by id, and `completed` the
+    number of completions by partition.
     """
 
     __slots__ = (
         "_held",
         "_reopened",
         "_untouched",
+        "away",
         "completed",
         "count",
         "failed",
@@ -43,6 +45,7 @@ class Tally:
         self.failed: dict[int, dict[str, Execution]] = {}
         self.failures_on: Counter[str] = Counter()
         self.refused: dict[str, Execution] = {}
+        self.away: dict[str, Execution] = {}
         self.completed: dict[int, int] = {}
         self._held: Counter[int] = Counter()
         self._reopened: dict[int, None] = {}
@@ -85,7 +88,9 @@ class Tally:
         if e.job_version != self.version:
             return
         self.count += 1
-        if e.state == ComputeStateType.FAILED:
+        if e.found_no_engine:
+            self.away[e.id] = e
+        elif e.state == ComputeStateType.FAILED:
             self.failed.setdefault(e.partition_index, {})[e.id] = e
             self.failures_on[e.node_id] += 1
         elif e.state == ComputeStateType.COMPLETED:
@@ -93,17 +98,20 @@ class Tally:
         elif e.state == ComputeStateType.ASK_FOR_BID_REJECTED:
             self.refused[e.id] = e
 
+    def _drop_live(self, e: Execution) -> None:
+        del self.live_on[e.node_id][e.id]
+        if not self.live_on[e.node_id]:
+            del self.live_on[e.node_id]
+        self._held[e.partition_index] -= 1
+        self.outdated.pop(e.id, None)
+
     def _drop(self, e: Execution) -> None:
         if e.is_live:
-            del self.live_on[e.node_id][e.id]
-            if not self.live_on[e.node_id]:
-                del self.live_on[e.node_id]
-            self._held[e.partition_index] -= 1
-            self.outdated.pop(e.id, None)
+            self._drop_live(e)
         if e.job_version != self.version:
             return
         self.count -= 1
-        if e.state == ComputeStateType.FAILED:
+        if e.state == ComputeStateType.FAILED and not e.found_no_engine:
             del self.failed[e.partition_index][e.id]
             if not self.failed[e.partition_index]:
                 del self.failed[e.partition_index]
@@ -114,6 +122,7 @@ class Tally:
                 del self.completed[e.partition_index]
         else:
             self.refused.pop(e.id, None)
+            self.away.pop(e.id, None)
 
 
 class JobView:

@@ -6,9 +6,9 @@ from bacalhau.lib.wire import Model
 
 NODE_LOST, PULL, STAGING, PUBLISH, ENGINE, EXIT_CODE = "node-lost", "pull", "staging", "publish", "engine", "exit-code"
 RETRY_KINDS = (NODE_LOST, PULL, STAGING, PUBLISH, ENGINE, EXIT_CODE)
-TIMEOUT, ENDED, CANCELLED = "timeout", "ended", "cancelled"
-"""Kinds that a policy cannot name: a time limit is kept, what should never end is always started again, and a cancel is
-no failure.
+TIMEOUT, ENDED, CANCELLED, ENGINE_AWAY = "timeout", "ended", "cancelled", "engine-away"
+"""Kinds that a policy cannot name: a time limit is kept, what should never end is always started again, a cancel is no
+failure, and what failed because its node could not reach its engine costs no attempt.
 """
 
 FAILURE_KIND = "FailureKind"

@@ -25,7 +25,7 @@ from bacalhau.orchestrator.evaluation.locating import must_ask
 from bacalhau.orchestrator.scheduling.candidates import shape_of
 from bacalhau.orchestrator.scheduling.place import Bars, decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
-from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of
+from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of
 from bacalhau.orchestrator.scheduling.view import SECOND, TURN, Claim, Plan
 from bacalhau.orchestrator.state.line import Turn, Waiting
 from bacalhau.orchestrator.state.views import FEW
@@ -101,7 +101,7 @@ def _hold(orch: Orchestrator, view: JobView, plan: Plan) -> None:
 def _keep_in_line(orch: Orchestrator, view: JobView, plan: Plan) -> None:
     """The job waits; and who comes first for long gets a node kept free."""
     job, around = plan.job or view.job, context_of(orch, view.job)
-    bars = find_bars(job, view.tally.refused.values(), around._replace(claim=None))
+    bars = find_all_bars(view, around._replace(claim=None))
     need = needed_resources(job)
     key = _key_of(orch, job, bars)
     if plan.asks and orch.queue.claim is not None and orch.queue.claim.job_id == job.id:
@@ -122,14 +122,22 @@ def _keep_in_line(orch: Orchestrator, view: JobView, plan: Plan) -> None:
 
 def _key_of(orch: Orchestrator, job: Job, bars: Bars) -> Hashable:
     """Jobs with the same key fit in the same places, and are given up for the same reason: those of one shape, with the
-    same ports, whose inputs are on the same nodes, and that the same nodes refused.
+    same ports, whose inputs are on the same nodes, and that the same nodes refused or found no engine on.
     """
     if job.type in EVERYWHERE:
         return job.id
     shape = shape_of(job, needed_resources(job))
     held = frozenset(orch.locality.holders(job).held)
     patient = bool(limits_of(job).queue_timeout)
-    return (shape, job.task.static_ports, held, frozenset(bars.refused), frozenset(bars.lacking), patient)
+    return (
+        shape,
+        job.task.static_ports,
+        held,
+        frozenset(bars.refused),
+        frozenset(bars.lacking),
+        frozenset(bars.away),
+        patient,
+    )
 
 
 async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> bool:

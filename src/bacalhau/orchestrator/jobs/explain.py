@@ -17,7 +17,7 @@ from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs,
 from bacalhau.orchestrator.jobs.submit import prepare_job
 from bacalhau.orchestrator.scheduling.place import match_candidate, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.orchestrator.scheduling.steps import Context, find_bars
+from bacalhau.orchestrator.scheduling.steps import Context, find_all_bars
 from bacalhau.orchestrator.scheduling.view import Plan
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
     after = plan.job or job
     need = needed_resources(job)
     current = view.current()
-    bars = find_bars(job, current, around)
+    bars = find_all_bars(view, around)
     refusals = [
         (candidate.node_id, match_candidate(job, need, around.candidates, candidate, bars))
         for candidate in around.candidates

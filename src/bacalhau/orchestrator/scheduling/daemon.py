@@ -7,7 +7,7 @@ from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.selector import match_labels
-from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread
+from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread, wait_for_engine
 from bacalhau.orchestrator.scheduling.place import explain_absence, sum_up
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS, decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, stop_all, wait_or_run
@@ -41,6 +41,8 @@ def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
     last = mine[-1]
     if last.is_live:
         return Say(Turn.OVER)
+    if (waits := wait_for_engine(mine, now)) is not None:
+        return waits
     if last.state == ComputeStateType.ASK_FOR_BID_REJECTED and last.modify_time + SHORT_REFUSAL_NS > now:
         return Say(Turn.WAIT, RETRYING + last.compute_state.message, last.modify_time + SHORT_REFUSAL_NS)
     verdict = decide_retry(job, [e for e in mine if is_failure(e)]) if is_failure(last) else None

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources, sum_up
+from bacalhau.orchestrator.scheduling.retry import list_away
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
-from bacalhau.orchestrator.scheduling.view import SECOND, Plan, Refusal, earliest
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusal, earliest
 
 
 class Turn(Enum):
@@ -43,6 +44,14 @@ def by_node(executions: Sequence[Execution]) -> dict[str, list[Execution]]:
     for execution in sorted(executions, key=lambda e: (e.create_time, e.modify_time)):
         found.setdefault(execution.node_id, []).append(execution)
     return found
+
+
+def wait_for_engine(mine: Sequence[Execution], now: int) -> Say | None:
+    """Decide for a node whose last execution found no engine there; None for every other node."""
+    if not mine[-1].found_no_engine:
+        return None
+    _, until = list_away(mine)[mine[-1].node_id]
+    return Say(Turn.WAIT, f"{RETRYING}{mine[-1].compute_state.message}", until) if until > now else Say(Turn.START)
 
 
 def spread(

@@ -6,8 +6,8 @@ from functools import partial
 from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
-from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
-from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread
+from bacalhau.models.job.retry import NODE_LOST
+from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread, wait_for_engine
 from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure, sum_up
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits_of, wait_or_run
@@ -26,14 +26,25 @@ def fill_ops(view: JobView, around: Context) -> Plan:
         return wait_or_run(job, found.plan._replace(waiting="waiting for nodes to come back"), False, around)
     if not nodes:
         return _nobody(job, found, around)
+    away = next((e for e in (mine[-1] for mine in nodes.values()) if _may_come_back(e, around)), None)
+    if away is not None:
+        waiting = f"{RETRYING}{away.compute_state.message}"
+        return wait_or_run(job, found.plan._replace(waiting=waiting), False, around)
     return _judge(job, [mine[-1] for mine in nodes.values()], around.now)
+
+
+def _may_come_back(last: Execution, around: Context) -> bool:
+    """Its node says that it has no engine, and tells when it has one again."""
+    return last.found_no_engine and last.node_id in around.candidates.by_id
 
 
 def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
     if not mine:
         return Say(Turn.START)
     last = mine[-1]
-    if not is_failure(last) or (last.compute_state.details or {}).get(FAILURE_KIND) == NODE_LOST:
+    if (waits := wait_for_engine(mine, now)) is not None:
+        return waits
+    if not is_failure(last) or last.failure_kind == NODE_LOST:
         return Say(
             Turn.OVER
         )  # the node has done its part, or refused it; what went down with a node is not tried again there

@@ -17,8 +17,8 @@ from bacalhau.orchestrator.scheduling.place import (
     needed_resources,
     place,
 )
-from bacalhau.orchestrator.scheduling.retry import decide_retry, list_refusals, refusal_holds
-from bacalhau.orchestrator.scheduling.steps import Context, fail, find_bars, limits_of, new_execution, wait_or_run
+from bacalhau.orchestrator.scheduling.retry import decide_retry, list_away, list_refusals, refusal_holds
+from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of, new_execution, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, TURN, Plan, Shortage, earliest
 
 
@@ -39,7 +39,7 @@ def place_open(view: JobView, around: Context) -> Plan:
     due = _decide_due(view, around.now)
     if due.give_up:
         return fail(job, view.live_current(), due.give_up, due.hint, around.now, topic=due.topic)
-    has_live, need, bars = bool(view.live_on), needed_resources(job), find_bars(job, tally.refused.values(), around)
+    has_live, need, bars = bool(view.live_on), needed_resources(job), find_all_bars(view, around)
     asks: list[Execution] = []
     plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
     most = min((n for n in (around.most, around.allowance.most(need)) if n is not None), default=None)
@@ -56,7 +56,7 @@ def place_open(view: JobView, around: Context) -> Plan:
             around.candidates.take(node_id, need, job.task.static_ports)
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), has_live, around)
-    if shortage.is_hopeless and around.settled and not limits_of(job).queue_timeout:
+    if shortage.is_hopeless and around.settled and not (limits_of(job).queue_timeout or tally.away):
         text = _hopeless(view, shortage)
         return fail(job, view.live_current(), text, find_cure(job, around.candidates), around.now)
     plan = plan._replace(
@@ -108,4 +108,5 @@ def _next_evaluation(view: JobView, shortage: Shortage, around: Context) -> int:
     refused = list_refusals(kind, view.tally.refused.values(), around.now)
     asked = (e.modify_time + refusal_holds(kind) for e in refused.values())
     soon = around.now + SECOND if shortage.is_hopeless and not around.settled else 0
-    return earliest(soon, *asked)
+    away = (until for _, until in list_away(view.tally.away.values()).values() if until > around.now)
+    return earliest(soon, *asked, *away)

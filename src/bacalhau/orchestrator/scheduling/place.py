@@ -15,13 +15,14 @@ from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal, 
 
 
 class Bars(NamedTuple):
-    """Nodes that do not count for one job by now, and why: they `refused` it, are `kept` for another one, or are
-    `lacking` what others have.
+    """Nodes that do not count for one job by now, and why: they `refused` it, are `kept` for another one, are
+    `lacking` what others have, or could not reach their engine and are `away` for a while.
     """
 
     refused: Mapping[str, str] = {}
     kept: Mapping[str, str] = {}
     lacking: Mapping[str, str] = {}
+    away: Mapping[str, str] = {}
 
 
 NO_BARS = Bars()
@@ -81,7 +82,7 @@ def match_candidate(
         return Refusal(node_id, bars.lacking[node_id], True)
     if node_id in bars.refused:
         return Refusal(node_id, bars.refused[node_id], job.type not in LONG_RUNNING)
-    excuse = _excuse(candidate)
+    excuse = _excuse(candidate) or bars.away.get(node_id)
     if excuse:
         return Refusal(node_id, excuse, False)
     taken = job.task.static_ports & candidate.ports
@@ -158,7 +159,7 @@ def _never(job: Job, need: Resources, candidates: Candidates) -> Answers:
 
 
 def _is_barred(node_id: str, bars: Bars) -> bool:
-    return node_id in bars.refused or node_id in bars.kept or node_id in bars.lacking
+    return node_id in bars.refused or node_id in bars.kept or node_id in bars.lacking or node_id in bars.away
 
 
 def _membership(node: NodeState) -> str:

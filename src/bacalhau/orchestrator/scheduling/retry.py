@@ -12,6 +12,7 @@ MAX_RETRIES = 3
 FIRST_DELAY = 1  # seconds, doubled after each failure: 1, 2, 4 s
 STABLE_NS = 600 * SECOND  # a service or daemon that ran so long was well: what failed before it does not count any more
 REFUSAL_HOLDS_NS = 60 * SECOND  # a refusal may be of the moment: a port in use, a probe that could not ask
+LONGEST_AWAY = 60  # seconds between attempts on a node that cannot reach its engine
 SHORT_REFUSAL_NS = 3 * SECOND  # of what always runs: its own predecessor may still have the port
 
 
@@ -76,7 +77,21 @@ def decide_fault(job: Job, exit_code: int) -> tuple[str, str]:
 
 
 def is_failure(execution: Execution) -> bool:
-    return execution.state == ComputeStateType.FAILED
+    """What says something about the job: not that its node could not reach the engine."""
+    return execution.state == ComputeStateType.FAILED and not execution.found_no_engine
+
+
+def list_away(executions: Iterable[Execution]) -> dict[str, tuple[Execution, int]]:
+    """By node, the latest execution that found no engine there, and until when (Unix ns) the node is left alone: 2, 4,
+    8 … 60 s after it.
+    """
+    counts: dict[str, int] = {}
+    found = {}
+    for execution in sorted((e for e in executions if e.found_no_engine), key=lambda e: e.modify_time):
+        count = counts[execution.node_id] = counts.get(execution.node_id, 0) + 1
+        pause = min(2 ** min(count, 10), LONGEST_AWAY)
+        found[execution.node_id] = (execution, execution.modify_time + pause * SECOND)
+    return found
 
 
 def refusal_holds(job_type: str) -> int:

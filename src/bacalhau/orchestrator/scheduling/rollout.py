@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LONG_RUNNING, Job
-from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
+from bacalhau.models.job.retry import NODE_LOST
 from bacalhau.models.job.selector import match_labels
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.retry import is_failure
@@ -17,6 +17,7 @@ from bacalhau.orchestrator.scheduling.view import SECOND
 PAUSE_NS = SECOND  # between two steps, so that a version that fails at once is seen to fail
 PARTS = 5  # a roll-out takes so many steps
 LARGEST_STEP = 20
+TOLERATED = 10  # one in so many may fail
 
 
 class Rollout(NamedTuple):
@@ -30,7 +31,7 @@ class Rollout(NamedTuple):
 def decide_rollout(view: JobView, candidates: Candidates, now: int) -> Rollout:
     """Choose the live executions of older versions that stop now.
 
-    While the new version fails somewhere, the old one runs on where it still does.
+    While the new version fails (`_is_failing`), the old one runs on where it still does.
     """
     job, outdated = view.job, view.outdated
     if job.type not in LONG_RUNNING or not outdated:
@@ -39,12 +40,12 @@ def decide_rollout(view: JobView, candidates: Candidates, now: int) -> Rollout:
     surplus = tuple(e for e in outdated if _is_surplus(job, e, candidates))
     rest = sorted((e for e in outdated if e not in surplus), key=lambda e: (e.partition_index, e.create_time, e.id))
     next_step = max((e.create_time + PAUSE_NS for e in current), default=0)
-    if _is_failing(job, current) or not rest:
+    total = len(rest) + sum(e.is_live for e in current)
+    step = min(LARGEST_STEP, max(1, total // PARTS))
+    if _is_failing(job, current, total, step) or not rest:
         return Rollout(surplus, tuple(rest))
     if next_step > now:
         return Rollout(surplus, tuple(rest), next_step)
-    total = len(rest) + sum(e.is_live for e in current)
-    step = min(LARGEST_STEP, max(1, total // PARTS))
     return Rollout(surplus + tuple(rest[:step]), tuple(rest[step:]), now + PAUSE_NS if rest[step:] else 0)
 
 
@@ -56,11 +57,15 @@ def _is_surplus(job: Job, execution: Execution, candidates: Candidates) -> bool:
     return candidate is not None and bool(match_labels(job.constraints or (), candidate.node.info.labels or {}))
 
 
-def _is_failing(job: Job, current: Sequence[Execution]) -> bool:
-    """What went down with its node says nothing about the version."""
+def _is_failing(job: Job, current: Sequence[Execution], total: int, step: int) -> bool:
+    """Tell whether the new version itself fails: everywhere where it was started, once that is a whole step, or on more
+    than a tenth of all partitions or nodes.
+
+    One broken node of many so holds nobody up, but of fewer than ten each counts. Executions that went down with their
+    node, or whose node could not reach its engine, say nothing about the version.
+    """
     latest: dict[object, Execution] = {}
     for execution in sorted(current, key=lambda e: (e.create_time, e.modify_time)):
         latest[execution.partition_index if job.type == "service" else execution.node_id] = execution
-    return any(
-        is_failure(e) and (e.compute_state.details or {}).get(FAILURE_KIND) != NODE_LOST for e in latest.values()
-    )
+    failing = sum(is_failure(e) and e.failure_kind != NODE_LOST for e in latest.values())
+    return failing * TOLERATED > total or (failing == len(latest) and failing >= step)

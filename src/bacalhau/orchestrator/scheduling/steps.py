@@ -14,13 +14,14 @@ from bacalhau.models.execution.execution import (
     Execution,
 )
 from bacalhau.models.execution.plan import HistoryEntry
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job, Timeouts
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.quotas import UNLIMITED, Allowance
-from bacalhau.orchestrator.scheduling.retry import list_refusals
+from bacalhau.orchestrator.scheduling.retry import list_away, list_refusals
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest
 
 
@@ -53,6 +54,14 @@ class Context(NamedTuple):
 
 def limits_of(job: Job) -> Timeouts:
     return job.task.timeouts or Timeouts()
+
+
+def find_all_bars(view: JobView, around: Context) -> Bars:
+    """List the nodes that do not count now for a job of partitions."""
+    away = list_away(view.tally.away.values())
+    return find_bars(view.job, view.tally.refused.values(), around)._replace(
+        away={node_id: e.compute_state.message for node_id, (e, until) in away.items() if until > around.now}
+    )
 
 
 def find_bars(job: Job, current: Iterable[Execution], around: Context) -> Bars:

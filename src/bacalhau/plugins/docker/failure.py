@@ -2,7 +2,7 @@
 
 import re
 
-from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
+from bacalhau.lib.errors import BacalhauError, EngineAway, EngineFailure, Unavailable
 
 START_HINT = "start Docker (or Podman's API service) on this node, or set DOCKER_HOST to where it listens"
 _HUB = "docker.io"
@@ -16,8 +16,8 @@ _DENIED = re.compile(r"unauthorized|no basic auth|denied|forbidden", re.I)
 _BUSY = re.compile(r"toomanyrequests|too many requests|\b50[0-9]\b", re.I)
 
 
-def unreachable(url: str, reason: str) -> Unavailable:
-    return Unavailable(f"cannot reach the Docker API at {url}: {reason}", hint=START_HINT, component="Docker")
+def unreachable(url: str, reason: str) -> EngineAway:
+    return EngineAway(f"cannot reach the Docker API at {url}: {reason}", hint=START_HINT, component="Docker")
 
 
 def refused(doing: str, status: int, message: str) -> EngineFailure:
