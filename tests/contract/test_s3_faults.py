@@ -20,7 +20,7 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.bucket import BucketAddress
-from bacalhau.plugins.s3.client import Ask, S3Client, read_all
+from bacalhau.plugins.s3.client import Request, S3Client, read_all
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.ports.progress import ignore
@@ -103,7 +103,7 @@ def serves(body: bytes) -> Handler:
 
 
 async def get(client: S3Client, server: Server, region: str = "") -> bytes:
-    return (await client.call(Ask(BucketAddress("b", region, server.url), "GET", "k"), read_all)).body
+    return (await client.call(Request(BucketAddress("b", region, server.url), "GET", "k"), read_all)).body
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ async def test_a_fetch_can_be_given_up(client, server, tmp_path, size):
     with pytest.raises(InterruptedError):
         await together(fetch, interrupt(first))
     assert list(tmp_path.iterdir()) == []
-    client.lane._threads.shutdown(wait=True)  # would hang if a thread still waited for the server
+    client.bulk._threads.shutdown(wait=True)  # would hang if a thread still waited for the server
 
 
 async def interrupt(after: asyncio.Event) -> None:
@@ -284,13 +284,13 @@ async def test_encrypted_connections_trust_the_given_authority(client, certifica
     trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trust.load_cert_chain(certificate)
     async with listening(server, trust):
-        place = BucketAddress("b", "", server.url)
+        address = BucketAddress("b", "", server.url)
         with pytest.raises(StorageFailure, match="cannot reach S3 at https://127"):
-            await client.call(Ask(place, "GET", "k"), read_all)
+            await client.call(Request(address, "GET", "k"), read_all)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
         trusting = S3Client()
-        await fetch_entries(Origin(trusting, place), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
-        assert (await trusting.call(Ask(place, "GET", "k"), read_all)).body == body
+        await fetch_entries(Origin(trusting, address), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
+        assert (await trusting.call(Request(address, "GET", "k"), read_all)).body == body
         await trusting.aclose()
     assert (tmp_path / "got" / "large").read_bytes() == body
 

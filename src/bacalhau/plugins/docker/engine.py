@@ -63,7 +63,7 @@ class DockerEngine:
     def __init__(self, url: str = "") -> None:
         """`url` "" is DOCKER_HOST or the first usual socket that answers."""
         self._api = DockerApi(url)
-        self._gateway = Egress(self._api)
+        self._egress = Egress(self._api)
         self._stack = AsyncExitStack()
         self._watches: dict[str, _Watch] = {}
         self._stops: dict[str, float] = {}  # of what nobody watches, while they last
@@ -74,7 +74,7 @@ class DockerEngine:
     async def __aenter__(self) -> "DockerEngine":
         self._stack.push_async_callback(self._api.close)
         self._crew: Crew = await self._stack.enter_async_context(crew())
-        self._stack.push_async_callback(self._gateway.close)
+        self._stack.push_async_callback(self._egress.close)
         self._stack.push_async_callback(self._drain)
         self._images = Images(self._api, self._crew)
         self._endings = Endings(self._api, self._crew)
@@ -105,7 +105,7 @@ class DockerEngine:
         watch = self._watches[task.execution_id] = _Watch(self._stops.get(task.execution_id))
         try:
             image = task.image or await self._images.bring(params.image, report)
-            detour = await self._gateway.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
+            detour = await self._egress.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
             return await self._run(
                 task, container_config(task, params, image, podman=self._api.is_podman, detour=detour), watch
             )

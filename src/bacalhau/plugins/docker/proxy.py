@@ -37,7 +37,7 @@ class _Refused(Exception):
         self.status, self.text = status, text
 
 
-class _Ask(NamedTuple):
+class _Call(NamedTuple):
     """Where to, and what to tell the server there first; a tunnel tells nothing."""
 
     host: str
@@ -77,14 +77,14 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fin
         guest = await find_guest(writer.get_extra_info("peername")[0])
         if guest is None:
             raise _Refused("403 Forbidden", "this proxy is for the tasks of this node alone")
-        ask = read_head(head.decode("latin-1"), guest)
-        far_reader, far_writer = await _connect(ask)
+        call = read_head(head.decode("latin-1"), guest)
+        far_reader, far_writer = await _connect(call)
     except _Refused as e:
         await _answer(writer, e.status, e.text)
         return
     try:
-        if ask.head:
-            far_writer.write(ask.head)
+        if call.head:
+            far_writer.write(call.head)
         else:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         await together(_pump(reader, far_writer), _pump(far_reader, writer))
@@ -92,7 +92,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fin
         far_writer.close()
 
 
-def read_head(head: str, guest: Guest) -> _Ask:
+def read_head(head: str, guest: Guest) -> _Call:
     """Raises _Refused for what is no request to a proxy, and for a host that is not the job's."""
     first, *lines = head.rstrip("\r\n").split("\r\n")
     words = first.split(" ")
@@ -110,7 +110,7 @@ def read_head(head: str, guest: Guest) -> _Ask:
     if not match_domain(host, guest.domains):
         raise _Refused("403 Forbidden", f"{host} is not among the domains of this job: {', '.join(guest.domains)}")
     if is_tunnel:
-        return _Ask(host, port, b"")
+        return _Call(host, port, b"")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     kept = [
         line
@@ -118,7 +118,7 @@ def read_head(head: str, guest: Guest) -> _Ask:
         if line.partition(":")[0].strip().lower()
         not in ("connection", "proxy-connection", "proxy-authorization", "keep-alive")
     ]
-    return _Ask(
+    return _Call(
         host,
         port,
         "\r\n".join(
@@ -127,19 +127,19 @@ def read_head(head: str, guest: Guest) -> _Ask:
     )
 
 
-async def _connect(ask: _Ask) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(call: _Call) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """To an address that the name has now and that is not the node's own: the name is the job's, but the network is the
     node's.
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(ask.host, ask.port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().getaddrinfo(call.host, call.port, type=socket.SOCK_STREAM)
             addresses = [str(sockaddr[0]) for *_, sockaddr in found if not is_own(str(sockaddr[0]))]
             if not addresses:
-                raise _Refused("403 Forbidden", f"{ask.host} is the node itself")
-            return await asyncio.open_connection(addresses[0], ask.port)
+                raise _Refused("403 Forbidden", f"{call.host} is the node itself")
+            return await asyncio.open_connection(addresses[0], call.port)
     except (OSError, UnicodeError) as e:
-        raise _Refused("502 Bad Gateway", f"{ask.host}:{ask.port} cannot be reached: {network_fault(e)}") from e
+        raise _Refused("502 Bad Gateway", f"{call.host}:{call.port} cannot be reached: {network_fault(e)}") from e
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -55,7 +55,7 @@ class AmbientCache:
         if found is None or seen != variables or time.monotonic() - since > _KEEP_SECONDS:
             if found and seen == variables:
                 self._seen = (time.monotonic(), variables)  # one looks, and the others go on with what was known
-            found = await asyncio.to_thread(look_around)
+            found = await asyncio.to_thread(read_ambient)
             self._found, self._seen = found, (time.monotonic(), variables)
         return found
 
@@ -63,7 +63,7 @@ class AmbientCache:
 AMBIENT = AmbientCache()
 
 
-def look_around() -> Ambient:
+def read_ambient() -> Ambient:
     """Blocks for files and perhaps the network.
 
     Raises StorageFailure where credentials are configured and cannot be had.

@@ -35,7 +35,7 @@ class BucketAddress(NamedTuple):
 
 
 def find_bucket(bucket: str, region: str, endpoint: str) -> BucketAddress:
-    """A place as a job gives it; the endpoint may come from the environment."""
+    """A bucket and its server as a job names them; the endpoint may come from the environment."""
     return BucketAddress(
         bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
     )

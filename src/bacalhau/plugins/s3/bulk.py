@@ -60,7 +60,7 @@ class BulkReader:
     """Threads and idle connections; `close` ends both."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(STREAMS, "s3-lane")
+        self._threads = ThreadPoolExecutor(STREAMS, "s3-bulk")
         self._local = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
         self._calls: set[_Call] = set()

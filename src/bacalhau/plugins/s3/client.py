@@ -35,13 +35,13 @@ _TROUBLE_BYTES = 1 << 16
 _ANONYMOUS = Ambient(None, "")
 
 
-class Ask(NamedTuple):
+class Request(NamedTuple):
     """One request.
 
     An empty key speaks of the bucket; a `url` that is signed already is used as it is. `confirm` comes before each try.
     """
 
-    place: BucketAddress
+    address: BucketAddress
     method: str
     key: str = ""
     query: tuple[tuple[str, str], ...] = ()
@@ -50,8 +50,8 @@ class Ask(NamedTuple):
     url: str = ""
     confirm: Confirm = always_allowed
 
-    def address(self, region: str) -> str:
-        return self.url or self.place.url(self.key, self.query, region)
+    def url_in(self, region: str) -> str:
+        return self.url or self.address.url(self.key, self.query, region)
 
 
 class Answer(NamedTuple):
@@ -96,10 +96,10 @@ class S3Client:
         self._session: aiohttp.ClientSession | None = None
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
-        self.lane = BulkReader()
+        self.bulk = BulkReader()
 
     async def aclose(self) -> None:
-        self.lane.close()
+        self.bulk.close()
         if self._session:
             await self._session.close()
             self._session = None
@@ -107,19 +107,19 @@ class S3Client:
     async def ambient(self) -> Ambient:
         return await AMBIENT.current()
 
-    async def region_of(self, place: BucketAddress) -> str:
+    async def region_of(self, address: BucketAddress) -> str:
         """The region that worked, or else would be tried first."""
-        learned = self._learned.get((place.endpoint, place.bucket))
-        return (learned and learned.region) or place.region or (await self.ambient()).region
+        learned = self._learned.get((address.endpoint, address.bucket))
+        return (learned and learned.region) or address.region or (await self.ambient()).region
 
-    async def call(self, ask: Ask, consume: Consume[T]) -> T:
+    async def call(self, request: Request, consume: Consume[T]) -> T:
         """Do the request until it succeeds, or raise why it cannot."""
-        course = await self._start(ask.place)
+        course = await self._start(request.address)
         while True:
-            url = ask.address(course.region)
-            await ask.confirm()
+            url = request.url_in(course.region)
+            await request.confirm()
             try:
-                async with self._open(ask, url, course) as response:
+                async with self._open(request, url, course) as response:
                     if response.status < 300:
                         done = await consume(response)
                         course.learned.anonymous = course.learned.anonymous or course.refusal is not None
@@ -127,31 +127,31 @@ class S3Client:
                     trouble = await _read_trouble(response)
             except (aiohttp.ClientError, TimeoutError) as e:
                 if not await _may_retry(course):
-                    raise unreachable(ask.place, url, e) from e
+                    raise unreachable(request.address, url, e) from e
                 continue
-            if not (_correct(ask, course, trouble) or (trouble.is_transient and await _may_retry(course))):
-                raise await self._explain(ask, course, trouble)
+            if not (_correct(request, course, trouble) or (trouble.is_transient and await _may_retry(course))):
+                raise await self._explain(request, course, trouble)
 
-    async def signed(self, ask: Ask) -> tuple[str, dict[str, str]] | None:
+    async def signed(self, request: Request) -> tuple[str, dict[str, str]] | None:
         """Address and headers for someone else to do the request; None where it must go through a proxy."""
-        course = await self._start(ask.place)
-        url = ask.address(course.region)
-        return None if self._proxy(url) else (url, self._headers(ask, url, course))
+        course = await self._start(request.address)
+        url = request.url_in(course.region)
+        return None if self._proxy(url) else (url, self._headers(request, url, course))
 
-    async def _start(self, place: BucketAddress) -> _Course:
-        learned = self._learned.setdefault((place.endpoint, place.bucket), _Learned())
+    async def _start(self, address: BucketAddress) -> _Course:
+        learned = self._learned.setdefault((address.endpoint, address.bucket), _Learned())
         ambient = await self.ambient()
-        region = learned.region or place.region or ambient.region
+        region = learned.region or address.region or ambient.region
         return _Course(learned, region, _ANONYMOUS if learned.anonymous else ambient)
 
-    def _open(self, ask: Ask, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        headers = self._headers(ask, url, course)
+    def _open(self, request: Request, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        headers = self._headers(request, url, course)
         data = None
-        if ask.body:
-            headers["Content-Length"] = str(len(ask.body))
-            data = _confirmed(ask)
+        if request.body:
+            headers["Content-Length"] = str(len(request.body))
+            data = _confirmed(request)
         return self.session().request(
-            ask.method,
+            request.method,
             yarl.URL(url, encoded=True),
             headers=headers,
             data=data,
@@ -159,10 +159,10 @@ class S3Client:
             proxy=self._proxy(url),
         )
 
-    def _headers(self, ask: Ask, url: str, course: _Course) -> dict[str, str]:
-        headers = dict(ask.headers)
-        if not ask.url:
-            headers = signed_headers(course.ambient, course.region, ask.method, url, headers)
+    def _headers(self, request: Request, url: str, course: _Course) -> dict[str, str]:
+        headers = dict(request.headers)
+        if not request.url:
+            headers = signed_headers(course.ambient, course.region, request.method, url, headers)
         # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
         headers["Accept-Encoding"] = "identity"
         return headers
@@ -191,27 +191,27 @@ class S3Client:
             self._session._retry_connection = False
         return self._session
 
-    async def _explain(self, ask: Ask, course: _Course, trouble: Trouble) -> Exception:
+    async def _explain(self, request: Request, course: _Course, trouble: Trouble) -> Exception:
         """A HEAD has no body that could say why: the same question as GET has."""
-        if ask.url:
-            return answer_failure(trouble, ask.place, ask.key, "by its signed link")
+        if request.url:
+            return answer_failure(trouble, request.address, request.key, "by its signed link")
         if course.refusal and trouble.is_refusal:
             course.ambient, trouble = await self.ambient(), course.refusal
-        if ask.method == "HEAD" and not trouble.code:
-            probe = ask._replace(method="GET", headers=(*ask.headers, ("Range", "bytes=0-0")))
-            async with self._open(probe, ask.address(course.region), course) as response:
+        if request.method == "HEAD" and not trouble.code:
+            probe = request._replace(method="GET", headers=(*request.headers, ("Range", "bytes=0-0")))
+            async with self._open(probe, request.url_in(course.region), course) as response:
                 trouble = trouble if response.status < 300 else await _read_trouble(response)
-        return answer_failure(trouble, ask.place, ask.key, course.ambient.who)
+        return answer_failure(trouble, request.address, request.key, course.ambient.who)
 
 
-async def _confirmed(ask: Ask) -> AsyncIterator[bytes]:
+async def _confirmed(request: Request) -> AsyncIterator[bytes]:
     """The body.
 
     Who froze in the middle of it may have lost the right to send the rest, without which the server keeps nothing.
     """
-    for start in range(0, len(ask.body), _CHUNK_BYTES):
-        await ask.confirm()
-        yield ask.body[start : start + _CHUNK_BYTES]
+    for start in range(0, len(request.body), _CHUNK_BYTES):
+        await request.confirm()
+        yield request.body[start : start + _CHUNK_BYTES]
 
 
 async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
@@ -222,15 +222,15 @@ async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
     )
 
 
-def _correct(ask: Ask, course: _Course, trouble: Trouble) -> bool:
+def _correct(request: Request, course: _Course, trouble: Trouble) -> bool:
     """Change course where the answer tells a better one: once to another region, once without signature for reading."""
-    if ask.url:
+    if request.url:
         return False
     if trouble.region and trouble.region != course.region and not course.moved:
         course.moved = True
         course.region = course.learned.region = trouble.region
         return True
-    if trouble.is_refusal and course.ambient.credentials and ask.method in ("GET", "HEAD"):
+    if trouble.is_refusal and course.ambient.credentials and request.method in ("GET", "HEAD"):
         course.refusal, course.ambient = trouble, _ANONYMOUS
         return True
     return False

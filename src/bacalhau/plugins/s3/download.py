@@ -16,7 +16,7 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
-from bacalhau.plugins.s3.client import Ask, S3Client
+from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.fetch import (
     RANGED_BYTES,
     Origin,
@@ -74,14 +74,14 @@ class _Plain:
             entries = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
             if not entries:
                 raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
-        place = bucket_of(self._source)
+        address = bucket_of(self._source)
 
         async def pin(entry: Entry) -> Entry | None:
             """None: it is here already. Large objects come in ranges, whose answers carry no digest of the whole."""
             there = await asyncio.to_thread(_has_size, into / entry.path, entry.size)
             if not there and entry.size <= RANGED_BYTES:
                 return entry
-            found = await head(self._client, place, entry.key)
+            found = await head(self._client, address, entry.key)
             digest = next((text for text in (found.checksum, found.recorded) if text and not is_composite(text)), "")
             if there and digest and await asyncio.to_thread(_digest, into / entry.path) == digest:
                 return None
@@ -90,7 +90,7 @@ class _Plain:
         work = [partial(pin, entry) for entry in entries]
         pinned = await gather_bounded(_HEADS_AT_ONCE, list(work))
         await fetch_entries(
-            Origin(self._client, place, "downloading"), tuple(entry for entry in pinned if entry), into, self._report
+            Origin(self._client, address, "downloading"), tuple(entry for entry in pinned if entry), into, self._report
         )
 
 
@@ -101,7 +101,7 @@ class _Archive:
         self._client, self._source, self._report = client, source, report
         checksum = full_checksum(source.checksum_sha256) if source.checksum_sha256 else ""
         self._digest = "" if is_composite(checksum) else checksum
-        self._place = bucket_of(source)
+        self._address = bucket_of(source)
         self._entry = Entry(source.key, "", -1, checksum=self._digest)
 
     async def bring(self, link: str, into: Path, only: str) -> None:
@@ -117,7 +117,7 @@ class _Archive:
             log.warning("symlink %s of the result was left out: it points outside of it", name)
 
     async def _receive_somehow(self, link: str, part: Path) -> None:
-        own = Ask(self._place, "GET", self._source.key, version_query(self._source.version_id))
+        own = Request(self._address, "GET", self._source.key, version_query(self._source.version_id))
         ways = [own._replace(url=link)] if link else []
         ways += [own] if self._source.bucket else []
         failures: list[StorageFailure] = []
@@ -128,28 +128,28 @@ class _Archive:
                 failures.append(e)
         raise failures[0]
 
-    async def _receive(self, ask: Ask, part: Path) -> None:
+    async def _receive(self, request: Request, part: Path) -> None:
         """What is there already is kept when the whole then has the right digest; else it starts again from nothing."""
         held = await asyncio.to_thread(_size, part) if self._digest else 0
         if held:
             try:
-                return await self._continue(ask, part, held)
+                return await self._continue(request, part, held)
             except StorageFailure as e:
                 log.info("%s cannot be continued: %s", part, e.message)
-        await self._continue(ask, part, 0)
+        await self._continue(request, part, 0)
 
-    async def _continue(self, ask: Ask, part: Path, start: int) -> None:
+    async def _continue(self, request: Request, part: Path, start: int) -> None:
         if start and await asyncio.to_thread(_digest, part) == self._digest:
             return
         descriptor = await asyncio.to_thread(os.open, part, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            await self._fill(ask, descriptor, start)
+            await self._fill(request, descriptor, start)
         finally:
             os.close(descriptor)
         if self._digest:
-            compare_digest(self._place, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
+            compare_digest(self._address, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
 
-    async def _fill(self, ask: Ask, descriptor: int, start: int) -> None:
+    async def _fill(self, request: Request, descriptor: int, start: int) -> None:
         """A stream that breaks after it brought something goes on from there; one that brings nothing counts as a
         failed attempt.
         """
@@ -173,7 +173,7 @@ class _Archive:
 
         while not is_whole:
             asked = at
-            await self._client.call(ask._replace(headers=(("Range", f"bytes={at}-"),) if at else ()), keep)
+            await self._client.call(request._replace(headers=(("Range", f"bytes={at}-"),) if at else ()), keep)
         self._report(Step("downloading", 1, 1, at, at))
 
 

@@ -62,24 +62,24 @@ def _tag(text: str, name: str) -> str:
     return found[1] if found else ""
 
 
-def answer_failure(trouble: Trouble, place: BucketAddress, key: str, who: str) -> StorageFailure:
+def answer_failure(trouble: Trouble, address: BucketAddress, key: str, who: str) -> StorageFailure:
     """Why the server refused, naming bucket and key."""
-    known = _refusal(trouble, place, key, who) or _absence(trouble, place, key)
+    known = _refusal(trouble, address, key, who) or _absence(trouble, address, key)
     if known:
         return known
     said = trouble.code or f"status {trouble.status}"
     detail = f": {trouble.message}" if trouble.message else ""
-    hint = f"the S3 server at {place.server} may be overloaded; try again later" if trouble.is_transient else ""
+    hint = f"the S3 server at {address.server} may be overloaded; try again later" if trouble.is_transient else ""
     return StorageFailure(
-        f"s3: {_thing(place, key)}: {said}{detail}", hint=hint, retryable=trouble.is_transient, component="S3"
+        f"s3: {_thing(address, key)}: {said}{detail}", hint=hint, retryable=trouble.is_transient, component="S3"
     )
 
 
-def _refusal(trouble: Trouble, place: BucketAddress, key: str, who: str) -> StorageFailure | None:
+def _refusal(trouble: Trouble, address: BucketAddress, key: str, who: str) -> StorageFailure | None:
     if trouble.code in _BAD_KEYS:
         hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (or the profile) of the node"
         return StorageFailure(
-            f"s3: {place.server} does not accept our credentials ({who}): {trouble.code}", hint=hint, component="S3"
+            f"s3: {address.server} does not accept our credentials ({who}): {trouble.code}", hint=hint, component="S3"
         )
     if trouble.code == "RequestTimeTooSkewed":
         return StorageFailure(
@@ -89,28 +89,28 @@ def _refusal(trouble: Trouble, place: BucketAddress, key: str, who: str) -> Stor
         )
     if trouble.code in _REFUSED or (trouble.is_refusal and not trouble.code):
         where = f" for {key}" if key else ""
-        hint = f"give the node credentials that may use s3://{place.bucket}/{key}, or make the bucket public"
-        return StorageFailure(f"s3: access denied to bucket {place.bucket} {who}{where}", hint=hint, component="S3")
+        hint = f"give the node credentials that may use s3://{address.bucket}/{key}, or make the bucket public"
+        return StorageFailure(f"s3: access denied to bucket {address.bucket} {who}{where}", hint=hint, component="S3")
     return None
 
 
-def _absence(trouble: Trouble, place: BucketAddress, key: str) -> StorageFailure | None:
+def _absence(trouble: Trouble, address: BucketAddress, key: str) -> StorageFailure | None:
     if trouble.code == "NoSuchBucket" or (trouble.status == 404 and not key):
-        hint = f"it was looked for at {place.server}; check the name, and the endpoint"
-        return StorageFailure(f"s3: bucket {place.bucket} does not exist", hint=hint, component="S3")
+        hint = f"it was looked for at {address.server}; check the name, and the endpoint"
+        return StorageFailure(f"s3: bucket {address.bucket} does not exist", hint=hint, component="S3")
     if trouble.code == "NoSuchVersion":
         return StorageFailure(
-            f"s3: object {key} in bucket {place.bucket} has no such version",
+            f"s3: object {key} in bucket {address.bucket} has no such version",
             hint="leave out the version to get the latest",
             component="S3",
         )
     if trouble.status == 404:
         hint = "keys are case-sensitive; end the key with * or / to take every object below it"
-        return StorageFailure(f"s3: no object {key} in bucket {place.bucket}", hint=hint, component="S3")
+        return StorageFailure(f"s3: no object {key} in bucket {address.bucket}", hint=hint, component="S3")
     if trouble.status == 412:
         hint = "run the job again to take the new content"
         return StorageFailure(
-            f"s3: object {key} in bucket {place.bucket} changed after it was listed",
+            f"s3: object {key} in bucket {address.bucket} changed after it was listed",
             hint=hint,
             retryable=True,
             component="S3",
@@ -118,14 +118,14 @@ def _absence(trouble: Trouble, place: BucketAddress, key: str) -> StorageFailure
     return None
 
 
-def unreachable(place: BucketAddress, url: str, error: Exception) -> StorageFailure:
+def unreachable(address: BucketAddress, url: str, error: Exception) -> StorageFailure:
     """The way to the server is broken, or the server stopped talking."""
-    address = "/".join(url.split("/")[:3])
+    server = "/".join(url.split("/")[:3])
     hint = "check the endpoint, and that this machine can reach it"
     return StorageFailure(
-        f"cannot reach S3 at {address}: {network_fault(error)}", hint=hint, retryable=True, component="S3"
+        f"cannot reach S3 at {server}: {network_fault(error)}", hint=hint, retryable=True, component="S3"
     )
 
 
-def _thing(place: BucketAddress, key: str) -> str:
-    return f"object {key} in bucket {place.bucket}" if key else f"bucket {place.bucket}"
+def _thing(address: BucketAddress, key: str) -> str:
+    return f"object {key} in bucket {address.bucket}" if key else f"bucket {address.bucket}"

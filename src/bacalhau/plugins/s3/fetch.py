@@ -18,7 +18,7 @@ from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
-from bacalhau.plugins.s3.client import Ask, S3Client
+from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, version_query
 from bacalhau.plugins.s3.params import is_composite
 from bacalhau.ports.progress import Report, Step
@@ -43,7 +43,7 @@ class Origin(NamedTuple):
     """Where objects come from, and the stage that progress is reported as."""
 
     client: S3Client
-    place: BucketAddress
+    address: BucketAddress
     stage: str = "staging"
 
 
@@ -102,9 +102,9 @@ class _Fetch:
         self._origin, self._into, self._scratch, self._progress = origin, into, scratch, progress
         self._streams = asyncio.Semaphore(STREAMS)
 
-    def _ask(self, entry: Entry, headers: tuple[tuple[str, str], ...]) -> Ask:
+    def _request(self, entry: Entry, headers: tuple[tuple[str, str], ...]) -> Request:
         pin = (("If-Match", entry.etag),) if entry.etag else ()
-        return Ask(self._origin.place, "GET", entry.key, version_query(entry.version), (*pin, *headers))
+        return Request(self._origin.address, "GET", entry.key, version_query(entry.version), (*pin, *headers))
 
     async def small(self, entry: Entry, index: int) -> None:
         async def keep(response: aiohttp.ClientResponse) -> None:
@@ -112,10 +112,10 @@ class _Fetch:
             _check_length(entry.size, len(body))
             expected = expected_digest(entry, response)
             if expected:
-                compare_digest(self._origin.place, entry, expected, hashlib.sha256(body).digest())
+                compare_digest(self._origin.address, entry, expected, hashlib.sha256(body).digest())
             _write_small(str(self._scratch / str(index)), str(self._into / entry.path), body)
 
-        await self._origin.client.call(self._ask(entry, (CHECKSUM_MODE,)), keep)
+        await self._origin.client.call(self._request(entry, (CHECKSUM_MODE,)), keep)
         self._progress.add(1, entry.size)
 
     async def large(self, entry: Entry, index: int) -> None:
@@ -123,7 +123,7 @@ class _Fetch:
         await asyncio.to_thread(path.touch, 0o644)
         expected = await self._pieces(entry, path)
         if expected:
-            compare_digest(self._origin.place, entry, expected, await asyncio.to_thread(hash_file, path))
+            compare_digest(self._origin.address, entry, expected, await asyncio.to_thread(hash_file, path))
         await asyncio.to_thread(os.rename, path, self._into / entry.path)
         self._progress.add(1, 0)
 
@@ -144,8 +144,8 @@ class _Fetch:
     async def _stretch(self, entry: Entry, path: Path, start: int, end: int) -> None:
         client = self._origin.client
         async with self._streams:
-            signed = await client.signed(self._ask(entry, _range(start, end)))
-            if signed and await client.lane.receive(Stretch(*signed, path, start, end), partial(self._progress.add, 0)):
+            signed = await client.signed(self._request(entry, _range(start, end)))
+            if signed and await client.bulk.receive(Stretch(*signed, path, start, end), partial(self._progress.add, 0)):
                 return
         await self._piece(entry, path, start, end)
 
@@ -172,7 +172,7 @@ class _Fetch:
         descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY)
         try:
             async with self._streams:
-                return await self._origin.client.call(self._ask(entry, headers), keep)
+                return await self._origin.client.call(self._request(entry, headers), keep)
         finally:
             os.close(descriptor)
 
@@ -232,10 +232,10 @@ def expected_digest(entry: Entry, response: aiohttp.ClientResponse) -> str:
     return next((text for text in known if text and not is_composite(text)), "")
 
 
-def compare_digest(place: BucketAddress, entry: Entry, expected: str, digest: bytes) -> None:
+def compare_digest(address: BucketAddress, entry: Entry, expected: str, digest: bytes) -> None:
     found = base64.b64encode(digest).decode()
     if found != expected:
-        said = f"checksum mismatch for s3://{place.bucket}/{entry.key}, expected {expected}, got {found}"
+        said = f"checksum mismatch for s3://{address.bucket}/{entry.key}, expected {expected}, got {found}"
         raise StorageFailure(
             said, hint="the object is not the one that was asked for, or it was damaged on the way", component="S3"
         )

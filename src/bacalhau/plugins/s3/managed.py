@@ -35,7 +35,7 @@ _PASSING = (403, 408, 429)  # a link that has expired is answered 403, and the n
 class ManagedBucket(NamedTuple):
     """`prefix` begins the keys; links live for `seconds`."""
 
-    place: BucketAddress
+    address: BucketAddress
     prefix: str
     seconds: int
 
@@ -65,7 +65,7 @@ class ManagedBucket(NamedTuple):
             )
         key = "/".join(filter(None, (self.prefix.strip("/"), job_id, f"{execution_id}.tar.gz")))
         return presigned_url(
-            ambient, self.place.region, self.place.url(key, (), self.place.region), self.seconds, method
+            ambient, self.address.region, self.address.url(key, (), self.address.region), self.seconds, method
         )
 
 

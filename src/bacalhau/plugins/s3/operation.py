@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
-from bacalhau.plugins.s3.client import Ask, S3Client, read_all
+from bacalhau.plugins.s3.client import Request, S3Client, read_all
 
 DIGEST_HEADER = "x-amz-checksum-sha256"
 DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep the header above
@@ -44,8 +44,8 @@ class Stored(NamedTuple):
     version: str
 
 
-async def head(client: S3Client, place: BucketAddress, key: str, version: str = "") -> Head:
-    answer = await client.call(Ask(place, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
+async def head(client: S3Client, address: BucketAddress, key: str, version: str = "") -> Head:
+    answer = await client.call(Request(address, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
     got = answer.headers
     size = int(got.get("Content-Length", "-1"))
     return Head(
@@ -67,7 +67,7 @@ def read_version(headers: Mapping[str, str]) -> str:
     return "" if version == "null" else version
 
 
-async def list_objects(client: S3Client, place: BucketAddress, prefix: str) -> AsyncIterator[Listed]:
+async def list_objects(client: S3Client, address: BucketAddress, prefix: str) -> AsyncIterator[Listed]:
     """Everything whose key begins with `prefix`, in the server's order, over as many pages as it takes."""
     token = ""
     while True:
@@ -77,8 +77,8 @@ async def list_objects(client: S3Client, place: BucketAddress, prefix: str) -> A
             ("prefix", prefix),
             *([("continuation-token", token)] if token else []),
         ]
-        answer = await client.call(Ask(place, "GET", "", tuple(query)), read_all)
-        root = parse_answer(answer.body, place)
+        answer = await client.call(Request(address, "GET", "", tuple(query)), read_all)
+        root = parse_answer(answer.body, address)
         for entry in _read_page(root):
             yield entry
         following = read_text(root, "NextContinuationToken")
@@ -96,12 +96,12 @@ def _read_page(root: ET.Element) -> Iterable[Listed]:
         )
 
 
-def parse_answer(body: bytes, place: BucketAddress) -> ET.Element:
+def parse_answer(body: bytes, address: BucketAddress) -> ET.Element:
     try:
         return ET.fromstring(body)
     except ET.ParseError as e:
         raise StorageFailure(
-            f"s3: {place.server} answered something that is not S3: {body[:80]!r}",
+            f"s3: {address.server} answered something that is not S3: {body[:80]!r}",
             hint="check the endpoint",
             component="S3",
         ) from e
@@ -115,8 +115,8 @@ def digest_text(body: bytes) -> str:
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
-async def put(client: S3Client, ask: Ask, digest: str) -> Stored:
-    """Store a whole object as `ask` says; `digest` is its base64 SHA-256, which the server checks and keeps."""
+async def put(client: S3Client, request: Request, digest: str) -> Stored:
+    """Store a whole object as `request` says; `digest` is its base64 SHA-256, which the server checks and keeps."""
     headers = ((DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
-    answer = await client.call(ask._replace(headers=headers), read_all)
+    answer = await client.call(request._replace(headers=headers), read_all)
     return Stored(answer.headers.get("ETag", ""), read_version(answer.headers))

@@ -55,11 +55,11 @@ class S3Publisher:
         if problems:
             raise PublisherFailure(problems, component="S3")
         params = require_params(result.publisher, S3PublisherParams)
-        place = find_bucket(params.bucket, params.region, params.endpoint)
-        target = Target(self._client, place, fill_key(params.key, result, is_plain=params.is_plain), result.confirm)
+        address = find_bucket(params.bucket, params.region, params.endpoint)
+        target = Target(self._client, address, fill_key(params.key, result, is_plain=params.is_plain), result.confirm)
         try:
             stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, report)
-            region = await self._client.region_of(place)
+            region = await self._client.region_of(address)
         except StorageFailure as e:
             raise PublisherFailure(e.message, hint=e.hint, retryable=e.retryable, component=e.component) from e
         except OSError as e:
@@ -67,7 +67,7 @@ class S3Publisher:
                 f"cannot read the result {e.filename or result.folder}: {e.strerror or e}", component="S3"
             ) from e
         return result_spec(
-            {"Bucket": place.bucket, "Key": target.key, "Region": region, "Endpoint": place.endpoint, **stored}
+            {"Bucket": address.bucket, "Key": target.key, "Region": region, "Endpoint": address.endpoint, **stored}
         )
 
 

@@ -34,10 +34,10 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
         return result
     if not ambient.credentials or not is_archive(params.key):
         return result
-    place = find_bucket(params.bucket, params.region, params.endpoint)
-    region = place.region or ambient.region
+    address = find_bucket(params.bucket, params.region, params.endpoint)
+    region = address.region or ambient.region
     seconds = max(1, min(int(expires), _LONGEST_SECONDS))
-    url = presigned_url(ambient, region, place.url(params.key, version_query(params.version_id), region), seconds)
+    url = presigned_url(ambient, region, address.url(params.key, version_query(params.version_id), region), seconds)
     return SpecConfig(
         type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url))
     )

@@ -35,8 +35,8 @@ class S3Source:
         return Manifest(source, pick_share(params, await resolve_entries(self._client, params), part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        place = bucket_of(require_params(manifest.source, S3SourceParams))
-        await fetch_entries(Origin(self._client, place), manifest.entries, into, report)
+        address = bucket_of(require_params(manifest.source, S3SourceParams))
+        await fetch_entries(Origin(self._client, address), manifest.entries, into, report)
         return Volume(into, read_only=True)
 
 
@@ -46,14 +46,14 @@ def bucket_of(params: S3SourceParams) -> BucketAddress:
 
 async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Entry, ...]:
     """The objects that the key names. An empty match is an error unless the job allows it."""
-    place, key = bucket_of(params), params.prefix
+    address, key = bucket_of(params), params.prefix
     listed_as = key
     if params.is_single:
-        found = await head(client, place, key, params.version_id)
+        found = await head(client, address, key, params.version_id)
         if not found.content_type.startswith(_DIRECTORY_TYPE):
             return (_single_entry(params, key, found),)
         listed_as = key + "/"
-    listed = [each async for each in list_objects(client, place, listed_as)]
+    listed = [each async for each in list_objects(client, address, listed_as)]
     entries = plan_entries(params.bucket, key, params.filter, listed)
     if not entries and not params.allow_empty:
         raise _nothing_matches(params, listed)

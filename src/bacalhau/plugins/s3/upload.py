@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
-from bacalhau.plugins.s3.client import Answer, Ask, S3Client, read_all
+from bacalhau.plugins.s3.client import Answer, Request, S3Client, read_all
 from bacalhau.plugins.s3.operation import (
     DIGEST_HEADER,
     DIGEST_METADATA,
@@ -36,7 +36,7 @@ class Target(NamedTuple):
     """Where an object is to be; `confirm` is awaited right before it can be seen there."""
 
     client: S3Client
-    place: BucketAddress
+    address: BucketAddress
     key: str
     confirm: Confirm = always_allowed
 
@@ -62,14 +62,17 @@ class Upload(NamedTuple):
             f' xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(rows)}</CompleteMultipartUpload>'
         )
         query = (("uploadId", self.id),)
-        ask = Ask(self.target.place, "POST", self.target.key, query, body=body.encode(), confirm=self.target.confirm)
-        answer = await self.target.client.call(ask, read_all)
-        root = parse_answer(answer.body, self.target.place)
+        request = Request(
+            self.target.address, "POST", self.target.key, query, body=body.encode(), confirm=self.target.confirm
+        )
+        answer = await self.target.client.call(request, read_all)
+        root = parse_answer(answer.body, self.target.address)
         # Success is announced before the parts are put together, so a failure comes with status 200.
         if root.tag.endswith("Error"):
             said = f"{read_text(root, 'Code')}: {read_text(root, 'Message')}"
+            bucket = self.target.address.bucket
             raise StorageFailure(
-                f"s3: object {self.target.key} in bucket {self.target.place.bucket} could not be put together: {said}",
+                f"s3: object {self.target.key} in bucket {bucket} could not be put together: {said}",
                 retryable=True,
                 component="S3",
             )
@@ -86,15 +89,17 @@ class Upload(NamedTuple):
 
     async def _call(self, method: str, query: Query, headers: Query = (), body: bytes = b"") -> Answer:
         return await self.target.client.call(
-            Ask(self.target.place, method, self.target.key, query, headers, body), read_all
+            Request(self.target.address, method, self.target.key, query, headers, body), read_all
         )
 
 
 async def begin_upload(target: Target, digest: str = "") -> Upload:
     """`digest` of the whole goes along as metadata where it is known already."""
     headers = (("x-amz-checksum-algorithm", "SHA256"), *(((DIGEST_METADATA, digest),) if digest else ()))
-    answer = await target.client.call(Ask(target.place, "POST", target.key, (("uploads", ""),), headers), read_all)
-    return Upload(target, read_text(parse_answer(answer.body, target.place), "UploadId"))
+    answer = await target.client.call(
+        Request(target.address, "POST", target.key, (("uploads", ""),), headers), read_all
+    )
+    return Upload(target, read_text(parse_answer(answer.body, target.address), "UploadId"))
 
 
 class Uploaded(NamedTuple):
@@ -120,8 +125,8 @@ async def upload_stream(
     parts = _Parts(pieces, part_size(expected))
     first = await parts.take()
     if len(first) < parts.size:
-        ask = Ask(target.place, "PUT", target.key, body=first, confirm=target.confirm)
-        stored = await put(target.client, ask, parts.digest())
+        request = Request(target.address, "PUT", target.key, body=first, confirm=target.confirm)
+        stored = await put(target.client, request, parts.digest())
         sent(len(first))
         return Uploaded(stored, parts.digest(), len(first))
     upload = await begin_upload(target, digest)
