@@ -37,7 +37,7 @@ _BITS, _EXPONENT = 2048, 65537
 
 
 def introduce(offered: ListMethodsResponse, home: Path) -> IntroduceRequest | None:
-    """What to say; None where the server offers no way.
+    """Make the introduction; None where the server offers no way.
 
     Raises Unauthorized where it wants what this client has not, BadRequest for a broken key.
     """
@@ -57,7 +57,7 @@ def introduce(offered: ListMethodsResponse, home: Path) -> IntroduceRequest | No
 
 
 def token_of(answer: IntroduceResponse) -> str:
-    """Raises Unauthorized when there is none."""
+    """Return the token. Raises Unauthorized when there is none."""
     found = answer.authentication
     if not found.token:
         raise Unauthorized(
@@ -68,7 +68,7 @@ def token_of(answer: IntroduceResponse) -> str:
 
 
 def _signed(phrase: str, path: Path) -> bytes:
-    """Raises Unauthorized for a phrase that is no base64."""
+    """Sign a phrase. Raises Unauthorized for one that is no base64."""
     key = _read_key(path)
     try:
         signature = key.sign(base64.b64decode(phrase, validate=True), PKCS1v15(), SHA256())

@@ -87,7 +87,7 @@ class AsyncClient:
 
     @property
     def endpoint(self) -> Endpoint:
-        """With the token that was got meanwhile, where one was."""
+        """The endpoint, with the token that was got meanwhile, where one was."""
         return self._open.endpoint if self._open else self._endpoint
 
     @property
@@ -104,21 +104,21 @@ class AsyncClient:
         return (await self.put_job(_job_of(job), force=force)).job_id
 
     async def put_job(self, job: Job, *, force: bool = False) -> PutJobResponse:
-        """As `submit`, with the evaluation's id and the server's warnings. `force` submits a job that did
-        not change.
+        """Submit a job as `submit` does, and return also the evaluation's id and the server's warnings. `force` submits
+        a job that did not change.
         """
         return await self.transport.tell(
             PutJobResponse, "PUT", "/orchestrator/jobs", PutJobRequest(job=job, force=force)
         )
 
     async def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
-        """How the job differs from the stored one of its name. Raises NotFound when there is none."""
+        """Compare the job with the stored one of its name. Raises NotFound when there is none."""
         return await self.transport.tell(
             DiffJobResponse, "PUT", "/orchestrator/jobs/diff", DiffJobRequest(job=_job_of(job))
         )
 
     async def explain(self, job: Job | dict[str, Any] | str) -> ExplainJobResponse:
-        """What the job would lead to if it were submitted now, without submitting it.
+        """Tell what the job would lead to if it were submitted now, without submitting it.
 
         Ours alone: others' servers raise NotFound.
         """
@@ -127,7 +127,7 @@ class AsyncClient:
         )
 
     async def explain_stored(self, job_id: str, *, namespace: str = "") -> ExplainJobResponse:
-        """As `explain`, of a job that is there."""
+        """Explain a job that is there, as `explain` does."""
         return await self.transport.ask(ExplainJobResponse, job_path(job_id, "explain"), {"namespace": namespace})
 
     async def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
@@ -186,7 +186,9 @@ class AsyncClient:
         return await self.transport.ask(ListJobsResponse, "/orchestrator/jobs", query)
 
     async def executions(self, job_id: str, **query: Any) -> tuple[Execution, ...]:
-        """Of the latest version: `namespace`, `limit`, `order_by`, `reverse`, `job_version`, `all_job_versions`."""
+        """List the executions of the latest version: `namespace`, `limit`, `order_by`, `reverse`, `job_version`,
+        `all_job_versions`.
+        """
         return (await self.list_executions(job_id, **query)).items
 
     async def list_executions(self, job_id: str, **query: Any) -> ListExecutionsResponse:
@@ -229,7 +231,7 @@ class AsyncClient:
                 yield piece.stream, piece.text
 
     async def log_pieces(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[LogPiece, None]:
-        """What was printed so far, and with `follow` until the job ends, over restarts of the server.
+        """Yield what was printed so far, and with `follow` until the job ends, over restarts of the server.
 
         Also `execution_id`, `namespace`, `tail` (only what comes from now on), `tail_lines`, `wide` (the current
         execution of each partition, or node, side by side), `all` (every execution).
@@ -242,7 +244,7 @@ class AsyncClient:
                 yield piece
 
     async def results(self, job_id: str, *, namespace: str = "") -> tuple[SpecConfig, ...]:
-        """Where the published results of the completed executions are."""
+        """List where the published results of the completed executions are."""
         return (
             await self.transport.ask(ListResultsResponse, job_path(job_id, "results"), {"namespace": namespace})
         ).items
@@ -329,11 +331,11 @@ class AsyncClient:
         await self.change_node(node_id, "uncordon", message=message)
 
     async def drain(self, node_id: str, message: str = "", *, deadline: int | None = None) -> None:
-        """Its work moves away; what may finish there has `deadline` seconds."""
+        """Move a node's work away; what may finish there has `deadline` seconds."""
         await self.change_node(node_id, "drain", message=message, deadline=deadline)
 
     async def label_node(self, node_id: str, labels: Mapping[str, str | None]) -> None:
-        """None takes a label away."""
+        """Set labels of a node; None takes one away."""
         await self.change_node(node_id, "labels", labels=labels)
 
     async def alive(self) -> AliveResponse:
@@ -348,7 +350,7 @@ class AsyncClient:
         return (await self.transport.ask(ConfigResponse, "/agent/config")).config
 
     async def sign_in(self) -> AuthConfigResponse:
-        """Which identity provider the server trusts, if any."""
+        """Return the identity provider that the server trusts, if any."""
         return await self.transport.ask(AuthConfigResponse, "/agent/authconfig")
 
     async def own_node(self) -> NodeInfo:

@@ -1,5 +1,5 @@
-"""Which server, and as whom: flags, environment, profiles and configuration become one endpoint, for the command line
-and the SDK alike.
+"""The choice of server and credentials: flags, environment, profiles and configuration become one endpoint, for the
+command line and the SDK alike.
 
 The server is the first of: a URL given to the SDK; --api-host, --api-port or -c API.Host; --profile; a host or port of
 the environment or a file that is not the default; BACALHAU_PROFILE; the profile that was selected; the default.
@@ -26,8 +26,10 @@ _UNTOLD_HOSTS = (Config().api.host, "0.0.0.0")
 
 
 def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES) -> Endpoint:
-    """Raises BadRequest for a configuration or profile that cannot be read, NotFound for an unknown profile,
-    Unauthorized for half a credential.
+    """Find the server and the credentials to use.
+
+    Raises BadRequest for a configuration or profile that cannot be read, NotFound for an unknown profile, Unauthorized
+    for half a credential.
     """
     config = client_config(overrides)
     name = "" if url else profile_name(config, overrides, os.environ)

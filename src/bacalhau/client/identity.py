@@ -1,4 +1,4 @@
-"""Who this client is: 64 hexadecimal digits in the data directory, made on first use.
+"""The identity of this client: 64 hexadecimal digits in the data directory, made on first use.
 
 They tell whose a job is, so that `list` shows one's own; they are no credential.
 """

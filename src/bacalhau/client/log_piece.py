@@ -1,4 +1,4 @@
-"""What a reader of logs gets, without the socket library that brings it."""
+"""A piece of a log as readers get it, apart from the socket library that brings it."""
 
 from typing import NamedTuple
 

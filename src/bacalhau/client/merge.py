@@ -1,5 +1,5 @@
-"""How downloaded result trees become one directory: planned whole from what is there, refused whole, and only then
-moved.
+"""The merge of downloaded result trees into one directory: planned whole from what is there, refused whole, and only
+then moved.
 
 Nothing of a user's is ever replaced: a file that exists already is a conflict, whatever it holds.
 """
@@ -39,7 +39,7 @@ def folders_in(tree: Path) -> Iterator[Path]:
 
 
 def plan_merge(trees: Sequence[Path], into: Path) -> Merge:
-    """Raises Conflict, naming the first file that is there already or that two results both have."""
+    """Plan the moves. Raises Conflict, naming the first file that is there already or that two results both have."""
     sources: dict[str, list[Path]] = {}
     for tree in trees:
         for path in files_in(tree):
@@ -60,14 +60,14 @@ def plan_merge(trees: Sequence[Path], into: Path) -> Merge:
 
 
 def refuse_merge(into: Path, names: Iterable[str]) -> None:
-    """Raises Conflict for the first of `names` that is there already."""
+    """Check the files. Raises Conflict for the first of `names` that is there already."""
     for name in names:
         if os.path.lexists(into / name):
             raise _conflict(into / name)
 
 
 def refuse_existing(paths: Iterable[Path], hint: str) -> None:
-    """Raises Conflict for the first of `paths` that is there already."""
+    """Check the paths. Raises Conflict for the first of `paths` that is there already."""
     for path in paths:
         if os.path.lexists(path):
             raise Conflict(f"raw results are there already: {path.absolute()}", hint=hint)

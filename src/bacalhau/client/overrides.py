@@ -1,4 +1,4 @@
-"""What a command line says about the server. Apart from the rest, because `--help` must not load what uses it."""
+"""The words of a command line about the server. They stand apart, because `--help` must not load what uses them."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Overrides(NamedTuple):
 
     @property
     def names_server(self) -> bool:
-        """Whether the line itself says where the server is."""
+        """Tell whether the line itself says where the server is."""
         keys = (text.partition("=")[0].strip().lower() for text in self.config)
         return (
             self.api_host is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str, *, as_open: bool = False) -> None:
-    """In place of what is there; `as_open`: to whom that was open, this is. Raises OSError."""
+    """Replace a file; with `as_open` the new one is open to whom the old one was. Raises OSError."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         if as_open and path.exists():

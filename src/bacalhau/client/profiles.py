@@ -48,7 +48,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Profiles:
-    """Of one data directory."""
+    """The profiles of one data directory."""
 
     def __init__(self, data_dir: Path) -> None:
         self._home = data_dir / "profiles"
@@ -65,7 +65,7 @@ class Profiles:
         return name if self._path(name).is_file() else ""
 
     def get(self, name: str) -> Profile:
-        """Raises NotFound, or BadRequest for a file that holds no profile."""
+        """Read a profile. Raises NotFound, or BadRequest for a file that holds no profile."""
         path = self._path(name)
         try:
             tree = import_module("yaml").safe_load(path.read_text())

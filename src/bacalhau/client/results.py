@@ -57,7 +57,7 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
 
 
 def check_folder(folder: Path) -> None:
-    """Raises NotFound or BadRequest for what results cannot be put into."""
+    """Check the folder. Raises NotFound or BadRequest for what results cannot be put into."""
     if not folder.exists():
         raise NotFound(f"output dir does not exist: {folder.absolute()}", hint=f"make it first: mkdir -p {folder}")
     if not folder.is_dir():
@@ -66,7 +66,7 @@ def check_folder(folder: Path) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What the disk refuses is told with the `folder` that the user named."""
+    """Turn the disk's refusals into errors that name the `folder` of the user."""
     try:
         yield
     except OSError as e:
@@ -86,7 +86,7 @@ def _part(fetch: Fetch) -> Path:
 
 
 def _refuse_early(fetch: Fetch, names: Sequence[str]) -> None:
-    """What would be replaced for certain need not be fetched first.
+    """Refuse before anything is fetched when files would be replaced for certain.
 
     Every whole result has the three files of its streams.
     """

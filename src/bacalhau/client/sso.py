@@ -18,7 +18,7 @@ _PAUSE, _SLOWER, _EXPIRES = 5, 5, 600
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider says at first."""
+    """The provider's first answer."""
 
     device_code: str
     user_code: str

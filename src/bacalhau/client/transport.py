@@ -89,7 +89,7 @@ def path_part(kind: str, name: str) -> str:
 
 
 class Endpoint(NamedTuple):
-    """Where the API is and as whom to speak, and how results are fetched.
+    """The API's address, the credentials to use there, and the settings of downloads.
 
     `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is
     the default. `home` is the data directory, with a key and a place for tokens, of a client that may introduce itself;
@@ -198,7 +198,7 @@ class Transport:
 
 @asynccontextmanager
 async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
-    """Raises BadRequest for an URL that cannot be one."""
+    """Open a conversation. Raises BadRequest for a URL that cannot be one."""
     scheme = urlsplit(endpoint.url).scheme
     if scheme not in ("http", "https"):
         raise BadRequest(f"not an URL of an API: {endpoint.url}", hint="write http://HOST:PORT")

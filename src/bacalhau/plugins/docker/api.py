@@ -43,7 +43,7 @@ class Chunk(NamedTuple):
 
 
 def candidate_urls() -> list[str]:
-    """Where a Docker API may listen: DOCKER_HOST alone if set, else the usual sockets that exist."""
+    """List the URLs where a Docker API may listen: DOCKER_HOST alone if set, else the usual sockets that exist."""
     if told := os.environ.get("DOCKER_HOST"):
         return [told]
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
@@ -288,7 +288,7 @@ class DockerApi:
 
 
 def _reason(error: BaseException) -> str:
-    """What the system said: the innermost error knows it best."""
+    """Return the system's own words, which the innermost error holds."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     if isinstance(error, OSError) and error.strerror:
@@ -299,7 +299,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _connect(url: str) -> Docker:
-    """Without the library's limit of 100 connections: each running container holds two."""
+    """Open a session without the library's limit of 100 connections: each running container holds two."""
     limit = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
     if url.startswith("unix://"):
         return Docker(

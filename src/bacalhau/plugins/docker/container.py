@@ -1,4 +1,4 @@
-"""What a task becomes as a container: its name, labels and limits. Pure."""
+"""The container of a task: its name, labels and limits. Pure."""
 
 from typing import Any, NamedTuple
 
@@ -35,14 +35,16 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
 
 class Detour(NamedTuple):
-    """How a task of network HTTP gets out: a Docker network that leads nowhere, and the URL of the proxy on it."""
+    """The way out for a task of network HTTP: a Docker network that leads nowhere, and the URL of the proxy on it."""
 
     network: str
     proxy: str
 
 
 def container_name(execution_id: str) -> str:
-    """Of the execution alone, so that it is found again, and never made twice, without a list of containers."""
+    """Make the name from the execution alone, so that the container is found again, and never made twice, without a
+    list.
+    """
     return f"bacalhau-{execution_id}"
 
 

@@ -1,4 +1,4 @@
-"""Which hosts a task may reach by HTTP: the domains of its job, matched against names and addresses. Pure."""
+"""The hosts that a task may reach by HTTP: the domains of its job, matched against names and addresses. Pure."""
 
 import ipaddress
 from collections.abc import Iterable

@@ -73,7 +73,7 @@ class Egress:
         return Detour(self._name, f"http://{address}:{port}")
 
     async def _find_guest(self, address: str) -> Guest | None:
-        """Asked for every connection: an address may be another task's a moment later."""
+        """Find the task behind an address, anew for every connection: a moment later it may be another task's."""
         try:
             network = await self._api.inspect_network(self._name) or {}
             for container_id, place in (network.get("Containers") or {}).items():

@@ -37,8 +37,8 @@ class Endings:
             self._crew.start(self._follow_forever())
 
     async def exit_code(self, container_id: str) -> int:
-        """Of an expected, started container, once it has ended. Raises Unavailable when the daemon is lost
-        meanwhile.
+        """Return the code of an expected, started container once it has ended. Raises Unavailable when the daemon is
+        lost meanwhile.
         """
         ending = self._expected[container_id]
         waiting = self._crew.start(self._wait(container_id, ending))
@@ -48,7 +48,7 @@ class Endings:
             waiting.cancel()
 
     def was_stopped(self, container_id: str) -> bool:
-        """Of an expected container: it did not end by itself, as far as the daemon told."""
+        """Tell whether the daemon said of an expected container that it did not end by itself."""
         return container_id in self._stopped
 
     def forget(self, container_id: str) -> None:

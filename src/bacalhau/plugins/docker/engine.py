@@ -251,7 +251,9 @@ class DockerEngine:
             return code
 
     async def _start(self, container_id: str, watch: _Watch) -> bool:
-        """False when a stop came first. One that comes meanwhile may have found nothing running, so it is repeated."""
+        """Start the container; return False when a stop came first. A stop that comes meanwhile is repeated: it may
+        have found nothing running.
+        """
         if watch.grace is not None:
             return False
         watch.seen = time.monotonic()
@@ -275,8 +277,8 @@ class DockerEngine:
         return int(code)
 
     async def _blame(self, container_id: str, task: EngineTask) -> None:
-        """Who killed it. The daemon may hear that the kernel killed for want of memory only after it heard
-        of the end.
+        """Raise the EngineFailure of a container that was killed. The daemon may hear that the kernel killed for want
+        of memory only after it heard of the end.
         """
         for _ in range(BLAME_LOOKS):
             found = await self._api.inspect(container_id)
@@ -304,7 +306,7 @@ class DockerEngine:
         removal.add_done_callback(lambda _: self._removals.pop(name, None))
 
     async def _remove(self, name: str) -> None:
-        """As soon as the daemon can be reached."""
+        """Remove the container as soon as the daemon can be reached."""
         while True:
             try:
                 return await self._api.remove(name)
@@ -319,7 +321,7 @@ class DockerEngine:
             await asyncio.wait(list(self._removals.values()), timeout=REMOVE_SECONDS)
 
     async def _quietly(self, request: Coroutine[Any, Any, None]) -> None:
-        """What fails here is left to `sweep`."""
+        """Await a request; a failure is logged and left to `sweep`."""
         try:
             await request
         except BacalhauError as e:

@@ -1,4 +1,4 @@
-"""What the daemon says when something fails, in our words: the root cause first, then what to do."""
+"""Translation of the daemon's errors into ours: the root cause first, then what to do."""
 
 import re
 
@@ -44,7 +44,9 @@ def _cause(message: str) -> str:
 
 
 def not_pulled(image: str, message: str) -> BacalhauError:
-    """Why a pull failed. Missing comes before denied: registries answer "denied" for what does not exist."""
+    """Make the error of a pull that failed. Missing comes before denied: registries answer "denied" for what does not
+    exist.
+    """
     host = registry_host(image)
     if _UNREACHABLE.search(message):
         return Unavailable(

@@ -1,4 +1,4 @@
-"""How a container gets its GPUs: NVIDIA's by its runtime, AMD's and Intel's as device files, found by the cards' places
+"""The GPUs of a container: NVIDIA's by its runtime, AMD's and Intel's as device files, found by the cards' places
 on the bus.
 """
 

@@ -129,6 +129,6 @@ def _repository(image: str) -> str:
 
 
 def _credentials(image: str) -> dict[str, str] | None:
-    """Those of Docker Hub, and for Docker Hub only: a job's image name must not send them elsewhere."""
+    """Return the credentials of Docker Hub, for Docker Hub only: a job's image name must not send them elsewhere."""
     name, password = os.environ.get("DOCKER_USERNAME"), os.environ.get("DOCKER_PASSWORD")
     return {"username": name, "password": password} if name and password and is_hub(image) else None

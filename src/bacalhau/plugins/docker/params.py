@@ -1,4 +1,4 @@
-"""What a job may say about its container, and the check of it at submission."""
+"""The parameters of a docker engine, and their check at submission."""
 
 import re
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Guest(NamedTuple):
-    """Who calls: a task of this job, which may reach these domains."""
+    """A task that calls the proxy: one of this job, which may reach these domains."""
 
     job_id: str
     domains: tuple[str, ...]
@@ -38,7 +38,7 @@ class _Refused(Exception):
 
 
 class _Call(NamedTuple):
-    """Where to, and what to tell the server there first; a tunnel tells nothing."""
+    """A request to the proxy: the server, and the bytes to send there first; a tunnel sends none."""
 
     host: str
     port: int
@@ -93,7 +93,10 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fin
 
 
 def read_head(head: str, guest: Guest) -> _Call:
-    """Raises _Refused for what is no request to a proxy, and for a host that is not the job's."""
+    """Read the head of a request.
+
+    Raises _Refused for what is no request to a proxy, and for a host that the job does not name.
+    """
     first, *lines = head.rstrip("\r\n").split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):

@@ -1,4 +1,4 @@
-"""What an HTTP gateway answers from the content store: CARs and raw blocks for those who verify, files, folders and
+"""The answers of an HTTP gateway from the content store: CARs and raw blocks for those who verify, files, folders and
 tars for all.
 
 The API room parses requests and sets headers. Everything streams with bounded memory; NotFound comes with the first
@@ -51,7 +51,7 @@ class Listed(NamedTuple):
 
 
 async def resolve_path(content: Blocks, cid: str, path: str) -> Found:
-    """What `path` below `cid` is. BadRequest for a bad CID, NotFound for a missing block or name."""
+    """Find what `path` below `cid` names. Raises BadRequest for a bad CID, NotFound for a missing block or name."""
     reader = StoreReader(content)
     at, passed = await resolve(reader, parse_cid(cid), path)
     block = await reader.get(at)

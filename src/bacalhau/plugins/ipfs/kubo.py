@@ -71,7 +71,7 @@ class Kubo:
             return await response.read()
 
     async def holds(self, cid: str) -> bool:
-        """Whether the node has the block itself."""
+        """Tell whether the node has the block itself."""
         try:
             async with self._call(f"block/stat?arg={cid}&offline=true"):
                 return True

@@ -48,7 +48,7 @@ class IpfsSource:
                 await kubo.identify()
 
     async def is_here(self, source: SpecConfig) -> bool:
-        """Whether the root is in this node's own store or in the IPFS node it was given."""
+        """Tell whether the root is in this node's own store or in the IPFS node it was given."""
         cid, _ = _path_of(require_params(source, IpfsParams))
         if isinstance(self._content, BlockStore) and not await self._content.missing([str(cid)]):
             return True

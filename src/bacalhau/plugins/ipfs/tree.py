@@ -191,7 +191,7 @@ class _Writer:
 
 
 def part_name(cid: Cid) -> str:
-    """What a file is called while it grows."""
+    """Name a file while it grows."""
     return f".{cid}.part"
 
 
@@ -216,7 +216,7 @@ def _write(part: Path, pieces: list[Piece], whole: tuple[Path, int] | None) -> N
 
 
 def _compare(part: Path, wanted: list[Part]) -> tuple[list[Part], int]:
-    """Which leaves the file does not hold yet, and the bytes of those that it does."""
+    """List the leaves that the file does not hold yet; count the bytes of those that it does."""
     lacking, held_bytes = [], 0
     with open(part, "rb") as file:
         for leaf in wanted:
@@ -234,7 +234,7 @@ def _is_vacant(path: Path) -> bool:
 
 
 def _is_whole(path: Path, cid: Cid) -> bool:
-    """True when the file is what `cid` names.
+    """Tell whether the file is what `cid` names.
 
     A tree made by other rules than ours is fetched again, which costs time only.
     """

@@ -1,4 +1,4 @@
-"""Which paths of this node jobs may mount: patterns of the administrator, matched where a path really leads."""
+"""The paths of this node that jobs may mount: patterns of the administrator, matched where a path really leads."""
 
 import os
 import re
@@ -23,7 +23,7 @@ class Rule(NamedTuple):
         return all(plain.startswith(("/", "**")) for plain in _alternatives(self.pattern))
 
     def allows(self, real: str) -> bool:
-        """Whether the whole of `real`, a path without symlinks, matches.
+        """Tell whether the whole of `real`, a path without symlinks, matches.
 
         Looks at the disk: the pattern may begin with symlinks.
         """

@@ -1,4 +1,4 @@
-"""What a job may say about a path of the node, and its pure check at submission."""
+"""The parameters of a path of the node, and their pure check at submission."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ _PREFIX = "invalid local storage params: "
 
 
 class CreateAs(StrEnum):
-    """What to make where nothing is."""
+    """The thing to make where nothing is."""
 
     NO_CREATE = "nocreate"
     DIR = "dir"

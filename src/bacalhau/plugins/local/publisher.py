@@ -142,7 +142,7 @@ def _in_url(address: str) -> str:
 
 
 def _why_not(host: str, port: int) -> str:
-    """Why nobody could listen there now; "" when one could."""
+    """Say why nobody could listen there now; "" when one could."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -32,7 +32,7 @@ class LocalSource:
                 raise Unavailable(f"allowed local path {rule.pattern!r} is not absolute", hint=_HINT)
 
     async def is_here(self, source: SpecConfig) -> bool:
-        """What is only allowed to be made is not here."""
+        """Tell whether the path is there. One that is only allowed to be made is not."""
         return await asyncio.to_thread(lambda: _exists(self._permit(require_params(source, LocalParams))))
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
@@ -48,7 +48,9 @@ class LocalSource:
         return Volume(Path(real), read_only=not params.write)
 
     def _permit(self, params: LocalParams) -> str:
-        """Where the path really leads, if it may be mounted as asked and is there or may be made."""
+        """Return where the path really leads. Raises StorageFailure unless it may be mounted so and is there or may be
+        made.
+        """
         real = os.path.realpath(params.place)
         matching = [rule for rule in self._rules if rule.allows(real)]
         said = f"volume {params.place}"

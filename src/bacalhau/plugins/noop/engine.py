@@ -58,7 +58,7 @@ class NoopEngine:
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> bool:
-    """True when stopped before its time."""
+    """Sleep; return True when stopped before its time."""
     try:
         async with asyncio.timeout(seconds):
             return await stop.wait()

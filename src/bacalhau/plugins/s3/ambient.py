@@ -1,4 +1,5 @@
-"""Who we are to S3 when a job does not say: botocore's chain of credentials and its region, and botocore's signatures.
+"""Credentials and region for S3 where a job does not say: botocore's chain of credentials and its region, and
+botocore's signatures.
 
 botocore takes a third of a second to import, so it is loaded in the thread that first needs it.
 """
@@ -30,14 +31,14 @@ _UNSIGNED_PAYLOAD = SimpleNamespace(s3={"payload_signing_enabled": False})
 
 
 class Ambient(NamedTuple):
-    """What this machine knows: frozen botocore credentials, or None for unsigned requests, and the region."""
+    """The settings of this machine: frozen botocore credentials, or None for unsigned requests, and the region."""
 
     credentials: Any
     region: str
 
     @property
     def who(self) -> str:
-        """For messages: `as AKIA…abcd`, never the whole key."""
+        """The identity as messages show it: `as AKIA…abcd`, never the whole key."""
         key = self.credentials.access_key if self.credentials else ""
         return f"as {key[:4]}…{key[-4:]}" if key else "without credentials"
 

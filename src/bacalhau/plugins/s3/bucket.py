@@ -1,4 +1,4 @@
-"""Where a bucket is and how its objects are spelled as URLs. Pure but for the environment's default endpoint."""
+"""The address of a bucket and the URLs of its objects. Pure but for the environment's default endpoint."""
 
 import os
 import re
@@ -30,7 +30,7 @@ class BucketAddress(NamedTuple):
 
     @property
     def server(self) -> str:
-        """For messages."""
+        """The server as messages name it."""
         return self.endpoint or "AWS"
 
 

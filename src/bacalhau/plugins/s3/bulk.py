@@ -73,7 +73,7 @@ class BulkReader:
             connection.close()
 
     async def receive(self, stretch: Stretch, moved: Callable[[int], None]) -> bool:
-        """True when the stretch is in its file.
+        """Receive a stretch; return True when it is in its file.
 
         `moved` is told of bytes as they arrive, and of lost ones as a negative count.
         """

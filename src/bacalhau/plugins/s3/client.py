@@ -69,7 +69,7 @@ async def read_all(response: aiohttp.ClientResponse) -> Answer:
 
 @dataclass
 class _Learned:
-    """What the server taught us about a bucket: where it really is, and that it is public while our credentials are not
+    """Facts that the server told about a bucket: its real region, and that it is public while our credentials are not
     welcome.
     """
 
@@ -79,7 +79,7 @@ class _Learned:
 
 @dataclass
 class _Course:
-    """How one request stands: what was tried, and the refusal that a try without signature must not hide."""
+    """The state of one request: what was tried, and the refusal that a try without signature must not hide."""
 
     learned: _Learned
     region: str

@@ -77,7 +77,9 @@ class _Plain:
         address = bucket_of(self._source)
 
         async def pin(entry: Entry) -> Entry | None:
-            """None: it is here already. Large objects come in ranges, whose answers carry no digest of the whole."""
+            """Add the digest of an entry; return None when the file is here already. Large objects come in ranges,
+            whose answers carry no digest of the whole.
+            """
             there = await asyncio.to_thread(_has_size, into / entry.path, entry.size)
             if not there and entry.size <= RANGED_BYTES:
                 return entry
@@ -129,7 +131,9 @@ class _Archive:
         raise failures[0]
 
     async def _receive(self, request: Request, part: Path) -> None:
-        """What is there already is kept when the whole then has the right digest; else it starts again from nothing."""
+        """Receive an archive. What is there already is kept when the whole then has the right digest; else it starts
+        again.
+        """
         held = await asyncio.to_thread(_size, part) if self._digest else 0
         if held:
             try:

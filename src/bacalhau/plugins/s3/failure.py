@@ -1,4 +1,4 @@
-"""The one place where what an S3 server, or the way to it, says becomes an error of ours."""
+"""Translation of the errors of S3 servers, and of the way to them, into ours."""
 
 import re
 from typing import NamedTuple
@@ -63,7 +63,7 @@ def _tag(text: str, name: str) -> str:
 
 
 def answer_failure(trouble: Trouble, address: BucketAddress, key: str, who: str) -> StorageFailure:
-    """Why the server refused, naming bucket and key."""
+    """Make the error of a server that refused, naming bucket and key."""
     known = _refusal(trouble, address, key, who) or _absence(trouble, address, key)
     if known:
         return known

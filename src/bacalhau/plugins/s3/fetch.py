@@ -40,7 +40,7 @@ class _RangeIgnored(Exception):
 
 
 class Origin(NamedTuple):
-    """Where objects come from, and the stage that progress is reported as."""
+    """The bucket that objects come from, and the stage that progress is reported as."""
 
     client: S3Client
     address: BucketAddress
@@ -83,7 +83,7 @@ def _make_folders(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> None
 
 
 def disk_failure(error: OSError, into: Path) -> StorageFailure:
-    """Why this node's disk did not take the bytes."""
+    """Make the error of a disk of this node that did not take the bytes."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFailure(
             f"no space left on {into}",
@@ -128,7 +128,7 @@ class _Fetch:
         self._progress.add(1, 0)
 
     async def _pieces(self, entry: Entry, path: Path) -> str:
-        """Returns the digest the content must have, "" where none is known."""
+        """Fetch an object in pieces; return the digest its content must have, "" where none is known."""
         if entry.size > RANGED_BYTES:
             starts = range(0, entry.size, _RANGE_BYTES)
             pieces: list[_Work[None]] = [

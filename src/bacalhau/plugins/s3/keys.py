@@ -1,4 +1,4 @@
-"""Which path an object gets under the mount, and which result key a publisher's key becomes. Pure."""
+"""The path of an object under the mount, and the result key that a publisher's key becomes. Pure."""
 
 import re
 from collections.abc import Iterable

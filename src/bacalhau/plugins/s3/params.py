@@ -1,4 +1,4 @@
-"""What a job may say about S3: the parameters of source, publisher and result, and their pure checks at submission."""
+"""The parameters of S3's sources, publishers and results, and their pure checks at submission."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ _NOT_RE2 = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]
 
 
 class PartitionParams(Model):
-    """How objects are shared out between the executions of a job, see `partition`; present and empty in results."""
+    """The rule by which executions share the objects of a source, see `partition`; present and empty in results."""
 
     type: str = always(factory=str)
     pattern: str = always(factory=str)

@@ -1,5 +1,4 @@
-"""Which objects are whose: the listed objects of a source shared out between the executions of a job, as the original
-does it.
+"""The shares of executions in the listed objects of a source, as the original makes them.
 
 Pure.
 """
@@ -56,7 +55,7 @@ def _key(params: S3SourceParams, entry: Entry) -> _Key:
 
 
 def _owner(mark: str | None, count: int) -> int:
-    """What has no mark is the first execution's."""
+    """Return the index of the execution that gets an object; one without a mark is the first execution's."""
     return 0 if mark is None else fnv1a(mark) % count
 
 

@@ -33,7 +33,7 @@ Query = tuple[tuple[str, str], ...]
 
 
 class Target(NamedTuple):
-    """Where an object is to be; `confirm` is awaited right before it can be seen there."""
+    """The destination of an object; `confirm` is awaited right before it can be seen there."""
 
     client: S3Client
     address: BucketAddress
@@ -48,7 +48,7 @@ class Upload(NamedTuple):
     id: str
 
     async def put_part(self, number: int, body: bytes) -> str:
-        """Returns the part's row for `finish`."""
+        """Store one part; return its row for `finish`."""
         digest = await asyncio.to_thread(digest_text, body)
         query = (("partNumber", str(number)), ("uploadId", self.id))
         answer = await self._call("PUT", query, ((DIGEST_HEADER, digest),), body)

@@ -1,4 +1,4 @@
-"""What the headers of an answer say about a file: its name, its size, its version. Pure."""
+"""Facts about a file from the headers of an answer: its name, its size, its version. Pure."""
 
 import re
 import uuid
@@ -52,7 +52,7 @@ def full_size(status: int, headers: Mapping[str, str]) -> int:
 
 
 def range_start(headers: Mapping[str, str]) -> int:
-    """Where the bytes of a 206 begin in the file, -1 when that is not said."""
+    """Return where the bytes of a 206 begin in the file, -1 when that is not said."""
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     return int(found[1]) if found and found[1] else -1
 
@@ -64,5 +64,5 @@ def strong_etag(headers: Mapping[str, str]) -> str:
 
 
 def version_mark(headers: Mapping[str, str]) -> str:
-    """What If-Range takes to mean this version of the file; "" when the server marks none."""
+    """Return the text by which If-Range means this version of the file; "" when the server marks none."""
     return strong_etag(headers) or headers.get("Last-Modified", "")

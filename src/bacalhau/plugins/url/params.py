@@ -1,4 +1,4 @@
-"""What a job may say about a URL, and its pure check at submission."""
+"""The parameters of a URL, and their pure check at submission."""
 
 from urllib.parse import urlsplit
 

@@ -19,7 +19,8 @@ from bacalhau.plugins.ipfs.unixfs.shard import build_shards
 
 
 class Profile(NamedTuple):
-    """How a tree becomes blocks: `chunk` file bytes a leaf, `width` links a node; version 1 has raw leaves.
+    """The rule by which a tree becomes blocks: `chunk` file bytes a leaf, `width` links a node; version 1 has raw
+    leaves.
 
     A directory is sharded when the names and CIDs of its entries take more than `shard_above` bytes (older Kubos also
     at exactly that).

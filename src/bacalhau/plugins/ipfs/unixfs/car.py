@@ -51,7 +51,7 @@ async def read_car(chunks: AsyncIterator[bytes]) -> AsyncGenerator[CarBlock, Non
 
 
 def _frame_at(buffer: bytearray, start: int) -> tuple[int, int] | None:
-    """Where the whole frame at `start` has its body, None while it is not whole."""
+    """Find the body of the frame at `start`; None while the frame is not whole."""
     head = bytes(buffer[start : start + 10])
     if not any(byte < 0x80 for byte in head):
         if len(head) == 10:

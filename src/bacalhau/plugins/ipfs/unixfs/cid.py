@@ -64,7 +64,7 @@ class Cid(NamedTuple):
         return self.multihash[read_varint(self.multihash, 1)[1] :] if self.multihash[0] == _IDENTITY else None
 
     def matches(self, block: bytes) -> bool:
-        """True when `block` hashes to this CID."""
+        """Tell whether `block` hashes to this CID."""
         code, start = read_varint(self.multihash, 0)
         _, start = read_varint(self.multihash, start)
         return _HASHES[code](block) == self.multihash[start:]
@@ -147,7 +147,7 @@ def to_base58(data: bytes) -> str:
 
 
 def from_base58(text: str) -> bytes:
-    """Raises ValueError naming the first foreign character."""
+    """Decode base58. Raises ValueError naming the first foreign character."""
     number = 0
     for letter in text:
         if letter not in _BASE58_VALUE:

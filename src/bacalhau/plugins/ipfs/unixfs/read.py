@@ -43,14 +43,14 @@ class View(NamedTuple):
 
 
 class Anchor(NamedTuple):
-    """Where a reader may begin to read on: the blocks of `cid`, in depth-first order, from file byte `offset`."""
+    """A point from which a reader may read on: the blocks of `cid`, in depth-first order, from file byte `offset`."""
 
     cid: Cid
     offset: int = 0
 
 
 class Reader(Protocol):
-    """Where blocks come from."""
+    """A supplier of blocks."""
 
     async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> bytes:
         """One block.
@@ -100,7 +100,7 @@ class StoreReader:
 
 
 def view(cid: Cid, block: bytes) -> View:
-    """Raises StorageFailure for what is not UnixFS."""
+    """Decode a block. Raises StorageFailure for what is not UnixFS."""
     if cid.codec == RAW:
         return View("file", (), block, len(block), ())
     try:
