@@ -28,8 +28,7 @@ async def publish_result(
     """
     job = execution.job or Job()
     spec = job.task.publisher or SpecConfig()
-    kind = spec.type.strip().lower()
-    if kind in ("", "noop"):
+    if not (kind := job.task.publisher_type):
         return SpecConfig()
     publisher = node.plugins.publishers.get(kind)
     if publisher is None:

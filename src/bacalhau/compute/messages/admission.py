@@ -36,8 +36,8 @@ async def find_refusal(node: ComputeNode, execution: Execution) -> str:
 def _missing_plugins(node: ComputeNode, task: Task) -> list[str]:
     wanted: list[tuple[str, str, Container[str]]] = [("run", task.engine.type, node.plugins.engines)]
     wanted += [("read inputs from", source.source.type, node.plugins.sources) for source in task.input_sources or ()]
-    if task.publisher and not task.publisher.is_type("", "noop"):
-        wanted.append(("publish to", task.publisher.type, node.plugins.publishers))
+    if task.publisher_type:
+        wanted.append(("publish to", task.publisher_type, node.plugins.publishers))
     return [
         f"cannot {verb} {kind.strip().lower()}" for verb, kind, known in wanted if kind.strip().lower() not in known
     ]

@@ -58,6 +58,12 @@ class Task(Model):
     retry: RetryPolicy | None = None
 
     @property
+    def publisher_type(self) -> str:
+        """The publisher's type in lower case; "" where results are not published, which the type `noop` also means."""
+        kind = self.publisher.type.strip().lower() if self.publisher else ""
+        return "" if kind == "noop" else kind
+
+    @property
     def static_ports(self) -> frozenset[int]:
         """Ports of its node that the task must have, and no other task there."""
         return (

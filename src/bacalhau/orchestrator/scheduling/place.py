@@ -188,8 +188,8 @@ def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> 
 def _parts(task: Task) -> list[tuple[str, str]]:
     """The plug-ins that the task needs, by name and role."""
     found = [(task.engine.type, "engine"), *((source.source.type, "source") for source in task.input_sources or ())]
-    if task.publisher and not task.publisher.is_type("", "noop"):
-        found.append((task.publisher.type, "publisher"))
+    if task.publisher_type:
+        found.append((task.publisher_type, "publisher"))
     return [(kind.strip().lower(), role) for kind, role in found]
 
 
