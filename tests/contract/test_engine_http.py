@@ -162,7 +162,7 @@ async def test_a_task_that_outlives_the_node_finds_its_proxy_again(docker_url, d
     async with DockerEngine(docker_url) as second, crew() as people:
         end = people.start(second.run(task, ignore))
         # The second run has the proxy up before it asks for the container.
-        await second._gateway.open(NODE_ID)
+        await second._egress.open(NODE_ID)
         await asyncio.to_thread((tmp_path / "go").write_text, "")
         assert (await end).code == 0
     assert task.stdout.read_text() == "GET /later for j-contract \n"
