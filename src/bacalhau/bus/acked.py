@@ -43,7 +43,7 @@ class _Item(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What tells a message that comes again from another one; a node may start counting anew."""
+        """The name by which a message that comes again is recognized; a node may start counting anew."""
         return (
             f"{self.delivery.node_id} {self.delivery.type} {self.delivery.seq}"
             f" {zlib.crc32(encode(self.delivery.message))}"

@@ -1,4 +1,4 @@
-"""Who may connect, decided by the orchestrator: the server asks for every node that comes, over NATS' auth callout.
+"""The orchestrator decides which nodes may connect: the server asks it for each one, over NATS' auth callout.
 
 Our nodes show user = their id and password = `<secret>~<life>.<token>`, where each process has a life of its own; nodes
 of other makes show their id as connection name and perhaps a token. The answer is a signed user token with permissions
@@ -39,7 +39,7 @@ Nodes of other makes have secret "": an id that is known with a secret must then
 
 
 class Credentials(NamedTuple):
-    """What a node shows; `native` tells ours from nodes of other makes.
+    """The credentials of a node; `native` tells ours from nodes of other makes.
 
     `life` differs from process to process, "" is not told.
     """
@@ -144,7 +144,7 @@ class Callout:
         self._lives: dict[str, str] = {}
 
     def node_gone(self, node_id: str) -> None:
-        """Its next connection may be another process's."""
+        """Forget the process of a node: its next connection may be another process's."""
         self._lives.pop(node_id, None)
 
     def _receive(self, msg: Msg) -> None:
@@ -201,12 +201,12 @@ def read_claims(data: bytes) -> Claims:
 
 
 def show_password(secret: str, life: str, token: str) -> str:
-    """What `read_credentials` takes apart; a secret holds neither dot nor tilde."""
+    """Join secret, life and token for `read_credentials`; a secret holds neither dot nor tilde."""
     return f"{secret}~{life}.{token}"
 
 
 def read_credentials(asked: Claims) -> Credentials:
-    """Raises BadRequest for an impossible id, Unauthorized when the shown names differ."""
+    """Read the credentials of a node. Raises BadRequest for an impossible id, Unauthorized when the names differ."""
     shown = asked.nats.connect_opts
     node_id = check_node_id(shown.name)
     if not shown.user:

@@ -39,7 +39,7 @@ Receive = Callable[[Msg], None]
 
 
 class Login(NamedTuple):
-    """What a connection shows: `name` is the node id.
+    """The credentials that a connection shows: `name` is the node id.
 
     `url` may be several with commas between; `tls://` insists on TLS. Without `user` only `token` is sent, without both
     nothing. `if_refused` are the likely causes and the cure, for the time when the server lets this login not in: it
@@ -245,7 +245,7 @@ class Link:
 
 
 def _why_not(login: Login, reasons: list[str], *, known: bool) -> str:
-    """From what the library and its callbacks say, the last first.
+    """Tell why there is no connection, from the words of the library and its callbacks, the last first.
 
     A refused connection is often reset before it is read.
     """

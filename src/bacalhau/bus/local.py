@@ -39,7 +39,7 @@ class Mailbox:
 
 
 class _Receiver(NamedTuple):
-    """Who handles what arrives, and under whom: handling ends with its receiver."""
+    """A handler of messages and the crew that it works under: handling ends with its receiver."""
 
     on_message: Handler
     working: Crew

@@ -18,7 +18,7 @@ HEARTBEAT_SECONDS, HEARTBEAT_LIMIT = 10.0, 5.0
 
 
 class LogQuery(Model):
-    """What is asked for; it travels as base64 in `Open.body`. `tail` means from now on."""
+    """A request for a log; it travels as base64 in `Open.body`. `tail` means from now on."""
 
     execution_id: str = always(factory=str)
     node_id: str = always(factory=str)
@@ -74,7 +74,7 @@ class Heartbeat(msgspec.Struct, rename={"active": "ActiveStreamIds"}):
 
 
 class HeartbeatAnswer(msgspec.Struct, rename={"dead": "NonActiveStreamIds"}):
-    """Those nobody reads any more."""
+    """List the streams that nobody reads any more."""
 
     dead: dict[str, list[str]] | None = None
 

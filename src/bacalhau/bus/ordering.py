@@ -1,4 +1,4 @@
-"""In what order received messages are worked on: each node has a lane of its own, each key within it keeps its order.
+"""The order of work on received messages: each node has a lane of its own, each key within it keeps its order.
 
 A slow message holds up its own key, a slow node its own lane, and nothing else.
 """

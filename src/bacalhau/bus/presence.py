@@ -1,4 +1,4 @@
-"""Who is connected, as the server's own events tell it, so that a node's end is known at once and not by silence.
+"""The nodes that are connected, as the server's own events tell, so that a node's end is known at once.
 
 Only connections that were let in count: a stranger that is refused under a node's name says nothing about the node.
 What happened while nobody listened is found out by asking the server for its connections.

@@ -45,7 +45,7 @@ class Tls(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What opens the orchestrator's own connections; made anew at each start. "" and b"" at a server that is not ours:
+    """The keys to the orchestrator's own connections; made anew at each start. "" and b"" at a server that is not ours:
     then nodes are let in by that server, and their end is noticed by their silence."""
 
     user: str = ""
@@ -222,7 +222,7 @@ def _password() -> str:
 
 
 def _own_context(tls: Tls | None) -> ssl.SSLContext | None:
-    """For our own connections: trust exactly the certificate the child was given, whatever name is in it."""
+    """Make the TLS context of our own connections: trust exactly the certificate of the child, whatever its name."""
     if tls is None:
         return None
     context = ssl.create_default_context(cafile=str(tls.cert))

@@ -1,4 +1,4 @@
-"""Which NATS subject carries what, and which of them a node may use.
+"""The NATS subjects: their names, their content, and those that a node may use.
 
 A node owns every subject that holds its id, so the permissions are lists of its own subjects and nothing else. Answers
 go to inboxes that hold the node's id too, so that even an acknowledgement cannot be forged by another node.
@@ -52,7 +52,7 @@ def to_node(node_id: str, service: str) -> str:
 
 
 def answers_from(node_id: str, token: str) -> str:
-    """Where the orchestrator waits for a node's acknowledgements; `node_id` may be `*`."""
+    """Name the subject on which the orchestrator waits for a node's acknowledgements; `node_id` may be `*`."""
     return f"_ACK.{node_id}.{token}"
 
 
@@ -66,12 +66,12 @@ def stream_inbox(node_id: str, token: str) -> str:
 
 
 def heartbeat_of(inbox: str) -> str:
-    """Where the consumer of log streams is asked which of them are still wanted."""
+    """Name the subject on which the consumer of log streams is asked for those that it still wants."""
     return f"_HEARTBEAT.{inbox}"
 
 
 def permissions(node_id: str, *, native: bool, member: bool = True) -> Permissions:
-    """What node `node_id` may do; `native` tells our nodes from those of other makes.
+    """List the subjects that a node may use; `native` tells our nodes from those of other makes.
 
     Who is no `member` yet may register and beat.
     """

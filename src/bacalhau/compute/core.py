@@ -26,7 +26,7 @@ from bacalhau.ports.storage import Storage
 
 @dataclass(frozen=True)
 class Plugins:
-    """What this node can do, by lower-case type name."""
+    """The plug-ins of this node, by lower-case type name."""
 
     engines: Mapping[str, Engine]
     sources: Mapping[str, Storage]

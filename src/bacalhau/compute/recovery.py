@@ -45,7 +45,7 @@ async def resume_executions(node: ComputeNode) -> None:
 
 
 async def _tell_cancelled(node: ComputeNode) -> None:
-    """What an earlier process was told to stop is gone now."""
+    """Report the end of executions that an earlier process was told to stop."""
     for entry in await node.journal.list_executions((CANCELLING,)):
         result = node.execution_folder(entry.execution.id) / "result"
         code = await asyncio.to_thread(read_exit_code, result)
@@ -58,7 +58,7 @@ async def _tell_cancelled(node: ComputeNode) -> None:
 
 
 def _wants_ports(execution: Execution) -> bool:
-    """What was told of ports before the engine was reached is told anew: others may have them now."""
+    """Tell whether an execution wants ports: until its engine was reached, others may take those it was given."""
     network = execution.job.task.network if execution.job else None
     return bool(network and network.ports)
 
@@ -98,7 +98,7 @@ async def _unfinished(node: ComputeNode) -> frozenset[str]:
 
 
 async def _sweep_engines(node: ComputeNode, keep: frozenset[str], level: int = logging.WARNING) -> bool:
-    """Whether all engines could be looked through; if not, it is told at `level`."""
+    """Remove leftovers of engines; return True if all engines could be searched. Failures are logged at `level`."""
     complete = True
     for name, engine in node.plugins.engines.items():
         if isinstance(engine, Sweeps):

@@ -117,7 +117,7 @@ class Signal:
         self._waiters.clear()
 
     async def wait(self, seconds: float) -> bool:
-        """True when fired, False after `seconds`."""
+        """Wait until it fires, at most so many seconds; return True when it fired."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:

@@ -56,7 +56,7 @@ _armed: dict[Point, int] = {}
 
 
 def arm_failpoints(environment: Mapping[str, str]) -> None:
-    """Raises BadRequest naming the variable, the value and what was expected."""
+    """Arm the places that the environment names. Raises BadRequest naming variable, value and what was expected."""
     _armed.clear()
     for text in filter(None, environment.get(VARIABLE, "").split(",")):
         name, _, action = text.partition("=")

@@ -43,7 +43,7 @@ def new_node_id() -> str:
 
 
 def is_full_id(text: str) -> bool:
-    """True for a UUID with or without a one-letter prefix."""
+    """Tell whether a text is a UUID, with or without a one-letter prefix."""
     return bool(_UUID.match(text))
 
 

@@ -1,4 +1,4 @@
-"""Why a conversation over the network failed, in plain words, whichever library had it: theirs speak of themselves."""
+"""Failures of the network in plain words, whichever library had them: their own words speak of themselves."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """From the outermost inwards."""
+    """Walk through an error and its causes, from the outermost inwards."""
     inner: BaseException | None = error
     while inner is not None:
         yield inner

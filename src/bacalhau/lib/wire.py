@@ -1,4 +1,4 @@
-"""How Python names and values become the wire's JSON, once for every floor.
+"""The way from Python names and values to the wire's JSON, once for every floor.
 
 Structs are frozen; the wire's PascalCase is `wire_name`. Go's `omitempty` is msgspec's `omit_defaults`: a field with a
 plain default is absent while it holds it, a field made with `always(...)` is written even when empty.

@@ -1,4 +1,4 @@
-"""What is wrong with a YAML text, in one line; the library itself is loaded by those who need it."""
+"""Faults of a YAML text in one line; the library itself is loaded by those who need it."""
 
 
 def yaml_fault(error: Exception) -> str:

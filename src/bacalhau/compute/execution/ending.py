@@ -1,4 +1,4 @@
-"""What a node tells of an execution's end: how it went, or that it is over after it was cancelled.
+"""Reports of an execution's end: how it went, or that it is over after it was cancelled.
 
 The end of a cancelled execution travels as an error, which an orchestrator of another make ignores for what it has
 cancelled itself.

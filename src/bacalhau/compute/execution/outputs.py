@@ -36,7 +36,7 @@ def write_exit_code(result: Path, code: int) -> None:
 
 
 def read_exit_code(result: Path) -> int | None:
-    """None while the task has not ended."""
+    """Read the exit code of a task; None while it has not ended."""
     path = result / EXIT_CODE
     return int(path.read_text() or "0") if path.exists() else None
 

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """How an execution ended.
+    """The end of an execution.
 
     `error` with its `topic` and `kind` of failure, or none; what was printed and published is kept either way.
     """
@@ -59,7 +59,7 @@ class Cancelled(Exception):
 
 
 async def run_execution(node: ComputeNode, execution: Execution, running: Running) -> Outcome:
-    """Raises Cancelled; every other ending is an Outcome."""
+    """Run an execution to its end. Raises Cancelled; every other end is an Outcome."""
     job = execution.job or Job()
     reporter = Reporter(job.id, execution.id, partial(_tell, node))
     work = _Work(node, execution, job, running, reporter)
@@ -84,7 +84,7 @@ async def stop_engine(node: ComputeNode, execution_id: str, running: Running) ->
 
 
 async def try_stop(execution_id: str, running: Running) -> bool:
-    """False when the engine could not be told."""
+    """Tell the engine to stop an execution; return False when it could not be told."""
     try:
         if running.engine is not None:
             await running.engine.stop(execution_id, STOP_GRACE)
@@ -185,7 +185,7 @@ class _Work:
 
     @contextmanager
     def _blame(self, kind: str) -> Iterator[None]:
-        """What fails inside is a failure of this kind."""
+        """Count what fails inside as a failure of this kind."""
         try:
             yield
         except BacalhauError:
@@ -261,7 +261,7 @@ class _Work:
         return task_environment(self.job, self.execution, own, attempt.ports)
 
     def _network(self) -> NetworkConfig:
-        """Where the node gives no network, a task that said nothing of it has none."""
+        """Choose the network of a task: none where the node gives none and the task did not ask for one."""
         wanted = self.job.task.network or NetworkConfig()
         isolated = self.node.admission.policy.reject_networked_jobs and wanted.kind() == NetworkType.DEFAULT
         return NetworkConfig(type=NetworkType.NONE) if isolated else wanted

@@ -1,4 +1,4 @@
-"""What an execution has printed so far, read from its files while they grow."""
+"""Reading the output of an execution from its files while they grow."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Whether this node takes an execution: asked before anything is prepared, answered with every reason against it."""
+"""Admission: before anything is prepared, a node says whether it takes an execution, with every reason against."""
 
 from collections.abc import Container
 
@@ -16,7 +16,7 @@ class _Question(Model):
 
 
 async def find_refusal(node: ComputeNode, execution: Execution) -> str:
-    """Why the node does not take it; "" when it does. Probes are asked only when nothing else is against it."""
+    """Find the reasons why the node does not take an execution; "" when it does. Probes are asked last."""
     job = execution.job or Job()
     reasons = [
         *list_objections(job.task, node.admission.policy),

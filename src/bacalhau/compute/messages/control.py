@@ -93,7 +93,7 @@ async def _tell_changes(node: ComputeNode) -> None:
 
 
 def _lasting(info: NodeInfo) -> NodeInfo:
-    """Without what every heartbeat tells anyway."""
+    """Strip a description of what every heartbeat tells anyway."""
     blank = ComputeNodeInfo()
     compute = msgspec.structs.replace(
         info.compute,

@@ -1,4 +1,4 @@
-"""What the orchestrator asks of a node: take an execution, or give it up. Safe to repeat, in any order."""
+"""Messages from the orchestrator: take an execution, or give it up. Safe to repeat, in any order."""
 
 import asyncio
 import logging
@@ -75,7 +75,7 @@ async def _on_ask_for_bid(node: ComputeNode, message: m.AskForBid) -> None:
 
 
 async def bid(node: ComputeNode, execution: Execution) -> None:
-    """What does not fit now waits here for its turn, so room is no reason to refuse."""
+    """Answer an orchestrator that wants a bid. Lack of room is no reason to refuse: the execution waits here."""
     reason = await find_refusal(node, execution)
     if reason:
         await _refuse(node, execution, reason)
@@ -128,7 +128,7 @@ async def cancel(node: ComputeNode, execution_id: str) -> None:
 
 
 async def _admit(node: ComputeNode, execution: Execution) -> str:
-    """Why the node does not take it; "" when it does, and has its ports."""
+    """Find the reason why the node does not take an execution; "" when it does, and has reserved its ports."""
     reason = await find_refusal(node, execution)
     if reason:
         return reason
@@ -155,7 +155,7 @@ async def _admit(node: ComputeNode, execution: Execution) -> str:
 
 
 async def _reserve_ports(node: ComputeNode, execution: Execution) -> tuple[PortMapping, ...]:
-    """Raises Unavailable.
+    """Reserve the ports of an execution. Raises Unavailable.
 
     Who has a port may be going: a task was told to stop, and its container's network is taken down after its end is
     known.

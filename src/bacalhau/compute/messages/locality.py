@@ -12,7 +12,7 @@ from bacalhau.ports.storage import Located
 
 
 async def locate(node: ComputeNode, source: SpecConfig, seconds: float) -> InputPresence:
-    """What is not found out within `seconds`, or not now, is not here."""
+    """Tell whether an input is here; one that is not found within `seconds`, or not now, is not."""
     storage = node.plugins.sources.get(source.type.strip().lower())
     if not isinstance(storage, Located):
         return InputPresence()

@@ -1,4 +1,4 @@
-"""What the orchestrator asks a node that only the node can find out: what inputs hold, seen with its own credentials,
+"""Answers to questions that only a node can answer: what inputs hold, seen with its own credentials,
 and which it has already.
 """
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Permit:
-    """Of one execution. Orchestrators of other makes do not know of it and are not asked."""
+    """The permit of one execution. Orchestrators of other makes do not know of permits and are not asked."""
 
     def __init__(self, node: ComputeNode, execution: Execution, running: Running) -> None:
         self._node, self._execution, self._running = node, execution, running

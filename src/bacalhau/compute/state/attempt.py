@@ -54,7 +54,7 @@ def write_attempt(folder: Path, attempt: Attempt) -> None:
 
 
 def read_attempt(folder: Path) -> Attempt | None:
-    """None when the engine was not reached yet, or a loss of power took the record: everything starts over."""
+    """Read the record of an attempt; None when the engine was not reached, or a loss of power took the record."""
     try:
         return decode((folder / FILE).read_bytes(), Attempt)
     except (FileNotFoundError, msgspec.DecodeError):

@@ -1,4 +1,4 @@
-"""What this node has for jobs, what is in use and by whom, and who waits: first come, first served."""
+"""The room of this node: all of it, the part in use and by whom, and who waits; first come, first served."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

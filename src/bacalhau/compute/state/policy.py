@@ -1,4 +1,4 @@
-"""What this node takes, as far as values alone decide it. Pure but for the settings it is made from."""
+"""The rules by which a node takes executions, as far as values alone decide. Pure but for its settings."""
 
 import re
 from collections.abc import Mapping

@@ -15,7 +15,7 @@ ANYWHERE = "0.0.0.0"
 
 
 def is_free(address: str, port: int) -> bool:
-    """Whether this machine would let somebody listen there now."""
+    """Tell whether somebody could listen on a port of this machine now."""
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,7 +60,7 @@ class PortPool:
         return self._given.get(execution_id, ())
 
     def adopt(self, execution_id: str, ports: Iterable[PortMapping]) -> None:
-        """What an earlier process of this node has given out; whoever got it listens there."""
+        """Take over ports that an earlier process of this node gave out; their owner listens there."""
         self._given[execution_id] = tuple(ports)
         self._owners |= {port.static: execution_id for port in self._given[execution_id]}
 
@@ -99,7 +99,7 @@ def port_variables(ports: Iterable[PortMapping]) -> dict[str, str]:
 
 
 def show_ports(ports: Iterable[PortMapping], address: str) -> dict[str, str]:
-    """By name, the address that others reach the task at."""
+    """Show the addresses at which others reach a task, by the names of its ports."""
     return {port.name: _join(_reachable(port.host_network, address), port.static) for port in ports}
 
 

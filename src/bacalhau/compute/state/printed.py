@@ -1,4 +1,4 @@
-"""What executions have printed and the orchestrator does not have yet, read from their files in small parts.
+"""Output of executions that the orchestrator does not have yet, read from their files in small parts.
 
 The files are the buffer: nothing is kept in memory but how far the orchestrator's copy of each log reaches.
 """
@@ -91,7 +91,7 @@ class Batch(NamedTuple):
 
 
 def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int) -> Batch:
-    """What the next message takes. Blocking."""
+    """Read the part of the output that the next message takes. Blocking."""
     parts: list[LogPart] = []
     ended: list[str] = []
     room = BATCH
@@ -138,7 +138,7 @@ def _parts(result: Path, execution_id: str, end: Offsets, room: _Room) -> Iterat
 
 
 def _next_offset(size: int, end: Offsets, stream: int, limit: int) -> int:
-    """Where to go on; of what is too far behind a full copy, only the end is worth sending."""
+    """Find the byte to go on from; of output too far behind a full copy, only the end is worth sending."""
     at = end.of(stream)
     is_full = limit and end.stdout + end.stderr >= limit // 2
     return size - limit // 2 if is_full and size - at > limit // 2 else at

@@ -43,7 +43,7 @@ async def _send(orch: Orchestrator, message: PendingMessage) -> Verdict:
 
 
 async def _try_once(orch: Orchestrator, message: PendingMessage) -> Verdict:
-    """Raises an error when the message is to be sent again."""
+    """Try to send a message. Raises an error when it is to be sent again."""
     reach(Point.SENDING)
     try:
         body = await complete_body(orch, message)

@@ -18,7 +18,7 @@ and its code.
 
 
 def wants_end(execution: Execution, message: RunResult | ComputeError | BidResult) -> bool:
-    """Whether the message tells the end of an execution that is over by our own decision. Once."""
+    """Tell whether a message brings the end of an execution that is over by our own decision. Once."""
     details = execution.compute_state.details or {}
     if isinstance(message, BidResult) or ENDED_AT in details:
         return False

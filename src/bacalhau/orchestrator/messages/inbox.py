@@ -1,4 +1,4 @@
-"""What nodes report: each message becomes a changed execution and another look at its job. Safe to repeat."""
+"""Reports of nodes: each becomes a changed execution and another evaluation of its job. Safe to repeat."""
 
 import logging
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _KINDS: dict[str, str] = {
     Topic.PUBLISHING_RESULTS: PUBLISH,
     Topic.EXEC_TIMEOUT: TIMEOUT,
 }
-"""What a node that tells no kind of failure means, by the topic of its event."""
+"""The kinds of failure of nodes that tell none, by the topic of their event."""
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +55,7 @@ async def _handle(orch: Orchestrator, delivery: Delivery) -> None:
 
 
 def on_progress(orch: Orchestrator, delivery: Delivery) -> None:
-    """Of what the node has; what comes after the end, or of another's execution, would be kept for ever."""
+    """Note the progress of a live execution of the node. Any other progress would be kept for ever."""
     told = delivery.message
     if isinstance(told, Progress) and orch.cluster.holds(delivery.node_id, told.execution_id, told.job_id):
         orch.board.put_progress(told)
@@ -90,7 +90,7 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
 
 
 async def _stored(orch: Orchestrator, message: Reported) -> tuple[Execution, Job]:
-    """With its job. Raises NotFound."""
+    """Find an execution with its job. Raises NotFound."""
     known = orch.views.find(message.job_id, message.execution_id)
     return known or await orch.store.load_execution(message.execution_id)
 
@@ -108,7 +108,7 @@ def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]
 
 
 def _completed(execution: Execution, job: Job, message: RunResult) -> tuple[Execution, tuple[Event, ...]]:
-    """What should never end has failed when it ended, and so has a code that is not 0 where the job says so."""
+    """Move an execution to its end. A service that ended has failed, and so has an exit code that the job names."""
     output = message.run_command_result or RunCommandResult()
     events = message.events or (make_event(Topic.EXECUTION, "Completed successfully", now_ns()),)
     text, kind = decide_fault(job, output.exit_code)
