@@ -1,5 +1,5 @@
-"""Who may do what, before any handler sees a request: users of the configuration, and bearers of an identity provider's
-tokens.
+"""The guard at the door of the API. It decides who may do what before any handler sees a request, for users of the
+configuration and for bearers of an identity provider's tokens.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class Guard:
         await self._app(scope, receive, send)
 
     async def _caller(self, header: str) -> Caller:
-        """Raises Unauthorized with the reason."""
+        """Find out who sent an Authorization header. Raises Unauthorized with the reason."""
         mark = hashlib.sha256(header.encode()).digest()
         if (known := self._good.get(mark)) is not None:
             return known

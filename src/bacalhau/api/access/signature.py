@@ -1,4 +1,4 @@
-"""Who signed something: RSA keys of clients, PKCS #1 v1.5 over SHA-256, and the client's id that its key gives."""
+"""Signatures of clients: RSA keys, PKCS #1 v1.5 over SHA-256, and the client's id that its key gives."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ MAX_KEY_BITS = 8192  # verifying takes longer with every bit; clients make keys 
 
 
 def read_public_key(text: str) -> RSAPublicKey:
-    """From base64 of DER, PKCS #1 or PKIX. Raises ValueError saying what is wrong."""
+    """Read a public key from base64 of DER, PKCS #1 or PKIX. Raises ValueError saying what is wrong."""
     try:
         der = base64.b64decode(text, validate=True)
         key = load_der_public_key(der) if der else None
@@ -28,7 +28,7 @@ def read_public_key(text: str) -> RSAPublicKey:
 
 
 def is_signed(key: RSAPublicKey, signature: str, data: bytes) -> bool:
-    """Whether `signature` (base64) over `data` is by the owner of `key`. Raises ValueError when it is no base64."""
+    """Return True if `signature` (base64) over `data` is by the owner of `key`. Raises ValueError when it is no base64."""
     try:
         key.verify(base64.b64decode(signature, validate=True), data, PKCS1v15(), SHA256())
     except InvalidSignature:

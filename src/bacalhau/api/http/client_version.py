@@ -1,4 +1,4 @@
-"""Which clients are too old for today's API: they would read its answers wrongly, so they are told to update.
+"""Clients that are too old for today's API. They would read its answers wrongly, so they are told to update.
 
 The older generation's own API, at addresses of its own, is not touched by this.
 """
@@ -35,7 +35,9 @@ class Refusal(NamedTuple):
 
 
 def decide_refusal(version: str, path: str, server: str) -> Refusal | None:
-    """None: welcome. A client that names no version, or that of a development build, is."""
+    """Return the answer to a client that is too old, None to all others. A client that names no version, or that of a
+    development build, is let in.
+    """
     if version in _DEVELOPMENT or not any(path == place or path.startswith(place + "/") for place in _CHECKED):
         return None
     found = _parse(version)

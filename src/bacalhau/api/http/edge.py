@@ -1,4 +1,4 @@
-"""What every HTTP exchange shares, in one plain ASGI layer: versions of both sides, the request's id, CORS, `?pretty`.
+"""The plain ASGI layer around every HTTP exchange: versions of both sides, the request's id, CORS, `?pretty`.
 
 Limits on bodies, routing and errors belong to the application below.
 """

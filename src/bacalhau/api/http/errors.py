@@ -42,7 +42,7 @@ def refused(*problems: str) -> BadRequest:
 
 
 def envelope(error: BacalhauError) -> ErrorBody:
-    """Without the request's id."""
+    """Make the body of an error's answer, still without the request's id."""
     # Clients know what the server's own door refuses by this pair of code and component.
     at_the_door = error.component == COMPONENT and error.status == 400
     code = "InternalError" if at_the_door else error.code
@@ -52,7 +52,7 @@ def envelope(error: BacalhauError) -> ErrorBody:
 
 
 def shortened(text: str) -> str:
-    """What nobody reads to its end."""
+    """Cut a text that nobody reads to its end, and say how much is missing."""
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…\n({len(text) - MAX_MESSAGE} more characters)"
 
 

@@ -1,4 +1,4 @@
-"""What handlers ask of a request: the orchestrator behind it, its body as a struct, the job it names, patience."""
+"""Tools of all handlers: the orchestrator behind a request, its body as a struct, the job it names, waiting."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -64,7 +64,9 @@ def named(segment: str) -> str:
 
 
 async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:
-    """As `read_body`; wrong fields are refused together with every problem of the job that the others make."""
+    """Read a body with a job, as `read_body` does. Wrong fields are refused together with every problem of the job that
+    the others make.
+    """
     orch = orchestrator(request)
     return await read_body(request, kind, check=lambda asked: job_problems(orch, asked.job) if asked.job else [])
 
@@ -77,7 +79,9 @@ async def read_body(
 
 
 async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
-    """What `parse` makes of the body. Raises TooSlow; Unavailable while too many large bodies are on their way."""
+    """Read the body and return what `parse` makes of it. Raises TooSlow; Unavailable while too many large bodies are on
+    their way.
+    """
     if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
         raise BadRequest(
             f"the body has Content-Encoding {encoding}, which is not read here",
@@ -183,7 +187,7 @@ class Waits:
             self._large.release()
 
     async def wait(self, seconds: float, work: Coroutine[Any, Any, R]) -> R:
-        """Raises TimeoutError after `seconds`, or when the server stops."""
+        """Wait for `work`. Raises TimeoutError after `seconds`, or when the server stops."""
         async with asyncio.timeout(0 if self._over else seconds) as limit:
             self._open.add(limit)
             try:

@@ -22,7 +22,7 @@ TEXT = "text/plain"
 
 @post("/version", status_code=200)
 async def get_build(request: Ask) -> dict[str, dict[str, str]]:
-    """What this build calls itself; each key also in lower case, as the first clients of that generation read it."""
+    """Tell the version of this build; each key also in lower case, as the first clients of that generation read it."""
     await read_body(request, VersionRequest)
     told: dict[str, str] = msgspec.to_builtins(server_version())
     return {"build_version_info": told | {key.lower(): value for key, value in told.items()}}
@@ -88,7 +88,7 @@ def _shown(info: NodeInfo, approval: str) -> SeedNodeInfo:
 
 @post("/requester/debug", status_code=200)
 async def debug_requester(request: Ask) -> dict[str, Any]:
-    """What the orchestrator holds in memory."""
+    """Show the work that the orchestrator holds in memory."""
     return {"WaitingJobs": orchestrator(request).queue.waiting}
 
 

@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Model)
 
 
 async def read_envelope(request: Ask, kind: type[T]) -> T:
-    """As `open_envelope`, of a request's body."""
+    """Read a request's body and open the signed envelope in it."""
     return await parse_request(request, lambda text: open_envelope(text, kind))
 
 

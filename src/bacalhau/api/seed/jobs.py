@@ -56,7 +56,7 @@ async def submit(request: Ask) -> Response[bytes]:
 
 
 def _read_job(payload: SubmitPayload, publishers: Iterable[str]) -> Job:
-    """Raises BadRequest with every problem."""
+    """Read the job of a submission. Raises BadRequest with every problem."""
     job, faults = job_from_seed(SeedJob(spec=payload.spec))
     problems = (
         ([] if payload.api_version else ["APIVersion is empty"])
@@ -135,7 +135,7 @@ async def get_state(request: Ask) -> StateResponse:
 
 @post("/results", status_code=200)
 async def list_results(request: Ask) -> Response[bytes]:
-    """Where the completed executions left their results."""
+    """List the places where the completed executions left their results."""
     query, _ = await read_body(request, StateRequest)
     job = await find_job(orchestrator(request), query.job_id)
     done = [
@@ -149,7 +149,7 @@ async def list_results(request: Ask) -> Response[bytes]:
 
 @post("/events", status_code=200)
 async def list_events(request: Ask) -> Response[bytes]:
-    """What happened to a job so far."""
+    """List the events of a job so far."""
     query, _ = await read_body(request, EventsRequest)
     orch, job = orchestrator(request), await find_job(orchestrator(request), query.job_id)
     drawn = await history_of(orch, job, query.filters.since)
@@ -173,7 +173,7 @@ async def history_of(orch: Orchestrator, job: Job, since: int = 0) -> list[SeedH
 
 
 async def find_job(orch: Orchestrator, job_id: str, *, missing: int = 404) -> Job:
-    """By id or its unique beginning. Raises MissingJob, AmbiguousJob."""
+    """Find a job by its id or the unique beginning of it. Raises MissingJob, AmbiguousJob."""
     if not job_id:
         raise BadRequest("job_id is missing: name a job")
     try:

@@ -58,7 +58,7 @@ async def get_alive() -> AliveResponse:
 
 @get("/agent/version")
 async def get_version() -> BuildVersion:
-    """What this build calls itself."""
+    """Tell the version of this build."""
     return server_version()
 
 
@@ -76,7 +76,7 @@ async def own_node(orch: Orchestrator) -> NodeInfo:
 
 @get("/agent/authconfig")
 async def get_authconfig(request: Ask) -> LoginResponse:
-    """How to sign in with an identity provider."""
+    """Tell how to sign in with an identity provider."""
     told = msgspec.to_builtins(server_config(request).api.auth.oauth2)
     return LoginResponse(config={name: value for name, value in told.items() if value})
 
@@ -98,7 +98,7 @@ def _filled(tree: dict[str, Any]) -> dict[str, Any]:
 
 @get("/agent/debug")
 async def get_debug(request: Ask) -> DebugResponse:
-    """What the orchestrator has in hand."""
+    """Show the work that the orchestrator has in hand."""
     orch = orchestrator(request)
     jobs = await orch.store.list_open_jobs()
     return DebugResponse(

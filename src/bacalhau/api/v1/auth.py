@@ -40,13 +40,13 @@ READ, WRITE, DOWNLOAD, CANCEL = 1, 2, 4, 8
 
 @get("/auth")
 async def list_methods(request: Ask) -> ListMethodsResponse:
-    """How a client can introduce itself, by the method's name."""
+    """List the ways in which a client can introduce itself, by the method's name."""
     return ListMethodsResponse(methods=_methods(request))
 
 
 @get("/auth/{name:str}")
 async def get_method(request: Ask, name: FromPath[str]) -> Requirement:
-    """What one method asks for."""
+    """Tell what one method asks of the client."""
     return _method(request, named(name))
 
 
@@ -82,7 +82,7 @@ def _methods(request: Ask) -> dict[str, Requirement]:
 
 
 def is_guarded(auth: Auth) -> bool:
-    """Whether requests need a credential."""
+    """Return True if requests need a credential."""
     return bool(auth.users or auth.oauth2.provider_id)
 
 
@@ -103,7 +103,9 @@ def _signed(text: str) -> Signed:
 
 @cache
 def _signing_key() -> RSAKey:
-    """Of this process: since everybody is let in, a token says who somebody is and is not checked."""
+    """Return the key with which this process signs tokens. Since everybody is let in, a token says who somebody is and
+    is not checked.
+    """
     return RSAKey.generate_key(2048)
 
 

@@ -55,7 +55,7 @@ _OVER = {204: ResponseSpec(None, description="The job has ended, and its last ev
 
 @get("/events", query=FollowEvents, media_type=SSE, responses=_OVER)
 async def follow_events(request: Ask) -> Stream:
-    """What happens to all jobs, of a namespace or of all, from now on or after `Last-Event-ID`; or to one `job`."""
+    """Stream the events of all jobs, of a namespace or of all, from now on or after `Last-Event-ID`; or of one `job`."""
     query, orch = read_query(request.scope["query_string"], FollowEvents), orchestrator(request)
     if query.job:
         return await _follow_job(request, query.job, query)
@@ -71,7 +71,7 @@ async def follow_events(request: Ask) -> Stream:
 
 @get("/jobs/{job_id:str}/events", query=FollowJob, media_type=SSE, responses=_OVER)
 async def follow_job(request: Ask, job_id: FromPath[str]) -> Stream:
-    """What happens to a job, from its beginning or after `Last-Event-ID`, until it has ended."""
+    """Stream the events of a job, from its beginning or after `Last-Event-ID`, until it has ended."""
     return await _follow_job(request, named(job_id), read_query(request.scope["query_string"], FollowJob))
 
 

@@ -182,7 +182,7 @@ async def list_versions(request: Ask, job_id: FromPath[str]) -> ListJobsResponse
 
 @get("/jobs/{job_id:str}/results", query=Query, response_class=PlainAnswer)
 async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsResponse:
-    """Where the results of the completed executions are."""
+    """List the places where the results of the completed executions are."""
     query = read_query(request.scope["query_string"], Query)
     return ListResultsResponse(
         items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace))

@@ -86,7 +86,7 @@ def _selection(job_id: str, query: ReadLogs) -> LogSelection:
 
 
 def _place(text: str) -> tuple[str, Offsets]:
-    """Raises BadRequest."""
+    """Read a place in an execution's log. Raises BadRequest."""
     execution_id, _, position = text.partition(":")
     stdout, _, stderr = position.partition(".")
     if not (execution_id and _OFFSET.fullmatch(stdout) and _OFFSET.fullmatch(stderr)):

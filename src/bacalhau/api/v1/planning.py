@@ -23,7 +23,7 @@ from bacalhau.orchestrator.jobs import explain, versions
 
 @put("/jobs/diff", status_code=200, body=DiffJobRequest)
 async def diff_job(request: Ask) -> DiffJobResponse:
-    """What submitting a job would change in the stored one of its name."""
+    """Show what submitting a job would change in the stored one of its name."""
     asked, unknown = await read_job_body(request, DiffJobRequest)
     return await versions.diff_job(orchestrator(request), _given(asked.job), ignored(unknown))
 
@@ -42,14 +42,14 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
 
 @post("/jobs/explain", status_code=200, body=ExplainJobRequest)
 async def explain_job(request: Ask) -> ExplainJobResponse:
-    """Where a job would run now, and for every other node why not; nothing is stored."""
+    """Show where a job would run now, and for every other node why not; nothing is stored."""
     asked, unknown = await read_job_body(request, ExplainJobRequest)
     return await explain.explain_new(orchestrator(request), _given(asked.job), ignored(unknown))
 
 
 @get("/jobs/{job_id:str}/explain", query=Query)
 async def explain_stored_job(request: Ask, job_id: FromPath[str]) -> ExplainJobResponse:
-    """Where a stored job runs or would run next, and for every other node why not."""
+    """Show where a stored job runs or would run next, and for every other node why not."""
     query = read_query(request.scope["query_string"], Query)
     return await explain.explain_stored(orchestrator(request), named(job_id), query.namespace)
 

@@ -27,7 +27,7 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What every route reads."""
+    """The parameter that every route reads."""
 
     namespace: str = ""
 
@@ -141,7 +141,7 @@ class _Field(NamedTuple):
 
 
 def read_query(query_string: bytes, kind: type[T]) -> T:
-    """Raises BadRequest naming every parameter that cannot be read."""
+    """Read a query string. Raises BadRequest naming every parameter that cannot be read."""
     if not query_string:
         return kind()
     known = _fields(kind)

@@ -1,4 +1,4 @@
-"""What happened to a job, in words for people and keys for programs."""
+"""Events of a job and its executions, in words for people and keys for programs."""
 
 from enum import StrEnum
 
@@ -41,7 +41,9 @@ class Event(Model):
 
 
 class StateChange(Model):
-    """Of the job (words) or the execution (numbers). Clients before 1.5 want to see one; none is recorded."""
+    """A change of state of the job (words) or the execution (numbers). Clients before 1.5 want to see one; none is
+    recorded.
+    """
 
     previous: str | int = always(factory=int)
     new: str | int = always(factory=int)
@@ -62,7 +64,7 @@ class JobHistory(Model):
 
 
 def with_states(item: JobHistory) -> JobHistory:
-    """For clients that need them: unknown ones."""
+    """Add states to an event, for clients that need them: unknown ones."""
     return msgspec.structs.replace(
         item, job_state=StateChange(previous="Undefined", new="Undefined"), execution_state=StateChange()
     )

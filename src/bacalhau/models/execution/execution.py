@@ -140,7 +140,7 @@ class Execution(Model):
 
     @property
     def reserved(self) -> Resources:
-        """What the orchestrator set aside for it on its node."""
+        """The resources that the orchestrator set aside for it on its node."""
         total = Resources()
         for part in self.allocated_resources.tasks.values():
             total = total.plus(part)

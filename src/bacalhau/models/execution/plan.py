@@ -1,4 +1,4 @@
-"""What a decision leads to: one value that the store applies whole or not at all."""
+"""The changes that a decision leads to, as one value that the store applies whole or not at all."""
 
 from bacalhau.lib.wire import Model
 from bacalhau.models.execution.event import Event

@@ -1,4 +1,4 @@
-"""What a user asks for: a job and its task."""
+"""A job and its task, as a user asks for them."""
 
 import msgspec
 
@@ -110,7 +110,7 @@ class Job(Model):
 
     @property
     def submitted(self) -> int:
-        """From when the time limits of this version count."""
+        """The time from which the limits of this version count, Unix nanoseconds."""
         return self.submit_time or self.create_time
 
     @property

@@ -1,4 +1,4 @@
-"""What may be a label's key and value: the rules of Kubernetes, shared by labels and selectors."""
+"""Rules for keys and values of labels: those of Kubernetes, shared by labels and selectors."""
 
 import re
 
@@ -8,7 +8,7 @@ _RULE = "must consist of letters, digits, '-', '_' or '.', and must start and en
 
 
 def key_problem(key: str) -> str:
-    """Why `key` is no label key (`[prefix/]name`); "" when it is one."""
+    """Say why `key` is no label key (`[prefix/]name`); "" when it is one."""
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > 253 or not _PREFIX.fullmatch(prefix)):
         return f'key: Invalid value: "{key}": prefix part must be a lower-case domain name'
@@ -20,7 +20,7 @@ def key_problem(key: str) -> str:
 
 
 def value_problem(value: str) -> str:
-    """Why `value` is no label value; "" when it is one. The empty value is one."""
+    """Say why `value` is no label value; "" when it is one. The empty value is one."""
     if len(value) > 63:
         return f'value: Invalid value: "{value}": must be no more than 63 characters'
     return "" if not value or _NAME.fullmatch(value) else f'value: Invalid value: "{value}": {_RULE}'

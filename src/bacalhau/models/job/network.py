@@ -1,4 +1,4 @@
-"""What network a task may use."""
+"""The network that a task may use."""
 
 from enum import StrEnum
 

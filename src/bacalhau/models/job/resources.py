@@ -1,4 +1,4 @@
-"""What a task asks for (text) and what nodes have (numbers), with the sums that reservation needs."""
+"""Resources that a task asks for (text) and that nodes have (numbers), with the sums that reservation needs."""
 
 from bacalhau.lib.units import parse_bytes, parse_count, parse_cpu, show_bytes
 from bacalhau.lib.wire import Model
@@ -41,7 +41,7 @@ class Resources(Model):
         )
 
     def holds(self, need: "Resources") -> bool:
-        """Whether `lacks` would have nothing to say."""
+        """Return True if `lacks` would have nothing to say."""
         return (
             need.cpu <= self.cpu + 1e-9
             and need.memory <= self.memory
@@ -50,7 +50,7 @@ class Resources(Model):
         )
 
     def lacks(self, need: "Resources") -> list[str]:
-        """Why `need` does not fit here, one text a resource; empty when it fits."""
+        """Say why `need` does not fit here, one text a resource; empty when it fits."""
         short: list[str] = []
         if self.holds(need):
             return short
@@ -89,7 +89,7 @@ class ResourcesConfig(Model):
         return found
 
     def parsed(self) -> Resources:
-        """Raises ValueError where `problems` would report one."""
+        """Turn the texts into numbers. Raises ValueError where `problems` would report one."""
         return Resources(
             cpu=parse_cpu(self.cpu) if self.cpu else 0.0,
             memory=parse_bytes(self.memory) if self.memory else 0,

@@ -1,5 +1,5 @@
-"""Which failures of a job's executions are tried again, how often and how soon: the task's `Retry`, an extension of
-ours.
+"""The rule by which failed executions of a job are tried again: which, how often and how soon. It is the task's
+`Retry`, an extension of ours.
 """
 
 from bacalhau.lib.wire import Model

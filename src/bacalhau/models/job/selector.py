@@ -106,7 +106,7 @@ def _checked(key: str, operator: str, values: tuple[str, ...]) -> LabelSelectorR
 
 
 def selector_problems(requirement: LabelSelectorRequirement) -> list[str]:
-    """What is wrong with a requirement that came as a structure; empty when it is good."""
+    """List what is wrong with a requirement that came as a structure; empty when it is good."""
     values = requirement.values or ()
     operator = requirement.operator
     found = [] if requirement.key.strip() else ["selector key cannot be blank"]
@@ -130,7 +130,7 @@ def selector_problems(requirement: LabelSelectorRequirement) -> list[str]:
 
 
 def match_labels(requirements: Sequence[LabelSelectorRequirement], labels: Mapping[str, str]) -> list[str]:
-    """Why `labels` do not meet the requirements, one text each; empty when they do.
+    """List why `labels` do not meet the requirements, one text each; empty when they do.
 
     An absent label meets `!=`, `notin` and `!`.
     """

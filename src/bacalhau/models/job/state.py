@@ -40,7 +40,7 @@ JOB_MOVES: dict[JobStateType, frozenset[JobStateType]] = {
 
 
 def check_job_move(job_id: str, old: JobStateType, new: JobStateType) -> None:
-    """Raises Conflict for a move that is not in the table."""
+    """Check a move from one state to another. Raises Conflict for one that is not in the table."""
     if new not in JOB_MOVES[old]:
         kind = "terminal state" if old.is_terminal else "state"
         raise Conflict(f"job {job_id} is in {kind} {old} and cannot transition to {new}", component="JobStore")

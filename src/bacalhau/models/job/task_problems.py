@@ -1,4 +1,4 @@
-"""What can be wrong with the parts of a task.
+"""Problems that the parts of a task can have.
 
 Every problem is listed, named by its part; parameters are the plug-ins' business.
 """
@@ -80,7 +80,7 @@ def _spec(spec: SpecConfig, role: str, known: SpecChecks) -> list[str]:
 
 
 def env_problem(name: str, value: str) -> str:
-    """Why a variable is refused; "" when it is not."""
+    """Say why a variable is refused; "" when it is not."""
     if _ENV_NAME.fullmatch(name) and value and not name.startswith("BACALHAU_") and value != "env:":
         return ""
     if not name:

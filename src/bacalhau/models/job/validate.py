@@ -1,5 +1,5 @@
-"""What happens to a job between its arrival and the store: one spelling, no fields that are the server's, defaults,
-every problem.
+"""The steps of a job between its arrival and the store: one spelling, no fields that are the server's, defaults, every
+problem.
 
 The order is `normalized`, `sanitized`, `fill_defaults`, `validate_job`. The parts of a task are checked in
 `task_problems`.
@@ -34,7 +34,9 @@ MAX_COUNT = 100_000  # every look at a job goes over its partitions
 
 
 class JobDefault(NamedTuple):
-    """What a job of one type gets where it asks for nothing. Timeouts of 0 and an empty publisher are no default."""
+    """The defaults of a job type, taken where a job asks for nothing. Timeouts of 0 and an empty publisher are no
+    default.
+    """
 
     priority: int = 0
     resources: ResourcesConfig = ResourcesConfig(cpu="500m", memory="512mb")
@@ -240,5 +242,5 @@ def strip_job(job: Job) -> Job:
 
 
 def same_spec(a: Job, b: Job) -> bool:
-    """Whether two jobs ask for the same."""
+    """Return True if two jobs ask for the same."""
     return strip_job(a) == strip_job(b)

@@ -1,5 +1,5 @@
-"""What a node refuses by its configuration alone: told with the node, so that the scheduler need not ask
-first. Pure.
+"""Rules by which a node refuses tasks from its configuration alone. They are told with the node, so that the scheduler
+need not ask first. Pure.
 """
 
 from bacalhau.lib.wire import Model
@@ -15,7 +15,7 @@ class NodePolicy(Model):
 
 
 def list_objections(task: Task, policy: NodePolicy | None) -> list[str]:
-    """Why the node does not take the task; empty when it does."""
+    """List why the node does not take the task; empty when it does."""
     if policy is None:
         return []
     found = []

@@ -1,4 +1,4 @@
-"""Who can run jobs: what a node offers, whether it is a member, whether it is there."""
+"""Nodes: what each offers, whether it is a member, whether it is connected."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What this build calls itself, in the shape other clients compare."""
+"""The version of this build, in the shape that other clients compare."""
 
 import platform
 from importlib import metadata

@@ -1,4 +1,4 @@
-"""What the older generation's clients ask and are told over HTTP; keys are lower-case with underscores but for signed
+"""Requests and answers of the older generation's clients over HTTP. Keys are lower-case with underscores but for signed
 payloads.
 """
 
@@ -39,7 +39,7 @@ class ListResponse(Plain):
 
 
 class StateRequest(Plain):
-    """Of states and results."""
+    """A question about the states or the results of a job."""
 
     client_id: str = ""
     job_id: str = ""
@@ -87,7 +87,7 @@ class SubmitResponse(Plain):
 
 
 class JobPayload(Model):
-    """What is signed to have something done with a job begins with these."""
+    """The first fields of everything that is signed to have something done with a job."""
 
     client_id: str = ""
     job_id: str = ""
@@ -127,7 +127,7 @@ class VersionRequest(Plain):
 
 
 class MountStatus(Model):
-    """In bytes."""
+    """The room of a file system, in bytes."""
 
     all: int = always(factory=int)
     used: int = always(factory=int)

@@ -1,4 +1,4 @@
-"""Where a published result is, for people and for the older generation's clients."""
+"""Places of published results, for people and for the older generation's clients."""
 
 from typing import Any
 

@@ -65,7 +65,7 @@ def seed_job(job: Job, executions: Sequence[Execution], history: Iterable[JobHis
 
 
 def seed_info(job: Job, executions: Sequence[Execution]) -> SeedJobWithInfo:
-    """Without history."""
+    """Draw a job with its state, without history."""
     return SeedJobWithInfo(job=SeedJob(metadata=_metadata(job), spec=_spec(job)), state=seed_state(job, executions))
 
 
@@ -220,7 +220,9 @@ def _execution(execution: Execution) -> SeedExecution:
 
 
 def _run_output(execution: Execution) -> SeedRunOutput | None:
-    """None while nothing ran: an empty record means something only for a completed execution."""
+    """Draw the output of an execution, None while nothing ran: an empty record means something only for a completed
+    execution.
+    """
     output = execution.run_output
     if output is None or (output == RunCommandResult() and execution.state != ComputeStateType.COMPLETED):
         return None

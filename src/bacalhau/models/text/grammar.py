@@ -78,7 +78,9 @@ def scheme_of(uri: str) -> str:
 
 
 def host_and_path(uri: str) -> tuple[str, str]:
-    """What follows `scheme://`: the host as written, and the decoded path from its first slash. Raises BadRequest."""
+    """Split what follows `scheme://`: the host as written, and the decoded path from its first slash. Raises
+    BadRequest.
+    """
     rest = uri.partition("://")[2]
     cut = re.search(r"[?#]", rest)
     if cut:

@@ -45,7 +45,7 @@ def read_job_text(text: str, *, strict: bool, check: Check = _no_problems) -> tu
 
 
 def _read(raw: dict[Any, Any], strict: bool, check: Check) -> tuple[Job, list[str]]:
-    """Of either generation, also as the `Job` of a description with state and history beside it."""
+    """Read a job of either generation, also as the `Job` of a description with state and history beside it."""
     beside = [key for key in raw if str(key).lower() not in _BESIDE_JOB]
     inner = next((value for key, value in raw.items() if str(key).lower() == "job"), None)
     unknown = [_unknown_text(str(key), "file", []) for key in beside] if isinstance(inner, dict) else []

@@ -86,7 +86,7 @@ class Placement(Model):
 
 
 class NodeAnswer(Model):
-    """Whether a node could take one more execution now; `never`: not even when it is idle.
+    """The answer of one node: whether it could take one more execution now; `never`: not even when it is idle.
 
     `reason` is "" where it fits.
 
@@ -101,7 +101,7 @@ class NodeAnswer(Model):
 
 
 class ExplainJobResponse(Model):
-    """What a job would lead to at this moment.
+    """The plan that a job would lead to at this moment.
 
     `state` is the job's next one and `message` the reason, when it waits or fails.
 

@@ -1,6 +1,4 @@
-"""What a client without credentials and a server say to one another: the server's methods, the client's answer, the
-token.
-"""
+"""The introduction of a client without credentials to a server: the server's methods, the client's answer, the token."""
 
 from typing import Any
 
@@ -11,7 +9,7 @@ PHRASE = "InputPhrase"
 
 
 class Requirement(Model, rename=None):
-    """What a method asks of the client: of a challenge the phrase to sign, base64; of others as they like."""
+    """The requirement of a method: of a challenge the phrase to sign, base64; of others as they like."""
 
     type: str = always(factory=lambda: CHALLENGE)
     params: dict[str, Any] | None = always(factory=dict)

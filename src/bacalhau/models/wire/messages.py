@@ -1,4 +1,4 @@
-"""What orchestrator and node say to each other: names and fields are the original's, so a foreign node may join.
+"""Messages between orchestrator and node. Names and fields are the original's, so a foreign node may join.
 
 Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` and
 `transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of published
@@ -32,7 +32,7 @@ class AskForBid(Model):
 
 
 class Wish(Model):
-    """What the orchestrator says of an execution that the node has begins with these."""
+    """The first fields of what the orchestrator says of an execution that the node has."""
 
     events: tuple[Event, ...] | None = always(factory=lambda: None)
     execution_id: str = always(factory=str)
@@ -51,7 +51,7 @@ class CancelExecution(Wish):
 
 
 class Told(Model):
-    """What a node says of an execution begins with these."""
+    """The first fields of what a node says of an execution."""
 
     execution_id: str = always(factory=str)
     job_id: str = always(factory=str)
@@ -165,7 +165,7 @@ class BacError(Model):
 
 
 class InputAnswer(Model):
-    """What an input holds, as a node found out. `error` says why it could not; then the counts are 0."""
+    """The content of an input, as a node found out. `error` says why it could not; then the counts are 0."""
 
     type: str = always(factory=str)
     target: str = always(factory=str)
@@ -175,7 +175,7 @@ class InputAnswer(Model):
 
 
 class ResolveInputsRequest(Model):
-    """Asked of a node (ours): what these inputs hold, as it finds them with its own credentials."""
+    """A question to a node (ours): what these inputs hold, as it finds them with its own credentials."""
 
     inputs: tuple[InputSource, ...] = always(factory=tuple)
 
@@ -185,7 +185,7 @@ class ResolveInputsResponse(Model):
 
 
 class InputPresence(Model):
-    """Whether a node has an input already (`here`); what it has not may be brought, unless `error` says why the node
+    """The presence of an input on a node (`here`); what is not there may be brought, unless `error` says why the node
     cannot have it at all.
     """
 
@@ -194,7 +194,7 @@ class InputPresence(Model):
 
 
 class LocateInputsRequest(Model):
-    """Asked of a node (ours): which of these it has already, told without looking elsewhere."""
+    """A question to a node (ours): which of these it has already, told without looking elsewhere."""
 
     sources: tuple[SpecConfig, ...] = always(factory=tuple)
 
@@ -206,7 +206,7 @@ class LocateInputsResponse(Model):
 
 
 class Progress(Model):
-    """Where an execution is: `stage` of preparing, pulling, staging, running, publishing; counts in objects
+    """The stage of an execution: `stage` is one of preparing, pulling, staging, running, publishing; counts in objects
     and bytes.
     """
 
@@ -271,14 +271,16 @@ class LogPart(Model):
 
 
 class PutLogsRequest(Model):
-    """At most about 700 KiB of data. After the parts, nothing more will come of the `ended` executions."""
+    """Printed text on its way to the orchestrator, at most about 700 KiB. After the parts, nothing more will come of
+    the `ended` executions.
+    """
 
     parts: tuple[LogPart, ...] = always(factory=tuple)
     ended: tuple[str, ...] = ()
 
 
 class LogEnd(Model):
-    """From where on the orchestrator wants a log's streams; `unwanted`: it wants nothing of it."""
+    """The places from which the orchestrator wants a log's streams; `unwanted`: it wants nothing of it."""
 
     execution_id: str = always(factory=str)
     stdout: int = always(factory=int)
@@ -294,7 +296,7 @@ class PutLogsResponse(Model):
 
 
 class PreSignURLRequest(Model):
-    """Where may this execution put its result, with the orchestrator's credentials?"""
+    """A question to the orchestrator: where may this execution put its result, with the orchestrator's credentials?"""
 
     execution_id: str = always(factory=str)
     job_id: str = always(factory=str)

@@ -24,7 +24,7 @@ class PagingToken(NamedTuple):
 
 
 def parse_token(text: str) -> PagingToken:
-    """Raises BadRequest."""
+    """Read a paging token. Raises BadRequest."""
     try:
         parts = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace").split(":")
     except (binascii.Error, ValueError) as e:
