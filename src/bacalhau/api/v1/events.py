@@ -55,7 +55,7 @@ _OVER = {204: ResponseSpec(None, description="The job has ended, and its last ev
 
 @get("/events", query=FollowEvents, media_type=SSE, responses=_OVER)
 async def follow_events(request: Ask) -> Stream:
-    """Stream the events of all jobs, of a namespace or of all, from now on or after `Last-Event-ID`; or of one `job`."""
+    """Stream the events of all jobs, of one namespace or of one `job`, from now on or after `Last-Event-ID`."""
     query, orch = read_query(request.scope["query_string"], FollowEvents), orchestrator(request)
     if query.job:
         return await _follow_job(request, query.job, query)

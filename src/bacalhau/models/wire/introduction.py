@@ -1,4 +1,4 @@
-"""The introduction of a client without credentials to a server: the server's methods, the client's answer, the token."""
+"""Introductions of clients without credentials to a server: the server's methods, the client's answer, the token."""
 
 from typing import Any
 

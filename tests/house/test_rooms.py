@@ -1,0 +1,34 @@
+"""Arrows between the rooms of a floor: which room imports which. `docs/architecture.md` shows these figures."""
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs/architecture.md"
+FLOORS = ("orchestrator", "compute", "api", "cli", "models")
+GRAPH = grimp.build_graph("bacalhau", cache_dir=None)
+
+
+def arrows(floor):
+    """Pairs of rooms, one entry for each import between modules of the two."""
+    inside = f"bacalhau.{floor}."
+
+    def room(module):
+        return module.removeprefix(inside).split(".")[0]
+
+    return [
+        (room(module), room(target))
+        for module in sorted(GRAPH.modules)
+        if module.startswith(inside)
+        for target in GRAPH.find_modules_directly_imported_by(module)
+        if target.startswith(inside) and room(target) != room(module)
+    ]
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_has_no_more_arrows_between_its_rooms_than_the_page_says(floor):
+    told = re.search(rf"^\| {floor} \| (\d+) \|", PAGE.read_text(), re.MULTILINE)
+    assert told is not None
+    assert len(set(arrows(floor))) <= int(told[1])
