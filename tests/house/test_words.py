@@ -6,7 +6,32 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src/bacalhau"
 RIDDLES = set(
-    ["What", "Where", "Who", "Which", "How", "Why", "Whether", "Of", "For", "As", "Without", "None", "True", "False", "Those", "From", "In", "With", "By", "At", "Asked", "Its", "Raises", "Returns"]
+    [
+        "What",
+        "Where",
+        "Who",
+        "Which",
+        "How",
+        "Why",
+        "Whether",
+        "Of",
+        "For",
+        "As",
+        "Without",
+        "None",
+        "True",
+        "False",
+        "Those",
+        "From",
+        "In",
+        "With",
+        "By",
+        "At",
+        "Asked",
+        "Its",
+        "Raises",
+        "Returns",
+    ]
 )
 # Folders whose docstrings are not rewritten yet. Take a folder out when it is done; never put one in.
 NOT_YET = {

@@ -28,7 +28,7 @@ def read_public_key(text: str) -> RSAPublicKey:
 
 
 def is_signed(key: RSAPublicKey, signature: str, data: bytes) -> bool:
-    """Return True if `signature` (base64) over `data` is by the owner of `key`. Raises ValueError if it is no base64."""
+    """Return True if `signature` (base64) over `data` is by the owner of `key`. Raises ValueError for no base64."""
     try:
         key.verify(base64.b64decode(signature, validate=True), data, PKCS1v15(), SHA256())
     except InvalidSignature:
