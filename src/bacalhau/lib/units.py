@@ -1,6 +1,7 @@
 """Quantities as users write them: CPU in cores or millicores, bytes with decimal or binary suffixes, Go durations."""
 
 import re
+from functools import lru_cache
 
 _BYTES = {"": 1, "b": 1}
 for _i, _letter in enumerate("kmgtpe", start=1):
@@ -15,6 +16,11 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+# The same few amounts stand in thousands of jobs.
+_remembered = lru_cache(1024)
+
+
+@_remembered
 def parse_cpu(text: str) -> float:
     """`0.5` or `500m` → cores. Raises ValueError."""
     clean = text.strip().lower().replace(" ", "")
@@ -24,6 +30,7 @@ def parse_cpu(text: str) -> float:
     return value
 
 
+@_remembered
 def parse_bytes(text: str) -> int:
     """`512Mb` → 512,000,000; `1Gi` → 1,073,741,824; no unit is bytes. Raises ValueError."""
     match = _QUANTITY.match(text.strip().lower().replace(" ", ""))
@@ -35,6 +42,7 @@ def parse_bytes(text: str) -> int:
     return int(value)
 
 
+@_remembered
 def parse_count(text: str) -> int:
     """A number of things, such as GPUs. Raises ValueError."""
     clean = text.strip()

@@ -76,31 +76,41 @@ def fold_keys(raw: Any, kind: Any) -> tuple[Any, list[str]]:
     Returns the folded value and the paths of unknown keys, such as `Tasks[0].Nope`.
     """
     unknown: list[str] = []
-    return _fold(raw, kind, "", unknown), unknown
+    return _fold(raw, _plan(kind), "", unknown), unknown
 
 
-def _fold(raw: Any, kind: Any, path: str, unknown: list[str]) -> Any:
-    plan = _plan(kind)
+def _fold(raw: Any, plan: "_Plan", path: str, unknown: list[str]) -> Any:
     if isinstance(plan, dict) and isinstance(raw, dict):
         folded: dict[str, Any] = {}
         for key, value in raw.items():
             known = plan.get(str(key).lower())
-            here = f"{path}.{key}" if path else str(key)
             if known is None:
-                unknown.append(here)
+                unknown.append(f"{path}.{key}" if path else str(key))
+            elif known.plan and isinstance(value, _NESTED):
+                folded[known.name] = _fold(value, known.plan, f"{path}.{key}" if path else str(key), unknown)
             else:
-                folded[known[0]] = _fold(value, known[1], here, unknown) if isinstance(value, dict | list) else value
+                folded[known.name] = value
         return folded
     if isinstance(plan, _ListOf) and isinstance(raw, list | tuple):
-        return [_fold(value, plan.item, f"{path}[{i}]", unknown) for i, value in enumerate(raw)]
+        return [_fold(value, plan.plan, f"{path}[{i}]", unknown) for i, value in enumerate(raw)]
     return raw
 
 
 class _ListOf(NamedTuple):
     item: Any
+    plan: "_Plan"
 
 
-_Plan = dict[str, tuple[str, Any]] | _ListOf | None
+class _Known(NamedTuple):
+    """A field of a struct: its name on the wire, its type, and how values of that are folded."""
+
+    name: str
+    kind: Any
+    plan: "_Plan"
+
+
+_Plan = dict[str, _Known] | _ListOf | None
+_NESTED = (dict, list)
 _plans: dict[Any, _Plan] = {}
 
 
@@ -114,9 +124,13 @@ def _plan(kind: Any) -> _Plan:
         core = _core(kind)
         made: _Plan = None
         if isinstance(core, type) and issubclass(core, msgspec.Struct):
-            made = {f.encode_name.lower(): (f.encode_name, f.type) for f in msgspec.structs.fields(core)}
+            made = {
+                f.encode_name.lower(): _Known(f.encode_name, f.type, _plan(f.type))
+                for f in msgspec.structs.fields(core)
+            }
         elif get_origin(core) in (list, tuple):
-            made = _ListOf(get_args(core)[0])
+            item = get_args(core)[0]
+            made = _ListOf(item, _plan(item))
         _plans[kind] = made
         return made
 
@@ -163,7 +177,7 @@ def _sound(raw: Any, kind: Any, path: str, problems: list[str]) -> Any:
     if isinstance(plan, dict) and isinstance(raw, dict):
         tried = {
             name: _sound(raw[name], inner, f"{path}.{name}" if path else name, problems)
-            for name, inner in plan.values()
+            for name, inner, _ in plan.values()
             if name in raw
         }
         return {name: value for name, value in tried.items() if value is not _WRONG}

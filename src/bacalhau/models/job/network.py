@@ -15,8 +15,11 @@ class NetworkType(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> "NetworkType | None":
-        """Any case; the empty text is Default; None when unknown."""
-        return next((kind for kind in cls if kind.value.lower() == (text or "default").strip().lower()), None)
+        """Read a type in any case. The empty text is Default; None when unknown."""
+        return _BY_NAME.get((text or "default").strip().lower())
+
+
+_BY_NAME = {kind.value.lower(): kind for kind in NetworkType}
 
 
 class PortMapping(Model):

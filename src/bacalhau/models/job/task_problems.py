@@ -147,7 +147,10 @@ def _results(results: tuple[ResultPath, ...]) -> Iterator[str]:
 
 
 def _repeated(texts: Iterable[str]) -> list[str]:
-    return [text for text, count in Counter(texts).items() if text and count > 1]
+    found = list(texts)
+    if len(set(found)) == len(found):
+        return []
+    return [text for text, count in Counter(found).items() if text and count > 1]
 
 
 def network_problems(network: NetworkConfig) -> Iterator[str]:
