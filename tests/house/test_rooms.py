@@ -28,7 +28,8 @@ def arrows(floor):
 
 
 @pytest.mark.parametrize("floor", FLOORS)
-def test_a_floor_has_no_more_arrows_between_its_rooms_than_the_page_says(floor):
+def test_the_page_knows_how_many_arrows_there_are_between_the_rooms_of_a_floor(floor):
+    """A figure that is off by more than two shows that rooms have changed, and the page has not."""
     told = re.search(rf"^\| {floor} \| (\d+) \|", PAGE.read_text(), re.MULTILINE)
     assert told is not None
-    assert len(set(arrows(floor))) <= int(told[1])
+    assert abs(len(set(arrows(floor))) - int(told[1])) <= 2
