@@ -74,10 +74,23 @@ def test_every_command_has_a_function_that_takes_its_flags(command):
             ["node", "describe", ""],
             "the node id is empty\nHint:  `bacalhau node list` shows the ids; in a script: the variable holds nothing",
         ),
-        (["--nope"], "unknown flag: --nope"),
+        (["--nope"], "unknown flag: --nope\nHint:  --help lists the flags"),
+        (["job", "logs", "--tial", "x"], "unknown flag: --tial\nHint:  did you mean --tail?"),
+        (["job", "logs", "-z", "x"], "unknown shorthand flag: 'z' in -z\nHint:  --help lists the flags"),
+        (
+            ["job", "logs"],
+            "accepts 1 arg(s), received 0\nHint:  write it as `bacalhau job logs [flags] ID|NAME`",
+        ),
         (["job", "nope"], 'unknown command "nope" for "bacalhau job"\nHint:  `bacalhau job --help` lists the commands'),
-        (["docker", "run"], "requires at least 1 arg(s), only received 0"),
-        (["version", "x"], 'unknown command "x" for "bacalhau version"'),
+        (
+            ["docker", "run"],
+            "requires at least 1 arg(s), only received 0\n"
+            "Hint:  write it as `bacalhau docker run [flags] IMAGE[:TAG|@DIGEST] [--] [COMMAND] [ARG]...`",
+        ),
+        (
+            ["version", "x"],
+            'unknown command "x" for "bacalhau version"\nHint:  write it as `bacalhau version [flags]`',
+        ),
         (
             ["list", "--sort-by", "zz"],
             'invalid argument "zz" for "--sort-by" flag: must be one of "id", or "created_at"',

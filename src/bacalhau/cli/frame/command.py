@@ -12,7 +12,7 @@ import click
 from bacalhau.cli.frame import settings
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.lazy import resolve
-from bacalhau.cli.frame.pflag import new_scanner, parse_with
+from bacalhau.cli.frame.pflag import Mistake, new_scanner, parse_with
 from bacalhau.client.overrides import Overrides
 from bacalhau.lib.errors import BadRequest
 
@@ -40,16 +40,17 @@ class Operands(NamedTuple):
     most: int | None = 0
 
     def check(self, path: str, given: list[str]) -> None:
-        """Raise UsageError for too few or too many."""
+        """Raise Mistake for too few or too many."""
         count = len(given)
+        usage = f"write it as `{' '.join([path, '[flags]', self.shown]).rstrip()}`"
         if count and self.most == 0:
-            raise click.UsageError(f'unknown command "{given[0]}" for "{path}"')
+            raise Mistake(f'unknown command "{given[0]}" for "{path}"', usage)
         if self.most == self.least != count:
-            raise click.UsageError(f"accepts {self.least} arg(s), received {count}")
+            raise Mistake(f"accepts {self.least} arg(s), received {count}", usage)
         if count < self.least:
-            raise click.UsageError(f"requires at least {self.least} arg(s), only received {count}")
+            raise Mistake(f"requires at least {self.least} arg(s), only received {count}", usage)
         if self.most is not None and count > self.most:
-            raise click.UsageError(f"accepts at most {self.most} arg(s), received {count}")
+            raise Mistake(f"accepts at most {self.most} arg(s), received {count}", usage)
 
 
 NOTHING = Operands()

@@ -10,7 +10,17 @@ from typing import Any
 
 import click
 
+from bacalhau.cli.frame.lazy import resolve
+
 _SCANNER = "bacalhau.scanner"
+
+
+class Mistake(click.UsageError):
+    """A command line that cannot be read, with a hint how to write it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class Scanner:
@@ -52,7 +62,7 @@ class Scanner:
         name, equals, value = token.partition("=")
         flag = self._flags.get(name)
         if flag is None:
-            raise click.UsageError(f"unknown flag: {name}")
+            raise Mistake(f"unknown flag: {name}", self._suggestion(name))
         if equals:
             return flag, value
         if (lone := _lone(flag)) is not None:
@@ -61,6 +71,12 @@ class Scanner:
             raise click.UsageError(f"flag needs an argument: {name}")
         return flag, queue.popleft()
 
+    def _suggestion(self, name: str) -> str:
+        """Name the flag that may be meant; else say where they are listed."""
+        names = [known for known in self._flags if known.startswith("--")]
+        near: list[str] = resolve("difflib:get_close_matches")(name.lower(), names, n=1)
+        return f"did you mean {near[0]}?" if near else "--help lists the flags"
+
     def _short(self, token: str, queue: deque[str]) -> list[tuple[click.Option, str]]:
         read: list[tuple[click.Option, str]] = []
         letters = token[1:]
@@ -68,7 +84,7 @@ class Scanner:
             letter, letters = letters[0], letters[1:]
             flag = self._flags.get(f"-{letter}")
             if flag is None:
-                raise click.UsageError(f"unknown shorthand flag: '{letter}' in {token}")
+                raise Mistake(f"unknown shorthand flag: '{letter}' in {token}", "--help lists the flags")
             if (lone := _lone(flag)) is not None and not letters.startswith("="):
                 read.append((flag, queue.popleft() if not letters and self._is_count(flag, queue) else lone))
                 continue

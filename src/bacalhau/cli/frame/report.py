@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from bacalhau.cli.frame.pflag import Mistake
 from bacalhau.lib.errors import BacalhauError
 
 RED, GREEN, BOLD = "31", "32", "1"
@@ -31,7 +32,7 @@ def failed(error: BacalhauError | click.ClickException | OSError) -> int:
     if isinstance(error, BacalhauError):
         return say_error(error.message, error.hint)
     if isinstance(error, click.ClickException):
-        return say_error(error.format_message(), "")
+        return say_error(error.format_message(), error.hint if isinstance(error, Mistake) else "")
     return say_error(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error), "")
 
 
