@@ -1,6 +1,4 @@
-"""What may come next on a command line, told to the scripts of `completion`; the scripts and how they ask
-are Click's.
-"""
+"""Completion of commands, flags and values, for the scripts that `completion` prints. The scripts are Click's."""
 
 import os
 from collections.abc import Mapping
@@ -34,7 +32,7 @@ class _Completions(ShellComplete):
     """
 
     def source(self) -> str:
-        """Without a look at the shell's version: the script may be meant for another machine."""
+        """Return the script without checking the shell's version: it may be meant for another machine."""
         return ShellComplete.source(self)
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:

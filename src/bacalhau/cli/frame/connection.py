@@ -1,4 +1,4 @@
-"""From the flags of a command line to an open client: which configuration, which server, whose jobs."""
+"""The client of a command: which configuration, which server, whose jobs."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -13,5 +13,5 @@ def connect(settings: Overrides) -> AbstractAsyncContextManager[AsyncClient]:
 
 
 def own_id(client: AsyncClient) -> str:
-    """What this client's jobs carry; "" where none can be kept."""
+    """Return the identity that this client's jobs carry; "" where none can be kept."""
     return client.endpoint.headers.get(CLIENT_HEADER, "")

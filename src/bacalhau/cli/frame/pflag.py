@@ -95,8 +95,8 @@ class Scanner:
         return read
 
     def _is_count(self, flag: click.Option, queue: deque[str]) -> bool:
-        """Whether the number that comes next is the flag's: the command's argument was there already, or comes after
-        it.
+        """Tell whether the number that comes next is the flag's: it is when the command's argument came before, or
+        comes after.
         """
         is_alone = not self._rest and (len(queue) < 2 or queue[1].startswith("-"))
         return not flag.is_bool_flag and bool(queue) and queue[0].isdigit() and not is_alone

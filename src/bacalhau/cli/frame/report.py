@@ -1,6 +1,4 @@
-"""What a failure looks like: `Error: ` and the root cause, `Hint: ` and what to do, once, on stderr; and when there is
-colour.
-"""
+"""Failures on stderr: `Error: ` and the root cause, `Hint: ` and the cure, once; and colour on terminals."""
 
 import os
 import sys
@@ -50,7 +48,7 @@ def say_warning(message: str) -> None:
 
 
 def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """For what nobody expected: one message, and the trace for those who ask with DEBUG=true."""
+    """Print an error that nobody expected: one message, with DEBUG=true the trace."""
     if os.environ.get("DEBUG", "").lower() in ("1", "true"):
         sys.__excepthook__(kind, error, trace)
     else:

@@ -11,7 +11,7 @@ from bacalhau.lib.errors import BadRequest
 
 
 def open_streams() -> None:
-    """What is written to a stream that the caller closed (`>&-`) goes nowhere."""
+    """Make all three streams usable: one that the caller closed (`>&-`) reads nothing and discards all."""
     for name in ("stdin", "stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -29,9 +29,7 @@ def read_stdin() -> str:
 
 
 def utf8_args(args: Iterable[str]) -> list[str]:
-    """As they were typed, also where the locale is not the one of the terminal. Raises BadRequest for what
-    is no text.
-    """
+    """Decode arguments as UTF-8 whatever the locale is. Raises BadRequest for bytes that are no text."""
     return [arg if arg.isascii() or not _has_bytes(arg) else _decoded(arg) for arg in args]
 
 

@@ -65,7 +65,7 @@ async def _stop(call: Call[Quiet], words: Words, namespace: str = "") -> int:
 
 
 class _Quiet(Steps):
-    """For `--quiet`."""
+    """Steps that print nothing, for `--quiet`."""
 
     def begin(self, text: str) -> None:
         """Nothing is said."""

@@ -22,7 +22,7 @@ class _Update(Flags):
 
 
 class JobRun(Waiting, _Difference, _Update, Template):
-    """How a job of a file is submitted and waited for."""
+    """Flags of `job run`."""
 
 
 class _Wide(Flags, section="Output"):
@@ -30,7 +30,7 @@ class _Wide(Flags, section="Output"):
 
 
 class Explain(Namespaced, Template, _Wide, Document):
-    """Which job is explained, and how that is printed."""
+    """Flags of `job explain`."""
 
 
 class _FromVersion(Flags):
@@ -38,7 +38,7 @@ class _FromVersion(Flags):
 
 
 class Rerun(Waiting, _FromVersion, Namespaced):
-    """Which spec of a job runs again, and how it is waited for."""
+    """Flags of `job rerun`."""
 
 
 class _JobLabels(Flags):
@@ -48,18 +48,18 @@ class _JobLabels(Flags):
 
 
 class ListJobs(_JobLabels, OrderedPage, Table, section="Paging"):
-    """Which jobs, and how they are printed."""
+    """Flags of `job list`."""
 
     limit: int = rows(10)
     order_by: str = order("created_at, modified_at, id")
 
 
 class DescribeJob(OneVersion, Document):
-    """Which version of a job, and how it is printed."""
+    """Flags of `job describe`."""
 
 
 class ListExecutions(Versions, OrderedPage, Table, section="Paging"):
-    """Which executions of a job, and how they are printed."""
+    """Flags of `job executions`."""
 
     limit: int = rows(20)
     order_by: str = order("created_at, modified_at, id, state")
@@ -77,11 +77,11 @@ class _Events(Flags):
 
 
 class History(_Events, Versions, Page, Table):
-    """Which events of a job, and how they are printed."""
+    """Flags of `job history`."""
 
 
 class ListVersions(Namespaced, Table):
-    """The namespace of a job, and how its versions are printed."""
+    """Flags of `job versions`."""
 
 
 class _OneExecution(Flags):
@@ -104,15 +104,15 @@ class _Part(Flags):
 
 
 class JobLogs(_OneExecution, Follow, _Part, Namespaced):
-    """Whose output, and which part of it."""
+    """Flags of `job logs`."""
 
 
 class JobGet(Fetching, Namespaced):
-    """Where the results of a job go."""
+    """Flags of `job get`."""
 
 
 class JobStop(Quiet, Namespaced):
-    """Which job is stopped, and whether that is told."""
+    """Flags of `job stop`."""
 
 
 logs = Command(

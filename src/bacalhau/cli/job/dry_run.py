@@ -21,7 +21,7 @@ from bacalhau.models.wire.api import DiffJobResponse, ExplainJobResponse
 
 
 def say_job(job: Job) -> int:
-    """Without what only the server sets, so that `job run` takes the text."""
+    """Print a job as a file that `job run` takes, without the fields that only the server sets."""
     click.echo(yaml_text(job_document(job)), nl=False)
     return 0
 
@@ -39,7 +39,7 @@ class Forecast(NamedTuple):
 
 
 def say_difference(call: Call[Flags], job: Job) -> int:
-    """What an update would change, or a new job as it is; on stderr, what would run where.
+    """Print what an update would change, or a new job as it is; on stderr, what would run where.
 
     Without a server the job itself is shown.
     """

@@ -62,7 +62,7 @@ async def _ask(call: Call[Explain]) -> ExplainJobResponse:
 
 
 def explanation(answer: ExplainJobResponse, look: Style, stream: TextIO) -> list[str]:
-    """For people, as lines of `stream`."""
+    """Write an explanation for people, as lines of `stream`."""
     pairs = [
         ("Job", f"{answer.job_id}, version {answer.job_version}" if answer.job_id else "not submitted"),
         ("Next State", answer.state),

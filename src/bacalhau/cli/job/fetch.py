@@ -26,7 +26,7 @@ _SECONDS = 300.0  # for one result, where neither flag nor configuration says ot
 
 
 class Destination(NamedTuple):
-    """Where the results go. `shown` is the directory as it is printed."""
+    """The directory that results go to. `shown` is its name as it is printed."""
 
     directory: Path
     shown: str
@@ -86,7 +86,7 @@ async def _job_get(call: Call[JobGet], job: str, place: Destination) -> int:
 
 
 async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: bool = True) -> None:
-    """Raises NotFound when there is nothing to fetch."""
+    """Download the results of a job. Raises NotFound when it has none."""
     job = await client.get_job(job_id)
     results = await client.results(job.id)
     if not results:

@@ -25,19 +25,19 @@ class Versions(OneVersion):
 
 
 class Quiet(Flags):
-    """For commands that tell their steps."""
+    """The flag of commands that print their steps."""
 
     quiet: bool = switch("--quiet", help="Print nothing.")
 
 
 class Follow(Flags):
-    """For commands that print what a job prints."""
+    """The flag of commands that print what a job prints."""
 
     follow: bool = switch("-f", "--follow", help="Go on until the job ends.")
 
 
 class Waiting(Flags, section="Waiting"):
-    """What is told of a job that was submitted, and until when."""
+    """The flags for waiting: until when, and what is printed meanwhile."""
 
     wait: bool = switch("--wait", default=True, help="Wait for the job to end (the default; --wait=false does not).")
     id_only: bool = switch("--id-only", help="Print nothing but the job's id on stdout.")
@@ -53,13 +53,13 @@ class Waiting(Flags, section="Waiting"):
 
 
 class DryRun(Flags, section="Waiting"):
-    """For commands that make a job of what they are given."""
+    """The flag of commands that make a job and need not submit it."""
 
     dry_run: bool = switch("--dry-run", help="Print the job instead of submitting it.")
 
 
 class Fetching(Flags, section="Download"):
-    """Where results go, and how."""
+    """The flags for downloading results."""
 
     raw: bool = switch("--raw", help="Keep each result in its own folder instead of merging them.")
     output_dir: str = text(

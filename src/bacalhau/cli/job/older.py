@@ -12,15 +12,15 @@ _FILE = Operands("[FILE]", 0, 1)
 
 
 class Create(Waiting, DryRun, Download):
-    """How a job of a file is submitted, waited for, and where its results go."""
+    """Flags of `create`."""
 
 
 class Get(Fetching, IpfsNode):
-    """Where the results of a job go."""
+    """Flags of `get`."""
 
 
 class Validate(Flags):
-    """What is checked."""
+    """Flags of `validate`."""
 
     output_schema: bool = switch("--output-schema", help="Print the JSON schema of a job instead.")
 

@@ -75,7 +75,7 @@ def history(call: Call[History]) -> int:
 
 
 async def _history(call: Call[History]) -> int:
-    """Without a limit, all pages of what has happened so far."""
+    """Print the history; without a limit, all of its pages so far."""
     flags = call.flags
     query = {
         "event_type": flags.event_type,

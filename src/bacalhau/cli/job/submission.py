@@ -48,7 +48,7 @@ Ask = Callable[[AsyncClient], Awaitable[PutJobResponse | RerunJobResponse]]
 
 
 class Words(NamedTuple):
-    """How a generation names its commands."""
+    """The names of a generation's commands."""
 
     describe: str
     executions: str
@@ -136,7 +136,7 @@ class Submission:
         self._events: list[JobHistory] = []
 
     def run(self) -> int:
-        """Where results are to go is looked at before a job is made for them."""
+        """Submit and wait; the exit code. The folder for results is checked before the job is submitted."""
         if self._download and self._download.output_dir:
             check_folder(Path(self._download.output_dir))
         try:
@@ -212,7 +212,7 @@ class Submission:
         return job
 
     async def _conclude(self, client: AsyncClient, job: Job, *, trailer: bool = True) -> int:
-        """What is said and done at the end; the exit code."""
+        """Print how the job ended and fetch its results; the exit code."""
         code = self._verdict(job)
         executions = await client.executions(job.id)
         has_results = any(e.published_result.type for e in executions)

@@ -33,7 +33,7 @@ class _Which(Flags):
 
 
 class ListNodes(_Which, OrderedPage, Table, section="Paging"):
-    """Which nodes, which columns, and how they are printed."""
+    """Flags of `node list`."""
 
     order_by: str = order("id, type, available_cpu, available_memory, available_disk, available_gpu, status")
 

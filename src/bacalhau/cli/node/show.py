@@ -23,7 +23,7 @@ _ALWAYS = (
 
 
 def _status(node: NodeState) -> str:
-    """With what an administrator decided, where that keeps work away."""
+    """Return the connection state, with an administrator's decision that keeps work away."""
     if node.drain:
         return f"{node.connection_state.status} {'DRAINED' if node.drain.drained else 'DRAINING'}"
     return f"{node.connection_state.status} CORDONED" if node.cordoned else node.connection_state.status

@@ -1,4 +1,4 @@
-"""How a job ended, in words: the root cause, what each node said, and exit codes that are not 0."""
+"""The end of a job in words: the root cause, what each node said, and exit codes that are not 0."""
 
 from collections.abc import Mapping, Sequence
 
@@ -60,7 +60,7 @@ def say_nodes(executions: Sequence[Execution]) -> None:
 
 
 def _message_of(execution: Execution) -> str:
-    """What the node says of a failure, else what the task printed."""
+    """Return the node's message about a failure, else what the task printed."""
     output = execution.run_output
     if execution.state in (
         ComputeStateType.FAILED,

@@ -1,4 +1,4 @@
-"""How output of jobs is printed: byte for byte, or line by line behind the name of its execution where several print at
+"""Printing of jobs' output: byte for byte, or line by line behind the name of its execution where several print at
 once.
 """
 
@@ -10,7 +10,7 @@ from bacalhau.models.job.job import Job
 
 
 def has_several(job: Job) -> bool:
-    """Whether more than one execution of it may print at a time."""
+    """Tell whether more than one execution of the job may print at a time."""
     return job.wanted > 1 or job.type in ("ops", "daemon")
 
 

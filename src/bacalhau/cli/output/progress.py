@@ -1,4 +1,4 @@
-"""Where a job is, on stderr: queued, placed, pulling, staging with objects and bytes, running, publishing, completed.
+"""A job's stage, on stderr: queued, placed, pulling, staging with objects and bytes, running, publishing, completed.
 
 On a terminal one line is rewritten; elsewhere a line is written when the stage changes, and now and then while it
 lasts.

@@ -1,4 +1,4 @@
-"""What a command prints in the format that was asked for: a table for people; CSV, JSON and YAML for programs."""
+"""Output in the wanted format: a table for people; CSV, JSON and YAML for programs."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ def show_document(flags: Document, value: Any, default: str) -> None:
 
 
 def say_more(call: Call[Page], output: str | None, token: str) -> None:
-    """How to go on: beside a table on stdout, never into what a program reads."""
+    """Print the command for the next page: on stdout beside a table, on stderr beside what a program reads."""
     if token:
         again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags.limit), "--next-token", token])
         click.echo(f"\nTo fetch more records use:\n\t{again}", err=output not in (None, "table"))

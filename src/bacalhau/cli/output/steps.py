@@ -1,4 +1,4 @@
-"""What a waiting user sees on stdout: the older generation's steps, or the newer one's table of events.
+"""Progress for a waiting user, on stdout: the older generation's steps, or the newer one's table of events.
 
 One line when it is known.
 """
@@ -102,8 +102,8 @@ class Events:
 
 
 class GroupedEvents(Events):
-    """For `--group-events`: of every execution its last event, when the job has ended; of the job only what
-    went wrong.
+    """The table for `--group-events`: the last event of every execution, when the job has ended, and of the job
+    only errors.
     """
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ def _words(event: JobHistory) -> str:
 
 
 class Silence:
-    """For `--id-only`."""
+    """The account for `--id-only`, which prints nothing."""
 
     def event(self, event: JobHistory) -> None:
         """Nothing is said."""

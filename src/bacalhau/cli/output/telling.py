@@ -1,4 +1,4 @@
-"""What a user hears while a job is waited for: events, progress between them, and that the server went away."""
+"""Messages while a job is waited for: events, progress between them, and that the server went away."""
 
 from bacalhau.cli.frame.report import say_warning
 from bacalhau.cli.output.progress import ProgressLine

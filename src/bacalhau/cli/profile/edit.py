@@ -1,4 +1,4 @@
-"""What the commands of `profile` do: files in the data directory, no server is asked."""
+"""The work of the commands of `profile`: files in the data directory; no server is asked."""
 
 import os
 import sys

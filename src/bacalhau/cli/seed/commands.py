@@ -27,11 +27,11 @@ class Which(Flags):
 
 
 class ListJobs(Which, Table):
-    """Which jobs, and how they are printed."""
+    """Flags of `list`."""
 
 
 class Describe(Flags):
-    """How a job is printed."""
+    """Flags of `describe`."""
 
     json: bool = switch("--json", help="JSON instead of YAML.")
     include_events: bool = switch("--include-events", help="The job's history too.")

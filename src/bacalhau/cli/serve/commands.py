@@ -1,4 +1,4 @@
-"""How `serve`, `devstack` and `demo` are called. What they do is in `serving`."""
+"""Declarations of `serve`, `devstack` and `demo`. The work is in `serving`."""
 
 from bacalhau.cli.frame.command import Command
 from bacalhau.cli.frame.flags import Flags, number, switch, text

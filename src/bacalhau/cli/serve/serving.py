@@ -1,4 +1,4 @@
-"""What `serve`, `devstack` and `demo` do: load the configuration, open the system, tell where it is, wait
+"""The work of `serve`, `devstack` and `demo`: load the configuration, open the system, tell where it is, wait
 for the end.
 """
 

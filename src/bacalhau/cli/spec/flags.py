@@ -60,7 +60,7 @@ def _task(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, ...]) ->
 
 
 def _network(flags: NewJob) -> NetworkConfig | None:
-    """None leaves it to the node; domains that were given stay, for the validator to say what they need."""
+    """Return the network; None leaves it to the node. Domains stay, for the validator to say what they need."""
     kind = _read("--network", flags.network, parse_network)
     return NetworkConfig(type=kind.value, domains=flags.domain) if kind != NetworkType.DEFAULT or flags.domain else None
 
@@ -80,7 +80,8 @@ def _engine(flags: DockerJob, image: str, command: list[str]) -> SpecConfig:
 
 
 def _count(flags: NewJob, *, everywhere: bool) -> int | None:
-    """None where the nodes decide. Raises UsageError for two counts, or for one that cannot be kept."""
+    """Return the count, or None where the nodes decide. Raises UsageError for two counts, or for one that cannot be
+    kept."""
     if flags.count is not None and flags.concurrency is not None:
         raise click.UsageError("--count and --concurrency are two names of one thing: give one of them")
     if flags.concurrency is not None:

@@ -55,7 +55,7 @@ class InvalidJob(BadRequest):
 
 
 def _find_problems(job: Job) -> list[str]:
-    """Asked of files that are refused anyway: the checks of all plug-ins take time to import."""
+    """Check a job whose file is refused anyway: importing the checks of all plug-ins takes time."""
     found: list[str] = resolve("bacalhau.cli.job.checking:job_problems")(job)
     return found
 

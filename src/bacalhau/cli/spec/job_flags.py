@@ -60,7 +60,7 @@ class TaskFlags(Flags, section="Task"):
 
 
 class ResourceFlags(Flags, section="Resources"):
-    """What the task needs of a node."""
+    """The resources that the task needs."""
 
     cpu: str = text("--cpu", metavar="CPUS", help="Cores, as 500m or 2.")
     memory: str = text("--memory", metavar="SIZE", help="Memory, as 512Mb or 2Gi.")
@@ -69,7 +69,7 @@ class ResourceFlags(Flags, section="Resources"):
 
 
 class NetworkFlags(Flags, section="Network"):
-    """What the task may reach."""
+    """The network of the task."""
 
     network: str = text(
         "--network",

@@ -5,7 +5,7 @@ from bacalhau.models.job.selector import parse_selector
 
 
 def check_labels(text: str) -> None:
-    """Raises BadRequest before the server is asked."""
+    """Check a selector before the server is asked. Raises BadRequest."""
     try:
         parse_selector(text)
     except BadRequest as e:

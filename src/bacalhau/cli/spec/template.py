@@ -14,12 +14,12 @@ _VERB = re.compile(r"%[-+#0 ]*\d*(?:\.\d+)?[a-zA-Z%]")
 
 
 def fill_template(text: str, values: Mapping[str, str]) -> str:
-    """Raises BadRequest naming what cannot be read or filled in."""
+    """Fill a template in. Raises BadRequest naming what cannot be read or filled in."""
     return "".join(_Filling(values).nodes(read_template(text), values))
 
 
 def template_values(given: Mapping[str, str], environ: Mapping[str, str], pattern: str | None) -> dict[str, str]:
-    """What was given, before variables of the environment whose name holds a match of `pattern`; `*` is all of them."""
+    """Merge given values with variables of the environment whose name holds a match of `pattern`; given ones win."""
     if not pattern:
         return dict(given)
     try:

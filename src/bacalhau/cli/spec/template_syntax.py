@@ -55,7 +55,7 @@ Node = Text | Show | Block
 
 
 def read_template(text: str) -> tuple[Node, ...]:
-    """Raises BadRequest that says in which line."""
+    """Parse a template. Raises BadRequest that names the line."""
     pieces = _pieces(text)
     nodes, ended = _nodes(pieces, nested=False)
     if ended:
