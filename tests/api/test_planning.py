@@ -112,7 +112,7 @@ async def test_the_callers_mistakes_with_rerun(tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit()
         waiting = await room.http.put(f"{JOBS}/{job_id}/rerun", json={})
-        assert (waiting.status_code, waiting.json()["Message"]) == (409, "cannot rerun job in state Queued")
+        assert (waiting.status_code, waiting.json()["Message"]) == (409, "cannot rerun job in state Pending")
         await end(room, job_id)
         assert (await room.http.put(f"{JOBS}/nobody/rerun", json={})).status_code == 404
         assert (await room.http.put(f"{JOBS}/{job_id}/rerun", json={"JobVersion": 7})).status_code == 404

@@ -40,6 +40,7 @@ from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.messages.inbox import on_progress
 from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.scheduling.quotas import Quotas
+from bacalhau.orchestrator.scheduling.shares import Shares
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import Retention
@@ -85,6 +86,7 @@ async def orchestrator(
             sign_upload=own.sign_upload,
             cluster=_cluster(config),
             rejoin_ns=0 if bus.presence else int(manager.disconnect_timeout * BEATS_TO_REJOIN * SECOND_NS),
+            ageing_ns=int(config.orchestrator.scheduler.ageing * SECOND_NS),
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
             retention=_retention(config.orchestrator.retention),
@@ -100,10 +102,15 @@ async def orchestrator(
 
 
 def _cluster(config: Config) -> Cluster:
-    manager, pack = config.orchestrator.node_manager, config.orchestrator.scheduler.placement == "pack"
-    quotas = Quotas(read_quotas(config.orchestrator.scheduler.quotas))
+    manager, scheduler = config.orchestrator.node_manager, config.orchestrator.scheduler
     longest = max(manager.lost_grace, manager.disconnect_timeout)
-    return Cluster(int(manager.lost_grace * SECOND_NS), int(longest * SECOND_NS), pack=pack, quotas=quotas)
+    return Cluster(
+        int(manager.lost_grace * SECOND_NS),
+        int(longest * SECOND_NS),
+        pack=scheduler.placement == "pack",
+        quotas=Quotas(read_quotas(scheduler.quotas)),
+        shares=Shares(scheduler.fair.weights),
+    )
 
 
 async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> tuple[str, Access]:

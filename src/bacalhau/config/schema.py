@@ -186,7 +186,30 @@ class Logs(Section):
     ] = Seconds(7 * 24 * 3600.0)
 
 
+class Fair(Section):
+    weights: Annotated[
+        dict[str, Annotated[float, Meta(gt=0)]],
+        Meta(
+            description=(
+                "Weights of namespaces: when room appears, it goes to the waiting namespace whose share of the nodes is"
+                " smallest for its weight, among jobs of the same priority. A namespace that is not named has weight 1,"
+                " so that all are equal by default."
+            )
+        ),
+    ] = {}
+
+
 class Scheduler(Section):
+    fair: Fair = Fair()
+    ageing: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time of waiting after which a job's priority counts as one higher, up to the highest that waits; ten"
+                " minutes, so that less urgent jobs are late but never forgotten. 0s never raises it."
+            )
+        ),
+    ] = Seconds(600.0)
     placement: Annotated[
         Literal["spread", "pack"],
         Meta(

@@ -43,11 +43,12 @@ class Watched(SqliteStore):
 
     def __init__(self, path):
         super().__init__(path)
-        self.overtaking, self.changes = 0, []
+        self.overtaking, self.overtaken, self.changes = 0, set(), []
 
     async def apply(self, change):
         if self.overtaking and change.new_executions:
             self.overtaking -= 1
+            self.overtaken.update(e.job_id for e in change.new_executions)
             raise Conflict("overtaken")
         seqs = await super().apply(change)
         self.changes.append(change)

@@ -68,7 +68,7 @@ def explanation(answer: ExplainJobResponse, look: Style, stream: TextIO) -> list
         ("Next State", answer.state),
         ("Reason", answer.message),
         ("Hint", answer.hint),
-        ("Queue Position", str(answer.queue_position or "")),
+        ("Queue Position", f"{answer.queue_position} ({answer.turn})" if answer.queue_position else ""),
         ("Needs", _needs(answer.needs)),
     ]
     shown = [(key, value) for key, value in pairs if value]

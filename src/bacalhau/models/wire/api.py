@@ -105,7 +105,8 @@ class ExplainJobResponse(Model):
 
     `state` is the job's next one and `message` the reason, when it waits or fails.
 
-    `node_id` is the node that was asked about the inputs, "" where none was.
+    `node_id` is the node that was asked about the inputs, "" where none was. `turn` says what the position follows
+    from: the priority, and the share and weight of the namespace.
     """
 
     job_id: str = always(factory=str)
@@ -117,6 +118,7 @@ class ExplainJobResponse(Model):
     places: tuple[Placement, ...] = always(factory=tuple)
     nodes: tuple[NodeAnswer, ...] = always(factory=tuple)
     queue_position: int = 0
+    turn: str = ""
     inputs: tuple[InputAnswer, ...] = always(factory=tuple)
     node_id: str = ""
     warnings: tuple[str, ...] | None = always(factory=lambda: None)

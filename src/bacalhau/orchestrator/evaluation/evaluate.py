@@ -146,7 +146,7 @@ async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> bool:
     """
     try:
         if not plan.is_empty:
-            await _commit_plan(orch, Change(), plan)
+            await _commit_plan(orch, view.job.id, Change(), plan)
     except (Conflict, Unavailable) as e:
         is_late = isinstance(e, Conflict)
         log.log(logging.DEBUG if is_late else logging.ERROR, "job %s is evaluated again: %s", view.job.id, e)
@@ -170,25 +170,33 @@ async def commit_and_evaluate(orch: Orchestrator, change: Change, job_id: str, v
         return
     with orch.queue.evaluating(job_id) as alone:
         plan = _plan(orch, view) if alone else None
-        if plan is None or (plan.asks and not orch.queue.is_idle):  # those that wait already come first
+        if plan is None or _must_queue(orch, change, plan):
             await orch.commit(change)
             orch.queue.add(job_id)
             return
         _hold(orch, view, plan)
         try:
-            await _commit_plan(orch, change, plan)
+            await _commit_plan(orch, job_id, change, plan)
         except (Conflict, Unavailable):
             orch.queue.add(job_id)  # for what was noted of a plan that did not happen
             raise
         _set_timers(orch, plan.job or view.job, plan)
 
 
-async def _commit_plan(orch: Orchestrator, first: Change, plan: Plan) -> None:
-    """Raises Conflict and Unavailable, and then nothing is reserved any more."""
+def _must_queue(orch: Orchestrator, change: Change, plan: Plan) -> bool:
+    """Those that wait already come first; and a client that submits a job need not wait while its place in line is
+    found.
+    """
+    return bool(plan.asks and not orch.queue.is_idle) or bool(plan.wants_room and (change.new_jobs or change.jobs))
+
+
+async def _commit_plan(orch: Orchestrator, job_id: str, first: Change, plan: Plan) -> None:
+    """Raises Conflict and Unavailable, and then nothing is reserved any more and the job waits as before."""
     reach(Point.PLANNED)
     try:
         await orch.commit(_joined(first, plan_change(plan)))
     except (Conflict, Unavailable):
+        orch.queue.come_back(job_id, now_ns())
         for execution in plan.asks:
             orch.cluster.release(execution.id)
         raise

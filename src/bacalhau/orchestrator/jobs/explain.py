@@ -5,7 +5,7 @@ import logging
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError, NotFound
+from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
@@ -14,11 +14,13 @@ from bacalhau.models.wire.messages import ResolveInputsRequest, ResolveInputsRes
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import context_of
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
+from bacalhau.orchestrator.jobs.change import read_view
 from bacalhau.orchestrator.jobs.submit import prepare_job
 from bacalhau.orchestrator.scheduling.place import match_candidate, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context, find_all_bars
 from bacalhau.orchestrator.scheduling.view import Plan
+from bacalhau.orchestrator.state.line import Standing
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +38,23 @@ async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -
 
 async def explain_stored(orch: Orchestrator, job_id: str, namespace: str) -> ExplainJobResponse:
     """Explain a stored job as it is now. Raises NotFound."""
-    job = await orch.store.find_job(job_id, namespace)
-    view = (await orch.store.load_views([job.id])).get(job.id)
-    if view is None:
-        raise NotFound(f"job not found: {job_id}", component="JobStore")  # it was forgotten meanwhile
+    view = await read_view(orch, job_id, namespace)
     answer = await _explain(orch, view)
-    return replace(answer, queue_position=orch.queue.position(job.id))
+    standing = orch.queue.standing(view.job.id)
+    return (
+        answer
+        if standing is None
+        else replace(answer, queue_position=standing.position, turn=_turn(view.job, standing))
+    )
+
+
+def _turn(job: Job, standing: Standing) -> str:
+    """Say what the job's place in the queue follows from."""
+    raised = f", raised to {standing.level} by waiting" if standing.level > job.priority else ""
+    return (
+        f"priority {job.priority}{raised}; namespace {job.namespace} has {standing.share:.0%} of the nodes at weight"
+        f" {standing.weight:g}"
+    )
 
 
 async def _explain(orch: Orchestrator, view: JobView) -> ExplainJobResponse:

@@ -1,6 +1,4 @@
-"""A job enters, is changed or is stopped: checked whole, then one transaction and one look."""
-
-from contextlib import suppress
+"""A job enters, is changed or is stopped: checked whole, then written in one transaction with what follows from it."""
 
 import msgspec
 
@@ -9,17 +7,17 @@ from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import evaluation_id, new_job_id
 from bacalhau.models.execution.event import Topic, make_event
-from bacalhau.models.execution.plan import Change, HistoryEntry
+from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import CLIENT_META, Job, JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate, evaluation_of
+from bacalhau.orchestrator.evaluation.evaluate import evaluation_of
+from bacalhau.orchestrator.jobs.change import Decision, change_job, read_view
 from bacalhau.orchestrator.scheduling.place import needed_resources
 
-ATTEMPTS = 10  # of a change that others overtake
 INSTANCE_META = "bacalhau.org/client.instance.id"
 
 
@@ -31,17 +29,13 @@ async def submit_job(
     Raises BadRequest with every problem, Conflict when nothing changed.
     """
     ready, notes = prepare_job(orch, job, client, instance)
-    for attempt in range(1, ATTEMPTS + 1):
+
+    async def decide() -> Decision:
         existing = await find_namesake(orch, ready) if job.name else None
-        change = _create(ready) if existing is None else _update(existing, ready, force)
-        stored = (change.new_jobs + change.jobs)[0]
         reach(Point.SUBMITTING)
-        try:
-            await commit_and_evaluate(orch, change, stored.id, JobView(stored, ()) if existing is None else None)
-            break
-        except Conflict:  # the scheduler or another client was first: the next attempt goes on from there
-            if attempt == ATTEMPTS:
-                raise
+        return _create(ready) if existing is None else _update(existing, ready, force)
+
+    stored = (await change_job(orch, ready.name, decide)).job
     reach(Point.SUBMITTED)
     return PutJobResponse(
         job_id=stored.id,
@@ -89,23 +83,24 @@ def _over_quota(orch: Orchestrator, job: Job) -> list[str]:
     return [f"{each} {excess}: {allowance.cure}"] if excess else []
 
 
-async def find_namesake(orch: Orchestrator, job: Job) -> Job | None:
-    """The stored job of the same name and namespace."""
+async def find_namesake(orch: Orchestrator, job: Job) -> JobView | None:
+    """Find the stored job of the same name and namespace. Return None where there is none."""
     try:
-        found = await orch.store.find_job(job.name, job.namespace)
+        found = await read_view(orch, job.name, job.namespace)
     except (NotFound, Conflict):
         return None
-    return found if found.name == job.name and found.namespace == job.namespace else None
+    return found if (found.job.name, found.job.namespace) == (job.name, job.namespace) else None
 
 
-def _create(job: Job) -> Change:
+def _create(job: Job) -> Decision:
     now = now_ns()
     state = JobState(state_type=JobStateType.PENDING)
     new = msgspec.structs.replace(job, state=state, version=1, revision=1, create_time=now, modify_time=now)
-    return Change(new_jobs=(new,), history=(submission_entry(new, "Job submitted", now),))
+    return Decision(new, submission_entry(new, "Job submitted", now))
 
 
-def _update(existing: Job, job: Job, force: bool) -> Change:
+def _update(view: JobView, job: Job, force: bool) -> Decision:
+    existing = view.job
     if job.type != existing.type:
         text = f"job {existing.name} is of type {existing.type} and cannot become one of type {job.type}"
         raise Conflict(text, hint="give the new job another name")
@@ -113,7 +108,7 @@ def _update(existing: Job, job: Job, force: bool) -> Change:
         text = f"no changes detected for new job spec. Job Name: '{existing.name}', Job Id: '{existing.id}'"
         raise Conflict(text, hint=FORCE_HINT)
     changed = next_version(existing, job, "Job update requested by user")
-    return Change(jobs=(changed,), history=(submission_entry(changed, "Job updated", changed.modify_time),))
+    return Decision(changed, submission_entry(changed, "Job updated", changed.modify_time), view)
 
 
 def next_version(existing: Job, job: Job, why: str) -> Job:
@@ -140,35 +135,25 @@ def submission_entry(job: Job, text: str, now: int, **details: str) -> HistoryEn
 
 async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str) -> StopJobResponse:
     """Raises NotFound, and Conflict for a job that has ended otherwise than by a stop."""
-    for _ in range(ATTEMPTS):
-        job = await orch.store.find_job(job_id, namespace)
-        if job.state.state_type == JobStateType.STOPPED:
-            return StopJobResponse()
-        if job.is_done:
-            raise Conflict(f"cannot stop job in state {job.state.state_type}")
-        # A job that has just been submitted is being scheduled: who asks to stop it does not care who was first.
-        with suppress(Conflict):
-            return await _stop(orch, job, reason)
-        orch.views.forget(job.id)
-    raise Conflict(f"job {job_id} keeps changing", hint="stop it again")
+
+    async def decide() -> Decision | None:
+        view = await read_view(orch, job_id, namespace)
+        state = view.job.state.state_type
+        if state == JobStateType.STOPPED:
+            return None
+        if view.job.is_done:
+            raise Conflict(f"cannot stop job in state {state}")
+        reach(Point.STOPPING)
+        return _stop(view, reason)
+
+    decision = await change_job(orch, job_id, decide)
+    reach(Point.STOPPED)
+    return StopJobResponse(evaluation_id=evaluation_of(decision.before) if decision and decision.before else "")
 
 
-async def _stop(orch: Orchestrator, job: Job, reason: str) -> StopJobResponse:
+def _stop(view: JobView, reason: str) -> Decision:
     now = now_ns()
-    stopped = job.moved(JobStateType.STOPPED, now, reason)
     text = "Job requested to stop before completion"
     event = make_event(Topic.SCHEDULING, text, now, NewState="Stopped", Reason=reason)
-    view = await _view(orch, job)
-    reach(Point.STOPPING)
-    change = Change(jobs=(stopped,), history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),))
-    await commit_and_evaluate(orch, change, job.id, view.with_job(stopped))
-    reach(Point.STOPPED)
-    return StopJobResponse(evaluation_id=evaluation_of(view))
-
-
-async def _view(orch: Orchestrator, job: Job) -> JobView:
-    """Raises Conflict when the job has changed meanwhile."""
-    view = (await orch.views.load(orch.store, [job.id])).get(job.id)
-    if view is None or view.job.revision != job.revision:
-        raise Conflict(f"job {job.id} has changed")
-    return view
+    entry = HistoryEntry(job_id=view.job.id, job_version=view.job.version, event=event)
+    return Decision(view.job.moved(JobStateType.STOPPED, now, reason), entry, view)

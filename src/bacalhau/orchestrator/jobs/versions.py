@@ -1,20 +1,19 @@
 """Versions of a job: what a new one would change, and running an old one again."""
 
 import difflib
-from contextlib import suppress
 
 import msgspec
 import yaml
 
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.ids import evaluation_id
-from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.validate import strip_job
 from bacalhau.models.wire.api import DiffJobResponse, RerunJobResponse
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.jobs.submit import ATTEMPTS, find_namesake, next_version, prepare_job, submission_entry
+from bacalhau.orchestrator.jobs.change import Decision, change_job, read_view
+from bacalhau.orchestrator.jobs.submit import find_namesake, next_version, prepare_job, submission_entry
 
 RERUN = "job rerun"
 
@@ -27,7 +26,7 @@ async def diff_job(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> D
     existing = await find_namesake(orch, ready)
     if existing is None:
         raise NotFound(f"job not found: {ready.name}", component="JobStore")
-    return DiffJobResponse(diff=show_difference(existing, ready), warnings=(*warnings, *notes) or None)
+    return DiffJobResponse(diff=show_difference(existing.job, ready), warnings=(*warnings, *notes) or None)
 
 
 def show_difference(old: Job, new: Job) -> str:
@@ -45,23 +44,21 @@ async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: in
     """Run a version (0: the latest) again, as a new one. Raises NotFound, and Conflict for a job that has
     not run yet.
     """
-    for _ in range(ATTEMPTS):
-        changed, entry = await _next_run(orch, job_id, namespace, version, reason)
-        with suppress(Conflict):  # the scheduler or another client was first: the next attempt goes on from there
-            await orch.commit(Change(jobs=(changed,), history=(entry,)))
-            orch.queue.add(changed.id)
-            return RerunJobResponse(
-                job_id=changed.id,
-                job_version=changed.version,
-                evaluation_id=evaluation_id(changed.id, changed.version, 0),
-            )
-    raise Conflict(f"job {job_id} keeps changing", hint="run it again")
+
+    async def decide() -> Decision:
+        return await _next_run(orch, job_id, namespace, version, reason)
+
+    changed = (await change_job(orch, job_id, decide)).job
+    return RerunJobResponse(
+        job_id=changed.id,
+        job_version=changed.version,
+        evaluation_id=evaluation_id(changed.id, changed.version, 0),
+    )
 
 
-async def _next_run(
-    orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str
-) -> tuple[Job, HistoryEntry]:
-    job = await orch.store.find_job(job_id, namespace)
+async def _next_run(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> Decision:
+    view = await read_view(orch, job_id, namespace)
+    job = view.job
     if job.state.state_type in (JobStateType.PENDING, JobStateType.QUEUED, JobStateType.UNDEFINED):
         text = f"cannot rerun job in state {job.state.state_type}"
         raise Conflict(
@@ -69,4 +66,5 @@ async def _next_run(
         )
     wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
     changed = next_version(job, wanted, RERUN)
-    return changed, submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
+    entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
+    return Decision(changed, entry, view)

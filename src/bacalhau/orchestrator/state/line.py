@@ -125,10 +125,10 @@ class WaitingLine:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._entries
 
-    def waits_since(self, job_id: str) -> int | None:
-        """Return the Unix ns since which a job has waited; None for one that does not."""
+    def find(self, job_id: str) -> Waiting | None:
+        """Return what a job waits for; None for one that does not."""
         entry = self._entries.get(job_id)
-        return entry.waiting.since if entry else None
+        return entry.waiting if entry else None
 
     @property
     def has_hope(self) -> bool:

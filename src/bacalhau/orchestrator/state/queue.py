@@ -35,6 +35,7 @@ class EvaluationQueue:
         self._line = WaitingLine(candidates, shares, ageing_ns)
         self._ready: dict[str, None] = {}
         self._busy: set[str] = set()
+        self._left: dict[str, Waiting] = {}  # those of the busy jobs that left the line
         self._later: list[tuple[int, str]] = []  # a heap; with what is no longer among the timers
         self._timers: dict[str, set[int]] = {}
         self._timed = 0
@@ -101,6 +102,7 @@ class EvaluationQueue:
     def done(self, job_id: str) -> None:
         """The evaluation of a job is over."""
         self._busy.discard(job_id)
+        self._left.pop(job_id, None)
         self._is_held_up = False
         self._signal.fire()
 
@@ -121,8 +123,8 @@ class EvaluationQueue:
 
         Unless it `has_started` something, a job that waited already has waited since then.
         """
-        since = None if has_started else self._line.waits_since(waiting.job.id)
-        self._line.put(waiting if since is None else waiting._replace(since=since), now)
+        known = None if has_started else self._line.find(waiting.job.id)
+        self._line.put(waiting._replace(since=known.since) if known else waiting, now)
         self._signal.fire()
 
     def exhaust(self, job_id: str) -> None:
@@ -135,9 +137,18 @@ class EvaluationQueue:
             self.keep(None)
         if self.nominee == job_id:
             self.nominee = ""
+        waited = self._line.find(job_id)
+        if waited is not None and job_id in self._busy:
+            self._left[job_id] = waited
         follower = self._line.leave(job_id)
         if follower:
             self.add(follower)
+
+    def come_back(self, job_id: str, now: int) -> None:
+        """The plan with which the job left the line during this evaluation failed: it has its old place again."""
+        waited = self._left.pop(job_id, None)
+        if waited is not None:
+            self._line.put(waited, now)
 
     def park(self, job_id: str) -> None:
         """Park a job that no known node can hold. Parked jobs are in nobody's way; the next change of a node un-parks
