@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.view import Plan
@@ -105,7 +106,10 @@ class Orchestrator:
 
     def note_plan(self, job: Job, plan: Plan) -> None:
         """The job waits for its namespace's quota, or leaves what it could have had of it to the next one."""
-        self.cluster.quotas.note(job, needed_resources(job), plan)
+        need = (
+            needed_resources(job) if plan.wants_quota else Resources()
+        )  # of a job that broke a plan it may be unreadable
+        self.cluster.quotas.note(job, need, plan)
         self._wake_for_quota({job.namespace})
 
     def is_settled(self, now: int) -> bool:
