@@ -57,7 +57,7 @@ async def loop(orch, job, count, first=1, age=0):
     """The job's execution fails `count` times, the last time `age` ns ago; the one after it runs."""
     for number in range(first, first + count + 1):
         at = now_ns() - age - (count + first - number) * 1_000_000
-        execution = an_execution(job, number, create_time=at, modify_time=at)
+        execution = an_execution(job, number, partition_index=0, create_time=at, modify_time=at)
         await orch.commit(Change(new_executions=(execution,), history=(entry(job, "asked", execution.id),)))
         if number < first + count:
             await orch.commit(

@@ -53,9 +53,9 @@ async def test_a_change_lands_only_on_the_revision_it_was_made_from(store):
     asked = replace(execution, revision=3)
     with pytest.raises(Conflict, match=f"^execution {execution.id} is not at revision 2"):
         await store.apply(Change(executions=(asked,)))
-    with pytest.raises(Conflict, match=f"^execution already exists {execution.id}"):
+    with pytest.raises(Conflict, match=f"^execution {execution.id} cannot begin: it exists, or another"):
         await store.apply(Change(new_executions=(execution,)))
-    with pytest.raises(Conflict, match=r"^execution already exists .* or job .* does not$"):
+    with pytest.raises(Conflict, match=r"^execution .* cannot begin: .* or job .* is not open at version 1$"):
         await store.apply(Change(new_executions=(an_execution(a_job(9), 2),)))
     with pytest.raises(Conflict, match=f"^job not found: {a_job(9).id}$"):
         await store.apply(Change(history=(entry(a_job(9), "lost"),)))

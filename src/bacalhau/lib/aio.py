@@ -60,6 +60,22 @@ async def crew() -> AsyncIterator[Crew]:
             made.cancel()
 
 
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Run work to its end and return its result. If the caller is cancelled meanwhile, the work still ends first."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as e:
+            cancelled = e
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise cancelled from error
+    raise cancelled
+
+
 async def gather_bounded(limit: int, work: list[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     """Run thunks with at most `limit` at once; results in order; the first error cancels the rest and is
     raised itself.

@@ -1,8 +1,10 @@
 """The orchestrator: what its parts share, and the one way in which anything changes."""
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from bacalhau.lib.aio import uninterrupted
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
@@ -79,14 +81,28 @@ class Orchestrator:
         self.specs = Specs(self.content)
 
     async def commit(self, change: Change) -> None:
-        """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first."""
+        """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first.
+
+        Store and memory change together also if the caller is cancelled meanwhile; what the caller would have done next
+        is then left to another evaluation of the jobs that changed.
+        """
+        try:
+            await uninterrupted(self._commit(change))
+        except CancelledError:
+            executions = (*change.new_executions, *change.executions)
+            for job_id in {*(job.id for job in (*change.new_jobs, *change.jobs)), *(e.job_id for e in executions)}:
+                self.queue.add(job_id)
+            raise
+
+    async def _commit(self, change: Change) -> None:
         seqs = await self.store.apply(change)
         self.views.note(change)
         for message, seq in zip(change.messages, seqs, strict=True):
             if unheard := self.outbox.push(PendingMessage(seq, message.node_id, message.type, message.body)):
                 self.logs.end_silent(unheard)
         for execution in change.new_executions:
-            self.cluster.hold(execution)
+            if not self.views.has_ended(execution):
+                self.cluster.hold(execution)
         for execution in change.executions:
             if not execution.is_live:
                 self.cluster.release(execution.id)

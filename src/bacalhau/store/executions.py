@@ -19,7 +19,8 @@ def insert_execution(execution: Execution) -> Statement:
         "insert_execution",
         _columns(execution),
         1,
-        f"execution already exists {execution.id}, or job {execution.job_id} does not",
+        f"execution {execution.id} cannot begin: it exists, or another one is live in its place, or job"
+        f" {execution.job_id} is not open at version {execution.job_version}",
     )
 
 
@@ -36,6 +37,8 @@ def _columns(execution: Execution) -> dict[str, Any]:
         "revision": execution.revision,
         "is_live": execution.is_live,
         "create_time": execution.create_time,
+        "node_id": execution.node_id,
+        "partition_index": execution.partition_index,
         "body": encode(execution if execution.job is None else replace(execution, job=None)),
     }
 

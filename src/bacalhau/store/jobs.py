@@ -8,7 +8,7 @@ import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import decode, encode
-from bacalhau.models.job.job import Job
+from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.ports.store import JobQuery
 from bacalhau.store.statement import Row, Statement, catalogue
 
@@ -39,6 +39,7 @@ def _columns(job: Job) -> dict[str, Any]:
         "version": job.version,
         "revision": job.revision,
         "is_open": not job.is_done,
+        "everywhere": job.type in EVERYWHERE,
         "create_time": job.create_time,
         "modify_time": job.modify_time,
         "body": encode(job),

@@ -156,11 +156,13 @@ def _first_text(rows: list[Row]) -> str:
 
 
 def _statements(change: Change, now: int) -> Iterator[Statement]:
-    """Guards come first, so that a conflict costs little."""
+    """List the writes of a change. Guards come first, so that a conflict costs little; executions end before others
+    begin in their place.
+    """
     yield from map(jobs.insert_job, change.new_jobs)
     yield from map(jobs.update_job, change.jobs)
-    yield from map(executions.insert_execution, change.new_executions)
     yield from map(executions.update_execution, change.executions)
+    yield from map(executions.insert_execution, change.new_executions)
     for entry in change.history:
         yield history.insert_history(entry, now)
     yield from map(outbox.insert_message, change.messages)

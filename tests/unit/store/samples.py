@@ -35,6 +35,7 @@ def an_execution(job: Job, number: int, **changes: object) -> Execution:
         node_id="n-1",
         job_id=job.id,
         job_version=job.version,
+        partition_index=number,
         compute_state=ComputeState(state_type=ComputeStateType.NEW),
         revision=1,
         create_time=number,

@@ -190,9 +190,11 @@ class JobView:
         return self._by_id.get(execution_id)
 
     def note(self, executions: Iterable[Execution]) -> None:
-        """Put new or changed executions into this view."""
+        """Put new or changed executions into this view, unless it has them at a later revision."""
         for execution in executions:
             old = self._by_id.get(execution.id)
+            if old is not None and old.revision >= execution.revision:
+                continue
             self._by_id[execution.id] = execution
             if self._tally is not None:
                 self._tally.replace(old, execution)

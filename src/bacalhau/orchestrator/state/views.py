@@ -3,8 +3,10 @@
 All writes go through `Orchestrator.commit`, which notes them here; a write is guarded by revision all the same.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
@@ -12,14 +14,40 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.ports.store import PlanStore
 
+V = TypeVar("V")
 FEW = 8  # executions of a job that is evaluated with every change; reports of larger ones share an evaluation
-LIMIT = 20_000  # jobs; beyond it the oldest entries are read again when needed
+LIMIT = 20_000  # jobs; beyond it the oldest entries are dropped, and read again when needed
+
+
+@dataclass(eq=False)
+class _Reading:
+    """A read of views that is under way: what was written since it began, and the jobs that must be read again."""
+
+    jobs: list[Job] = field(default_factory=list)
+    executions: dict[str, list[Execution]] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
+
+    def note(self, jobs: Iterable[Job], executions: Mapping[str, Iterable[Execution]]) -> None:
+        """Collect what was written, executions by job."""
+        self.jobs.extend(jobs)
+        for job_id, written in executions.items():
+            self.executions.setdefault(job_id, []).extend(written)
+
+    def update(self, view: JobView) -> None:
+        """Bring a view that was read up to date with what was written meanwhile."""
+        newest = max(
+            (job for job in self.jobs if job.id == view.job.id), key=lambda job: job.revision, default=view.job
+        )
+        if newest.revision > view.job.revision:
+            view.job = newest
+        view.note(self.executions.get(view.job.id, ()))
 
 
 class Views:
     def __init__(self) -> None:
         self._views: dict[str, JobView] = {}
-        self._loads: list[set[str]] = []
+        self._finished: dict[str, None] = {}
+        self._readings: list[_Reading] = []
 
     def find_job(self, job_id: str) -> Job | None:
         """Return an unfinished job as it is stored. None where it is not at hand."""
@@ -32,6 +60,12 @@ class Views:
         execution = view.find(execution_id) if view else None
         return (execution, view.job) if view and execution else None
 
+    def has_ended(self, execution: Execution) -> bool:
+        """Tell whether a later state of the execution is known, in which it has ended."""
+        view = self._views.get(execution.job_id)
+        known = view.find(execution.id) if view else None
+        return known is not None and not known.is_live
+
     def job(self, job_id: str, version: int) -> Job | None:
         """Find a version of a job. Return None where it is not at hand."""
         view = self._views.get(job_id)
@@ -43,62 +77,77 @@ class Views:
         return known.with_executions([execution]) if known and known.size <= FEW else None
 
     def forget(self, job_id: str) -> None:
-        """It is read again when it is needed, also by whoever is reading it right now."""
+        """Drop a job's view. It is read again when it is needed, also by whoever reads it right now."""
         self._views.pop(job_id, None)
-        for changed in self._loads:
-            changed.add(job_id)
+        for reading in self._readings:
+            reading.forgotten.add(job_id)
+            reading.executions.pop(job_id, None)
 
     async def load(self, store: PlanStore, job_ids: list[str]) -> dict[str, JobView]:
-        """Those of `job_ids` that exist; what is not at hand is read and kept."""
-        at_hand = {job_id: view for job_id in job_ids if (view := self._views.get(job_id))}
-        missing = [job_id for job_id in job_ids if job_id not in at_hand]
-        if not missing:
-            return at_hand
-        with self._loading() as changed_meanwhile:
-            read = await store.load_views(missing)
+        """Return the views of those jobs that exist, as they are when this returns; what is not at hand is read."""
+        wanted = missing = [job_id for job_id in job_ids if job_id not in self._views]
+        read: dict[str, JobView] = {}
+        with self._reading() as reading:
+            while missing:
+                reading.forgotten.clear()
+                read |= await store.load_views(missing)
+                missing = [job_id for job_id in wanted if job_id in reading.forgotten]
+                for job_id in missing:
+                    read.pop(job_id, None)
         for job_id, view in read.items():
-            if job_id not in changed_meanwhile:
+            reading.update(view)
+            if job_id not in self._views:
                 self._keep(view)
-        return at_hand | read
+        known = ((job_id, self._views.get(job_id) or read.get(job_id)) for job_id in job_ids)
+        return {job_id: view for job_id, view in known if view}
 
     @contextmanager
-    def _loading(self) -> Iterator[set[str]]:
-        """Collects the jobs that are written while a read is under way: what was read of them may be old."""
-        changed: set[str] = set()
-        self._loads.append(changed)
+    def _reading(self) -> Iterator[_Reading]:
+        """Collect what is written while a read is under way: what was read may be older."""
+        reading = _Reading()
+        self._readings.append(reading)
         try:
-            yield changed
+            yield reading
         finally:
-            self._loads.remove(changed)
+            self._readings.remove(reading)
 
     def note(self, change: Change) -> None:
-        """The change has been applied."""
-        for job in change.new_jobs:
-            self._keep(JobView(job, ()))
-        for job in change.jobs:
-            known = self._views.get(job.id)
-            if known:
-                known.job = job
-                self._keep(known)
-        self._note_executions((*change.new_executions, *change.executions))
-        for changed in self._loads:
-            changed.update(job.id for job in (*change.new_jobs, *change.jobs))
-            changed.update(e.job_id for e in (*change.new_executions, *change.executions))
-
-    def _note_executions(self, executions: Iterable[Execution]) -> None:
-        changed: dict[str, list[Execution]] = {}
-        for execution in executions:
-            changed.setdefault(execution.job_id, []).append(execution)
-        for job_id, written in changed.items():
-            known = self._views.get(job_id)
-            if known:
+        """Put a change that has been applied into the views. Of two states of a thing the one of the higher revision
+        counts, in whichever order they are noted.
+        """
+        jobs = (*change.new_jobs, *change.jobs)
+        executions: dict[str, list[Execution]] = {}
+        for execution in (*change.new_executions, *change.executions):
+            executions.setdefault(execution.job_id, []).append(execution)
+        for job in jobs:
+            self._note_job(job)
+        for job_id, written in executions.items():
+            if known := self._views.get(job_id):
                 known.note(written)
+        for reading in self._readings:
+            reading.note(jobs, executions)
+
+    def _note_job(self, job: Job) -> None:
+        known = self._views.get(job.id)
+        if known is None and job.revision == 1 and job.id not in self._finished:
+            self._keep(JobView(job, ()))
+        elif known and known.job.revision < job.revision:
+            known.job = job
+            self._keep(known)
 
     def _keep(self, view: JobView) -> None:
-        """Finished jobs are rarely looked at again."""
+        """Keep the view of an unfinished job. Of a finished one only its name stays for a while: its submission may be
+        noted after its end.
+        """
         if view.job.is_done:
             self._views.pop(view.job.id, None)
-            return
-        self._views[view.job.id] = view
-        if len(self._views) > LIMIT:
-            del self._views[next(iter(self._views))]
+            _put(self._finished, view.job.id, None)
+        else:
+            self._finished.pop(view.job.id, None)
+            _put(self._views, view.job.id, view)
+
+
+def _put(known: dict[str, V], key: str, value: V) -> None:
+    known[key] = value
+    if len(known) > LIMIT:
+        del known[next(iter(known))]

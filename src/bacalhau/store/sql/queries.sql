@@ -1,11 +1,13 @@
 -- Jobs -----------------------------------------------------------------------------------------------------------
 
 -- name: insert_job
-insert into jobs (id, name, namespace, version, revision, is_open, create_time, modify_time, body)
-values (:id, :name, :namespace, :version, :revision, :is_open, :create_time, :modify_time, :body);
+insert into jobs (id, name, namespace, version, revision, is_open, everywhere, create_time, modify_time, body)
+values (:id, :name, :namespace, :version, :revision, :is_open, :everywhere, :create_time, :modify_time, :body);
 
 -- name: update_job
-update jobs set version = :version, revision = :revision, is_open = :is_open, modify_time = :modify_time, body = :body
+update jobs set
+    version = :version, revision = :revision, is_open = :is_open, everywhere = :everywhere, modify_time = :modify_time,
+    body = :body
 where id = :id and revision = :revision - 1;
 
 -- name: find_job
@@ -37,8 +39,11 @@ where j.id = :job_id order by v.version;
 -- Executions -----------------------------------------------------------------------------------------------------
 
 -- name: insert_execution
-insert into executions (id, job, job_version, revision, is_live, create_time, body)
-values (:id, (select number from jobs where id = :job_id), :job_version, :revision, :is_live, :create_time, :body);
+insert into executions (id, job, job_version, revision, is_live, create_time, slot, body)
+select
+    :id, number, :job_version, :revision, :is_live, :create_time,
+    case when everywhere then :node_id else :partition_index end, :body
+from jobs where id = :job_id and version = :job_version and is_open = 1;
 
 -- name: update_execution
 update executions set revision = :revision, is_live = :is_live, body = :body
