@@ -95,14 +95,11 @@ class Orchestrator:
             raise
 
     async def _commit(self, change: Change) -> None:
-        seqs = await self.store.apply(change)
+        seqs = await self._apply(change)
         self.views.note(change)
         for message, seq in zip(change.messages, seqs, strict=True):
             if unheard := self.outbox.push(PendingMessage(seq, message.node_id, message.type, message.body)):
                 self.logs.end_silent(unheard)
-        for execution in change.new_executions:
-            if not self.views.has_ended(execution):
-                self.cluster.hold(execution)
         for execution in change.executions:
             if not execution.is_live:
                 self.cluster.release(execution.id)
@@ -127,6 +124,18 @@ class Orchestrator:
         )  # of a job that broke a plan it may be unreadable
         self.cluster.quotas.note(job, need, plan)
         self._wake_for_quota({job.namespace})
+
+    async def _apply(self, change: Change) -> list[int]:
+        """Write a change. Room for its new executions is reserved before that, by their plan or here."""
+        unplanned = [execution for execution in change.new_executions if execution.id not in self.placing]
+        for execution in unplanned:
+            self.cluster.hold(execution)
+        try:
+            return await self.store.apply(change)
+        except BaseException:
+            for execution in unplanned:
+                self.cluster.release(execution.id)
+            raise
 
     def is_settled(self, now: int) -> bool:
         """Nodes have had time to come back since the start: from then on who is away may be given up."""

@@ -46,7 +46,7 @@ class _Reading:
 class Views:
     def __init__(self) -> None:
         self._views: dict[str, JobView] = {}
-        self._finished: dict[str, None] = {}
+        self._missed: dict[str, None] = {}
         self._readings: list[_Reading] = []
 
     def find_job(self, job_id: str) -> Job | None:
@@ -59,12 +59,6 @@ class Views:
         view = self._views.get(job_id)
         execution = view.find(execution_id) if view else None
         return (execution, view.job) if view and execution else None
-
-    def has_ended(self, execution: Execution) -> bool:
-        """Tell whether a later state of the execution is known, in which it has ended."""
-        view = self._views.get(execution.job_id)
-        known = view.find(execution.id) if view else None
-        return known is not None and not known.is_live
 
     def job(self, job_id: str, version: int) -> Job | None:
         """Find a version of a job. Return None where it is not at hand."""
@@ -79,6 +73,7 @@ class Views:
     def forget(self, job_id: str) -> None:
         """Drop a job's view. It is read again when it is needed, also by whoever reads it right now."""
         self._views.pop(job_id, None)
+        self._miss(job_id)
         for reading in self._readings:
             reading.forgotten.add(job_id)
             reading.executions.pop(job_id, None)
@@ -124,27 +119,33 @@ class Views:
         for job_id, written in executions.items():
             if known := self._views.get(job_id):
                 known.note(written)
+            else:
+                self._miss(job_id)
         for reading in self._readings:
             reading.note(jobs, executions)
 
     def _note_job(self, job: Job) -> None:
         known = self._views.get(job.id)
-        if known is None and job.revision == 1 and job.id not in self._finished:
+        if known is None and job.revision == 1 and job.id not in self._missed:
             self._keep(JobView(job, ()))
-        elif known and known.job.revision < job.revision:
+        elif known is None:
+            self._miss(job.id)
+        elif known.job.revision < job.revision:
             known.job = job
             self._keep(known)
 
     def _keep(self, view: JobView) -> None:
-        """Keep the view of an unfinished job. Of a finished one only its name stays for a while: its submission may be
-        noted after its end.
-        """
+        """Keep the view of an unfinished job. Finished ones are rarely needed."""
         if view.job.is_done:
             self._views.pop(view.job.id, None)
-            _put(self._finished, view.job.id, None)
+            self._miss(view.job.id)
         else:
-            self._finished.pop(view.job.id, None)
+            self._missed.pop(view.job.id, None)
             _put(self._views, view.job.id, view)
+
+    def _miss(self, job_id: str) -> None:
+        """Remember that a job without a view has changed: should its submission be noted after that, it is old."""
+        _put(self._missed, job_id, None)
 
 
 def _put(known: dict[str, V], key: str, value: V) -> None:
