@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import NotFound
+from bacalhau.lib.errors import NotFound, Unavailable
 from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import JobState
@@ -62,7 +62,7 @@ async def test_the_oldest_ends_go_first_by_age_and_by_number(store):
 
 async def test_a_job_goes_with_everything_of_its_own_and_nothing_of_others(store):
     job, other = await finish(store, 1), await finish(store, 2)
-    assert await store.forget_jobs([job.id]) == [an_execution(job, 1).id]
+    await store.forget_jobs([job.id])
     with pytest.raises(NotFound):
         await store.find_job(job.id)
     with pytest.raises(NotFound):
@@ -71,6 +71,8 @@ async def test_a_job_goes_with_everything_of_its_own_and_nothing_of_others(store
     assert len(await store.list_history(HistoryQuery(other.id))) == 2
     assert len((await store.load_views([other.id]))[other.id].executions) == 1
     await store.apply(submitted(a_job(1)))  # its name and id are free again
+    assert await store.sweep_forgotten(1) == ([an_execution(job, 1).id], True)
+    assert await store.sweep_forgotten(1) == ([], False)
     assert [h.seq_num for h in await store.list_history(HistoryQuery(job.id))] == [1]
 
 
@@ -82,7 +84,8 @@ async def test_open_jobs_and_jobs_with_something_on_a_node_stay(store):
     assert await store.list_expired_jobs(Limits(before=now_ns()), 10) == [job.id]
     again = replace(job, revision=3, version=2, state=JobState(state_type=JobStateType.PENDING))
     await store.apply(Change(jobs=(again,)))
-    assert await store.forget_jobs([job.id]) == []
+    await store.forget_jobs([job.id])
+    assert await store.sweep_forgotten(10) == ([], False)
     assert len(await store.list_history(HistoryQuery(job.id))) == 2
 
 
@@ -119,6 +122,33 @@ async def test_much_is_forgotten_in_steps_and_others_write_between_them(store, t
     await Keeper(store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=1), note).forget()
     assert steps == [100, 100, 50]
     assert await left(store) == [1001, 1002, 1003]
+
+
+async def test_a_large_job_is_forgotten_in_slices_also_after_a_kill_and_its_number_is_nobody_elses(store, tmp_path):
+    job = a_job(1)
+    executions = [
+        replace(an_execution(job, n).moved(ComputeStateType.COMPLETED, 1), revision=1) for n in range(1, 2501)
+    ]
+    history = tuple(entry(job, "asked", e.id) for e in executions)
+    await store.apply(Change(new_jobs=(job,), new_executions=tuple(executions), history=history))
+    await store.apply(Change(jobs=(replace(job, revision=2, state=COMPLETED),)))
+    slices = []
+
+    async def note(executions):
+        slices.append(len(executions))
+        if len(slices) == 2:
+            raise Unavailable("killed here")
+
+    keeper = Keeper(store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=1), note)
+    with pytest.raises(Unavailable):
+        await keeper.forget()
+    assert await left(store) == []
+    await store.apply(submitted(a_job(2)))
+    assert (await store.load_views([a_job(2).id]))[a_job(2).id].size == 0
+    await keeper.forget()
+    assert slices == [1000, 1000, 500]
+    assert await store.sweep_forgotten(10) == ([], False)
+    assert len(await store.list_history(HistoryQuery(a_job(2).id))) == 1
 
 
 async def test_old_content_goes_and_what_is_published_again_stays(tmp_path):

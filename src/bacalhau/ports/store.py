@@ -138,15 +138,20 @@ class RetentionStore(Protocol):
         """Finished jobs beyond the limits, counted from their end, oldest first."""
         ...
 
-    async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
-        """Remove jobs with their versions, executions and history; those that are open again stay.
-
-        The ids of their executions.
+    async def forget_jobs(self, job_ids: Sequence[str]) -> None:
+        """Remove jobs at once from all that can be read; those that are open again stay. `sweep_forgotten` does the
+        rest.
         """
         ...
 
     async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
         """List the versions of jobs that are stored in more than so many bytes."""
+        ...
+
+    async def sweep_forgotten(self, count: int) -> tuple[list[str], bool]:
+        """Remove at most `count` executions, events and versions of forgotten jobs. Return the ids of the executions,
+        and whether something is left.
+        """
         ...
 
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
@@ -157,9 +162,10 @@ class RetentionStore(Protocol):
         """Remove ended executions of a job with their events. The ids of those that were there."""
         ...
 
-    async def forget_history(self, job_id: str, keep: int) -> None:
-        """Remove all but the newest events of a job, `keep` at most; more than 0, so that numbers are never given
-        twice.
+    async def forget_history(self, job_id: str, keep: int, count: int) -> int:
+        """Remove at most `count` of the oldest events of a job, all but the newest `keep`. Return how many went.
+
+        `keep` is more than 0, so that numbers are never given twice.
         """
         ...
 

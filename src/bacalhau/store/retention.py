@@ -7,7 +7,7 @@ from bacalhau.ports.store import Limits
 from bacalhau.store.statement import Row, Statement, Transaction
 
 EVERYTHING = 1 << 62
-_FORGET = ("forget_history", "forget_executions", "forget_versions", "forget_jobs")
+_SWEEP = ("sweep_history", "sweep_versions", "sweep_executions", "sweep_forgotten")
 
 
 def limit_params(limits: Limits, count: int) -> dict[str, int]:
@@ -16,7 +16,11 @@ def limit_params(limits: Limits, count: int) -> dict[str, int]:
 
 def delete_jobs(job_ids: Sequence[str]) -> Transaction:
     ids = encode(list(job_ids)).decode()
-    return tuple(Statement(name, {"ids": ids}) for name in _FORGET)
+    return tuple(Statement(name, {"ids": ids}) for name in ("mark_forgotten", "forget_jobs"))
+
+
+def sweep(count: int) -> Transaction:
+    return tuple(Statement(name, {"limit": count}) for name in _SWEEP)
 
 
 def long_params(executions: Limits, history: Limits, versions: Limits) -> dict[str, int]:
@@ -29,8 +33,8 @@ def delete_executions(job_id: str, execution_ids: Sequence[str]) -> Transaction:
     return tuple(Statement(name, params) for name in ("forget_history_of_executions", "forget_some_executions"))
 
 
-def delete_history(job_id: str, keep: int) -> Statement:
-    return Statement("forget_old_history", {"job_id": job_id, "keep": keep})
+def delete_history(job_id: str, keep: int, count: int) -> Statement:
+    return Statement("forget_old_history", {"job_id": job_id, "keep": keep, "limit": count})
 
 
 def delete_versions(job_id: str, keep: int) -> Statement:

@@ -107,8 +107,12 @@ class SqliteStore(Housed):
     async def list_expired_jobs(self, limits: Limits, count: int) -> list[str]:
         return await self._database.read("list_expired_jobs", retention.limit_params(limits, count), retention.read_ids)
 
-    async def forget_jobs(self, job_ids: Sequence[str]) -> list[str]:
-        return retention.read_ids(await self._database.apply(retention.delete_jobs(job_ids)))
+    async def forget_jobs(self, job_ids: Sequence[str]) -> None:
+        await self._database.apply(retention.delete_jobs(job_ids))
+
+    async def sweep_forgotten(self, count: int) -> tuple[list[str], bool]:
+        gone = retention.read_ids(await self._database.apply(retention.sweep(count)))
+        return gone, await self._database.read("any_forgotten", {}, bool)
 
     async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
         params = {"ids": encode(list(job_ids)).decode(), "size": size}
@@ -122,8 +126,8 @@ class SqliteStore(Housed):
     async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_executions(job_id, execution_ids)))
 
-    async def forget_history(self, job_id: str, keep: int) -> None:
-        await self._database.apply((retention.delete_history(job_id, keep),))
+    async def forget_history(self, job_id: str, keep: int, count: int) -> int:
+        return len(await self._database.apply((retention.delete_history(job_id, keep, count),)))
 
     async def forget_versions(self, job_id: str, keep: int) -> None:
         await self._database.apply((retention.delete_versions(job_id, keep),))

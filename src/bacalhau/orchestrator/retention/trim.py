@@ -7,7 +7,7 @@ import logging
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.retention.forget import PAUSE
+from bacalhau.orchestrator.retention.forget import PAUSE, SLICE
 from bacalhau.orchestrator.scheduling.spent import list_spent
 from bacalhau.orchestrator.state.limits import SECOND, limits_of
 from bacalhau.orchestrator.state.specs import LARGE
@@ -37,13 +37,15 @@ async def trim(orch: Orchestrator) -> None:
 async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
     view = (await orch.views.load(orch.store, [job_id])).get(job_id)
     spent = list_spent(view, limits, frozenset(orch.cluster.candidates.by_id), now_ns()) if view else ()
-    if spent:
-        gone = await orch.store.forget_executions(job_id, [e.id for e in spent])
+    for start in range(0, len(spent), SLICE):
+        gone = await orch.store.forget_executions(job_id, [e.id for e in spent[start : start + SLICE]])
         orch.views.forget(job_id)
         await orch.on_forgotten(gone)
         log.info("%d ended executions of job %s were old, or too many, and are forgotten", len(gone), job_id)
-    if orch.retention.history_count:
-        await orch.store.forget_history(job_id, orch.retention.history_count)
+        await Signal().wait(PAUSE)
+    keep = orch.retention.history_count
+    while keep and await orch.store.forget_history(job_id, keep, SLICE):
+        await Signal().wait(PAUSE)
     if orch.retention.versions_count:
         before = await orch.store.list_large_versions([job_id], LARGE)
         await orch.store.forget_versions(job_id, orch.retention.versions_count)

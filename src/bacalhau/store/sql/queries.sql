@@ -1,8 +1,11 @@
 -- Jobs -----------------------------------------------------------------------------------------------------------
 
 -- name: insert_job
-insert into jobs (id, name, namespace, version, revision, is_open, everywhere, create_time, modify_time, body)
-values (:id, :name, :namespace, :version, :revision, :is_open, :everywhere, :create_time, :modify_time, :body);
+insert into jobs (number, id, name, namespace, version, revision, is_open, everywhere, create_time, modify_time, body)
+values (
+    1 + max((select coalesce(max(number), 0) from jobs), (select coalesce(max(job), 0) from forgotten)),
+    :id, :name, :namespace, :version, :revision, :is_open, :everywhere, :create_time, :modify_time, :body
+);
 
 -- name: update_job
 update jobs set

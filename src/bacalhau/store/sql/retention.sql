@@ -14,19 +14,38 @@ where modify_time < :before or age <= (select count(*) from jobs where is_open =
 select v.body from job_versions v
 where v.job in (select number from jobs where id in (select value from json_each(:ids))) and length(v.body) > :size;
 
--- All within one transaction: a job that was opened again meanwhile keeps everything.
+-- Both within one transaction: a job that was opened again meanwhile keeps everything.
 
--- name: forget_history
-delete from history where job in (select number from jobs where is_open = 0 and id in (select value from json_each(:ids)));
-
--- name: forget_executions
-delete from executions where job in (select number from jobs where is_open = 0 and id in (select value from json_each(:ids))) returning id;
-
--- name: forget_versions
-delete from job_versions where job in (select number from jobs where is_open = 0 and id in (select value from json_each(:ids)));
+-- name: mark_forgotten
+insert into forgotten (job) select number from jobs where is_open = 0 and id in (select value from json_each(:ids));
 
 -- name: forget_jobs
 delete from jobs where is_open = 0 and id in (select value from json_each(:ids));
+
+-- What is left of forgotten jobs, at most so many rows of each kind at a time.
+
+-- name: sweep_history
+delete from history where (job, seq) in (
+    select h.job, h.seq from forgotten f cross join history h on h.job = f.job limit :limit
+);
+
+-- name: sweep_versions
+delete from job_versions where (job, version) in (
+    select v.job, v.version from forgotten f cross join job_versions v on v.job = f.job limit :limit
+);
+
+-- name: sweep_executions
+delete from executions where number in (
+    select e.number from forgotten f cross join executions e on e.job = f.job limit :limit
+) returning id;
+
+-- name: sweep_forgotten
+delete from forgotten where not exists (select 1 from history h where h.job = forgotten.job)
+    and not exists (select 1 from job_versions v where v.job = forgotten.job)
+    and not exists (select 1 from executions e where e.job = forgotten.job);
+
+-- name: any_forgotten
+select 1 from forgotten limit 1;
 
 -- name: forget_dead_letters
 delete from dead_letters where seq in (
@@ -57,8 +76,11 @@ delete from history where job = (select number from jobs where id = :job_id)
 delete from executions where is_live = 0 and job = (select number from jobs where id = :job_id) and id in (select value from json_each(:ids)) returning id;
 
 -- name: forget_old_history
-delete from history where job = (select number from jobs where id = :job_id)
-    and seq <= (select max(seq) from history h where h.job = (select number from jobs where id = :job_id)) - :keep;
+delete from history where (job, seq) in (
+    select h.job, h.seq from jobs j join history h on h.job = j.number
+    where j.id = :job_id and h.seq <= (select max(seq) from history l where l.job = j.number) - :keep
+    order by h.seq limit :limit
+) returning seq;
 
 -- A version that an execution ran in stays as long as that does.
 
