@@ -19,6 +19,7 @@ from bacalhau.orchestrator.state.limits import OnForgotten, Retention, forget_no
 from bacalhau.orchestrator.state.locality import Locality
 from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.orchestrator.state.outbox import Outbox
+from bacalhau.orchestrator.state.permits import Permits
 from bacalhau.orchestrator.state.queue import EvaluationQueue
 from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.orchestrator.state.views import Views
@@ -73,6 +74,7 @@ class Orchestrator:
     outbox: Outbox = field(default_factory=Outbox)
     locality: Locality = field(default_factory=Locality)
     views: Views = field(default_factory=Views)
+    permits: Permits = field(default_factory=Permits)
     placing: set[str] = field(default_factory=set)
     started: int = field(default_factory=now_ns)
 

@@ -72,6 +72,8 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
             return
         if stored.node_id != delivery.node_id or not (stored.is_live or wants_end(stored, message)):
             return
+        if not isinstance(message, BidResult):
+            orch.permits.end(stored.id)
         updated, events = change(stored, job) if stored.is_live else note_end(stored, message)
         history = tuple(
             HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id)

@@ -4,6 +4,7 @@ A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is
 moment, so of two attempts at the same partition one publishes.
 """
 
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Forbidden, NotFound
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.node.node import APPROVED, NodeState
@@ -21,6 +22,8 @@ async def answer_publish(orch: Orchestrator, node_id: str, request: PublishReque
     except NotFound as e:
         return PublishResponse(granted=False, reason=e.message)
     reason = decide_refusal(execution, node)
+    if not reason:
+        orch.permits.grant(execution, now_ns())
     return PublishResponse(granted=not reason, reason=reason)
 
 

@@ -64,6 +64,7 @@ async def load_state(orch: Orchestrator) -> None:
     jobs = {job.id: job for job in await orch.store.list_open_jobs()}
     for execution in await orch.store.list_live_executions():
         orch.cluster.hold(execution, jobs.get(execution.job_id))
+        orch.permits.grant(execution, now_ns())  # the process before this one may have given one
         orch.queue.add(execution.job_id)
     for node in orch.cluster.nodes():
         await _load_lane(orch, node.info.node_id)

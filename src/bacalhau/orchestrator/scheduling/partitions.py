@@ -21,6 +21,8 @@ from bacalhau.orchestrator.scheduling.retry import decide_retry, list_away, list
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of, new_execution, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, TURN, Plan, Shortage, earliest
 
+FENCED = f"{RETRYING}the right of the last attempt to publish has run out"
+
 
 class Due(NamedTuple):
     """What open partitions wait for that may not be tried now; `late` are their numbers."""
@@ -36,7 +38,7 @@ class Due(NamedTuple):
 def place_open(view: JobView, around: Context) -> Plan:
     """Start as many open partitions as there is room for now."""
     job, tally = view.job, view.tally
-    due = _decide_due(view, around.now)
+    due = _decide_due(view, around)
     if due.give_up:
         return fail(job, view.live_current(), due.give_up, due.hint, around.now, topic=due.topic)
     has_live, need, bars = bool(view.live_on), needed_resources(job), find_all_bars(view, around)
@@ -74,8 +76,8 @@ def _explain_limit(need: Resources, started: int, around: Context) -> str:
     return f"{TURN}: other jobs that wait for room come before its next partition"
 
 
-def _decide_due(view: JobView, now: int) -> Due:
-    due = Due(set())
+def _decide_due(view: JobView, around: Context) -> Due:
+    due, now = Due(set()), around.now
     for index in view.tally.reopened():
         failed = _in_order(view.tally.failed.get(index, {}))
         verdict = decide_retry(view.job, failed)
@@ -87,6 +89,9 @@ def _decide_due(view: JobView, now: int) -> Due:
         if verdict.not_before > now:
             text = f"{RETRYING}{failed[-1].compute_state.message}"
             due = due._replace(waiting=text, next_evaluation=earliest(due.next_evaluation, verdict.not_before))
+            due.late.add(index)
+        elif (until := around.fenced.get(index, 0)) > now:
+            due = due._replace(waiting=FENCED, next_evaluation=earliest(due.next_evaluation, until))
             due.late.add(index)
     return due
 

@@ -37,7 +37,8 @@ class Context(NamedTuple):
     `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this
     evaluation, for what it starts. `holders` of the job's inputs. `claim`: the node that is kept for another job, where
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
-    `allowance`: what the job's namespace may use.
+    `allowance`: what the job's namespace may use. `fenced`: the partitions of which an attempt may still publish, and
+    until when (Unix ns).
     """
 
     candidates: Candidates
@@ -50,6 +51,7 @@ class Context(NamedTuple):
     holders: Holders = NOT_TOLD
     most: int | None = None
     allowance: Allowance = UNLIMITED
+    fenced: Mapping[int, int] = {}
 
 
 def limits_of(job: Job) -> Timeouts:
