@@ -89,7 +89,7 @@ async def orchestrator(
             ageing_ns=int(config.orchestrator.scheduler.ageing * SECOND_NS),
             silence_ns=int(manager.disconnect_timeout * SECOND_NS),
             gate=gate,
-            retention=_retention(config.orchestrator.retention),
+            retention=_retention(config.orchestrator.retention, manager.forget_after),
             logs=book,
             on_forgotten=book.forget,
         )
@@ -124,7 +124,7 @@ async def _message_server(stack: AsyncExitStack, config: Config, data: Path) -> 
     return server.url, server.access
 
 
-def _retention(wanted: RetentionConfig) -> Retention:
+def _retention(wanted: RetentionConfig, nodes_age: float) -> Retention:
     return Retention(
         jobs_age=wanted.jobs_max_age,
         jobs_count=wanted.jobs_max_count,
@@ -135,6 +135,7 @@ def _retention(wanted: RetentionConfig) -> Retention:
         history_count=wanted.history_max_count,
         versions_count=wanted.versions_max_count,
         undelivered_age=wanted.undelivered_max_age,
+        nodes_age=nodes_age,
     )
 
 

@@ -84,6 +84,15 @@ class NodeManager(Section):
     manual_approval: Annotated[
         bool, Meta(description="New nodes wait, without any work, until `bacalhau node approve` lets them in.")
     ] = False
+    forget_after: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Absence after which a node that has no work is deleted; a month, for long repairs. One that people"
+                " approved, rejected, cordoned or labelled stays. 0s keeps all."
+            )
+        ),
+    ] = Seconds(720 * 3600.0)
 
 
 class Retention(Section):

@@ -10,6 +10,7 @@ from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from bacalhau.orchestrator.evaluation.locating import locate_forever
 from bacalhau.orchestrator.messages.dispatcher import dispatch_forever
 from bacalhau.orchestrator.messages.inbox import on_message
+from bacalhau.orchestrator.nodes.expiry import Expiry
 from bacalhau.orchestrator.nodes.handshake import on_gone, on_request
 from bacalhau.orchestrator.nodes.hello import greet_nodes
 from bacalhau.orchestrator.nodes.watch import load_state, watch_nodes_forever
@@ -30,7 +31,7 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
             locate_forever(orch),
             dispatch_forever(orch),
             watch_nodes_forever(orch),
-            retain_forever(keeper.forget, partial(trim, orch)),
+            retain_forever(keeper.forget, partial(trim, orch), Expiry(orch).forget_absent),
             orch.logs.sweep_forever(),
         ),
     ):

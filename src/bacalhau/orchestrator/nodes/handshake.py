@@ -201,8 +201,16 @@ def on_gone(orch: Orchestrator, node_id: str, reason: str = "the connection was 
 
 
 async def load_nodes(orch: Orchestrator) -> None:
-    """At start: all known nodes, none of them connected until it shakes hands."""
-    absent = now_ns() + orch.rejoin_ns
+    """Load all known nodes at start. None counts as connected until it shakes hands; who was, is away from now on."""
+    now = now_ns()
     for node in await orch.store.list_nodes():
-        state = msgspec.structs.replace(node.connection_state, status=DISCONNECTED, connected_since=ZERO_TIME)
-        orch.cluster.put(msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state), absent)
+        before = node.connection_state
+        was_here = before.status == CONNECTED or before.disconnected_since == ZERO_TIME
+        state = msgspec.structs.replace(
+            before,
+            status=DISCONNECTED,
+            connected_since=ZERO_TIME,
+            disconnected_since=rfc3339(now) if was_here else before.disconnected_since,
+        )
+        away = msgspec.structs.replace(node, connection=DISCONNECTED, connection_state=state)
+        orch.cluster.put(away, now + orch.rejoin_ns)

@@ -28,6 +28,7 @@ class Retention(NamedTuple):
     history_count: int = 0
     versions_count: int = 0
     undelivered_age: float = 0
+    nodes_age: float = 0
 
 
 def limits_of(age: float, count: int) -> Limits:
