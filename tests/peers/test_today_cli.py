@@ -43,6 +43,7 @@ NOT_ALWAYS = {
     "Unavailable",
     "Cures",
     "Native",
+    "MaxExecutions",
 }
 
 

@@ -46,7 +46,7 @@ insert into executions (id, job, job_version, revision, is_live, create_time, sl
 select
     :id, number, :job_version, :revision, :is_live, :create_time,
     case when everywhere then :node_id else :partition_index end, :body
-from jobs where id = :job_id and version = :job_version and is_open = 1;
+from jobs where id = :job_id and (not :is_live or (version = :job_version and is_open = 1));
 
 -- name: update_execution
 update executions set revision = :revision, is_live = :is_live, body = :body
