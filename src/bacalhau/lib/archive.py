@@ -109,6 +109,8 @@ def unpack(archive: Path, into: Path, only: str = "") -> list[str]:
                 name = _clean(info.name)
                 if name and (not wanted or name == wanted or name.startswith(wanted + "/")):
                     unpacker.add(tar, info, name)
+            while plain.read(1 << 20):  # to the checksum, which stands behind everything
+                pass
     except _DAMAGE as e:
         raise StorageFailure(f"archive {archive.name} is damaged: {e}") from e
     if wanted and not unpacker.count:

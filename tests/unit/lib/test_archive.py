@@ -113,6 +113,7 @@ def test_other_kinds_are_refused(tmp_path, kind):
         lambda body: body[:-2000],
         lambda body: b"no archive at all",
         lambda body: body[:5000] + b"zzzz" + body[5004:],
+        lambda body: body[:-8] + bytes(8),
         lambda body: b"",
     ],
 )

