@@ -1,4 +1,4 @@
-"""What a node takes, out of its configuration and environment."""
+"""The rules by which a node takes jobs, read from its configuration and environment."""
 
 import os
 
@@ -13,7 +13,7 @@ from bacalhau.ports.admission import Probe
 
 
 def node_admission(rules: JobAdmissionControl, compute: Compute) -> Admission:
-    """Raises BadRequest naming the key and the value."""
+    """Read the rules of admission. Raises BadRequest naming the key and the value."""
     probes: list[Probe] = [CommandProbe(rules.probe_exec)] if rules.probe_exec else []
     if rules.probe_http:
         if not rules.probe_http.startswith(("http://", "https://")):

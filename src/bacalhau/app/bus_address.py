@@ -34,7 +34,7 @@ def bus_address_of(config: Compute) -> BusAddress:
 
 
 def _problem(url: str) -> str:
-    """Why it is no address of a message server; "" when it is one."""
+    """Say why a text is no address of a message server; "" when it is one."""
     scheme, mark, rest = url.partition("://")
     if mark and scheme not in _SCHEMES:
         return f"begins with {scheme}://, which is no way to a message server"
@@ -48,7 +48,10 @@ def _problem(url: str) -> str:
 
 
 def server_tls(wanted: ServerTLS) -> Tls | None:
-    """What the bundled message server shows; None without TLS. Raises BadRequest naming the key."""
+    """Load the certificate that the bundled message server shows; None without TLS.
+
+    Raises BadRequest naming the key.
+    """
     if not wanted.server_cert and not wanted.server_key:
         return None
     if not wanted.server_cert or not wanted.server_key:
@@ -68,7 +71,9 @@ def server_tls(wanted: ServerTLS) -> Tls | None:
 
 
 def trusting(ca_file: str, key: str) -> ssl.SSLContext | None:
-    """None: whom this machine trusts. Raises BadRequest naming the configuration's `key`."""
+    """Load the certificates to trust; None means those that this machine trusts. Raises BadRequest naming the
+    configuration's `key`.
+    """
     if not ca_file:
         return None
     try:

@@ -31,7 +31,7 @@ class DemoFailed(BacalhauError):
 
 
 async def run_demo(folder: Path, say: Say) -> None:
-    """Raises the first failure; everything started here is stopped either way."""
+    """Run the tutorial. Raises the first failure; everything started here is stopped either way."""
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         docker = await stack.enter_async_context(docker_available(folder / "docker", say))

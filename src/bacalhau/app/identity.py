@@ -1,4 +1,4 @@
-"""Who this node is: an id and a secret made once per data directory."""
+"""The identity of a node: an id and a secret, made once per data directory."""
 
 import os
 import secrets

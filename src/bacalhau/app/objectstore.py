@@ -24,7 +24,7 @@ _STOP_SECONDS = 1
 
 
 class ObjectStore(NamedTuple):
-    """Where it listens, and the one identity that may do everything."""
+    """A running S3 server: its address, and the one identity that may do everything."""
 
     url: str
     access_key: str

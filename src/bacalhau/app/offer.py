@@ -1,4 +1,4 @@
-"""How much of a machine a node offers to jobs: `80%` of what is there, or an absolute amount."""
+"""The share of a machine that a node offers to jobs: `80%` of what is there, or an absolute amount."""
 
 from collections.abc import Callable
 from math import ceil
@@ -12,7 +12,7 @@ EXECUTIONS_PER_CPU, LEAST_EXECUTIONS = 16, 32
 
 
 def offered_capacity(there: Resources, wanted: AllocatedCapacity) -> Resources:
-    """Raises BadRequest naming the key and the value.
+    """Compute what a node offers. Raises BadRequest naming the key and the value.
 
     An absolute amount may be more than there is, but for GPUs, which are given out one by one.
     """

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Served(NamedTuple):
-    """What runs in this process. `api_url` and `nats_url` are "" without an orchestrator."""
+    """The parts that run in this process. `api_url` and `nats_url` are "" without an orchestrator."""
 
     api_url: str
     nats_url: str

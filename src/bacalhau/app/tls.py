@@ -22,7 +22,7 @@ _RENEW_DAYS = 30
 
 
 def server_tls(settings: ApiTLS, folder: Path) -> ssl.SSLContext | None:
-    """None for plain HTTP.
+    """Load the TLS context of the API; None for plain HTTP.
 
     A self-signed certificate is kept in `folder`, so that clients may trust it. Raises BadRequest for unusable files.
     """

@@ -20,7 +20,9 @@ _GONE_LIMIT = 5.0
 
 
 def dying_with_parent() -> Callable[[], None] | None:
-    """What the child runs before it becomes the program; None where the system has nothing of the kind."""
+    """Return a function that lets the child end with its parent, to be run before it becomes the program; None where
+    the system has nothing of the kind.
+    """
     if _libc is None:
         return None
     prctl, parent = _libc.prctl, os.getpid()

@@ -87,14 +87,14 @@ class Profiles:
         write_private(self._path(name), import_module("yaml").safe_dump(tree, sort_keys=False))
 
     def select(self, name: str) -> None:
-        """Raises NotFound."""
+        """Make a profile the one that is used. Raises NotFound."""
         self.get(name)
         fresh = self._home / f"{_CURRENT}.{os.getpid()}"
         fresh.symlink_to(self._path(name).name)
         fresh.replace(self._home / _CURRENT)
 
     def delete(self, name: str) -> None:
-        """Raises NotFound."""
+        """Remove a profile. Raises NotFound."""
         self.get(name)
         if self.current() == name:
             (self._home / _CURRENT).unlink()

@@ -115,7 +115,7 @@ class API(Section):
 
 
 def access_problems(api: API) -> list[str]:
-    """What a server cannot start with, each naming the setting and the cure."""
+    """List the settings that a server cannot start with, each with its cure."""
     problems = [
         problem
         for number, user in enumerate(api.auth.users)

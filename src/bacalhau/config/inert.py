@@ -74,12 +74,14 @@ _UNSET: tuple[Any, ...] = (None, "", False, "0", "0s", "false", "False", "FALSE"
 
 
 def is_inert(key: str) -> bool:
-    """Whether `key`, in any case, is in these lists."""
+    """Tell whether `key`, in any case, is in these lists."""
     return key.lower() in HARMLESS or key.lower() in REFUSED
 
 
 def check_inert(key: str, value: Any) -> bool:
-    """True when `key` is in these lists and the value changes nothing; raises BadRequest when it would have to."""
+    """Return True if `key` is in these lists and the value changes nothing. Raises BadRequest if it would have to
+    change something.
+    """
     name = REFUSED.get(key.lower())
     if name is None or value in _UNSET:
         return is_inert(key)

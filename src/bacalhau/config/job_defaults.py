@@ -1,4 +1,4 @@
-"""What jobs get where they ask for nothing, by job type."""
+"""Defaults for jobs, by job type: used where a job asks for nothing."""
 
 from bacalhau.config.schema import Config, DefaultJob
 from bacalhau.models.job.job import Timeouts
@@ -8,7 +8,7 @@ from bacalhau.models.job.validate import JobDefault
 
 
 def job_defaults(config: Config) -> dict[str, JobDefault]:
-    """For `fill_defaults`."""
+    """Collect the defaults of the configuration in the form that `fill_defaults` takes."""
     jobs = config.job_defaults
     by_type = {"batch": jobs.batch, "ops": jobs.ops, "service": jobs.service, "daemon": jobs.daemon}
     return {name: _job_default(job) for name, job in by_type.items()}

@@ -1,4 +1,4 @@
-"""Where settings come from: `-c` values, flags, environment, files, defaults, the strongest first.
+"""Loading of settings from `-c` values, flags, environment, files and defaults, the strongest first.
 
 All faults name key, value and origin.
 """

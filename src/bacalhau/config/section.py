@@ -1,4 +1,4 @@
-"""What every part of the configuration is: a frozen struct whose fields are named as in the files, and its special
+"""The base of every part of the configuration, a frozen struct whose fields are named as in the files, and its special
 kinds of value.
 """
 

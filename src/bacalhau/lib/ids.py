@@ -24,8 +24,8 @@ def _as_uuid(text: str) -> str:
 
 
 def evaluation_id(job_id: str, version: int, made: int) -> str:
-    """Of the look at a job of which `made` executions of that version exist already: the same whoever asks, so it is
-    stored nowhere by itself.
+    """Derive the id of the evaluation of a job of which `made` executions of that version exist already. It is the same
+    whoever asks, so it is stored nowhere by itself.
     """
     return _as_uuid(hashlib.blake2b(f"{job_id}/{version}/{made}".encode(), digest_size=16).hexdigest())
 

@@ -115,8 +115,8 @@ _plans: dict[Any, _Plan] = {}
 
 
 def _plan(kind: Any) -> _Plan:
-    """How values of a type are folded: field names by lower-case key, the item type of a list, or None to
-    leave them.
+    """Decide how values of a type are folded: field names by lower-case key, the item type of a list, or None to leave
+    them.
     """
     try:
         return _plans[kind]
@@ -152,8 +152,8 @@ def convert_all(raw: Any, kind: type[T]) -> T:
 
 
 def convert_sound(raw: Any, kind: type[T]) -> tuple[T | None, list[str]]:
-    """What stands in the right fields (None when that cannot be had), and every wrong field with its path, value and
-    expected type.
+    """Return a value made of the sound fields (None if that is impossible), and every wrong field with its path, value
+    and expected type.
     """
     problems: list[str] = []
     try:

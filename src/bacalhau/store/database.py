@@ -120,8 +120,8 @@ class Database:
 
 
 class Housed:
-    """What lives in a database file of its own: `async with` opens it, made when missing, and drains what waits at the
-    end.
+    """A store in a database file of its own. `async with` opens the file, makes it if it is missing, and at the end
+    completes what waits.
     """
 
     def __init__(self, path: Path, schema: str, component: str) -> None:

@@ -29,7 +29,7 @@ class _Part(NamedTuple):
 
 @dataclass
 class _Log:
-    """Where a log ends. `head` is how many of its first parts are kept for good, 0 while that is open."""
+    """The end of a log. `head` is how many of its first parts are kept for good, 0 while that is open."""
 
     folder: Path
     end: Offsets = field(default_factory=Offsets)
@@ -157,7 +157,7 @@ class FileLogs:
 
 
 def _fresh(piece: Piece, end: Offsets) -> Piece | None:
-    """What of it is not there yet."""
+    """Return the part of a text that the log does not have yet."""
     known = end.of(piece.stream) - piece.offset
     if known >= len(piece.data):
         return None

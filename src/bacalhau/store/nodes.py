@@ -10,7 +10,7 @@ def put_node(node: NodeState, secret: str) -> Statement:
 
 
 def delete_node(node_id: str) -> Transaction:
-    """With everything that waits to be sent to it."""
+    """Delete a node with everything that waits to be sent to it."""
     return tuple(Statement(name, {"id": node_id}) for name in ("delete_node", "delete_messages_of_node"))
 
 

@@ -29,7 +29,7 @@ def segment_path(folder: Path, start: Offsets) -> Path:
 
 
 def list_segments(folder: Path) -> list[Segment]:
-    """In order; empty when there is no such log."""
+    """List the segments of a log in order; empty if there is no such log."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def read_frames(file: BinaryIO) -> Iterator[Piece]:
 
 
 def recover_segment(segment: Segment) -> tuple[Offsets, int]:
-    """Where the log ends, and the segment's size without a torn end, which is cut off."""
+    """Cut off a torn end of a segment. Return where the log ends, and the segment's size."""
     at = segment.start
     with segment.path.open("r+b") as file:
         for piece in read_frames(file):

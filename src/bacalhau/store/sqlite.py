@@ -1,6 +1,4 @@
-"""What is particular to SQLite: opening a file for good, bringing its schema up to date, and its errors in
-our words.
-"""
+"""The peculiarities of SQLite: opening a file, bringing its schema up to date, and its errors in our words."""
 
 import fcntl
 import logging

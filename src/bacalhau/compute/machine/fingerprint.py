@@ -1,4 +1,4 @@
-"""What this node is and offers: capacity, labels, and which plug-ins work right now."""
+"""The description of this node: its capacity, its labels, and the plug-ins that work right now."""
 
 import asyncio
 import logging
@@ -65,7 +65,7 @@ async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: st
 
 
 async def _ask(plugin: Checkable) -> tuple[str, str]:
-    """Why it does not work, and what to do about it; two empty texts when it does."""
+    """Ask a plug-in why it does not work, and what to do about it; two empty texts when it does."""
     try:
         async with asyncio.timeout(CHECK_LIMIT):
             await plugin.check()

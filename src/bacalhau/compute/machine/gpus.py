@@ -1,4 +1,4 @@
-"""Which GPUs this machine has: what the tools of their makers say, each within a time limit."""
+"""Detection of GPUs by the tools of their makers, each within a time limit."""
 
 import asyncio
 import csv
@@ -164,7 +164,7 @@ _TOOLS: Mapping[str, Callable[[Run], Awaitable[list[GPU]]]] = {
 
 
 def gpu_labels(gpus: tuple[GPU, ...]) -> dict[str, str]:
-    """What jobs select by: `GPU-0=Tesla-T4`, `GPU-0-Memory=15360-MiB`."""
+    """Make the labels that jobs select GPUs by: `GPU-0=Tesla-T4`, `GPU-0-Memory=15360-MiB`."""
     found = {}
     for number, gpu in enumerate(gpus):
         found[f"GPU-{number}"] = gpu.name.replace(" ", "-")

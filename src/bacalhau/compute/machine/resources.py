@@ -1,5 +1,5 @@
-"""What this process may use of its machine: cores and memory within the limits of its control groups, and what is free
-on a disk.
+"""Detection of resources: the cores and memory that this process may use within the limits of its control groups, and
+the free space of a disk.
 """
 
 import os
@@ -15,7 +15,7 @@ _NO_LIMIT = 1 << 60  # what the first version of control groups writes in place 
 
 
 def detect_resources(folder: Path, cgroups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> Resources:
-    """Without GPUs. The disk is that of `folder`, as it is now."""
+    """Measure the resources of this machine, without GPUs. The disk is that of `folder`, as it is now."""
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     groups = _read(membership).splitlines()
@@ -47,7 +47,7 @@ def _groups(lines: list[str], cgroups: Path, controller: str) -> Iterator[Path]:
 
 
 def _cpu_limit(group: Path) -> float:
-    """In cores; 0 is none."""
+    """Read the CPU limit in cores; 0 is none."""
     quota, _, period = _read(group / "cpu.max").partition(" ")
     if not quota:
         quota, period = _read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")
@@ -56,7 +56,7 @@ def _cpu_limit(group: Path) -> float:
 
 
 def _memory_limit(group: Path) -> int:
-    """In bytes; 0 is none."""
+    """Read the memory limit in bytes; 0 is none."""
     number = _number(_read(group / "memory.max") or _read(group / "memory.limit_in_bytes"))
     return number if 0 < number < _NO_LIMIT else 0
 

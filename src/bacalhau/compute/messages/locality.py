@@ -1,5 +1,5 @@
-"""Whether this node has an input already: what admission may insist on, and what the orchestrator asks before it places
-a job.
+"""Answers to the question whether this node has an input already. Admission may insist on it, and the orchestrator asks
+before it places a job.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""What a restarted node must know of a task that may still run: kept beside its files, written before the engine
-starts.
+"""A record of one attempt, for the node that restarts while the task may still run. It is kept beside the files of the
+task and written before the engine starts.
 """
 
 import os

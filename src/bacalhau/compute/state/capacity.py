@@ -31,7 +31,7 @@ class Capacity:
         return replace(left, gpus=self._free_gpus()) if self.total.gpus else left
 
     def adopt(self, execution_id: str, need: Resources, gpus: tuple[GPU, ...]) -> None:
-        """What a task that may still run has been given by an earlier process: it does not wait again, and keeps its
+        """Take over what an earlier process gave to a task that may still run: it does not wait again, and keeps its
         GPUs.
         """
         self._take(execution_id, replace(need, gpus=gpus))
