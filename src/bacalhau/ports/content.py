@@ -10,7 +10,7 @@ class ContentStore(Protocol):
     """Blocks by CID text (`Qm…`, `bafy…`). A store checks that a block hashes to its CID before it keeps it."""
 
     async def missing(self, cids: Iterable[str]) -> list[str]:
-        """Those of `cids` that are not held."""
+        """List those of `cids` that are not held."""
         ...
 
     async def put(self, blocks: dict[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What brings a published result to the client."""
+"""The port of downloaders, which bring a published result to the client."""
 
 from pathlib import Path
 from typing import Protocol, runtime_checkable

@@ -1,4 +1,4 @@
-"""What runs a task: a container engine, a WebAssembly runtime."""
+"""The port of engines, which run a task: a container engine, a WebAssembly runtime."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -38,7 +38,7 @@ class EngineTask(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How the task ended by itself.
+    """The end of a task that ended by itself.
 
     A non-zero code is not an error. `image` is what really ran, pinned where it can be.
     """

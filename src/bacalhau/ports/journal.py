@@ -1,4 +1,4 @@
-"""What a compute node remembers, so that a restart loses neither work nor reports."""
+"""The port of the journal: the memory of a compute node, so that a restart loses neither work nor reports."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
@@ -30,15 +30,15 @@ class ExecutionJournal(Protocol):
         ...
 
     async def set_state(self, execution_id: str, state: str) -> None:
-        """Raises Conflict when the execution is not in the journal."""
+        """Write the state of an execution. Raises Conflict when it is not in the journal."""
         ...
 
     async def list_executions(self, states: Iterable[str]) -> list[JournalEntry]:
-        """Those in one of `states`, oldest first."""
+        """List the executions in one of `states`, oldest first."""
         ...
 
     async def tombstone(self, execution_id: str) -> bool:
-        """For a cancel that overtakes its ask, once or again: a later `put_execution` will say False.
+        """Note a cancel that overtakes its start, once or again: a later `put_execution` will say False.
 
         False here when it was accepted.
         """

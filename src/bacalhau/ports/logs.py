@@ -1,4 +1,4 @@
-"""Where the orchestrator keeps what executions print, so that it outlives their nodes.
+"""The port of logs: the orchestrator keeps what executions print, so that it outlives their nodes.
 
 A log is two streams of bytes, each counted from its start. Pieces of both lie in the order in which they arrived.
 """
@@ -66,7 +66,9 @@ class LogStore(Protocol):
     """Blocking: for threads, which may be many."""
 
     def append(self, parts: Sequence[Append]) -> None:
-        """In order. Beyond the quota the middle of a log goes. Raises Unavailable when the disk does not take it."""
+        """Add a piece at the end. Beyond the quota the middle of a log goes. Raises Unavailable when the disk does not
+        take it.
+        """
         ...
 
     def finish(self, execution_id: str) -> None:
@@ -74,7 +76,7 @@ class LogStore(Protocol):
         ...
 
     def place(self, execution_id: str) -> tuple[Offsets, bool] | None:
-        """Where the log ends, and whether it is finished; None when there is none."""
+        """Return where the log ends, and whether it is finished; None when there is none."""
         ...
 
     def cursor(self, execution_id: str, at: Offsets) -> LogCursor:

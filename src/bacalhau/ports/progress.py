@@ -1,4 +1,4 @@
-"""How a long operation tells where it is."""
+"""The port of progress: a long operation reports how far it is."""
 
 from collections.abc import Callable
 from typing import NamedTuple

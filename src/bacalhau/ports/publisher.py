@@ -1,4 +1,4 @@
-"""What stores the result of a task where it outlives the node."""
+"""The port of publishers, which store the result of a task where it outlives the node."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

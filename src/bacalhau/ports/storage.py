@@ -1,4 +1,4 @@
-"""What brings the inputs of a task: S3, IPFS, URLs, the node's disk."""
+"""The port of sources, which bring the inputs of a task: S3, IPFS, URLs, the node's disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a source holds at this moment. Made once by `resolve`, then only read."""
+    """The content of a source at one moment. Made once by `resolve`, then only read."""
 
     source: SpecConfig
     entries: tuple[Entry, ...]
@@ -78,7 +78,7 @@ class Located(Protocol):
     """A source whose content may be on the node already; for every other source it is elsewhere."""
 
     async def is_here(self, source: SpecConfig) -> bool:
-        """Whether nothing has to be brought from elsewhere; found out without asking anybody but this node.
+        """Tell whether nothing has to be brought from elsewhere; found out without asking anybody but this node.
 
         Raises StorageFailure, not `retryable`, where this node cannot have it at all.
         """

@@ -1,4 +1,4 @@
-"""What the orchestrator remembers. One transaction is one `Change`; everything else is reading."""
+"""The port of the store, the orchestrator's memory. One transaction is one `Change`; everything else is reading."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -34,7 +34,7 @@ class HistoryQuery(NamedTuple):
 
 
 class HistoryCursor(NamedTuple):
-    """Where somebody is who reads the events of all jobs: they are in the order of `time` (Unix ns)."""
+    """The position of a reader of the events of all jobs: they are in the order of `time` (Unix ns)."""
 
     time: int
     job: int = 0
@@ -55,10 +55,10 @@ class PendingMessage(NamedTuple):
 
 
 class JobReader(Protocol):
-    """What the API reads."""
+    """Reading for the API."""
 
     async def find_job(self, id_or_name: str, namespace: str = "") -> Job:
-        """By exact name in the namespace, then by id, then by unique id prefix.
+        """Find a job by exact name in the namespace, then by id, then by unique id prefix.
 
         Raises NotFound or Conflict (ambiguous).
         """
@@ -67,13 +67,13 @@ class JobReader(Protocol):
     async def list_jobs(self, query: JobQuery) -> list[Job]: ...
 
     async def list_executions(self, job_id: str, job_version: int) -> list[Execution]:
-        """With their jobs filled in; `job_version` 0 is the latest, -1 all."""
+        """List executions with their jobs filled in; `job_version` 0 is the latest, -1 all."""
         ...
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]: ...
 
     async def list_events(self, after: HistoryCursor, limit: int) -> list[StoredEvent]:
-        """Of all jobs, in the order in which they became visible."""
+        """List events of all jobs, in the order in which they became visible."""
         ...
 
 
@@ -84,7 +84,7 @@ class VersionReader(Protocol):
 
 
 class PlanStore(Protocol):
-    """What scheduling and message handling need."""
+    """Reading and writing for scheduling and for messages of nodes."""
 
     async def load_views(self, job_ids: list[str]) -> dict[str, JobView]: ...
 
@@ -125,7 +125,9 @@ class OutboxStore(Protocol):
 
 
 class Limits(NamedTuple):
-    """What is older than `before` (Unix ns) goes, and what is beyond the `keep` newest; 0 is no limit."""
+    """Limits of an age and a number: what is older than `before` (Unix ns) goes, and what is beyond the `keep` newest;
+    0 is no limit.
+    """
 
     before: int = 0
     keep: int = 0
@@ -180,7 +182,7 @@ class RetentionStore(Protocol):
         ...
 
     async def forget_dead_letters(self, limits: Limits, count: int) -> int:
-        """How many were removed."""
+        """Remove dead letters beyond the limits. Return how many were removed."""
         ...
 
 
@@ -192,7 +194,7 @@ class NodeStore(Protocol):
         ...
 
     async def find_node(self, node_id: str) -> NodeState | None:
-        """None when no such node ever joined."""
+        """Find a node; None when no such node ever joined."""
         ...
 
     async def delete_node(self, node_id: str) -> None:

@@ -185,14 +185,16 @@ async def commit_and_evaluate(orch: Orchestrator, change: Change, job_id: str, v
 
 
 def _must_queue(orch: Orchestrator, change: Change, plan: Plan) -> bool:
-    """Those that wait already come first; and a client that submits a job need not wait while its place in line is
-    found.
+    """Tell whether the job must be evaluated by the queue. Jobs that wait already come first; and a client that submits
+    a job need not wait while its place in line is found.
     """
     return bool(plan.asks and not orch.queue.is_idle) or bool(plan.wants_room and (change.new_jobs or change.jobs))
 
 
 async def _commit_plan(orch: Orchestrator, job_id: str, first: Change, plan: Plan) -> None:
-    """Raises Conflict and Unavailable, and then nothing is reserved any more and the job waits as before."""
+    """Write a plan and the change before it. Raises Conflict and Unavailable, and then nothing is reserved any more and
+    the job waits as before.
+    """
     reach(Point.PLANNED)
     try:
         await orch.commit(_joined(first, plan_change(plan)))

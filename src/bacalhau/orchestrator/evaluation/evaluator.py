@@ -70,7 +70,9 @@ async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView
 
 
 def _next_turn(orch: Orchestrator, due: deque[str]) -> Turn | None:
-    """Who waits comes first; nobody overtakes a job that is first and just being evaluated elsewhere."""
+    """Take the next job to evaluate. Jobs that wait for room come first; nobody overtakes a job that is first and just
+    being evaluated elsewhere.
+    """
     turn = orch.queue.next_turn(now_ns())
     while turn is None and due and not orch.queue.is_held_up:
         turn = orch.queue.take(due.popleft())

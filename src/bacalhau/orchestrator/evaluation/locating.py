@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def must_ask(orch: Orchestrator, job: Job) -> bool:
-    """Whether there are nodes to be asked first; they are, and then the job is looked at again.
+    """Tell whether nodes must be asked about inputs first. They are asked, and then the job is evaluated again.
 
     What runs everywhere goes where no data is, too.
     """
@@ -40,7 +40,7 @@ def must_ask(orch: Orchestrator, job: Job) -> bool:
 
 
 def located_inputs(orch: Orchestrator, job: Job) -> list[InputSource]:
-    """Those that one node may have and another not."""
+    """List the inputs that one node may have and another not."""
     return [item for item in job.task.input_sources or () if item.source.type.strip().lower() in orch.checks.located]
 
 
@@ -75,7 +75,7 @@ async def locate_forever(orch: Orchestrator) -> None:
 async def ask_nodes(
     orch: Orchestrator, nodes: Iterable[str], sources: Sequence[SpecConfig]
 ) -> dict[str, tuple[InputPresence, ...]]:
-    """What those that answered in time said, one place a source."""
+    """Ask nodes which sources they have. Return the answers that came in time, one item a source."""
     request = LocateInputsRequest(sources=tuple(sources))
     found: dict[str, tuple[InputPresence, ...]] = {}
 

@@ -1,4 +1,4 @@
-"""What a job would lead to now: the scheduler's own plan and every node's own answer, with nothing changed."""
+"""The result a job would have now: the scheduler's own plan and every node's own answer, with nothing changed."""
 
 import logging
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> ExplainJobResponse:
-    """As if it were submitted now. Raises BadRequest with every problem."""
+    """Explain a job as if it were submitted now. Raises BadRequest with every problem."""
     ready, notes = prepare_job(orch, job, "", "")
     now = now_ns()
     new = replace(

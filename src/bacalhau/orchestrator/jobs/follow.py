@@ -33,7 +33,7 @@ class JobReader:
         return str(self._wanted.after_seq)
 
     async def next_page(self) -> Page:
-        """Raises NotFound when the job has been forgotten."""
+        """Read the next events. Raises NotFound when the job has been forgotten."""
         # The job first: then its last events are among those that are read after it.
         job = await self._orch.store.find_job(self._wanted.job_id)
         items = await self._orch.store.list_history(self._wanted)

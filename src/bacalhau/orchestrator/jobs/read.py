@@ -1,4 +1,4 @@
-"""What clients ask: jobs, executions, history as a cursor that can wait, and where results are."""
+"""Reading for clients: jobs, executions, history as a cursor that can wait, and the places of results."""
 
 from collections.abc import Callable
 

@@ -76,7 +76,9 @@ def _problems(orch: Orchestrator, job: Job) -> list[str]:
 
 
 def _over_quota(orch: Orchestrator, job: Job) -> list[str]:
-    """What can never be within the quota of its namespace; a service runs all its partitions at the same time."""
+    """Say what of a job can never be within the quota of its namespace; a service runs all its partitions at the same
+    time.
+    """
     allowance, count = orch.cluster.quotas.allowance(job.namespace), job.wanted if job.type == "service" else 1
     excess = allowance.find_excess(needed_resources(job), max(1, count))
     each = f"{count} times the task" if count > 1 else "the task"
@@ -134,7 +136,7 @@ def submission_entry(job: Job, text: str, now: int, **details: str) -> HistoryEn
 
 
 async def stop_job(orch: Orchestrator, job_id: str, namespace: str, reason: str) -> StopJobResponse:
-    """Raises NotFound, and Conflict for a job that has ended otherwise than by a stop."""
+    """Stop a job. Raises NotFound, and Conflict for a job that has ended otherwise than by a stop."""
 
     async def decide() -> Decision | None:
         view = await read_view(orch, job_id, namespace)

@@ -30,7 +30,7 @@ async def diff_job(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> D
 
 
 def show_difference(old: Job, new: Job) -> str:
-    """What changes in what is asked for, as lines; "" when nothing does."""
+    """List the lines that differ between two specs of a job; "" when none do."""
     before, after = _lines(old), _lines(new)
     return "\n".join(difflib.unified_diff(before, after, f"version {old.version}", "submitted", lineterm=""))
 

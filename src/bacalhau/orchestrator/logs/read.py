@@ -1,4 +1,4 @@
-"""What a job printed and prints, of one execution after another or of several side by side, wherever it is kept."""
+"""The output of a job, of one execution after another or of several side by side, wherever it is kept."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -58,7 +58,9 @@ async def stream_logs(
 
 
 async def read_log(orch: Orchestrator, wanted: LogSelection) -> AsyncGenerator[LogText, None]:
-    """Raises NotFound without an execution; a job that failed before it ran raises its own error."""
+    """Read the output of a job. Raises NotFound without an execution; a job that failed before it ran raises its own
+    error.
+    """
     job = await orch.store.find_job(wanted.job, wanted.namespace)
     watch = Watch()
     async with AsyncExitStack() as stack:
@@ -88,7 +90,7 @@ class _Feed:
         return self.log is not None and not self.log.is_over and self.log.is_late
 
     def pass_on(self, texts: list[LogText]) -> list[LogText]:
-        """Of what was there at the beginning only the last lines, where only they are wanted."""
+        """Pass pieces on; of those that were there at the beginning only the last lines, if these were asked for."""
         self.is_busy = bool(texts)
         if self._last is None:
             return texts
@@ -176,7 +178,7 @@ class _Reading:
         return execution.node_id if self._job.type in ("ops", "daemon") else str(execution.partition_index)
 
     def _begin(self, members: list[Execution]) -> _Feed:
-        """With the best execution, or the last one that was read before."""
+        """Begin with the best execution, or with the last one that was read before."""
         feed = _Feed(
             LastLines(self._wanted.lines)
             if self._wanted.lines >= 0 and self._is_first and not self._wanted.after
@@ -192,7 +194,7 @@ class _Reading:
         return feed
 
     def _next(self, feed: _Feed) -> Execution | None:
-        """Who holds the seat now that the one before is done."""
+        """Find the execution that follows one that has ended."""
         if not feed.is_over or not self._wanted.follow:
             return None
         return next(

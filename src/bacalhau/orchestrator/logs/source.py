@@ -25,7 +25,7 @@ LOST = "the rest of the output is lost: its node is gone"
 
 
 class NodeStream:
-    """What a node answers when it is asked for a log.
+    """The answer of a node that is asked for a log.
 
     `is_over` when nothing more will come of it; `failed_at` (Unix ns) when it could not.
     """
@@ -56,7 +56,7 @@ class NodeStream:
             self._watch.wake()
 
     def take(self) -> list[Piece]:
-        """Those that are new to the reader."""
+        """Take the pieces that are new to the reader."""
         pieces = [p for p in self._pieces if p.end > self._from.of(p.stream)]
         self._pieces.clear()
         self._taken.fire()
@@ -81,7 +81,7 @@ class ExecutionLog:
         self._stream: NodeStream | None = None
 
     async def read(self, execution: Execution, crew: Crew, *, follow: bool) -> list[LogText]:
-        """What there is now. `execution` is as it is now; `crew` takes what asks a node."""
+        """Read the output that there is now. `execution` is as it is now; `crew` takes what asks a node."""
         self.execution = execution
         self.is_late = False
         if execution.is_live:
@@ -149,7 +149,7 @@ class ExecutionLog:
         return node_can and now_ns() - self.execution.modify_time < limit
 
     def _recorded(self) -> list[LogText]:
-        """What the record has beyond what was read."""
+        """Return the output in the record that was not read yet."""
         output = self.execution.run_output
         texts = ((STDOUT, output.stdout), (STDERR, output.stderr)) if output else ()
         return self._decoder.take([Piece(stream, 0, data) for stream, text in texts if (data := text.encode())])
@@ -159,7 +159,7 @@ class ExecutionLog:
         return self._stream is not None and 0 < self._stream.failed_at < now_ns() - ASK_AGAIN_NS
 
     def _sends(self) -> bool:
-        """Its node is of our make, and so sends what it prints."""
+        """Tell whether the node of the execution is of our make, and so sends what it prints."""
         node = self._orch.cluster.get(self.execution.node_id)
         return node is not None and node.native
 

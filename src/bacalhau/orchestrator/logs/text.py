@@ -32,7 +32,7 @@ class Decoder:
         return [text for piece in pieces for text in self._take(piece)]
 
     def rest(self) -> list[LogText]:
-        """At the end of the log: a character that was never finished."""
+        """Return what is left at the end of the log: a character that was never finished."""
         return [
             text
             for stream in (STDOUT, STDERR)

@@ -14,7 +14,7 @@ from bacalhau.ports.content import ContentStore
 
 
 async def answer_content(content: ContentStore, message: Model) -> Model | None:
-    """None when the message is not about content."""
+    """Answer a request for content; None when the message is not about content."""
     if isinstance(message, MissingBlocksRequest):
         return MissingBlocksResponse(cids=tuple(await content.missing(message.cids)))
     if isinstance(message, PutBlocksRequest):

@@ -1,4 +1,4 @@
-"""Which attempt may publish: the one that is still wanted, on a node that is a member and connected.
+"""Permits to publish. Only the attempt that is still live has one, on a node that is a member and connected.
 
 A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is never placed elsewhere within that
 moment, so of two attempts at the same partition one publishes.
@@ -14,7 +14,7 @@ from bacalhau.orchestrator.nodes.change import require_connected
 
 
 async def answer_publish(orch: Orchestrator, node_id: str, request: PublishRequest) -> PublishResponse:
-    """Raises HandshakeRequired to a node that is not counted as connected."""
+    """Grant or refuse a permit. Raises HandshakeRequired to a node that is not counted as connected."""
     node = require_connected(orch, node_id)
     known = orch.views.find(request.job_id, request.execution_id)
     try:
@@ -28,7 +28,9 @@ async def answer_publish(orch: Orchestrator, node_id: str, request: PublishReque
 
 
 async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLRequest) -> PreSignURLResponse:
-    """Raises Forbidden to those who may not publish that result, BadRequest where this orchestrator keeps none."""
+    """Answer with a link for a result. Raises Forbidden to those who may not publish that result, BadRequest where this
+    orchestrator keeps none.
+    """
     if orch.sign_upload is None:
         raise BadRequest(
             "publisher s3managed is not set up on this orchestrator",
@@ -45,7 +47,7 @@ async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLReq
 
 
 def decide_refusal(execution: Execution, node: NodeState) -> str:
-    """Why the execution may not publish from there; "" when it may."""
+    """Say why the execution may not publish from there; "" when it may."""
     if execution.node_id != node.info.node_id:
         return f"the execution belongs to node {execution.node_id}"
     if node.membership != APPROVED:

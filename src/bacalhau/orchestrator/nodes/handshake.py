@@ -37,7 +37,7 @@ async def list_nodes(orch: Orchestrator) -> list[NodeState]:
 
 
 async def get_node(orch: Orchestrator, id_prefix: str) -> NodeState:
-    """By id or unique prefix. Raises NotFound, Conflict."""
+    """Find a node by id or unique prefix. Raises NotFound, Conflict."""
     found = [n for n in orch.cluster.nodes() if n.info.node_id.startswith(id_prefix)]
     exact = [n for n in found if n.info.node_id == id_prefix]
     if not found:

@@ -1,4 +1,4 @@
-"""What people decide about nodes: who is a member, who gets no new work, who is emptied, and how nodes are labelled."""
+"""Decisions of people about nodes: membership, cordon, drain and labels."""
 
 import asyncio
 import logging
@@ -81,7 +81,9 @@ def _problems(change: NodeChange, *, known: bool) -> list[str]:
 
 
 def _label_problems(labels: Mapping[str, str | None]) -> list[str]:
-    """What is taken away may be called anything: a node's own configuration may have set it."""
+    """List the problems of labels that are set. A label that is taken away may be called anything: a node's own
+    configuration may have set it.
+    """
     new = ((key, value) for key, value in labels.items() if key.strip() and value is not None)
     return [f"field 'Labels': {problem}" for key, value in new if (problem := label_problem(key, value))]
 

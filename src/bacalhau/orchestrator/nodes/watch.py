@@ -1,4 +1,4 @@
-"""What time alone brings about: silent nodes, nodes away for too long, and the second look after a start."""
+"""Changes that time alone brings about: silent nodes, nodes away for too long, a second evaluation after a start."""
 
 import logging
 
@@ -56,8 +56,8 @@ def _due(orch: Orchestrator, now: int) -> set[str]:
 
 
 async def load_state(orch: Orchestrator) -> None:
-    """At start: nodes, reservations, unsent messages; every unfinished job, and every job with live executions, is
-    looked at.
+    """Load nodes, reservations and unsent messages at start. Every unfinished job, and every job with live executions,
+    is evaluated.
     """
     await load_nodes(orch)
     again = orch.started + orch.settle_ns + 1

@@ -23,7 +23,7 @@ Place = tuple[float, int, str]  # free CPU, free memory, node id
 
 
 class News(Enum):
-    """What a change of a node means for jobs that wait.
+    """The meaning of a change of a node for jobs that wait.
 
     ROOM: it has room that it did not have. OFFER: it may take other jobs than before, or is there again. SHUT: it takes
     nothing for now.
@@ -173,7 +173,7 @@ class Candidates:
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """What is taken inside is given back at the end."""
+        """Give back at the end of the block what is taken inside."""
         self._before = {}
         try:
             yield
@@ -248,7 +248,7 @@ def _place(candidate: Candidate) -> Place:
 
 
 def _has_grown(old: Candidate, new: Candidate) -> bool:
-    """Whether something fits there now that did not fit before."""
+    """Tell whether something fits there now that did not fit before."""
     return new.running < old.running or not old.free.holds(new.free) or not old.ports <= new.ports
 
 

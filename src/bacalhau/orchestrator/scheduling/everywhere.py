@@ -13,7 +13,7 @@ from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusa
 
 
 class Turn(Enum):
-    """What a node's executions of this version so far mean for the next one there."""
+    """The meaning of a node's executions of this version for the next one there."""
 
     START = auto()
     WAIT = auto()

@@ -1,4 +1,4 @@
-"""Which executions must leave their node, and why: it was lost, rejected or deleted, or it is being drained."""
+"""Decisions which executions must leave their node, because it was lost, rejected or deleted, or is being drained."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Departure(NamedTuple):
 def decide_departure(
     execution: Execution, candidate: Candidate | None, job_type: str, around: Context
 ) -> Departure | None:
-    """None when the execution may stay.
+    """Decide whether and why an execution must leave its node; None when it may stay.
 
     Until things have settled after a start, nodes that are not back yet are not given up.
 
@@ -51,7 +51,7 @@ def decide_departure(
 
 
 def is_drain_due(drain: Drain, job_type: str, now: int) -> bool:
-    """Whether executions of such a job must leave now."""
+    """Tell whether executions of such a job must leave now."""
     return job_type in LONG_RUNNING or (bool(drain.deadline) and now >= from_rfc3339(drain.deadline))
 
 

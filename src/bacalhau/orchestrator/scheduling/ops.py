@@ -34,7 +34,7 @@ def fill_ops(view: JobView, around: Context) -> Plan:
 
 
 def _may_come_back(last: Execution, around: Context) -> bool:
-    """Its node says that it has no engine, and tells when it has one again."""
+    """Tell whether the node said that it has no engine: it tells when it has one again."""
     return last.found_no_engine and last.node_id in around.candidates.by_id
 
 

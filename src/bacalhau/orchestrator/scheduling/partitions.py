@@ -25,7 +25,7 @@ FENCED = f"{RETRYING}the right of the last attempt to publish has run out"
 
 
 class Due(NamedTuple):
-    """What open partitions wait for that may not be tried now; `late` are their numbers."""
+    """The waits of open partitions that may not be tried now; `late` are their numbers."""
 
     late: set[int]
     waiting: str = ""

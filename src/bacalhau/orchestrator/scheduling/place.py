@@ -1,4 +1,4 @@
-"""Which node runs an execution, and for every other node why not."""
+"""The choice of the node that runs an execution, and the reasons against every other node."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -73,7 +73,7 @@ def place(
 def match_candidate(
     job: Job, need: Resources, candidates: Candidates, candidate: Candidate, bars: Bars = NO_BARS
 ) -> Refusal | None:
-    """None when the node can take one more execution of the job now."""
+    """Say why a node cannot take one more execution of the job now; None when it can."""
     node_id = candidate.node_id
     never = _never(job, need, candidates)(candidate)
     if never:
@@ -148,7 +148,7 @@ def decide_claim(job: Job, need: Resources, candidates: Candidates, bars: Bars =
 
 
 def _never(job: Job, need: Resources, candidates: Candidates) -> Answers:
-    """Why a node could not even take the job when it is idle; asked once per node and shape of job."""
+    """Say why a node could not even take the job when it is idle; decided once per node and shape of job."""
 
     def ask(node: NodeState) -> str:
         offer = node.info.compute
@@ -169,7 +169,7 @@ def _membership(node: NodeState) -> str:
 
 
 def _excuse(candidate: Candidate) -> str:
-    """Why the node takes nothing at the moment."""
+    """Say why the node takes nothing at the moment."""
     if candidate.node.cordoned:
         return "is being drained" if candidate.node.drain else "is cordoned"
     return "" if candidate.node.connection_state.status == CONNECTED else "is not connected"
@@ -194,7 +194,7 @@ def _parts(task: Task) -> list[tuple[str, str]]:
 
 
 def find_cure(job: Job, candidates: Candidates) -> str:
-    """What can be done where no node runs the job: a node's own word on what it lacks, if there is one."""
+    """Find a cure where no node runs the job: a node's own word on what it lacks, if there is one."""
     parts = [f"{name} {role}" for name, role in _parts(job.task)]
     told = (cure for candidate in candidates for part in parts if (cure := candidate.node.info.compute.cures.get(part)))
     return next(told, "see `bacalhau node list`")

@@ -19,7 +19,7 @@ AT_ONCE = 8  # jobs woken together that need the same; each evaluation wakes the
 
 
 class Quota(NamedTuple):
-    """What one namespace may have reserved: cores, bytes, GPUs and executions; None is no limit."""
+    """The most that one namespace may have reserved: cores, bytes, GPUs and executions; None is no limit."""
 
     cpu: float | None = None
     memory: int | None = None

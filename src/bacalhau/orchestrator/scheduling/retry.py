@@ -1,4 +1,4 @@
-"""Whether what failed is tried again, and when."""
+"""Decisions whether a failed execution is tried again, and when."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -56,7 +56,7 @@ def _limit(job_type: str, policy: RetryPolicy) -> float:
 
 
 def count_failures(job_type: str, failed: Sequence[Execution]) -> int:
-    """Those that still matter, from the last one back to the last time it ran well."""
+    """Count the failures that still matter, from the last one back to the last time it ran well."""
     if job_type not in LONG_RUNNING:
         return len(failed)
     count = 0
@@ -68,7 +68,7 @@ def count_failures(job_type: str, failed: Sequence[Execution]) -> int:
 
 
 def decide_fault(job: Job, exit_code: int) -> tuple[str, str]:
-    """How a run that ended in order failed all the same: the message and its kind; ("", "") when it did not."""
+    """Decide whether a run that ended in order counts as failed: the message and its kind; ("", "") when it did not."""
     if job.type in LONG_RUNNING:
         return "execution completed unexpectedly", ENDED
     if exit_code and (job.task.retry or RetryPolicy()).wants(EXIT_CODE):
@@ -77,13 +77,15 @@ def decide_fault(job: Job, exit_code: int) -> tuple[str, str]:
 
 
 def is_failure(execution: Execution) -> bool:
-    """What says something about the job: not that its node could not reach the engine."""
+    """Tell whether the execution failed for a reason that says something about the job: not that its node could not
+    reach the engine.
+    """
     return execution.state == ComputeStateType.FAILED and not execution.found_no_engine
 
 
 def list_away(executions: Iterable[Execution]) -> dict[str, tuple[Execution, int]]:
-    """By node, the latest execution that found no engine there, and until when (Unix ns) the node is left alone: 2, 4,
-    8 … 60 s after it.
+    """List by node the latest execution that found no engine there, and until when (Unix ns) the node is left alone: 2,
+    4, 8 … 60 s after it.
     """
     counts: dict[str, int] = {}
     found = {}
@@ -99,7 +101,7 @@ def refusal_holds(job_type: str) -> int:
 
 
 def list_refusals(job_type: str, executions: Iterable[Execution], now: int) -> dict[str, Execution]:
-    """By node, the latest refusal that still holds. It says something of that node only, and costs no attempt."""
+    """List by node the latest refusal that still holds. It says something of that node only, and costs no attempt."""
     refused = [
         e
         for e in executions

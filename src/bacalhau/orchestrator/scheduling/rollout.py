@@ -1,5 +1,5 @@
-"""Which executions of an older version end now: at once for what ends by itself anyway, step by step for services and
-daemons.
+"""Decisions which executions of an older version end now: at once for what ends by itself anyway, step by step for
+services and daemons.
 """
 
 from collections.abc import Sequence

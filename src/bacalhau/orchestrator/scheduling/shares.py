@@ -20,7 +20,7 @@ def _nothing_listens(job_id: str) -> None:
 
 
 class Shares:
-    """What is reserved by namespace, and how many executions by job.
+    """The sums of what is reserved by namespace, and the number of executions by job.
 
     `weights` by namespace; those without one have weight 1. `on_change` is called with the id of a job that has more or
     fewer executions than before.

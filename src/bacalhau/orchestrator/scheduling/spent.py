@@ -1,4 +1,4 @@
-"""Which ended executions nobody needs any more: neither a scheduler, to decide what comes next, nor who asks for
+"""The ended executions that nobody needs any more: neither a scheduler, to decide what comes next, nor who asks for
 results.
 """
 
@@ -15,7 +15,7 @@ SATURATED = 10  # failures: after so many, pauses do not grow any more
 
 
 def list_spent(view: JobView, limits: Limits, node_ids: Set[str], now: int) -> list[Execution]:
-    """Of the ended ones those that ended before `limits.before`, or are not among the `limits.keep` newest.
+    """List the ended executions that ended before `limits.before`, or are not among the `limits.keep` newest.
 
     `node_ids` are known nodes.
     """
@@ -37,7 +37,7 @@ def _needed(job: Job, ended: Iterable[Execution], node_ids: Set[str], now: int) 
 
 
 def _latest(job: Job, current: Iterable[Execution], node_ids: Set[str]) -> set[str]:
-    """Of each partition or node the last one, and the failures that count."""
+    """List the last execution of each partition or node, and the failures that count."""
     policy = job.task.retry or RetryPolicy()
     failures = SATURATED if policy.max is None else policy.max + 1
     rows: dict[object, list[Execution]] = {}

@@ -30,7 +30,7 @@ def _was_told(node_id: str, execution_id: str) -> bool:
 
 
 class Context(NamedTuple):
-    """What surrounds the decision.
+    """The surroundings of a decision.
 
     `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
 

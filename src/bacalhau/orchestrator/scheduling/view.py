@@ -1,4 +1,4 @@
-"""What a scheduler sees and what it answers: values only."""
+"""The values that a scheduler sees, and those that it answers."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -61,7 +61,8 @@ class Candidate(NamedTuple):
 
 
 class Shortage(NamedTuple):
-    """Why no node takes a job now: the first few of the refusals that matter, and the `number` of all of them.
+    """The reasons why no node takes a job now: the first few of the refusals that matter, and the `number` of all of
+    them.
 
     `is_hopeless`: they are those of all nodes, because none could ever take it; otherwise of those that could.
     """
@@ -72,7 +73,7 @@ class Shortage(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a node cannot take a job now; `never`: not even when it is idle. `is_busy`: it could, were others
+    """The reason why a node cannot take a job now; `never`: not even when it is idle. `is_busy`: it could, were others
     not there.
     """
 
@@ -83,8 +84,8 @@ class Refusal(NamedTuple):
 
 
 class Holders(NamedTuple):
-    """What nodes told of a job's inputs: how many of them each has already, and which nodes cannot have one at all, and
-    why.
+    """The answers of nodes about a job's inputs: how many of them each has already, and which nodes cannot have one at
+    all, and why.
     """
 
     held: Mapping[str, int] = {}
@@ -136,7 +137,7 @@ class Plan(NamedTuple):
 
 
 def queue_order(job: Job) -> tuple[int, int, str]:
-    """Who waits longer or is more urgent comes first."""
+    """Order jobs: the more urgent first, then the one that has waited longer."""
     return (-job.priority, job.submitted, job.id)
 
 

@@ -1,4 +1,4 @@
-"""Who wants to know when a job changes, and where its executions are right now. Nothing here is stored."""
+"""Watchers of jobs, and the progress of executions right now. Nothing here is stored."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Watch:
         self._event.clear()
 
     async def wait(self, seconds: float) -> bool:
-        """True when something changed since `clear`, False after `seconds`."""
+        """Return True when something changed since `clear`, False after `seconds`."""
         return await _within(self._event, seconds)
 
     async def wait_end(self, seconds: float) -> Job | None:

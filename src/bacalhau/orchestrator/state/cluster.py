@@ -23,7 +23,7 @@ from bacalhau.orchestrator.scheduling.view import Candidate
 
 
 class Held(NamedTuple):
-    """What one live execution has reserved where; `ports` are those that its job names."""
+    """The room that one live execution has reserved on a node; `ports` are those that its job names."""
 
     node_id: str
     job_id: str
@@ -34,7 +34,9 @@ class Held(NamedTuple):
 
 @dataclass
 class Line:
-    """Who changes one node, one after the other; `departures` counts the connections of it that ended meanwhile."""
+    """The order in which one node is changed, one change after the other; `departures` counts the connections of it
+    that ended meanwhile.
+    """
 
     lock: Lock = field(default_factory=Lock)
     users: int = 0
@@ -156,7 +158,7 @@ class Cluster:
         return self.numbers(node_id).latest
 
     def shown(self, node: NodeState) -> NodeState:
-        """As people see it: what is free by our own books, nothing at all on a node that is away."""
+        """Return the node as people see it: the free room by our own books, nothing at all on a node that is away."""
         node_id, compute = node.info.node_id, node.info.compute_node_info
         state = msgspec.structs.replace(node.connection_state, last_compute_seq_num=self.number(node_id))
         if compute is None:
@@ -213,7 +215,7 @@ class Cluster:
             )
 
     def holds(self, node_id: str, execution_id: str, job_id: str) -> bool:
-        """Whether this is a live execution of the job there."""
+        """Tell whether this is a live execution of the job there."""
         held = self._held.get(execution_id)
         return held is not None and (held.node_id, held.job_id) == (node_id, job_id)
 

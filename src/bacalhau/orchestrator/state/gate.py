@@ -1,5 +1,5 @@
-"""Which nodes may connect, under which id, and with which rights: the first secret a node id presents is its own until
-it is deleted.
+"""Decisions which nodes may connect, under which id, and with which rights. The first secret a node id presents is its
+own until it is deleted.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ class Gate:
         self.first_membership = PENDING if manual else APPROVED
 
     async def authorize(self, node_id: str, secret: str, token: str) -> bool:
-        """Whether it may do all that a member does, or only register and wait. Raises Unauthorized."""
+        """Tell whether a node may do all that a member does, or only register and wait. Raises Unauthorized."""
         if self._token and not hmac.compare_digest(self._token.encode(), token.encode()):
             raise Unauthorized(
                 "wrong or missing token", hint="set Compute.Auth.Token to the orchestrator's Orchestrator.Auth.Token"
@@ -47,5 +47,5 @@ class Gate:
         return self._new.get(node_id, "")
 
     def forget(self, node_id: str) -> None:
-        """What the store says counts; without a word there, whoever comes next under this id is new."""
+        """Forget the secret of a node that is stored or deleted: only the store counts then."""
         self._new.pop(node_id, None)

@@ -1,4 +1,4 @@
-"""How much of the past is kept: the limits of the configuration, as the store takes them."""
+"""Limits of how much of the past is kept: the limits of the configuration, as the store takes them."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple

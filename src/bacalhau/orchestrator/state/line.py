@@ -283,7 +283,7 @@ class WaitingLine:
         return match_candidate(waiting.job, waiting.need, self._candidates, candidate, waiting.bars) is None
 
     def _most(self, entry: _Entry) -> int | None:
-        """How many executions the job may start before the order is looked at again."""
+        """Count how many executions the job may start before the order is decided again."""
         others = sum(map(len, self._hopeful.values())) - 1
         if entry.waiting.job.wanted <= 1 or others <= 0:
             return None
@@ -378,7 +378,7 @@ class WaitingLine:
 
 
 def _count_places(waiting: Waiting, free: Resources) -> int:
-    """How often the job fits into free room."""
+    """Count how often the job fits into free room."""
     need = waiting.need
     pairs = ((free.cpu, need.cpu), (free.memory, need.memory), (free.disk, need.disk), (free.gpu, need.gpu))
     places = int(min((have / want + 1e-9 for have, want in pairs if want), default=MANY))

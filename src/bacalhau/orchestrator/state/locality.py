@@ -1,4 +1,4 @@
-"""Which nodes hold the inputs of unfinished jobs, as they told: in memory, because who starts anew asks anew."""
+"""The nodes that hold the inputs of unfinished jobs, by their own words. Kept in memory: a new process asks anew."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Holders
 
 
 class Question(NamedTuple):
-    """What is to be asked for one version of a job: which of its `sources` these `nodes` have."""
+    """A question about one version of a job: which of its `sources` these `nodes` have."""
 
     version: int
     sources: tuple[SpecConfig, ...]

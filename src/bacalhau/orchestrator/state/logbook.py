@@ -57,7 +57,7 @@ class LogBook:
         _remember(self._silent, execution_id, None)
 
     def ended_silent(self, execution_id: str) -> bool:
-        """Its node said that it ended without having printed."""
+        """Note that an execution ended without having printed."""
         return execution_id in self._silent
 
     async def on_put_logs(self, store: PlanStore, node_id: str, request: PutLogsRequest) -> PutLogsResponse:

@@ -223,7 +223,9 @@ class EvaluationQueue:
                     del self._timers[job_id]
 
     def _nominate(self, now: int) -> None:
-        """Who comes first and has waited for long is evaluated once more, to have a node kept or to be parked."""
+        """Have the job that comes first and has waited for long evaluated once more, to have a node kept or to be
+        parked.
+        """
         front = self._claimant()
         if front is not None and now >= front.since + PATIENCE and self.nominee != front.job.id:
             self.nominee = front.job.id
