@@ -11,6 +11,7 @@ from bacalhau.config.schema import Config
 from benchmarks import noop
 from benchmarks.api import measure_finished, measure_load, measure_polling
 from benchmarks.containers import measure_burst, measure_latency
+from benchmarks.line import measure as measure_line
 from benchmarks.placement import measure_deaths, measure_placements, measure_recovery
 from benchmarks.restart import measure as measure_restart
 
@@ -121,6 +122,17 @@ def _placement(_: str) -> Iterator[Row]:
     )
 
 
+def _line(_: str) -> Iterator[Row]:
+    found = measure_line()
+    yield Row(
+        "1,000 full nodes, 5,000 jobs waiting: one ends, the next starts; longest step / garbage collection",
+        f"{found['ends_and_starts_per_cpu_second']:.0f} a CPU second, {found['longest_step_ms']:.0f} /"
+        f" {found['longest_collection_ms']:.0f} ms",
+    )
+    few, many = found["submission_ms_100_nodes"], found["submission_ms_10000_nodes"]
+    yield Row("processor time of a submission with its placement: 100 / 10,000 nodes", f"{few:.2f} / {many:.2f} ms")
+
+
 def _deaths(_: str) -> Iterator[Row]:
     found = measure_deaths()
     yield Row(
@@ -186,6 +198,7 @@ PARTS = {
     "staging": Part(_staging),
     "startup": Part(_startup),
     "placement": Part(_placement),
+    "line": Part(_line),
     "deaths": Part(_deaths),
     "recovery": Part(_recovery),
     "restart": Part(_restart),
