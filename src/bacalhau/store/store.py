@@ -111,8 +111,13 @@ class SqliteStore(Housed):
         await self._database.apply(retention.delete_jobs(job_ids))
 
     async def sweep_forgotten(self, count: int) -> tuple[list[str], bool]:
+        if not await self._any_forgotten():
+            return [], False
         gone = retention.read_ids(await self._database.apply(retention.sweep(count)))
-        return gone, await self._database.read("any_forgotten", {}, bool)
+        return gone, await self._any_forgotten()
+
+    async def _any_forgotten(self) -> bool:
+        return await self._database.read("any_forgotten", {}, bool)
 
     async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
         params = {"ids": encode(list(job_ids)).decode(), "size": size}

@@ -27,7 +27,7 @@ class Quota(NamedTuple):
     executions: int | None = None
 
 
-class Line(NamedTuple):
+class Bound(NamedTuple):
     """One resource of a quota: its `limit`, what is `used` of it and what one more execution takes; `show` is its text
     with its unit.
     """
@@ -46,20 +46,22 @@ class Allowance(NamedTuple):
     used: Resources = Resources()
     executions: int = 0
 
-    def _lines(self, need: Resources) -> list[Line]:
+    def _bounds(self, need: Resources) -> list[Bound]:
         quota, used = self.quota, self.used
         cpu, memory = f"{used.cpu:g} of {quota.cpu or 0:g} CPU", f"{show_bytes(used.memory)} of"
-        lines = (
+        bounds: tuple[tuple[float | None, float, float, str], ...] = (
             (quota.cpu, used.cpu, need.cpu, cpu),
             (quota.memory, used.memory, need.memory, f"{memory} {show_bytes(quota.memory or 0)} memory"),
             (quota.gpu, used.gpu, need.gpu, f"{used.gpu} of {quota.gpu} GPU"),
             (quota.executions, self.executions, 1, f"{self.executions} of {quota.executions} executions"),
         )
-        return [Line(limit, *rest) for limit, *rest in lines if limit is not None]  # type: ignore[arg-type]
+        return [Bound(limit, used, one, show) for limit, used, one, show in bounds if limit is not None]
 
     def most(self, need: Resources) -> int | None:
         """Return how many more executions may start; None is no limit."""
-        counts = [max(0, int((line.limit - line.used) / line.need + 1e-9)) for line in self._lines(need) if line.need]
+        counts = [
+            max(0, int((bound.limit - bound.used) / bound.need + 1e-9)) for bound in self._bounds(need) if bound.need
+        ]
         return min(counts, default=None)
 
     def find_excess(self, need: Resources, count: int = 1) -> str:
@@ -68,7 +70,7 @@ class Allowance(NamedTuple):
         most = idle.most(need)
         if most is None or most >= count:
             return ""
-        told = next(line for line in idle._lines(need) if line.need * count > line.limit + 1e-9)
+        told = next(bound for bound in idle._bounds(need) if bound.need * count > bound.limit + 1e-9)
         return f"exceeds the quota of namespace {self.namespace}, {told.show.partition(' of ')[2]}"
 
     def explain(self, need: Resources, started: int) -> str:
@@ -77,7 +79,9 @@ class Allowance(NamedTuple):
         for _ in range(started):
             used = used.plus(need)
         then = self._replace(used=used, executions=self.executions + started)
-        short = [line.show for line in then._lines(need) if line.need and line.used + line.need > line.limit + 1e-9]
+        short = [
+            bound.show for bound in then._bounds(need) if bound.need and bound.used + bound.need > bound.limit + 1e-9
+        ]
         return f"{QUOTA}namespace {self.namespace} uses {', '.join(short)}"
 
     @property

@@ -33,7 +33,7 @@ class Held(NamedTuple):
 
 
 @dataclass
-class Line:
+class Turns:
     """The order in which one node is changed, one change after the other; `departures` counts the connections of it
     that ended meanwhile.
     """
@@ -66,7 +66,7 @@ class Cluster:
         self.shares = shares or Shares()
         self.quotas = quotas or Quotas()
         self._nodes: dict[str, NodeState] = {}
-        self._lines: dict[str, Line] = {}
+        self._turns: dict[str, Turns] = {}
         self._numbers: dict[str, Numbers] = {}
         self._heard: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
@@ -112,21 +112,21 @@ class Cluster:
 
         Yields a function: has a connection of the node ended since the turn was asked for?
         """
-        line = self._lines.setdefault(node_id, Line())
-        line.users += 1
-        before = line.departures
+        turns = self._turns.setdefault(node_id, Turns())
+        turns.users += 1
+        before = turns.departures
         try:
-            async with line.lock:
-                yield lambda: line.departures != before
+            async with turns.lock:
+                yield lambda: turns.departures != before
         finally:
-            line.users -= 1
-            if not line.users:
-                del self._lines[node_id]
+            turns.users -= 1
+            if not turns.users:
+                del self._turns[node_id]
 
     def depart(self, node_id: str) -> None:
         """Tell all turns of the node that a connection of it ended. The node need not be known."""
-        if line := self._lines.get(node_id):
-            line.departures += 1
+        if turns := self._turns.get(node_id):
+            turns.departures += 1
 
     def heard(self, node_id: str, now: int) -> None:
         """The node gave a sign of life."""

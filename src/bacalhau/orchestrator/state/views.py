@@ -80,21 +80,27 @@ class Views:
 
     async def load(self, store: PlanStore, job_ids: list[str]) -> dict[str, JobView]:
         """Return the views of those jobs that exist, as they are when this returns; what is not at hand is read."""
-        wanted = missing = [job_id for job_id in job_ids if job_id not in self._views]
+        missing = [job_id for job_id in job_ids if job_id not in self._views]
+        read = await self._read(store, missing) if missing else {}
+        known = ((job_id, self._views.get(job_id) or read.get(job_id)) for job_id in job_ids)
+        return {job_id: view for job_id, view in known if view}
+
+    async def _read(self, store: PlanStore, job_ids: list[str]) -> dict[str, JobView]:
+        """Read and keep views. Those that were forgotten meanwhile are read again."""
         read: dict[str, JobView] = {}
+        missing = job_ids
         with self._reading() as reading:
             while missing:
                 reading.forgotten.clear()
                 read |= await store.load_views(missing)
-                missing = [job_id for job_id in wanted if job_id in reading.forgotten]
+                missing = [job_id for job_id in job_ids if job_id in reading.forgotten]
                 for job_id in missing:
                     read.pop(job_id, None)
         for job_id, view in read.items():
             reading.update(view)
             if job_id not in self._views:
                 self._keep(view)
-        known = ((job_id, self._views.get(job_id) or read.get(job_id)) for job_id in job_ids)
-        return {job_id: view for job_id, view in known if view}
+        return read
 
     @contextmanager
     def _reading(self) -> Iterator[_Reading]:
