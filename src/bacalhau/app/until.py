@@ -1,7 +1,6 @@
 """Running something until a signal asks it to end."""
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -10,10 +9,9 @@ from typing import Any, TypeVar
 
 import uvloop
 
-T = TypeVar("T")
+from bacalhau.app.collection import short_collections
 
-# Requests leave few cycles behind; the default looks for them every 700 objects.
-GC_THRESHOLDS = (20_000, 20, 20)
+T = TypeVar("T")
 
 # Database threads give the interpreter away around every statement and must get it back quickly from a busy event loop.
 SWITCH_SECONDS = 0.001
@@ -25,10 +23,7 @@ async def until_signal(opened: AbstractAsyncContextManager[T], ready: Callable[[
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with opened as what:
-        gc.collect()
-        gc.freeze()  # what start-up made stays: it need not be looked through again and again
-        gc.set_threshold(*GC_THRESHOLDS)
+    async with opened as what, short_collections():
         ready(what)
         await stop.wait()
 

@@ -49,8 +49,11 @@ def always(*, factory: Callable[[], T]) -> T:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field, always))
-class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name):
-    """Base of everything that crosses a process boundary."""
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name, gc=False):
+    """Base of everything that crosses a process boundary.
+
+    Such values are trees, so the garbage collection need not know of them: they end with their last reference.
+    """
 
 
 def go_escaped(data: bytes) -> bytes:

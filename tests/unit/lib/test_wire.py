@@ -1,5 +1,7 @@
 """Names, empty values, keys in any case, and faults that are all told at once."""
 
+import gc
+
 import pytest
 
 from bacalhau.lib.errors import BadRequest
@@ -101,3 +103,9 @@ def test_of_very_many_failures_the_first_are_told():
     lines = refused.value.message.splitlines()
     assert len(lines) == MAX_PROBLEMS + 1 and lines[-1] == "…and more"
     assert len(lines[0]) < 400
+
+
+def test_values_are_nothing_to_the_garbage_collection():
+    """They form no circles; thousands of jobs in memory must not make each collection longer."""
+    whole = decode(b'{"ID": "a", "Main": {"GPUCount": 1}, "Parts": [{}]}', Whole)
+    assert not any(gc.is_tracked(value) for value in (whole, whole.main, *(whole.parts or ())))
