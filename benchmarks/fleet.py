@@ -14,10 +14,11 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from bacalhau.bus.node import NodeNats, node_bus
+from bacalhau.compute.execution.ending import tell_cancelled
 from bacalhau.lib.aio import Crew, Signal, background, crew
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.execution import Execution, RunCommandResult
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
@@ -58,8 +59,8 @@ class SimulatedNode:
                 self.fleet.taken(execution)
                 if self.fleet.plan.seconds >= 0:
                     self.fleet.crew.start(self._finish(execution))
-        elif isinstance(message, m.CancelExecution):
-            self.running.pop(message.execution_id, None)
+        elif isinstance(message, m.CancelExecution) and message.execution_id in self.running:
+            self.fleet.crew.start(self._cancel(self.running[message.execution_id]))
 
     async def _finish(self, execution: Execution) -> None:
         await asyncio.sleep(self.fleet.plan.seconds)
@@ -67,10 +68,17 @@ class SimulatedNode:
         result = m.RunResult(
             execution_id=execution.id, job_id=execution.job_id, job_type=job_type, publish_result=SpecConfig()
         )
+        await self._tell(execution, "RunResult", result)
+
+    async def _cancel(self, execution: Execution) -> None:
+        await self._tell(execution, "ComputeError", tell_cancelled(execution, RunCommandResult(exit_code=-1)))
+
+    async def _tell(self, execution: Execution, kind: str, report: m.RunResult | m.ComputeError) -> None:
+        """Report the end of an execution until the orchestrator has noted it."""
         while execution.id in self.running and self.node_id in self.fleet.nodes:
             self.seq += 1
             try:
-                await self.bus.send("RunResult", result, self.seq)
+                await self.bus.send(kind, report, self.seq)
                 self.running.pop(execution.id, None)
             except BacalhauError:
                 await asyncio.sleep(0.1)
@@ -192,6 +200,7 @@ class Fleet:
             "asks": self.asks,
             "deaths": self.deaths,
             "joined": len(self.joined),
+            "running": sum(len(node.running) for node, _ in self.nodes.values()),
             "times": self.times if what == "times" else {},
         }
 

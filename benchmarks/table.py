@@ -11,6 +11,7 @@ from bacalhau.config.schema import Config
 from benchmarks import noop
 from benchmarks.api import measure_finished, measure_load, measure_polling
 from benchmarks.containers import measure_burst, measure_latency
+from benchmarks.large import measure as measure_large
 from benchmarks.line import measure as measure_line
 from benchmarks.placement import measure_deaths, measure_placements, measure_recovery
 from benchmarks.restart import measure as measure_restart
@@ -133,6 +134,31 @@ def _line(_: str) -> Iterator[Row]:
     yield Row("processor time of a submission with its placement: 100 / 10,000 nodes", f"{few:.2f} / {many:.2f} ms")
 
 
+def _large(_: str) -> Iterator[Row]:
+    found = measure_large()
+    what = f"one job of {found['parts']:,.0f} parts on {found['nodes']:.0f} simulated nodes"
+    yield Row(
+        f"{what}, 32 at once on each: from its submission to its end",
+        f"{found['run_per_second']:.0f} parts a second, {found['run_cpu_ms']:.2f} ms of the server's processor each",
+    )
+    yield Row(
+        f"{what}, all at once: started / stopped, until the last node has told the end",
+        f"{found['start_per_second']:.0f} / {found['parts'] / found['stop_s']:.0f} parts a second,"
+        f" {found['start_cpu_ms']:.2f} / {found['stop_cpu_ms']:.2f} ms of the server's processor each",
+    )
+    yield Row(
+        "“alive?” asked every 10 ms meanwhile: p99 / longest while it runs, starts, stops and is forgotten",
+        ", ".join(
+            f"{found[f'{name}_alive_p99_ms']:.0f} / {found[f'{name}_alive_max_ms']:.0f} ms"
+            for name in ("run", "start", "stop", "forget_stopped")
+        ),
+    )
+    yield Row(
+        "resident memory: before / with all parts running / when both jobs are forgotten",
+        f"{found['before_mb']:.0f} / {found['live_mb']:.0f} / {found['after_mb']:.0f} MB",
+    )
+
+
 def _deaths(_: str) -> Iterator[Row]:
     found = measure_deaths()
     yield Row(
@@ -199,6 +225,7 @@ PARTS = {
     "startup": Part(_startup),
     "placement": Part(_placement),
     "line": Part(_line),
+    "large": Part(_large),
     "deaths": Part(_deaths),
     "recovery": Part(_recovery),
     "restart": Part(_restart),
