@@ -1,23 +1,24 @@
 """The HTTP server: routes put together, and uvicorn running them inside our own event loop."""
 
 import asyncio
-import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.access.guard import Guard
 from bacalhau.api.http.answer import Answer
 from bacalhau.api.http.connection import Connection, SocketConnection
 from bacalhau.api.http.edge import Edge, Receive, Scope, Send
-from bacalhau.api.http.errors import on_crash, on_expected, on_framework
+from bacalhau.api.http.errors import NO_SUCH_PLACE, on_crash, on_expected, on_framework, only_runs_jobs
+from bacalhau.api.http.own_node import LoneNode, OrchestratorNode, OwnNode
 from bacalhau.api.http.request import Waits
 from bacalhau.api.seed.routes import seed_routers
 from bacalhau.api.v1.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
@@ -29,10 +30,12 @@ from bacalhau.api.v1.logs import LOG_ROUTES
 from bacalhau.api.v1.nodes import NODE_ROUTES
 from bacalhau.api.v1.openapi import openapi_config
 from bacalhau.api.v1.planning import PLANNING_ROUTES
-from bacalhau.config.access import Auth, access_problems
+from bacalhau.compute.core import ComputeNode
+from bacalhau.config.access import API, access_problems
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
+from bacalhau.lib.network import without_credentials
 from bacalhau.orchestrator.core import Orchestrator
 
 MAX_BODY = 64_000_000  # bytes; the largest job
@@ -40,38 +43,65 @@ IDLE_SECONDS = 75  # a connection without requests; clients that poll keep their
 STOP_SECONDS = 2  # for answers under way
 
 
+class PortInUse(Unavailable):
+    """Another program listens on the port."""
+
+
 class HttpApi:
     """The ASGI application; `end_waits` makes every waiting answer come at once."""
 
-    def __init__(self, app: Litestar, waits: Waits, auth: Auth) -> None:
-        self.litestar = app
+    def __init__(self, routes: Sequence[ControllerRouterHandler], own: OwnNode, config: Config, state: State) -> None:
+        check_access(config.api)
+        waits = Waits()
+        state.update({"own_node": own, "waits": waits, "config": config})
+        self.litestar = Litestar(
+            [*routes, *ROOT_ROUTES],
+            state=state,
+            response_class=Answer,
+            exception_handlers={BacalhauError: on_expected, HTTPException: on_framework, Exception: on_crash},
+            openapi_config=openapi_config(server_version()),
+            request_max_body_size=MAX_BODY,
+            logging_config=None,
+        )
         self.end_waits = waits.end
-        self._edge = Edge(Guard(app, auth) if is_guarded(auth) else app, server_version())
+        inner = Guard(self.litestar, config.api.auth) if is_guarded(config.api.auth) else self.litestar
+        self._edge = Edge(inner, server_version(), state.absent)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
 
 
-def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
-    """All routes over an orchestrator. Raises BadRequest when the configuration's users or methods cannot be right."""
-    config = config or Config()
-    if problems := access_problems(config.api):
+def check_access(api: API) -> None:
+    """Check who may use the API. Raises BadRequest when the users or methods of the configuration cannot be right."""
+    if problems := access_problems(api):
         raise BadRequest(problems, hint="mend the configuration and start again")
-    waits = Waits()
+
+
+def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
+    """Make the API of a process with an orchestrator: all routes. Raises BadRequest as `check_access` does."""
     orchestrator = Router(
         "/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES]
     )
     api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
-    app = Litestar(
-        [api, *seed_routers(), *GATEWAY_ROUTES, *ROOT_ROUTES],
-        state=State({"orchestrator": orch, "waits": waits, "config": config}),
-        response_class=Answer,
-        exception_handlers={BacalhauError: on_expected, HTTPException: on_framework, Exception: on_crash},
-        openapi_config=openapi_config(server_version()),
-        request_max_body_size=MAX_BODY,
-        logging_config=None,
+    return HttpApi(
+        [api, *seed_routers(has_jobs=True), *GATEWAY_ROUTES],
+        OrchestratorNode(orch),
+        config or Config(),
+        State({"orchestrator": orch, "absent": NO_SUCH_PLACE}),
     )
-    return HttpApi(app, waits, config.api.auth)
+
+
+def make_node_app(node: ComputeNode, orchestrators: str, config: Config) -> HttpApi:
+    """Make the API of a process that only runs jobs: the routes about the node itself, and one answer to all others.
+
+    `orchestrators` are the addresses at which the node joins, with commas. Raises BadRequest as `check_access` does.
+    """
+    return HttpApi(
+        [Router("/api/v1", route_handlers=[*AGENT_ROUTES, *AUTH_ROUTES]), *seed_routers(has_jobs=False)],
+        LoneNode(node, orchestrators),
+        config,
+        State({"absent": only_runs_jobs(node.node_id, without_credentials(orchestrators))}),
+    )
 
 
 class _Server(uvicorn.Server):
@@ -83,7 +113,7 @@ class _Server(uvicorn.Server):
         self.stopped = asyncio.Event()
         self._stop = Signal()
 
-    @contextlib.contextmanager
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
@@ -109,7 +139,14 @@ async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | N
     """Serve while the block runs; yields the URL (port 0 takes a free one). Raises Unavailable when the
     port is in use.
     """
-    listener = _listen(host, port)
+    with listen(host, port) as listener:
+        async with serve_on(app, listener, tls) as url:
+            yield url
+
+
+@asynccontextmanager
+async def serve_on(app: HttpApi, listener: socket.socket, tls: ssl.SSLContext | None) -> AsyncIterator[str]:
+    """Serve a port that is listened on while the block runs; yields the URL."""
     config = uvicorn.Config(
         app,
         loop="none",
@@ -126,12 +163,12 @@ async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | N
     config.load()
     config.ssl = tls
     server = _Server(config)
-    shown = f"[{host}]" if ":" in host else host
+    host, port = listener.getsockname()[:2]
     async with background(server.serve(sockets=[listener])):
         async with asyncio.timeout(10):
             await server.ready.wait()
         try:
-            yield f"{'https' if tls else 'http'}://{shown}:{listener.getsockname()[1]}"
+            yield f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         finally:
             app.end_waits()
             server.stop()
@@ -139,13 +176,14 @@ async def serve_http(app: HttpApi, host: str, port: int, tls: ssl.SSLContext | N
                 await server.stopped.wait()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on a port; requests wait until it is served. Raises PortInUse, Unavailable."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as e:
         if e.errno == errno.EADDRINUSE:
-            raise Unavailable(f"port {port} is in use", hint="choose another with -c API.Port=PORT") from e
+            raise PortInUse(f"port {port} is in use", hint="choose another with -c API.Port=PORT") from e
         raise Unavailable(
             f"cannot listen on {host} port {port}: {e.strerror or e}",
             hint="set -c API.Host=ADDRESS and -c API.Port=PORT",

@@ -6,10 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bacalhau.api.app import make_app, serve_http
+import msgspec
+
+from bacalhau.api.app import check_access, make_app, make_node_app, serve_http, serve_on
+from bacalhau.app.api_port import node_listener
 from bacalhau.app.build import compute_node, content_store, orchestrator
 from bacalhau.app.bus_address import BusAddress, bus_address_of
-from bacalhau.app.identity import load_identity, new_name
+from bacalhau.app.identity import Identity, load_identity, new_name
 from bacalhau.app.plugins import log_faults
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.core import ComputeNode
@@ -20,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Served(NamedTuple):
-    """The parts that run in this process. `api_url` and `nats_url` are "" without an orchestrator."""
+    """The parts that run in this process. `nats_url` is where this machine's node joins, and others may."""
 
     api_url: str
     nats_url: str
@@ -30,32 +33,46 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def serve(config: Config, name: str = "") -> AsyncIterator[Served]:
-    """The roles that the configuration enables, until the block ends. Neither enabled means the orchestrator."""
+async def serve(config: Config, name: str = "", keys: frozenset[str] = frozenset()) -> AsyncIterator[Served]:
+    """The roles that the configuration enables, until the block ends. Neither enabled means the orchestrator.
+
+    `keys` are the settings that somebody has set.
+    """
     data = Path(config.data_dir)
+    check_access(config.api)
     log_faults()
     who = load_identity(data, name or new_name(config.name_provider))
     if name and name != who.id:
         log.warning("--name %s is not used: %s is the data directory of node %s", name, data, who.id)
-    is_compute = config.compute.enabled
-    is_orchestrator = config.orchestrator.enabled or not is_compute
     async with AsyncExitStack() as stack:
-        content = content_store(data) if is_orchestrator else None
-        orch, bus_address, api_url = None, BusAddress(), ""
-        if content is None:
-            bus_address = bus_address_of(config.compute)
+        if config.compute.enabled and not config.orchestrator.enabled:
+            yield await _serve_node(stack, config, who, is_port_set="API.Port" in keys)
         else:
-            orch, bus_address = await stack.enter_async_context(
-                orchestrator(config, who, content, alone=not is_compute)
-            )
-        node = await stack.enter_async_context(compute_node(config, who, bus_address, content)) if is_compute else None
-        if orch is not None:
-            tls = server_tls(config.api.tls, data / "orchestrator")
-            api_url = await stack.enter_async_context(
-                serve_http(make_app(orch, config), config.api.host, config.api.port, tls)
-            )
-            stack.enter_context(_run_file(data, config))
-        yield Served(api_url, bus_address.urls, orch, node, bus_address)
+            yield await _serve_orchestrator(stack, config, who)
+
+
+async def _serve_orchestrator(stack: AsyncExitStack, config: Config, who: Identity) -> Served:
+    """Open an orchestrator, with a node where one is enabled too, and then its API."""
+    data, is_compute = Path(config.data_dir), config.compute.enabled
+    content = content_store(data)
+    orch, address = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
+    node = await stack.enter_async_context(compute_node(config, who, address, content)) if is_compute else None
+    tls = server_tls(config.api.tls, data / "orchestrator")
+    api_url = await stack.enter_async_context(serve_http(make_app(orch, config), config.api.host, config.api.port, tls))
+    stack.enter_context(_run_file(data, config))
+    return Served(api_url, address.urls, orch, node, address)
+
+
+async def _serve_node(stack: AsyncExitStack, config: Config, who: Identity, *, is_port_set: bool) -> Served:
+    """Open a node that only runs jobs. Its port is taken first, so that nothing begins where that is in use."""
+    address = bus_address_of(config.compute)
+    tls = server_tls(config.api.tls, Path(config.data_dir) / "compute")
+    listener = stack.enter_context(node_listener(config.api, address.urls, is_set=is_port_set))
+    node = await stack.enter_async_context(compute_node(config, who, address, None))
+    api = msgspec.structs.replace(config.api, port=listener.getsockname()[1])
+    app = make_node_app(node, address.urls, msgspec.structs.replace(config, api=api))
+    api_url = await stack.enter_async_context(serve_on(app, listener, tls))
+    return Served(api_url, address.urls, None, node, address)
 
 
 @contextmanager

@@ -96,6 +96,11 @@ class Link:
     def is_up(self) -> bool:
         return self._client is not None
 
+    @property
+    def trouble(self) -> str:
+        """The reason why there is no connection; "" while there is one."""
+        return "" if self.is_up else self._trouble
+
     async def connected(self, seconds: float) -> None:
         """Wait for a connection. Raises Unavailable with the reason of the last failure."""
         loop = asyncio.get_running_loop()

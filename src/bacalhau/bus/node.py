@@ -51,6 +51,10 @@ class NodeNats:
         self._answers = Answers(link, inbox)
         self.receivers = self._answers.receivers
 
+    @property
+    def trouble(self) -> str:
+        return self._link.trouble
+
     async def connected(self, seconds: float) -> None:
         """Wait for a connection. Raises Unavailable with the reason there is none."""
         await self._link.connected(seconds)

@@ -109,7 +109,15 @@ class API(Section):
             )
         ),
     ] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="Port of the API; 1234 is what every client of the network expects.")] = 1234
+    port: Annotated[
+        Port,
+        Meta(
+            description=(
+                "Port of the API; 1234 is what every client of the network expects. A node that only runs jobs beside"
+                " its orchestrator, or on a machine where 1234 is in use, takes the next free port unless this is set."
+            )
+        ),
+    ] = 1234
     auth: Auth = Auth()
     tls: ApiTLS = ApiTLS()
 

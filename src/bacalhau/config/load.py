@@ -34,7 +34,19 @@ class Given(NamedTuple):
     origin: str
 
 
+class Loaded(NamedTuple):
+    """A configuration and the keys that somebody has set, such as `API.Port`."""
+
+    config: Config
+    keys: frozenset[str]
+
+
 def load_config(overrides: list[str], env: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Load the configuration as `load_settings` does."""
+    return load_settings(overrides, env, flags).config
+
+
+def load_settings(overrides: list[str], env: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
     """The configuration from `-c` values, the environment and flags that were set (by key, such as `API.Port`).
 
     Raises BadRequest.
@@ -51,7 +63,8 @@ def load_config(overrides: list[str], env: Mapping[str, str], flags: Mapping[str
     weak: dict[str, Any] = {}
     for path in _files(paths, home):
         weak |= _settled(_from_file(path))
-    return _assembled(weak | strong, env)
+    settings = weak | strong
+    return Loaded(_assembled(settings, env), frozenset(settings))
 
 
 def _settled(settings: Iterable[Given]) -> dict[str, Any]:

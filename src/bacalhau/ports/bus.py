@@ -77,6 +77,11 @@ LogSource = Callable[[str, bool, bool], AsyncIterator[tuple[int, str]]]
 class NodeBus(Protocol):
     """A node's end. The connection is made and remade underneath; `connected` waits for it."""
 
+    @property
+    def trouble(self) -> str:
+        """The reason why there is no connection; "" while there is one."""
+        ...
+
     async def send(self, type: str, message: Model, seq: int) -> None:
         """Deliver a message to the orchestrator and wait for its acknowledgement.
 

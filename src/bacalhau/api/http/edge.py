@@ -14,9 +14,10 @@ import msgspec
 
 from bacalhau.api.http.answer import go_json
 from bacalhau.api.http.client_version import HEADER, decide_refusal
-from bacalhau.api.http.errors import NO_SUCH_PLACE, REQUEST_ID
+from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.api.http.request import SLASH
 from bacalhau.models.node.version import BuildVersion
+from bacalhau.models.wire.api import ErrorBody
 
 Headers = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
@@ -43,8 +44,8 @@ def version_headers(version: BuildVersion) -> Headers:
 
 
 class Edge:
-    def __init__(self, app: ASGIApp, version: BuildVersion) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, version: BuildVersion, absent: ErrorBody) -> None:
+        self._app, self._absent = app, absent
         self._version = version.git_version
         self._headers = [*version_headers(version), (b"vary", b"Origin")]
         # Unique without asking the system for randomness at every request.
@@ -71,23 +72,24 @@ class Edge:
         if refusal := decide_refusal(asked.get(HEADER, b"").decode("latin-1"), scope["path"], self._version):
             await answer_now(scope, send_with_headers, refusal.status, refusal.body)
         elif scope["type"] == "websocket":
-            await self._app(scope, receive, _Unopened(scope, send_with_headers))
+            await self._app(scope, receive, _Unopened(scope, send_with_headers, self._absent))
         else:
             pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
             await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
 
 
 class _Unopened:
-    """A socket that is closed before it opened led nowhere, and is answered in the API's own form."""
+    """A socket that is closed before it opened led nowhere, and is answered with `absent`."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, absent: ErrorBody) -> None:
+        self._absent = absent
         self._scope, self._send = scope, send
         self._is_open = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "websocket.close" and not self._is_open:
             await answer_now(
-                self._scope, self._send, 404, msgspec.structs.replace(NO_SUCH_PLACE, request_id=self._scope[REQUEST_ID])
+                self._scope, self._send, 404, msgspec.structs.replace(self._absent, request_id=self._scope[REQUEST_ID])
             )
             return
         self._is_open = True

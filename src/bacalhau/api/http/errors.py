@@ -33,12 +33,27 @@ NO_SUCH_PLACE = ErrorBody(
         )
     },
 )
+_ONLY_JOBS = (
+    "ask the API of the orchestrator, for instance with --api-host HOST --api-port PORT or a profile (`bacalhau profile"
+    " save`); the node joins it at {}"
+)
 _PHRASES = {405: "Method Not Allowed", 413: "Request Entity Too Large"}
 
 
 def refused(*problems: str) -> BadRequest:
     """The request itself is wrong; every problem in words."""
     return BadRequest(problems, component=COMPONENT)
+
+
+def only_runs_jobs(node_id: str, orchestrators: str) -> ErrorBody:
+    """Make the answer of a node without an orchestrator to paths that only an orchestrator serves."""
+    return ErrorBody(
+        status=404,
+        message=f"node {node_id} only runs jobs: its API tells of this node alone",
+        code="NotFound",
+        component=COMPONENT,
+        hint=_ONLY_JOBS.format(orchestrators),
+    )
 
 
 def envelope(error: BacalhauError) -> ErrorBody:
@@ -63,7 +78,7 @@ def on_expected(request: Request[Any, Any, Any], error: BacalhauError) -> Respon
 def on_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Unknown paths, wrong methods, bodies that are too large."""
     if error.status_code == 404:
-        return _answer(request, NO_SUCH_PLACE)
+        return _answer(request, request.app.state.absent)
     message = _PHRASES.get(error.status_code, error.detail)
     body = ErrorBody(status=error.status_code, message=message, code="InternalError", component=COMPONENT)
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}

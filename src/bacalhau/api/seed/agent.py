@@ -9,9 +9,10 @@ from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.types import ControllerRouterHandler
 
+from bacalhau.api.http.own_node import own_node
 from bacalhau.api.http.request import Ask, orchestrator, read_body
 from bacalhau.api.seed.envelope import read_envelope
-from bacalhau.api.v1.agent import own_node, server_version
+from bacalhau.api.v1.agent import server_version
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.models.seed.api import ApprovePayload, FreeSpace, HealthInfo, MountStatus, SeedNodeInfo, VersionRequest
@@ -47,15 +48,14 @@ async def get_alive() -> Response[str]:
 @get("/id")
 async def get_id(request: Ask) -> Response[str]:
     """The id of this node."""
-    return Response(orchestrator(request).node_id, media_type=TEXT)
+    return Response(own_node(request).node_id, media_type=TEXT)
 
 
 @get("/node_info")
 async def get_node_info(request: Ask) -> SeedNodeInfo:
     """The node of this process."""
-    orch = orchestrator(request)
-    known = orch.cluster.get(orch.node_id)
-    return _shown(await own_node(orch), known.membership if known else "")
+    own = own_node(request)
+    return _shown(await own.describe(), own.approval)
 
 
 @get("/peers")
@@ -95,12 +95,7 @@ async def debug_requester(request: Ask) -> dict[str, Any]:
 @post("/compute/debug", status_code=200)
 async def debug_compute(request: Ask) -> dict[str, Any]:
     """Running executions by node."""
-    orch = orchestrator(request)
-    return {
-        "RunningExecutions": {
-            node.info.node_id: orch.cluster.held_on(node.info.node_id) for node in orch.cluster.nodes()
-        }
-    }
+    return {"RunningExecutions": own_node(request).running()}
 
 
 @post("/compute/approve", status_code=200)
@@ -120,12 +115,12 @@ SEED_AGENT_ROUTES: list[ControllerRouterHandler] = [
     get_health,
     get_id,
     get_node_info,
-    list_known_nodes,
-    debug_requester,
     debug_compute,
     approve,
 ]
-"""At the root and below the prefix alike."""
+"""Of every node, at the root and below the prefix alike."""
+SEED_REQUESTER_ROUTES: list[ControllerRouterHandler] = [list_known_nodes, debug_requester]
+"""Of an orchestrator, likewise."""
 SEED_PREFIXED_ROUTES: list[ControllerRouterHandler] = [get_alive, refuse_version, refuse_peers]
 SEED_ROOT_ROUTES: list[ControllerRouterHandler] = [refuse_peers]
 """`/livez` and `GET /version` at the root are today's."""

@@ -8,15 +8,13 @@ from litestar import get
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.http.request import Ask, orchestrator, server_config
+from bacalhau.api.http.own_node import DebugResponse, NodeDebugResponse, own_node
+from bacalhau.api.http.request import Ask, server_config
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
-from bacalhau.models.job.job import JobState
-from bacalhau.models.node.node import NodeInfo, NodeState
+from bacalhau.models.node.node import NodeInfo
 from bacalhau.models.node.version import BuildVersion, this_version
 from bacalhau.models.wire.api import AliveResponse, ConfigResponse
-from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.nodes.handshake import list_nodes
 
 
 class LoginResponse(Model):
@@ -24,25 +22,6 @@ class LoginResponse(Model):
 
     version: str = always(factory=lambda: "1.0.0")
     config: dict[str, Any] = always(factory=dict)
-
-
-class ActiveJob(Model):
-    id: str = always(factory=str)
-    name: str = always(factory=str)
-    namespace: str = always(factory=str)
-    state: JobState = always(factory=JobState)
-
-
-class DebugResponse(Model):
-    """`active_jobs` are those that have not ended; `waiting_jobs` of them wait for a look of the scheduler.
-
-    `unsent_messages` by node: sent, and not acknowledged yet, or waiting for the node to come back.
-    """
-
-    active_jobs: tuple[ActiveJob, ...] = always(factory=tuple)
-    waiting_jobs: int = always(factory=int)
-    discovered_nodes: tuple[NodeState, ...] = always(factory=tuple)
-    unsent_messages: dict[str, int] = always(factory=dict)
 
 
 @cache
@@ -65,13 +44,7 @@ async def get_version() -> BuildVersion:
 @get("/agent/node")
 async def get_own_node(request: Ask) -> NodeInfo:
     """The node of this process; one that runs no jobs has no compute part."""
-    return await own_node(orchestrator(request))
-
-
-async def own_node(orch: Orchestrator) -> NodeInfo:
-    known = await list_nodes(orch)
-    own = next((n.info for n in known if n.info.node_id == orch.node_id), None)
-    return own or NodeInfo(node_id=orch.node_id, node_type="Requester", bacalhau_version=server_version())
+    return await own_node(request).describe()
 
 
 @get("/agent/authconfig")
@@ -97,18 +70,9 @@ def _filled(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 @get("/agent/debug")
-async def get_debug(request: Ask) -> DebugResponse:
-    """Show the work that the orchestrator has in hand."""
-    orch = orchestrator(request)
-    jobs = await orch.store.list_open_jobs()
-    return DebugResponse(
-        active_jobs=tuple(
-            ActiveJob(id=job.id, name=job.name, namespace=job.namespace, state=job.state) for job in jobs
-        ),
-        waiting_jobs=orch.queue.waiting,
-        discovered_nodes=tuple(await list_nodes(orch)),
-        unsent_messages=dict(orch.outbox.unsent()),
-    )
+async def get_debug(request: Ask) -> DebugResponse | NodeDebugResponse:
+    """Show the work that this process has in hand: the orchestrator's, or that of a node that only runs jobs."""
+    return await own_node(request).debug()
 
 
 @get("/", include_in_schema=False)

@@ -19,7 +19,8 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.access.signature import client_id_of, is_signed, read_public_key
 from bacalhau.api.http.answer import JSON, go_json
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, named, orchestrator, read_body, server_config
+from bacalhau.api.http.own_node import own_node
+from bacalhau.api.http.request import Ask, named, read_body, server_config
 from bacalhau.config.access import Auth
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
@@ -56,7 +57,7 @@ async def introduce(request: Ask, name: FromPath[str]) -> Response[bytes]:
     _method(request, named(name))
     body, _ = await read_body(request, IntroduceRequest)
     signed = _signed(body.method_data)
-    node_id = orchestrator(request).node_id
+    node_id = own_node(request).node_id
     try:
         key = read_public_key(signed.public_key)
         reason = (
@@ -76,7 +77,7 @@ def _answer(status: int, authentication: Authentication) -> Response[bytes]:
 
 
 def _methods(request: Ask) -> dict[str, Requirement]:
-    phrase = base64.b64encode(orchestrator(request).node_id.encode()).decode()
+    phrase = base64.b64encode(own_node(request).node_id.encode()).decode()
     auth = server_config(request).api.auth
     return {} if is_guarded(auth) else {name.lower(): Requirement(params={PHRASE: phrase}) for name in auth.methods}
 

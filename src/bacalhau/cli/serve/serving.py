@@ -20,36 +20,37 @@ from bacalhau.app.until import run_main, until_signal
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.serve.commands import Demo, Serve, StartDevstack
-from bacalhau.config.load import load_config
-from bacalhau.config.schema import Config
+from bacalhau.config.load import Loaded, load_settings
 from bacalhau.lib.failpoint import arm_failpoints
 from bacalhau.lib.log import set_up_logging
 
 
-def _config(call: Call[Flags], roles: dict[str, object]) -> Config:
+def _load(call: Call[Flags], roles: dict[str, object]) -> Loaded:
     settings = call.settings
     flags = {"API.Host": settings.api_host, "API.Port": settings.api_port, "DataDir": settings.data_dir} | roles
     arm_failpoints(os.environ)
-    config = load_config(
+    loaded = load_settings(
         list(settings.config), os.environ, {key: value for key, value in flags.items() if value not in (None, False)}
     )
-    set_up_logging(config.logging.level, config.logging.mode)
-    return config
+    set_up_logging(loaded.config.logging.level, loaded.config.logging.mode)
+    return loaded
 
 
 def serve(call: Call[Serve]) -> int:
-    config = _config(call, {"Orchestrator.Enabled": call.flags.orchestrator, "Compute.Enabled": call.flags.compute})
-    run_main(until_signal(open_serve(config, call.flags.name), _tell_served))
+    config, keys = _load(call, {"Orchestrator.Enabled": call.flags.orchestrator, "Compute.Enabled": call.flags.compute})
+    run_main(until_signal(open_serve(config, call.flags.name, keys), _tell_served))
     return 0
 
 
 def _tell_served(served: Served) -> None:
-    if served.api_url:
+    if served.orchestrator:
         click.echo(f"API: {served.api_url}/api/v1  nodes join: {served.nats_url}", err=True)
+    else:
+        click.echo(f"API of this node alone: {served.api_url}/api/v1/agent", err=True)
 
 
 def devstack(call: Call[StartDevstack]) -> int:
-    config = _config(call, {})
+    config, _ = _load(call, {})
     if call.flags.random_ports:
         config = msgspec.structs.replace(
             config,

@@ -24,6 +24,7 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import Delivery
+from bacalhau.ports.journal import JournalEntry
 
 NEW, BID, ACCEPTED, CANCELLED = (
     "",
@@ -34,6 +35,11 @@ NEW, BID, ACCEPTED, CANCELLED = (
 CANCELLING = "cancelling"  # to be stopped, and its end not told yet
 PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than the runner's STOP_GRACE
 log = logging.getLogger(__name__)
+
+
+async def list_active(node: ComputeNode) -> list[JournalEntry]:
+    """List the executions that have not ended, or whose end is not told yet, oldest first."""
+    return await node.journal.list_executions((NEW, BID, ACCEPTED, CANCELLING))
 
 
 async def on_message(node: ComputeNode, delivery: Delivery) -> None:
