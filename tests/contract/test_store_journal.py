@@ -1,16 +1,22 @@
 """What a node's journal promises."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from msgspec.structs import replace
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict
+from bacalhau.lib.wire import encode
+from bacalhau.models.job.job import Task
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.journal import Journal, JournalEntry, PendingReport
 from bacalhau.store.journal import NodeJournal
 from tests.unit.store.samples import a_job, an_execution
 
-JOB = a_job(1)
+JOB = a_job(1).specification
 STATES = ("", "Running", "Completed", "Failed")
 
 
@@ -41,6 +47,66 @@ async def test_an_execution_is_accepted_once_and_kept_with_its_job(journal):
     assert await journal.list_executions(["Running", "Failed"]) == [two]
     assert await journal.list_executions([""]) == [one]
     assert await journal.list_executions([]) == []
+
+
+def a_large_job(number, **changes):
+    engine = SpecConfig(type="noop", params={"Stdout": "x" * 1_000_000})
+    return a_job(number, tasks=(Task(name="main", engine=engine),), **changes)
+
+
+async def test_a_job_is_stored_once_for_all_its_executions_and_leaves_with_the_last(path):
+    first, second, other = a_large_job(1), a_large_job(1, version=2), a_large_job(2)
+    async with NodeJournal(path) as journal:
+        for number in range(100):
+            # What became of the job meanwhile does not make it another one.
+            job = replace((first, second, other)[number % 3], revision=number, modify_time=number)
+            assert await journal.put_execution(replace(an_execution(job, number), job=job))
+        await journal.tombstone("e-gone")
+        assert not await journal.put_execution(replace(an_execution(JOB, 200, id="e-gone"), job=a_large_job(9)))
+        assert await journal.put_execution(an_execution(JOB, 300))
+        *entries, bare = await journal.list_executions(STATES)
+        assert bare.execution.job is None
+        assert [e.execution.job for e in entries] == [(first, second, other)[n % 3].specification for n in range(100)]
+        assert len({id(entry.execution.job) for entry in entries}) == 3
+        for entry in (*entries[0::3], *entries[4::3]):
+            await journal.set_state(entry.execution.id, "Completed")
+        assert await journal.prune(["Completed"], now_ns(), 1000) == 66 + 1
+        left = await journal.list_executions(STATES)
+        assert [e.execution.job_version for e in left[:-1]] == [2] + [1] * 33
+        assert count_jobs(path) == 2
+        assert path.stat().st_size < 20_000_000
+        assert await journal.put_execution(replace(an_execution(first, 400), job=first))
+        assert (await journal.list_executions(STATES))[-1].execution.job == first.specification
+
+
+def count_jobs(path):
+    with closing(sqlite3.connect(path)) as connection:
+        (count,) = connection.execute("select count(*) from jobs").fetchone()
+    return count
+
+
+async def test_a_journal_that_held_the_job_in_each_execution_is_taken_up(path):
+    async with NodeJournal(path) as journal:
+        await journal.put_report("e-refused", "", "BidResult", b"two")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("drop table jobs")
+        connection.execute("drop index executions_job")
+        connection.execute("alter table executions drop column job")
+        connection.execute("delete from schema_versions where version > 1")
+        for number, state in enumerate(("", "Running", "Completed")):
+            old = "insert into executions (id, state, create_time, modify_time, body) values (?, ?, ?, ?, ?)"
+            connection.execute(old, (accepted(number).id, state, number, number, encode(accepted(number))))
+        connection.execute("insert into executions values ('e-gone', '', 9, 9, null)")
+    async with NodeJournal(path) as journal:
+        assert await journal.list_executions(STATES) == [
+            JournalEntry(accepted(number), state) for number, state in enumerate(("", "Running", "Completed"))
+        ]
+        assert [report.body for report in await journal.list_reports(0, 0)] == [b"two"]
+        assert not await journal.put_execution(accepted(1))
+        assert not await journal.put_execution(replace(accepted(9), id="e-gone"))
+        assert await journal.put_execution(accepted(3))
+        assert await journal.prune(["Completed"], now_ns(), 1000) == 2
+        assert [e.execution for e in await journal.list_executions(STATES)] == [accepted(n) for n in (0, 1, 3)]
 
 
 async def test_an_unknown_execution_has_no_state(journal):

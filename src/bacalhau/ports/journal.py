@@ -7,7 +7,7 @@ from bacalhau.models.execution.execution import Execution
 
 
 class JournalEntry(NamedTuple):
-    """An accepted execution with its job. `state` is the node's own word."""
+    """An accepted execution with its job (`Job.specification`). `state` is the node's own word."""
 
     execution: Execution
     state: str

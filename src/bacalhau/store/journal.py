@@ -1,11 +1,19 @@
-"""A compute node's memory on SQLite, with the same group commit as the orchestrator's store."""
+"""A compute node's memory on SQLite, with the same group commit as the orchestrator's store.
+
+A job is stored once, however many executions of it the node has: executions name it by the digest of its
+specification, and it leaves with the last of them.
+"""
 
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.ports.journal import JournalEntry, PendingReport
 from bacalhau.store.database import Housed
 from bacalhau.store.statement import Row, Statement
@@ -18,10 +26,27 @@ class NodeJournal(Housed):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "journal", COMPONENT)
+        self._latest: tuple[Job | None, bytes | None, bytes] = (None, None, b"")
 
     async def put_execution(self, execution: Execution) -> bool:
-        params = {"id": execution.id, "body": encode(execution), "now": now_ns()}
-        return bool(await self._database.apply((Statement("journal_put_execution", params),)))
+        digest, body = self._encode_job(execution.job)
+        params = {
+            "id": execution.id,
+            "body": encode(replace(execution, job=None)),
+            "job": digest,
+            "now": now_ns(),
+        }
+        job = {"digest": digest, "body": body, "execution_id": execution.id}
+        return bool(
+            await self._database.apply((Statement("journal_put_execution", params), Statement("journal_put_job", job)))
+        )
+
+    def _encode_job(self, job: Job | None) -> tuple[bytes | None, bytes]:
+        """Encode what a job asks for, and its digest. The parts of a large job share one value, encoded once."""
+        if job is not self._latest[0]:
+            body = b"" if job is None else encode(job.specification)
+            self._latest = (job, None if job is None else sha256(body).digest(), body)
+        return self._latest[1:]
 
     async def tombstone(self, execution_id: str) -> bool:
         return bool(
@@ -47,7 +72,9 @@ class NodeJournal(Housed):
 
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
         params = {"states": _json(states), "before": before, "keep": keep}
-        return len(await self._database.apply((Statement("journal_prune", params),)))
+        return len(
+            await self._database.apply((Statement("journal_prune", params), Statement("journal_prune_jobs", {})))
+        )
 
 
 def _set_state(execution_id: str, state: str, rows: int | None) -> Statement:
@@ -65,7 +92,16 @@ def _json(texts: Iterable[str]) -> str:
 
 
 def _read_entries(rows: list[Row]) -> list[JournalEntry]:
-    return [JournalEntry(decode(body, Execution), state) for body, state in rows]
+    jobs: dict[bytes | None, Job] = {}
+    entries = []
+    for body, state, digest, job in rows:
+        execution = decode(body, Execution)
+        if job is not None:
+            jobs[digest] = decode(job, Job)
+        if digest is not None:
+            execution = replace(execution, job=jobs[digest])
+        entries.append(JournalEntry(execution, state))
+    return entries
 
 
 def _read_reports(rows: list[Row]) -> list[PendingReport]:

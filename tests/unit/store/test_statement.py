@@ -59,6 +59,7 @@ WHOLE = {
     "list_live_executions",
     "forget_messages_to_strangers",
     "journal_prune",
+    "journal_prune_jobs",
 }  # by their nature
 
 

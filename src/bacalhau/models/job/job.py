@@ -114,6 +114,11 @@ class Job(Model):
         return self.submit_time or self.create_time
 
     @property
+    def specification(self) -> "Job":
+        """The job without what became of it: the same value for all executions of one version."""
+        return msgspec.structs.replace(self, state=JobState(), revision=0, modify_time=0)
+
+    @property
     def task(self) -> Task:
         """The one task of a validated job."""
         return (self.tasks or (Task(),))[0]

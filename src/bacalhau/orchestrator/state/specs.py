@@ -9,10 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from bacalhau.lib.wire import encode
-from bacalhau.models.job.job import Job, JobState
+from bacalhau.models.job.job import Job
 from bacalhau.ports.content import OwnContent
 
 BLOCK = 262_144  # bytes; a block travels as base64 in a message of at most 1 MiB
@@ -58,5 +56,5 @@ class Specs:
 def _blocks(job: Job) -> list[bytes]:
     """Cut a job into blocks. Each begins with a line of its own job and version, so that no two jobs share one."""
     line = f"{job.id} {job.version}\n".encode()
-    body = encode(replace(job, state=JobState(), revision=0, modify_time=0))
+    body = encode(job.specification)
     return [line + body[start : start + BLOCK] for start in range(0, len(body), BLOCK)]

@@ -1,7 +1,12 @@
 -- name: journal_put_execution
-insert into executions (id, state, create_time, modify_time, body)
-values (:id, '', :now, :now, :body)
+insert into executions (id, state, create_time, modify_time, body, job)
+values (:id, '', :now, :now, :body, :job)
 on conflict (id) do nothing returning id;
+
+-- name: journal_put_job
+insert into jobs (digest, body) select :digest, :body
+where exists (select 1 from executions where id = :execution_id and job = :digest)
+on conflict (digest) do nothing;
 
 -- name: journal_tombstone
 insert into executions (id, state, create_time, modify_time, body)
@@ -12,9 +17,18 @@ on conflict (id) do update set modify_time = excluded.modify_time where executio
 update executions set state = :state, modify_time = :now where id = :id and body is not null;
 
 -- name: journal_list_executions
-select body, state from executions
-where body is not null and state in (select value from json_each(:states))
-order by create_time, id;
+-- A job comes with the first of its executions.
+select
+    executions.body,
+    executions.state,
+    executions.job,
+    case
+        when row_number() over (partition by executions.job order by executions.create_time, executions.id) = 1
+            then (select jobs.body from jobs where jobs.digest = executions.job)
+    end
+from executions
+where executions.body is not null and executions.state in (select value from json_each(:states))
+order by executions.create_time, executions.id;
 
 -- name: journal_put_report
 insert into reports (execution_id, type, body) values (:execution_id, :type, :body) returning seq;
@@ -34,3 +48,6 @@ delete from executions where id in (
             and not exists (select 1 from reports where reports.execution_id = executions.id)
     ) as finished where modify_time < :before or age > :keep
 ) returning id;
+
+-- name: journal_prune_jobs
+delete from jobs where not exists (select 1 from executions where executions.job = jobs.digest);
