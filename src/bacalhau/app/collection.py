@@ -1,10 +1,10 @@
 """The policy for Python's garbage collection in a process that serves.
 
-Nearly everything is freed without it, because little here refers to itself in a circle: of the objects of 10,000 jobs it
-found four. So it must not cost much. What start-up made is never looked through again. Objects are looked through in
-small portions while they are young. All of them together, which takes the longer the more jobs there are, are looked
-through when the process has little else to do; under load only after so many portions that circles could fill the
-memory.
+Nearly everything is freed without it, because little here refers to itself in a circle: among the objects of 10,000
+jobs it found four. So it must not cost much. What start-up made is never looked through again. Objects are looked
+through in small portions while they are young. All of them together, which takes the longer the more jobs there are,
+are looked through when the process has little else to do; under load only after so many portions that circles could
+fill the memory.
 """
 
 import asyncio

@@ -42,7 +42,7 @@ async def test_what_refers_to_itself_goes_when_there_is_little_to_do():
     loop, gone = asyncio.get_running_loop(), asyncio.Event()
     async with short_collections(period=0.05):
         node = Node()
-        kept = [[number] for number in range(YOUNG * MIDDLE * (WORTH + 2))]  # makes the node old
+        kept = [[number] for number in range(2 * YOUNG * MIDDLE * WORTH)]  # makes the node old
         circle = ref(node, lambda _: loop.call_soon(gone.set))
         del node
         async with asyncio.timeout(30):
