@@ -393,6 +393,18 @@ async def test_the_servers_configuration_without_what_is_empty_and_its_secrets_b
         assert told["Compute"]["Auth"] == {}
 
 
+async def test_the_password_in_an_address_is_as_secret_as_any_other(tmp_path):
+    config = load_config(
+        ["Orchestrator.NATS.URL=nats://me:se@cret@h:1", "Compute.Orchestrators=nats://a:secret@h:1,tls://b@h:2,h:3"],
+        {},
+        {"DataDir": "/srv/bacalhau"},
+    )
+    async with open_room(tmp_path, config) as room:
+        told = (await room.http.get("/api/v1/agent/config")).json()["config"]
+        assert told["Orchestrator"]["NATS"]["URL"] == "nats://********@h:1"
+        assert told["Compute"]["Orchestrators"] == ["nats://********@h:1", "tls://********@h:2", "h:3"]
+
+
 async def test_what_the_orchestrator_has_in_hand(tmp_path):
     async with open_room(tmp_path) as room:
         job_id = await room.submit(Name="open")

@@ -34,8 +34,8 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.config.access import API, access_problems
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
-from bacalhau.lib.network import without_credentials
 from bacalhau.orchestrator.core import Orchestrator
 
 MAX_BODY = 64_000_000  # bytes; the largest job
@@ -186,7 +186,10 @@ def listen(host: str, port: int) -> socket.socket:
             raise PortInUse(f"port {port} is in use", hint="choose another with -c API.Port=PORT") from e
         raise Unavailable(
             f"cannot listen on {host} port {port}: {e.strerror or e}",
-            hint="set -c API.Host=ADDRESS and -c API.Port=PORT",
+            hint=(
+                "set -c API.Host=ADDRESS and -c API.Port=PORT to where this process shall listen; the server that"
+                " clients ask can be kept in a profile instead (`bacalhau profile save`)"
+            ),
         ) from e
     listener.setblocking(False)
     return listener

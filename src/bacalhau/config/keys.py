@@ -8,6 +8,7 @@ import msgspec
 
 from bacalhau.config.schema import Config
 from bacalhau.config.section import Seconds, Section
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_duration, show_duration
 from bacalhau.lib.wire import fold_keys
@@ -168,12 +169,16 @@ def _shown(field: msgspec.structs.FieldInfo, value: Any) -> Any:
 
 
 def _hidden(name: str, value: Any, blank: str | None) -> Any:
-    """Users are shown, what they prove themselves with is not."""
+    """Show users, but not their proofs, and URLs, but not the credentials in them."""
     if isinstance(value, list | tuple):
         return [_hidden("", item, blank) for item in value]
     if isinstance(value, dict):
         return {inner: _hidden(inner, item, blank) for inner, item in value.items()}
-    return blank if value and blank is not None and name.rpartition(".")[2] in SECRETS else value
+    if not value or blank is None:
+        return value
+    if name.rpartition(".")[2] in SECRETS:
+        return blank
+    return without_credentials(value, blank) if isinstance(value, str) else value
 
 
 def _description(field: msgspec.structs.FieldInfo) -> str:

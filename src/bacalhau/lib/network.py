@@ -1,17 +1,9 @@
 """Failures of the network in plain words, whichever library had them: their own words speak of themselves."""
 
 import os
-import re
 import socket
 import ssl
 from collections.abc import Iterator
-
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
-
-
-def without_credentials(text: str) -> str:
-    """Take names and passwords out of the URLs in a text."""
-    return _CREDENTIALS.sub("//", text)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.machine.fingerprint import describe_node
 from bacalhau.compute.messages.inbox import CANCELLING, list_active
-from bacalhau.lib.network import without_credentials
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.execution.execution import AllocatedResources
 from bacalhau.models.job.job import JobState
