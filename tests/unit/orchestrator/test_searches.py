@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.state import JobStateType as S
@@ -16,6 +17,7 @@ from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import (
     NO_BARS,
     Bars,
+    decide_claim,
     find_shortage,
     match_candidate,
     needed_resources,
@@ -37,7 +39,19 @@ def a_job(cpu="1", memory="1Gb", gpu="", port=False):
     return replace(job, tasks=(replace(job.task, resources=resources, network=PORT if port else None),))
 
 
-JOBS = (a_job("0", "0"), a_job(), a_job("2"), a_job("1", "6Gb"), a_job("0", "0", "1"), a_job("0", "0", port=True))
+def a_job_for(zone):
+    return replace(a_job(), constraints=(LabelSelectorRequirement(key="zone", operator="=", values=(zone,)),))
+
+
+JOBS = (
+    a_job("0", "0"),
+    a_job(),
+    a_job("2"),
+    a_job("1", "6Gb"),
+    a_job("0", "0", "1"),
+    a_job("0", "0", port=True),
+    a_job_for("b"),
+)
 
 
 def search_all(job, candidates, failures, bars):
@@ -48,6 +62,23 @@ def search_all(job, candidates, failures, bars):
     return min(
         order,
         key=lambda c: (failures.get(c.node_id, 0), c.has_gpus, sign * c.free.cpu, sign * c.free.memory),
+        default=None,
+    )
+
+
+def claim_all(job, candidates, bars):
+    """The slow way: of all nodes that others keep busy the one that lacks least."""
+    need = needed_resources(job)
+    busy = [
+        c
+        for c in candidates
+        if (refusal := match_candidate(job, need, candidates, c, bars))
+        and refusal.is_busy
+        and job.task.static_ports.isdisjoint(c.ports)
+    ]
+    return max(
+        busy,
+        key=lambda c: (-len(c.lacks(need)), need.gpu > 0 or not c.has_gpus, c.free.cpu, c.free.memory, c.node_id),
         default=None,
     )
 
@@ -69,9 +100,18 @@ class Searches(RuleBasedStateMachine):
         engines=st.sampled_from((("docker",), ("docker",), ())),
         membership=st.sampled_from(("APPROVED", "APPROVED", REJECTED)),
         cordoned=st.booleans(),
+        zone=st.sampled_from("ab"),
     )
-    def put(self, name, gpu, executions, connected, engines, membership, cordoned):
-        made = make_candidate(name, cpu=3.0, gpu=gpu, executions=executions, connected=connected, engines=engines)
+    def put(self, name, gpu, executions, connected, engines, membership, cordoned, zone):
+        made = make_candidate(
+            name,
+            cpu=3.0,
+            gpu=gpu,
+            executions=executions,
+            connected=connected,
+            engines=engines,
+            labels={"zone": zone},
+        )
         self.cluster.put(replace(made.node, membership=membership, cordoned=cordoned), NOW)
 
     @rule(name=st.sampled_from(NODES))
@@ -116,6 +156,8 @@ class Searches(RuleBasedStateMachine):
         candidates, need = self.cluster.candidates, needed_resources(job)
         best = search_all(job, candidates, failures, bars)
         assert place(job, need, candidates, failures, bars) == (best.node_id if best else "")
+        claim = claim_all(job, candidates, bars)
+        assert decide_claim(job, need, candidates, bars) == (claim.node_id if claim else "")
         if best is None:
             refusals = [match_candidate(job, need, candidates, c, bars) for c in candidates]
             assert find_shortage(job, need, candidates, bars) == sum_up(refusals)
@@ -163,6 +205,24 @@ def test_a_search_without_room_costs_the_same_for_any_number_of_nodes():
         assert first.waiting.endswith(f"(and {count - 3} more nodes)") and first.wants_room
     # A few calls more or less: what others have asked before may be cached.
     assert abs(costs[0] - costs[1]) <= 10 and max(costs) < 400
+
+
+def test_the_first_search_of_a_new_shape_passes_over_all_nodes_with_too_little_memory_at_once():
+    job, costs = make_job(cpu="1"), []
+    for pack in (False, True):
+        for count in (10, 2000):
+            candidates = Candidates(full_nodes(count), pack=pack)
+            costs.append(calls_of(partial(place, job, needed_resources(job), candidates, {})))
+    assert max(costs) - min(costs) <= 10
+
+
+def test_nodes_of_one_kind_are_asked_once():
+    """A node more costs a few calls, for what it offers is compared once for all of its kind."""
+    job, few, many = make_job(cpu="1"), *(Candidates(full_nodes(count)) for count in (10, 1010))
+    for ask in (decide_claim, find_shortage):
+        need = needed_resources(job)
+        assert calls_of(partial(ask, job, need, many)) - calls_of(partial(ask, job, need, few)) <= 16 * 1000
+        job = make_job(cpu="2")
 
 
 def test_jobs_without_gpus_fill_the_other_nodes_first():

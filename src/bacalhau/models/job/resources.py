@@ -49,6 +49,12 @@ class Resources(Model):
             and need.gpu <= self.gpu
         )
 
+    def count_lacks(self, need: "Resources") -> int:
+        """Count what `lacks` would list."""
+        return (
+            (need.cpu > self.cpu + 1e-9) + (need.memory > self.memory) + (need.disk > self.disk) + (need.gpu > self.gpu)
+        )
+
     def lacks(self, need: "Resources") -> list[str]:
         """Say why `need` does not fit here, one text a resource; empty when it fits."""
         short: list[str] = []

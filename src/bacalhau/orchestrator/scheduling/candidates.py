@@ -1,14 +1,17 @@
 """All nodes as places for work: in the order of their free room, and with the answer to "could it ever run this?" kept
 by shape of job.
 
-A burst of jobs of one shape on a thousand nodes costs one question per node, not one per node and job.
+A burst of jobs of one shape on a thousand nodes costs one question per node, not one per node and job; and nodes of one
+kind, which are the same but for their labels and their room, share most of the answer.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
+from typing import NamedTuple
 
+from bacalhau.lib.wire import encode
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
@@ -18,7 +21,7 @@ from bacalhau.orchestrator.scheduling.view import Candidate
 SHAPES = 256  # answers are kept for so many shapes of jobs
 MANY_LEADS = 64  # nodes to examine one by one; beyond it the ordered lists are as good
 MANY_GROWN = 1000  # nodes where something became free that are remembered at least
-Ask = Callable[[NodeState], str]
+KINDS = 256  # answers of so many kinds of nodes are kept for each shape
 Place = tuple[float, int, str]  # free CPU, free memory, node id
 
 
@@ -38,18 +41,29 @@ def _nothing_listens(node_id: str, news: News) -> None:
     return None
 
 
+class Ask(NamedTuple):
+    """A question to nodes, in two steps. `of_kind` lists the objections that all nodes of a kind have; `of_node` makes
+    of them, and of what is the node's own, the answer.
+    """
+
+    of_kind: Callable[[NodeState], list[str]]
+    of_node: Callable[[NodeState, list[str]], str]
+
+
 class Answers:
-    """The answers of nodes to one shape of job, kept until the node changes.
+    """The answers of nodes to one shape of job, kept until the node changes. `kinds` holds the kind of each node.
 
     `never` says by node why it could not even take the job when it is idle, "" where it could; `able` are the nodes
     that could. `leads` are the only nodes that may have room for it, None where that is not known; `read` is how much
     of the list of growing nodes they include.
     """
 
-    __slots__ = ("able", "ask", "leads", "never", "read")
+    __slots__ = ("_ask", "_kinds", "_of_kind", "able", "leads", "never", "read")
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
+    def __init__(self, ask: Ask, kinds: Mapping[str, bytes]) -> None:
+        self._ask = ask
+        self._kinds = kinds
+        self._of_kind: dict[bytes, list[str]] = {}
         self.never: dict[str, str] = {}
         self.able: set[str] = set()
         self.leads: set[str] | None = None
@@ -59,9 +73,18 @@ class Answers:
         node_id = candidate.node_id
         found = self.never.get(node_id)
         if found is None:
-            found = self.never[node_id] = self.ask(candidate.node)
+            found = self.never[node_id] = self._ask.of_node(candidate.node, self._ask_kind(candidate))
             if not found:
                 self.able.add(node_id)
+        return found
+
+    def _ask_kind(self, candidate: Candidate) -> list[str]:
+        kind = self._kinds[candidate.node_id]
+        found = self._of_kind.get(kind)
+        if found is None:
+            if len(self._of_kind) >= KINDS:
+                self._of_kind.clear()
+            found = self._of_kind[kind] = self._ask.of_kind(candidate.node)
         return found
 
     def forget(self, node_id: str) -> None:
@@ -92,6 +115,7 @@ class Candidates:
         self._plain: list[Place] = []
         self._with_gpus: list[Place] = []
         self._answers: dict[Hashable, Answers] = {}
+        self._kinds: dict[str, bytes] = {}
         self._before: dict[str, Candidate] | None = None
         self._grown: list[str] = []  # nodes where something became free, in this order
         self._grown_before = 0  # so many more were dropped from the beginning of the list
@@ -107,6 +131,7 @@ class Candidates:
         old = self.by_id.get(node_id)
         self._set(old, candidate)
         if old is None or _offer(old.node) != _offer(candidate.node):
+            self._kinds[node_id] = _kind_of(candidate.node)
             for answers in self._answers.values():
                 answers.forget(node_id)
         news = _find_news(old, candidate)
@@ -119,6 +144,7 @@ class Candidates:
         old = self.by_id.pop(node_id, None)
         if old is not None:
             self._remove_place(old)
+            del self._kinds[node_id]
             for answers in self._answers.values():
                 answers.forget(node_id)
             self.on_news(node_id, News.OFFER)
@@ -189,10 +215,10 @@ class Candidates:
         if leads is not None:
             yield from leads
             return
+        walk = _walk_up if self.pack else _walk_down
         for order in (self._with_gpus,) if need.gpu else (self._plain, self._with_gpus):
-            first = bisect_left(order, (need.cpu - 1e-9, 0, ""))
-            for index in range(first, len(order)) if self.pack else range(len(order) - 1, first - 1, -1):
-                yield self.by_id[order[index][2]]
+            for node_id in walk(order, need):
+                yield self.by_id[node_id]
 
     def _find_leads(self, answers: Answers | None) -> list[Candidate] | None:
         """List the nodes that may have room for this shape, None where all must be examined."""
@@ -215,12 +241,12 @@ class Candidates:
         answers.read = self._grown_before + len(self._grown)
 
     def answers(self, shape: Hashable, ask: Ask) -> Answers:
-        """Return what is known of a shape; `ask` is put to each node once."""
+        """Return what is known of a shape; `ask` is put to each kind of node, and each node, once."""
         known = self._answers.get(shape)
         if known is None:
             if len(self._answers) >= SHAPES:
                 del self._answers[next(iter(self._answers))]
-            known = self._answers[shape] = Answers(ask)
+            known = self._answers[shape] = Answers(ask, self._kinds)
         return known
 
     def ask_all(self, answers: Answers) -> None:
@@ -247,6 +273,32 @@ def _place(candidate: Candidate) -> Place:
     return (candidate.free.cpu, candidate.free.memory, candidate.node_id)
 
 
+def _walk_down(order: list[Place], need: Resources) -> Iterator[str]:
+    """Yield the nodes with enough CPU and memory, from most to least. Of nodes with as much CPU, those with too little
+    memory are passed over in one step.
+    """
+    first, index = bisect_left(order, (need.cpu - 1e-9, 0, "")), len(order) - 1
+    while index >= first:
+        cpu, memory, node_id = order[index]
+        if memory < need.memory:
+            index = bisect_left(order, (cpu, 0, ""), first, index) - 1
+        else:
+            yield node_id
+            index -= 1
+
+
+def _walk_up(order: list[Place], need: Resources) -> Iterator[str]:
+    """Yield the same nodes as `_walk_down` the other way round."""
+    index = bisect_left(order, (need.cpu - 1e-9, 0, ""))
+    while index < len(order):
+        cpu, memory, node_id = order[index]
+        if memory < need.memory:
+            index = bisect_left(order, (cpu, need.memory, ""), index)
+        else:
+            yield node_id
+            index += 1
+
+
 def _has_grown(old: Candidate, new: Candidate) -> bool:
     """Tell whether something fits there now that did not fit before."""
     return new.running < old.running or not old.free.holds(new.free) or not old.ports <= new.ports
@@ -263,6 +315,13 @@ def _find_news(old: Candidate | None, new: Candidate) -> News | None:
 
 def _is_open(node: NodeState) -> bool:
     return node.connection_state.status == CONNECTED and not node.cordoned
+
+
+def _kind_of(node: NodeState) -> bytes:
+    """Everything about a node on which an answer may depend, but its membership and its labels."""
+    compute = node.info.compute
+    plugins = (compute.execution_engines, compute.storage_sources, compute.publishers, compute.unavailable)
+    return encode((plugins, compute.max_job_requirements, compute.policy))
 
 
 def _offer(node: NodeState) -> tuple[object, ...]:

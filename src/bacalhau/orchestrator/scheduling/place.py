@@ -10,7 +10,7 @@ from bacalhau.models.job.resources import Resources, ResourcesConfig
 from bacalhau.models.job.selector import match_labels
 from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
-from bacalhau.orchestrator.scheduling.candidates import Answers, Candidates, shape_of
+from bacalhau.orchestrator.scheduling.candidates import Answers, Ask, Candidates, shape_of
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal, Shortage
 
 
@@ -132,34 +132,45 @@ def decide_claim(job: Job, need: Resources, candidates: Candidates, bars: Bars =
 
     "" when there is none.
     """
-    busy = [
-        candidate
-        for candidate in candidates
-        if (refusal := match_candidate(job, need, candidates, candidate, bars))
-        and refusal.is_busy
-        and job.task.static_ports.isdisjoint(candidate.ports)
-    ]
-    best = max(
-        busy,
-        key=lambda c: (-len(c.lacks(need)), need.gpu > 0 or not c.has_gpus, c.free.cpu, c.free.memory, c.node_id),
-        default=None,
-    )
-    return best.node_id if best else ""
+    never, ports = _never(job, need, candidates), job.task.static_ports
+    best: tuple[int, bool, float, int, str] | None = None
+    for node_id, candidate in candidates.by_id.items():
+        lacking = candidate.count_lacks(need)
+        if not lacking and node_id not in bars.kept:
+            continue
+        free = candidate.free
+        rank = (-lacking, need.gpu > 0 or not candidate.has_gpus, free.cpu, free.memory, node_id)
+        if best is not None and rank < best:
+            continue
+        if not (never(candidate) or _excuse(candidate) or _is_out(node_id, bars)) and ports.isdisjoint(candidate.ports):
+            best = rank
+    return best[-1] if best else ""
 
 
 def _never(job: Job, need: Resources, candidates: Candidates) -> Answers:
-    """Say why a node could not even take the job when it is idle; decided once per node and shape of job."""
+    """Say why a node could not even take the job when it is idle; decided once per node and shape of job, but for its
+    labels once per kind of node.
+    """
 
-    def ask(node: NodeState) -> str:
+    def of_kind(node: NodeState) -> list[str]:
         offer = node.info.compute
-        reasons = _mismatches(job, offer, node.info.labels or {}) + offer.max_job_requirements.lacks(need)
-        return _membership(node) or "; ".join(reasons)
+        return _mismatches(job.task, offer) + offer.max_job_requirements.lacks(need)
 
-    return candidates.answers(shape_of(job, need), ask)
+    def of_node(node: NodeState, objections: list[str]) -> str:
+        if job.constraints:
+            objections = objections + match_labels(job.constraints, node.info.labels or {})
+        return _membership(node) or "; ".join(objections)
+
+    return candidates.answers(shape_of(job, need), Ask(of_kind, of_node))
 
 
 def _is_barred(node_id: str, bars: Bars) -> bool:
-    return node_id in bars.refused or node_id in bars.kept or node_id in bars.lacking or node_id in bars.away
+    return node_id in bars.kept or _is_out(node_id, bars)
+
+
+def _is_out(node_id: str, bars: Bars) -> bool:
+    """Tell whether a node does not count for a job by now, whoever else has its room."""
+    return node_id in bars.refused or node_id in bars.lacking or node_id in bars.away
 
 
 def _membership(node: NodeState) -> str:
@@ -175,14 +186,13 @@ def _excuse(candidate: Candidate) -> str:
     return "" if candidate.node.connection_state.status == CONNECTED else "is not connected"
 
 
-def _mismatches(job: Job, offer: ComputeNodeInfo, labels: Mapping[str, str]) -> list[str]:
-    task = job.task
+def _mismatches(task: Task, offer: ComputeNodeInfo) -> list[str]:
     offered = {"engine": offer.execution_engines, "source": offer.storage_sources, "publisher": offer.publishers}
     reasons = []
     for name, role in _parts(task):
         if name not in (offered[role] or ()):
             reasons.append(offer.unavailable.get(f"{name} {role}") or f"cannot {_VERBS[role]} {name}")
-    return reasons + list_objections(task, offer.policy) + match_labels(job.constraints or (), labels)
+    return reasons + list_objections(task, offer.policy)
 
 
 def _parts(task: Task) -> list[tuple[str, str]]:

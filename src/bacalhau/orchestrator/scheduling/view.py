@@ -49,6 +49,10 @@ class Candidate(NamedTuple):
         """There is room for one more execution."""
         return not self.is_full and self.free.holds(need)
 
+    def count_lacks(self, need: Resources) -> int:
+        """Count what `lacks` would list."""
+        return self.free.count_lacks(need) + self.is_full
+
     def lacks(self, need: Resources) -> list[str]:
         """List what is in use and missing for one more execution, one text each; empty when there is room."""
         short = [text.replace("has", "free") for text in self.free.lacks(need)]
