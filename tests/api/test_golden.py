@@ -16,6 +16,7 @@ from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.paging import PagingToken, parse_token
 from tests.api.room import JOBS, Room, open_room
 
 CASES = {
@@ -259,12 +260,17 @@ async def test_every_version_of_a_job_stays_readable(tmp_path):
         assert (await room.http.get(f"{JOBS}/svc", params={"job_version": 9})).status_code == 404
 
 
-async def test_a_list_is_paged_by_the_original_s_tokens(tmp_path):
+async def test_the_token_of_a_list_names_a_place_where_the_original_s_counts(tmp_path):
     async with open_room(tmp_path) as room:
         await seed(room)
         await room.submit(Name="later")
         page = await replay(room, "api-jobs-ns")
-        assert page.json()["NextToken"] == response("api-jobs-ns")["NextToken"] == "Ok46MTox"
+        assert parse_token(response("api-jobs-ns")["NextToken"]) == PagingToken(limit=1, offset=1)
+        last = page.json()["Items"][-1]
+        token = PagingToken("created_at", limit=1, key=str(last["CreateTime"]), id=last["ID"])
+        assert parse_token(page.json()["NextToken"]) == token
+        refused = await room.http.get(JOBS, params={"next_token": response("api-jobs-ns")["NextToken"]})
+        assert (refused.status_code, "of an older server: begin again" in refused.text) == (400, True)
         assert page.json().keys() == response("api-jobs-ns").keys()
         assert page.json()["Items"][0].keys() == response("api-jobs-ns")["Items"][0].keys()
 

@@ -9,7 +9,7 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
-from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, Store
+from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, Place, Store
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted
 
@@ -57,7 +57,7 @@ async def test_lists_are_ordered_filtered_and_paged(store):
     assert await store.list_jobs(JobQuery("*", reverse=True)) == jobs[::-1]
     assert await store.list_jobs(JobQuery(order_by="modified_at")) == jobs[::-1]
     assert await store.list_jobs(JobQuery("lab", order_by="id", reverse=True)) == jobs[::2][::-1]
-    assert await store.list_jobs(JobQuery("default", limit=2, offset=1)) == jobs[3::2]
+    assert await store.list_jobs(JobQuery("default", limit=2, after=Place(20, jobs[1].id))) == jobs[3::2]
     assert await store.list_jobs(JobQuery("nowhere")) == []
     with pytest.raises(BadRequest):
         await store.list_jobs(JobQuery(order_by="name"))
@@ -67,7 +67,10 @@ async def test_pages_of_equal_times_do_not_overlap(store):
     jobs = [a_job(n, create_time=7) for n in range(1, 6)]
     for job in reversed(jobs):
         await store.apply(submitted(job))
-    pages = [await store.list_jobs(JobQuery(limit=2, offset=offset)) for offset in (0, 2, 4)]
+    pages = [
+        await store.list_jobs(JobQuery(limit=2, after=after))
+        for after in (None, Place(7, jobs[1].id), Place(7, jobs[3].id))
+    ]
     assert [job for page in pages for job in page] == jobs
 
 

@@ -10,15 +10,63 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
 
+# Fields by the names of the orders of lists
+ORDERS = {
+    "": "create_time",
+    "created_at": "create_time",
+    "create_time": "create_time",
+    "modified_at": "modify_time",
+    "modify_time": "modify_time",
+    "id": "id",
+    "state": "state",
+}
+
+
+class Place(NamedTuple):
+    """A place in an ordered list: behind the item that has this `key` in the list's order, and this id."""
+
+    key: int | str
+    id: str
+
+
+def place_of(item: Job | Execution, order_by: str) -> Place:
+    """Return the place behind an item in a list of that order."""
+    return Place(getattr(item, ORDERS[order_by]), item.id)
+
 
 class JobQuery(NamedTuple):
-    """`namespace` "" or "*" is all; `order_by` of created_at, modified_at, id; `limit` 0 is no limit."""
+    """`namespace` "" or "*" is all; `order_by` of created_at, modified_at, id; `limit` 0 is no limit.
+
+    `after` is the place where the page before ended. What is added meanwhile moves nothing.
+    """
 
     namespace: str = ""
     order_by: str = "created_at"
     reverse: bool = False
     limit: int = 0
-    offset: int = 0
+    after: Place | None = None
+
+
+class ExecutionPage(NamedTuple):
+    """`order_by` of created_at, modified_at, id, state; `limit` 0 is no limit; `after` as in a JobQuery; `prefix` is
+    how the ids begin.
+    """
+
+    order_by: str = "created_at"
+    reverse: bool = False
+    limit: int = 0
+    after: Place | None = None
+    prefix: str = ""
+
+
+ALL = ExecutionPage()
+
+
+class Found(NamedTuple):
+    """Answer about executions: whether there are any, and whether any of them is live."""
+
+    any: bool
+    live: bool
 
 
 class HistoryQuery(NamedTuple):
@@ -66,8 +114,14 @@ class JobReader(Protocol):
 
     async def list_jobs(self, query: JobQuery) -> list[Job]: ...
 
-    async def list_executions(self, job_id: str, job_version: int) -> list[Execution]:
-        """List executions with their jobs filled in; `job_version` 0 is the latest, -1 all."""
+    async def list_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[Execution]:
+        """List executions with their jobs filled in, all as they were at one moment; `job_version` 0 is the latest,
+        -1 all.
+        """
+        ...
+
+    async def find_executions(self, job_id: str, prefix: str) -> Found:
+        """Tell whether a job has executions whose ids begin so, and live ones. An unknown job has none."""
         ...
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]: ...

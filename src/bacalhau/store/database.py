@@ -1,7 +1,8 @@
-"""A database with one writer and one reader, each on a thread of its own, and group commit.
+"""A database with one writer and several readers, each on a thread of its own, and group commit.
 
-Everything that waits is committed in one fsync; a transaction that conflicts fails alone. What the statements mean is
-left to the modules that make them.
+Everything that waits is committed in one fsync; a transaction that conflicts fails alone. Reads go through lanes, each
+with a connection and a thread of its own: no read waits for the writer, and none for a read in another lane. What the
+statements mean is left to the modules that make them.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Conflict
 from bacalhau.store.sqlite import compact, connect, migrate, owned, translated
@@ -25,24 +26,73 @@ COMMIT_AT_ONCE = 256  # transactions: bounds how long the first of a batch waits
 READ_AT_ONCE = 16
 
 
+Lane = Literal["points", "views", "lists"]
+"""Reads whose number of rows is bounded; all that evaluations need of some jobs; everything that may be long."""
+
+
+class Snapshot:
+    """The database as it was at one moment, for reads that take several statements. It belongs to one thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._sql = catalogue()
+
+    def rows(self, name: str, params: Params) -> list[Row]:
+        return self.rows_of(self._sql[name], params)
+
+    def rows_of(self, sql: str, params: Params) -> list[Row]:
+        return self._connection.execute(sql, params).fetchall()
+
+
 class _Read(NamedTuple):
-    sql: str
-    params: Params
-    make: Callable[[list[Row]], Any]
+    """`is_long`: takes several statements, which must see the same moment."""
+
+    make: Callable[[Snapshot], Any]
+    is_long: bool
+
+
+class _Reader:
+    """One lane of reads. Its file is opened by the first read."""
+
+    def __init__(self, path: Path, lane: Lane) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        # Short reads share one hand-over; a long one shares its end with nobody.
+        self.worker: Worker[_Read, Any] = Worker(f"store-{lane}", self._fetch, READ_AT_ONCE if lane == "points" else 1)
+
+    async def aclose(self) -> None:
+        await self.worker.aclose()
+        if self._connection is not None:
+            await asyncio.to_thread(self._connection.close)
+
+    def _fetch(self, batch: list[_Read]) -> list[Any]:
+        with translated(self._path):
+            if self._connection is None:
+                self._connection = connect(self._path)
+            return [self._read(self._connection, read) for read in batch]
+
+    def _read(self, connection: sqlite3.Connection, read: _Read) -> Any:
+        if not read.is_long:
+            return read.make(Snapshot(connection))
+        connection.execute("begin")
+        try:
+            return read.make(Snapshot(connection))
+        finally:
+            if connection.in_transaction:
+                connection.execute("commit")
 
 
 class Database:
     """`commits` counts the fsyncs of transactions so far."""
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, component: str) -> None:
+    def __init__(self, path: Path, writer: sqlite3.Connection, component: str) -> None:
         self._path = path
         self._writer = writer
-        self._reader = reader
         self._component = component
         self._sql = catalogue()
         self._returning = {name for name, text in self._sql.items() if _RETURNING.search(text)}
         self._writes: Worker[Transaction, list[Row]] = Worker("store-write", self._commit, COMMIT_AT_ONCE)
-        self._reads: Worker[_Read, Any] = Worker("store-read", self._fetch, READ_AT_ONCE)
+        self._readers: dict[Lane, _Reader] = {}
         self.commits = 0
 
     async def apply(self, transaction: Transaction) -> list[Row]:
@@ -52,21 +102,25 @@ class Database:
         """
         return await self._writes.ask(transaction) if transaction else []
 
-    async def read(self, name: str, params: Params, make: Callable[[list[Row]], T]) -> T:
-        """`make` turns the rows into values on the reader's thread. Sees every change whose `apply` has returned."""
-        return await self.read_text(self._sql[name], params, make)
-
-    async def read_text(self, sql: str, params: Params, make: Callable[[list[Row]], T]) -> T:
-        value: T = await self._reads.ask(_Read(sql, params, make))
+    async def read(self, name: str, params: Params, make: Callable[[list[Row]], T], lane: Lane = "points") -> T:
+        """`make` turns the rows into values on the lane's thread. Sees every change whose `apply` has returned."""
+        value: T = await self._ask(lane, _Read(lambda snapshot: make(snapshot.rows(name, params)), False))
         return value
+
+    async def read_whole(self, make: Callable[[Snapshot], T], lane: Lane) -> T:
+        """Read with as many statements as `make` runs on the lane's thread; all of them see the same moment."""
+        value: T = await self._ask(lane, _Read(make, True))
+        return value
+
+    async def _ask(self, lane: Lane, read: _Read) -> Any:
+        if lane not in self._readers:
+            self._readers[lane] = _Reader(self._path, lane)
+        return await self._readers[lane].worker.ask(read)
 
     async def aclose(self) -> None:
         await self._writes.aclose()
-        await self._reads.aclose()
-
-    def _fetch(self, batch: list[_Read]) -> list[Any]:
-        with translated(self._path):
-            return [read.make(self._reader.execute(read.sql, read.params).fetchall()) for read in batch]
+        for reader in self._readers.values():
+            await reader.aclose()
 
     def _commit(self, batch: list[Transaction]) -> list[list[Row] | BacalhauError]:
         """Commit a batch in one fsync. It is tried without savepoints, which would double the number of statements;
@@ -150,28 +204,23 @@ async def open_database(path: Path, schema: str, component: str) -> AsyncIterato
     Raises Conflict when another process has it or a newer program wrote it, Unavailable when it cannot be opened.
     """
     with owned(path):
-        writer, reader = await asyncio.to_thread(_open, path, schema)
+        writer = await asyncio.to_thread(_open, path, schema)
         try:
-            database = Database(path, writer, reader, component)
+            database = Database(path, writer, component)
             try:
                 yield database
             finally:
                 await database.aclose()
         finally:
-            await asyncio.to_thread(_close, writer, reader)
+            await asyncio.to_thread(writer.close)
 
 
-def _open(path: Path, schema: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+def _open(path: Path, schema: str) -> sqlite3.Connection:
     writer = connect(path)
     try:
         migrate(writer, schema, path)
         compact(writer, path)
-        return writer, connect(path)
+        return writer
     except BacalhauError:
         writer.close()
         raise
-
-
-def _close(writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
-    reader.close()
-    writer.close()

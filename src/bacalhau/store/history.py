@@ -7,6 +7,7 @@ from bacalhau.lib.wire import decode, encode
 from bacalhau.models.execution.event import Event, JobHistory
 from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.ports.store import HistoryCursor, HistoryQuery, StoredEvent
+from bacalhau.store.paging import SLICE
 from bacalhau.store.statement import Row, Statement
 
 
@@ -23,6 +24,11 @@ def insert_history(entry: HistoryEntry, now: int) -> Statement:
 
 def history_params(query: HistoryQuery) -> dict[str, Any]:
     return query._asdict() | {"since": query.since * 1_000_000_000, "limit": query.limit or -1}
+
+
+def is_short(query: HistoryQuery) -> bool:
+    """Tell whether a page is read without a walk over events that it does not show."""
+    return 0 < query.limit <= SLICE and not (query.execution_id or query.level or query.since)
 
 
 def read_history(job_id: str, rows: list[Row]) -> list[JobHistory]:

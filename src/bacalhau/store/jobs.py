@@ -1,15 +1,13 @@
 """Jobs and their versions as statements and queries."""
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
-
-import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.ports.store import JobQuery
+from bacalhau.store.database import Snapshot
+from bacalhau.store.paging import load_list, page_terms
 from bacalhau.store.statement import Row, Statement, catalogue
 
 COMPONENT = "JobStore"
@@ -50,25 +48,23 @@ def read_jobs(rows: list[Row]) -> list[Job]:
     return [decode(body, Job) for (body,) in rows]
 
 
-def read_concatenated(text: str | None, kind: Callable[..., Any]) -> Any:
-    """The models of a `group_concat` of bodies; none for NULL."""
-    return msgspec.json.decode(f"[{text}]", type=kind) if text else []
-
-
 def list_jobs(query: JobQuery) -> tuple[str, dict[str, Any]]:
-    """SQL and parameters. Equal times are told apart by id, so that pages never overlap."""
-    everywhere = query.namespace in ("", "*")
-    params = {"limit": query.limit or -1, "offset": query.offset, "namespace": query.namespace}
-    return _list_jobs_text(query.order_by, query.reverse, everywhere), params
-
-
-@cache
-def _list_jobs_text(order_by: str, reverse: bool, everywhere: bool) -> str:
-    column = ORDERS.get(order_by)
+    """SQL and parameters that give the numbers of a page of jobs."""
+    column = ORDERS.get(query.order_by)
     if column is None:
         raise BadRequest(
-            f"cannot order jobs by {order_by}", hint="Use created_at, modified_at or id.", component=COMPONENT
+            f"cannot order jobs by {query.order_by}", hint="Use created_at, modified_at or id.", component=COMPONENT
         )
-    direction = "desc" if reverse else "asc"
-    order = ", ".join(f"{name} {direction}" for name in dict.fromkeys((column, "id")))
-    return catalogue()["list_jobs"].format(where="true" if everywhere else "namespace = :namespace", order=order)
+    terms = page_terms(column, "id", query.reverse, query.after)
+    everywhere = query.namespace in ("", "*")
+    where = terms.where if everywhere else f"namespace = :namespace and {terms.where}"
+    text = catalogue()["list_jobs"].format(where=where, order=terms.order)
+    return text, {"limit": query.limit or -1, "namespace": query.namespace} | terms.params
+
+
+def load_page(query: JobQuery, snapshot: Snapshot) -> list[Job]:
+    return load_list(snapshot, *list_jobs(query), "load_jobs", Job)
+
+
+def load_open(snapshot: Snapshot) -> list[Job]:
+    return load_list(snapshot, catalogue()["list_open_jobs"], {}, "load_jobs", Job)

@@ -17,10 +17,21 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
-from bacalhau.ports.store import HistoryCursor, HistoryQuery, JobQuery, Limits, PendingMessage, StoredEvent
+from bacalhau.ports.store import (
+    ALL,
+    ExecutionPage,
+    Found,
+    HistoryCursor,
+    HistoryQuery,
+    JobQuery,
+    Limits,
+    PendingMessage,
+    StoredEvent,
+)
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
-from bacalhau.store.database import Housed
+from bacalhau.store.database import Housed, Lane
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
+from bacalhau.store.paging import SLICE
 from bacalhau.store.statement import Row, Statement
 
 
@@ -49,11 +60,11 @@ class SqliteStore(Housed):
         return found[0]
 
     async def list_jobs(self, query: JobQuery) -> list[Job]:
-        sql, params = jobs.list_jobs(query)
-        return await self._database.read_text(sql, params, jobs.read_jobs)
+        lane: Lane = "points" if 0 < query.limit <= SLICE else "lists"
+        return await self._database.read_whole(partial(jobs.load_page, query), lane)
 
     async def list_open_jobs(self) -> list[Job]:
-        return await self._database.read("list_open_jobs", {}, jobs.read_jobs)
+        return await self._database.read_whole(jobs.load_open, "lists")
 
     async def get_job_version(self, job_id: str, version: int) -> Job:
         found = await self._database.read("get_job_version", {"job_id": job_id, "version": version}, jobs.read_jobs)
@@ -63,18 +74,21 @@ class SqliteStore(Housed):
         return found[0]
 
     async def list_job_versions(self, job_id: str) -> list[Job]:
-        return await self._database.read("list_job_versions", {"job_id": job_id}, jobs.read_jobs)
+        return await self._database.read("list_job_versions", {"job_id": job_id}, jobs.read_jobs, "lists")
 
-    async def list_executions(self, job_id: str, job_version: int) -> list[Execution]:
-        return await self._database.read(
-            "list_executions", {"job_id": job_id, "version": job_version}, executions.read_with_jobs
-        )
+    async def list_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[Execution]:
+        lane: Lane = "points" if executions.is_short(page) else "lists"
+        return await self._database.read_whole(partial(executions.load_page, job_id, job_version, page), lane)
+
+    async def find_executions(self, job_id: str, prefix: str) -> Found:
+        params = executions.find_params(job_id, prefix)
+        return await self._database.read("find_executions", params, executions.read_found)
 
     async def list_live_executions(self) -> list[Execution]:
-        return await self._database.read("list_live_executions", {}, executions.read_live)
+        return await self._database.read_whole(executions.load_live, "lists")
 
     async def load_views(self, job_ids: list[str]) -> dict[str, JobView]:
-        return await self._database.read("load_views", {"ids": encode(job_ids).decode()}, executions.read_views)
+        return await self._database.read_whole(partial(executions.load_views, job_ids), "views")
 
     async def load_execution(self, execution_id: str) -> tuple[Execution, Job]:
         found = await self._database.read("load_execution", {"id": execution_id}, executions.read_with_job)
@@ -83,9 +97,9 @@ class SqliteStore(Housed):
         return found
 
     async def list_history(self, query: HistoryQuery) -> list[JobHistory]:
-        return await self._database.read(
-            "list_history", history.history_params(query), partial(history.read_history, query.job_id)
-        )
+        lane: Lane = "points" if history.is_short(query) else "lists"
+        make = partial(history.read_history, query.job_id)
+        return await self._database.read("list_history", history.history_params(query), make, lane)
 
     async def list_events(self, after: HistoryCursor, limit: int) -> list[StoredEvent]:
         return await self._database.read("list_events", after._asdict() | {"limit": limit}, history.read_events)
@@ -105,7 +119,8 @@ class SqliteStore(Housed):
         await self._database.apply((outbox.insert_dead_letter(source, reason, body, now_ns()),))
 
     async def list_expired_jobs(self, limits: Limits, count: int) -> list[str]:
-        return await self._database.read("list_expired_jobs", retention.limit_params(limits, count), retention.read_ids)
+        params = retention.limit_params(limits, count)
+        return await self._database.read("list_expired_jobs", params, retention.read_ids, "lists")
 
     async def forget_jobs(self, job_ids: Sequence[str]) -> None:
         await self._database.apply(retention.delete_jobs(job_ids))
@@ -121,12 +136,11 @@ class SqliteStore(Housed):
 
     async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
         params = {"ids": encode(list(job_ids)).decode(), "size": size}
-        return await self._database.read("list_large_versions", params, jobs.read_jobs)
+        return await self._database.read("list_large_versions", params, jobs.read_jobs, "lists")
 
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
-        return await self._database.read(
-            "list_long_jobs", retention.long_params(executions, history, versions), retention.read_ids
-        )
+        params = retention.long_params(executions, history, versions)
+        return await self._database.read("list_long_jobs", params, retention.read_ids, "lists")
 
     async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
         return retention.read_ids(await self._database.apply(retention.delete_executions(job_id, execution_ids)))

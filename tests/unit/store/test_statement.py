@@ -7,7 +7,8 @@ import re
 import pytest
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.ports.store import JobQuery
+from bacalhau.ports.store import ExecutionPage, JobQuery, Place
+from bacalhau.store.executions import list_executions
 from bacalhau.store.jobs import list_jobs
 from bacalhau.store.sqlite import connect, migrate
 from bacalhau.store.statement import catalogue, parse_queries
@@ -88,9 +89,24 @@ def test_open_and_live_ones_are_found_without_the_finished(schema):
 def test_lists_are_read_in_index_order(schema, order_by, reverse, namespace):
     name, connection = schema
     if name == "sqlite":
-        sql, _ = list_jobs(JobQuery(namespace, order_by, reverse, 10))
-        steps = plan(connection, sql)
-        assert len(steps) == 1 and "USING INDEX" in steps[0], steps
+        for after in (None, Place(7, "j-7")):
+            sql, _ = list_jobs(JobQuery(namespace, order_by, reverse, 10, after))
+            steps = plan(connection, sql)
+            assert len(steps) == 3 and "jobs USING" in steps[1] and "INDEX" in steps[1], steps
+            assert after is None or (steps[1].startswith("SEARCH") and ">" in steps[1].replace("<", ">")), steps
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("version", [-1, 0, 3])
+def test_pages_of_executions_are_read_in_index_order(schema, version, reverse):
+    name, connection = schema
+    if name == "sqlite":
+        for after in (None, Place(7, "e-7")):
+            sql, _ = list_executions("j-1", version, ExecutionPage("created_at", reverse, 10, after))
+            steps = plan(connection, sql)
+            assert any("e USING COVERING INDEX executions_page (job=?" in step for step in steps), steps
+            assert after is None or any("create_time,id)" in step for step in steps), steps
+            assert not any("TEMP B-TREE" in step for step in steps), steps
 
 
 def test_an_unknown_order_is_refused():

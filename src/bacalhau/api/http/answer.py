@@ -1,9 +1,13 @@
 """The bodies of answers: compact JSON in struct order with a newline at its end.
 
 `<`, `>` and `&` are escaped, as clients of this API are used to; plain answers (download links) leave them readable.
+A long list is encoded and sent in pieces, between which the event loop goes on.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Iterator, Sequence
+from secrets import token_hex
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, Response
@@ -13,6 +17,16 @@ from litestar.types import Receive, Scope, Send
 from bacalhau.lib.wire import go_escaped
 
 JSON = "application/json"
+PRETTY = "bacalhau.pretty"  # in a request's scope: the answer is to be laid out with two spaces
+SLICE = 100  # items of a list that are encoded at once: about a millisecond
+_HOLE = b'"%s"' % token_hex(16).encode()  # where a list is missing; no text of a user can hold it
+
+
+class _List(NamedTuple):
+    """A list that is encoded piece by piece; `depth` counts the objects that it is in."""
+
+    items: Sequence[Any]
+    depth: int
 
 
 def go_json(value: Any) -> bytes:
@@ -26,7 +40,21 @@ class Answer(Response[Any]):
         return content if isinstance(content, bytes) else go_json(content)
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **others: Any) -> ASGIResponse:
-        return _Encoded(self.status_code or 200, self.render(self.content, JSON))
+        lists: list[_List] = []
+        frame = self.render(_hollow(self.content, lists), JSON)
+        if not lists:
+            return _Whole(self.status_code or 200, frame)
+        indent = 2 if request.scope.get(PRETTY) else 0
+        texts = _laid_out(frame, indent).split(_HOLE)
+        return _InPieces(self.status_code or 200, texts, [self._pieces(*found, indent) for found in lists])
+
+    def _pieces(self, items: Sequence[Any], depth: int, indent: int) -> Iterator[bytes]:
+        """Encode a long list piece by piece, as the pieces are asked for."""
+        margin = b"\n" + b" " * indent * depth
+        for start in range(0, len(items), SLICE):
+            text = _laid_out(self.render(items[start : start + SLICE], JSON), indent).strip()[1:-1].rstrip()
+            yield (b"," if start else b"[") + (text.replace(b"\n", margin) if indent else text)
+        yield margin + b"]" if indent else b"]"
 
 
 class PlainAnswer(Answer):
@@ -36,7 +64,26 @@ class PlainAnswer(Answer):
         return msgspec.json.encode(content) + b"\n"
 
 
-class _Encoded(ASGIResponse):
+def _laid_out(text: bytes, indent: int) -> bytes:
+    return msgspec.json.format(text, indent=indent) + b"\n" if indent else text
+
+
+def _hollow(value: Any, lists: list[_List], depth: int = 1) -> Any:
+    """Take long lists out of a body and of the bodies in it, in the order in which they are written; holes are left."""
+    if not isinstance(value, msgspec.Struct):
+        return value
+    changed: dict[str, Any] = {}
+    for name in value.__struct_fields__:
+        field = getattr(value, name)
+        if isinstance(field, tuple) and len(field) > SLICE:
+            lists.append(_List(field, depth))
+            changed[name] = msgspec.Raw(_HOLE)
+        elif depth == 1 and (inner := _hollow(field, lists, 2)) is not field:
+            changed[name] = inner
+    return msgspec.structs.replace(value, **changed) if changed else value
+
+
+class _Whole(ASGIResponse):
     """JSON text with the two headers that it needs. The framework's own class costs several times as much."""
 
     def __init__(self, status: int, text: bytes) -> None:
@@ -46,3 +93,24 @@ class _Encoded(ASGIResponse):
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+class _InPieces(ASGIResponse):
+    """JSON text of which a long list comes, in pieces, between each two of `texts`. Its length is not known before."""
+
+    def __init__(self, status: int, texts: list[bytes], lists: list[Iterator[bytes]]) -> None:
+        self.status_code, self._texts, self._lists = status, texts, lists
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        for piece in self._all():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _all(self) -> Iterator[bytes]:
+        for text, pieces in zip(self._texts, self._lists, strict=False):
+            yield text
+            yield from pieces
+        yield self._texts[-1]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from bacalhau.api.http.answer import go_json
+from bacalhau.api.http.answer import PRETTY, go_json
 from bacalhau.api.http.client_version import HEADER, decide_refusal
 from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.api.http.request import SLASH
@@ -75,6 +75,7 @@ class Edge:
             await self._app(scope, receive, _Unopened(scope, send_with_headers, self._absent))
         else:
             pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
+            scope[PRETTY] = pretty
             await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
 
 
@@ -139,7 +140,7 @@ def _wants_pretty(scope: Scope) -> bool:
 
 
 def _indented(send: Send) -> Send:
-    """JSON answers of one piece are laid out with two spaces; all others pass."""
+    """JSON answers of one piece are laid out with two spaces; all others pass; those in pieces are laid out."""
     held: list[Message] = []
 
     async def send_indented(message: Message) -> None:
@@ -148,7 +149,9 @@ def _indented(send: Send) -> Send:
         ):
             held.append(message)
             return
-        if held and message["type"] == "http.response.body":
+        if held and message.get("more_body"):
+            await send(held.pop())
+        elif held and message["type"] == "http.response.body":
             start = held.pop()
             compact: bytes = message["body"]
             body = msgspec.json.format(compact, indent=2) + b"\n"

@@ -1,8 +1,7 @@
 """Routes of jobs: submit, look, stop. Each reads its request, makes one call to the orchestrator and answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 from litestar import delete, get, route
@@ -17,6 +16,7 @@ from bacalhau.api.v1.query import GetJob, ListExecutions, ListHistory, ListJobs,
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.execution.event import with_states
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import (
     GetJobResponse,
     ListExecutionsResponse,
@@ -31,19 +31,12 @@ from bacalhau.models.wire.api import (
 from bacalhau.models.wire.paging import PagingToken, parse_token
 from bacalhau.orchestrator.jobs import read
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
-from bacalhau.ports.store import HistoryQuery, JobQuery
+from bacalhau.ports.store import ExecutionPage, HistoryQuery, JobQuery, Place, place_of
 
 HISTORY_PAGE = 100
 LARGEST = 2**32 - 1
 LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
-_SORTS: dict[str, Callable[[Execution], Any]] = {
-    "created_at": lambda e: e.create_time,
-    "create_time": lambda e: e.create_time,
-    "modified_at": lambda e: e.modify_time,
-    "modify_time": lambda e: e.modify_time,
-    "id": lambda e: e.id,
-    "state": lambda e: e.state,
-}
+EXECUTION_ORDERS = ("created_at", "create_time", "modified_at", "modify_time", "id", "state")
 
 
 @route("/jobs", http_method=["PUT", "POST"], status_code=200, body=PutJobRequest)
@@ -63,22 +56,44 @@ async def put_job(request: Ask) -> PutJobResponse:
 async def list_jobs(request: Ask) -> ListJobsResponse:
     """Jobs of a namespace (empty or `*`: of all), oldest first."""
     query = read_query(request.scope["query_string"], ListJobs)
-    page = _page(query)
+    page = _page(query, "created_at", "modified_at", "id")
     selector = read_labels(query.labels)
-    wanted = JobQuery(query.namespace, page.sort_by or "created_at", page.reverse, page.limit, page.offset)
+    wanted = JobQuery(query.namespace, page.sort_by, page.reverse, page.limit, _after(page))
     jobs, more = await read.list_jobs(orchestrator(request), wanted, selector)
-    following = page._replace(offset=page.offset + len(jobs)).encoded() if more else ""
-    return ListJobsResponse(next_token=following, items=tuple(jobs))
+    return ListJobsResponse(next_token=_following(page, jobs, more), items=tuple(jobs))
 
 
-def _page(query: ListJobs) -> PagingToken:
-    """A token's order and place replace the query's."""
+def _page(query: ListJobs | ListExecutions, *orders: str) -> PagingToken:
+    """A token's order and place replace the query's. Raises BadRequest."""
     if not query.next_token:
-        return PagingToken(query.order_by or "", query.reverse, query.limit)
+        return PagingToken(query.order_by or "created_at", query.reverse, query.limit)
     page = _token(query.next_token)
-    if page.sort_by not in ("", "created_at", "modified_at", "id"):
+    if page.sort_by not in ("", *orders):
         raise refused(f"invalid paging token: {query.next_token} sorts by '{page.sort_by}'")
-    return page
+    if page.offset:
+        raise refused(
+            f"invalid paging token: {query.next_token} is of another list, or of an older server: begin again"
+        )
+    return page._replace(sort_by=page.sort_by or "created_at")
+
+
+def _after(page: PagingToken) -> Place | None:
+    """Return the place where the page before ended. Raises BadRequest where the token's key is none of its order."""
+    if not page.id:
+        return None
+    if page.sort_by == "id":
+        return Place(page.key, page.id)
+    if not (page.key.isascii() and page.key.isdigit() and len(page.key) < 20 and int(page.key) < 2**63):
+        raise refused(f"malformed token: invalid paging token: the place '{page.key}' is no number")
+    return Place(int(page.key), page.id)
+
+
+def _following(page: PagingToken, items: Sequence[Job | Execution], more: bool) -> str:
+    """Return the token of the page after these items, "" after the last one."""
+    if not more:
+        return ""
+    key, last = place_of(items[-1], page.sort_by)
+    return page._replace(key=f"{key:d}" if isinstance(key, int) else key, id=last).encoded()
 
 
 def _token(text: str) -> PagingToken:
@@ -106,7 +121,8 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)
         history = ListHistoryResponse(items=(await read.wait_history(orch, wanted, wait=0, progress_seq=0)).items)
     if "executions" in include:
-        executions = ListExecutionsResponse(items=tuple(await read.list_executions(orch, job.id, version=job.version)))
+        found, _ = await read.list_executions(orch, job.id, version=job.version)
+        executions = ListExecutionsResponse(items=tuple(found))
     return GetJobResponse(job=job, history=history, executions=executions)
 
 
@@ -162,13 +178,10 @@ async def list_executions(request: Ask, job_id: FromPath[str]) -> ListExecutions
     """Executions of the latest version, of `job_version`, or of all versions."""
     query = read_query(request.scope["query_string"], ListExecutions)
     version = query.job_version or (-1 if query.all_job_versions else 0)
-    found = await read.list_executions(orchestrator(request), named(job_id), query.namespace, version)
-    ordered = _sorted(found, query)
-    return ListExecutionsResponse(items=tuple(ordered[: query.limit or None]))
-
-
-def _sorted(executions: list[Execution], query: ListExecutions) -> Sequence[Execution]:
-    return sorted(executions, key=_SORTS[query.order_by or "created_at"], reverse=query.reverse)
+    page = _page(query, *EXECUTION_ORDERS)
+    wanted = ExecutionPage(page.sort_by, page.reverse, page.limit, _after(page))
+    found, more = await read.list_executions(orchestrator(request), named(job_id), query.namespace, version, wanted)
+    return ListExecutionsResponse(next_token=_following(page, found, more), items=tuple(found))
 
 
 @get("/jobs/{job_id:str}/versions", query=Query)

@@ -1,6 +1,6 @@
 """Reading for clients: jobs, executions, history as a cursor that can wait, and the places of results."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from msgspec.structs import replace
 
@@ -14,10 +14,11 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ListHistoryResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.ports.store import HistoryQuery, JobQuery
+from bacalhau.ports.store import ALL, ExecutionPage, HistoryQuery, JobQuery, place_of
 
 MAX_WAIT = 60.0
-PAGE = 500
+PAGE = 200
+WITH_RESULTS = (ComputeStateType.COMPLETED, ComputeStateType.FAILED)
 
 
 async def find_job(orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0) -> Job:
@@ -59,27 +60,39 @@ async def list_jobs(
 async def list_matching_jobs(
     orch: Orchestrator, query: JobQuery, is_wanted: Callable[[Job], bool]
 ) -> tuple[list[Job], bool]:
-    """A page of the jobs that are wanted, and whether more are after it."""
-    wanted = query.offset + query.limit + 1 if query.limit else 0
-    matching: list[Job] = []
-    offset = 0
-    while not wanted or len(matching) < wanted:
-        page = await orch.store.list_jobs(query._replace(limit=PAGE, offset=offset))
-        matching += filter(is_wanted, page)
-        offset += PAGE
+    """A page of the jobs that are wanted, and whether more are after it. They are looked for some at a time."""
+    after = query.after
+    wanted: list[Job] = []
+    while not query.limit or len(wanted) <= query.limit:
+        page = await orch.store.list_jobs(query._replace(limit=PAGE, after=after))
+        wanted += filter(is_wanted, page)
         if len(page) < PAGE:
             break
-    rest = matching[query.offset :]
-    return (rest[: query.limit], len(rest) > query.limit) if query.limit else (rest, False)
+        after = place_of(page[-1], query.order_by)
+    return (wanted[: query.limit], len(wanted) > query.limit) if query.limit else (wanted, False)
 
 
 async def list_executions(
-    orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0
-) -> list[Execution]:
-    """`version` 0 is the latest, -1 all."""
+    orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0, page: ExecutionPage = ALL
+) -> tuple[list[Execution], bool]:
+    """A page, and whether more are after it. `version` 0 is the latest, -1 all."""
     job = await orch.store.find_job(id_or_name, namespace)
-    found = await orch.store.list_executions(job.id, version or job.version)
-    return found if namespace in ("", job.namespace) else []
+    if namespace not in ("", job.namespace):
+        return [], False
+    asked = page._replace(limit=page.limit + 1 if page.limit else 0)
+    found = await orch.store.list_executions(job.id, version or job.version, asked)
+    return (found[: page.limit], len(found) > page.limit) if page.limit else (found, False)
+
+
+async def walk_executions(orch: Orchestrator, job_id: str, version: int) -> AsyncIterator[Execution]:
+    """Read executions page by page, oldest first: those that were there from beginning to end, each once."""
+    page = ExecutionPage(limit=PAGE)
+    while found := await orch.store.list_executions(job_id, version, page):
+        for execution in found:
+            yield execution
+        if len(found) < PAGE:
+            break
+        page = page._replace(after=place_of(found[-1], page.order_by))
 
 
 async def list_versions(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[Job]:
@@ -115,15 +128,14 @@ async def wait_history(
 async def _is_over(orch: Orchestrator, query: HistoryQuery, job: Job) -> bool:
     if not query.execution_id:
         return job.is_done
-    executions = await orch.store.list_executions(job.id, -1)
-    asked_for = [e for e in executions if e.id.startswith(query.execution_id)]
-    if not asked_for:
+    found = await orch.store.find_executions(job.id, query.execution_id)
+    if not found.any:
         raise NotFound(
             f"execution not found: {query.execution_id}",
             hint=f"see: bacalhau job executions {job.id}",
             component="JobStore",
         )
-    return all(not e.is_live for e in asked_for)
+    return not found.live
 
 
 async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[SpecConfig]:
@@ -136,11 +148,10 @@ async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "")
             f"a {job.type} job has no results: it runs until it is stopped",
             hint="read what it printed with `bacalhau job logs`",
         )
-    executions = await orch.store.list_executions(job.id, job.version)
     published = [
         e
-        for e in executions
-        if e.published_result.type and e.state in (ComputeStateType.COMPLETED, ComputeStateType.FAILED)
+        async for e in walk_executions(orch, job.id, job.version)
+        if e.published_result.type and e.state in WITH_RESULTS
     ]
     completed = {_part(job, e) for e in published if e.state == ComputeStateType.COMPLETED}
     kept = [e for e in published if e.state == ComputeStateType.COMPLETED or _part(job, e) not in completed]

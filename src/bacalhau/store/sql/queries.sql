@@ -23,11 +23,18 @@ select body from (
 -- name: find_jobs_by_prefix
 select body from jobs where id >= :low and id < :high limit 2;
 
+-- A list is read in two steps: the numbers of its rows in their order, as one JSON text, then the rows, some at a time.
+
 -- name: list_jobs
-select body from jobs where {where} order by {order} limit :limit offset :offset;
+select json_group_array(number) from (select number from jobs where {where} order by {order} limit :limit) as ordered;
 
 -- name: list_open_jobs
-select body from jobs where is_open = 1 order by create_time;
+select json_group_array(number) from (select number from jobs where is_open = 1 order by create_time) as ordered;
+
+-- name: load_jobs
+select group_concat(body) from (
+    select j.body from json_each(:numbers) n cross join jobs j on j.number = n.value order by n.key
+) as ordered;
 
 -- name: get_job_version
 select case when v.version = j.version then j.body else v.final end
@@ -55,28 +62,41 @@ where id = :id and revision = :revision - 1;
 -- name: load_execution
 select e.body, j.body from executions e join jobs j on j.number = e.job where e.id = :id;
 
--- Whole lists come as one JSON text in one row: a single step of the database and a single decoding.
-
 -- name: load_views
 select
     (select group_concat(body) from jobs where id in (select value from json_each(:ids))),
-    (select group_concat(body) from (
-        select body from executions
+    (select json_group_array(number) from (
+        select number from executions
         where job in (select number from jobs where id in (select value from json_each(:ids))) order by create_time, id
     ) as ordered);
 
 -- name: list_executions
-select
-    (select group_concat(body) from (
-        select e.body from executions e
-        where e.job = j.number and (:version = -1 or e.job_version = case when :version = 0 then j.version else :version end)
-        order by e.create_time, e.id
-    ) as ordered),
-    (select group_concat(v.body) from job_versions v where v.job = j.number)
-from jobs j where j.id = :job_id;
+select json_group_array(number) from (
+    select e.number from executions e
+    where e.job = (select number from jobs where id = :job_id)
+        and (:version = -1 or e.job_version = case
+            when :version = 0 then (select version from jobs where id = :job_id) else :version end)
+        and {where}
+    order by {order} limit :limit
+) as ordered;
 
 -- name: list_live_executions
-select group_concat(body) from (select body from executions where is_live = 1 order by create_time) as ordered;
+select json_group_array(number) from (select number from executions where is_live = 1 order by create_time) as ordered;
+
+-- name: load_executions
+select group_concat(body) from (
+    select e.body from json_each(:numbers) n cross join executions e on e.number = n.value order by n.key
+) as ordered;
+
+-- name: load_first_states
+select group_concat(v.body) from job_versions v
+where v.job = (select number from jobs where id = :job_id) and v.version in (select value from json_each(:versions));
+
+-- name: find_executions
+select
+    exists (select 1 from executions e where e.job = j.number and e.id >= :low and e.id < :high),
+    exists (select 1 from executions e where e.job = j.number and e.id >= :low and e.id < :high and e.is_live = 1)
+from jobs j where j.id = :job_id;
 
 -- History --------------------------------------------------------------------------------------------------------
 
