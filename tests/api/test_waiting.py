@@ -1,5 +1,6 @@
 """Answers that wait: history as a long poll, the log socket, and a server that stops without waiting for either."""
 
+import asyncio
 import json
 import time
 
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from bacalhau.api.app import make_app, serve_http
+from bacalhau.api.app import listen, make_app, serve_http, serve_on
 from bacalhau.lib.aio import crew, together
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.execution.event import Topic, make_event
@@ -110,6 +111,17 @@ async def test_a_server_that_stops_answers_who_waits(path, tmp_path):
         assert time.monotonic() - began < 3
         answer = (await waiting).json()
         assert answer["Items"] == [] if path else answer["Job"]["State"]["StateType"] == "Pending"
+
+
+async def test_a_request_that_comes_before_anybody_serves_waits_for_its_answer(tmp_path):
+    async with open_room(tmp_path) as room:
+        with listen("127.0.0.1", 0) as listener:
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(b"GET /api/v1/agent/alive HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            async with serve_on(make_app(room.orch), listener, None):
+                assert (await reader.read()).endswith(b'{"Status":"OK"}\n')
+            writer.close()
 
 
 async def test_a_port_in_use_is_named(tmp_path):
