@@ -2,18 +2,22 @@
 
 import logging
 import time
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.machine.fingerprint import describe_node
 from bacalhau.compute.messages.inbox import cancel
-from bacalhau.lib.aio import Signal
+from bacalhau.lib.aio import Signal, gather_bounded
 from bacalhau.lib.clock import rfc3339
-from bacalhau.lib.errors import BacalhauError, HandshakeRequired, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, HandshakeRequired, Unavailable
 from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
 from bacalhau.models.wire import messages as m
 
+PIECE = 20_000  # executions told in one message: some 820 KB of the 1 MiB that a message server takes
+AT_ONCE = 64  # executions stopped side by side, which share the journal's commits
 log = logging.getLogger(__name__)
 
 
@@ -36,21 +40,57 @@ async def _shake_hands(node: ComputeNode) -> None:
     # A node that comes back must be quick, and its checks may take their time: what it said last is good enough for
     # now.
     info = node.told or await describe_node(node)
-    # Read last: what arrives after this would be taken for forgotten.
-    running = tuple(sorted({*node.running, *(r.execution_id for r in node.reports.unsettled())}))
+    running, after = await _tell_running(node)
     request = m.HandshakeRequest(
-        node_info=info, start_time=rfc3339(node.started), last_orchestrator_seq_num=node.numbers.latest, running=running
+        node_info=info,
+        start_time=rfc3339(node.started),
+        last_orchestrator_seq_num=node.numbers.latest,
+        running=running,
+        running_after=after,
     )
     answer = await node.bus.request(request)
     if not isinstance(answer, m.HandshakeResponse) or not answer.accepted:
         raise Unavailable(f"the orchestrator refused this node: {getattr(answer, 'reason', answer)}")
     node.told, node.is_fenced = info, answer.fenced
     node.numbers.resume()
-    for execution_id in answer.stop or ():
-        await cancel(node, execution_id)
+    await _stop(node, answer.stop or ())
     node.reports.open()
     node.joined.fire()
     log.info("node %s joined its orchestrator", node.node_id)
+
+
+async def _tell_running(node: ComputeNode) -> tuple[tuple[str, ...] | None, str]:
+    """Tell what the node has in hand, piece by piece, up to the last piece, which is left to the handshake.
+
+    Returns the last piece and the id after which it begins. Each piece stands for itself: after a connection that was
+    lost in between, the next handshake begins anew. An orchestrator that does not know such pieces is told nothing (a
+    None), as by nodes of other makes.
+    """
+    after = ""
+    while len(running := _list_running(node, after)) > PIECE:
+        request = m.RunningRequest(running=running[:PIECE], after=after, until=running[PIECE - 1])
+        try:
+            answer = await node.bus.request(request)
+        except BadRequest as e:
+            log.warning("the orchestrator cannot be told of the %d executions here: %s", len(running), e)
+            return None, ""
+        await _stop(node, answer.stop if isinstance(answer, m.RunningResponse) else ())
+        after = request.until
+    return running, after
+
+
+def _list_running(node: ComputeNode, after: str) -> tuple[str, ...]:
+    """List what the node has in hand after this id, in the order of ids.
+
+    It is read right before it is told: what arrives later would be taken for forgotten.
+    """
+    mine = {*node.running, *(r.execution_id for r in node.reports.unsettled())}
+    return tuple(sorted(execution_id for execution_id in mine if execution_id > after))
+
+
+async def _stop(node: ComputeNode, execution_ids: Sequence[str]) -> None:
+    """Stop what the orchestrator no longer wants."""
+    await gather_bounded(AT_ONCE, [partial(cancel, node, execution_id) for execution_id in execution_ids])
 
 
 async def heartbeat_forever(node: ComputeNode) -> None:

@@ -1,8 +1,8 @@
 """Messages between orchestrator and node. Names and fields are the original's, so a foreign node may join.
 
-Extensions of ours: `transport.Progress` (at most once, never stored), `transport.ResolveInputs…` and
-`transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of published
-results), `logs.*` (what executions print).
+Extensions of ours: `transport.Running…` (what a node has in hand), `transport.Progress` (at most once, never stored),
+`transport.ResolveInputs…` and `transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish),
+`content.*` (blocks of published results), `logs.*` (what executions print).
 """
 
 from typing import Any
@@ -84,11 +84,34 @@ class ComputeError(Told):
     publish_result: SpecConfig | None = None
 
 
+class RunningRequest(Model):
+    """A piece of what a node has in hand, told before its handshake where one message does not hold all (ours).
+
+    `running` are all its executions whose ids come after `after` and not after `until`, in the order of their text.
+    """
+
+    running: tuple[str, ...] = always(factory=tuple)
+    after: str = always(factory=str)
+    until: str = always(factory=str)
+
+
+class RunningResponse(Model):
+    """`stop`: executions of the request's `running` that are no longer wanted."""
+
+    stop: tuple[str, ...] = always(factory=tuple)
+
+
 class HandshakeRequest(Model):
+    """`running` (ours): the executions that the node has in hand; absent on nodes of other makes.
+
+    `running_after` (ours): only those whose ids come after this one; the others were told by `RunningRequest`.
+    """
+
     node_info: NodeInfo = always(factory=NodeInfo)
     start_time: str = always(factory=str)
     last_orchestrator_seq_num: int = always(factory=int)
     running: tuple[str, ...] | None = None
+    running_after: str = ""
 
 
 class HandshakeResponse(Model):
@@ -320,6 +343,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "BacError": BacError,
     "transport.HandshakeRequest": HandshakeRequest,
     "transport.HandshakeResponse": HandshakeResponse,
+    "transport.RunningRequest": RunningRequest,
+    "transport.RunningResponse": RunningResponse,
     "transport.HeartbeatRequest": HeartbeatRequest,
     "transport.HeartbeatResponse": HeartbeatResponse,
     "transport.UpdateNodeInfoRequest": UpdateNodeInfoRequest,

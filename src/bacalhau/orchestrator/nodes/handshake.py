@@ -5,11 +5,12 @@ from functools import partial
 
 import msgspec
 
+from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.execution.event import Topic, make_event
-from bacalhau.models.execution.execution import ComputeStateType
+from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.node.node import (
@@ -29,6 +30,7 @@ from bacalhau.orchestrator.nodes.content import answer_content
 from bacalhau.orchestrator.nodes.fencing import answer_publish, answer_upload
 from bacalhau.ports.bus import Delivery
 
+AT_ONCE = 64  # forgotten executions that end side by side, in shared commits
 log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,8 @@ async def on_request(orch: Orchestrator, delivery: Delivery) -> Model:
     message = delivery.message
     if isinstance(message, m.HandshakeRequest):
         return await _on_handshake(orch, delivery.node_id, message)
+    if isinstance(message, m.RunningRequest):
+        return await _on_running(orch, delivery.node_id, message)
     if isinstance(message, m.HeartbeatRequest):
         return _on_heartbeat(orch, delivery.node_id, message)
     if isinstance(message, m.UpdateNodeInfoRequest):
@@ -95,7 +99,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         known = orch.cluster.get(node_id)
         if known is not None and known.membership == REJECTED:
             return m.HandshakeResponse(accepted=False, reason=f"node {node_id} was rejected. {known.message}".strip())
-        stop = await _reconcile(orch, node_id, request.running)
+        stop = await _reconcile(orch, node_id, request.running, request.running_after)
         joined = partial(_joined, orch, request, rfc3339(now_ns()))
         node = await change_in_turn(orch, node_id, joined, has_left, NodeState(membership=orch.gate.first_membership))
     orch.cluster.heard(node_id, now_ns())
@@ -111,6 +115,16 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         stop=stop or None,
         fenced=True,
     )
+
+
+async def _on_running(orch: Orchestrator, node_id: str, request: m.RunningRequest) -> m.RunningResponse:
+    """Compare a piece of what the node has in hand; the handshake that follows brings the last one."""
+    async with orch.cluster.turn(node_id):
+        known = orch.cluster.get(node_id)
+        if known is not None and known.membership == REJECTED:
+            raise Forbidden(f"node {node_id} was rejected. {known.message}".strip(), component="NodesManager")
+        stop = await _reconcile(orch, node_id, request.running, request.after, request.until)
+    return m.RunningResponse(stop=stop)
 
 
 def _joined(orch: Orchestrator, request: m.HandshakeRequest, now: str, known: NodeState) -> NodeState:
@@ -132,34 +146,51 @@ def _joined(orch: Orchestrator, request: m.HandshakeRequest, now: str, known: No
     )
 
 
-async def _reconcile(orch: Orchestrator, node_id: str, running: tuple[str, ...] | None) -> tuple[str, ...]:
+async def _reconcile(
+    orch: Orchestrator, node_id: str, running: tuple[str, ...] | None, after: str, until: str = ""
+) -> tuple[str, ...]:
     """Compare what the node still has with what it should have: returns what it must stop; fails what it has forgotten.
 
-    It cannot have forgotten what it was not sent yet, nor what is just being placed there.
+    Only executions whose ids come after `after`, and not after `until` where that is given, are compared. It cannot
+    have forgotten what it was not sent yet, nor what is just being placed there.
     """
     if running is None:
         return ()
-    held = set(orch.cluster.held_on(node_id))
-    for execution_id in held - set(running) - orch.outbox.starts(node_id) - orch.placing:
-        await _fail_forgotten(orch, execution_id)
+    held = {e for e in orch.cluster.held_on(node_id) if e > after and (not until or e <= until)}
+    forgotten = held - set(running) - orch.outbox.starts(node_id) - orch.placing
+    await gather_bounded(AT_ONCE, [partial(_fail_forgotten, orch, execution_id) for execution_id in forgotten])
     return tuple(e for e in running if e not in held)
 
 
 async def _fail_forgotten(orch: Orchestrator, execution_id: str) -> None:
-    execution, job = await orch.store.load_execution(execution_id)
-    if not execution.is_live:
+    """Fail an execution of which its node knows nothing, however often others write it meanwhile."""
+    while True:
+        execution, job = await orch.store.load_execution(execution_id)
+        if not execution.is_live:
+            return
+        try:
+            await orch.commit(_forgotten(execution))
+        except Conflict:
+            continue
+        orch.queue.add(job.id)
         return
+
+
+def _forgotten(execution: Execution) -> Change:
     text = "the node came back without a record of this execution"
     details = {"Retryable": "true", "IsError": "true", FAILURE_KIND: NODE_LOST}
     failed = execution.moved(ComputeStateType.FAILED, now_ns(), text, details=details, why="node lost")
-    event = make_event(Topic.RESTART, text, now_ns(), **details)
-    entry = HistoryEntry(job_id=job.id, job_version=execution.job_version, event=event, execution_id=execution_id)
+    entry = HistoryEntry(
+        job_id=execution.job_id,
+        job_version=execution.job_version,
+        event=make_event(Topic.RESTART, text, now_ns(), **details),
+        execution_id=execution.id,
+    )
     # What it was sent may have reached it since it told what it has.
     cancel = OutgoingMessage(
-        node_id=execution.node_id, type="CancelExecution", body=encode(m.CancelExecution(execution_id=execution_id))
+        node_id=execution.node_id, type="CancelExecution", body=encode(m.CancelExecution(execution_id=execution.id))
     )
-    await orch.commit(Change(executions=(failed,), history=(entry,), messages=(cancel,)))
-    orch.queue.add(job.id)
+    return Change(executions=(failed,), history=(entry,), messages=(cancel,))
 
 
 def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest) -> m.HeartbeatResponse:
