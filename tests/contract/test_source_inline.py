@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from bacalhau.lib.archive import pack
+from bacalhau.border.archive import pack
 from bacalhau.lib.errors import BadRequest, StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.inline.source import InlineSource

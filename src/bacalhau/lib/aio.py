@@ -1,6 +1,7 @@
 """The only place that makes tasks, so that everything that runs has a parent and every crash is seen."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -101,6 +102,23 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
     except BaseExceptionGroup as group_error:
         raise (error := first_error(group_error)) from error.__cause__
     return [t.result() for t in tasks]
+
+
+async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
+    """Run blocking work in a thread and return its result.
+
+    `work` gets a function that tells whether to stop. If the caller is cancelled, the work is stopped and ends first.
+    """
+    stop = threading.Event()
+    task = asyncio.ensure_future(asyncio.to_thread(work, stop.is_set))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 async def read_up_to(limit: int, chunks: AsyncIterator[bytes]) -> bytes:

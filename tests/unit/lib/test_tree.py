@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bacalhau.border.archive import pack, tree_size, unpack
 from bacalhau.client.merge import apply_merge, files_in, plan_merge
-from bacalhau.lib.archive import pack, tree_size, unpack
 from bacalhau.lib.tree import remove_tree, walk
 from bacalhau.plugins.ipfs.unixfs.build import content_size, root_cid
 

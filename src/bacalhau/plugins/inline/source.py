@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from bacalhau.lib.archive import unpack
+from bacalhau.border.archive import unpack
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.inline.data_url import Content, read_content

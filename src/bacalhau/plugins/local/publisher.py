@@ -14,7 +14,7 @@ from typing import Self
 
 from aiohttp import web
 
-from bacalhau.lib.archive import pack, tree_size
+from bacalhau.border.archive import pack, tree_size
 from bacalhau.lib.errors import PublisherFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.ports.plugin import Setting

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
+from bacalhau.border.archive import unpack
 from bacalhau.lib.aio import gather_bounded
-from bacalhau.lib.archive import unpack
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.client import Request, S3Client

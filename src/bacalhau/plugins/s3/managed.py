@@ -13,9 +13,9 @@ import aiohttp
 import msgspec
 import yarl
 
+from bacalhau.border.archive import pack
 from bacalhau.config.schema import Config, S3Managed
 from bacalhau.lib.aio import read_up_to
-from bacalhau.lib.archive import pack
 from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
 from bacalhau.models.job.spec import SpecConfig, refuse_params

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
+from bacalhau.border.archive import stream, tree, tree_size
 from bacalhau.lib.aio import gather_bounded
-from bacalhau.lib.archive import stream, tree, tree_size
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.bucket import find_bucket

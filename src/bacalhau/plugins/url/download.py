@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from bacalhau.lib.archive import unpack
+from bacalhau.border.archive import unpack
 from bacalhau.lib.errors import NotFound
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
