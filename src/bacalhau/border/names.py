@@ -20,6 +20,11 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0] if found[0] in _KEPT else ascii(found[0])[1:-1], text)
 
 
+def shorten(text: str, length: int = 80) -> str:
+    """Cut a text of strangers for a message, with dots where something is missing."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
 def is_identifier(text: str) -> bool:
     """Tell whether a client may use a text as the identifier of a job, execution, node or namespace."""
     return _IDENTIFIER.fullmatch(text) is not None and ".." not in text

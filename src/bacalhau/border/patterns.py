@@ -7,6 +7,8 @@ may reach it.
 import importlib
 from typing import Any
 
+from bacalhau.border.names import shorten
+
 LONGEST_PATTERN = 4096  # characters; a longer one is a list that should be a prefix
 _MEMORY = 1 << 20  # bytes for the compiled program and its states; `a{1000}{1000}` asks for more and is refused
 
@@ -32,10 +34,17 @@ class Pattern:
 
     def search(self, text: str) -> tuple[str | None, ...] | None:
         """Find the leftmost match: the whole first, then each group (None where it took no part). None without one."""
-        found = self._compiled.search(_bytes(text))
-        if found is None:
-            return None
-        return tuple(None if each is None else _text(each) for each in (found[0], *found.groups()))
+        return _groups(self._compiled.search(_bytes(text)))
+
+    def fullmatch(self, text: str) -> tuple[str | None, ...] | None:
+        """Match the whole text, and return what `search` returns."""
+        return _groups(self._compiled.fullmatch(_bytes(text)))
+
+
+def _groups(found: Any) -> tuple[str | None, ...] | None:
+    if found is None:
+        return None
+    return tuple(None if each is None else _text(each) for each in (found[0], *found.groups()))
 
 
 def _bytes(text: str) -> bytes:
@@ -48,4 +57,4 @@ def _text(found: bytes) -> str:
 
 def _words(error: Exception) -> str:
     said = error.args[0] if error.args else str(error)
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return shorten(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bacalhau.border.patterns import Pattern, PatternFault
 from bacalhau.cli.spec.template_syntax import Block, Node, Operand, Pipe, Show, Text, read_template
 from bacalhau.lib.errors import BadRequest
 
@@ -23,8 +24,8 @@ def template_values(given: Mapping[str, str], environ: Mapping[str, str], patter
     if not pattern:
         return dict(given)
     try:
-        wanted = re.compile("" if pattern == "*" else pattern)
-    except re.error as e:
+        wanted = Pattern("" if pattern == "*" else pattern)
+    except PatternFault as e:
         raise BadRequest(f"failed to compile environment variable pattern: {pattern}: {e}") from e
     return {name: value for name, value in environ.items() if wanted.search(name)} | dict(given)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from bacalhau.border.patterns import Pattern
+
 _MONTHS = (
     "January",
     "February",
@@ -20,6 +22,7 @@ _MONTHS = (
     "December",
 )
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LONGEST_LAYOUT = 256  # characters; the longest that Go's documentation shows has 35
 _CENTURY_TURN = 69  # two-digit years from here on are of the 20th century
 
 Fields = dict[str, int | str]
@@ -44,7 +47,7 @@ def _names(field: str, names: tuple[str, ...], length: int | None) -> _Element:
     short = [name[:length] for name in names]
 
     def number(text: str) -> int:
-        return [name.lower() for name in short].index(text.lower()) + 1
+        return [name.casefold() for name in short].index(text.casefold()) + 1
 
     return _Element("(?i:" + "|".join(short) + ")", field, number, lambda f: short[int(f[field]) - 1])
 
@@ -114,7 +117,7 @@ class GoLayout:
             pattern += re.escape(literal) + f"({element.pattern})"
             at = found.end()
         self._parts.append(layout[at:])
-        self._pattern = re.compile(pattern + re.escape(layout[at:]), re.ASCII)
+        self._pattern = Pattern(pattern + re.escape(layout[at:]))
         self.has_date = len(self._parts) > 1
         self.length = len(layout.encode())
 
@@ -127,7 +130,7 @@ class GoLayout:
         if found is None:
             return None
         elements = [part for part in self._parts if isinstance(part, _Element)]
-        fields = {element.field: element.number(value) for element, value in zip(elements, found.groups(), strict=True)}
+        fields = {element.field: element.number(value) for element, value in zip(elements, found[1:], strict=True)}
         fields["weekday"] = _weekday(fields)
         if not fields["weekday"]:
             return None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from bacalhau.border.patterns import Pattern
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.operation import Listed
 from bacalhau.ports.publisher import Result
@@ -16,9 +17,11 @@ def plan_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed
     Keys that end in a slash stand for folders and are left out, as is what `pattern` is not found in (searched in the
     key after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
     """
-    keep = re.compile(pattern)
     folder = prefix[: prefix.rfind("/") + 1]
-    chosen = [each for each in listed if not each.key.endswith("/") and keep.search(each.key.removeprefix(prefix))]
+    chosen = [each for each in listed if not each.key.endswith("/")]
+    if pattern:
+        keep = Pattern(pattern)
+        chosen = [each for each in chosen if keep.search(each.key.removeprefix(prefix))]
     entries = tuple(Entry(each.key, safe_path(bucket, each.key, folder), each.size, each.etag) for each in chosen)
     _refuse_clashes(bucket, entries)
     return entries

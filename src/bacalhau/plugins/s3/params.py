@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
+from bacalhau.border.names import shorten
+from bacalhau.border.patterns import Pattern, PatternFault
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.job.spec import SpecConfig, read_params
-from bacalhau.plugins.s3.godate import GoLayout
+from bacalhau.plugins.s3.godate import LONGEST_LAYOUT, GoLayout
 
 PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
 _SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
 _COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
-# What Python's `re` would take but RE2, the original's language for filters, does not.
-_NOT_RE2 = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]\+)")
 
 
 class PartitionParams(Model):
@@ -140,19 +140,17 @@ def _bucket_problems(bucket: str, endpoint: str) -> list[str]:
 def _filter_problems(params: S3SourceParams) -> list[str]:
     if not params.filter:
         return []
-    found = _pattern_problems(f"filter {params.filter!r}", params.filter)
+    found = _pattern_problems("filter", params.filter)
     if params.is_single:
         found.append(f"filter needs a prefix, and key {params.key!r} is one object: end the key with * or /")
     return found
 
 
-def _pattern_problems(label: str, pattern: str) -> list[str]:
-    foreign = _NOT_RE2.search(pattern)
-    if foreign:
-        return [f"{label} is an invalid regex pattern: {foreign[1]} is not part of RE2"]
+def _pattern_problems(name: str, pattern: str) -> list[str]:
+    label = f"{name} {shorten(pattern)!r}"
     try:
-        re.compile(pattern)
-    except re.error as e:
+        Pattern(pattern)
+    except PatternFault as e:
         return [f"{label} is an invalid regex pattern: {e}"]
     return []
 
@@ -160,9 +158,8 @@ def _pattern_problems(label: str, pattern: str) -> list[str]:
 def _partition_problems(partition: PartitionParams) -> list[str]:
     kind = partition.kind
     if kind == "regex":
-        label = f"partition pattern {partition.pattern!r}"
         return (
-            _pattern_problems(label, partition.pattern)
+            _pattern_problems("partition pattern", partition.pattern)
             if partition.pattern
             else ["partition pattern cannot be empty for regex partitioning"]
         )
@@ -183,6 +180,8 @@ def _date_problems(layout: str) -> list[str]:
     hint = "write how 2 January 2006 would stand there, such as 2006-01-02 or 2006/01/02"
     if not layout:
         return [f"partition date format cannot be empty for date partitioning: {hint}"]
+    if len(layout) > LONGEST_LAYOUT:
+        return [f"partition date format has {len(layout)} characters, more than {LONGEST_LAYOUT}: {hint}"]
     return [] if GoLayout(layout).has_date else [f"partition date format {layout!r} names no part of a date: {hint}"]
 
 

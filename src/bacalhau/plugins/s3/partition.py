@@ -3,10 +3,10 @@
 Pure.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from bacalhau.border.patterns import Pattern
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.godate import GoLayout
 from bacalhau.plugins.s3.params import PartitionParams, S3SourceParams
@@ -67,13 +67,13 @@ def _by_object(_: PartitionParams) -> Marker:
 
 
 def _by_regex(partition: PartitionParams) -> Marker:
-    pattern = re.compile(partition.pattern)
+    pattern = Pattern(partition.pattern)
 
     def mark(key: _Key) -> str | None:
         found = pattern.search(key.relative)
         if found is None:
             return None
-        return _JOINT.join(filter(None, found.groups())) or found[0] or None
+        return _JOINT.join(filter(None, found[1:])) or found[0] or None
 
     return mark
 

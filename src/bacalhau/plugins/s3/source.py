@@ -1,5 +1,6 @@
 """S3 as an input: which objects a job's key means, pinned as they are now, and their way into a mount."""
 
+import asyncio
 from pathlib import Path
 
 from bacalhau.lib.errors import StorageFailure
@@ -32,7 +33,8 @@ class S3Source:
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         params = require_params(source, S3SourceParams)
-        return Manifest(source, pick_share(params, await resolve_entries(self._client, params), part))
+        entries = await resolve_entries(self._client, params)
+        return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         address = bucket_of(require_params(manifest.source, S3SourceParams))
@@ -54,7 +56,7 @@ async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Ent
             return (_single_entry(params, key, found),)
         listed_as = key + "/"
     listed = [each async for each in list_objects(client, address, listed_as)]
-    entries = plan_entries(params.bucket, key, params.filter, listed)
+    entries = await asyncio.to_thread(plan_entries, params.bucket, key, params.filter, listed)
     if not entries and not params.allow_empty:
         raise _nothing_matches(params, listed)
     return entries

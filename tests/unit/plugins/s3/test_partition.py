@@ -46,6 +46,12 @@ def test_by_object_the_whole_key_counts():
     assert names(letters, 2, "uploads/", type="object") == ["bdf", "ace"]
 
 
+@pytest.mark.parametrize("how", [{"type": "regex", "pattern": "(a+)+$"}, {"type": "date", "date_format": "1" * 250}])
+def test_a_pattern_that_would_backtrack_for_ever_answers(how):
+    keys = ["a" * 5000 + "!", "1" * 249 + "x"]
+    assert sorted(key for share in shares(keys, 2, **how) for key in share) == sorted(keys)
+
+
 def test_by_regex_groups_or_the_whole_match():
     regions = {"eu": 3, "us": 1, "ap": 0, "af": 2}
     got = shares([f"regions/{region}/x" for region in regions], 4, "regions/", type="regex", pattern="([^/]+)/.*")
