@@ -18,7 +18,7 @@ from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.node.node import CONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.wire.messages import LogEnd, LogPart, PutLogsRequest
+from bacalhau.models.wire.messages import LogEnd, LogPart, Progress, PutLogsRequest
 from tests.api.room import JOBS, open_room
 
 C = ComputeStateType
@@ -251,3 +251,39 @@ async def test_a_socket_carries_what_every_answer_carries_and_one_that_leads_now
         await connect(f"{logs.room.url.replace('http', 'ws')}{JOBS}/{logs.job_id}/history")
     body = json.loads(refused.value.response.body)
     assert (body["Status"], body["RequestID"]) == (404, refused.value.response.headers["x-request-id"])
+
+
+class Counting:
+    """A store that counts how often all executions of a job are read."""
+
+    def __init__(self, store):
+        self.store, self.lists = store, 0
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    async def list_executions(self, *arguments):
+        self.lists += 1
+        return await self.store.list_executions(*arguments)
+
+
+@pytest.mark.parametrize("query", [{}, {"wide": True}, {"all": True}, {"execution_id": "e-7"}])
+async def test_following_a_job_reads_its_executions_at_its_beginning_and_end_alone(logs, query):
+    orch = logs.room.orch
+    counting = orch.store = Counting(orch.store)
+    told = []
+    for n in range(6):
+        await logs.execution(f"e-{n}", C.FAILED, partition_index=n)
+    async with logs.reading(follow=True, **query) as socket:
+        await logs.execution("e-7", C.BID_ACCEPTED, partition_index=7)
+        for n in range(5):
+            orch.board.put_progress(Progress(execution_id="e-7", job_id=logs.job_id))
+            await logs.put("e-7", 1, 2 * n, b"%d\n" % n)
+            told += [await line(socket)]
+        await logs.execution(
+            "e-7", C.COMPLETED, partition_index=7, run_output=RunCommandResult(stdout="0\n1\n2\n3\n4\nlast\n")
+        )
+        await logs.end_job()
+        told += [json.loads(message)["value"]["Line"] async for message in socket]
+    assert "".join(told) == whole.stdout
+    assert counting.lists <= 2

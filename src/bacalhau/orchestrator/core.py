@@ -107,6 +107,7 @@ class Orchestrator:
                 self.cluster.release(execution.id)
                 self.board.forget(execution.job_id, execution.id)
         self._wake_for_quota({execution.namespace for execution in change.executions if not execution.is_live})
+        self.board.written((*change.new_executions, *change.executions))
         for job in (*change.new_jobs, *change.jobs):
             self.queue.note(job)
             self._announce(job)

@@ -14,11 +14,16 @@ from bacalhau.orchestrator.logs.source import ExecutionLog
 from bacalhau.orchestrator.logs.text import LastLines, LogText
 from bacalhau.orchestrator.state.board import Watch
 from bacalhau.ports.logs import Offsets
+from bacalhau.ports.store import ExecutionPage
 
 C = ComputeStateType
 GOOD = frozenset({C.BID_ACCEPTED, C.RUNNING, C.PUBLISHING, C.COMPLETED})
 WITH_OUTPUT = GOOD | {C.FAILED, C.CANCELLED}
 LATE_PAUSE, LONG_PAUSE = 0.5, 60.0  # seconds
+
+
+def _by_age(execution: Execution) -> tuple[int, str]:
+    return execution.create_time, execution.id
 
 
 class LogSelection(NamedTuple):
@@ -62,7 +67,7 @@ async def read_log(orch: Orchestrator, wanted: LogSelection) -> AsyncGenerator[L
     error.
     """
     job = await orch.store.find_job(wanted.job, wanted.namespace)
-    watch = Watch()
+    watch = Watch(collects=True)
     async with AsyncExitStack() as stack:
         stack.enter_context(orch.board.watch(job.id, watch))
         stack.enter_context(orch.logs.watch(job.id, watch))
@@ -73,11 +78,11 @@ async def read_log(orch: Orchestrator, wanted: LogSelection) -> AsyncGenerator[L
 
 
 class _Feed:
-    """One seat of a job: the executions that held it, one after the other."""
+    """One seat of a job: the executions that held it, one after the other. `waiting` are those not read yet."""
 
     def __init__(self, last: LastLines | None) -> None:
         self.log: ExecutionLog | None = None
-        self.seen: set[str] = set()
+        self.waiting: set[str] = set()
         self.is_busy = False
         self._last = last
 
@@ -104,7 +109,9 @@ class _Feed:
 class _Reading:
     def __init__(self, orch: Orchestrator, wanted: LogSelection, job: Job, watch: Watch, readers: Crew) -> None:
         self._orch, self._wanted, self._job, self._watch, self._crew = orch, wanted, job, watch, readers
-        self._executions: list[Execution] = []
+        self._executions: dict[str, Execution] = {}
+        self._loaded = 0
+        self._has_completed = False
         self._feeds: dict[str, _Feed] = {}
         self._has_output = False
         self._ends: dict[str, Offsets] = {}
@@ -114,16 +121,14 @@ class _Reading:
         while True:
             self._watch.clear()
             if self._watch.has_news:
-                await self._load()
-            self._choose_all()
+                self._choose(await self._load())
+            self._go_on()
             due = self._due()
             for feed in due:
                 for text in await self._read(feed):
                     self._has_output = True
                     yield text
-            if any(feed.is_busy or feed.is_over for feed in due) or any(
-                self._next(feed) for feed in self._feeds.values()
-            ):
+            if any(feed.is_busy or feed.is_over for feed in due) or any(map(self._may_go_on, self._feeds.values())):
                 continue
             if self._may_end():
                 self._explain_silence()
@@ -135,40 +140,77 @@ class _Reading:
         due = [feed for feed in self._feeds.values() if not feed.is_over]
         return due if self._wanted.follow else due[:1]
 
-    async def _load(self) -> None:
-        """The job first: when it is done, its executions are as they stay."""
+    async def _load(self) -> list[Execution]:
+        """Bring the executions up to date, and return the new ones among them, oldest first.
+
+        All of them are read at the beginning, and once more when the job is done: the job first, so that they are as
+        they stay. In between whoever writes them tells.
+        """
         self._watch.has_news = False
         self._job = await self._orch.store.find_job(self._job.id)
-        self._executions = self._selected(await self._orch.store.list_executions(self._job.id, -1))
+        written: list[Execution] = []
+        if not self._loaded or (self._job.is_done and self._job.revision != self._loaded):
+            page = ExecutionPage(prefix=self._wanted.execution_id)
+            written = await self._orch.store.list_executions(self._job.id, -1, page)
+            self._loaded = self._job.revision
+        added = self._put([*written, *self._watch.take()])
         if self._is_first and self._wanted.tail:
             self._ends = await asyncio.to_thread(self._places)
+        return added
 
-    def _selected(self, executions: list[Execution]) -> list[Execution]:
-        """Oldest first. Raises Conflict when an execution's id is not told exactly enough."""
-        prefix = self._wanted.execution_id
-        if prefix:
-            found = [e for e in executions if e.id == prefix] or [e for e in executions if e.id.startswith(prefix)]
-            if len(found) > 1:
-                raise Conflict(
-                    f"{len(found)} executions have an id that begins with {prefix}", hint="give more of the id"
-                )
-            return found
-        return sorted((e for e in executions if e.state in WITH_OUTPUT), key=lambda e: (e.create_time, e.id))
+    def _put(self, written: list[Execution]) -> list[Execution]:
+        """Keep the later revisions, and return the executions that are new. Raises Conflict when an execution's id is
+        not told exactly enough.
+        """
+        added: dict[str, None] = {}
+        for execution in written:
+            known = self._executions.get(execution.id)
+            if not self._is_wanted(execution, known) or (known and known.revision >= execution.revision):
+                continue
+            self._executions[execution.id] = execution
+            self._has_completed |= execution.state == ComputeStateType.COMPLETED
+            if known is None:
+                added[execution.id] = None
+        if (
+            self._wanted.execution_id
+            and self._wanted.execution_id not in self._executions
+            and len(self._executions) > 1
+        ):
+            raise Conflict(
+                f"{len(self._executions)} executions have an id that begins with {self._wanted.execution_id}",
+                hint="give more of the id",
+            )
+        return sorted((self._executions[i] for i in added), key=_by_age)
+
+    def _is_wanted(self, execution: Execution, known: Execution | None) -> bool:
+        if self._wanted.execution_id:
+            return execution.id.startswith(self._wanted.execution_id)
+        return known is not None or execution.state in WITH_OUTPUT
 
     def _places(self) -> dict[str, Offsets]:
-        places = ((e.id, self._orch.logs.files.place(e.id)) for e in self._executions)
+        places = ((e.id, self._orch.logs.files.place(e.id)) for e in self._executions.values())
         return {execution_id: place[0] for execution_id, place in places if place}
 
-    def _choose_all(self) -> None:
-        candidates: dict[str, list[Execution]] = {}
-        for execution in self._executions:
-            candidates.setdefault(self._candidate(execution), []).append(execution)
-        for candidate, members in candidates.items():
-            if candidate not in self._feeds:
-                self._feeds[candidate] = self._begin(members)
-            elif (successor := self._next(self._feeds[candidate])) is not None:
-                self._give(self._feeds[candidate], successor)
+    def _choose(self, added: list[Execution]) -> None:
+        """Give each new execution its seat."""
+        new: dict[str, list[Execution]] = {}
+        for execution in added:
+            candidate = self._candidate(execution)
+            if candidate in self._feeds:
+                self._feeds[candidate].waiting.add(execution.id)
+            else:
+                new.setdefault(candidate, []).append(execution)
+        self._feeds |= {candidate: self._begin(members) for candidate, members in new.items()}
         self._is_first = False
+
+    def _go_on(self) -> None:
+        """Follow each execution that has ended with the oldest one that waits for its seat."""
+        for feed in self._feeds.values():
+            if self._may_go_on(feed):
+                self._give(feed, min((self._executions[i] for i in feed.waiting), key=_by_age))
+
+    def _may_go_on(self, feed: _Feed) -> bool:
+        return self._wanted.follow and feed.is_over and bool(feed.waiting)
 
     def _candidate(self, execution: Execution) -> str:
         if self._wanted.is_all:
@@ -186,23 +228,16 @@ class _Reading:
         )
         if resumed := [e for e in members if e.id in self._wanted.after]:
             first = resumed[-1]
-            feed.seen |= {e.id for e in members if e.create_time < first.create_time}
+            later = [e for e in members if e.create_time >= first.create_time]
         else:
             first = max(members, key=lambda e: (e.state in GOOD, e.modify_time))
-            feed.seen |= {e.id for e in members if e.create_time < first.create_time or not e.is_live}
+            later = [e for e in members if e.create_time >= first.create_time and e.is_live]
+        feed.waiting = {e.id for e in later}
         self._give(feed, first)
         return feed
 
-    def _next(self, feed: _Feed) -> Execution | None:
-        """Find the execution that follows one that has ended."""
-        if not feed.is_over or not self._wanted.follow:
-            return None
-        return next(
-            (e for e in self._executions if e.id not in feed.seen and self._feeds.get(self._candidate(e)) is feed), None
-        )
-
     def _give(self, feed: _Feed, execution: Execution) -> None:
-        feed.seen.add(execution.id)
+        feed.waiting.discard(execution.id)
         start = self._wanted.after.get(execution.id) or self._ends.get(execution.id, Offsets())
         feed.log = ExecutionLog(self._orch, execution, start, self._watch)
         # From now on: what has ended says nothing more.
@@ -215,7 +250,7 @@ class _Reading:
         if log is None or log.is_over:
             feed.is_busy = False
             return []
-        current = next((e for e in self._executions if e.id == log.execution.id), log.execution)
+        current = self._executions[log.execution.id]
         return feed.pass_on(await log.read(current, self._crew, follow=self._wanted.follow))
 
     def _may_end(self) -> bool:
@@ -226,9 +261,7 @@ class _Reading:
             return True
         if self._wanted.is_wide or self._wanted.is_all:
             return False
-        is_complete = self._job.type not in LONG_RUNNING and any(
-            e.state == ComputeStateType.COMPLETED for e in self._executions
-        )
+        is_complete = self._job.type not in LONG_RUNNING and self._has_completed
         return bool(self._feeds) and (is_complete or bool(self._wanted.execution_id))
 
     def _explain_silence(self) -> None:
@@ -242,10 +275,10 @@ class _Reading:
             raise NotFound(
                 self._job.state.message or f"no executions found for job {self._job.id}", hint="see `bacalhau describe`"
             )
-        last = self._executions[-1]
+        last = max(self._executions.values(), key=_by_age)
         never_ran = all(
             e.state == ComputeStateType.FAILED and (e.run_output is None or e.run_output.exit_code < 0)
-            for e in self._executions
+            for e in self._executions.values()
         )
         if never_ran and not self._has_output and not self._wanted.after:
             raise BacalhauError(last.compute_state.message or self._job.state.message, hint="see `bacalhau describe`")

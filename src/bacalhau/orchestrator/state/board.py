@@ -1,9 +1,10 @@
 """Watchers of jobs, and the progress of executions right now. Nothing here is stored."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.messages import Progress
 
@@ -11,9 +12,14 @@ EVERY = ""  # instead of a job's id: all of them
 
 
 class Watch:
-    """Remembers changes between `clear` and `wait`, so that none is missed while its owner reads the store."""
+    """Remembers changes between `clear` and `wait`, so that none is missed while its owner reads the store.
 
-    def __init__(self) -> None:
+    One that `collects` also keeps the executions that are written, each as it was last, until they are taken.
+    """
+
+    def __init__(self, *, collects: bool = False) -> None:
+        self._collects = collects
+        self._written: dict[str, Execution] = {}
         self._event = asyncio.Event()
         self._ended = asyncio.Event()
         self.final: Job | None = None
@@ -29,6 +35,18 @@ class Watch:
         if final is not None:
             self.final = final
             self._ended.set()
+
+    def note(self, execution: Execution) -> None:
+        """An execution was written. Of two states of it the later revision counts, in whichever order they are told."""
+        known = self._written.get(execution.id)
+        if self._collects and (known is None or known.revision < execution.revision):
+            self._written[execution.id] = execution
+            self.fire(None)
+
+    def take(self) -> list[Execution]:
+        """Take the executions that were written since the last time."""
+        written, self._written = self._written, {}
+        return list(written.values())
 
     def clear(self) -> None:
         self._event.clear()
@@ -77,6 +95,12 @@ class Board:
             watch.fire(final)
         for watch in self._watches.get(EVERY, ()):
             watch.fire(None)
+
+    def written(self, executions: Iterable[Execution]) -> None:
+        """Tell those who follow the executions of a job that these were written."""
+        for execution in executions:
+            for watch in self._watches.get(execution.job_id, ()):
+                watch.note(execution)
 
     def put_progress(self, progress: Progress) -> None:
         self._counter += 1
