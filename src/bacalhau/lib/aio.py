@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -66,8 +67,10 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
+        ended: asyncio.Future[asyncio.Task[T]] = task.get_loop().create_future()
+        task.add_done_callback(partial(_settle, ended))
         try:
-            await asyncio.wait({task})
+            await ended
         except asyncio.CancelledError as e:
             cancelled = e
     if cancelled is None:
@@ -138,27 +141,30 @@ def first_error(error: BaseException) -> BaseException:
     return error
 
 
+def _settle(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
 class Signal:
     """Wakes every waiter when something changed; waiters look at the state themselves."""
 
     def __init__(self) -> None:
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[bool]] = set()
 
     def fire(self) -> None:
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _settle(waiter, True)
         self._waiters.clear()
 
     async def wait(self, seconds: float) -> bool:
         """Wait until it fires, at most so many seconds; return True when it fired."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
         self._waiters.add(waiter)
+        timer = loop.call_later(seconds, _settle, waiter, False)
         try:
-            async with asyncio.timeout(seconds):
-                await waiter
-            return True
-        except TimeoutError:
-            return False
+            return await waiter
         finally:
+            timer.cancel()
             self._waiters.discard(waiter)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bacalhau.lib.aio import Signal, background, crew, first_error, gather_bounded, read_up_to, together
+from bacalhau.lib.aio import Signal, background, crew, first_error, gather_bounded, read_up_to, together, uninterrupted
 
 
 class Endless:
@@ -148,3 +148,33 @@ async def test_a_stream_is_read_up_to_its_end_or_the_limit():
 
     assert await read_up_to(10, chunks()) == b"abcd"
     assert await read_up_to(3, chunks()) == b"abc"
+
+
+async def test_work_that_must_not_be_interrupted_ends_before_its_cancelled_caller():
+    ended, go = [], Signal()
+
+    async def work():
+        await go.wait(30)
+        ended.append(1)
+        return 7
+
+    async with crew() as people:
+        caller = people.start(uninterrupted(work()))
+        for _ in range(2):
+            await checkpoint()
+            caller.cancel()
+        await checkpoint()
+        assert not caller.done() and not ended
+        go.fire()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    assert ended == [1]
+
+
+async def test_work_that_nobody_cancels_returns_its_result_or_raises_its_error():
+    async def fail():
+        raise ValueError("no")
+
+    assert await uninterrupted(value(3)) == 3
+    with pytest.raises(ValueError, match="no"):
+        await uninterrupted(fail())

@@ -27,6 +27,9 @@ class Quota(NamedTuple):
     executions: int | None = None
 
 
+NO_QUOTA = Quota()
+
+
 class Bound(NamedTuple):
     """One resource of a quota: its `limit`, what is `used` of it and what one more execution takes; `show` is its text
     with its unit.
@@ -42,12 +45,14 @@ class Allowance(NamedTuple):
     """The quota of one namespace and what it has reserved now, besides `executions` running ones."""
 
     namespace: str = ""
-    quota: Quota = Quota()
+    quota: Quota = NO_QUOTA
     used: Resources = Resources()
     executions: int = 0
 
     def _bounds(self, need: Resources) -> list[Bound]:
         quota, used = self.quota, self.used
+        if quota == NO_QUOTA:
+            return []
         cpu, memory = f"{used.cpu:g} of {quota.cpu or 0:g} CPU", f"{show_bytes(used.memory)} of"
         bounds: tuple[tuple[float | None, float, float, str], ...] = (
             (quota.cpu, used.cpu, need.cpu, cpu),
