@@ -280,9 +280,8 @@ async def test_following_a_job_reads_its_executions_at_its_beginning_and_end_alo
             orch.board.put_progress(Progress(execution_id="e-7", job_id=logs.job_id))
             await logs.put("e-7", 1, 2 * n, b"%d\n" % n)
             told += [await line(socket)]
-        await logs.execution(
-            "e-7", C.COMPLETED, partition_index=7, run_output=RunCommandResult(stdout="0\n1\n2\n3\n4\nlast\n")
-        )
+        whole = RunCommandResult(stdout="0\n1\n2\n3\n4\nlast\n")
+        await logs.execution("e-7", C.COMPLETED, partition_index=7, run_output=whole)
         await logs.end_job()
         told += [json.loads(message)["value"]["Line"] async for message in socket]
     assert "".join(told) == whole.stdout
