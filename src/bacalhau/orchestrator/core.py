@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bacalhau.lib.aio import uninterrupted
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Conflict
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
@@ -89,7 +90,8 @@ class Orchestrator:
         is then left to another evaluation of the jobs that changed.
         """
         try:
-            await uninterrupted(self._commit(change))
+            with self.permits.ending(e.id for e in change.executions if not e.is_live):
+                await uninterrupted(self._commit(change))
         except CancelledError:
             executions = (*change.new_executions, *change.executions)
             for job_id in {*(job.id for job in (*change.new_jobs, *change.jobs)), *(e.job_id for e in executions)}:
@@ -129,16 +131,26 @@ class Orchestrator:
         self._wake_for_quota({job.namespace})
 
     async def _apply(self, change: Change) -> list[int]:
-        """Write a change. Room for its new executions is reserved before that, by their plan or here."""
+        """Write a change. Room for its new executions is reserved before that, by their plan or here. Raises Conflict
+        also where another attempt in the slot of a new execution may still publish.
+        """
         unplanned = [execution for execution in change.new_executions if execution.id not in self.placing]
         for execution in unplanned:
             self.cluster.hold(execution)
         try:
+            self._check_fence(change)
             return await self.store.apply(change)
         except BaseException:
             for execution in unplanned:
                 self.cluster.release(execution.id)
             raise
+
+    def _check_fence(self, change: Change) -> None:
+        now = now_ns()
+        for execution in change.new_executions:
+            held = self.cluster.find_held(execution.id)
+            if held and self.permits.must_wait(held.job_id, held.slot, now):
+                raise Conflict(f"the last attempt before execution {execution.id} may still publish")
 
     def is_settled(self, now: int) -> bool:
         """Nodes have had time to come back since the start: from then on who is away may be given up."""

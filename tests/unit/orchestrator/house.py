@@ -106,21 +106,24 @@ class House:
 @asynccontextmanager
 async def open_house(folder: Path, **how) -> AsyncIterator[House]:
     async with Watched(folder / "state.db") as store:
-        orch = Orchestrator(
-            node_id="n-0",
-            store=store,
-            bus=Quiet(),
-            content=BlockStore(folder / "content"),
-            checks=Checks({"noop": lambda _: []}, {}, {}),
-            fill_defaults=lambda job: job,
-            presign=as_it_is,
-            cluster=Cluster(HOUR, shares=how.pop("shares", None)),
-            gate=Gate(store, ""),
-            logs=LogBook(FileLogs(folder / "logs", Quota()), 0),
-            settle_ns=-1,
-            **how,
-        )
-        yield House(orch)
+        yield House(make_orchestrator(store, folder, **how))
+
+
+def make_orchestrator(store, folder: Path, *, grace=HOUR, shares=None, **how) -> Orchestrator:
+    return Orchestrator(
+        node_id="n-0",
+        store=store,
+        bus=Quiet(),
+        content=BlockStore(folder / "content"),
+        checks=Checks({"noop": lambda _: []}, {}, {}),
+        fill_defaults=lambda job: job,
+        presign=as_it_is,
+        cluster=Cluster(grace, shares=shares),
+        gate=Gate(store, ""),
+        logs=LogBook(FileLogs(folder / "logs", Quota()), 0),
+        settle_ns=-1,
+        **how,
+    )
 
 
 def wanted(name: str, *, cpu="1", count=1, port=0, kind="batch", namespace="default", **fields) -> Job:

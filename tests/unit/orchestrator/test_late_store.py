@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from bacalhau.lib.errors import BacalhauError
+from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.job.job import EVERYWHERE
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_some
@@ -24,16 +24,18 @@ NODES = ["n-1", "n-2"]
 
 
 class LateStore:
-    """Does everything at once, as the store it wraps, and says so when it is let."""
+    """Does everything at once, as the store it wraps, and says so when it is let. A dead one does and says nothing."""
 
     def __init__(self, store):
-        self.store, self.is_late = store, True
+        self.store, self.is_late, self.is_dead = store, True, False
         self.working, self.late = 0, []
 
     def __getattr__(self, name):
         method = getattr(self.store, name)
 
         async def call(*args):
+            if self.is_dead:
+                raise Unavailable("the process has ended")
             self.working += 1
             try:
                 outcome = await method(*args)
@@ -45,6 +47,8 @@ class LateStore:
                 turn = asyncio.get_running_loop().create_future()
                 self.late.append(turn)
                 await turn
+            if self.is_dead:
+                raise Unavailable("the process has ended")
             if isinstance(outcome, BacalhauError):
                 raise outcome
             return outcome
@@ -62,6 +66,11 @@ class LateStore:
         passed = asyncio.Event()
         asyncio.get_running_loop().call_soon(passed.set)
         await passed.wait()
+
+    async def die(self):
+        """The process that uses the store ends: what was written stays, and nobody hears of it."""
+        self.is_dead = True
+        await self.answer_all()
 
     async def answer_all(self):
         self.is_late = False

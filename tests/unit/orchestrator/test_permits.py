@@ -14,7 +14,7 @@ from tests.unit.orchestrator.make import NOW, SECOND, make_candidate, make_conte
 
 def plan(permits, now, *executions):
     job = make_job(state=S.RUNNING, count=2)
-    around = make_context(make_candidate("n-2"), now=now, fenced=permits.fenced(job.id))
+    around = make_context(make_candidate("n-2"), now=now, fence=permits.fence(job.id, job.create_time))
     return plan_job(JobView(job, executions), around)
 
 
@@ -22,7 +22,7 @@ def test_what_was_stopped_begins_elsewhere_when_its_permit_has_run_out_or_its_no
     stopped = make_execution(state=C.CANCELLED, node="n-1")
     permits = Permits()
     assert {e.partition_index for e in plan(permits, NOW, stopped).asks} == {0, 1}
-    permits.grant(stopped, NOW)
+    permits.grant(stopped.id, stopped.job_id, 0, NOW)
     held = plan(permits, NOW + VALID_NS, stopped)
     assert {e.partition_index for e in held.asks} == {1} and held.next_evaluation == NOW + HOLD_NS
     assert {e.partition_index for e in plan(permits, NOW + HOLD_NS, stopped).asks} == {0, 1}
@@ -39,7 +39,7 @@ def test_no_two_attempts_hold_a_valid_permit(steps):
         now += passed
         last = attempts[-1]
         if kind == "grant" and last.is_live:
-            permits.grant(last, now)
+            permits.grant(last.id, last.job_id, 0, now)
             valid[last.id] = now + VALID_NS
         elif kind == "leave" and last.is_live:
             attempts[-1] = last.moved(C.CANCELLED, now, "drained")

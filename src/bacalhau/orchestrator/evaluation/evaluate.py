@@ -51,7 +51,7 @@ def context_of(orch: Orchestrator, job: Job) -> Context:
         orch.outbox.is_undelivered,
         holders=orch.locality.holders(job),
         allowance=orch.cluster.quotas.allowance(job.namespace),
-        fenced=orch.permits.fenced(job.id),
+        fence=orch.permits.fence(job.id, job.create_time),
     )
 
 

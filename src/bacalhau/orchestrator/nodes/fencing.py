@@ -1,30 +1,30 @@
 """Permits to publish. Only the attempt that is still live has one, on a node that is a member and connected.
 
-A node acts on a yes for a moment only (`compute/remote/permit.py`), and work is never placed elsewhere within that
-moment, so of two attempts at the same partition one publishes.
+A node acts on a yes for a moment only (`compute/remote/permit.py`), and within that moment nothing is started in the
+same slot of the job (`orchestrator/state/permits.py`), so of two attempts there one publishes.
 """
 
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BadRequest, Forbidden, NotFound
-from bacalhau.models.execution.execution import Execution
-from bacalhau.models.node.node import APPROVED, NodeState
+from bacalhau.lib.errors import BadRequest, Forbidden, NotFound, Unavailable
+from bacalhau.models.node.node import APPROVED
 from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.change import require_connected
 
 
 async def answer_publish(orch: Orchestrator, node_id: str, request: PublishRequest) -> PublishResponse:
-    """Grant or refuse a permit. Raises HandshakeRequired to a node that is not counted as connected."""
+    """Grant or refuse a permit. Raises HandshakeRequired to a node that is not counted as connected, and Unavailable
+    while the end of the execution is being written: the node asks again.
+    """
     node = require_connected(orch, node_id)
-    known = orch.views.find(request.job_id, request.execution_id)
-    try:
-        execution, _ = known or await orch.store.load_execution(request.execution_id)
-    except NotFound as e:
-        return PublishResponse(granted=False, reason=e.message)
-    reason = decide_refusal(execution, node)
-    if not reason:
-        orch.permits.grant(execution, now_ns())
-    return PublishResponse(granted=not reason, reason=reason)
+    if node.membership != APPROVED:
+        return PublishResponse(granted=False, reason=f"the node is {node.membership.lower()}")
+    held = orch.cluster.find_held(request.execution_id)
+    if held is None or (held.node_id, held.job_id) != (node_id, request.job_id):
+        return PublishResponse(granted=False, reason=await _explain_refusal(orch, node_id, request))
+    if not orch.permits.grant(request.execution_id, held.job_id, held.slot, now_ns()):
+        raise Unavailable(f"whether execution {request.execution_id} goes on is being decided")
+    return PublishResponse(granted=True)
 
 
 async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLRequest) -> PreSignURLResponse:
@@ -46,10 +46,14 @@ async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLReq
     return PreSignURLResponse(execution_id=execution.id, job_id=execution.job_id, pre_signed_url=link)
 
 
-def decide_refusal(execution: Execution, node: NodeState) -> str:
-    """Say why the execution may not publish from there; "" when it may."""
-    if execution.node_id != node.info.node_id:
+async def _explain_refusal(orch: Orchestrator, node_id: str, request: PublishRequest) -> str:
+    """Say why an execution that is not live on a node may not publish from there."""
+    try:
+        execution, _ = await orch.store.load_execution(request.execution_id)
+    except NotFound as e:
+        return e.message
+    if execution.node_id != node_id:
         return f"the execution belongs to node {execution.node_id}"
-    if node.membership != APPROVED:
-        return f"the node is {node.membership.lower()}"
-    return "" if execution.is_live else f"the execution is {execution.state.label}: {execution.compute_state.message}"
+    if execution.job_id != request.job_id:
+        return f"the execution belongs to job {execution.job_id}"
+    return f"the execution is {execution.state.label}: {execution.compute_state.message}"

@@ -59,12 +59,13 @@ async def load_state(orch: Orchestrator) -> None:
     """Load nodes, reservations and unsent messages at start. Every unfinished job, and every job with live executions,
     is evaluated.
     """
+    orch.permits.begin(now_ns())
     await load_nodes(orch)
     again = orch.started + orch.settle_ns + 1
     jobs = {job.id: job for job in await orch.store.list_open_jobs()}
     for execution in await orch.store.list_live_executions():
-        orch.cluster.hold(execution, jobs.get(execution.job_id))
-        orch.permits.grant(execution, now_ns())  # the process before this one may have given one
+        job = jobs.get(execution.job_id) or (await orch.store.load_execution(execution.id))[1]
+        orch.cluster.hold(execution, job)
         orch.queue.add(execution.job_id)
     for node in orch.cluster.nodes():
         await _load_lane(orch, node.info.node_id)

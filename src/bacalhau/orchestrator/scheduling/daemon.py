@@ -21,7 +21,7 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     stopped = stop_all(astray, "Execution stopped because the node's labels no longer match", around.now)
     nodes = by_node([e for e in current if e not in astray] + list(stopped.cancels))
     found = spread(
-        job, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around
+        view, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around
     )
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):

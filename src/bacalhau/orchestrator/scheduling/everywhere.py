@@ -5,11 +5,11 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
-from bacalhau.models.job.job import Job
+from bacalhau.models.execution.view import JobView
 from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources, sum_up
 from bacalhau.orchestrator.scheduling.retry import list_away
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
-from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, Refusal, earliest
+from bacalhau.orchestrator.scheduling.view import FENCED, OPEN, RETRYING, SECOND, Plan, Refusal, earliest
 
 
 class Turn(Enum):
@@ -55,9 +55,10 @@ def wait_for_engine(mine: Sequence[Execution], now: int) -> Say | None:
 
 
 def spread(
-    job: Job, nodes: Mapping[str, Sequence[Execution]], busy_with: frozenset[str], decide: Decide, around: Context
+    view: JobView, nodes: Mapping[str, Sequence[Execution]], busy_with: frozenset[str], decide: Decide, around: Context
 ) -> Spread:
     """Start it wherever it is to be started. `busy_with`: nodes on which an older version still runs."""
+    job, fenced = view.job, _find_fenced(view, around)
     need, bars = needed_resources(job), find_bars(job, (), around)
     able: list[str] = []
     refusals: list[Refusal] = []
@@ -69,6 +70,8 @@ def spread(
         refusal = match_candidate(job, need, around.candidates, candidate, bars)
         if refusal is not None:
             refusals.append(refusal)
+        elif candidate.node_id in fenced:
+            waiting, next_evaluation = FENCED, earliest(next_evaluation, fenced[candidate.node_id])
         elif say.turn == Turn.WAIT:
             waiting, next_evaluation = say.why, earliest(next_evaluation, say.at)
         else:
@@ -84,3 +87,11 @@ def spread(
     asks = tuple(new_execution(job, 0, node_id, need, around) for node_id in allowed)
     plan = Plan(asks=asks, waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on)
     return Spread(plan, tuple(refusals))
+
+
+def _find_fenced(view: JobView, around: Context) -> dict[str, int]:
+    """Find the nodes on which an attempt may still publish, and until when (Unix ns)."""
+    fence, now = around.fence, around.now
+    used = {e.node_id for e in view.executions} if fence.used > now else set[str]()
+    found = {c.node_id: fence.until(c.node_id, was_used=c.node_id in used) for c in around.candidates if fence != OPEN}
+    return {node_id: until for node_id, until in found.items() if until > now}

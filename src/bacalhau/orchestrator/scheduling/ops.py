@@ -18,7 +18,7 @@ def fill_ops(view: JobView, around: Context) -> Plan:
     """Plan one execution on every matching node. Only executions of this version count."""
     job, current = view.job, view.current()
     nodes = by_node(current)
-    found = spread(job, nodes, frozenset(), partial(_decide, job, around.now), around)
+    found = spread(view, nodes, frozenset(), partial(_decide, job, around.now), around)
     live = any(e.is_live for e in current)
     if found.plan.asks or found.plan.waiting or live:
         return wait_or_run(job, found.plan, live, around)

@@ -19,9 +19,7 @@ from bacalhau.orchestrator.scheduling.place import (
 )
 from bacalhau.orchestrator.scheduling.retry import decide_retry, list_away, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of, new_execution, wait_or_run
-from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, TURN, Plan, Shortage, earliest
-
-FENCED = f"{RETRYING}the right of the last attempt to publish has run out"
+from bacalhau.orchestrator.scheduling.view import FENCED, RETRYING, SECOND, TURN, Plan, Shortage, earliest
 
 
 class Due(NamedTuple):
@@ -90,7 +88,7 @@ def _decide_due(view: JobView, around: Context) -> Due:
             text = f"{RETRYING}{failed[-1].compute_state.message}"
             due = due._replace(waiting=text, next_evaluation=earliest(due.next_evaluation, verdict.not_before))
             due.late.add(index)
-        elif (until := around.fenced.get(index, 0)) > now:
+        elif (until := around.fence.until(index, was_used=True)) > now:
             due = due._replace(waiting=FENCED, next_evaluation=earliest(due.next_evaluation, until))
             due.late.add(index)
     return due

@@ -28,9 +28,9 @@ def list_spent(view: JobView, limits: Limits, node_ids: Set[str], now: int) -> l
 
 def _needed(job: Job, ended: Iterable[Execution], node_ids: Set[str], now: int) -> set[str]:
     current = [e for e in ended if e.job_version == job.version]
-    recent = {e.id for e in current if e.modify_time + REFUSAL_HOLDS_NS > now}
+    recent = {e.id for e in ended if e.modify_time + REFUSAL_HOLDS_NS > now}  # their permits may not have run out
     if job.type == "ops":
-        return {e.id for e in current}
+        return recent | {e.id for e in current}
     if job.type == "batch":
         return recent | {e.id for e in current if e.state == ComputeStateType.COMPLETED or is_failure(e)}
     return recent | _latest(job, current, node_ids)

@@ -22,7 +22,16 @@ from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.quotas import UNLIMITED, Allowance
 from bacalhau.orchestrator.scheduling.retry import list_away, list_refusals
-from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Claim, Holders, Plan, earliest
+from bacalhau.orchestrator.scheduling.view import (
+    NOT_TOLD,
+    OPEN,
+    SECOND,
+    Claim,
+    Fence,
+    Holders,
+    Plan,
+    earliest,
+)
 
 
 def _was_told(node_id: str, execution_id: str) -> bool:
@@ -37,8 +46,7 @@ class Context(NamedTuple):
     `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this
     evaluation, for what it starts. `holders` of the job's inputs. `claim`: the node that is kept for another job, where
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
-    `allowance`: what the job's namespace may use. `fenced`: the partitions of which an attempt may still publish, and
-    until when (Unix ns).
+    `allowance`: what the job's namespace may use. `fence`: the slots in which an attempt may still publish.
     """
 
     candidates: Candidates
@@ -51,7 +59,7 @@ class Context(NamedTuple):
     holders: Holders = NOT_TOLD
     most: int | None = None
     allowance: Allowance = UNLIMITED
-    fenced: Mapping[int, int] = {}
+    fence: Fence = OPEN
 
 
 def limits_of(job: Job) -> Timeouts:

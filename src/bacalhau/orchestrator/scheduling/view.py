@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import HistoryEntry
-from bacalhau.models.job.job import Job
+from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import NodeState
 
@@ -16,6 +16,33 @@ TURN = "waiting for its turn"
 """How a wait begins that is one for other jobs to start something first."""
 QUOTA = "waiting for quota: "
 """How a wait begins that is one for the quota of the job's namespace, whatever room there is."""
+FENCED = f"{RETRYING}the right of the last attempt to publish has run out"
+Slot = int | str
+"""The place of a job in which one execution at a time may be live: a partition's number, or the id of a node where the
+job runs on every node.
+"""
+
+
+def slot_of(execution: Execution, job_type: str) -> Slot:
+    return execution.node_id if job_type in EVERYWHERE else execution.partition_index
+
+
+class Fence(NamedTuple):
+    """The slots of a job that must stay empty for now, because an attempt in them may still publish.
+
+    `slots`: until when (Unix ns) each of them. `used`: until when all that ever had an execution, because it is not
+    known what an earlier process of the orchestrator permitted.
+    """
+
+    slots: Mapping[Slot, int] = {}
+    used: int = 0
+
+    def until(self, slot: Slot, *, was_used: bool) -> int:
+        """Return until when (Unix ns) the slot must stay empty; a time that is over, or 0, where it need not."""
+        return max(self.slots.get(slot, 0), self.used if was_used else 0)
+
+
+OPEN = Fence()
 
 
 class Candidate(NamedTuple):

@@ -19,17 +19,20 @@ from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.quotas import Quotas
 from bacalhau.orchestrator.scheduling.shares import Shares
-from bacalhau.orchestrator.scheduling.view import Candidate
+from bacalhau.orchestrator.scheduling.view import Candidate, Slot, slot_of
 
 
 class Held(NamedTuple):
-    """The room that one live execution has reserved on a node; `ports` are those that its job names."""
+    """The room that one live execution has reserved on a node; `ports` are those that its job names, `slot` is its
+    place in the job.
+    """
 
     node_id: str
     job_id: str
     need: Resources
     ports: frozenset[int]
     namespace: str
+    slot: Slot
 
 
 @dataclass
@@ -181,6 +184,7 @@ class Cluster:
                 need,
                 whose.task.static_ports if whose else frozenset(),
                 execution.namespace,
+                slot_of(execution, whose.type if whose else ""),
             )
             self._held_on.setdefault(node_id, {})[execution.id] = execution.job_id
             self._reserved[node_id] = self._reserved.get(node_id, Resources()).plus(need)
@@ -218,6 +222,10 @@ class Cluster:
         """Tell whether this is a live execution of the job there."""
         held = self._held.get(execution_id)
         return held is not None and (held.node_id, held.job_id) == (node_id, job_id)
+
+    def find_held(self, execution_id: str) -> Held | None:
+        """Find what a live execution holds."""
+        return self._held.get(execution_id)
 
     def held_on(self, node_id: str) -> list[str]:
         return list(self._held_on.get(node_id, ()))
