@@ -10,6 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from bacalhau.client.client import AsyncClient
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Unavailable
 from bacalhau.models.execution.event import Topic, make_event
@@ -286,3 +287,11 @@ async def test_following_a_job_reads_its_executions_at_its_beginning_and_end_alo
         told += [json.loads(message)["value"]["Line"] async for message in socket]
     assert "".join(told) == whole.stdout
     assert counting.lists <= 2
+
+
+async def test_the_client_can_ask_for_no_earlier_lines(logs):
+    await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout="1\n2\n3\n"))
+    async with AsyncClient(logs.room.url) as client:
+        for lines, expected in ((0, ""), (1, "3\n"), (None, "1\n2\n3\n")):
+            pieces = [text async for _, text in client.logs(logs.job_id, tail_lines=lines)]
+            assert "".join(pieces) == expected

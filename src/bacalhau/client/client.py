@@ -233,8 +233,9 @@ class AsyncClient:
     async def log_pieces(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[LogPiece, None]:
         """Yield what was printed so far, and with `follow` until the job ends, over restarts of the server.
 
-        Also `execution_id`, `namespace`, `tail` (only what comes from now on), `tail_lines`, `wide` (the current
-        execution of each partition, or node, side by side), `all` (every execution).
+        Also `execution_id`, `namespace`, `tail` (only what comes from now on), `tail_lines` (of what was printed so far
+        only that many of the last lines; 0 is none), `wide` (the current execution of each partition, or node, side by
+        side), `all` (every execution).
         """
         await self.get_job(job_id, namespace=query.get("namespace", ""))
         # Only who reads logs waits for the socket library to load.

@@ -103,7 +103,8 @@ class LogReader:
                 "after": [f"{e}:{p}" for e, p in self._places.items()]
             }
         params = urlencode(
-            {k: "true" if v is True else v for k, v in query.items() if v not in (None, False, "")}, doseq=True
+            {k: "true" if v is True else v for k, v in query.items() if not (v is None or v is False or v == "")},
+            doseq=True,
         )
         return f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{path_part('job', self._job_id)}/logs?{params}"
 

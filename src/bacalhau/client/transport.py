@@ -105,20 +105,22 @@ class Endpoint(NamedTuple):
     home: Path | None = None
 
     def trust(self) -> ssl.SSLContext:
-        """Whom to believe in TLS. Raises BadRequest for a file that holds no certificates."""
+        """Make the rules by which a server's certificate is trusted. Raises BadRequest for a `ca_file` without
+        certificates, also when `insecure` makes it needless.
+        """
         context = ssl.create_default_context()
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
         try:
             if self.ca_file:
                 context.load_verify_locations(self.ca_file)
-        except (OSError, ssl.SSLError) as e:
+        except OSError as e:
+            reason = "it holds no certificates" if isinstance(e, ssl.SSLError) else (e.strerror or str(e)).lower()
             raise BadRequest(
-                f"cannot use the certificates in {self.ca_file}: {e}",
+                f"cannot use the certificates in {self.ca_file}: {reason}",
                 hint="name a PEM file with --cacert or API.TLS.CAFile",
             ) from e
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
         return context
 
 
@@ -203,11 +205,10 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
     if scheme not in ("http", "https"):
         raise BadRequest(f"not an URL of an API: {endpoint.url}", hint="write http://HOST:PORT")
     headers = {"Content-Type": "application/json", **endpoint.headers}
-    # Reading the certificates takes longer than most requests; without TLS and redirects nobody needs them.
+    # Reading the certificates takes longer than most requests: without TLS only a file that was named is checked.
     tls = scheme == "https"
-    async with httpx.AsyncClient(
-        headers=headers, verify=endpoint.trust() if tls else False, follow_redirects=tls
-    ) as http:
+    trust = endpoint.trust() if tls or endpoint.ca_file else False
+    async with httpx.AsyncClient(headers=headers, verify=trust, follow_redirects=tls) as http:
         yield Transport(http, endpoint)
 
 

@@ -3,6 +3,7 @@
 import csv
 import inspect
 import json
+import re
 import subprocess
 import sys
 import typing
@@ -15,6 +16,7 @@ from bacalhau.cli import main
 from bacalhau.cli.frame import report
 from bacalhau.cli.frame.command import Call, Command, Tree
 from bacalhau.cli.frame.lazy import resolve
+from bacalhau.cli.frame.pflag import shown_name
 from bacalhau.cli.main import run, tree
 from bacalhau.lib.errors import BadRequest
 
@@ -101,6 +103,25 @@ def test_a_mistake_is_one_line_on_stderr(args, message, capsys):
     assert run(args) == 1
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", f"Error: {message}\n")
+
+
+TYPED = {
+    (flag.opts[-1], getattr(flag.type, "name", "")): (path.split(), flag)
+    for path, command in EVERY.items()
+    if isinstance(command, Command)
+    for flag in command.get_params(click.Context(command))
+    if isinstance(flag, click.Option) and not isinstance(flag.type, click.types.StringParamType)
+}
+
+
+@pytest.mark.parametrize("path, flag", TYPED.values(), ids=[f"{name}-{kind}" for name, kind in TYPED])
+@pytest.mark.parametrize("wrong", ["x", "²", "-1_0", "1" * 5000], ids=["word", "power", "underscore", "long"])
+def test_a_wrong_value_has_one_form_of_error_whatever_the_flag(path, flag, wrong, capsys):
+    assert run([*path, f"{flag.opts[-1]}={wrong}", "--", "operand"]) == 1
+    printed = capsys.readouterr()
+    beginning = f'Error: invalid argument "{wrong}" for "{shown_name(flag)}" flag: '
+    assert printed.out == "" and printed.err.startswith(beginning)
+    assert re.match("must be |should be |expecting |a duration needs ", printed.err.removeprefix(beginning))
 
 
 def test_help_of_a_command(capsys):

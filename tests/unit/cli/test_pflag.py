@@ -131,7 +131,13 @@ def test_global_flags_before_and_after_the_command():
             'invalid argument ""a" b" for "-l, --labels" flag: \',\' expected after \'"\'',
         ),
         (["--gone", "x", "i"], "flag --gone is not supported: it went"),
-        (["--api-port=x", "i"], 'invalid argument "x" for "--api-port" flag: \'x\' is not a valid integer.'),
+        (["--api-port=x", "i"], 'invalid argument "x" for "--api-port" flag: must be a whole number'),
+        (["--api-port=65536", "i"], 'invalid argument "65536" for "--api-port" flag: must be from 0 to 65535'),
+        (["--count=1_0", "i"], 'invalid argument "1_0" for "--count" flag: must be a whole number'),
+        (
+            ["--count=9223372036854775808", "i"],
+            'invalid argument "9223372036854775808" for "--count" flag: must be 9223372036854775807 or less',
+        ),
         ([], "requires at least 1 arg(s), only received 0"),
     ],
 )

@@ -35,7 +35,7 @@ def test_tail(args, tail, rest):
 
 
 def test_a_tail_that_is_no_number_is_refused():
-    assert "must be a number of lines" in str(CliRunner().invoke(logs, ["--tail=x", "j"]).output)
+    assert "must be a whole number" in str(CliRunner().invoke(logs, ["--tail=x", "j"]).output)
 
 
 def test_one_execution_is_printed_as_it_is(capsys):

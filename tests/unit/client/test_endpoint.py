@@ -5,7 +5,8 @@ import pytest
 from bacalhau.client.endpoint import CLIENT_HEADER, credentials, resolve_endpoint
 from bacalhau.client.identity import client_id
 from bacalhau.client.overrides import Overrides
-from bacalhau.lib.errors import Unauthorized
+from bacalhau.client.transport import open_transport
+from bacalhau.lib.errors import BadRequest, Unauthorized
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +59,21 @@ def test_credentials():
 def test_half_a_credential_is_refused(given, message):
     with pytest.raises(Unauthorized, match=message):
         credentials({f"BACALHAU_API_{name}": value for name, value in given.items()})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1"])
+@pytest.mark.parametrize("insecure", [True, False])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nope.pem", "no such file or directory"), ("text.pem", "it holds no certificates")]
+)
+async def test_a_certificate_file_that_cannot_be_used_is_an_error_whatever_the_server(
+    tmp_path, url, insecure, name, reason
+):
+    (tmp_path / "text.pem").write_text("text")
+    path = str(tmp_path / name)
+    endpoint = resolve_endpoint(url, Overrides(cacert=path, insecure=insecure))
+    with pytest.raises(BadRequest) as caught:
+        async with open_transport(endpoint):
+            pass
+    assert caught.value.message == f"cannot use the certificates in {path}: {reason}"
+    assert "--cacert" in caught.value.hint

@@ -99,7 +99,7 @@ class Scanner:
         comes after.
         """
         is_alone = not self._rest and (len(queue) < 2 or queue[1].startswith("-"))
-        return not flag.is_bool_flag and bool(queue) and queue[0].isdigit() and not is_alone
+        return not flag.is_bool_flag and bool(queue) and queue[0].isdecimal() and queue[0].isascii() and not is_alone
 
     def _keep(self, flag: click.Option, value: str) -> None:
         if flag.multiple:

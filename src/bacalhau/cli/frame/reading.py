@@ -4,11 +4,15 @@ A reader takes the text of the command line and returns the value, or raises Bad
 names flag and text.
 """
 
+import re
 from collections.abc import Callable
 
 import click
 
 from bacalhau.lib.units import parse_duration
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # Python reads no number of more than 4300 digits
+_LARGEST = 2**63 - 1
 
 
 def duration(value: str) -> float:
@@ -40,25 +44,32 @@ class OneOf:
         raise click.BadParameter(self._says.replace("{}", value))
 
 
-def whole(least: int) -> Callable[[str | int], int]:
-    """Make a reader of whole numbers not below `least`."""
+def whole(least: int, most: int = _LARGEST) -> Callable[[str | int], int]:
+    """Make a reader of whole numbers from `least` to `most`; the API takes none above 2⁶³ - 1."""
+    bounds = f"must be {least} or more" if most == _LARGEST else f"must be from {least} to {most}"
 
     def convert(value: str | int) -> int:
-        try:
-            number = int(value)
-        except ValueError as e:
-            raise click.BadParameter("must be a whole number") from e
+        if isinstance(value, int):
+            return value
+        if not _WHOLE.fullmatch(value):
+            raise click.BadParameter("must be a whole number")
+        number = int(value)
         if number < least:
-            raise click.BadParameter(f"must be {least} or more")
+            raise click.BadParameter(bounds)
+        if number > most:
+            raise click.BadParameter(bounds if most < _LARGEST else f"must be {most} or less")
         return number
 
     return convert
 
 
+_lines = whole(0)
+
+
 def tail(value: str | bool | int) -> bool | int:
-    """Read `true`, from now on, or a number, that many of the last lines; no last lines is from now on, too."""
-    if isinstance(value, bool | int) or value in ("true", "false"):
-        return value if isinstance(value, bool | int) else value == "true"
-    if not value.isdigit():
-        raise click.BadParameter("must be a number of lines")
-    return int(value) or True
+    """Read `true` as True, which asks for new output only, or a number of last lines; 0 lines are True, too."""
+    if isinstance(value, bool | int):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    return _lines(value) or True

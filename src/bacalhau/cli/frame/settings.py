@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bacalhau.cli.frame.pflag import Flag
+from bacalhau.cli.frame.reading import whole
 from bacalhau.client.overrides import NO_OVERRIDES, Overrides
 
 SECTION = "Global flags"
@@ -45,7 +46,11 @@ FLAGS = [
     ),
     _global("--api-host", default=None, metavar="HOST", help="Host of the orchestrator's API (BACALHAU_API_HOST)."),
     _global(
-        "--api-port", default=None, type=int, metavar="PORT", help="Port of the orchestrator's API (BACALHAU_API_PORT)."
+        "--api-port",
+        default=None,
+        type=whole(0, 65535),
+        metavar="PORT",
+        help="Port of the orchestrator's API (BACALHAU_API_PORT).",
     ),
     _global(
         "--data-dir",

@@ -11,13 +11,15 @@ from bacalhau.cli.output.printing import LogPrinter, has_several
 
 
 class LogQuery(NamedTuple):
-    """The wanted part of a job's output. `tail` is only what comes from now on; empty values restrict nothing."""
+    """The part of a job's output to print. `tail` leaves out all that was printed before, `tail_lines` all but that many
+    lines, None leaves out nothing; the other empty values restrict nothing.
+    """
 
     namespace: str = ""
     execution_id: str = ""
     all: bool = False
     tail: bool = False
-    tail_lines: int = 0
+    tail_lines: int | None = None
 
 
 def logs(call: Call[Follow]) -> int:
