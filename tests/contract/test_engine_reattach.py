@@ -146,10 +146,12 @@ async def test_killed_and_stopped_by_the_next_process(docker_url: str, task: Eng
 
 
 class Line:
-    """A socket before the daemon's that can be cut and mended."""
+    """A socket before the daemon's that can be cut and mended. Requests with the bytes `spared` escape the cut."""
 
-    def __init__(self, target: str, path: Path) -> None:
+    def __init__(self, target: str, path: Path, spared: bytes = b"") -> None:
         self.target = target.removeprefix("unix://")
+        self.spared = spared
+        self.escaped = asyncio.Event()
         self.path = path
         self.writers: list[asyncio.StreamWriter] = []
 
@@ -167,10 +169,16 @@ class Line:
         far_reader, far_writer = await asyncio.open_unix_connection(self.target)
         self.writers += [writer, far_writer]
         with contextlib.suppress(OSError):
-            await together(self._copy(reader, far_writer), self._copy(far_reader, writer))
+            pair = (writer, far_writer)
+            await together(self._copy(reader, far_writer, pair), self._copy(far_reader, writer, pair))
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: tuple[asyncio.StreamWriter, ...]
+    ) -> None:
         while data := await reader.read(65536):
+            if self.spared and self.spared in data:
+                self.escaped.set()
+                self.writers = [w for w in self.writers if w not in pair]
             writer.write(data)
             await writer.drain()
         writer.close()
@@ -190,6 +198,22 @@ async def test_a_lost_daemon_is_found_again(docker_url: str, task: EngineTask, m
         await asyncio.wait({run}, timeout=0.5)
         if not mended_first:
             await line.open()
+        check_end(task, await run)
+    await line.cut()
+
+
+async def test_output_that_was_cut_off_is_read_again_though_the_end_is_heard_of(
+    docker_url: str, task: EngineTask
+) -> None:
+    line = Line(docker_url, task.stdout.parent / "line.sock", spared=b"/wait")
+    await line.open()
+    async with DockerEngine(f"unix://{line.path}") as engine, crew() as c, asyncio.timeout(60):
+        run = c.start(engine.run(task, ignore))
+        gate = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
+        await line.escaped.wait()
+        await line.cut()
+        await line.open()
+        os.close(gate)
         check_end(task, await run)
     await line.cut()
 

@@ -28,10 +28,14 @@ class Endings:
         self._expected: dict[str, asyncio.Future[int]] = {}
         self._stopped: set[str] = set()
         self._following = False
+        self._streams = 0  # event streams that were opened so far
+        self._stream = 0  # number of the open one, 0 while there is none
+        self._heard_from: dict[str, int] = {}
 
     def expect(self, container_id: str) -> None:
         """Call before the start: from now on the ending is kept for `exit_code`."""
         self._expected[container_id] = asyncio.get_running_loop().create_future()
+        self._heard_from[container_id] = self._stream
         if not self._following:
             self._following = True
             self._crew.start(self._follow_forever())
@@ -51,8 +55,17 @@ class Endings:
         """Tell whether the daemon said of an expected container that it did not end by itself."""
         return container_id in self._stopped
 
+    def has_doubt(self, container_id: str) -> bool:
+        """Tell whether connections to the daemon may have been lost since the container was expected.
+
+        An output stream that was cut off ends like a whole one. The event stream, which goes the same way and never
+        ends by itself, tells them apart.
+        """
+        return not self._stream or self._heard_from[container_id] != self._stream
+
     def forget(self, container_id: str) -> None:
         self._stopped.discard(container_id)
+        self._heard_from.pop(container_id, None)
         self._expected.pop(container_id, None)
 
     async def _wait(self, container_id: str, ending: "asyncio.Future[int]") -> None:
@@ -69,10 +82,14 @@ class Endings:
         while True:
             try:
                 async with self._api.events(_FILTERS) as events:
+                    self._streams += 1
+                    self._stream = self._streams
                     async for event in events:
                         self._on_event(event)
             except BacalhauError as e:
                 log.debug("event stream lost: %s", e.message)
+            finally:
+                self._stream = 0
             await asyncio.sleep(RETRY_SECONDS)
 
     def _on_event(self, event: dict[str, Any]) -> None:

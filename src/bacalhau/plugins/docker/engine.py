@@ -231,11 +231,12 @@ class DockerEngine:
         with OutputFiles(task.stdout, task.stderr) as files:
             if found is None:
                 async with self._api.attach(container_id) as chunks:
-                    return (
-                        await self._follow(container_id, files, chunks)
-                        if await self._start(container_id, watch)
-                        else KILLED
-                    )
+                    if not await self._start(container_id, watch):
+                        return KILLED
+                    code = await self._follow(container_id, files, chunks)
+                if self._endings.has_doubt(container_id):
+                    await self._read_log(container_id, files)
+                return code
             if found["Status"] == "created" and not await self._start(container_id, watch):
                 return KILLED
             watch.seen = time.monotonic()
@@ -243,12 +244,14 @@ class DockerEngine:
                 async with self._api.logs(container_id, follow=True) as chunks:
                     await self._follow(container_id, files, chunks)
             code = await self._endings.exit_code(container_id)
-            # Following may miss the last piece; the log of an ended container is whole, and begins with what is written
-            # already.
-            files.rewind()
-            async with self._api.logs(container_id, follow=False) as chunks:
-                await files.take(chunks)
+            await self._read_log(container_id, files)  # following may miss the last piece
             return code
+
+    async def _read_log(self, container_id: str, files: OutputFiles) -> None:
+        """Read the log of an ended container, which is whole, and begins with what is written already."""
+        files.rewind()
+        async with self._api.logs(container_id, follow=False) as chunks:
+            await files.take(chunks)
 
     async def _start(self, container_id: str, watch: _Watch) -> bool:
         """Start the container; return False when a stop came first. A stop that comes meanwhile is repeated: it may
