@@ -130,7 +130,9 @@ class GoLayout:
         if found is None:
             return None
         elements = [part for part in self._parts if isinstance(part, _Element)]
-        fields = {element.field: element.number(value) for element, value in zip(elements, found[1:], strict=True)}
+        fields = {
+            element.field: element.number(value or "") for element, value in zip(elements, found[1:], strict=True)
+        }
         fields["weekday"] = _weekday(fields)
         if not fields["weekday"]:
             return None
