@@ -5,6 +5,7 @@ A slow message holds up its own key, a slow node its own lane, and nothing else.
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from bacalhau.lib.aio import Crew
@@ -46,7 +47,7 @@ class NodeQueues(Generic[T]):
             behind = queue.keys.get(key)
             if behind is None:
                 queue.keys[key] = deque((item,))
-                self._crew.start(self._drain(node_id, queue, key))
+                self._crew.start_in_turn(partial(self._drain, node_id, queue, key))
             else:
                 behind.append(item)
 

@@ -18,6 +18,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from bacalhau.lib.aio import Crew, Signal
@@ -228,7 +229,7 @@ class Lane(Generic[T]):
         for road in self._roads.values():
             while (entry := road.take()) is not None:
                 road.count(entry, 1)
-                self._crew.start(self._deliver(road, entry))
+                self._crew.start_in_turn(partial(self._deliver, road, entry))
 
     async def _deliver(self, road: _Road[T], entry: _Entry[T]) -> None:
         verdict = Verdict.LATER

@@ -3,7 +3,7 @@
 A log is two streams of bytes, each counted from its start. Pieces of both lie in the order in which they arrived.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 STDOUT, STDERR = 1, 2
@@ -93,8 +93,8 @@ class SweptLogs(Protocol):
         """
         ...
 
-    def remove(self, execution_id: str) -> None:
-        """Forget a log, if there is one."""
+    def remove(self, execution_ids: Iterable[str]) -> None:
+        """Forget the logs of executions, those that are there."""
         ...
 
 

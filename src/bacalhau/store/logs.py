@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,15 +88,16 @@ class FileLogs:
             is_old = bool(self._quota.age) and now - changed > self._quota.age
             left -= size
             if is_old or (self._quota.all and left < 0):
-                self.remove(execution_id)
+                self.remove([execution_id])
                 left += size
                 removed.append(execution_id)
         return removed
 
-    def remove(self, execution_id: str) -> None:
-        with self._lock:
-            self._logs.pop(execution_id, None)
-            shutil.rmtree(self._folder / execution_id, ignore_errors=True)
+    def remove(self, execution_ids: Iterable[str]) -> None:
+        for execution_id in execution_ids:
+            with self._lock:
+                self._logs.pop(execution_id, None)
+                shutil.rmtree(self._folder / execution_id, ignore_errors=True)
 
     def _by_age(self) -> list[tuple[str, float, int]]:
         """(execution, time of the last change, bytes), the youngest first."""

@@ -1,11 +1,22 @@
 """Tasks under a parent: the real error comes out bare, and nothing is left running."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bacalhau.lib.aio import Signal, background, crew, first_error, gather_bounded, read_up_to, together, uninterrupted
+from bacalhau.lib.aio import (
+    A_STEP,
+    Signal,
+    background,
+    crew,
+    first_error,
+    gather_bounded,
+    read_up_to,
+    together,
+    uninterrupted,
+)
 
 
 class Endless:
@@ -43,6 +54,35 @@ async def test_together_raises_the_bare_first_error_and_cancels_the_rest():
         await together(rest(), together(value(1), fail(error)), rest())
     assert caught.value is error
     assert (rest.started, rest.ended) == (2, 2)
+
+
+async def test_work_that_waits_for_its_turn_begins_in_order_and_little_in_one_step():
+    begun, steps = [], []
+
+    async def work(number):
+        begun.append(number)
+
+    async with crew() as working:
+        for number in range(5 * A_STEP):
+            working.start_in_turn(partial(work, number))
+        while len(begun) < 5 * A_STEP:
+            before = len(begun)
+            await checkpoint()
+            steps.append(len(begun) - before)
+    assert begun == list(range(5 * A_STEP)) and max(steps) == A_STEP
+
+
+async def test_a_crew_that_is_over_starts_nothing_more():
+    begun = []
+
+    async def work():
+        begun.append(1)
+
+    async with crew() as working:
+        working.start_in_turn(work)
+    working.start_in_turn(work)
+    await checkpoint()
+    assert not begun
 
 
 async def test_gather_bounded_keeps_its_limit_and_its_order():

@@ -183,7 +183,7 @@ def roll_out_everywhere(count, broken, *, fails=False):
         if not any(e.job_version == 1 for e in view.live()):
             break
         now = max(now + PAUSE_NS, view.job.create_time)
-    return view.live()
+    return list(view.live())
 
 
 @settings(max_examples=10, deadline=None)

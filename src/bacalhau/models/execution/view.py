@@ -6,6 +6,7 @@ for each of them: `JobView.note` keeps the figures up to date, one execution at 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 
 from bacalhau.models.execution.execution import ComputeStateType, Execution
@@ -128,7 +129,7 @@ class Tally:
 class JobView:
     """A job and all executions of all its versions.
 
-    `note` changes a view in place; the `with_…` methods leave it as it is.
+    `note` changes a view in place, and `trial` does so for a while; the `with_…` methods leave it as it is.
     """
 
     __slots__ = ("_by_id", "_tally", "job")
@@ -174,13 +175,13 @@ class JobView:
         """The live executions of all versions, by node and id."""
         return self.tally.live_on
 
-    def live(self) -> list[Execution]:
-        """List the live executions of all versions."""
-        return [execution for mine in self.tally.live_on.values() for execution in mine.values()]
+    def live(self) -> Iterator[Execution]:
+        """Yield the live executions of all versions."""
+        return (execution for mine in self.tally.live_on.values() for execution in mine.values())
 
-    def live_current(self) -> list[Execution]:
-        """List the live executions of the present version."""
-        return [execution for execution in self.live() if execution.job_version == self.job.version]
+    def live_current(self) -> Iterator[Execution]:
+        """Yield the live executions of the present version."""
+        return (execution for execution in self.live() if execution.job_version == self.job.version)
 
     def current(self) -> list[Execution]:
         """List all executions of the present version."""
@@ -193,11 +194,27 @@ class JobView:
         """Put new or changed executions into this view, unless it has them at a later revision."""
         for execution in executions:
             old = self._by_id.get(execution.id)
-            if old is not None and old.revision >= execution.revision:
-                continue
-            self._by_id[execution.id] = execution
-            if self._tally is not None:
-                self._tally.replace(old, execution)
+            if old is None or old.revision < execution.revision:
+                self._put(execution)
+
+    @contextmanager
+    def trial(self, executions: Iterable[Execution]) -> Iterator[None]:
+        """Show known executions as they will be when these are written, and as they were at the end of the block."""
+        before = []
+        for execution in executions:
+            before.append(self._by_id[execution.id])
+            self._put(execution)
+        try:
+            yield
+        finally:
+            for execution in reversed(before):
+                self._put(execution)
+
+    def _put(self, execution: Execution) -> None:
+        old = self._by_id.get(execution.id)
+        self._by_id[execution.id] = execution
+        if self._tally is not None:
+            self._tally.replace(old, execution)
 
     def with_executions(self, executions: Iterable[Execution]) -> "JobView":
         """Return the view as it will be when these executions are written; itself where there are none."""

@@ -93,6 +93,8 @@ def _hold(orch: Orchestrator, view: JobView, plan: Plan) -> None:
         orch.placing.add(execution.id)
     job = plan.job or view.job
     orch.note_plan(job, plan)
+    if plan.is_partial:
+        orch.queue.add(job.id)  # now, so that who comes later waits for the rest
     if job.is_done or not plan.wants_room:
         orch.queue.leave(job.id)
     else:

@@ -15,7 +15,7 @@ from bacalhau.lib.errors import Unavailable
 from bacalhau.models.execution.view import JobView
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import STORE_PAUSE, apply_plan, plan_and_hold
-from bacalhau.orchestrator.scheduling.view import SECOND, Plan, queue_order
+from bacalhau.orchestrator.scheduling.view import SECOND, SLICE, Plan, queue_order
 from bacalhau.orchestrator.state.line import Turn
 
 BATCH = 64
@@ -31,7 +31,9 @@ async def evaluate_forever(orch: Orchestrator) -> None:
 
 
 async def evaluate_some(orch: Orchestrator) -> bool:
-    """Plan up to 64 jobs that are due and apply the plans together; False when the store cannot be used."""
+    """Plan up to 64 jobs that are due, or as many as change a slice of executions together, and apply the plans; False
+    when the store cannot be used.
+    """
     taken: list[str] = []
     try:
         plans = await _plan_some(orch, taken)
@@ -50,8 +52,8 @@ async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView
     views = await orch.views.load(orch.store, asked)
     due = deque(sorted(asked, key=lambda job_id: queue_order(views[job_id].job) if job_id in views else (0, 0, job_id)))
     plans: list[tuple[JobView, Plan]] = []
-    began = time.perf_counter()
-    while len(plans) < BATCH and (turn := _next_turn(orch, due)):
+    size, began = 0, time.perf_counter()
+    while len(plans) < BATCH and size < SLICE and (turn := _next_turn(orch, due)):
         taken.append(job_id := turn.job_id)
         try:
             view = (await orch.views.load(orch.store, [job_id])).get(job_id)
@@ -63,6 +65,7 @@ async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView
             orch.queue.leave(job_id)
         elif plan := plan_and_hold(orch, view, turn):
             plans.append((view, plan))
+            size += plan.size
         if time.perf_counter() - began > STEP:
             await asyncio.sleep(0)
             began = time.perf_counter()

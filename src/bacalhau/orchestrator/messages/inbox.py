@@ -82,7 +82,10 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
         try:
             reach(Point.HEARD)
             noted = Change(executions=(updated,), history=history, messages=_answer(updated, message))
-            await commit_and_evaluate(orch, noted, stored.job_id, orch.views.with_execution(updated))
+            if job.is_done and not stored.is_live:
+                await orch.commit(noted)  # nothing follows from it
+            else:
+                await commit_and_evaluate(orch, noted, stored.job_id, orch.views.with_execution(updated))
             reach(Point.NOTED)
         except Conflict:
             orch.views.forget(stored.job_id)

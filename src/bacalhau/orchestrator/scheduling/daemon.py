@@ -19,7 +19,8 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     job, current, outdated = view.job, view.current(), view.outdated
     astray = [e for e in current if e.is_live and _has_strayed(job, e, around)]
     stopped = stop_all(astray, "Execution stopped because the node's labels no longer match", around.now)
-    nodes = by_node([e for e in current if e not in astray] + list(stopped.cancels))
+    ended = {e.id: e for e in stopped.cancels}
+    nodes = by_node([ended.get(e.id, e) for e in current])
     found = spread(
         view, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around
     )
@@ -27,7 +28,11 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     if not (plan.asks or plan.waiting or live or outdated):
         plan = plan._replace(waiting=explain_absence(sum_up(found.refusals)))
     plan = wait_or_run(job, plan, live or bool(outdated), around)
-    return plan._replace(cancels=stopped.cancels, history=stopped.history + plan.history)
+    return plan._replace(
+        cancels=stopped.cancels,
+        history=stopped.history + plan.history,
+        is_partial=plan.is_partial or stopped.is_partial,
+    )
 
 
 def _has_strayed(job: Job, execution: Execution, around: Context) -> bool:

@@ -9,7 +9,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources, sum_up
 from bacalhau.orchestrator.scheduling.retry import list_away
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
-from bacalhau.orchestrator.scheduling.view import FENCED, OPEN, RETRYING, SECOND, Plan, Refusal, earliest
+from bacalhau.orchestrator.scheduling.view import FENCED, OPEN, RETRYING, SECOND, SLICE, Plan, Refusal, earliest
 
 
 class Turn(Enum):
@@ -64,6 +64,8 @@ def spread(
     refusals: list[Refusal] = []
     waiting, next_evaluation = "", 0
     for candidate in around.candidates:
+        if len(able) > SLICE:
+            break
         say = decide(nodes.get(candidate.node_id, ()))
         if say.turn == Turn.OVER or candidate.node_id in busy_with:
             continue
@@ -84,8 +86,9 @@ def spread(
     allowed = able[: around.allowance.most(need)]
     if len(allowed) < len(able):
         waiting = around.allowance.explain(need, len(allowed))
-    asks = tuple(new_execution(job, 0, node_id, need, around) for node_id in allowed)
-    plan = Plan(asks=asks, waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on)
+    asks = tuple(new_execution(job, 0, node_id, need, around) for node_id in allowed[:SLICE])
+    is_partial = len(asks) < len(allowed)
+    plan = Plan(asks=asks, waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on, is_partial=is_partial)
     return Spread(plan, tuple(refusals))
 
 

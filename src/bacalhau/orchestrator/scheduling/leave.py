@@ -1,5 +1,7 @@
 """Decisions which executions must leave their node, because it was lost, rejected or deleted, or is being drained."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.clock import from_rfc3339
@@ -12,7 +14,7 @@ from bacalhau.models.job.job import LONG_RUNNING
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.node.node import APPROVED, Drain
 from bacalhau.orchestrator.scheduling.steps import Context
-from bacalhau.orchestrator.scheduling.view import Candidate, Plan
+from bacalhau.orchestrator.scheduling.view import SLICE, Candidate, Plan
 
 LOST_DETAILS = {"Retryable": "true", "ErrorCode": "NodeLost", FAILURE_KIND: NODE_LOST}
 
@@ -60,17 +62,27 @@ def plan_departures(view: JobView, around: Context) -> Plan:
 
     A node that is still known is told, so that it stops them when it comes back.
     """
-    now = around.now
-    told: list[Execution] = []
-    untold: list[Execution] = []
+    now, known = around.now, around.candidates.by_id
+    leaving = _list_departures(view, around)
+    ended = [_ended(execution, departure, now) for execution, departure in islice(leaving, SLICE)]
+    return Plan(
+        updates=tuple(e for e in ended if e.node_id not in known),
+        cancels=tuple(e for e in ended if e.node_id in known),
+        history=tuple(_entry(e, now) for e in ended),
+        is_partial=next(leaving, None) is not None,
+    )
+
+
+def _list_departures(view: JobView, around: Context) -> Iterator[tuple[Execution, Departure]]:
     for node_id, mine in view.live_on.items():
         candidate = around.candidates.by_id.get(node_id)
+        if candidate is not None and candidate.is_well:
+            continue
         for execution in mine.values():
             departure = decide_departure(execution, candidate, view.job.type, around)
             if departure is None:
                 break  # it is the node that decides: no other execution there has to leave either
-            (untold if candidate is None else told).append(_ended(execution, departure, now))
-    return Plan(updates=tuple(untold), cancels=tuple(told), history=tuple(_entry(e, now) for e in (*told, *untold)))
+            yield execution, departure
 
 
 def _ended(execution: Execution, departure: Departure, now: int) -> Execution:

@@ -19,7 +19,7 @@ from bacalhau.orchestrator.scheduling.place import (
 )
 from bacalhau.orchestrator.scheduling.retry import decide_retry, list_away, list_refusals, refusal_holds
 from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of, new_execution, wait_or_run
-from bacalhau.orchestrator.scheduling.view import FENCED, RETRYING, SECOND, TURN, Plan, Shortage, earliest
+from bacalhau.orchestrator.scheduling.view import FENCED, RETRYING, SECOND, SLICE, TURN, Plan, Shortage, earliest
 
 
 class Due(NamedTuple):
@@ -34,7 +34,7 @@ class Due(NamedTuple):
 
 
 def place_open(view: JobView, around: Context) -> Plan:
-    """Start as many open partitions as there is room for now."""
+    """Start as many open partitions as there is room for now, a slice at most."""
     job, tally = view.job, view.tally
     due = _decide_due(view, around)
     if due.give_up:
@@ -42,12 +42,11 @@ def place_open(view: JobView, around: Context) -> Plan:
     has_live, need, bars = bool(view.live_on), needed_resources(job), find_all_bars(view, around)
     asks: list[Execution] = []
     plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
-    most = min((n for n in (around.most, around.allowance.most(need)) if n is not None), default=None)
+    most = min(n for n in (around.most, around.allowance.most(need), SLICE) if n is not None)
     with around.candidates.trial():
         for index in (index for index in tally.open_partitions() if index not in due.late):
             if len(asks) == most:
-                plan = plan._replace(asks=tuple(asks), waiting=_explain_limit(need, len(asks), around))
-                return wait_or_run(job, plan, has_live, around)
+                return wait_or_run(job, _limited(plan._replace(asks=tuple(asks)), need, around), has_live, around)
             node_id = place(job, need, around.candidates, tally.failures_on, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 shortage = find_shortage(job, need, around.candidates, bars)
@@ -67,11 +66,16 @@ def place_open(view: JobView, around: Context) -> Plan:
     return wait_or_run(job, plan, has_live, around)
 
 
-def _explain_limit(need: Resources, started: int, around: Context) -> str:
-    """Say why no more of the job starts now, although there may be room."""
+def _limited(plan: Plan, need: Resources, around: Context) -> Plan:
+    """Say why no more of the job starts now, although there may be room: because of its quota, because it is another
+    job's turn, or only because the plan is large enough.
+    """
+    started = len(plan.asks)
     if started == around.allowance.most(need):
-        return around.allowance.explain(need, started)
-    return f"{TURN}: other jobs that wait for room come before its next partition"
+        return plan._replace(waiting=around.allowance.explain(need, started))
+    if started == around.most:
+        return plan._replace(waiting=f"{TURN}: other jobs that wait for room come before its next partition")
+    return plan._replace(is_partial=True)
 
 
 def _decide_due(view: JobView, around: Context) -> Due:

@@ -15,7 +15,7 @@ from bacalhau.orchestrator.scheduling.ops import fill_ops
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.rollout import decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
-from bacalhau.orchestrator.scheduling.steps import Context, fail, limits_of, stop_all
+from bacalhau.orchestrator.scheduling.steps import ENDS, UPDATED, Context, fail, limits_of, stop_all
 from bacalhau.orchestrator.scheduling.view import SECOND, Plan, earliest
 
 NODE_DEADLINE_SLACK = 30 * SECOND  # the node enforces time limits itself; this is the backstop for a node that cannot
@@ -26,7 +26,7 @@ FILLS: Mapping[str, Fill] = {"batch": fill_batch, "service": fill_service, "ops"
 def plan_job(view: JobView, around: Context) -> Plan:
     job, now = view.job, around.now
     if job.is_done:
-        return stop_all(view.live(), "Execution stop requested because job has been stopped", now)
+        return stop_all(view.live(), ENDS[job.state.state_type], now)
     limit = total_limit(job)
     if limit and now >= limit + (NODE_DEADLINE_SLACK if view.live_on else 0):
         text = f"timed out after {limits_of(job).total_timeout} s: the job's total time limit is over"
@@ -36,18 +36,35 @@ def plan_job(view: JobView, around: Context) -> Plan:
     if excess:
         return fail(job, view.live(), f"the task {excess}", around.allowance.cure, now)
     left = plan_departures(view, around)
-    staying = view.with_executions(left.updates + left.cancels)
-    rollout = decide_rollout(staying, around.candidates, now)
-    stopped = stop_all(rollout.stop, "Execution stopped for job update", now)
-    plan = FILLS[job.type](staying.with_executions(stopped.cancels), around)
+    if left.is_partial:
+        return left
+    with view.trial(left.updates + left.cancels):
+        then = _roll_and_fill(view, around)
+    return then._replace(
+        updates=left.updates + then.updates,
+        cancels=left.cancels + then.cancels,
+        history=left.history + then.history,
+    )
+
+
+def _roll_and_fill(view: JobView, around: Context) -> Plan:
+    """Stop what a newer version replaces now, and start what is missing. The second waits while the first takes more
+    than one plan.
+    """
+    rollout = decide_rollout(view, around.candidates, around.now)
+    stopped = stop_all(rollout.stop, UPDATED, around.now)
+    if stopped.is_partial:
+        return stopped
+    with view.trial(stopped.cancels):
+        plan = FILLS[view.job.type](view, around)
     ended = plan.job is not None and plan.job.is_done
     if ended and rollout.stay:
-        stopped = stop_all(staying.outdated, "Execution stopped for job update", now)
+        stopped = stop_all(view.outdated, UPDATED, around.now)
     return plan._replace(
-        updates=left.updates + plan.updates,
-        cancels=left.cancels + plan.cancels + stopped.cancels,
-        history=left.history + plan.history + stopped.history,
+        cancels=plan.cancels + stopped.cancels,
+        history=plan.history + stopped.history,
         next_evaluation=earliest(plan.next_evaluation, 0 if ended else rollout.next_evaluation),
+        is_partial=plan.is_partial or stopped.is_partial,
     )
 
 

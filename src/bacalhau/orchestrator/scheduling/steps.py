@@ -1,6 +1,7 @@
 """The steps of which every scheduler's plan is made: start an execution, wait, stop, end the job."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -26,12 +27,23 @@ from bacalhau.orchestrator.scheduling.view import (
     NOT_TOLD,
     OPEN,
     SECOND,
+    SLICE,
     Claim,
     Fence,
     Holders,
     Plan,
     earliest,
 )
+
+UPDATED = "Execution stopped for job update"
+ENDS: Mapping[JobStateType, str] = {
+    JobStateType.STOPPED: "Execution stop requested because job has been stopped",
+    JobStateType.FAILED: "Execution stopped due to job failure",
+    JobStateType.COMPLETED: UPDATED,
+}
+"""The reason why the live executions of a job stop, by the state in which the job ended: one that is completed has no
+others than those of older versions.
+"""
 
 
 def _was_told(node_id: str, execution_id: str) -> bool:
@@ -155,25 +167,27 @@ def finish(job: Job, now: int) -> Plan:
 
 
 def fail(
-    job: Job, live: Sequence[Execution], message: str, hint: str, now: int, *, topic: Topic = Topic.STATE_UPDATE
+    job: Job, live: Iterable[Execution], message: str, hint: str, now: int, *, topic: Topic = Topic.STATE_UPDATE
 ) -> Plan:
     failed = job.moved(JobStateType.FAILED, now, message)
     details = {"IsError": "true"} | ({"Hint": hint} if hint else {})
-    stopped = stop_all(live, "Execution stopped due to job failure", now)
+    stopped = stop_all(live, ENDS[JobStateType.FAILED], now)
     return stopped._replace(
         job=failed, history=job_event(failed, f"Failed. {message}", topic, now, **details) + stopped.history
     )
 
 
-def stop_all(live: Sequence[Execution], why: str, now: int) -> Plan:
-    cancels = tuple(e.moved(ComputeStateType.CANCELLED, now, why, why=why) for e in live)
+def stop_all(live: Iterable[Execution], why: str, now: int) -> Plan:
+    """Plan the end of a slice of the executions; where these are more, the plan is partial."""
+    left = iter(live)
+    cancels = tuple(e.moved(ComputeStateType.CANCELLED, now, why, why=why) for e in islice(left, SLICE))
     history = tuple(
         HistoryEntry(
             job_id=e.job_id, job_version=e.job_version, event=make_event(Topic.SCHEDULING, why, now), execution_id=e.id
         )
         for e in cancels
     )
-    return Plan(cancels=cancels, history=history)
+    return Plan(cancels=cancels, history=history, is_partial=next(left, None) is not None)
 
 
 def new_execution(job: Job, index: int, node_id: str, need: Resources, around: Context) -> Execution:

@@ -7,9 +7,13 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.job.resources import Resources
-from bacalhau.models.node.node import NodeState
+from bacalhau.models.node.node import APPROVED, NodeState
 
 SECOND = 1_000_000_000
+SLICE = 100
+"""Executions that one plan starts at most, and that it ends at most: what a job of 100,000 parts wants besides comes
+with its next plans, so that everybody else waits for one slice only.
+"""
 RETRYING = "retrying after: "
 """How a wait begins that is one before another attempt, not one for room."""
 TURN = "waiting for its turn"
@@ -65,6 +69,11 @@ class Candidate(NamedTuple):
     @property
     def has_gpus(self) -> bool:
         return self.node.info.compute.max_capacity.gpu > 0
+
+    @property
+    def is_well(self) -> bool:
+        """The node is there, let in and not being drained: nothing has to leave it."""
+        return not self.lost_at and self.node.membership == APPROVED and not self.node.drain
 
     @property
     def is_full(self) -> bool:
@@ -137,7 +146,8 @@ class Plan(NamedTuple):
     """The wanted change of one job. `asks` go to their nodes, `cancels` stop there.
 
     `waiting`: why something that is wanted has no node yet; `next_evaluation`: Unix ns of the next look, 0 none.
-    `waits_on`: the nodes for which it waits, where no other one will do; None where any will.
+    `waits_on`: the nodes for which it waits, where no other one will do; None where any will. `is_partial`: there is
+    more to start or to end than one plan may, so the job is evaluated again at once.
     """
 
     job: Job | None = None
@@ -148,6 +158,12 @@ class Plan(NamedTuple):
     waiting: str = ""
     next_evaluation: int = 0
     waits_on: frozenset[str] | None = None
+    is_partial: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of executions that change."""
+        return len(self.asks) + len(self.updates) + len(self.cancels)
 
     @property
     def wants_room(self) -> bool:

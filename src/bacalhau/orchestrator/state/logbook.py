@@ -113,7 +113,7 @@ class LogBook:
         """Their jobs are no longer kept."""
         for execution_id in execution_ids:
             self._owners.pop(execution_id, None)
-            await asyncio.to_thread(self.files.remove, execution_id)
+        await asyncio.to_thread(self.files.remove, execution_ids)
 
     async def sweep_forever(self) -> None:
         tick = Signal()

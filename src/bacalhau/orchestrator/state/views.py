@@ -1,4 +1,5 @@
-"""Unfinished jobs as they were last written, so that looking at one needs no read.
+"""Unfinished jobs as they were last written, so that looking at one needs no read; also those that have ended and of
+which something still runs, because that is stopped in slices.
 
 All writes go through `Orchestrator.commit`, which notes them here; a write is guarded by revision all the same.
 """
@@ -50,7 +51,7 @@ class Views:
         self._readings: list[_Reading] = []
 
     def find_job(self, job_id: str) -> Job | None:
-        """Return an unfinished job as it is stored. None where it is not at hand."""
+        """Return a job as it is stored. None where it is not at hand."""
         view = self._views.get(job_id)
         return view.job if view else None
 
@@ -125,6 +126,7 @@ class Views:
         for job_id, written in executions.items():
             if known := self._views.get(job_id):
                 known.note(written)
+                self._keep(known)
             else:
                 self._miss(job_id)
         for reading in self._readings:
@@ -141,8 +143,8 @@ class Views:
             self._keep(known)
 
     def _keep(self, view: JobView) -> None:
-        """Keep the view of an unfinished job. Finished ones are rarely needed."""
-        if view.job.is_done:
+        """Keep the view of a job until it has ended with all its executions; then it is rarely needed."""
+        if view.job.is_done and not view.live_on:
             self._views.pop(view.job.id, None)
             self._miss(view.job.id)
         else:
