@@ -2,6 +2,7 @@
 events.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from bacalhau.api.seed.envelope import read_envelope
 from bacalhau.api.seed.errors import AmbiguousJob, MissingJob
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unauthorized
 from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import CLIENT_META, Job, Timeouts
 from bacalhau.models.seed.api import (
     CancelPayload,
@@ -32,7 +34,7 @@ from bacalhau.models.seed.api import (
 )
 from bacalhau.models.seed.reading import DEFAULT_SECONDS, job_from_seed, submission_problems
 from bacalhau.models.seed.results import result_view
-from bacalhau.models.seed.seed import SeedHistory, SeedJob
+from bacalhau.models.seed.seed import SeedHistory, SeedJob, SeedJobWithInfo, SeedState
 from bacalhau.models.seed.view import seed_history, seed_info, seed_state, seed_submitted
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs import read
@@ -87,7 +89,7 @@ async def cancel(request: Ask) -> Response[bytes]:
     except Conflict as e:
         raise Conflict(e.message.replace("cannot stop", "cannot cancel")) from e
     fresh = await read.find_job(orch, job.id)
-    return _answer(StateResponse(state=seed_state(fresh, await executions_of(orch, fresh))), job.id, payload.client_id)
+    return _answer(StateResponse(state=await _state(orch, fresh)), job.id, payload.client_id)
 
 
 def _owner(job: Job) -> str:
@@ -101,8 +103,12 @@ async def list_jobs(request: Ask) -> ListResponse:
     orch = orchestrator(request)
     jobs = [await find_job(orch, query.id, missing=400)] if query.id else await _matching(orch, query)
     views = await orch.store.load_views([job.id for job in jobs])
-    known = (views[job.id] for job in jobs if job.id in views)
-    return ListResponse(jobs=tuple(seed_info(view.job, _latest(view.job, view.executions)) for view in known))
+    known = [views[job.id] for job in jobs if job.id in views]
+    return ListResponse(jobs=await asyncio.to_thread(_drawn, known))
+
+
+def _drawn(views: list[JobView]) -> tuple[SeedJobWithInfo, ...]:
+    return tuple(seed_info(view.job, _latest(view.job, view.executions)) for view in views)
 
 
 async def _matching(orch: Orchestrator, query: ListRequest) -> Sequence[Job]:
@@ -130,7 +136,12 @@ async def get_state(request: Ask) -> StateResponse:
     """The state of a job and of its executions."""
     query, _ = await read_body(request, StateRequest)
     job = await find_job(orchestrator(request), query.job_id)
-    return StateResponse(state=seed_state(job, await executions_of(orchestrator(request), job)))
+    return StateResponse(state=await _state(orchestrator(request), job))
+
+
+async def _state(orch: Orchestrator, job: Job) -> SeedState:
+    """Draw a job's state on a thread: of a large job that takes seconds, in which the event loop goes on."""
+    return await asyncio.to_thread(seed_state, job, await executions_of(orch, job))
 
 
 @post("/results", status_code=200)
@@ -169,7 +180,7 @@ async def history_of(orch: Orchestrator, job: Job, since: int = 0) -> list[SeedH
     items = await orch.store.list_history(HistoryQuery(job.id, limit=0, job_version=job.version, since=since))
     # Read after the history, so that an end which is told of is also the present state.
     fresh = await read.find_job(orch, job.id)
-    return seed_history(fresh, await executions_of(orch, fresh), items)
+    return await asyncio.to_thread(seed_history, fresh, await executions_of(orch, fresh), items)
 
 
 async def find_job(orch: Orchestrator, job_id: str, *, missing: int = 404) -> Job:
