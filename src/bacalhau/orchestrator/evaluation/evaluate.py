@@ -52,6 +52,7 @@ def context_of(orch: Orchestrator, job: Job) -> Context:
         holders=orch.locality.holders(job),
         allowance=orch.cluster.quotas.allowance(job.namespace),
         fence=orch.permits.fence(job.id, job.create_time),
+        is_preparing=orch.board.is_preparing,
     )
 
 

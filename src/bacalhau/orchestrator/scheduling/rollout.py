@@ -1,8 +1,12 @@
 """Decisions which executions of an older version end now: at once for what ends by itself anyway, step by step for
 services and daemons.
+
+A step stops a fifth of the executions at most, less those that an earlier step stopped and whose successors do not run
+yet: they wait for room, or their inputs and image are not there. So a version that cannot begin takes no more than one
+step of the service down, and one that fails no more than it takes to see that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
@@ -10,30 +14,34 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LONG_RUNNING, Job
 from bacalhau.models.job.retry import NODE_LOST
 from bacalhau.models.job.selector import match_labels
+from bacalhau.models.node.node import CONNECTED
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.retry import is_failure
-from bacalhau.orchestrator.scheduling.view import SECOND
+from bacalhau.orchestrator.scheduling.steps import UPDATED, Context
+from bacalhau.orchestrator.scheduling.view import SECOND, Slot, slot_of
 
 PAUSE_NS = SECOND  # between two steps, so that a version that fails at once is seen to fail
 PARTS = 5  # a roll-out takes so many steps
 LARGEST_STEP = 20
 TOLERATED = 10  # one in so many may fail
+Latest = Mapping[Slot, Execution]
 
 
 class Rollout(NamedTuple):
-    """`stay` runs on for now; `next_evaluation` (Unix ns) is the next step."""
+    """`stay` runs on for now; `next_evaluation` (Unix ns) is the next step. `held_up`: why there is none."""
 
     stop: tuple[Execution, ...]
     stay: tuple[Execution, ...] = ()
     next_evaluation: int = 0
+    held_up: str = ""
 
 
-def decide_rollout(view: JobView, candidates: Candidates, now: int) -> Rollout:
+def decide_rollout(view: JobView, around: Context) -> Rollout:
     """Choose the live executions of older versions that stop now.
 
-    While the new version fails (`_is_failing`), the old one runs on where it still does.
+    While the new version fails (`_count_failing`), the old one runs on where it still does.
     """
-    job, outdated = view.job, view.outdated
+    job, outdated, candidates, now = view.job, view.outdated, around.candidates, around.now
     if job.type not in LONG_RUNNING or not outdated:
         return Rollout(tuple(outdated))
     current = view.current()
@@ -42,11 +50,37 @@ def decide_rollout(view: JobView, candidates: Candidates, now: int) -> Rollout:
     next_step = max((e.create_time + PAUSE_NS for e in current), default=0)
     total = len(rest) + sum(e.is_live for e in current)
     step = min(LARGEST_STEP, max(1, total // PARTS))
-    if _is_failing(job, current, total, step) or not rest:
-        return Rollout(surplus, tuple(rest))
+    latest = _find_latest(job, current)
+    if not rest:
+        return Rollout(surplus)
+    if failing := _count_failing(latest, total, step):
+        text = f"version {job.version} fails in {failing} of {len(latest)} places, so the roll-out is held up"
+        return Rollout(surplus, tuple(rest), held_up=f"{text} and what ran before runs on in {len(rest)}")
     if next_step > now:
         return Rollout(surplus, tuple(rest), next_step)
-    return Rollout(surplus + tuple(rest[:step]), tuple(rest[step:]), now + PAUSE_NS if rest[step:] else 0)
+    may = max(0, step - _count_waiting(view, latest, around))
+    return Rollout(surplus + tuple(rest[:may]), tuple(rest[may:]), now + PAUSE_NS if rest[may:] else 0)
+
+
+def _find_latest(job: Job, executions: Sequence[Execution]) -> Latest:
+    return {slot_of(e, job.type): e for e in sorted(executions, key=lambda e: (e.create_time, e.modify_time))}
+
+
+def _count_waiting(view: JobView, latest: Latest, around: Context) -> int:
+    """Count the slots that are empty because of the roll-out, and those in which the new version does not run yet."""
+    job = view.job
+    preparing = sum(e.is_live and around.is_preparing(job.id, e.id) for e in latest.values())
+    ended = (e for e in _find_latest(job, view.executions).values() if e.compute_state.message == UPDATED)
+    return preparing + sum(not e.is_live and _is_wanted(job, e, around.candidates) for e in ended)
+
+
+def _is_wanted(job: Job, execution: Execution, candidates: Candidates) -> bool:
+    """Tell whether something of the new version can be expected in the slot of an execution."""
+    if _is_surplus(job, execution, candidates):
+        return False
+    candidate = candidates.by_id.get(execution.node_id)
+    is_open = candidate and not candidate.node.cordoned and candidate.node.connection_state.status == CONNECTED
+    return job.type == "service" or bool(is_open)
 
 
 def _is_surplus(job: Job, execution: Execution, candidates: Candidates) -> bool:
@@ -57,15 +91,12 @@ def _is_surplus(job: Job, execution: Execution, candidates: Candidates) -> bool:
     return candidate is not None and bool(match_labels(job.constraints or (), candidate.node.info.labels or {}))
 
 
-def _is_failing(job: Job, current: Sequence[Execution], total: int, step: int) -> bool:
-    """Tell whether the new version itself fails: everywhere where it was started, once that is a whole step, or on more
-    than a tenth of all partitions or nodes.
+def _count_failing(latest: Latest, total: int, step: int) -> int:
+    """Count the places in which the new version fails, where it is itself to blame: everywhere where it was started,
+    once that is a whole step, or on more than a tenth of all partitions or nodes. Otherwise 0.
 
     One broken node of many so holds nobody up, but of fewer than ten each counts. Executions that went down with their
     node, or whose node could not reach its engine, say nothing about the version.
     """
-    latest: dict[object, Execution] = {}
-    for execution in sorted(current, key=lambda e: (e.create_time, e.modify_time)):
-        latest[execution.partition_index if job.type == "service" else execution.node_id] = execution
     failing = sum(is_failure(e) and e.failure_kind != NODE_LOST for e in latest.values())
-    return failing * TOLERATED > total or (failing == len(latest) and failing >= step)
+    return failing if failing * TOLERATED > total or (failing == len(latest) and failing >= step) else 0

@@ -16,7 +16,7 @@ from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.rollout import decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
 from bacalhau.orchestrator.scheduling.steps import ENDS, UPDATED, Context, fail, limits_of, stop_all
-from bacalhau.orchestrator.scheduling.view import SECOND, Plan, earliest
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
 
 NODE_DEADLINE_SLACK = 30 * SECOND  # the node enforces time limits itself; this is the backstop for a node that cannot
 Fill = Callable[[JobView, Context], Plan]
@@ -51,7 +51,7 @@ def _roll_and_fill(view: JobView, around: Context) -> Plan:
     """Stop what a newer version replaces now, and start what is missing. The second waits while the first takes more
     than one plan.
     """
-    rollout = decide_rollout(view, around.candidates, around.now)
+    rollout = decide_rollout(view, around)
     stopped = stop_all(rollout.stop, UPDATED, around.now)
     if stopped.is_partial:
         return stopped
@@ -60,6 +60,9 @@ def _roll_and_fill(view: JobView, around: Context) -> Plan:
     ended = plan.job is not None and plan.job.is_done
     if ended and rollout.stay:
         stopped = stop_all(view.outdated, UPDATED, around.now)
+    if rollout.held_up and not ended:
+        before = f"{plan.waiting}; " if plan.waiting else RETRYING
+        plan = plan._replace(waiting=before + rollout.held_up)
     return plan._replace(
         cancels=plan.cancels + stopped.cancels,
         history=plan.history + stopped.history,

@@ -46,7 +46,7 @@ others than those of older versions.
 """
 
 
-def _was_told(node_id: str, execution_id: str) -> bool:
+def _is_not(whose: str, execution_id: str) -> bool:
     return False
 
 
@@ -55,7 +55,8 @@ class Context(NamedTuple):
 
     `new_ids` yields fresh execution ids; `settled`: nodes had time to come back after a start.
 
-    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `eval_id`: of this
+    `is_undelivered` (node id, execution id): the node went before it heard of the execution. `is_preparing` (job id,
+    execution id): its node said that it fetches its image or inputs. `eval_id`: of this
     evaluation, for what it starts. `holders` of the job's inputs. `claim`: the node that is kept for another job, where
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
     `allowance`: what the job's namespace may use. `fence`: the slots in which an attempt may still publish.
@@ -66,12 +67,13 @@ class Context(NamedTuple):
     new_ids: Iterator[str]
     settled: bool = True
     claim: Claim | None = None
-    is_undelivered: Callable[[str, str], bool] = _was_told
+    is_undelivered: Callable[[str, str], bool] = _is_not
     eval_id: str = ""
     holders: Holders = NOT_TOLD
     most: int | None = None
     allowance: Allowance = UNLIMITED
     fence: Fence = OPEN
+    is_preparing: Callable[[str, str], bool] = _is_not
 
 
 def limits_of(job: Job) -> Timeouts:

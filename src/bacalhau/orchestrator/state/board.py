@@ -8,6 +8,7 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.messages import Progress
 
+PREPARING = frozenset({"preparing", "pulling", "staging"})  # stages before the task runs
 EVERY = ""  # instead of a job's id: all of them
 
 
@@ -111,6 +112,11 @@ class Board:
     def progress(self, job_id: str) -> tuple[int, tuple[Progress, ...]]:
         """A number that changes with every report, and the latest report of each execution."""
         return self._seq.get(job_id, 0), tuple(self._progress.get(job_id, {}).values())
+
+    def is_preparing(self, job_id: str, execution_id: str) -> bool:
+        """Tell whether the latest that a node said of an execution is that it fetches its image or inputs."""
+        told = self._progress.get(job_id, {}).get(execution_id)
+        return told is not None and told.stage in PREPARING
 
     def forget(self, job_id: str, execution_id: str) -> None:
         """The execution has ended."""
