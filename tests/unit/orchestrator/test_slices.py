@@ -1,4 +1,4 @@
-"""A large job is started, stopped and given up in slices: nobody waits for more than one, and none is ever forgotten."""
+"""A large job is started, stopped and given up in slices: nobody waits for more than one, and none is forgotten."""
 
 from collections import Counter
 

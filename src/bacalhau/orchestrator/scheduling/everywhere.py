@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
+from itertools import takewhile
 from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
@@ -63,9 +64,7 @@ def spread(
     able: list[str] = []
     refusals: list[Refusal] = []
     waiting, next_evaluation = "", 0
-    for candidate in around.candidates:
-        if len(able) > SLICE:
-            break
+    for candidate in takewhile(lambda _: len(able) <= SLICE, around.candidates):
         say = decide(nodes.get(candidate.node_id, ()))
         if say.turn == Turn.OVER or candidate.node_id in busy_with:
             continue
