@@ -7,40 +7,84 @@ proxy is found here.
 import asyncio
 import socket
 import urllib.request
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bacalhau.border.addresses import AddressRefused, Reach
+from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach
 
 
-def connector(reach: Reach, **settings: Any) -> aiohttp.TCPConnector:
-    """Make a connector that opens no connection which `reach` refuses; `settings` are aiohttp's.
+def open_session(
+    reach: Reach = EVERYWHERE, server: str = "", connection: Mapping[str, Any] = MappingProxyType({}), **settings: Any
+) -> aiohttp.ClientSession:
+    """Open a session that makes no connection which `reach` refuses, reads no `~/.netrc` and keeps no cookies.
 
-    The resolver leaves out refused addresses of a name; the socket factory also meets addresses written as such.
+    A session for one `server` (a URL) uses the environment's proxy for it; others name a proxy with each request.
+    `connection` are settings of aiohttp's connector, the rest those of its session.
     """
+    return aiohttp.ClientSession(
+        connector=_connector(reach, connection),
+        proxy=find_proxy(server) if server else None,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        middlewares=(_check_proxied(reach),),
+        **settings,
+    )
+
+
+def _connector(reach: Reach, settings: Mapping[str, Any]) -> aiohttp.TCPConnector:
+    """The resolver leaves out refused addresses of a name; the socket factory also meets addresses written as such."""
+    resolver = _Resolver(reach)
 
     def open_socket(info: Any) -> socket.socket:
         family, kind, protocol, _, address = info
-        reach.require(address[0])
+        if address[:2] not in resolver.proxies:
+            reach.require(address[0])
         return socket.socket(family, kind, protocol)
 
-    return aiohttp.TCPConnector(resolver=_Resolver(reach), socket_factory=open_socket, **settings)
+    return aiohttp.TCPConnector(resolver=resolver, socket_factory=open_socket, **settings)
+
+
+def _check_proxied(reach: Reach) -> Any:
+    """Make the check of requests that go through a proxy, whose own connection says nothing about their target."""
+
+    async def check(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if request.proxy is not None:
+            await require_host(reach, request.url.host or "", request.url.port or 0)
+        return await handler(request)
+
+    return check
+
+
+async def require_host(reach: Reach, host: str, port: int) -> None:
+    """Return when no address of a host is refused, as far as this machine knows the name. Raises AddressRefused."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return
+    for *_, address in found:
+        reach.require(str(address[0]))
 
 
 class _Resolver(AbstractResolver):
-    """The system's resolver without the addresses that the rule refuses."""
+    """The system's resolver without the addresses that the rule refuses. `proxies`: addresses and ports of proxies."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self._inner = aiohttp.DefaultResolver()
+        self._proxy_names = {(parts.hostname or "", parts.port or 0) for parts in map(urlsplit, _proxies())}
+        self.proxies: set[tuple[str, int]] = set(self._proxy_names)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
+        if (host, port) in self._proxy_names:
+            self.proxies |= {(each["host"], port) for each in found}
+            return found
         kept, refusal = [], None
         for each in found:
             try:
@@ -68,6 +112,10 @@ async def open_connection(reach: Reach, host: str, port: int) -> tuple[asyncio.S
         except OSError as e:
             failure = e
     raise failure
+
+
+def _proxies() -> list[str]:
+    return list(urllib.request.getproxies().values())
 
 
 def find_proxy(url: str) -> str | None:

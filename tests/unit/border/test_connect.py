@@ -4,18 +4,24 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bacalhau.border.addresses import Reach, refused_address
-from bacalhau.border.connect import connector, open_connection
+from bacalhau.border.addresses import Reach, read_networks, refused_address
+from bacalhau.border.connect import open_connection, open_session
 
 
 async def answer(request):
     return web.Response(text="secret")
 
 
+async def headers(request):
+    return web.json_response(dict(request.headers))
+
+
 @pytest.fixture
 async def server():
     app = web.Application()
     app.router.add_get("/", answer)
+    app.router.add_get("/lead", lead)
+    app.router.add_get("/headers", headers)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -24,7 +30,7 @@ async def server():
 
 
 async def fetch(reach, url):
-    async with aiohttp.ClientSession(connector=connector(reach)) as session, session.get(url) as response:
+    async with open_session(reach) as session, session.get(url) as response:
         return await response.text()
 
 
@@ -42,3 +48,37 @@ async def test_plain_connections_obey_too(server):
     _, writer = await open_connection(Reach(own=True), "localhost", server)
     writer.close()
     await writer.wait_closed()
+
+
+async def lead(request):
+    raise web.HTTPFound(request.query["to"])
+
+
+async def test_a_redirect_leads_nowhere_else(server):
+    """The first address is allowed by name, the second is another spelling of this machine."""
+    reach = Reach(allowed=read_networks(["127.0.0.1"], "k"))
+    assert await fetch(reach, f"http://127.0.0.1:{server}/lead?to=http://127.0.0.1:{server}/") == "secret"
+    for other in ("127.0.0.2", "[::ffff:127.0.0.2]", "169.254.169.254"):
+        with pytest.raises((aiohttp.ClientError, OSError)) as failed:
+            await fetch(reach, f"http://127.0.0.1:{server}/lead?to=http://{other}:{server}/")
+        assert refused_address(failed.value) is not None
+
+
+async def test_a_proxy_of_the_environment_is_reached_and_its_target_is_checked(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://localhost:{server}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with open_session(Reach(), "http://192.0.2.1/") as session:
+        async with session.get("http://192.0.2.1/") as response:
+            assert await response.text() == "secret"
+        for target in ("http://169.254.169.254/latest/meta-data", f"http://127.0.0.1:{server}/"):
+            with pytest.raises((aiohttp.ClientError, OSError)) as failed:
+                await session.get(target)
+            assert refused_address(failed.value) is not None
+
+
+async def test_nobody_gets_passwords_of_netrc(server, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\nmachine broken [\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    url = f"http://127.0.0.1:{server}/headers"
+    async with open_session(server=url) as session, session.get(url) as response:
+        assert "Authorization" not in await response.json()

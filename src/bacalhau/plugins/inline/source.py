@@ -3,13 +3,15 @@
 import asyncio
 from pathlib import Path
 
-from bacalhau.border.archive import unpack
+from bacalhau.border.archive import Limits, unpack_async
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.inline.data_url import Content, read_content
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
+
+_LIMITS = Limits(size=16 << 30, members=1_000_000)  # a job of 64 MB can hold as much only by repetition
 
 
 class InlineSource:
@@ -29,7 +31,10 @@ class InlineSource:
         """The volume is the unpacked folder, or the file itself, which is then bound at the target's own name."""
         content = await asyncio.to_thread(read_content, manifest.source)
         try:
-            path = await asyncio.to_thread(_unpack if content.is_archive else _write, content.data, into)
+            if content.is_archive:
+                path = await _unpack(content.data, into)
+            else:
+                path = await asyncio.to_thread(_write, content.data, into)
         except OSError as e:
             raise StorageFailure(
                 f"inline content could not be written to {into}: {e.strerror or e}", hint="check the disk of the node"
@@ -50,11 +55,11 @@ def _write(data: bytes, into: Path) -> Path:
     return part.rename(path)
 
 
-def _unpack(data: bytes, into: Path) -> Path:
+async def _unpack(data: bytes, into: Path) -> Path:
     archive, part = into / "inline.tar.gz", into / "part"
-    archive.write_bytes(data)
+    await asyncio.to_thread(archive.write_bytes, data)
     part.mkdir()
-    left_out = unpack(archive, part)
+    left_out = await unpack_async(archive, part, limits=_LIMITS)
     if left_out:
         raise StorageFailure(
             f"inline archive has symlinks that lead out of it: {', '.join(left_out)}",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bacalhau.border.connect import open_session
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.kubo import Kubo
@@ -62,9 +63,13 @@ class IpfsDownloader:
                 yield StoreReader(kubo)
             return
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE)
-        connector = aiohttp.TCPConnector(ssl=self._tls)
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, headers=self._headers, read_bufsize=1 << 20, trust_env=True
+        connection = {"ssl": self._tls}
+        async with open_session(
+            server=self._base_url,
+            connection=connection,
+            timeout=timeout,
+            headers=self._headers,
+            read_bufsize=1 << 20,
         ) as session:
             reader = GatewayReader(session, self._base_url)
             try:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from bacalhau.border.connect import open_session
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
@@ -57,8 +58,9 @@ class Kubo:
     async def open(cls, endpoint: str, patience: float = 120.0) -> AsyncIterator["Kubo"]:
         """`patience`: seconds of silence that a call bears."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=patience)
-        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False, trust_env=True) as session:
-            yield cls(rpc_url(endpoint), session, patience)
+        url = rpc_url(endpoint)
+        async with open_session(server=url, timeout=timeout, auto_decompress=False) as session:
+            yield cls(url, session, patience)
 
     async def identify(self) -> str:
         """The node's peer id; Unavailable when nobody answers."""

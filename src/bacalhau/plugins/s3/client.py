@@ -7,16 +7,15 @@ import asyncio
 import os
 import random
 import ssl
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 import yarl
 
+from bacalhau.border.connect import find_proxy
 from bacalhau.lib.aio import read_up_to
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.bucket import BucketAddress
@@ -170,7 +169,7 @@ class S3Client:
     def _proxy(self, url: str) -> str | None:
         server = url[: url.find("/", 8)]
         if server not in self._proxies:
-            self._proxies[server] = _find_proxy(url)
+            self._proxies[server] = find_proxy(url)
         return self._proxies[server]
 
     def session(self) -> aiohttp.ClientSession:
@@ -243,11 +242,3 @@ async def _may_retry(course: _Course) -> bool:
         return False
     await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2 ** (course.tried - 1), _LONGEST_WAIT))
     return True
-
-
-def _find_proxy(url: str) -> str | None:
-    """The environment's proxy for this address. aiohttp's own way would also send passwords from ~/.netrc."""
-    parts = urlsplit(url)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)

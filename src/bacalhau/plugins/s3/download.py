@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bacalhau.border.archive import unpack
+from bacalhau.border.archive import unpack_async
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
@@ -111,7 +111,7 @@ class _Archive:
         try:
             await asyncio.to_thread(into.mkdir, parents=True, exist_ok=True)
             await self._receive_somehow(link, part)
-            left_out = await asyncio.to_thread(unpack, part, into, only)
+            left_out = await unpack_async(part, into, only)
             await asyncio.to_thread(part.unlink)
         except OSError as e:
             raise disk_failure(e, into) from e

@@ -14,6 +14,7 @@ import msgspec
 import yarl
 
 from bacalhau.border.archive import pack
+from bacalhau.border.connect import open_session
 from bacalhau.config.schema import Config, S3Managed
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Unavailable
@@ -119,7 +120,7 @@ async def _put(link: str, path: Path, size: int, report: Report) -> None:
     limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     try:
         async with (
-            aiohttp.ClientSession(timeout=limit, trust_env=True) as session,
+            open_session(server=link, timeout=limit) as session,
             session.put(yarl.URL(link, encoded=True), data=_pieces(path, size, report), headers=headers) as response,
         ):
             if response.status >= 300:

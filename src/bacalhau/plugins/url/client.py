@@ -6,7 +6,6 @@ The one place that reads aiohttp's errors.
 import asyncio
 import random
 import re
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -15,6 +14,8 @@ from typing import Self, TypeVar
 import aiohttp
 import yarl
 
+from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
+from bacalhau.border.connect import find_proxy, open_session
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault, tls_fault
 
@@ -37,21 +38,22 @@ class Passing(StorageFailure):
 
 class UrlClient:
     """Open with `async with`. `first_wait`: seconds before the first of `retries` further attempts, doubled
-    after each.
+    after each. `reach` says which addresses may be connected to.
     """
 
-    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES) -> None:
+    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES, reach: Reach = EVERYWHERE) -> None:
+        self._reach = reach
         self._first_wait = first_wait
         self._attempts = 1 + retries
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+        self._session = open_session(
+            self._reach,
+            connection={"limit": 0},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
             auto_decompress=False,
             read_bufsize=1 << 20,
             headers={"Accept-Encoding": "identity", "User-Agent": "bacalhau"},
-            cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
 
@@ -71,13 +73,13 @@ class UrlClient:
             target = yarl.URL(url, encoded=url.isascii() and " " not in url)
             # aiohttp counts the redirect that it refuses.
             asked = self._session.request(
-                method, target, headers=headers, max_redirects=_REDIRECTS + 1, proxy=_find_proxy(target)
+                method, target, headers=headers, max_redirects=_REDIRECTS + 1, proxy=find_proxy(str(target))
             )
             async with asked as response:
                 if not 200 <= response.status < 300 and response.status not in also:
                     raise _refusal(url, response)
                 yield response
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as e:
+        except (aiohttp.ClientError, ConnectionError, TimeoutError, AddressRefused) as e:
             raise _translated(url, e) from e
 
     async def persist(self, attempt: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
@@ -117,6 +119,8 @@ def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
 
 def _translated(url: str, error: Exception) -> StorageFailure:
     name = shown(url)
+    if refusal := refused_address(error):
+        return StorageFailure(f"URL {name} may not be read here: {refusal.reason}", hint=refusal.hint)
     if isinstance(error, aiohttp.TooManyRedirects):
         return StorageFailure(
             f"URL {name} redirects more than {_REDIRECTS} times", hint="name the address that it should lead to"
@@ -147,12 +151,3 @@ def _translated(url: str, error: Exception) -> StorageFailure:
 def _silence(error: TimeoutError) -> str:
     connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
     return f"no connection within {_CONNECT_SECONDS} s" if connecting else f"nothing came for {_SILENCE_SECONDS} s"
-
-
-def _find_proxy(url: yarl.URL) -> str | None:
-    """The environment's proxy. aiohttp's own way would also send the node's passwords from ~/.netrc wherever a job
-    points.
-    """
-    if not url.host or urllib.request.proxy_bypass(url.host):
-        return None
-    return urllib.request.getproxies().get(url.scheme)

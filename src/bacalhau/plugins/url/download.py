@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from bacalhau.border.archive import unpack
+from bacalhau.border.archive import unpack_async
 from bacalhau.lib.errors import NotFound
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
@@ -33,7 +33,7 @@ class UrlDownloader:
                 raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
             return
         archive = into / name
-        left_out = await asyncio.to_thread(unpack, archive, into, only)
+        left_out = await unpack_async(archive, into, only)
         await asyncio.to_thread(archive.unlink)
         for link in left_out:
             log.warning("symlink %s of the result was left out: it points outside of it", link)
