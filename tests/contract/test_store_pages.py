@@ -89,6 +89,7 @@ async def check(kind, order, reverse, version, before, between, size):
         pages, later = [], iter(between)
         while page := await listed.read(size, place_of(pages[-1], listed.page.order_by) if pages else None):
             pages += page
+            assert len(pages) <= len(before) + len(between), "it has no end"
             if not between:
                 assert len(page) == size or len(pages) == len(whole)
             for row, _ in zip(later, range(2), strict=False):
