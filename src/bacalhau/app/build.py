@@ -14,6 +14,7 @@ from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity, offered_executions
 from bacalhau.app.plugins import node_plugins, orchestrator_plugins
 from bacalhau.app.quotas import read_quotas
+from bacalhau.app.reach import node_reach
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
@@ -184,7 +185,7 @@ async def compute_node(
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
         plugins = await node_plugins(
-            stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus))
+            stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), node_reach(config))
         )
         node = ComputeNode(
             node_id=who.id,

@@ -101,13 +101,13 @@ class _Resolver(AbstractResolver):
 
 
 async def open_connection(reach: Reach, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to the first address of a host that answers. Raises AddressRefused, or OSError for the last failure."""
+    """Connect to the first allowed address of a host that answers. Raises OSError, AddressRefused among them."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure: OSError = OSError(f"{host} has no address")
     for *_, address in found:
         literal = str(address[0])
-        reach.require(literal)
         try:
+            reach.require(literal)
             return await asyncio.open_connection(literal, port)
         except OSError as e:
             failure = e

@@ -372,6 +372,25 @@ class Engines(Section):
 
 class InputSources(Section):
     disabled: Annotated[tuple[str, ...], Meta(description="Input sources that this node does not offer.")] = ()
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Networks (CIDRs) that jobs may make this node connect to beside the public and private ones; the"
+                " narrowest network of both lists decides. None: this machine's own addresses are open only while"
+                " everything here listens on loopback. Metadata addresses of clouds are never open."
+            )
+        ),
+    ] = ()
+    denied_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Networks (CIDRs) that jobs may not make this node connect to; none, because data stands on private"
+                " networks, too."
+            )
+        ),
+    ] = ()
     read_timeout: Annotated[
         Seconds,
         Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find."),

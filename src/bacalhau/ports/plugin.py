@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.config.schema import Config, ResultDownloaders
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
@@ -97,11 +98,12 @@ async def _no_upload(job_id: str, execution_id: str) -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """The node that engines, sources and publishers are made for."""
+    """The node that engines, sources and publishers are made for. `reach` says which addresses its jobs may reach."""
 
     content: ContentStore
     config: Config = field(default_factory=Config)
     sign_upload: SignUpload = _no_upload
+    reach: Reach = EVERYWHERE
 
 
 class ResultServer(NamedTuple):

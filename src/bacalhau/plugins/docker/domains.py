@@ -28,10 +28,3 @@ def read_address(text: str) -> Address | None:
         return ipaddress.ip_address(text.strip("[]"))
     except ValueError:
         return None
-
-
-def is_own(address: str) -> bool:
-    """Loopback and link-local addresses are the node's own: what listens there trusts whoever can reach it."""
-    found = read_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    return mapped is None or mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or mapped.is_multicast

@@ -8,8 +8,10 @@ import ipaddress
 import logging
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
+from bacalhau.border.addresses import Reach
 from bacalhau.lib.errors import BacalhauError, EngineFailure
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import DOMAINS_LABEL, EXECUTOR_LABEL, JOB_LABEL, Detour
@@ -24,8 +26,10 @@ class Egress:
     the proxy.
     """
 
-    def __init__(self, api: DockerApi) -> None:
+    def __init__(self, api: DockerApi, reach: Reach) -> None:
         self._api = api
+        # A domain that a job names may lead to the node itself, on one person's machine too.
+        self._reach = replace(reach, own=False)
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._name = ""
@@ -58,7 +62,7 @@ class Egress:
             found = await self._api.inspect_network(self._name) or {}
         address, port = str(found["IPAM"]["Config"][0]["Gateway"]), int(found["Labels"][PORT_LABEL])
         try:
-            await self._stack.enter_async_context(proxy(address, port, self._find_guest))
+            await self._stack.enter_async_context(proxy(address, port, self._find_guest, self._reach))
         except OSError as e:
             hint = (
                 "the Docker daemon must run on the node's own machine"

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any
 
+from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.lib.aio import Crew, crew, together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
@@ -60,10 +61,10 @@ class DockerEngine:
     that, and `sweep` finds what a crash in between has left.
     """
 
-    def __init__(self, url: str = "") -> None:
-        """`url` "" is DOCKER_HOST or the first usual socket that answers."""
+    def __init__(self, url: str = "", reach: Reach = EVERYWHERE) -> None:
+        """`url` "" is DOCKER_HOST or the first usual socket that answers; `reach` is the rule for network HTTP."""
         self._api = DockerApi(url)
-        self._egress = Egress(self._api)
+        self._egress = Egress(self._api, reach)
         self._stack = AsyncExitStack()
         self._watches: dict[str, _Watch] = {}
         self._stops: dict[str, float] = {}  # of what nobody watches, while they last
@@ -339,4 +340,4 @@ def _read(params: dict[str, Any]) -> DockerParams:
 
 
 def make_engine(setting: Setting) -> DockerEngine:
-    return DockerEngine()
+    return DockerEngine(reach=setting.reach)

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from bacalhau.border.addresses import AddressRefused, Reach
+from bacalhau.border.connect import open_connection
 from bacalhau.lib.aio import together
 from bacalhau.lib.network import network_fault
-from bacalhau.plugins.docker.domains import is_own, match_domain
+from bacalhau.plugins.docker.domains import match_domain
 
 HEAD_LIMIT = 64 << 10  # bytes of request line and headers
 HEAD_SECONDS = 30.0
@@ -46,14 +47,17 @@ class _Call(NamedTuple):
 
 
 @asynccontextmanager
-async def proxy(address: str, port: int, find_guest: FindGuest) -> AsyncIterator[None]:
-    """Serve at `address`:`port` while the block runs. Raises OSError when nobody can listen there."""
+async def proxy(address: str, port: int, find_guest: FindGuest, reach: Reach) -> AsyncIterator[None]:
+    """Serve at `address`:`port` while the block runs, and connect where `reach` allows it.
+
+    Raises OSError when nobody can listen there.
+    """
     open_now: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_now.add(writer)
         try:
-            await _serve(reader, writer, find_guest)
+            await _serve(reader, writer, find_guest, reach)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as e:
             log.debug("a connection through the proxy ended: %s", e)
         finally:
@@ -70,7 +74,9 @@ async def proxy(address: str, port: int, find_guest: FindGuest) -> AsyncIterator
         await server.wait_closed()
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, find_guest: FindGuest) -> None:
+async def _serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, find_guest: FindGuest, reach: Reach
+) -> None:
     try:
         async with asyncio.timeout(HEAD_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -78,7 +84,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fin
         if guest is None:
             raise _Refused("403 Forbidden", "this proxy is for the tasks of this node alone")
         call = read_head(head.decode("latin-1"), guest)
-        far_reader, far_writer = await _connect(call)
+        far_reader, far_writer = await _connect(call, reach)
     except _Refused as e:
         await _answer(writer, e.status, e.text)
         return
@@ -130,17 +136,13 @@ def read_head(head: str, guest: Guest) -> _Call:
     )
 
 
-async def _connect(call: _Call) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """To an address that the name has now and that is not the node's own: the name is the job's, but the network is the
-    node's.
-    """
+async def _connect(call: _Call, reach: Reach) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to an address that the name has now: the name is the job's, but the network is the node's."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(call.host, call.port, type=socket.SOCK_STREAM)
-            addresses = [str(sockaddr[0]) for *_, sockaddr in found if not is_own(str(sockaddr[0]))]
-            if not addresses:
-                raise _Refused("403 Forbidden", f"{call.host} is the node itself")
-            return await asyncio.open_connection(addresses[0], call.port)
+            return await open_connection(reach, call.host, call.port)
+    except AddressRefused as e:
+        raise _Refused("403 Forbidden", f"{call.host} may not be reached: {e.reason}") from e
     except (OSError, UnicodeError) as e:
         raise _Refused("502 Bad Gateway", f"{call.host}:{call.port} cannot be reached: {network_fault(e)}") from e
 

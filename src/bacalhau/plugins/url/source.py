@@ -14,6 +14,7 @@ from typing import Self
 
 import aiohttp
 
+from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient, shown
@@ -27,10 +28,13 @@ _WRITE_BYTES = 1 << 20
 
 
 class UrlSource:
-    """A Storage; open with `async with`. `first_wait`: seconds before the first of `retries`, doubled after each."""
+    """A Storage; open with `async with`. `first_wait`: seconds before the first of `retries`, doubled after each.
 
-    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES) -> None:
-        self._client = UrlClient(first_wait, retries)
+    `reach` says which addresses may be connected to.
+    """
+
+    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES, reach: Reach = EVERYWHERE) -> None:
+        self._client = UrlClient(first_wait, retries, reach)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -159,4 +163,4 @@ def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
 
 
 def make_source(setting: Setting) -> UrlSource:
-    return UrlSource(retries=setting.config.input_sources.max_retry_count)
+    return UrlSource(retries=setting.config.input_sources.max_retry_count, reach=setting.reach)
