@@ -18,7 +18,8 @@ from bacalhau.app.sample import SAMPLE_BUCKET, put_sample
 from bacalhau.app.serve import Served, serve
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.messages.inbox import cancel
-from bacalhau.config.schema import Config, Publishers
+from bacalhau.config.plugins import Publishers
+from bacalhau.config.schema import Config
 
 STOP_LIMIT = 20.0  # seconds that running containers get at the end
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from bacalhau.client.tokens import bearer, put_token
-from bacalhau.config.schema import ResultDownloaders
+from bacalhau.config.plugins import ResultDownloaders
 from bacalhau.lib import wire
 from bacalhau.lib.errors import (
     BacalhauError,

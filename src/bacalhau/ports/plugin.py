@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
-from bacalhau.config.schema import Config, ResultDownloaders
+from bacalhau.config.plugins import ResultDownloaders
+from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.content import ContentStore

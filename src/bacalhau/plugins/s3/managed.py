@@ -15,7 +15,8 @@ import yarl
 
 from bacalhau.border.archive import pack
 from bacalhau.border.connect import open_session
-from bacalhau.config.schema import Config, S3Managed
+from bacalhau.config.plugins import S3Managed
+from bacalhau.config.schema import Config
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault

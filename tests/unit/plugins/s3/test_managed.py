@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.config.schema import S3Managed
+from bacalhau.config.plugins import S3Managed
 from bacalhau.lib.errors import BadRequest
 from bacalhau.plugins.s3.managed import managed_bucket
 

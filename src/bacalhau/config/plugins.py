@@ -1,0 +1,111 @@
+"""The settings of plug-ins: engines, input sources, publishers and downloaders."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from bacalhau.config.section import Count, Port, Seconds, Section
+
+
+class IpfsEndpoint(Section):
+    endpoint: Annotated[
+        str, Meta(description="API of an IPFS node, URL or multiaddress; empty uses the network's own content store.")
+    ] = ""
+
+
+class IpfsTypes(Section):
+    ipfs: IpfsEndpoint = IpfsEndpoint()
+
+
+class Engines(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Engines that this node does not offer.")] = ()
+
+
+class InputSources(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Input sources that this node does not offer.")] = ()
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Networks (CIDRs) that jobs may make this node connect to beside the public and private ones; the"
+                " narrowest network of both lists decides. None: this machine's own addresses are open only while"
+                " everything here listens on loopback. Metadata addresses of clouds are never open."
+            )
+        ),
+    ] = ()
+    denied_networks: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Networks (CIDRs) that jobs may not make this node connect to; none, because data stands on private"
+                " networks, too."
+            )
+        ),
+    ] = ()
+    read_timeout: Annotated[
+        Seconds,
+        Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find."),
+    ] = Seconds(300.0)
+    max_retry_count: Annotated[
+        Count,
+        Meta(description="Further attempts at a download from a URL that broke off or was refused for the moment."),
+    ] = 3
+    types: IpfsTypes = IpfsTypes()
+
+
+class LocalResults(Section):
+    address: Annotated[
+        str,
+        Meta(
+            description=(
+                "Address of this node that the links to local results name; loopback is reached on this machine only."
+            )
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port that local results are served on.")] = 6001
+
+
+class S3Signing(Section):
+    pre_signed_url_disabled: Annotated[
+        bool, Meta(description="Give clients no signed links to S3 results; they then need credentials of their own.")
+    ] = False
+    pre_signed_url_expiration: Annotated[
+        Seconds, Meta(description="Life of a signed link; 0s is the signer's own default of 15m.")
+    ] = Seconds(0.0)
+
+
+class S3Managed(Section):
+    bucket: Annotated[
+        str,
+        Meta(
+            description=(
+                "Bucket where this orchestrator keeps results of publisher s3managed; empty offers no such publisher."
+            )
+        ),
+    ] = ""
+    key: Annotated[str, Meta(description="Prefix of their keys.")] = ""
+    region: Annotated[str, Meta(description="Region of that bucket.")] = ""
+    endpoint: Annotated[str, Meta(description="URL of its server; empty is AWS.")] = ""
+    pre_signed_url_expiration: Annotated[
+        Seconds, Meta(description="Life of the links by which nodes store and clients fetch them.")
+    ] = Seconds(3600.0)
+
+
+class PublisherTypes(Section):
+    ipfs: IpfsEndpoint = IpfsEndpoint()
+    local: LocalResults = LocalResults()
+    s3: S3Signing = S3Signing()
+    s3_managed: S3Managed = S3Managed()
+
+
+class Publishers(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Publishers that this node does not offer.")] = ()
+    types: PublisherTypes = PublisherTypes()
+
+
+class ResultDownloaders(Section):
+    disabled: Annotated[tuple[str, ...], Meta(description="Kinds of results that the client does not fetch.")] = ()
+    timeout: Annotated[Seconds, Meta(description="Limit of a download; 0s leaves it to the command's own flag.")] = (
+        Seconds(0.0)
+    )
+    types: IpfsTypes = IpfsTypes()
