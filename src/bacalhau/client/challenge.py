@@ -1,4 +1,4 @@
-"""Introducing oneself to a server that refuses strangers: the client signs a phrase with its own key, and gets a token
+"""Introducing this client to a server that refuses strangers: it signs a phrase with its own key, and gets a token
 for it.
 
 Servers of the original want this where they have an access policy. Loaded by who was refused, for it needs
@@ -37,7 +37,7 @@ _BITS, _EXPONENT = 2048, 65537
 
 
 def introduce(offered: ListMethodsResponse, home: Path) -> IntroduceRequest | None:
-    """Make the introduction; None where the server offers no way.
+    """Sign the phrase of the server; None where the server offers no method that this client knows.
 
     Raises Unauthorized where it wants what this client has not, BadRequest for a broken key.
     """
@@ -81,7 +81,7 @@ def _signed(phrase: str, path: Path) -> bytes:
 
 
 def _read_key(path: Path) -> RSAPrivateKey:
-    """This client's own, made on first use."""
+    """Read this client's own key, which is made on first use."""
     try:
         if not path.exists():
             made = generate_private_key(_EXPONENT, _BITS)

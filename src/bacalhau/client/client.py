@@ -87,7 +87,7 @@ class AsyncClient:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The endpoint, with the token that was got meanwhile, where one was."""
+        """The endpoint, with the token that this client received since it was opened, if any."""
         return self._open.endpoint if self._open else self._endpoint
 
     @property
@@ -325,7 +325,7 @@ class AsyncClient:
         await self.change_node(node_id, "delete", message=message)
 
     async def cordon(self, node_id: str, message: str = "") -> None:
-        """The node gets no new work."""
+        """Cordon a node, so that it gets no new work."""
         await self.change_node(node_id, "cordon", message=message)
 
     async def uncordon(self, node_id: str, message: str = "") -> None:
@@ -343,7 +343,7 @@ class AsyncClient:
         return await self.transport.ask(AliveResponse, "/agent/alive")
 
     async def version(self) -> BuildVersion:
-        """The server's."""
+        """Return the version of the server."""
         return await self.transport.ask(BuildVersion, "/agent/version")
 
     async def config(self) -> dict[str, Any]:
@@ -355,7 +355,7 @@ class AsyncClient:
         return await self.transport.ask(AuthConfigResponse, "/agent/authconfig")
 
     async def own_node(self) -> NodeInfo:
-        """The node behind the API."""
+        """Return the node that serves the API."""
         return await self.transport.ask(NodeInfo, "/agent/node")
 
 

@@ -12,7 +12,7 @@ _FILE = "client_id"
 
 
 def client_id(data_dir: Path) -> str:
-    """The id, the same on every call; "" where none can be kept."""
+    """Return this client's id, the same on every call; "" where the data directory cannot be written."""
     path = data_dir / _FILE
     try:
         return path.read_text().strip() or _make(path)

@@ -57,8 +57,8 @@ class LogReader:
         self._heard = 0.0
 
     async def pieces(self) -> AsyncGenerator[LogPiece, None]:
-        """Until the end. Raises NotFound, Unavailable after PATIENCE seconds without a server, or what the
-        server says.
+        """Yield the pieces until the log ends. Raises NotFound, Unavailable after PATIENCE seconds without a server,
+        or the error that the server sends.
         """
         pause = FIRST_RETRY
         while True:

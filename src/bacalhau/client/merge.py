@@ -82,7 +82,7 @@ def _conflict(path: Path) -> Conflict:
 
 
 def apply_merge(merge: Merge) -> None:
-    """Files are renamed, so that each is there whole or not at all; no file is left behind."""
+    """Apply a plan: the joined files are written, the others renamed, so that each of these is whole or not there."""
     for folder in merge.folders:
         folder.mkdir(parents=True, exist_ok=True)
     for sources, target in merge.joins:

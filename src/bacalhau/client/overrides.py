@@ -1,4 +1,6 @@
-"""The words of a command line about the server. They stand apart, because `--help` must not load what uses them."""
+"""The flags of a command line that name the server. They stand in a module of their own, because `--help` must not load
+the code that uses them.
+"""
 
 from typing import NamedTuple
 

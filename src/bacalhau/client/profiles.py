@@ -29,7 +29,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`timeout` is Go text, the longest an answer may take."""
+    """One named server. `timeout` is the longest that an answer may take, as Go writes durations (`30s`)."""
 
     endpoint: str
     description: str = ""
@@ -57,7 +57,7 @@ class Profiles:
         return sorted(path.stem for path in self._home.glob("*.yaml") if _NAME.fullmatch(path.stem))
 
     def current(self) -> str:
-        """ "" when none was selected, or the selected one is gone."""
+        """Name the selected profile; "" when none was selected, or the selected one is gone."""
         try:
             name = Path(os.readlink(self._home / _CURRENT)).stem
         except OSError:
@@ -81,7 +81,7 @@ class Profiles:
             ) from e
 
     def put(self, name: str, profile: Profile) -> None:
-        """Readable to its owner alone: it may hold a token."""
+        """Write a profile that only its owner can read, because it may hold a token."""
         self._home.mkdir(parents=True, exist_ok=True)
         tree: dict[str, Any] = msgspec.to_builtins(profile)
         write_private(self._path(name), import_module("yaml").safe_dump(tree, sort_keys=False))

@@ -80,7 +80,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _part(fetch: Fetch) -> Path:
-    """A part of the results is not mixed with what there is of the whole."""
+    """Name the folder of a download in progress. A part of the results has another folder than the whole."""
     suffix = f".{hashlib.sha256(fetch.only.encode()).hexdigest()[:8]}" if fetch.only else ""
     return fetch.into / f".bacalhau-{fetch.job_id}{suffix}.part"
 
@@ -110,7 +110,7 @@ def _put_in_place(trees: Sequence[Path], fetch: Fetch) -> None:
 
 
 def _remove_if_empty(part: Path) -> None:
-    """Folders alone are worth nothing to the next attempt, and all that is left when the files are in place."""
+    """Remove a temporary folder that holds no file: nothing in it can be used by the next attempt."""
     if not any(files_in(part)):
         remove_tree(part)
 

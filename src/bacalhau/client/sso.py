@@ -78,7 +78,7 @@ async def sign_in(config: SignIn, show: Callable[[Code], None]) -> str:
 
 
 def _slower(answer: _Answer) -> float:
-    """Seconds to add to the pause. Raises Unauthorized when there is nothing to wait for."""
+    """Return the seconds to add to the pause. Raises Unauthorized when the sign-in cannot succeed any more."""
     if answer.error not in ("authorization_pending", "slow_down"):
         raise Unauthorized(
             f"signing in failed: {answer.error_description or answer.error or 'the provider gave no token'}",

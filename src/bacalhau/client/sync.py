@@ -60,7 +60,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close the client; a second call does nothing."""
         if self._loop.is_closed():
             return
         self._run(self._client.__aexit__(None, None, None))

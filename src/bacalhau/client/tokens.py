@@ -10,12 +10,12 @@ _FILE = "sso_tokens.json"
 
 
 def get_token(data_dir: Path, url: str) -> str:
-    """ "" when there is none."""
+    """Read the token that is kept for this URL; "" when there is none."""
     return _read(data_dir).get(_key(url), "")
 
 
 def put_token(data_dir: Path, url: str, token: str) -> None:
-    """The empty token takes it away."""
+    """Keep a token; the empty text removes the one that is kept."""
     tokens = _read(data_dir) | {_key(url): token}
     data_dir.mkdir(parents=True, exist_ok=True)
     write_private(
@@ -24,7 +24,7 @@ def put_token(data_dir: Path, url: str, token: str) -> None:
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that shows it; none for ""."""
+    """Make the header that carries a token; no header for ""."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

@@ -133,14 +133,14 @@ class Transport:
         self._http = http
 
     async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = 0) -> T:
-        """GET; zero values of the query are not sent. Raises the server's error, or Unavailable."""
+        """Send a GET; empty and zero values of the query are left out. Raises the server's error, or Unavailable."""
         params = [(k, v) for k, v in (query or {}).items() if v not in ("", 0, None, False, ())]
         return await self._send(kind, "GET", path, params=params, seconds=seconds)
 
     async def tell(
         self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None
     ) -> T:
-        """A request with a body. Raises the server's error, or Unavailable; is not repeated."""
+        """Send a request with a body, once. Raises the server's error, or Unavailable."""
         params = [(k, v) for k, v in (query or {}).items() if v]
         return await self._send(kind, method, path, params=params, content=wire.encode(body))
 
@@ -178,7 +178,7 @@ class Transport:
             ) from e
 
     async def _introduce(self, home: Path) -> bool:
-        """Get a token for this client, and keep it; False where the server has no such way, and says why it refuses."""
+        """Get a token for this client and keep it; False where the server hands out none. Raises its refusal."""
         offered = await self._request("GET", "/auth")
         if offered.is_error:
             return False
@@ -213,7 +213,7 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
 
 
 def unreachable(url: str, error: BaseException) -> Unavailable:
-    """The reason is the operating system's where there is one."""
+    """Make the error for a server that cannot be reached, with the operating system's reason where there is one."""
     refused = tls_fault(error)
     if refused:
         return Unavailable(f"cannot trust the orchestrator at {url}: {refused}", hint=HOW_TO_TRUST)

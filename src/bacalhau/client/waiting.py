@@ -15,7 +15,7 @@ from bacalhau.models.wire.api import ListHistoryResponse
 
 T = TypeVar("T")
 OnAway = Callable[[Unavailable], None]
-"""Told once each time that the server goes away."""
+"""Called once each time that the connection to the server is lost."""
 
 LONG = 20  # seconds one request may wait
 PATIENCE = 60.0  # seconds without a server before waiting fails

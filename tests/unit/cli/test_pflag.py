@@ -122,6 +122,7 @@ def test_global_flags_before_and_after_the_command():
             ["--limit-time", "5", "i"],
             'invalid argument "5" for "--limit-time" flag: a duration needs a unit, as 30s, 5m or 1h30m',
         ),
+        (["--limit-time=-5s", "i"], 'invalid argument "-5s" for "--limit-time" flag: must not be negative'),
         (
             ["--target", "some", "i"],
             'invalid argument "some" for "--target" flag: expecting "any" or "all", not "some"',

@@ -6,7 +6,7 @@ from bacalhau.cli.output.flags import Document, Table
 
 
 class ServerConfig(Document, section="Output"):
-    """One document, indented unless told otherwise."""
+    """The flags of commands that print one document, indented unless `--pretty=false`."""
 
     pretty: bool = switch("--pretty", default=True, help="Indent JSON (the default; --pretty=false does not).")
 
@@ -16,7 +16,7 @@ class _Client(Flags):
 
 
 class Versions(_Client, Table):
-    """Whose versions, and how they are printed."""
+    """Flags of `version`: the client's alone or also the server's, and the format."""
 
 
 agent = Tree(

@@ -17,6 +17,8 @@ _LARGEST = 2**63 - 1
 
 def duration(value: str) -> float:
     """Read Go's `5m` or `1h30m`, in seconds."""
+    if value.startswith("-"):
+        raise click.BadParameter("must not be negative")
     try:
         return parse_duration(value)
     except ValueError as e:

@@ -21,7 +21,7 @@ def open_streams() -> None:
 
 
 def read_stdin() -> str:
-    """All of it. Raises BadRequest for what is no text."""
+    """Read all of standard input. Raises BadRequest for bytes that are no text."""
     try:
         return sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as e:

@@ -68,7 +68,7 @@ class _Quiet(Steps):
     """Steps that print nothing, for `--quiet`."""
 
     def begin(self, text: str) -> None:
-        """Nothing is said."""
+        """Print nothing."""
 
     def finish(self, mark: str) -> None:
-        """Nothing is said."""
+        """Print nothing."""

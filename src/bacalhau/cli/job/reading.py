@@ -11,9 +11,8 @@ from bacalhau.cli.output.printing import LogPrinter, has_several
 
 
 class LogQuery(NamedTuple):
-    """The part of a job's output to print. `tail` leaves out all that was printed before.
-
-    `tail_lines` leaves out all but that many lines, None nothing; the other empty values restrict nothing.
+    """The part of a job's output to print. `tail` leaves out all that was printed before, `tail_lines` all but that
+    many lines of it; None and other empty values restrict nothing.
     """
 
     namespace: str = ""

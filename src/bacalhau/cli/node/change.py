@@ -1,4 +1,4 @@
-"""`node approve`, `reject`, `delete`, `cordon`, `uncordon`, `drain` and `labels`: what an administrator decides about a
+"""`node approve`, `reject`, `delete`, `cordon`, `uncordon`, `drain` and `labels`: an administrator's decisions about a
 node.
 """
 

@@ -12,7 +12,7 @@ from bacalhau.models.job.state import JobStateType
 
 
 def cause_of(job: Job, events: Sequence[JobHistory]) -> tuple[str, str]:
-    """Message and hint. The job's own message is the root cause; where it has none, its last error event is."""
+    """Return message and hint. The job's own message is the root cause; where it has none, its last error event is."""
     errors = [e.event for e in events if e.event.is_error]
     hints = [hint for e in reversed(errors) if (hint := (e.details or {}).get("Hint", ""))]
     if job.state.state_type == JobStateType.STOPPED:

@@ -1,4 +1,4 @@
-"""Output in the wanted format: a table for people; CSV, JSON and YAML for programs."""
+"""Output in the format of `--output`: a table for people; CSV, JSON and YAML for programs."""
 
 import csv
 import io

@@ -27,7 +27,7 @@ DONE, FAILED, WAITING = "done ✅", "err  ❌", "wait ⏳"
 
 
 class Account(Protocol):
-    """Tells what happens while it happens."""
+    """The interface of all that prints progress."""
 
     def event(self, event: JobHistory) -> None: ...
 
@@ -44,7 +44,7 @@ class Steps:
         self._seen: set[str] = set()
 
     def begin(self, text: str) -> None:
-        """Ends the step before it well."""
+        """Begin a step. The one before it is printed as done."""
         self.finish(DONE)
         self._seen.add(text)
         self._text, self._began = text, time.monotonic()
@@ -98,7 +98,7 @@ class Events:
             click.echo(f"{' ' * 27}{rest}")
 
     def end(self, job: Job) -> None:
-        """The table has no last line."""
+        """Print nothing: the table needs no last line."""
 
 
 class GroupedEvents(Events):
@@ -132,7 +132,7 @@ class Silence:
     """The account for `--id-only`, which prints nothing."""
 
     def event(self, event: JobHistory) -> None:
-        """Nothing is said."""
+        """Print nothing."""
 
     def end(self, job: Job) -> None:
-        """Nothing is said."""
+        """Print nothing."""

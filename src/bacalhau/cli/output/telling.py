@@ -10,7 +10,9 @@ from bacalhau.models.wire.messages import Progress
 
 
 class Teller:
-    """`quiet` says nothing; who follows the output sees no progress beside it. `events` are all that came."""
+    """Prints events and progress of one job. `quiet` prints nothing; no progress is printed while output is followed.
+    `events` are all that were received.
+    """
 
     def __init__(self, account: Account, *, quiet: bool, follow: bool) -> None:
         self._account = account

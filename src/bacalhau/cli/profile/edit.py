@@ -56,7 +56,7 @@ def save(call: Call[Save]) -> int:
 
 
 def _changed(profile: Profile, call: Call[Save]) -> Profile:
-    """Only what was given."""
+    """Return the parts of a profile that the command line gives."""
     flags, insecure = call.flags, call.settings.insecure
     if flags.endpoint:
         profile = replace(profile, endpoint=_endpoint(flags.endpoint))

@@ -58,7 +58,7 @@ async def _find(client: AsyncClient, flags: Which) -> list[Job]:
 
 
 def _is_wanted(job: Job, flags: Which, own: str) -> bool:
-    """One's own are also those that no client claims."""
+    """Tell whether a job is listed: its tags fit, and it is this client's or nobody's, unless all are listed."""
     tags = set(job.labels or {})
     if tags & set(flags.exclude_tag) or (flags.include_tag and not tags & set(flags.include_tag)):
         return False
@@ -80,7 +80,7 @@ async def _describe(call: Call[Describe]) -> int:
 
 
 def show_id(call: Call[Table]) -> int:
-    """Both names hold the client's id: this client has no node of its own."""
+    """Print the client's id under both names, because this client has no node of its own."""
 
     async def read() -> str:
         async with connect(call.settings) as client:
