@@ -71,10 +71,8 @@ def spread(
         refusal = match_candidate(job, need, around.candidates, candidate, bars)
         if refusal is not None:
             refusals.append(refusal)
-        elif candidate.node_id in fenced:
-            waiting, next_evaluation = FENCED, earliest(next_evaluation, fenced[candidate.node_id])
-        elif say.turn == Turn.WAIT:
-            waiting, next_evaluation = say.why, earliest(next_evaluation, say.at)
+        elif (wait := fenced.get(candidate.node_id, say)).turn == Turn.WAIT:
+            waiting, next_evaluation = wait.why, earliest(next_evaluation, wait.at)
         else:
             able.append(candidate.node_id)
     full = [r for r in refusals if r.is_busy]
@@ -91,9 +89,9 @@ def spread(
     return Spread(plan, tuple(refusals))
 
 
-def _find_fenced(view: JobView, around: Context) -> dict[str, int]:
-    """Find the nodes on which an attempt may still publish, and until when (Unix ns)."""
+def _find_fenced(view: JobView, around: Context) -> dict[str, Say]:
+    """Find the nodes on which an attempt may still publish, each with the wait for its end."""
     fence, now = around.fence, around.now
     used = {e.node_id for e in view.executions} if fence.used > now else set[str]()
     found = {c.node_id: fence.until(c.node_id, was_used=c.node_id in used) for c in around.candidates if fence != OPEN}
-    return {node_id: until for node_id, until in found.items() if until > now}
+    return {node_id: Say(Turn.WAIT, FENCED, until) for node_id, until in found.items() if until > now}
