@@ -17,11 +17,13 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
 from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.core import Checks, Orchestrator
+from bacalhau.orchestrator.jobs.explain import explain_new
 from bacalhau.orchestrator.jobs.read import wait_job
 from bacalhau.orchestrator.jobs.submit import submit_job
 from bacalhau.orchestrator.retention.forget import Keeper
 from bacalhau.orchestrator.retention.trim import trim
 from bacalhau.orchestrator.run import run_orchestrator
+from bacalhau.orchestrator.scheduling import sizes
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import Retention, forget_nothing
@@ -84,13 +86,36 @@ class Foreign:
         self.news.fire()
 
 
-async def submit(orch, text):
+def a_job_of(text):
     task = Task(name="main", engine=SpecConfig(type="noop", params={"Stdout": text}))
-    job = Job(type="batch", count=1, tasks=(task,))
-    return (await submit_job(orch, job, force=False, warnings=(), client="", instance="")).job_id
+    return Job(type="batch", count=1, tasks=(task,))
 
 
-async def test_what_is_too_large_for_a_node_of_another_make_fails_alone_and_says_why(tmp_path):
+async def submit(orch, text):
+    return (await submit_job(orch, a_job_of(text), force=False, warnings=(), client="", instance="")).job_id
+
+
+async def test_a_node_of_another_make_is_no_candidate_for_what_no_message_holds(tmp_path):
+    foreign = Foreign()
+    async with (
+        an_orchestrator(tmp_path) as (orch, server),
+        node_bus(server.url, "n-far", "") as bus,
+        bus.serve(foreign.on_message, foreign.no_logs, partial(foreign.join, bus)),
+    ):
+        assert await foreign.news.wait(30)
+        for text, fits in (("x" * 700_000, True), ("<" * 200_000, False), ("x" * 1_100_000, False)):
+            told = await explain_new(orch, a_job_of(text), ())
+            assert [(node.fits, node.never) for node in told.nodes] == [(fits, not fits)]
+            assert fits or told.nodes[0].reason.startswith("takes no job above ")
+        job = await wait_job(orch, await submit(orch, "<" * 200_000), 60)
+        assert job.state.state_type == JobStateType.FAILED and "takes no job above " in job.state.message
+        node = orch.cluster.get("n-far")
+        orch.cluster.put(replace(node, native=True), 0)
+        assert [node.fits for node in (await explain_new(orch, a_job_of("<" * 200_000), ())).nodes] == [True]
+
+
+async def test_what_a_smaller_message_server_does_not_take_fails_alone_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(sizes, "MOST", 100_000_000)
     foreign = Foreign()
     async with (
         an_orchestrator(tmp_path) as (orch, server),

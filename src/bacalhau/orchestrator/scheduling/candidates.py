@@ -16,6 +16,7 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.node.node import CONNECTED, NodeState
+from bacalhau.orchestrator.scheduling.sizes import is_large
 from bacalhau.orchestrator.scheduling.view import Candidate
 
 SHAPES = 256  # answers are kept for so many shapes of jobs
@@ -266,6 +267,7 @@ def shape_of(job: Job, need: Resources) -> Hashable:
         (task.network or NetworkConfig()).type,
         tuple((c.key, c.operator, c.values) for c in job.constraints or ()),
         (need.cpu, need.memory, need.disk, need.gpu),
+        is_large(job),
     )
 
 
@@ -321,7 +323,7 @@ def _kind_of(node: NodeState) -> bytes:
     """Everything about a node on which an answer may depend, but its membership and its labels."""
     compute = node.info.compute
     plugins = (compute.execution_engines, compute.storage_sources, compute.publishers, compute.unavailable)
-    return encode((plugins, compute.max_job_requirements, compute.policy))
+    return encode((plugins, compute.max_job_requirements, compute.policy, node.native))
 
 
 def _offer(node: NodeState) -> tuple[object, ...]:
@@ -329,6 +331,7 @@ def _offer(node: NodeState) -> tuple[object, ...]:
     compute = node.info.compute
     return (
         node.membership,
+        node.native,
         node.info.labels,
         compute.execution_engines,
         compute.storage_sources,

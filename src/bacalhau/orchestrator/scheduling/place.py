@@ -11,6 +11,7 @@ from bacalhau.models.job.selector import match_labels
 from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Answers, Ask, Candidates, shape_of
+from bacalhau.orchestrator.scheduling.sizes import is_large, list_size_objections
 from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal, Shortage
 
 
@@ -152,9 +153,12 @@ def _never(job: Job, need: Resources, candidates: Candidates) -> Answers:
     labels once per kind of node.
     """
 
+    too_large = is_large(job)
+
     def of_kind(node: NodeState) -> list[str]:
         offer = node.info.compute
-        return _mismatches(job.task, offer) + offer.max_job_requirements.lacks(need)
+        size = list_size_objections(too_large, node)
+        return _mismatches(job.task, offer) + size + offer.max_job_requirements.lacks(need)
 
     def of_node(node: NodeState, objections: list[str]) -> str:
         if job.constraints:
