@@ -16,10 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bacalhau.border.addresses import Reach
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.s3.bucket import BucketAddress
+from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
@@ -166,6 +167,15 @@ async def test_a_refused_signature_is_tried_without_and_remembered(client, serve
     assert ["Authorization" in request.headers for request in server.requests] == [True, False, False]
 
 
+async def test_a_refusal_holds_for_the_credentials_that_were_refused(client, server, monkeypatch):
+    """Other credentials are tried again: nobody should be read as anybody until the next restart."""
+    server.answers = [error(403, "AccessDenied"), says(200, "hello")]
+    assert await get(client, server) == b"hello"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    assert await get(client, server) == b"hello"
+    assert ["Authorization" in request.headers for request in server.requests] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -293,6 +303,25 @@ async def test_encrypted_connections_trust_the_given_authority(client, certifica
         assert (await trusting.call(Request(address, "GET", "k"), read_all)).body == body
         await trusting.aclose()
     assert (tmp_path / "got" / "large").read_bytes() == body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+async def test_an_endpoint_of_a_job_obeys_the_rule_of_addresses(server, tmp_path, monkeypatch, host):
+    """One of the administrator does not; and no byte of a request reaches what is refused."""
+    body = bytes(65 << 20)
+    server.answers = [serves(body)]
+    closed = S3Client(Reach())
+    named = BucketAddress("b", "", server.url.replace("127.0.0.1", host))
+    for request in (Request(named, "GET", "k"), Request(named, "HEAD", "k"), Request(named, "PUT", "k", body=b"x")):
+        with pytest.raises(StorageFailure, match=r"s3: endpoint .* may not be used here: .* belongs to the node"):
+            await closed.call(request, read_all)
+    with pytest.raises(StorageFailure, match="may not be used here"):
+        await fetch_entries(Origin(closed, named), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
+    assert server.requests == []
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    ours = find_bucket("b", "", "")
+    await fetch_entries(Origin(closed, ours), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
+    await closed.aclose()
 
 
 @pytest.mark.parametrize("size", [100, 3 << 20])

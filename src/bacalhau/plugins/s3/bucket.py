@@ -9,11 +9,15 @@ _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # dots would break 
 
 
 class BucketAddress(NamedTuple):
-    """`endpoint` "" is AWS itself; `region` "" is whatever this machine is set to."""
+    """`endpoint` "" is AWS itself; `region` "" is whatever this machine is set to.
+
+    `is_ours`: the endpoint is the administrator's choice and not a job's, so no rule of addresses holds for it.
+    """
 
     bucket: str
     region: str = ""
     endpoint: str = ""
+    is_ours: bool = False
 
     def url(self, key: str, query: tuple[tuple[str, str], ...], region: str) -> str:
         """The address of an object, or of the bucket for key ""; everything is escaped as the signature wants it."""
@@ -36,9 +40,8 @@ class BucketAddress(NamedTuple):
 
 def find_bucket(bucket: str, region: str, endpoint: str) -> BucketAddress:
     """A bucket and its server as a job names them; the endpoint may come from the environment."""
-    return BucketAddress(
-        bucket, region, endpoint or os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
-    )
+    ours = os.environ.get("AWS_ENDPOINT_URL_S3", "") or os.environ.get("AWS_ENDPOINT_URL", "")
+    return BucketAddress(bucket, region, endpoint or ours, is_ours=not endpoint)
 
 
 def aws_host(region: str) -> str:

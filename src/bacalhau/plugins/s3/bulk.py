@@ -17,19 +17,25 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from bacalhau.border.addresses import EVERYWHERE, Reach
+
 STREAMS = 6
 _BUFFER_BYTES = 1 << 20
 _SILENCE_SECONDS = 60
 
 
 class Stretch(NamedTuple):
-    """The bytes [start, end) of an object, at a signed address, and the file where they belong at the same offset."""
+    """The bytes [start, end) of an object, at a signed address, and the file where they belong at the same offset.
+
+    `reach` says which addresses may be connected to.
+    """
 
     url: str
     headers: dict[str, str]
     path: Path
     start: int
     end: int
+    reach: Reach = EVERYWHERE
 
 
 class _Call:
@@ -95,6 +101,9 @@ class BulkReader:
         descriptor = os.open(stretch.path, os.O_WRONLY)
         try:
             parts = urlsplit(stretch.url)
+            if connection.sock is None:
+                connection.connect()
+            stretch.reach.require(connection.sock.getpeername()[0])
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=stretch.headers)
             call.uses(connection)
             response = connection.getresponse()

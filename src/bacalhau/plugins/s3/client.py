@@ -7,25 +7,28 @@ import asyncio
 import os
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import yarl
 
-from bacalhau.border.connect import find_proxy
+from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
+from bacalhau.border.connect import find_proxy, open_session
 from bacalhau.lib.aio import read_up_to
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import BulkReader
-from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, unreachable
+from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, refused, unreachable
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 T = TypeVar("T")
 
 _ATTEMPTS = 5
+_REFUSAL_SECONDS = 60.0
 _CHUNK_BYTES = 256 << 10
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # seconds, before jitter
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
@@ -68,12 +71,21 @@ async def read_all(response: aiohttp.ClientResponse) -> Answer:
 
 @dataclass
 class _Learned:
-    """Facts that the server told about a bucket: its real region, and that it is public while our credentials are not
-    welcome.
+    """Facts that the server told about a public bucket: its real region, and whose credentials it refused.
+
+    A refusal holds for `_REFUSAL_SECONDS`: rights change, and a bucket that is read as anybody shows less.
     """
 
     region: str = ""
-    anonymous: bool = False
+    refused: Any = None
+    since: float = 0.0
+
+    def refuses(self, ambient: Ambient) -> bool:
+        is_fresh = time.monotonic() < self.since + _REFUSAL_SECONDS
+        return ambient.credentials is not None and is_fresh and self.refused == ambient.credentials
+
+    def note(self, ambient: Ambient) -> None:
+        self.refused, self.since = ambient.credentials, time.monotonic()
 
 
 @dataclass
@@ -89,19 +101,22 @@ class _Course:
 
 
 class S3Client:
-    """Opens its connections when first used; `aclose` ends them. Failures are StorageFailure."""
+    """Opens its connections when first used; `aclose` ends them. Failures are StorageFailure.
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+    `reach` says which addresses it may connect to for endpoints that jobs name.
+    """
+
+    def __init__(self, reach: Reach = EVERYWHERE) -> None:
+        self._reach = reach
+        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
         self.bulk = BulkReader()
 
     async def aclose(self) -> None:
         self.bulk.close()
-        if self._session:
-            await self._session.close()
-            self._session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
     async def ambient(self) -> Ambient:
         return await AMBIENT.current()
@@ -121,15 +136,22 @@ class S3Client:
                 async with self._open(request, url, course) as response:
                     if response.status < 300:
                         done = await consume(response)
-                        course.learned.anonymous = course.learned.anonymous or course.refusal is not None
+                        if course.refusal is not None:
+                            course.learned.note(await self.ambient())
                         return done
                     trouble = await _read_trouble(response)
-            except (aiohttp.ClientError, TimeoutError) as e:
+            except (aiohttp.ClientError, AddressRefused, TimeoutError) as e:
+                if refusal := refused_address(e):
+                    raise refused(request.address, refusal) from e
                 if not await _may_retry(course):
                     raise unreachable(request.address, url, e) from e
                 continue
             if not (_correct(request, course, trouble) or (trouble.is_transient and await _may_retry(course))):
                 raise await self._explain(request, course, trouble)
+
+    def reach_of(self, address: BucketAddress) -> Reach:
+        """Return the rule for connections to a bucket's server."""
+        return EVERYWHERE if address.is_ours else self._reach
 
     async def signed(self, request: Request) -> tuple[str, dict[str, str]] | None:
         """Address and headers for someone else to do the request; None where it must go through a proxy."""
@@ -141,7 +163,7 @@ class S3Client:
         learned = self._learned.setdefault((address.endpoint, address.bucket), _Learned())
         ambient = await self.ambient()
         region = learned.region or address.region or ambient.region
-        return _Course(learned, region, _ANONYMOUS if learned.anonymous else ambient)
+        return _Course(learned, region, _ANONYMOUS if learned.refuses(ambient) else ambient)
 
     def _open(self, request: Request, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = self._headers(request, url, course)
@@ -149,7 +171,7 @@ class S3Client:
         if request.body:
             headers["Content-Length"] = str(len(request.body))
             data = _confirmed(request)
-        return self.session().request(
+        return self._session(self.reach_of(request.address)).request(
             request.method,
             yarl.URL(url, encoded=True),
             headers=headers,
@@ -172,23 +194,25 @@ class S3Client:
             self._proxies[server] = find_proxy(url)
         return self._proxies[server]
 
-    def session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+    def _session(self, reach: Reach) -> aiohttp.ClientSession:
+        if reach not in self._sessions:
             bundle = os.environ.get("AWS_CA_BUNDLE")
-            trusted = ssl.create_default_context(cafile=bundle) if bundle else True
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=trusted),
-                timeout=timeout,
+            session = open_session(
+                reach,
+                connection={
+                    "limit": _CONNECTIONS,
+                    "ssl": ssl.create_default_context(cafile=bundle) if bundle else True,
+                },
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
                 auto_decompress=False,
                 read_bufsize=1 << 20,
                 skip_auto_headers=("User-Agent", "Content-Type"),
-                cookie_jar=aiohttp.DummyCookieJar(),
             )
             # The library would repeat a request by itself on a connection that broke; `call` does that, and confirms
             # each try first.
-            self._session._retry_connection = False
-        return self._session
+            session._retry_connection = False
+            self._sessions[reach] = session
+        return self._sessions[reach]
 
     async def _explain(self, request: Request, course: _Course, trouble: Trouble) -> Exception:
         """A HEAD has no body that could say why: the same question as GET has."""

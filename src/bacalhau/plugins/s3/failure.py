@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from bacalhau.border.addresses import AddressRefused
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault
 from bacalhau.plugins.s3.bucket import BucketAddress
@@ -116,6 +117,13 @@ def _absence(trouble: Trouble, address: BucketAddress, key: str) -> StorageFailu
             component="S3",
         )
     return None
+
+
+def refused(address: BucketAddress, refusal: AddressRefused) -> StorageFailure:
+    """Make the error of an endpoint that jobs may not use on this node."""
+    return StorageFailure(
+        f"s3: endpoint {address.server} may not be used here: {refusal.reason}", hint=refusal.hint, component="S3"
+    )
 
 
 def unreachable(address: BucketAddress, url: str, error: Exception) -> StorageFailure:

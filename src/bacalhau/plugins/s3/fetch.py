@@ -145,8 +145,10 @@ class _Fetch:
         client = self._origin.client
         async with self._streams:
             signed = await client.signed(self._request(entry, _range(start, end)))
-            if signed and await client.bulk.receive(Stretch(*signed, path, start, end), partial(self._progress.add, 0)):
-                return
+            if signed:
+                stretch = Stretch(*signed, path, start, end, client.reach_of(self._origin.address))
+                if await client.bulk.receive(stretch, partial(self._progress.add, 0)):
+                    return
         await self._piece(entry, path, start, end)
 
     async def _piece(self, entry: Entry, path: Path, start: int, end: int) -> str:

@@ -170,6 +170,5 @@ def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:
         raise BadRequest(
             f"Publishers.Types.S3Managed needs {' and '.join(missing)}", hint="set them, or leave out the whole section"
         )
-    return ManagedBucket(
-        find_bucket(wanted.bucket, wanted.region, wanted.endpoint), wanted.key, int(wanted.pre_signed_url_expiration)
-    )
+    address = find_bucket(wanted.bucket, wanted.region, wanted.endpoint)._replace(is_ours=True)
+    return ManagedBucket(address, wanted.key, int(wanted.pre_signed_url_expiration))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
+from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.archive import stream, tree, tree_size
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
@@ -34,8 +35,8 @@ _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
 class S3Publisher:
     """A Publisher. The same result published again takes the same keys."""
 
-    def __init__(self) -> None:
-        self._client = S3Client()
+    def __init__(self, reach: Reach = EVERYWHERE) -> None:
+        self._client = S3Client(reach)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -154,4 +155,4 @@ async def _read(path: Path) -> AsyncIterator[bytes]:
 
 
 def make_publisher(setting: Setting) -> S3Publisher:
-    return S3Publisher()
+    return S3Publisher(setting.reach)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
@@ -22,8 +23,8 @@ _DIRECTORY_TYPE = "application/x-directory"
 class S3Source:
     """A Storage. Without credentials it reads what is public, so it can always be used."""
 
-    def __init__(self) -> None:
-        self._client = S3Client()
+    def __init__(self, reach: Reach = EVERYWHERE) -> None:
+        self._client = S3Client(reach)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -91,4 +92,4 @@ def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFai
 
 
 def make_source(setting: Setting) -> S3Source:
-    return S3Source()
+    return S3Source(setting.reach)
