@@ -73,7 +73,8 @@ class ComputeNode:
     source holds) are seconds.
 
     `told` is what the orchestrator knows about this node; `is_fenced`: it is to be asked before anything is published.
-    `talking` is held by the one handshake or heartbeat that is under way.
+    `talking` is held by the one handshake, heartbeat or description that is under way. `doubt` is set when an engine
+    that is told as working could not be reached.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit.
     """
@@ -104,10 +105,23 @@ class ComputeNode:
     told: NodeInfo | None = None
     is_fenced: bool = False
     talking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    doubt: asyncio.Event = field(default_factory=asyncio.Event)
     fetched: FetchedJobs = field(default_factory=FetchedJobs)
     shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
     numbers: Numbers = field(default_factory=Numbers)
+
+    @property
+    def missing_engines(self) -> set[str]:
+        """The engines of this node that the orchestrator knows as not working."""
+        return (
+            set() if self.told is None else self.plugins.engines.keys() - set(self.told.compute.execution_engines or ())
+        )
+
+    def doubt_engine(self, name: str) -> None:
+        """Have the plug-ins checked at once, because an execution could not reach this engine."""
+        if name not in self.missing_engines:
+            self.doubt.set()
 
     def execution_folder(self, execution_id: str) -> Path:
         return self.folder / execution_id

@@ -7,7 +7,7 @@ from functools import partial
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.logs.read import read_logs
 from bacalhau.compute.logs.shipping import ship_logs_forever
-from bacalhau.compute.messages.control import heartbeat_forever, say_goodbye, shake_hands
+from bacalhau.compute.messages.control import heartbeat_forever, say_goodbye, shake_hands, tell_changes_forever
 from bacalhau.compute.messages.inbox import on_message
 from bacalhau.compute.messages.outbox import load_reports, report_forever
 from bacalhau.compute.messages.questions import on_request
@@ -27,7 +27,13 @@ async def run_node(node: ComputeNode) -> AsyncIterator[None]:
         node.bus.serve(
             partial(on_message, node), partial(read_logs, node), partial(shake_hands, node), partial(on_request, node)
         ),
-        background(report_forever(node), heartbeat_forever(node), tidy_forever(node), ship_logs_forever(node)),
+        background(
+            report_forever(node),
+            heartbeat_forever(node),
+            tell_changes_forever(node),
+            tidy_forever(node),
+            ship_logs_forever(node),
+        ),
     ):
         try:
             yield

@@ -218,7 +218,13 @@ class Heartbeat(Section):
         Seconds, Meta(description="Pause between signs of life; a quarter of the disconnect timeout.")
     ] = Seconds(15.0)
     info_update_interval: Annotated[
-        Seconds, Meta(description="Pause between full descriptions of the node; they change rarely.")
+        Seconds,
+        Meta(
+            description=(
+                "Pause between full descriptions of the node; they change rarely. An engine that goes or comes back is"
+                " told at once."
+            )
+        ),
     ] = Seconds(60.0)
 
 

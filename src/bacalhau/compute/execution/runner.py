@@ -141,7 +141,10 @@ class _Work:
             if self.running.cancelled:
                 raise Cancelled from e
             output = read_output(self.result, self.running.exit_code, e.message)
-            own = ENGINE_AWAY if isinstance(e, EngineAway) else self.kind
+            own = self.kind
+            if isinstance(e, EngineAway):
+                own = ENGINE_AWAY
+                self.node.doubt_engine(self._engine_name)
             return Outcome(error=e, topic=self.topic, output=output, kind=own or _KINDS.get(self.topic, ENGINE))
 
     @asynccontextmanager
@@ -214,12 +217,15 @@ class _Work:
         self.report.finished("staging")
         return mounts
 
+    @property
+    def _engine_name(self) -> str:
+        return self.job.task.engine.type.strip().lower()
+
     def _engine(self) -> Engine:
-        kind = self.job.task.engine.type.strip().lower()
         try:
-            return self.node.plugins.engines[kind]
+            return self.node.plugins.engines[self._engine_name]
         except KeyError as e:
-            raise EngineFailure(f"this node does not run {kind}") from e
+            raise EngineFailure(f"this node does not run {self._engine_name}") from e
 
     async def _run_engine(self, attempt: Attempt) -> int:
         self.topic = Topic.RUNNING_EXECUTION

@@ -48,6 +48,12 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
     return NodeInfo(node_id=node.node_id, labels=labels, compute_node_info=info, bacalhau_version=this_version())
 
 
+async def is_engine_back(node: ComputeNode) -> bool:
+    """Check the engines that the orchestrator knows as not working; True when one of them works again."""
+    missing = (node.plugins.engines[name] for name in node.missing_engines)
+    return any([not reason for reason, _ in await together(*(_ask(engine, logging.DEBUG) for engine in missing))])
+
+
 def machine_labels(name: str) -> dict[str, str]:
     build = this_version()
     return {"name": name, "os_type": build.goos, "os_arch": build.goarch}
@@ -64,8 +70,11 @@ async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: st
     return tuple(sorted(name for name, (reason, _) in zip(plugins, states, strict=True) if not reason))
 
 
-async def _ask(plugin: Checkable) -> tuple[str, str]:
-    """Ask a plug-in why it does not work, and what to do about it; two empty texts when it does."""
+async def _ask(plugin: Checkable, level: int = logging.WARNING) -> tuple[str, str]:
+    """Ask a plug-in why it does not work, and what to do about it; two empty texts when it does.
+
+    A check that fails itself is logged at `level`.
+    """
     try:
         async with asyncio.timeout(CHECK_LIMIT):
             await plugin.check()
@@ -74,6 +83,6 @@ async def _ask(plugin: Checkable) -> tuple[str, str]:
     except TimeoutError:
         return f"did not answer within {CHECK_LIMIT:.0f} s", ""
     except Exception as e:  # of a plug-in from another package, which must not take the node with it
-        log.warning("a plug-in's check failed", exc_info=e)
+        log.log(level, "a plug-in's check failed", exc_info=e)
         return f"its own check fails: {type(e).__name__}: {e}", ""
     return "", ""

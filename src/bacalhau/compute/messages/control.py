@@ -1,14 +1,16 @@
 """The node's side of membership: shake hands after each connect, beat, tell what changed, say goodbye."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
 
 from bacalhau.compute.core import ComputeNode
-from bacalhau.compute.machine.fingerprint import describe_node
+from bacalhau.compute.machine.fingerprint import describe_node, is_engine_back
 from bacalhau.compute.messages.inbox import cancel
 from bacalhau.lib.aio import Signal, gather_bounded
 from bacalhau.lib.clock import rfc3339
@@ -18,6 +20,7 @@ from bacalhau.models.wire import messages as m
 
 PIECE = 20_000  # executions told in one message: some 820 KB of the 1 MiB that a message server takes
 AT_ONCE = 64  # executions stopped side by side, which share the journal's commits
+ENGINE_PAUSE = 2.0  # seconds between checks of an engine that does not work
 log = logging.getLogger(__name__)
 
 
@@ -94,19 +97,38 @@ async def _stop(node: ComputeNode, execution_ids: Sequence[str]) -> None:
 
 
 async def heartbeat_forever(node: ComputeNode) -> None:
-    tick = Signal()
-    told_at, trouble = time.monotonic(), ""
+    tick, trouble = Signal(), ""
     while True:
         await tick.wait(node.heartbeat)
         try:
-            if await beat_or_join(node) and time.monotonic() - told_at >= node.info_interval:
-                await _tell_changes(node)
-                told_at = time.monotonic()
+            await beat_or_join(node)
             trouble = ""
         except BacalhauError as e:
             if e.message != trouble:
                 log.info("heartbeat: %s", e)
             trouble = e.message
+
+
+async def tell_changes_forever(node: ComputeNode) -> None:
+    """Tell the orchestrator what changed on this node: now and then, and at once when an engine went or is back.
+
+    An engine that works is checked early only when an execution could not reach it. One that does not work is checked
+    every two seconds. What could not be told is told again after the next handshake, or the pause of a heartbeat.
+    """
+    told_at, is_due = time.monotonic(), False
+    while True:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(node.doubt.wait(), min(ENGINE_PAUSE, node.info_interval))
+        is_old = time.monotonic() - told_at >= node.info_interval
+        is_due = is_due or is_old or await is_engine_back(node) or node.doubt.is_set()
+        node.doubt.clear()
+        if is_due:
+            try:
+                await _tell_changes(node)
+                told_at, is_due = time.monotonic(), False
+            except BacalhauError as e:
+                log.debug("what changed is told later: %s", e)
+                await node.joined.wait(node.heartbeat)
 
 
 async def _beat(node: ComputeNode) -> bool:
@@ -127,9 +149,10 @@ async def _beat(node: ComputeNode) -> bool:
 
 async def _tell_changes(node: ComputeNode) -> None:
     info = await describe_node(node)
-    if node.told is None or _lasting(info) != _lasting(node.told):
-        await node.bus.request(m.UpdateNodeInfoRequest(node_info=info))
-    node.told = info
+    async with node.talking:
+        if node.told is None or _lasting(info) != _lasting(node.told):
+            await node.bus.request(m.UpdateNodeInfoRequest(node_info=info))
+        node.told = info
 
 
 def _lasting(info: NodeInfo) -> NodeInfo:

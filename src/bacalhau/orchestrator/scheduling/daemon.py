@@ -22,7 +22,7 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     ended = {e.id: e for e in stopped.cancels}
     nodes = by_node([ended.get(e.id, e) for e in current])
     found = spread(
-        view, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around.now), around
+        view, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around), around
     )
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):
@@ -40,15 +40,15 @@ def _has_strayed(job: Job, execution: Execution, around: Context) -> bool:
     return candidate is not None and bool(match_labels(job.constraints or (), candidate.node.info.labels or {}))
 
 
-def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
+def _decide(job: Job, around: Context, mine: Sequence[Execution]) -> Say:
     if not mine:
         return Say(Turn.START)
     last = mine[-1]
     if last.is_live:
         return Say(Turn.OVER)
-    if (waits := wait_for_engine(mine, now)) is not None:
+    if (waits := wait_for_engine(job, mine, around)) is not None:
         return waits
-    if last.state == ComputeStateType.ASK_FOR_BID_REJECTED and last.modify_time + SHORT_REFUSAL_NS > now:
+    if last.state == ComputeStateType.ASK_FOR_BID_REJECTED and last.modify_time + SHORT_REFUSAL_NS > around.now:
         return Say(Turn.WAIT, RETRYING + last.compute_state.message, last.modify_time + SHORT_REFUSAL_NS)
     verdict = decide_retry(job, [e for e in mine if is_failure(e)]) if is_failure(last) else None
     if verdict is None:
@@ -57,6 +57,6 @@ def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
         return Say(Turn.OVER)
     return (
         Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before)
-        if verdict.not_before > now
+        if verdict.not_before > around.now
         else Say(Turn.START)
     )

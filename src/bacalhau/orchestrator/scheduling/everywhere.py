@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources, sum_up
 from bacalhau.orchestrator.scheduling.retry import list_away
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
@@ -47,12 +48,13 @@ def by_node(executions: Sequence[Execution]) -> dict[str, list[Execution]]:
     return found
 
 
-def wait_for_engine(mine: Sequence[Execution], now: int) -> Say | None:
+def wait_for_engine(job: Job, mine: Sequence[Execution], around: Context) -> Say | None:
     """Decide for a node whose last execution found no engine there; None for every other node."""
-    if not mine[-1].found_no_engine:
+    last = mine[-1]
+    if not last.found_no_engine:
         return None
-    _, until = list_away(mine)[mine[-1].node_id]
-    return Say(Turn.WAIT, f"{RETRYING}{mine[-1].compute_state.message}", until) if until > now else Say(Turn.START)
+    _, until = list_away(mine, around.tell_return(job)).get(last.node_id, (last, 0))
+    return Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", until) if until > around.now else Say(Turn.START)
 
 
 def spread(

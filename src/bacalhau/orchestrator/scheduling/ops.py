@@ -18,7 +18,7 @@ def fill_ops(view: JobView, around: Context) -> Plan:
     """Plan one execution on every matching node. Only executions of this version count."""
     job, current = view.job, view.current()
     nodes = by_node(current)
-    found = spread(view, nodes, frozenset(), partial(_decide, job, around.now), around)
+    found = spread(view, nodes, frozenset(), partial(_decide, job, around), around)
     live = any(e.is_live for e in current)
     if found.plan.asks or found.plan.waiting or live:
         return wait_or_run(job, found.plan, live, around)
@@ -38,11 +38,11 @@ def _may_come_back(last: Execution, around: Context) -> bool:
     return last.found_no_engine and last.node_id in around.candidates.by_id
 
 
-def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
+def _decide(job: Job, around: Context, mine: Sequence[Execution]) -> Say:
     if not mine:
         return Say(Turn.START)
     last = mine[-1]
-    if (waits := wait_for_engine(mine, now)) is not None:
+    if (waits := wait_for_engine(job, mine, around)) is not None:
         return waits
     if not is_failure(last) or last.failure_kind == NODE_LOST:
         return Say(
@@ -53,7 +53,7 @@ def _decide(job: Job, now: int, mine: Sequence[Execution]) -> Say:
         return Say(Turn.OVER)
     return (
         Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", verdict.not_before)
-        if verdict.not_before > now
+        if verdict.not_before > around.now
         else Say(Turn.START)
     )
 

@@ -115,5 +115,6 @@ def _next_evaluation(view: JobView, shortage: Shortage, around: Context) -> int:
     refused = list_refusals(kind, view.tally.refused.values(), around.now)
     asked = (e.modify_time + refusal_holds(kind) for e in refused.values())
     soon = around.now + SECOND if shortage.is_hopeless and not around.settled else 0
-    away = (until for _, until in list_away(view.tally.away.values()).values() if until > around.now)
+    found = list_away(view.tally.away.values(), around.tell_return(view.job))
+    away = (until for _, until in found.values() if until > around.now)
     return earliest(soon, *asked, *away)

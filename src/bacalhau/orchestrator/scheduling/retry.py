@@ -1,6 +1,6 @@
 """Decisions whether a failed execution is tried again, and when."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from bacalhau.models.execution.execution import ComputeStateType, Execution
@@ -83,13 +83,16 @@ def is_failure(execution: Execution) -> bool:
     return execution.state == ComputeStateType.FAILED and not execution.found_no_engine
 
 
-def list_away(executions: Iterable[Execution]) -> dict[str, tuple[Execution, int]]:
+def list_away(executions: Iterable[Execution], returned: Callable[[str], int]) -> dict[str, tuple[Execution, int]]:
     """List by node the latest execution that found no engine there, and until when (Unix ns) the node is left alone: 2,
     4, 8 … 60 s after it.
+
+    `returned` (node id) tells when the node had the engine again, Unix ns: what failed before that does not count.
     """
     counts: dict[str, int] = {}
     found = {}
-    for execution in sorted((e for e in executions if e.found_no_engine), key=lambda e: e.modify_time):
+    failed = (e for e in executions if e.found_no_engine and e.modify_time > returned(e.node_id))
+    for execution in sorted(failed, key=lambda e: e.modify_time):
         count = counts[execution.node_id] = counts.get(execution.node_id, 0) + 1
         pause = min(2 ** min(count, 10), LONGEST_AWAY)
         found[execution.node_id] = (execution, execution.modify_time + pause * SECOND)

@@ -75,6 +75,11 @@ class Context(NamedTuple):
     fence: Fence = OPEN
     is_preparing: Callable[[str, str], bool] = _is_not
 
+    def tell_return(self, job: Job) -> Callable[[str], int]:
+        """Make the function that tells when a node had the job's engine again (Unix ns), 0 where it never lacked it."""
+        engine, nodes = job.task.engine.type.strip().lower(), self.candidates.by_id
+        return lambda node_id: nodes[node_id].returned.get(engine, 0) if node_id in nodes else 0
+
 
 def limits_of(job: Job) -> Timeouts:
     return job.task.timeouts or Timeouts()
@@ -82,7 +87,7 @@ def limits_of(job: Job) -> Timeouts:
 
 def find_all_bars(view: JobView, around: Context) -> Bars:
     """List the nodes that do not count now for a job of partitions."""
-    away = list_away(view.tally.away.values())
+    away = list_away(view.tally.away.values(), around.tell_return(view.job))
     return find_bars(view.job, view.tally.refused.values(), around)._replace(
         away={node_id: e.compute_state.message for node_id, (e, until) in away.items() if until > around.now}
     )

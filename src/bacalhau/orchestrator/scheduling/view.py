@@ -53,7 +53,7 @@ class Candidate(NamedTuple):
     """A known node and what is free on it now.
 
     `lost_at`: Unix ns from which it counts as lost, 0 while it is connected. `ports` are in use by the `running`
-    executions there.
+    executions there. `returned`: when (Unix ns) each engine that it had lacked was there again.
     """
 
     node: NodeState
@@ -61,6 +61,7 @@ class Candidate(NamedTuple):
     lost_at: int = 0
     ports: frozenset[int] = frozenset()
     running: int = 0
+    returned: Mapping[str, int] = {}
 
     @property
     def node_id(self) -> str:

@@ -73,12 +73,14 @@ class Cluster:
         self._numbers: dict[str, Numbers] = {}
         self._heard: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
+        self._returned: dict[str, dict[str, int]] = {}
         self._held: dict[str, Held] = {}
         self._held_on: dict[str, dict[str, str]] = {}
         self._reserved: dict[str, Resources] = {}
 
     def put(self, node: NodeState, now: int) -> None:
         node_id = node.info.node_id
+        self._note_engines(node, now)
         self._nodes[node_id] = node
         if node.connection_state.status == CONNECTED:
             self._away_since.pop(node_id, None)
@@ -93,12 +95,21 @@ class Cluster:
                     self._lost_at(node_id),
                     self._ports(node_id),
                     len(self._held_on.get(node_id, ())),
+                    self._returned.get(node_id, {}),
                 )
             )
 
+    def _note_engines(self, node: NodeState, now: int) -> None:
+        """Note when a known node has an engine that it lacked: what failed for want of it may run there again."""
+        known = self._nodes.get(node.info.node_id)
+        before = node if known is None else known
+        gained = set(node.info.compute.execution_engines or ()) - set(before.info.compute.execution_engines or ())
+        if gained:
+            self._returned[node.info.node_id] = self._returned.get(node.info.node_id, {}) | dict.fromkeys(gained, now)
+
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
-        for known in (self._nodes, self._away_since, self._numbers, self._heard):
+        for known in (self._nodes, self._away_since, self._returned, self._numbers, self._heard):
             known.pop(node_id, None)
         self.shares.drop_node(node_id)
         self.candidates.drop(node_id)

@@ -135,8 +135,10 @@ class WaitingLine:
         """Tell whether some node may have room for some job."""
         return bool(self._entries) and bool(self._offered or self._hopeful)
 
-    def put(self, waiting: Waiting, now: int) -> None:
-        """Let a job wait, or note what it waits for after it was evaluated again."""
+    def put(self, waiting: Waiting, now: int) -> str:
+        """Let a job wait, or note what it waits for after it was evaluated again. Return the job that must be evaluated
+        too, "" for none.
+        """
         job = waiting.job
         before = self._take_out(job.id)
         key = (job.namespace, waiting.key)
@@ -148,14 +150,17 @@ class WaitingLine:
         entry = _Entry(waiting, line, self._level_at(waiting, now), rank, before is not None and before.is_parked)
         self._enter(entry)
         self._plan_rise(entry, now)
+        return "" if before is None or before.line is line else self._find_doubtful(before.line)
 
     def leave(self, job_id: str) -> str:
         """Take a job out of the line. Return the job that must be evaluated in its place, "" for none."""
         entry = self._take_out(job_id)
         self._parked.discard(job_id)
-        if entry is None or not entry.line.is_in_doubt or not entry.line.levels:
-            return ""
-        return entry.line.first(self._cap())[1][2]
+        return "" if entry is None else self._find_doubtful(entry.line)
+
+    def _find_doubtful(self, line: _Line) -> str:
+        """Find the first job of a line whose last first one turned out to wait for something else."""
+        return line.first(self._cap())[1][2] if line.is_in_doubt and line.levels else ""
 
     def park(self, job_id: str) -> None:
         """Take a job that no known node can hold out of everybody's way; it waits all the same."""
@@ -168,7 +173,8 @@ class WaitingLine:
     def doubt(self) -> list[str]:
         """Nodes have changed: un-park every job. Return the first job of each line, to be evaluated again.
 
-        Where it turns out that this one does not wait any more, `leave` names the next one.
+        Where it turns out that this one does not wait any more, `leave` names the next one; where it waits for
+        something else, `put` does.
         """
         for job_id in self._parked:
             entry = self._entries[job_id]

@@ -124,7 +124,9 @@ class EvaluationQueue:
         Unless it `has_started` something, a job that waited already has waited since then.
         """
         known = None if has_started else self._line.find(waiting.job.id)
-        self._line.put(waiting._replace(since=known.since) if known else waiting, now)
+        follower = self._line.put(waiting._replace(since=known.since) if known else waiting, now)
+        if follower:
+            self.add(follower)
         self._signal.fire()
 
     def exhaust(self, job_id: str) -> None:
