@@ -11,6 +11,7 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs import remote
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.download import IpfsDownloader
+from bacalhau.plugins.ipfs.source import IpfsSource
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, root_cid
 from bacalhau.ports.progress import ignore
 from tests.contract.test_ipfs_source import NAMES, NODES, keep, snapshot
@@ -155,6 +156,34 @@ async def test_a_gateway_that_lies(tmp_path):
                 await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
             assert "lies" in failed.value.hint
         assert not (tmp_path / "into" / harmed).exists()
+
+
+@pytest.mark.parametrize("way", ["a path of the result", "a path behind the CID", "the source of a task"])
+@pytest.mark.parametrize("shard_above", [1 << 20, 1])
+async def test_a_gateway_that_lies_about_the_way_to_a_file(tmp_path, way, shard_above):
+    store, cid = await kept(tmp_path, {"a": b"truth", "b": b"forged"}, V0._replace(shard_above=shard_above))
+    truth, forged = (root_cid(tmp_path / "t" / name).multihash for name in "ab")
+    async with gateway(store) as door:
+        door.lies = {truth: forged}
+        downloader = IpfsDownloader(door.url)
+        with pytest.raises(StorageFailure, match="does not hash to its CID"):
+            if way == "a path of the result":
+                await downloader.download(named(cid), tmp_path / "into", ignore, "a")
+            elif way == "a path behind the CID":
+                await downloader.download(named(f"{cid}/a"), tmp_path / "into", ignore)
+            else:
+                await IpfsSource(Forging(store, truth, forged)).resolve(named(f"{cid}/a"))
+    assert snapshot(tmp_path / "into") == {}
+
+
+class Forging:
+    """A store of another node that changes the links of directories."""
+
+    def __init__(self, store, truth, forged):
+        self.store, self.truth, self.forged = store, truth, forged
+
+    async def get(self, cid):
+        return (await self.store.get(cid)).replace(self.truth, self.forged)
 
 
 async def test_something_that_is_no_gateway(tmp_path):

@@ -106,7 +106,7 @@ async def test_what_cannot_be_published_says_so(tmp_path):
         await IpfsPublisher(BlockStore(tmp_path / "s")).publish(result_of(tmp_path / "none"), ignore)
 
 
-NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8).filter(
+NAMES = st.text(st.characters(exclude_characters="/", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(
     lambda n: n not in (".", "..")
 )
 NODES = st.recursive(st.binary(max_size=40), lambda inner: st.dictionaries(NAMES, inner, max_size=4), max_leaves=12)
@@ -232,15 +232,15 @@ def entry(name, cid):
 FILE_CID, FILE_BLOCK = node([], encode_file(b"evil", 4))
 
 
-@pytest.mark.parametrize("name", [b"..", b".", b"", b"a/b", b"/etc/x", b"a\0b"])
+@pytest.mark.parametrize("name", [b"..", b".", b"", b"a/b", b"/etc/x", b"a\0b", b"a\nb", b"\x1b[2J"])
 async def test_names_that_leave_the_folder(tmp_path, name):
     root, block = node([entry(name, FILE_CID)], encode_directory())
     store = BlockStore(tmp_path / "store")
     await store.put({str(root): block, str(FILE_CID): FILE_BLOCK})
-    with pytest.raises(StorageFailure, match="would leave the folder"):
+    with pytest.raises(StorageFailure, match="can be no file"):
         await IpfsSource(store).resolve(input_of(root))
     (tmp_path / "in").mkdir()
-    with pytest.raises(StorageFailure, match="would leave the folder"):
+    with pytest.raises(StorageFailure, match="can be no file"):
         await IpfsSource(store).fetch(Manifest(input_of(root), ()), tmp_path / "in", ignore)
     assert os.listdir(tmp_path / "in") == []
 

@@ -1,5 +1,6 @@
 """Names and texts of strangers: the path that an untrusted name may become, and the form in which people see it."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -34,12 +35,12 @@ def name_fault(name: str) -> str:
     """Say why a single name cannot become a file; "" when it can."""
     if name in ("", ".", ".."):
         return f"{name!r} is no name of a file"
-    if "/" in name:
-        return f"{shown(name)!r} has a slash"
+    if "/" in name or os.sep in name:
+        return f"{name!r} has a slash"
     if any(ord(letter) < 32 or letter == "\x7f" for letter in name):
-        return f"{shown(name)!r} has control characters"
+        return f"{name!r} has control characters"
     if len(name.encode("utf-8", "surrogateescape")) > 255:
-        return f"{shown(name[:40])!r}... is longer than 255 bytes"
+        return f"{name[:40]!r}... is longer than 255 bytes"
     return ""
 
 

@@ -16,7 +16,7 @@ from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.remote import GatewayReader
 from bacalhau.plugins.ipfs.tree import Tell, safe_name, write_tree
 from bacalhau.plugins.ipfs.unixfs.cid import parse_path
-from bacalhau.plugins.ipfs.unixfs.read import Reader, StoreReader, resolve
+from bacalhau.plugins.ipfs.unixfs.read import Reader, StoreReader, VerifiedReader, resolve
 from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report, Step
 
@@ -60,7 +60,7 @@ class IpfsDownloader:
     async def _reader(self) -> AsyncIterator[Reader]:
         if self._endpoint:
             async with Kubo.open(self._endpoint) as kubo:
-                yield StoreReader(kubo)
+                yield VerifiedReader(StoreReader(kubo))
             return
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE)
         connection = {"ssl": self._tls}
@@ -73,7 +73,7 @@ class IpfsDownloader:
         ) as session:
             reader = GatewayReader(session, self._base_url)
             try:
-                yield reader
+                yield VerifiedReader(reader)
             finally:
                 await reader.close()
 

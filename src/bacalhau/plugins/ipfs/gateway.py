@@ -16,7 +16,9 @@ from bacalhau.plugins.ipfs.unixfs.cid import Cid, parse_cid
 from bacalhau.plugins.ipfs.unixfs.read import (
     WINDOW,
     Blocks,
-    StoreReader,
+    OwnReader,
+    Reader,
+    Verified,
     node_of,
     resolve,
     view,
@@ -52,7 +54,7 @@ class Listed(NamedTuple):
 
 async def resolve_path(content: Blocks, cid: str, path: str) -> Found:
     """Find what `path` below `cid` names. Raises BadRequest for a bad CID, NotFound for a missing block or name."""
-    reader = StoreReader(content)
+    reader = OwnReader(content)
     at, passed = await resolve(reader, parse_cid(cid), path)
     block = await reader.get(at)
     seen = view(at, block)
@@ -64,7 +66,7 @@ async def resolve_path(content: Blocks, cid: str, path: str) -> Found:
 
 
 async def raw_block(content: Blocks, cid: str) -> bytes:
-    return await StoreReader(content).get(parse_cid(cid))
+    return await OwnReader(content).get(parse_cid(cid))
 
 
 def entity_bytes(text: str, size: int) -> tuple[int, int | None]:
@@ -99,7 +101,7 @@ async def stream_car(
     """
     if scope not in SCOPES:
         raise BadRequest(f"dag-scope={scope} is not known", hint=f"Known are {', '.join(SCOPES)}.")
-    root, reader = parse_cid(cid), StoreReader(content)
+    root, reader = parse_cid(cid), OwnReader(content)
     sent = {parse_cid(passed) for passed in trail}
     waiting, size = (
         [car_header(root)] + [car_frame(passed, await reader.get(passed)) for passed in map(parse_cid, trail)],
@@ -120,7 +122,7 @@ async def stream_car(
 
 async def stream_file(content: Blocks, cid: str, offset: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
     """The bytes [offset, end) of a file; BadRequest when it is none."""
-    reader, at = StoreReader(content), parse_cid(cid)
+    reader, at = OwnReader(content), parse_cid(cid)
     root = await reader.get(at)
     if (kind := view(at, root).kind) != "file":
         raise BadRequest(f"{cid} is a {'directory' if kind == 'shard' else kind}, not a file")
@@ -132,7 +134,7 @@ async def stream_file(content: Blocks, cid: str, offset: int = 0, end: int | Non
 
 async def list_directory(content: Blocks, cid: str) -> list[Listed]:
     """The entries by name; BadRequest when it is no directory."""
-    reader, at = StoreReader(content), parse_cid(cid)
+    reader, at = OwnReader(content), parse_cid(cid)
     block = await reader.get(at)
     if view(at, block).kind not in ("directory", "shard"):
         raise BadRequest(f"{cid} is not a directory")
@@ -148,7 +150,7 @@ async def stream_tar(content: Blocks, cid: str) -> AsyncIterator[bytes]:
     todo = [(parse_cid(cid), cid)]
     while todo:
         at, name = todo.pop()
-        reader = StoreReader(content)
+        reader = OwnReader(content)
         block = await reader.get(at)
         seen = view(at, block)
         info = tarfile.TarInfo(name)
@@ -169,7 +171,7 @@ async def stream_tar(content: Blocks, cid: str) -> AsyncIterator[bytes]:
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-async def _chosen(reader: StoreReader, root: Cid, scope: str, span: tuple[int, int | None]) -> AsyncIterator[CidBlock]:
+async def _chosen(reader: Reader, root: Cid, scope: str, span: tuple[int, int | None]) -> AsyncIterator[CidBlock]:
     block = await reader.get(root)
     everything = scope == "all" and span == (0, None)
     kind = view(root, block).kind if scope != "block" and not everything else ""
@@ -186,7 +188,7 @@ async def _chosen(reader: StoreReader, root: Cid, scope: str, span: tuple[int, i
         yield root, block
 
 
-async def _below(reader: StoreReader, root: Cid, block: bytes) -> AsyncIterator[CidBlock]:
+async def _below(reader: Reader, root: Cid, block: Verified) -> AsyncIterator[CidBlock]:
     """Everything, whatever it means: links of blocks that are not dag-pb are not followed."""
     todo, met = [root], set[Cid]()
     while todo:

@@ -19,6 +19,7 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFail
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.tree import walk
 from bacalhau.plugins.ipfs.unixfs.build import not_storable
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK
 
 _PIECE = 1 << 20
 _ADD = (
@@ -70,7 +71,7 @@ class Kubo:
     async def get(self, cid: str) -> bytes:
         """One block, unverified; from the node's peers if it has to. NotFound when nobody offers it in time."""
         async with self._call(f"block/get?arg={cid}&timeout={max(1, round(self._patience * 0.9))}s") as response:
-            return await response.read()
+            return await read_up_to(LARGEST_BLOCK + 1, response.content.iter_any())
 
     async def holds(self, cid: str) -> bool:
         """Tell whether the node has the block itself."""

@@ -13,7 +13,7 @@ from bacalhau.lib.aio import gather_bounded, read_up_to
 from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized, Unavailable
 from bacalhau.lib.network import network_fault
 from bacalhau.plugins.ipfs.unixfs.car import CarBlock, read_car
-from bacalhau.plugins.ipfs.unixfs.cid import Cid
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor
 
 _TRIES = 5
@@ -31,7 +31,7 @@ _LOST = (aiohttp.ClientError, TimeoutError, EOFError, _Passing)
 
 
 class GatewayReader:
-    """A `Reader` over `base_url`/ipfs. Blocks are not verified here, but at the tree.
+    """A `Supplier` over `base_url`/ipfs.
 
     A gateway sends each block once, so the last few megabytes are remembered for repetitions; older ones are asked for
     singly. A lost connection is taken up again at the anchor of the block that is wanted.
@@ -98,7 +98,7 @@ class GatewayReader:
     async def _single(self, cid: Cid) -> bytes:
         async with self._session.get(f"{self._base}/ipfs/{cid}", params={"format": "raw"}) as response:
             await _require_ok(response, cid)
-            return await response.read()
+            return await read_up_to(LARGEST_BLOCK + 1, response.content.iter_any())
 
     async def _begin(self, anchor: Anchor) -> None:
         params = {"format": "car", "car-order": "dfs", "car-dups": "n"}

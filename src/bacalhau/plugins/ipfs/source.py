@@ -12,9 +12,9 @@ from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.kubo import Kubo
-from bacalhau.plugins.ipfs.tree import check_block, safe_name, write_tree
+from bacalhau.plugins.ipfs.tree import safe_name, write_tree
 from bacalhau.plugins.ipfs.unixfs.cid import RAW, Cid, parse_path
-from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, StoreReader, resolve, view
+from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, Reader, StoreReader, VerifiedReader, resolve, view
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
@@ -83,12 +83,12 @@ class IpfsSource:
             return Volume(await write_tree(reader, at, into, into, tell))
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[StoreReader]:
+    async def _reader(self) -> AsyncIterator[Reader]:
         if not self._endpoint:
-            yield StoreReader(_Near(self._content, None, self._patience))
+            yield VerifiedReader(StoreReader(_Near(self._content, None, self._patience)))
             return
         async with Kubo.open(self._endpoint, self._patience) as kubo:
-            yield StoreReader(_Near(self._content, kubo, self._patience))
+            yield VerifiedReader(StoreReader(_Near(self._content, kubo, self._patience)))
 
 
 class _Near:
@@ -150,7 +150,7 @@ def _path_of(params: IpfsParams) -> tuple[Cid, str]:
     return parse_path(params.cid)
 
 
-async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterator[Entry]:
+async def _list_files(reader: Reader, root: Cid, most: int) -> AsyncIterator[Entry]:
     todo = [(root, "", 0)]
     met = 0
     while todo:
@@ -164,7 +164,6 @@ async def _list_files(reader: StoreReader, root: Cid, most: int) -> AsyncIterato
             yield Entry(str(cid), path, tsize)
             continue
         block = await reader.get(cid, [later for later, _, _ in todo[:-WINDOW:-1] if later.codec != RAW])
-        check_block(cid, block)
         seen = view(cid, block)
         if seen.kind == "file":
             yield Entry(str(cid), path or str(cid), seen.size)

@@ -1,4 +1,4 @@
-"""Writes a UnixFS tree to disk from a Reader nobody has to trust: every block is hashed before its bytes count.
+"""Writes a UnixFS tree to disk from the verified blocks of a Reader.
 
 Files grow under `.<CID>.part` and get their name when whole; what an earlier attempt left is checked and used.
 """
@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.border.names import name_fault
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, leaf_cid, root_cid
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid
-from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor, Part, Piece, Reader, View, view, walk_file
+from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor, Part, Piece, Reader, Verified, View, view, walk_file
 
 Tell = Callable[[int, int, int], None]
 """Called with the files and block bytes that are newly in place, and the block bytes of the whole tree (0: unknown)."""
@@ -47,7 +48,7 @@ async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell:
     """Write what `cid` is at `target`; a file or symlink for which `target` is a directory goes into it, named by its
     CID.
 
-    Returns where it is. Symlinks that lead out of `inside` are left out. StorageFailure for false or malformed blocks,
+    Returns where it is. Symlinks that lead out of `inside` are left out. StorageFailure for malformed blocks,
     names that would leave the folder, and the disk's own errors.
     """
     try:
@@ -58,13 +59,6 @@ async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell:
             f"cannot write {e.filename or target}: {e.strerror or e}",
             hint="Look at the space and permissions of the folder.",
         ) from e
-
-
-def check_block(cid: Cid, block: bytes) -> None:
-    if not cid.matches(block):
-        raise StorageFailure(
-            f"block {cid} does not hash to its CID", hint="The server that sent it is broken or lies; try another one."
-        )
 
 
 class _Writer:
@@ -111,7 +105,6 @@ class _Writer:
         block = await self._reader.get(
             item.cid, upcoming, Anchor(item.cid) if item.fresh and not item.is_small else None
         )
-        check_block(item.cid, block)
         seen = view(item.cid, block)
         self._total = self._total or len(block) + sum(link.tsize for link in seen.links)
         if seen.kind in ("directory", "shard"):
@@ -133,7 +126,7 @@ class _Writer:
         self._tell(0, size)
         return item.path
 
-    async def _place_leaf(self, item: _Item, seen: View, block: bytes) -> Path:
+    async def _place_leaf(self, item: _Item, seen: View, block: Verified) -> Path:
         if item.path == self._root and await asyncio.to_thread(item.path.is_dir):
             item = item._replace(path=item.path / str(item.cid))
             if await asyncio.to_thread(_is_whole, item.path, item.cid):
@@ -162,14 +155,12 @@ class _Writer:
         if len(self._written) < _REMEMBERED:
             self._written[cid] = path
 
-    async def _write_file(self, item: _Item, block: bytes, size: int) -> None:
+    async def _write_file(self, item: _Item, block: Verified, size: int) -> None:
         part = item.path.with_name(part_name(item.cid))
         lacking = partial(self._lacking, part) if not item.fresh and await asyncio.to_thread(part.exists) else None
         pieces: list[Piece] = []
         waiting = 0
         async for piece in walk_file(self._reader, item.cid, block, lacking=lacking):
-            if piece.view.links:
-                check_block(piece.cid, piece.block)
             pieces.append(piece)
             waiting += len(piece.block)
             if waiting >= _FLUSH_BYTES:
@@ -205,8 +196,6 @@ def _write_small(files: list[tuple[Path, Cid, bytes]]) -> None:
 def _write(part: Path, pieces: list[Piece], whole: tuple[Path, int] | None) -> None:
     with open(part, "r+b" if part.exists() else "xb") as file:
         for piece in pieces:
-            if not piece.view.links:
-                check_block(piece.cid, piece.block)
             file.seek(piece.offset)
             file.write(piece.view.data)
         if whole:
@@ -274,8 +263,8 @@ def _link(symlinks: list[tuple[Path, str]], inside: Path) -> None:
 
 
 def safe_name(raw: bytes, directory: Cid) -> str:
-    """A link's name as one path component; StorageFailure for what is none."""
+    """Return a link's name as that of a file. Raises StorageFailure for what can be none."""
     name = raw.decode("utf-8", "surrogateescape")
-    if name in ("", ".", "..") or "\0" in name or any(sep in name for sep in (os.sep, os.altsep) if sep):
-        raise StorageFailure(f"refused: the entry {name!r} of directory {directory} would leave the folder")
+    if fault := name_fault(name):
+        raise StorageFailure(f"refused: directory {directory} has an entry that can be no file: {fault}")
     return name

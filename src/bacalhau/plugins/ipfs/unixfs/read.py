@@ -1,16 +1,18 @@
 """Reading UnixFS: what a block is, the blocks of a file in order, the entries of a directory, the way along a path.
 
-Where blocks come from is a `Reader`; whether a block is what its CID says is checked by those who cross a trust
-border (`tree`), not here.
+Servers, nodes and other IPFS daemons are each a `Supplier`, whose blocks may be anything. All that understands blocks
+takes a `Reader`, whose blocks are what their CIDs say: `VerifiedReader` makes one of a supplier and hashes each block
+as it hands it out. `OwnReader` reads our own store, which has hashed its blocks already.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, NewType, Protocol, runtime_checkable
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
-from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, LARGEST_BLOCK, RAW, Cid
 from bacalhau.plugins.ipfs.unixfs.dagpb import (
     DIRECTORY,
     FANOUT,
@@ -26,6 +28,9 @@ from bacalhau.plugins.ipfs.unixfs.dagpb import (
 from bacalhau.plugins.ipfs.unixfs.shard import DEEPEST, slot
 
 WINDOW = 16
+_SMALL_BYTES = 64 << 10  # a block that is hashed sooner than a thread begins
+Verified = NewType("Verified", bytes)
+"""The bytes of a block, once they are known to be what its CID says."""
 _KINDS = {RAW_DATA: "file", FILE: "file", DIRECTORY: "directory", SHARD: "shard", SYMLINK: "symlink"}
 
 
@@ -49,15 +54,41 @@ class Anchor(NamedTuple):
     offset: int = 0
 
 
-class Reader(Protocol):
-    """A supplier of blocks."""
+class Supplier(Protocol):
+    """A source of blocks that nobody has to trust."""
 
     async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> bytes:
-        """One block.
+        """Fetch one block, or what is passed off as it.
 
         `upcoming` will be asked for next; with an `anchor`, this and all that follows may be streamed from there.
         """
         ...
+
+
+class Reader(Protocol):
+    """A source of verified blocks."""
+
+    async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> Verified:
+        """Fetch one block as a `Supplier` does. Raises StorageFailure when it is not what its CID says."""
+        ...
+
+
+class VerifiedReader:
+    """A `Reader` over a supplier that may be broken or lie."""
+
+    def __init__(self, supplier: Supplier) -> None:
+        self._supplier = supplier
+
+    async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> Verified:
+        block = await self._supplier.get(cid, upcoming, anchor)
+        if len(block) > LARGEST_BLOCK:
+            raise StorageFailure(f"block {cid} has more than {LARGEST_BLOCK} bytes", hint=_OTHER_SERVER)
+        if not (cid.matches(block) if len(block) <= _SMALL_BYTES else await asyncio.to_thread(cid.matches, block)):
+            raise StorageFailure(f"block {cid} does not hash to its CID", hint=_OTHER_SERVER)
+        return Verified(block)
+
+
+_OTHER_SERVER = "The server that sent it is broken or lies; try another one."
 
 
 class Blocks(Protocol):
@@ -74,7 +105,7 @@ class ManyBlocks(Protocol):
 
 
 class StoreReader:
-    """Reads from a store, some blocks ahead."""
+    """A `Supplier` that reads from a store, some blocks ahead."""
 
     def __init__(self, content: Blocks) -> None:
         self._content = content
@@ -99,7 +130,17 @@ class StoreReader:
         return await gather_bounded(WINDOW, [partial(self._content.get, cid) for cid in cids])
 
 
-def view(cid: Cid, block: bytes) -> View:
+class OwnReader:
+    """A `Reader` of this system's own store, which hashes each block when it reads it from the disk."""
+
+    def __init__(self, content: Blocks) -> None:
+        self._store = StoreReader(content)
+
+    async def get(self, cid: Cid, upcoming: Sequence[Cid] = (), anchor: Anchor | None = None) -> Verified:
+        return Verified(await self._store.get(cid, upcoming, anchor))
+
+
+def view(cid: Cid, block: Verified) -> View:
     """Decode a block. Raises StorageFailure for what is not UnixFS."""
     if cid.codec == RAW:
         return View("file", (), block, len(block), ())
@@ -133,7 +174,7 @@ class Piece(NamedTuple):
     """A block of a file and the file byte it begins at. A leaf's bytes are `view.data`."""
 
     cid: Cid
-    block: bytes
+    block: Verified
     view: View
     offset: int
 
@@ -150,7 +191,7 @@ Lacking = Callable[[list[Part]], Awaitable[list[Part]]]
 
 
 async def walk_file(
-    reader: Reader, cid: Cid, root: bytes, begin: int = 0, end: int | None = None, lacking: Lacking | None = None
+    reader: Reader, cid: Cid, root: Verified, begin: int = 0, end: int | None = None, lacking: Lacking | None = None
 ) -> AsyncIterator[Piece]:
     """The blocks of file `cid` with root block `root`, depth first: those inside [begin, end) and the way to them.
 
@@ -178,7 +219,7 @@ def _parts(offset: int, seen: View, begin: int, end: int | None) -> list[Part]:
     return inside
 
 
-async def walk_directory(reader: Reader, cid: Cid, block: bytes) -> AsyncIterator[tuple[Cid, bytes, list[Link]]]:
+async def walk_directory(reader: Reader, cid: Cid, block: Verified) -> AsyncIterator[tuple[Cid, Verified, list[Link]]]:
     """The blocks of a directory (one, or its shards in depth-first order) with the entries each one adds."""
     seen = view(cid, block)
     if seen.kind == "directory":
@@ -198,12 +239,12 @@ async def walk_directory(reader: Reader, cid: Cid, block: bytes) -> AsyncIterato
         todo += reversed(below)
 
 
-async def resolve(reader: Reader, cid: Cid, path: str) -> tuple[Cid, list[tuple[Cid, bytes]]]:
+async def resolve(reader: Reader, cid: Cid, path: str) -> tuple[Cid, list[tuple[Cid, Verified]]]:
     """Follow `path` (names with `/` between) from `cid`; also the blocks passed on the way.
 
     NotFound names the missing part.
     """
-    passed: list[tuple[Cid, bytes]] = []
+    passed: list[tuple[Cid, Verified]] = []
     at = cid
     names = [name for name in path.split("/") if name]
     for i, name in enumerate(names):
@@ -216,7 +257,7 @@ async def resolve(reader: Reader, cid: Cid, path: str) -> tuple[Cid, list[tuple[
     return at, passed
 
 
-async def _entry(reader: Reader, cid: Cid, name: bytes, passed: list[tuple[Cid, bytes]]) -> Cid | None:
+async def _entry(reader: Reader, cid: Cid, name: bytes, passed: list[tuple[Cid, Verified]]) -> Cid | None:
     for depth in range(DEEPEST):
         block = await reader.get(cid)
         passed.append((cid, block))
