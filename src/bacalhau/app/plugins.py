@@ -7,6 +7,7 @@ with the reason and the cure, and the orchestrator refuses jobs that need it.
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from itertools import chain
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.compute.core import Plugins
@@ -53,12 +54,15 @@ def orchestrator_plugins(config: Config) -> OrchestratorPlugins:
     """Make the orchestrator's side. Raises BadRequest where the configuration of one of our own cannot be right."""
     known = all_plugins()
     found = plugin_checks(known)
-    for check in (*found.engines.values(), *found.sources.values(), *found.publishers.values(), *found.whole.values()):
+    specs = (found.engines, found.sources, found.publishers, found.whole)
+    for check in chain(found.results.values(), *(table.values() for table in specs)):
         if isinstance(check, PluginCheck):
             _load(check)
     parts = {name: _part(offer, config) for name, offer in known.publishers.items() if offer.part.orchestrator}
     refused = {name: Refusal(part.refusal) for name, part in parts.items() if part.refusal}
-    checks = Checks(found.engines, found.sources, {**found.publishers, **refused}, found.located, found.whole)
+    checks = Checks(
+        found.engines, found.sources, {**found.publishers, **refused}, found.located, found.whole, found.results
+    )
     signers = [part.sign_upload for part in parts.values() if part.sign_upload]
     return OrchestratorPlugins(checks, _presign(parts), signers[0] if signers else None)
 

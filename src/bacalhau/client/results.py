@@ -147,10 +147,10 @@ def _downloader(kind: str, endpoint: Endpoint) -> Downloader:
 
 
 def _name(result: SpecConfig) -> str:
-    """A folder's name that is the same each time: the CID, or a digest of where the result is (signatures aside)."""
+    """Name a result's folder by a digest of where the result is, signatures aside: it is the same each time, and nobody
+    who reports a result can choose it.
+    """
     params = {key.lower(): value for key, value in (result.params or {}).items()}
-    if params.get("cid"):
-        return Path(str(params["cid"])).name
     if params.get("managed"):
         return hashlib.sha256(str(params.get("presignedurl", "")).partition("?")[0].encode()).hexdigest()[:16]
     place = params.get("sourcespec") or {k: v for k, v in params.items() if k != "presignedurl"} or params

@@ -26,6 +26,7 @@ from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
+from bacalhau.ports.publisher import ResultCheck
 from bacalhau.ports.store import PendingMessage, Store
 
 
@@ -34,7 +35,7 @@ class Checks:
     """Pure parameter checks by lower-case type name: what this system knows at all.
 
     `located`: sources that one node may have and another not; `whole`: how sources are checked instead in a job that is
-    not divided by a count.
+    not divided by a count; `results` judge what nodes report, by the type of the job's publisher.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -42,6 +43,7 @@ class Checks:
     publishers: Mapping[str, SpecCheck]
     located: frozenset[str] = frozenset()
     whole: Mapping[str, SpecCheck] = field(default_factory=dict)
+    results: Mapping[str, ResultCheck] = field(default_factory=dict)
 
 
 @dataclass

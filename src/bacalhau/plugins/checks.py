@@ -9,6 +9,7 @@ from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Registry
 from bacalhau.ports.content import SpecCheck
 from bacalhau.ports.plugin import Target
+from bacalhau.ports.publisher import Published, ResultCheck
 
 
 class Refusal(NamedTuple):
@@ -21,7 +22,7 @@ class Refusal(NamedTuple):
         """Make the check of a plug-in that cannot be used."""
         return cls(f"{error.message} ({error.hint})")
 
-    def __call__(self, spec: SpecConfig) -> list[str]:
+    def __call__(self, spec: SpecConfig | Published) -> list[str]:
         return [self.problem]
 
 
@@ -31,7 +32,7 @@ class PluginCheck(NamedTuple):
     target: Target
     owner: Owner
 
-    def __call__(self, spec: SpecConfig) -> list[str]:
+    def __call__(self, spec: SpecConfig | Published) -> list[str]:
         try:
             problems: list[str] = call(self.target, self.owner, list, spec)
         except Unavailable as e:
@@ -47,7 +48,7 @@ class PluginChecks(NamedTuple):
     """Checks by lower-case type name.
 
     `located` are the sources that one node may have and another not; `whole` are in place of the sources' own checks in
-    a job that is not divided by a count.
+    a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -55,6 +56,7 @@ class PluginChecks(NamedTuple):
     publishers: Mapping[str, SpecCheck]
     located: frozenset[str]
     whole: Mapping[str, SpecCheck]
+    results: Mapping[str, ResultCheck]
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
@@ -66,6 +68,9 @@ def plugin_checks(known: Registry) -> PluginChecks:
         publishers=_refusals(known, "publisher")
         | {n: PluginCheck(o.part.check, o.owner) for n, o in known.publishers.items()},
         located=frozenset(name for name, offer in sources if offer.part.located),
+        results={
+            n: PluginCheck(o.part.check_result, o.owner) for n, o in known.publishers.items() if o.part.check_result
+        },
         whole={n: PluginCheck(o.part.check_whole, o.owner) for n, o in sources if o.part.check_whole},
     )
 

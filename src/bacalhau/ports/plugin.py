@@ -66,7 +66,8 @@ class PublisherType(msgspec.Struct, frozen=True):
     """A publisher. `make` is a target `(Setting) -> ports.publisher.Publisher`, None for one that keeps nothing.
 
     `check` is a target `(SpecConfig) -> list[str]`. Without `schemes` users write the bare name. `orchestrator` is a
-    target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do.
+    target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do. `check_result` is a target
+    `(ports.publisher.Published) -> list[str]`: what a node reports is no result where it finds a problem.
     """
 
     name: Name
@@ -74,6 +75,7 @@ class PublisherType(msgspec.Struct, frozen=True):
     check: Target
     schemes: tuple[Scheme, ...] = ()
     orchestrator: Target | None = None
+    check_result: Target | None = None
 
 
 class DownloaderType(msgspec.Struct, frozen=True):

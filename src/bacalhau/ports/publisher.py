@@ -33,6 +33,30 @@ class Result(NamedTuple):
     confirm: Confirm = always_allowed
 
 
+class Published(NamedTuple):
+    """A result that a node reports, `publisher` of the job, and the execution that it must belong to."""
+
+    result: SpecConfig
+    publisher: SpecConfig
+    job_id: str
+    execution_id: str
+    node_id: str
+
+
+def wrong_type(published: Published, kind: str) -> list[str]:
+    """List the fault of a result that is not of this type."""
+    found = published.result
+    return [] if found.is_type(kind.lower()) else [f"a result of type {kind} was expected, not {found.type!r}"]
+
+
+class ResultCheck(Protocol):
+    """A pure check of a reported result."""
+
+    def __call__(self, spec: Published) -> list[str]:
+        """List why it cannot be one of its publisher's for that execution; empty when it can."""
+        ...
+
+
 @runtime_checkable
 class Publisher(Protocol):
     """Failures are PublisherFailure; `retryable` where a retry can help."""

@@ -1,7 +1,6 @@
 """Reports of nodes: each becomes a changed execution and another evaluation of its job. Safe to repeat."""
 
 import logging
-from collections.abc import Callable
 
 import msgspec
 
@@ -19,12 +18,12 @@ from bacalhau.models.wire.messages import BidAccepted, BidResult, ComputeError, 
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
 from bacalhau.orchestrator.messages.ends import note_end, wants_end
+from bacalhau.orchestrator.messages.results import without_false_result
 from bacalhau.orchestrator.scheduling.retry import decide_fault
 from bacalhau.ports.bus import Delivery
 
 ATTEMPTS = 5
 Reported = RunResult | ComputeError | BidResult
-Update = Callable[[Execution, Job], tuple[Execution, tuple[Event, ...]]]
 _KINDS: dict[str, str] = {
     Topic.DOWNLOADING_INPUTS: STAGING,
     Topic.PUBLISHING_RESULTS: PUBLISH,
@@ -44,12 +43,8 @@ async def on_message(orch: Orchestrator, delivery: Delivery) -> None:
 
 async def _handle(orch: Orchestrator, delivery: Delivery) -> None:
     message = delivery.message
-    if isinstance(message, RunResult):
-        await _update(orch, delivery, message, lambda e, job: _completed(e, job, message))
-    elif isinstance(message, ComputeError):
-        await _update(orch, delivery, message, lambda e, _: _failed(e, message))
-    elif isinstance(message, BidResult):
-        await _update(orch, delivery, message, lambda e, _: _bid(e, message))
+    if isinstance(message, Reported):
+        await _update(orch, delivery, message)
     else:
         log.warning("%s from %s is not a message for an orchestrator", delivery.type, delivery.node_id)
 
@@ -61,7 +56,7 @@ def on_progress(orch: Orchestrator, delivery: Delivery) -> None:
         orch.board.put_progress(told)
 
 
-async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, change: Update) -> None:
+async def _update(orch: Orchestrator, delivery: Delivery, message: Reported) -> None:
     for _ in range(ATTEMPTS):
         try:
             stored, job = await _stored(orch, message)
@@ -74,7 +69,8 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported, cha
             return
         if not isinstance(message, BidResult):
             orch.permits.end(stored.id)
-        updated, events = change(stored, job) if stored.is_live else note_end(stored, message)
+            message = await without_false_result(orch, stored, job, message)
+        updated, events = _changed(stored, job, message) if stored.is_live else note_end(stored, message)
         history = tuple(
             HistoryEntry(job_id=stored.job_id, job_version=stored.job_version, event=event, execution_id=stored.id)
             for event in events
@@ -110,6 +106,12 @@ def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]
         body = encode(BidAccepted(execution_id=execution.id, accepted=True))
         return (OutgoingMessage(node_id=execution.node_id, type="BidAccepted", body=body),)
     return ()
+
+
+def _changed(execution: Execution, job: Job, message: Reported) -> tuple[Execution, tuple[Event, ...]]:
+    if isinstance(message, RunResult):
+        return _completed(execution, job, message)
+    return _failed(execution, message) if isinstance(message, ComputeError) else _bid(execution, message)
 
 
 def _completed(execution: Execution, job: Job, message: RunResult) -> tuple[Execution, tuple[Event, ...]]:

@@ -22,6 +22,7 @@ PLUGIN = Plugin(
             check="bacalhau.plugins.ipfs.publisher:check_publisher",
             # Estuary was the original's way to IPFS; its name still means that results go there.
             schemes=(Scheme("ipfs", _PUBLISHER, form="ipfs"), Scheme("estuary", _PUBLISHER)),
+            check_result="bacalhau.plugins.ipfs.publisher:check_result",
         ),
     ),
     downloaders=(DownloaderType("ipfs", make="bacalhau.plugins.ipfs.download:make_downloader"),),

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from functools import partial
 
 from bacalhau.lib.aio import gather_bounded
-from bacalhau.lib.errors import BacalhauError, PublisherFailure
-from bacalhau.models.job.spec import SpecConfig, refuse_params
+from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure
+from bacalhau.models.job.spec import SpecConfig, read_params, refuse_params
 from bacalhau.plugins.ipfs.kubo import Kubo
+from bacalhau.plugins.ipfs.source import IpfsParams
 from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
+from bacalhau.plugins.ipfs.unixfs.cid import parse_cid
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.publisher import Result
+from bacalhau.ports.publisher import Published, Result, wrong_type
 
 # A put to another node is one message, and those are limited to 1 MiB; two blocks of 256 KiB leave room for envelopes.
 _PUT_BYTES = 600_000
@@ -75,6 +77,16 @@ class IpfsPublisher:
 def check_publisher(spec: SpecConfig) -> list[str]:
     """List every problem: this publisher takes no parameters."""
     return refuse_params(spec, "publisher ipfs")
+
+
+def check_result(published: Published) -> list[str]:
+    """List why a node's report is no tree: it must be of type ipfs, and its CID must parse and have no path."""
+    params, problems = read_params(published.result, IpfsParams)
+    try:
+        parse_cid(params.cid if params else "")
+    except BadRequest as e:
+        problems.append(e.message)
+    return wrong_type(published, "ipfs") + problems
 
 
 def _shares(wanted: list[str], blocks: dict[str, bytes]) -> Iterator[dict[str, bytes]]:

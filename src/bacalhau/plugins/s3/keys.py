@@ -62,12 +62,16 @@ def _refuse_clashes(bucket: str, entries: tuple[Entry, ...]) -> None:
                 raise StorageFailure(said, hint=hint, component="S3")
 
 
+def with_suffix(key: str, *, is_plain: bool) -> str:
+    """Add to a publisher's key the suffix that its encoding asks for, once."""
+    suffix = "/" if is_plain else ".tar.gz"
+    return key if key.endswith(suffix) else key + suffix
+
+
 def fill_key(key: str, result: Result, *, is_plain: bool) -> str:
     """The publisher's key with the suffix its encoding asks for and its placeholders filled in; date and
     time are UTC.
     """
-    suffix = "/" if is_plain else ".tar.gz"
-    whole = key if key.endswith(suffix) else key + suffix
     started = datetime.fromtimestamp(result.started // 1_000_000_000, UTC)
     values = {
         "jobID": result.job_id,
@@ -76,4 +80,4 @@ def fill_key(key: str, result: Result, *, is_plain: bool) -> str:
         "date": started.strftime("%Y%m%d"),
         "time": started.strftime("%H%M%S"),
     }
-    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), whole)
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), with_suffix(key, is_plain=is_plain))

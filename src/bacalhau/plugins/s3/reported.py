@@ -1,0 +1,58 @@
+"""The check of S3 results that nodes report. The orchestrator signs links with its own keys, so a result must be in the
+place that its job's publisher names, and belong to the execution that reports it.
+"""
+
+import re
+
+from bacalhau.border.names import shorten
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import read_params
+from bacalhau.plugins.s3.bucket import find_bucket
+from bacalhau.plugins.s3.keys import with_suffix
+from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams
+from bacalhau.ports.publisher import Published, wrong_type
+
+_DIGITS = {"date": "[0-9]{8}", "time": "[0-9]{6}"}
+
+
+class ManagedParams(Model):
+    """The parameters of a result in the orchestrator's own bucket."""
+
+    job_id: str = ""
+    execution_id: str = ""
+
+
+def check_managed(published: Published) -> list[str]:
+    """List why a report is no result of this execution in the orchestrator's bucket."""
+    params, problems = read_params(published.result, ManagedParams)
+    if params and (params.job_id, params.execution_id) != (published.job_id, published.execution_id):
+        problems.append(f"it belongs to {shorten(params.job_id)}/{shorten(params.execution_id)}, another execution")
+    return wrong_type(published, "s3managed") + problems
+
+
+def check_result(published: Published) -> list[str]:
+    """List why a report is no result of this execution in the bucket that its job names."""
+    params, problems = read_params(published.result, S3SourceParams)
+    wanted, _ = read_params(published.publisher, S3PublisherParams)
+    if params and wanted:
+        problems += _place_problems(params, wanted, published)
+    return wrong_type(published, "s3") + problems
+
+
+def _place_problems(params: S3SourceParams, wanted: S3PublisherParams, published: Published) -> list[str]:
+    found, meant = (find_bucket(each.bucket, each.region, each.endpoint) for each in (params, wanted))
+    problems = []
+    if (found.bucket, found.endpoint) != (meant.bucket, meant.endpoint):
+        there = f"bucket {shorten(found.bucket)!r} at {shorten(found.server)}"
+        problems.append(f"{there} is not the job's, {meant.bucket!r} at {meant.server} (name its Endpoint in the job)")
+    if not re.fullmatch(_key_pattern(wanted, published), params.key):
+        problems.append(f"key {shorten(params.key)!r} is not that of the execution")
+    return problems
+
+
+def _key_pattern(wanted: S3PublisherParams, published: Published) -> str:
+    """Make the regular expression of the keys that the publisher can give this execution."""
+    values = {"jobID": published.job_id, "executionID": published.execution_id, "nodeID": published.node_id}
+    known = {name: re.escape(value) for name, value in values.items()} | _DIGITS
+    parts = re.split(r"\{(\w+)\}", with_suffix(wanted.key, is_plain=wanted.is_plain))
+    return "".join(known[part] if at % 2 else re.escape(part) for at, part in enumerate(parts))
