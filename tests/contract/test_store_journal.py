@@ -49,6 +49,22 @@ async def test_an_execution_is_accepted_once_and_kept_with_its_job(journal):
     assert await journal.list_executions([]) == []
 
 
+async def test_ids_are_listed_without_reading_what_they_stand_for(path):
+    async with NodeJournal(path) as journal:
+        for number in (1, 2, 3):
+            await journal.put_execution(accepted(number))
+        await journal.set_state(accepted(2).id, "Running")
+        await journal.tombstone("e-gone")
+        for states in (STATES, ("Running", "Failed"), ("",), ()):
+            ids = [entry.execution.id for entry in await journal.list_executions(states)]
+            with closing(sqlite3.connect(path)) as database, database:
+                bodies = database.execute("select body, id from executions").fetchall()
+                database.execute("update executions set body = x'00' where body is not null")
+            assert await journal.list_ids(states) == ids
+            with closing(sqlite3.connect(path)) as database, database:
+                database.executemany("update executions set body = ? where id = ?", bodies)
+
+
 def a_large_job(number, **changes):
     engine = SpecConfig(type="noop", params={"Stdout": "x" * 1_000_000})
     return a_job(number, tasks=(Task(name="main", engine=engine),), **changes)

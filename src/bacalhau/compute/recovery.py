@@ -9,7 +9,7 @@ from contextlib import suppress
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.execution.ending import tell_cancelled
 from bacalhau.compute.execution.outputs import read_exit_code, read_output
-from bacalhau.compute.messages.inbox import ACCEPTED, BID, CANCELLED, CANCELLING, NEW, bid, list_active, start
+from bacalhau.compute.messages.inbox import ACCEPTED, ACTIVE, BID, CANCELLED, CANCELLING, NEW, bid, start
 from bacalhau.compute.messages.outbox import FINISHED, report
 from bacalhau.compute.state.attempt import read_attempt
 from bacalhau.lib.clock import now_ns
@@ -94,7 +94,7 @@ async def tidy_forever(node: ComputeNode) -> None:
 
 
 async def _unfinished(node: ComputeNode) -> frozenset[str]:
-    return frozenset(e.execution.id for e in await list_active(node))
+    return frozenset(await node.journal.list_ids(ACTIVE))
 
 
 async def _sweep_engines(node: ComputeNode, keep: frozenset[str], level: int = logging.WARNING) -> bool:

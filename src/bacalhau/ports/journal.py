@@ -37,6 +37,10 @@ class ExecutionJournal(Protocol):
         """List the executions in one of `states`, oldest first."""
         ...
 
+    async def list_ids(self, states: Iterable[str]) -> list[str]:
+        """List the ids of the executions in one of `states`, oldest first."""
+        ...
+
     async def tombstone(self, execution_id: str) -> bool:
         """Note a cancel that overtakes its start, once or again: a later `put_execution` will say False.
 

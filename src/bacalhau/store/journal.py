@@ -59,6 +59,9 @@ class NodeJournal(Housed):
     async def list_executions(self, states: Iterable[str]) -> list[JournalEntry]:
         return await self._database.read("journal_list_executions", {"states": _json(states)}, _read_entries)
 
+    async def list_ids(self, states: Iterable[str]) -> list[str]:
+        return await self._database.read("journal_list_ids", {"states": _json(states)}, _read_ids)
+
     async def put_report(self, execution_id: str, state: str, type: str, body: bytes) -> int:
         report = Statement("journal_put_report", {"execution_id": execution_id, "type": type, "body": body})
         rows = await self._database.apply((_set_state(execution_id, state, None), report) if state else (report,))
@@ -89,6 +92,10 @@ def _unknown(execution_id: str) -> str:
 
 def _json(texts: Iterable[str]) -> str:
     return encode(list(texts)).decode()
+
+
+def _read_ids(rows: list[Row]) -> list[str]:
+    return [str(row[0]) for row in rows]
 
 
 def _read_entries(rows: list[Row]) -> list[JournalEntry]:

@@ -33,13 +33,14 @@ NEW, BID, ACCEPTED, CANCELLED = (
     "cancelled",
 )  # the journal's words; NEW is an ask not yet acted upon
 CANCELLING = "cancelling"  # to be stopped, and its end not told yet
+ACTIVE = (NEW, BID, ACCEPTED, CANCELLING)  # not ended, or the end not told yet
 PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than the runner's STOP_GRACE
 log = logging.getLogger(__name__)
 
 
 async def list_active(node: ComputeNode) -> list[JournalEntry]:
     """List the executions that have not ended, or whose end is not told yet, oldest first."""
-    return await node.journal.list_executions((NEW, BID, ACCEPTED, CANCELLING))
+    return await node.journal.list_executions(ACTIVE)
 
 
 async def on_message(node: ComputeNode, delivery: Delivery) -> None:

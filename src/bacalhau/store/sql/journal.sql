@@ -30,6 +30,11 @@ from executions
 where executions.body is not null and executions.state in (select value from json_each(:states))
 order by executions.create_time, executions.id;
 
+-- name: journal_list_ids
+select id from executions
+where body is not null and state in (select value from json_each(:states))
+order by create_time, id;
+
 -- name: journal_put_report
 insert into reports (execution_id, type, body) values (:execution_id, :type, :body) returning seq;
 
