@@ -242,3 +242,12 @@ def test_a_configuration_that_cannot_be_right_is_refused_whole(tmp_path):
         "Methods.x: only the type challenge",
     ):
         assert text in refused.value.message
+
+
+@pytest.mark.parametrize("part", [b"[" * 40_000, b'{"a":' * 8_000, b'{"a":NaN}', b"\xff" * 99, b"9" * 5_000, b""])
+async def test_no_token_is_too_strange_for_a_refusal(part, tmp_path):
+    async with open_room(tmp_path, configured(tmp_path, READER)) as room:
+        text = base64.urlsafe_b64encode(part).decode().rstrip("=")
+        for value in (f"Bearer {text}.{text}.x", f"Basic {text}", f"Bearer {text}"):
+            answer = await room.http.get(JOBS, headers={"Authorization": value})
+            assert (answer.status_code, answer.json()["Code"]) == (401, "Unauthorized")

@@ -160,7 +160,7 @@ def _is_jwt(text: str) -> bool:
         return len(parts) == 3 and all(
             isinstance(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))), dict) for part in parts[:2]
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
