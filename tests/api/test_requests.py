@@ -267,23 +267,24 @@ async def test_common_headers(tmp_path):
         assert answer.headers["vary"] == "Origin"
         assert "access-control-allow-origin" not in answer.headers
         assert len(answer.headers["x-request-id"]) == 32
-        mine = await room.http.get("/nope", headers={"X-Request-ID": "mine", "Origin": "http://ui"})
+        mine = await room.http.get("/nope", headers={"X-Request-ID": "mine", "Origin": room.url})
         assert (
             mine.headers["x-request-id"],
             mine.json()["RequestID"],
             mine.headers["access-control-allow-origin"],
-        ) == ("mine", "mine", "*")
+        ) == ("mine", "mine", room.url)
 
 
 async def test_preflight(tmp_path):
     async with open_room(tmp_path) as room:
         headers = {
-            "Origin": "http://ui",
+            "Origin": room.url,
             "Access-Control-Request-Method": "PUT",
             "Access-Control-Request-Headers": "content-type",
         }
         answer = await room.http.options(JOBS, headers=headers)
         assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["access-control-allow-origin"] == room.url
         assert answer.headers["access-control-allow-methods"] == "GET,HEAD,PUT,PATCH,POST,DELETE"
         assert answer.headers["access-control-allow-headers"] == "content-type"
         assert "x-bacalhau-arch" not in answer.headers
@@ -410,7 +411,9 @@ async def raw(room, text: bytes) -> bytes:
         writer.close()
 
 
-@pytest.mark.parametrize("text", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET / HT"])
+@pytest.mark.parametrize(
+    "text", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT"]
+)
 async def test_a_head_that_does_not_come_closes_the_connection(text, tmp_path, monkeypatch):
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
     async with open_room(tmp_path) as room:
@@ -427,7 +430,8 @@ async def test_a_body_that_does_not_come_is_answered(tmp_path, monkeypatch):
     monkeypatch.setattr(request, "BODY_SECONDS", 0.1)
     async with open_room(tmp_path) as room:
         for line in (b"PUT /api/v1/orchestrator/jobs", b"POST /requester/submit"):
-            answer = await raw(room, line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{")
+            head = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 9\r\n\r\n"
+            answer = await raw(room, line + head + b"{")
             assert answer.startswith(b"HTTP/1.1 408 ") and b"the body did not come within 0.1 s" in answer
 
 

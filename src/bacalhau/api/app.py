@@ -18,6 +18,7 @@ from bacalhau.api.http.answer import Answer
 from bacalhau.api.http.connection import Connection, SocketConnection
 from bacalhau.api.http.edge import Edge, Receive, Scope, Send
 from bacalhau.api.http.errors import NO_SUCH_PLACE, on_crash, on_expected, on_framework, only_runs_jobs
+from bacalhau.api.http.origin import Door
 from bacalhau.api.http.own_node import LoneNode, OrchestratorNode, OwnNode
 from bacalhau.api.http.request import Waits
 from bacalhau.api.seed.routes import seed_routers
@@ -65,7 +66,7 @@ class HttpApi:
         )
         self.end_waits = waits.end
         inner = Guard(self.litestar, config.api.auth) if is_guarded(config.api.auth) else self.litestar
-        self._edge = Edge(inner, server_version(), state.absent)
+        self._edge = Edge(inner, server_version(), state.absent, Door(config.api))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

@@ -15,6 +15,7 @@ from bacalhau.config.section import Port, Section
 
 HASHED = re.compile(r"\$2[aby]\$\d\d\$.{53}")
 """A bcrypt hash; any other password is taken as it is."""
+_ORIGIN = re.compile(r"\*|https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
 
 
 class Capability(Section):
@@ -99,6 +100,18 @@ class ApiTLS(Section):
     ca_file: Annotated[str, Meta(description="Certificates the client trusts beside the system's.")] = ""
 
 
+class Cors(Section):
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Web pages, as scheme://host[:port], that may use the API beside the server's own, * for all; none,"
+                " because a browser lets every page reach this machine."
+            )
+        ),
+    ] = ()
+
+
 class API(Section):
     host: Annotated[
         str,
@@ -120,6 +133,7 @@ class API(Section):
     ] = 1234
     auth: Auth = Auth()
     tls: ApiTLS = ApiTLS()
+    cors: Cors = Cors()
 
 
 def access_problems(api: API) -> list[str]:
@@ -145,6 +159,11 @@ def access_problems(api: API) -> list[str]:
     ]
     if api.auth.oauth2.provider_id and not (api.auth.oauth2.jwks_uri and api.auth.oauth2.issuer):
         problems.append("API.Auth.Oauth2: tokens cannot be checked without JWKSUri and Issuer")
+    problems += [
+        f"API.Cors.AllowedOrigins: {origin!r} is no origin: write scheme://host[:port], or * for all"
+        for origin in api.cors.allowed_origins
+        if not _ORIGIN.fullmatch(origin)
+    ]
     if bool(api.tls.cert_file) != bool(api.tls.key_file):
         problems.append("API.TLS: CertFile and KeyFile belong together, set both")
     return problems

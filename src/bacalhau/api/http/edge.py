@@ -1,4 +1,4 @@
-"""The plain ASGI layer around every HTTP exchange: versions of both sides, the request's id, CORS, `?pretty`.
+"""The plain ASGI layer around every HTTP exchange: versions of both sides, the request's id, web pages, `?pretty`.
 
 Limits on bodies, routing and errors belong to the application below.
 """
@@ -15,6 +15,7 @@ import msgspec
 from bacalhau.api.http.answer import PRETTY, go_json
 from bacalhau.api.http.client_version import HEADER, decide_refusal
 from bacalhau.api.http.errors import REQUEST_ID
+from bacalhau.api.http.origin import Door
 from bacalhau.api.http.request import SLASH
 from bacalhau.models.node.version import BuildVersion
 from bacalhau.models.wire.api import ErrorBody
@@ -44,8 +45,8 @@ def version_headers(version: BuildVersion) -> Headers:
 
 
 class Edge:
-    def __init__(self, app: ASGIApp, version: BuildVersion, absent: ErrorBody) -> None:
-        self._app, self._absent = app, absent
+    def __init__(self, app: ASGIApp, version: BuildVersion, absent: ErrorBody, door: Door) -> None:
+        self._app, self._absent, self._door = app, absent, door
         self._version = version.git_version
         self._headers = [*version_headers(version), (b"vary", b"Origin")]
         # Unique without asking the system for randomness at every request.
@@ -55,21 +56,24 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         _tidy(scope)
         asked = dict(scope["headers"])
+        origin, host = (asked.get(name, b"").decode("latin-1") for name in (b"origin", b"host"))
+        allowed = [(b"access-control-allow-origin", origin.encode("latin-1"))] if self._may_read(origin, host) else []
         if scope["type"] == "http" and scope["method"] == "OPTIONS":
-            await _answer_preflight(asked, send)
+            await _answer_preflight(asked, allowed, send)
             return
         request_id = asked.get(b"x-request-id") or b"%s%016x" % (self._prefix, next(self._numbers))
         scope[REQUEST_ID] = request_id.decode("latin-1")
-        common = [*self._headers, (b"x-request-id", request_id)]
-        if b"origin" in asked:
-            common.append((b"access-control-allow-origin", b"*"))
+        common = [*self._headers, (b"x-request-id", request_id), *allowed]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in _BEGINNINGS:
                 message["headers"] = [*message.get("headers", ()), *common]
             await send(message)
 
-        if refusal := decide_refusal(asked.get(HEADER, b"").decode("latin-1"), scope["path"], self._version):
+        if closed := self._door.refusal(scope["type"], scope.get("method", ""), origin, host):
+            body = msgspec.structs.replace(closed, request_id=scope[REQUEST_ID])
+            await answer_now(scope, send_with_headers, closed.status, body)
+        elif refusal := decide_refusal(asked.get(HEADER, b"").decode("latin-1"), scope["path"], self._version):
             await answer_now(scope, send_with_headers, refusal.status, refusal.body)
         elif scope["type"] == "websocket":
             await self._app(scope, receive, _Unopened(scope, send_with_headers, self._absent))
@@ -77,6 +81,9 @@ class Edge:
             pretty = b"pretty" in scope["query_string"].lower() and _wants_pretty(scope)
             scope[PRETTY] = pretty
             await self._app(scope, receive, _indented(send_with_headers) if pretty else send_with_headers)
+
+    def _may_read(self, origin: str, host: str) -> bool:
+        return bool(origin) and self._door.is_allowed(origin, host)
 
 
 class _Unopened:
@@ -108,14 +115,14 @@ async def answer_now(
     await send({"type": f"{kind}.body", "body": text, "more_body": False})
 
 
-async def _answer_preflight(asked: dict[bytes, bytes], send: Send) -> None:
+async def _answer_preflight(asked: dict[bytes, bytes], allowed: Headers, send: Send) -> None:
     headers = [
         (b"vary", b"Origin"),
         (b"vary", b"Access-Control-Request-Method"),
         (b"vary", b"Access-Control-Request-Headers"),
     ]
-    if b"origin" in asked:
-        headers += [(b"access-control-allow-origin", b"*"), (b"access-control-allow-methods", _METHODS)]
+    if allowed:
+        headers += [*allowed, (b"access-control-allow-methods", _METHODS)]
     if wanted := asked.get(b"access-control-request-headers"):
         headers.append((b"access-control-allow-headers", wanted))
     await send({"type": "http.response.start", "status": 204, "headers": headers})

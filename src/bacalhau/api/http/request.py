@@ -11,7 +11,9 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 
+from bacalhau.api.http.answer import JSON
 from bacalhau.api.http.errors import COMPONENT, refused
+from bacalhau.border.names import shorten
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
@@ -35,6 +37,11 @@ SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.
 
 # Keys that clients add to every body; they say nothing to this server.
 _ENVELOPE_KEYS = frozenset({"namespace", "credential", "idempotencytoken"})
+
+
+class NotJson(BacalhauError):
+    code = "UnsupportedMediaType"
+    status = 415
 
 
 class TooSlow(BacalhauError):
@@ -79,8 +86,8 @@ async def read_body(
 
 
 async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
-    """Read the body and return what `parse` makes of it. Raises TooSlow; Unavailable while too many large bodies are on
-    their way.
+    """Read the body and return what `parse` makes of it. Raises TooSlow; NotJson when the body calls itself something
+    else; Unavailable while too many large bodies are on their way.
     """
     if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
         raise BadRequest(
@@ -88,6 +95,7 @@ async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
             hint="send it as it is",
             component=COMPONENT,
         )
+    _check_is_json(request.headers.get("content-type", ""))
     async with waits(request).large_body() if _may_be_large(request) else nullcontext():
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -98,6 +106,17 @@ async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
             parse(text)
             if len(text) <= LARGE
             else await asyncio.get_running_loop().run_in_executor(_PARSER, parse, text)
+        )
+
+
+def _check_is_json(content_type: str) -> None:
+    """Raise NotJson for a body of another type: browsers send text and forms of any page without asking the server."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in ("", JSON):
+        raise NotJson(
+            f"the body has Content-Type {shorten(kind)!r}, but only {JSON} is read here",
+            hint=f"send the header Content-Type: {JSON}",
+            component=COMPONENT,
         )
 
 
