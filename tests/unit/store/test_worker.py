@@ -8,7 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import Conflict, Unavailable
-from bacalhau.store.worker import Worker
+from bacalhau.store.worker import A_STEP, Worker
 
 
 class Work:
@@ -85,3 +85,34 @@ async def test_closing_drains_and_then_refuses(work):
         assert [task.result() for task in tasks] == list("ABC")
     with pytest.raises(Unavailable, match="closed"):
         await worker.ask("d")
+
+
+async def test_many_results_are_given_back_in_their_order_a_few_in_each_step_of_the_event_loop(work):
+    worker = Worker("test", work, limit=1000)
+    work.gate.clear()
+    given, in_each_step = [], []
+
+    async def ask(number):
+        given.append(await worker.ask(str(number)))
+
+    async with crew() as people:
+        for number in range(4 * A_STEP + 1):
+            people.start(ask(number))
+        await checkpoint()
+        work.gate.set()
+        while len(given) < 4 * A_STEP + 1:
+            before = len(given)
+            await checkpoint()
+            in_each_step.append(len(given) - before)
+    assert max(in_each_step) <= A_STEP
+    assert given == [str(number) for number in range(4 * A_STEP + 1)]
+    await worker.aclose()
+
+
+async def test_all_results_are_given_back_before_the_worker_is_closed(work):
+    worker = Worker("test", work, limit=1000)
+    async with crew() as people:
+        tasks = [people.start(worker.ask(str(number))) for number in range(4 * A_STEP)]
+        await checkpoint()
+        await worker.aclose()
+        assert [await task for task in tasks] == [str(number) for number in range(4 * A_STEP)]
