@@ -45,6 +45,7 @@ async def orch(tmp_path):
             for state in (ComputeStateType.BID_ACCEPTED, ComputeStateType.FAILED)
         ]
         await room.orch.store.apply(Change(new_executions=tuple(made)))
+        room.orch.cluster.hold(made[0])
         room.orch.sign_upload = sign
         yield room.orch, job_id
 

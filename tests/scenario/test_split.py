@@ -1,5 +1,5 @@
-"""A compute node on its own: it dials out and opens no port, its results live with the orchestrator, its id
-is its own.
+"""A compute node on its own: it dials out and opens no port but that of its own health, its results live with the
+orchestrator, its id is its own.
 """
 
 import os
@@ -36,9 +36,12 @@ def listening_sockets(pid):
     return [row[1] for row in rows if row[3] == LISTEN and row[9] in inodes]
 
 
-def test_the_node_listens_nowhere(split):
+def test_the_node_listens_for_its_own_health_alone(split):
     assert listening_sockets(split.orchestrator.child.pid)
-    assert listening_sockets(split.node.child.pid) == []
+    (socket,) = listening_sockets(split.node.child.pid)
+    address, port = socket.split(":")
+    assert address == "0100007F"
+    assert split.cli("agent", "alive", "--api-port", int(port, 16)).stdout == "Status: OK\n"
 
 
 def test_s3_in_ipfs_out_through_the_bus_and_the_results_survive_the_node(split, s3, containers, tmp_path):

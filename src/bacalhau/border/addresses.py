@@ -29,6 +29,7 @@ _METADATA: tuple[Network, ...] = tuple(
         "192.0.0.192/32",  # Oracle Cloud
     )
 )
+LOOPBACK: tuple[Network, ...] = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "0.0.0.0/32", "::1/128", "::/128")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
 

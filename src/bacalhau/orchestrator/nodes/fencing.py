@@ -20,8 +20,8 @@ async def answer_publish(orch: Orchestrator, node_id: str, request: PublishReque
     if node.membership != APPROVED:
         return PublishResponse(granted=False, reason=f"the node is {node.membership.lower()}")
     held = orch.cluster.find_held(request.execution_id)
-    if held is None or (held.node_id, held.job_id) != (node_id, request.job_id):
-        return PublishResponse(granted=False, reason=await _explain_refusal(orch, node_id, request))
+    if held is None or held.node_id != node_id:
+        return PublishResponse(granted=False, reason=await _explain_refusal(orch, node_id, request.execution_id))
     if not orch.permits.grant(request.execution_id, held.job_id, held.slot, now_ns()):
         raise Unavailable(f"whether execution {request.execution_id} goes on is being decided")
     return PublishResponse(granted=True)
@@ -46,14 +46,12 @@ async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLReq
     return PreSignURLResponse(execution_id=execution.id, job_id=execution.job_id, pre_signed_url=link)
 
 
-async def _explain_refusal(orch: Orchestrator, node_id: str, request: PublishRequest) -> str:
+async def _explain_refusal(orch: Orchestrator, node_id: str, execution_id: str) -> str:
     """Say why an execution that is not live on a node may not publish from there."""
     try:
-        execution, _ = await orch.store.load_execution(request.execution_id)
+        execution, _ = await orch.store.load_execution(execution_id)
     except NotFound as e:
         return e.message
     if execution.node_id != node_id:
         return f"the execution belongs to node {execution.node_id}"
-    if execution.job_id != request.job_id:
-        return f"the execution belongs to job {execution.job_id}"
     return f"the execution is {execution.state.label}: {execution.compute_state.message}"

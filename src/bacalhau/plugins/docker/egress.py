@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
-from bacalhau.border.addresses import Reach
+from bacalhau.border.addresses import LOOPBACK, Reach
 from bacalhau.lib.errors import BacalhauError, EngineFailure
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import DOMAINS_LABEL, EXECUTOR_LABEL, JOB_LABEL, Detour
@@ -28,8 +28,8 @@ class Egress:
 
     def __init__(self, api: DockerApi, reach: Reach) -> None:
         self._api = api
-        # A domain that a job names may lead to the node itself, on one person's machine too.
-        self._reach = replace(reach, own=False)
+        # A domain that a job names may lead to this machine, whose services trust who comes from here.
+        self._reach = replace(reach, denied=(*reach.denied, *LOOPBACK))
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._name = ""
