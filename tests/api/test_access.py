@@ -244,7 +244,7 @@ def test_a_configuration_that_cannot_be_right_is_refused_whole(tmp_path):
         assert text in refused.value.message
 
 
-@pytest.mark.parametrize("part", [b"[" * 40_000, b'{"a":' * 8_000, b'{"a":NaN}', b"\xff" * 99, b"9" * 5_000, b""])
+@pytest.mark.parametrize("part", [b"[" * 40_000, b'{"a":' * 8_000, b'{"a":NaN}', b"\xff" * 99, b"9" * 5_000])
 async def test_no_token_is_too_strange_for_a_refusal(part, tmp_path):
     async with open_room(tmp_path, configured(tmp_path, READER)) as room:
         text = base64.urlsafe_b64encode(part).decode().rstrip("=")
