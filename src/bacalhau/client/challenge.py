@@ -6,6 +6,7 @@ cryptography.
 """
 
 import base64
+import re
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,6 +34,7 @@ from bacalhau.models.wire.introduction import (
 )
 
 KEY_FILE = "user_id.pem"  # as the original names it: one folder serves both
+_PHRASE = re.compile(rb"[A-Za-z0-9._:@-]{1,256}")  # an id of a node, and nothing that is read as a request
 _BITS, _EXPONENT = 2048, 65537
 
 
@@ -68,10 +70,19 @@ def token_of(answer: IntroduceResponse) -> str:
 
 
 def _signed(phrase: str, path: Path) -> bytes:
-    """Sign a phrase. Raises Unauthorized for one that is no base64."""
+    """Sign a phrase. Raises Unauthorized for one that is no base64, or that could be more than a phrase.
+
+    The older generation's requests are JSON that the same key signs: who gets one signed acts under this client's name.
+    """
     key = _read_key(path)
     try:
-        signature = key.sign(base64.b64decode(phrase, validate=True), PKCS1v15(), SHA256())
+        plain = base64.b64decode(phrase, validate=True)
+        if not _PHRASE.fullmatch(plain):
+            raise Unauthorized(
+                "the server wants what is no phrase signed: a phrase has up to 256 letters, digits and . _ : @ -",
+                hint="do not use this server, or tell its administrator",
+            )
+        signature = key.sign(plain, PKCS1v15(), SHA256())
     except ValueError as e:
         raise Unauthorized(
             f'the server wants "{phrase}" signed, which is no base64: {e}', hint="tell its administrator"

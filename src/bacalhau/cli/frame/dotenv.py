@@ -1,20 +1,31 @@
 """Variables from `.env` in the working directory, and from the file that DEVSTACK_ENV_FILE names.
 
-Only names this program reads are taken: a file that lies in a folder must not change PATH or LD_PRELOAD.
+Only names this program reads are taken: a file that lies in a folder must not change PATH or LD_PRELOAD. Nor may it
+choose the server that gets a credential of the environment.
 """
 
 import re
 from collections.abc import MutableMapping
 
+import click
+
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$")
 _OURS = ("BACALHAU_", "AWS_", "DOCKER_")
+_CREDENTIALS = tuple(f"BACALHAU_API_{name}" for name in ("KEY", "TOKEN", "USERNAME", "PASSWORD"))
 _ALSO = ("LOG_LEVEL", "NO_COLOR", "FORCE_COLOR")
 
 
 def load_dotenv(environ: MutableMapping[str, str]) -> None:
-    """`.env` fills what is not set; the file of DEVSTACK_ENV_FILE replaces."""
-    for name, value in _read(".env").items():
-        environ.setdefault(name, value)
+    """`.env` fills what is not set; the file of DEVSTACK_ENV_FILE replaces.
+
+    Where the environment holds a credential, our settings in `.env` are left out, and a line on stderr says so.
+    """
+    found = {name: value for name, value in _read(".env").items() if name not in environ}
+    held = next((name for name in _CREDENTIALS if environ.get(name)), "")
+    left_out = [name for name in found if held and name.startswith("BACALHAU_")]
+    if left_out:
+        click.echo(f"{held} is set, so .env may not set {', '.join(left_out)}: set them where {held} is set", err=True)
+    environ.update({name: value for name, value in found.items() if name not in left_out})
     if environ.get("DEVSTACK_ENV_FILE"):
         environ.update(_read(environ["DEVSTACK_ENV_FILE"]))
 

@@ -6,6 +6,7 @@ cancelled itself.
 
 from msgspec.structs import replace
 
+from bacalhau.border.names import shorten
 from bacalhau.compute.execution.runner import Outcome
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.event import Event, Topic, error_event, make_event
@@ -15,22 +16,35 @@ from bacalhau.models.job.retry import CANCELLED, ENGINE, FAILURE_KIND
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire import messages as m
 
+_NAMED = 10  # files that one warning names
+
 
 def tell_outcome(execution: Execution, outcome: Outcome) -> m.RunResult | m.ComputeError:
     if outcome.error:
         event = error_event(outcome.topic, outcome.error, now_ns())
         event = replace(event, details=(event.details or {}) | {FAILURE_KIND: outcome.kind or ENGINE})
-        return replace(_error(execution, event, outcome.output), publish_result=outcome.published)
+        told = _error(execution, event, outcome.output)
+        return replace(told, events=(event, *_warnings(outcome)), publish_result=outcome.published)
     job = execution.job or Job()
     return m.RunResult(
         execution_id=execution.id,
         job_id=job.id,
         job_type=job.type,
-        events=(make_event(Topic.EXECUTION, "Completed successfully", now_ns()),),
+        events=(make_event(Topic.EXECUTION, "Completed successfully", now_ns()), *_warnings(outcome)),
         publish_result=outcome.published or SpecConfig(),
         run_command_result=outcome.output,
         image=outcome.image,
     )
+
+
+def _warnings(outcome: Outcome) -> tuple[Event, ...]:
+    """Tell of what is missing in the result."""
+    if not outcome.left_out:
+        return ()
+    more = len(outcome.left_out) - _NAMED
+    names = ", ".join(repr(shorten(name)) for name in outcome.left_out[:_NAMED])
+    text = f"Left out of the result, being sockets, pipes or devices: {names}{f' and {more} more' if more > 0 else ''}"
+    return (make_event(Topic.PUBLISHING_RESULTS, text, now_ns()),)
 
 
 def tell_cancelled(execution: Execution, output: RunCommandResult) -> m.ComputeError:

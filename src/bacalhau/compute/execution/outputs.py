@@ -1,9 +1,11 @@
 """The result tree of an execution: stdout, stderr, exitCode and one directory per result path."""
 
 import os
+import stat
 from pathlib import Path
 
-from bacalhau.lib.tree import remove_tree
+from bacalhau.lib.errors import PublisherFailure
+from bacalhau.lib.tree import remove_tree, walk
 from bacalhau.models.execution.execution import OUTPUT_LIMIT, RunCommandResult
 from bacalhau.models.job.job import Task
 from bacalhau.ports.engine import Mount
@@ -36,9 +38,28 @@ def write_exit_code(result: Path, code: int) -> None:
 
 
 def read_exit_code(result: Path) -> int | None:
-    """Read the exit code of a task; None while it has not ended."""
-    path = result / EXIT_CODE
-    return int(path.read_text() or "0") if path.exists() else None
+    """Read the exit code of a task; None while it has not ended, or where a loss of power took what was written: the
+    engine then tells it again, or runs the task again.
+    """
+    try:
+        return int((result / EXIT_CODE).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def leave_out_special(result: Path) -> tuple[str, ...]:
+    """Remove sockets, pipes and devices from a result: no publisher can keep them. Returns their names.
+
+    Raises PublisherFailure where the result cannot be read.
+    """
+    kept = (stat.S_ISDIR, stat.S_ISREG, stat.S_ISLNK)
+    try:
+        names = [name for name, status in walk(result) if not any(is_kind(status.st_mode) for is_kind in kept)]
+        for name in names:
+            (result / name).unlink(missing_ok=True)
+    except OSError as e:
+        raise PublisherFailure(f"cannot read the result {e.filename or result}: {e.strerror or e}") from e
+    return tuple(names)
 
 
 def read_output(result: Path, code: int, error: str = "") -> RunCommandResult:

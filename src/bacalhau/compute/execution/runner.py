@@ -12,7 +12,13 @@ from msgspec.structs import replace
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.execution.environment import task_environment
 from bacalhau.compute.execution.inputs import stage_inputs
-from bacalhau.compute.execution.outputs import make_result_tree, read_exit_code, read_output, write_exit_code
+from bacalhau.compute.execution.outputs import (
+    leave_out_special,
+    make_result_tree,
+    read_exit_code,
+    read_output,
+    write_exit_code,
+)
 from bacalhau.compute.execution.progress import Reporter
 from bacalhau.compute.execution.publishing import publish_result
 from bacalhau.compute.state.attempt import Attempt, read_attempt, record_mounts, write_attempt
@@ -44,6 +50,7 @@ class Outcome(NamedTuple):
     """The end of an execution.
 
     `error` with its `topic` and `kind` of failure, or none; what was printed and published is kept either way.
+    `left_out` are files of the task that are not in the published result.
     """
 
     output: RunCommandResult | None = None
@@ -52,6 +59,7 @@ class Outcome(NamedTuple):
     error: BacalhauError | None = None
     topic: Topic = Topic.EXECUTION
     kind: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 class Cancelled(Exception):
@@ -296,14 +304,15 @@ class _Work:
         async with self._stage(Topic.PUBLISHING_RESULTS, 0):
             self.report(Step("publishing"))
             reach(Point.NODE_PUBLISHING)
+            left_out = await asyncio.to_thread(leave_out_special, self.result) if self.job.task.publisher_type else ()
             published = await publish_result(self.node, self.execution, self.running, self.result, self.report)
             reach(Point.NODE_PUBLISHED)
         error = self._timed_out() if self.running.timed_out else None
         output = read_output(self.result, code, error.message if error else "")
         return (
-            Outcome(output, published, image, error, Topic.EXEC_TIMEOUT, TIMEOUT)
+            Outcome(output, published, image, error, Topic.EXEC_TIMEOUT, TIMEOUT, left_out)
             if error
-            else Outcome(output, published, image)
+            else Outcome(output, published, image, left_out=left_out)
         )
 
     def _limits(self) -> Timeouts:
