@@ -4,10 +4,9 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from anyio.lowlevel import checkpoint
 from nats.aio.client import Client
 
-from bacalhau.bus.link import A_STEP, LinkLost, Login, linked
+from bacalhau.bus.link import LinkLost, Login, linked
 
 pytestmark = pytest.mark.anyio
 
@@ -106,32 +105,3 @@ async def test_a_connection_that_breaks_under_a_message_is_made_anew(monkeypatch
                 await link.publish("a", b"{}")
             await comers.acquire()
         await link.connected(10)
-
-
-async def test_of_a_burst_of_messages_a_few_are_taken_in_each_step_of_the_event_loop():
-    burst = 4 * A_STEP
-
-    async def serve(reader, writer):
-        """Answer the subscription with all messages in one piece."""
-        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true}\r\n')
-        while line := await reader.readline():
-            if line.startswith(b"PING"):
-                writer.write(b"PONG\r\n")
-            if line.startswith(b"SUB"):
-                sid = line.split()[-1]
-                writer.write(b"".join(b"MSG many %b 2\r\n%02d\r\n" % (sid, number) for number in range(burst)))
-        writer.close()
-
-    taken, in_each_step = [], []
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with (
-            asyncio.timeout(10),
-            linked(Login(url, "n")) as link,
-            link.subscribed({"many": lambda msg: taken.append(int(msg.data))}),
-        ):
-            while len(taken) < burst:
-                before = len(taken)
-                await checkpoint()
-                in_each_step.append(len(taken) - before)
-    assert taken == list(range(burst)) and max(in_each_step) <= A_STEP

@@ -5,7 +5,6 @@ here and are made again on every connection before anyone may use it. Who waits 
 """
 
 import asyncio
-import itertools
 import logging
 import random
 import ssl
@@ -31,7 +30,6 @@ CONNECT_LIMIT = 5.0
 CLOSE_LIMIT = 1.0
 LOOK_SECONDS = 0.5  # between two looks whether the connection ended unnoticed
 PING_SECONDS = 5  # two missed pings end a connection, so a dead peer is seen within 15 s
-A_STEP = 16  # messages of a subscription that are taken in one step of the event loop: about 2 ms of work
 HEADER_ROOM = 2048  # NATS counts headers as payload
 STATUS_LINE = b"NATS/1.0 "  # with a status after it; headers alone begin on the next line
 # A connection that broke while this process was stopped fails in ways of its own, under uvloop with a RuntimeError.
@@ -289,15 +287,8 @@ async def _settle(client: Client) -> None:
 
 
 def _as_callback(receive: Receive) -> Callable[[Msg], Coroutine[Any, Any, None]]:
-    """Make a coroutine function of a receiver. Of many messages that came at once it takes a few in one step of the
-    event loop, in their order.
-    """
-    count = itertools.count(1)
-
     async def receive_one(msg: Msg) -> None:
         receive(msg)
-        if next(count) % A_STEP == 0:
-            await asyncio.sleep(0)
 
     return receive_one
 
