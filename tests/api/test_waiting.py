@@ -117,7 +117,7 @@ async def test_a_request_that_comes_before_anybody_serves_waits_for_its_answer(t
     async with open_room(tmp_path) as room:
         with listen("127.0.0.1", 0) as listener:
             reader, writer = await asyncio.open_connection(*listener.getsockname())
-            writer.write(b"GET /api/v1/agent/alive HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            writer.write(b"GET /api/v1/agent/alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             await writer.drain()
             async with serve_on(make_app(room.orch), listener, None):
                 assert (await reader.read()).endswith(b'{"Status":"OK"}\n')

@@ -35,12 +35,12 @@ def test_identifiers(text):
     assert is_identifier(text)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "nul\0", "tab\t", "x" * 256, "é" * 128])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "nul\0", "x" * 256, "é" * 128])
 def test_names_that_can_be_no_file_are_told_why(name):
     assert name_fault(name)
 
 
-@pytest.mark.parametrize("name", ["a", "...", ".bashrc", "ünï", "x" * 255, "\udcff"])
+@pytest.mark.parametrize("name", ["a", "...", ".bashrc", "tab\t", "ünï", "x" * 255, "\udcff"])
 def test_names_of_files(name):
     assert name_fault(name) == ""
 
