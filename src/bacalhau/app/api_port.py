@@ -7,9 +7,10 @@ default, it must neither fail nor be there first: where nobody has set API.Port 
 import ipaddress
 import socket
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from bacalhau.api.app import PortInUse, listen
+from bacalhau.app.bus_address import hosts_of
+from bacalhau.border.addresses import is_own
 from bacalhau.config.access import API
 
 TRIES = 100  # ports after the first
@@ -30,17 +31,13 @@ def node_listener(api: API, orchestrators: str, *, is_set: bool) -> socket.socke
 
 def _has_neighbour(orchestrators: str) -> bool:
     """Tell whether an orchestrator is on this machine, as far as addresses tell without asking for a name."""
-    urls = [url if "//" in url else f"//{url}" for url in orchestrators.split(",")]
-    return any(_is_here(urlsplit(url).hostname or "") for url in urls)
+    return any(_is_here(host) for host in hosts_of(orchestrators))
 
 
 def _is_here(host: str) -> bool:
     if host in ("localhost", socket.gethostname()):
         return True
     try:
-        address = ipaddress.ip_address(host)
-        with socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0))
-    except (ValueError, OSError):
+        return is_own(ipaddress.ip_address(host))
+    except ValueError:
         return False
-    return True

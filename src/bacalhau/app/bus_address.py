@@ -33,6 +33,12 @@ def bus_address_of(config: Compute) -> BusAddress:
     return BusAddress(",".join(urls), trusting(config.tls.ca_cert, "Compute.TLS.CACert"))
 
 
+def hosts_of(urls: str) -> list[str]:
+    """List the hosts that addresses of message servers, with commas between, name; a scheme may be missing."""
+    found = [url.strip() for url in urls.split(",") if url.strip()]
+    return [urlsplit(url if "://" in url else f"//{url}").hostname or "" for url in found]
+
+
 def _problem(url: str) -> str:
     """Say why a text is no address of a message server; "" when it is one."""
     scheme, mark, rest = url.partition("://")

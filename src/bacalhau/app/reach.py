@@ -6,6 +6,7 @@ on is on loopback, and its orchestrator is here. Then a job can do there only wh
 
 from urllib.parse import urlsplit
 
+from bacalhau.app.bus_address import hosts_of
 from bacalhau.border.addresses import Reach, is_loopback, read_networks
 from bacalhau.config.schema import Config
 
@@ -24,12 +25,7 @@ def _hosts(config: Config) -> list[str]:
     """List the hosts that this process listens on or belongs to."""
     hosts = [urlsplit(config.api.host).hostname or config.api.host, config.publishers.types.local.address]
     if config.orchestrator.enabled:
-        hosts += [config.orchestrator.host, *_host_of(config.orchestrator.nats.url)]
+        hosts += [config.orchestrator.host, *hosts_of(config.orchestrator.nats.url)]
     else:
-        hosts += [host for url in config.compute.orchestrators for host in _host_of(url)]
+        hosts += [host for url in config.compute.orchestrators for host in hosts_of(url)]
     return hosts
-
-
-def _host_of(urls: str) -> list[str]:
-    found = [url.strip() for url in urls.split(",") if url.strip()]
-    return [urlsplit(url if "://" in url else f"//{url}").hostname or "" for url in found]

@@ -71,7 +71,7 @@ class Reach:
         if verdict is False:
             hint = f"{self.setting}.DeniedNetworks in the node's configuration lists its network"
             raise AddressRefused(shown, "is denied on this node", hint)
-        if verdict or self.own or not _is_own(each):
+        if verdict or self.own or not is_own(each):
             return
         hint = f"{self.setting}.AllowedNetworks in the node's configuration can allow its network"
         raise AddressRefused(shown, "belongs to the node itself, whose services jobs may not reach", hint)
@@ -120,7 +120,7 @@ def _meanings(address: Address) -> Iterator[Address]:
         yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
-def _is_own(address: Address) -> bool:
+def is_own(address: Address) -> bool:
     """Tell whether a connection there ends on this machine: only own addresses can be bound."""
     if address.is_loopback or address.is_unspecified:
         return True

@@ -6,10 +6,10 @@ loopback (DNS rebinding) counts as the server's own for its browser; there the n
 Origin and are not concerned.
 """
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from bacalhau.api.http.errors import COMPONENT
+from bacalhau.border.addresses import is_loopback
 from bacalhau.border.names import shorten
 from bacalhau.config.access import API
 from bacalhau.models.wire.api import ErrorBody
@@ -51,14 +51,6 @@ class Door:
 
     def _is_own(self, name: str) -> bool:
         return name in self._names or is_loopback(name)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a name or address leads to this machine alone, without asking for it."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def host_name(host: str) -> str:
