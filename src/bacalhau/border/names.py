@@ -32,13 +32,13 @@ def is_identifier(text: str) -> bool:
 
 
 def name_fault(name: str) -> str:
-    """Say why a single name cannot become a file; "" when it can. Control characters other than NUL may stand in it."""
+    """Say why a single name cannot become a file; "" when it can. Of control characters only a tab may stand in it."""
     if name in ("", ".", ".."):
         return f"{name!r} is no name of a file"
     if "/" in name or os.sep in name:
         return f"{name!r} has a slash"
-    if "\0" in name:
-        return f"{name!r} has a NUL character"
+    if any((ord(letter) < 32 and letter != "\t") or letter == "\x7f" for letter in name):
+        return f"{name!r} has control characters"
     if len(name.encode("utf-8", "surrogateescape")) > 255:
         return f"{name[:40]!r}... is longer than 255 bytes"
     return ""

@@ -35,7 +35,7 @@ def test_identifiers(text):
     assert is_identifier(text)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "nul\0", "x" * 256, "é" * 128])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "nul\0", "line\n", "\x1b[2J", "x" * 256, "é" * 128])
 def test_names_that_can_be_no_file_are_told_why(name):
     assert name_fault(name)
 
