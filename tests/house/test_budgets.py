@@ -101,3 +101,10 @@ def test_nobody_else_asks_the_machine_what_time_it_is():
     words = re.compile(r"\btime\.time(_ns)?\b|datetime\.now\(|utcnow\(")
     of_files = {"src/bacalhau/compute/recovery.py", "src/bacalhau/lib/clock.py"}
     assert {name(p) for p in SOURCES if words.search(p.read_text())} - of_files == set()
+
+
+def test_one_function_writes_to_the_terminal():
+    """Texts of strangers are escaped there; the output of jobs goes past it, as it is."""
+    writing = re.compile(r"click\.s?echo\b|(?<![\w.])print\(|\bstd(out|err)\.write|\bout\.write\(")
+    found = {name(p) for p in SOURCES if name(p).startswith("src/bacalhau/cli/") and writing.search(p.read_text())}
+    assert found == {"src/bacalhau/cli/frame/say.py", "src/bacalhau/cli/output/printing.py"}

@@ -21,6 +21,11 @@ def shown(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0] if found[0] in _KEPT else ascii(found[0])[1:-1], text)
 
 
+def escaped(text: str) -> str:
+    """Write the same characters as JSON and double-quoted YAML do, so that a program reads what was meant."""
+    return _UNSEEN.sub(lambda found: found[0] if found[0] in _KEPT else f"\\u{ord(found[0]):04x}", text)
+
+
 def shorten(text: str, length: int = 80) -> str:
     """Cut a text of strangers for a message, with dots where something is missing."""
     return text if len(text) <= length else text[: length - 3] + "..."

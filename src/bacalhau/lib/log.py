@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from bacalhau.lib.clock import now_ns, rfc3339
@@ -21,11 +22,21 @@ class _Json(logging.Formatter):
         return json.dumps(line)
 
 
-def set_up_logging(level: str, mode: str) -> None:
-    """`level` is debug, info, warn or error; `mode` is default (text) or json."""
+class _Text(logging.Formatter):
+    def __init__(self, show: Callable[[str], str]) -> None:
+        super().__init__("%(asctime)s.%(msecs)03d | %(levelname).4s | %(name)s | %(message)s", "%H:%M:%S")
+        self._show = show
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._show(super().format(record))
+
+
+def set_up_logging(level: str, mode: str, show: Callable[[str], str]) -> None:
+    """Log to stderr. `level` is debug, info, warn or error; `mode` is default (text) or json; `show` writes a text of
+    strangers for a terminal.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s.%(msecs)03d | %(levelname).4s | %(name)s | %(message)s", "%H:%M:%S")
-    handler.setFormatter(_Json() if mode == "json" else text)
+    handler.setFormatter(_Json() if mode == "json" else _Text(show))
     logging.basicConfig(
         level={"warn": "WARNING", "trace": "DEBUG"}.get(level.lower(), level.upper()), handlers=[handler], force=True
     )

@@ -1,6 +1,10 @@
 """Tables against what the original drew (golden texts, colours aside)."""
 
-from bacalhau.cli.output.table import Column, Style, draw
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bacalhau.cli.frame.say import in_colour
+from bacalhau.cli.output.table import Column, Style, _columns_of, draw
 from bacalhau.lib.ids import short_id
 
 JOB = (
@@ -68,8 +72,53 @@ def test_without_rows_the_header_alone():
 def test_colours_and_wide_characters():
     lines = draw([Column("a", str)], ["日本", "x", "y"], Style(colour=True))
     assert lines == [
-        "\x1b[92;100m A    \x1b[0m",
-        "\x1b[97;40m 日本 \x1b[0m",
-        "\x1b[37;40m x    \x1b[0m",
-        "\x1b[97;40m y    \x1b[0m",
+        in_colour(" A    ", "92;100"),
+        in_colour(" 日本 ", "97;40"),
+        in_colour(" x    ", "37;40"),
+        in_colour(" y    ", "97;40"),
     ]
+
+
+NARROW = (Column("id", at(0)), Column("state", at(1)), Column("comment", at(2), 90))
+ROWS = [("e-12345678", "Failed", "the image was not found in the registry"), ("e-2", "日本語日本語", "x" * 30)]
+
+
+def test_a_narrow_terminal_wraps_the_widest_columns():
+    assert draw(NARROW, ROWS, Style(columns=42)) == [
+        " ID          STATE         COMMENT        ",
+        " e-12345678  Failed        the image was  ",
+        "                           not found in   ",
+        "                           the registry   ",
+        " e-2         日本語日本語  xxxxxxxxxxxxxx ",
+        "                           xxxxxxxxxxxxxx ",
+        "                           xx             ",
+    ]
+
+
+def test_a_terminal_that_is_too_narrow_gets_lists():
+    assert draw(NARROW, ROWS[:1] * 2, Style(columns=25)) == [
+        " ID       e-12345678",
+        " STATE    Failed",
+        " COMMENT  the image was not found in the registry",
+        "",
+        " ID       e-12345678",
+        " STATE    Failed",
+        " COMMENT  the image was not found in the registry",
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40), st.text(max_size=90)), min_size=1, max_size=4),
+    st.integers(40, 120),
+)
+def test_no_line_of_a_table_is_wider_than_the_terminal(rows, width):
+    lines = draw(NARROW, rows, Style(columns=width))
+    assert max(map(_columns_of, lines)) <= width
+
+
+def test_wide_tables_are_as_wide_as_they_need():
+    assert len(draw(NARROW, ROWS, Style(wide=True, columns=40))) == 3
+
+
+def test_control_characters_take_the_room_of_their_escapes():
+    assert draw([Column("a", str)], ["\x1b", "x"], Style()) == [" A    ", r" \x1b ", " x    "]

@@ -3,12 +3,11 @@
 import asyncio
 from typing import Any
 
-import click
-
 from bacalhau.cli.agent.commands import ServerConfig, Versions
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.output.flags import Document
 from bacalhau.cli.output.render import show_document, show_items
 from bacalhau.cli.output.table import Column
@@ -53,7 +52,7 @@ def server_version(call: Call[Document]) -> int:
     if call.flags.output:
         show_document(call.flags, found, "yaml")
     else:
-        click.echo(f"Bacalhau {found.git_version}\nBuildDate {found.build_date}\nGitCommit {found.git_commit}")
+        say(f"Bacalhau {found.git_version}\nBuildDate {found.build_date}\nGitCommit {found.git_commit}")
     return 0
 
 

@@ -10,6 +10,7 @@ import click
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.models.wire.api import AuthConfigResponse
 
@@ -36,22 +37,22 @@ def info(call: Call[Flags]) -> int:
                 return client.endpoint.url, None
 
     url, found = asyncio.run(read())
-    click.echo(f"\nTarget environment: {url}\n\nEnvironment Variables:")
+    say(f"\nTarget environment: {url}\n\nEnvironment Variables:")
     for name, variable in _VARIABLES:
-        click.echo(f"{name}: {'Set' if os.environ.get(variable) else 'Not Set'}")
-    click.echo()
+        say(f"{name}: {'Set' if os.environ.get(variable) else 'Not Set'}")
+    say("")
     if found is None:
-        click.echo("Server does not support Basic Auth, API Keys, or SSO logins\n")
+        say("Server does not support Basic Auth, API Keys, or SSO logins\n")
         return 0
-    click.echo("Node SSO Authentication:")
+    say("Node SSO Authentication:")
     if found.config.provider_id:
-        click.echo(
+        say(
             f"Provider Name: {found.config.provider_name}\nProvider ID: {found.config.provider_id}\nVersion:"
             f" {found.version}"
         )
     else:
-        click.echo("Server does not support SSO login")
-    click.echo(_NOTE)
+        say("Server does not support SSO login")
+    say(_NOTE)
     return 0
 
 
@@ -68,5 +69,5 @@ def hash_password(call: Call[Flags]) -> int:
             f"password exceeds maximum length of {_LONGEST} bytes", hint="bcrypt would not look at what is beyond them"
         )
     bcrypt = import_module("bcrypt")
-    click.echo(bcrypt.hashpw(password.encode(), bcrypt.gensalt(10, prefix=b"2a")).decode())
+    say(bcrypt.hashpw(password.encode(), bcrypt.gensalt(10, prefix=b"2a")).decode())
     return 0

@@ -12,6 +12,7 @@ from bacalhau.cli.auth.commands import Logout, Token
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.output.render import json_text
 from bacalhau.client.endpoint import client_config, resolve_endpoint
 from bacalhau.client.sso import Code, sign_in
@@ -22,7 +23,7 @@ from bacalhau.lib.errors import BadRequest, NotFound
 def login(call: Call[Flags]) -> int:
     url, token = asyncio.run(_login(call))
     put_token(_home(call), url, token)
-    click.echo(f"Successfully authenticated with {url}")
+    say(f"Successfully authenticated with {url}")
     return 0
 
 
@@ -33,17 +34,17 @@ async def _login(call: Call[Flags]) -> tuple[str, str]:
 
 
 def _show(code: Code) -> None:
-    click.echo(
+    say(
         f"To sign in, open this page in a browser:\n\t{code.verification_uri_complete or code.verification_uri}\nand"
         f" enter the code: {code.user_code}\n",
         err=True,
     )
-    click.echo("Waiting for you to finish (Enter Ctrl+C to give up) ...", err=True)
+    say("Waiting for you to finish (Enter Ctrl+C to give up) ...", err=True)
 
 
 def token(call: Call[Token]) -> int:
     found = _token(call)
-    click.echo(json_text(_decoded(found), pretty=True) if call.flags.decode else found)
+    say(json_text(_decoded(found), pretty=True) if call.flags.decode else found)
     return 0
 
 
@@ -53,7 +54,7 @@ def logout(call: Call[Logout]) -> int:
     if not call.flags.force and sys.stdin.isatty() and not click.confirm(f"Forget the token of {url}?", err=True):
         return 0
     put_token(_home(call), url, "")
-    click.echo(f"Successfully logged out of {url}")
+    say(f"Successfully logged out of {url}")
     return 0
 
 

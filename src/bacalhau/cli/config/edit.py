@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import yaml
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import json_text, show_items
 from bacalhau.cli.output.table import Column
@@ -41,11 +41,9 @@ def list_config(call: Call[Table]) -> int:
         key=lambda row: row.key,
     )
     if call.flags.output == "json":
-        click.echo(
-            json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True)
-        )
+        say(json_text([{"Key": r.key, "Value": r.value, "Description": r.description} for r in rows], pretty=True))
     elif as_file:
-        click.echo(yaml_text(tree_of(rows)), nl=False)
+        say(yaml_text(tree_of(rows)), nl=False)
     else:
         show_items(call.flags, _COLUMNS, rows)
     return 0
@@ -64,11 +62,11 @@ def _text(value: Any) -> str:
 def set_config(call: Call[Flags]) -> int:
     name, value = _setting(call.args)
     if len(call.args) == 2:
-        click.echo("DEPRECATED: use key=value instead of space-separated key value", err=True)
+        say("DEPRECATED: use key=value instead of space-separated key value", err=True)
     path = _target(call)
     tree = _read(path)
     _put(tree, name.split("."), value)
-    click.echo(f"Writing config to {path}")
+    say(f"Writing config to {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, yaml_text(tree), as_open=True)
     return 0

@@ -13,6 +13,7 @@ from bacalhau.cli.frame import settings
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.pflag import Mistake, new_scanner, parse_with
+from bacalhau.cli.frame.say import say
 from bacalhau.client.overrides import Overrides
 from bacalhau.lib.errors import BadRequest
 
@@ -185,4 +186,4 @@ def _write_flags(params: list[click.Parameter], ctx: click.Context, formatter: c
 def _help_without_command() -> None:
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        say(ctx.get_help())

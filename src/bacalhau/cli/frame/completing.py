@@ -9,6 +9,7 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, S
 
 from bacalhau.cli.frame.command import Call, Command, Tree
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 
 VARIABLE = "_BACALHAU_COMPLETE"
 _POWERSHELL = """Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
@@ -84,7 +85,7 @@ def powershell(call: Call[Flags]) -> int:
 
 def _say_script(shell: str) -> int:
     root = click.get_current_context().find_root().command
-    click.echo(_SHELLS[shell](root, {}, "bacalhau", VARIABLE).source())
+    say(_SHELLS[shell](root, {}, "bacalhau", VARIABLE).source())
     return 0
 
 
@@ -93,7 +94,7 @@ def complete(root: click.Command, instruction: str) -> int:
     shell = _SHELLS.get(instruction.removesuffix("_complete"))
     if shell is None:
         return 1
-    click.echo(shell(root, {}, "bacalhau", VARIABLE).complete())
+    say(shell(root, {}, "bacalhau", VARIABLE).complete())
     return 0
 
 

@@ -7,7 +7,7 @@ choose the server that gets a credential of the environment.
 import re
 from collections.abc import MutableMapping
 
-import click
+from bacalhau.cli.frame.say import say
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$")
 _OURS = ("BACALHAU_", "AWS_", "DOCKER_")
@@ -24,7 +24,7 @@ def load_dotenv(environ: MutableMapping[str, str]) -> None:
     held = next((name for name in _CREDENTIALS if environ.get(name)), "")
     left_out = [name for name in found if held and name.startswith("BACALHAU_")]
     if left_out:
-        click.echo(f"{held} is set, so .env may not set {', '.join(left_out)}: set them where {held} is set", err=True)
+        say(f"{held} is set, so .env may not set {', '.join(left_out)}: set them where {held} is set", err=True)
     environ.update({name: value for name, value in found.items() if name not in left_out})
     if environ.get("DEVSTACK_ENV_FILE"):
         environ.update(_read(environ["DEVSTACK_ENV_FILE"]))

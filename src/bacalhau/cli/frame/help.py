@@ -4,6 +4,7 @@ import click
 
 from bacalhau.cli.frame.command import CONTEXT, Call, Command, Operands
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 
 
 def show_help(call: Call[Flags]) -> int:
@@ -16,7 +17,7 @@ def show_help(call: Call[Flags]) -> int:
         _, command, _ = found.resolve_command(at, [name])
         found = command or found
         at = click.Context(found, parent=at, info_name=name, **CONTEXT)
-    click.echo(found.get_help(at))
+    say(found.get_help(at))
     return 0
 
 

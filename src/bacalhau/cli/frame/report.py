@@ -7,7 +7,9 @@ from typing import TextIO
 
 import click
 
+from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.pflag import Mistake
+from bacalhau.cli.frame.say import in_colour, say
 from bacalhau.lib.errors import BacalhauError
 
 RED, GREEN, BOLD = "31", "32", "1"
@@ -19,7 +21,7 @@ def coloured(stream: TextIO) -> bool:
 
 
 def painted(text: str, colour: str, stream: TextIO) -> str:
-    return f"\x1b[{colour}m{text}\x1b[0m" if coloured(stream) else text
+    return in_colour(text, colour) if coloured(stream) else text
 
 
 def failed(error: BacalhauError | click.ClickException | OSError) -> int:
@@ -37,19 +39,19 @@ def failed(error: BacalhauError | click.ClickException | OSError) -> int:
 def say_error(message: str, hint: str = "") -> int:
     """Messages of the older generation that name what failed (`error downloading job: …`) need no second `Error`."""
     prefix = "" if message.startswith("error ") else painted("Error: ", RED, sys.stderr)
-    click.echo(f"{prefix}{message}", err=True)
+    say(f"{prefix}{message}", err=True)
     if hint:
-        click.echo(f"{painted('Hint:  ', GREEN, sys.stderr)}{hint}", err=True)
+        say(f"{painted('Hint:  ', GREEN, sys.stderr)}{hint}", err=True)
     return 1
 
 
 def say_warning(message: str) -> None:
-    click.echo(f"{painted('Warning: ', BOLD, sys.stderr)}{message}", err=True)
+    say(f"{painted('Warning: ', BOLD, sys.stderr)}{message}", err=True)
 
 
 def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an error that nobody expected: one message, with DEBUG=true the trace."""
     if os.environ.get("DEBUG", "").lower() in ("1", "true"):
-        sys.__excepthook__(kind, error, trace)
+        say("".join(resolve("traceback:format_exception")(kind, error, trace)), err=True, nl=False)
     else:
         say_error(f"{kind.__name__}: {error}", "this is a fault of the program; DEBUG=true shows where it happened")

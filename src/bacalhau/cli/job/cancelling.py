@@ -3,10 +3,9 @@
 import asyncio
 from typing import NamedTuple
 
-import click
-
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import JobStop
 from bacalhau.cli.job.flags import Quiet
 from bacalhau.cli.output.steps import FAILED, Steps
@@ -44,7 +43,7 @@ async def _stop(call: Call[Quiet], words: Words, namespace: str = "") -> int:
     quiet = call.flags.quiet
     steps = _Quiet() if quiet else Steps(width=len("Connecting to network"))
     if not quiet:
-        click.echo("Checking job status\n")
+        say("Checking job status\n")
     steps.begin("Connecting to network")
     try:
         async with connect(call.settings) as client:
@@ -60,7 +59,7 @@ async def _stop(call: Call[Quiet], words: Words, namespace: str = "") -> int:
         raise
     steps.finish("done ✅")
     if not quiet:
-        click.echo(words.done.format(job=job.id, evaluation=evaluation))
+        say(words.done.format(job=job.id, evaluation=evaluation))
     return 0
 
 

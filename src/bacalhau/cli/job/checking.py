@@ -1,10 +1,10 @@
 """`validate` and `job validate`: one check for job files of either generation, without a server."""
 
-import click
 import msgspec
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.older import Validate
 from bacalhau.cli.output.render import json_text
 from bacalhau.cli.spec.job_file import InvalidJob, read_job_file
@@ -19,21 +19,21 @@ _SPECIFICATION = "job files are described at https://docs.bacalhau.org/cli-api/s
 
 def validate(call: Call[Validate]) -> int:
     if call.flags.output_schema:
-        click.echo(json_text(msgspec.json.schema(Job), pretty=True))
+        say(json_text(msgspec.json.schema(Job), pretty=True))
         return 0
     try:
         _check(call)
     except InvalidJob as e:
         lines = ["The Job is not valid. See errors:", *(f"- {problem}" for problem in e.problems)]
         raise BadRequest(lines, hint=e.hint) from e
-    click.echo("The Job is valid")
+    say("The Job is valid")
     return 0
 
 
 def job_validate(call: Call[Flags]) -> int:
     for warning in _check(call):
-        click.echo(warning)
-    click.echo("OK")
+        say(warning)
+    say("OK")
     return 0
 
 

@@ -5,14 +5,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import click
-
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import BOLD, painted
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import DescribeJob
-from bacalhau.cli.output.render import say_lines, show_document, stamp, when
-from bacalhau.cli.output.table import Column, Style, draw
+from bacalhau.cli.output.render import look_for, say_lines, show_document, stamp, when
+from bacalhau.cli.output.table import Column, draw
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import JobHistory
@@ -51,7 +50,7 @@ def _print(answer: GetJobResponse) -> None:
     _say_history("Job History", [h for h in history if not h.execution_id])
     if executions:
         _say_title("Executions")
-        say_lines(draw(_execution_columns(now_ns()), executions, Style()))
+        say_lines(draw(_execution_columns(now_ns()), executions, look_for(sys.stdout)))
     for execution in executions:
         _say_history(
             f"Execution {short_id(execution.id)} History", [h for h in history if h.execution_id == execution.id]
@@ -99,7 +98,7 @@ def age(ns: int) -> str:
 
 
 def _say_title(text: str) -> None:
-    click.echo("\n" + painted(text, BOLD, sys.stdout))
+    say("\n" + painted(text, BOLD, sys.stdout))
 
 
 def _say_pairs(pairs: Sequence[tuple[str, str]]) -> None:
@@ -111,7 +110,7 @@ def _say_history(title: str, items: Iterable[JobHistory]) -> None:
     rows = list(items)
     if rows:
         _say_title(title)
-        say_lines(draw(_EVENTS, rows, Style()))
+        say_lines(draw(_EVENTS, rows, look_for(sys.stdout)))
 
 
 def _say_output(executions: Sequence[Execution]) -> None:
@@ -119,10 +118,10 @@ def _say_output(executions: Sequence[Execution]) -> None:
         _say_title("Standard Output")
     for execution in executions:
         if len(executions) > 1:
-            click.echo(f"Execution {short_id(execution.id)}:")
+            say(f"Execution {short_id(execution.id)}:")
         output = execution.run_output
         if output is None:
             continue
         for text, is_cut in ((output.stdout, output.stdout_truncated), (output.stderr, output.stderr_truncated)):
             if text:
-                click.echo(text.removesuffix("\n") + ("\n…\nOutput truncated" if is_cut else ""))
+                say(text.removesuffix("\n") + ("\n…\nOutput truncated" if is_cut else ""))

@@ -4,16 +4,15 @@ import asyncio
 import sys
 from typing import Any, NamedTuple
 
-import click
 import msgspec
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.report import GREEN, RED, painted, say_error, say_warning
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.explaining import explanation
 from bacalhau.cli.output.render import yaml_text
-from bacalhau.cli.output.table import Style
 from bacalhau.cli.spec.job_file import InvalidJob
 from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
 from bacalhau.models.job.job import SERVERS_KEYS, Job
@@ -22,7 +21,7 @@ from bacalhau.models.wire.api import DiffJobResponse, ExplainJobResponse
 
 def say_job(job: Job) -> int:
     """Print a job as a file that `job run` takes, without the fields that only the server sets."""
-    click.echo(yaml_text(job_document(job)), nl=False)
+    say(yaml_text(job_document(job)), nl=False)
     return 0
 
 
@@ -60,15 +59,13 @@ def say_difference(call: Call[Flags], job: Job) -> int:
         say_warning("No diff detected.")
         return 0
     if found.diff:
-        click.echo("\n".join(_coloured(line) for line in found.diff.diff.splitlines()))
+        say("\n".join(_coloured(line) for line in found.diff.diff.splitlines()))
     else:
-        click.echo(
-            f"job not found: {job.name}: it would be a new job" if job.name else "it would be a new job", err=True
-        )
+        say(f"job not found: {job.name}: it would be a new job" if job.name else "it would be a new job", err=True)
         say_job(job)
     if found.explained:
         sys.stdout.flush()
-        click.echo("\n".join(["", *explanation(found.explained, Style(), sys.stderr)]), err=True)
+        say("\n".join(["", *explanation(found.explained, sys.stderr)]), err=True)
     return 0
 
 

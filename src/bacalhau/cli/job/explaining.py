@@ -9,8 +9,8 @@ from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import BOLD, painted, say_warning
 from bacalhau.cli.job.commands import Explain
-from bacalhau.cli.output.render import id_column, say_lines, show_document
-from bacalhau.cli.output.table import Column, Style, draw
+from bacalhau.cli.output.render import id_column, look_for, say_lines, show_document
+from bacalhau.cli.output.table import Column, draw
 from bacalhau.cli.spec.job_file import read_template_file
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.units import show_bytes
@@ -45,7 +45,7 @@ def explain(call: Call[Explain]) -> int:
     if call.flags.output:
         show_document(call.flags, answer, "yaml")
     else:
-        say_lines(explanation(answer, Style(wide=call.flags.wide), sys.stdout))
+        say_lines(explanation(answer, sys.stdout, wide=call.flags.wide))
     return 0
 
 
@@ -61,7 +61,7 @@ async def _ask(call: Call[Explain]) -> ExplainJobResponse:
             raise NotFound(e.message, hint=e.hint or "there is no job file of that name here, either") from e
 
 
-def explanation(answer: ExplainJobResponse, look: Style, stream: TextIO) -> list[str]:
+def explanation(answer: ExplainJobResponse, stream: TextIO, *, wide: bool = False) -> list[str]:
     """Write an explanation for people, as lines of `stream`."""
     pairs = [
         ("Job", f"{answer.job_id}, version {answer.job_version}" if answer.job_id else "not submitted"),
@@ -75,6 +75,7 @@ def explanation(answer: ExplainJobResponse, look: Style, stream: TextIO) -> list
     width = max(len(key) for key, _ in shown)
     lines = [f"{key:{width}} = {value}" for key, value in shown]
     asked = f"Inputs, as node {answer.node_id} found them" if answer.node_id else "Inputs"
+    look = look_for(stream, wide=wide)
     nodes = (*_NODES, _HOLDS) if any(node.holds for node in answer.nodes) else _NODES
     for title, columns, items in (
         ("Placement", _PLACES, answer.places),

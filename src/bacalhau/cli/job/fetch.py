@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import JobGet
 from bacalhau.cli.job.flags import Fetching
 from bacalhau.client.client import AsyncClient
@@ -63,7 +63,7 @@ def job_get(call: Call[JobGet]) -> int:
 
 
 def _say_fetching(name: str) -> None:
-    click.echo(f"Fetching results of job '{name}'...", err=True)
+    say(f"Fetching results of job '{name}'...", err=True)
 
 
 async def _get(call: Call[Fetching], job: str, place: Destination) -> int:
@@ -76,7 +76,7 @@ async def _job_get(call: Call[JobGet], job: str, place: Destination) -> int:
     async with connect(call.settings) as client:
         found = await client.get_job(job, namespace=call.flags.namespace)
         if not await client.results(found.id):
-            click.echo(
+            say(
                 "No results found\nYou can check the logged output of the job using the logs command.\n\n  bacalhau"
                 f" job logs {job}\n"
             )
@@ -108,7 +108,7 @@ async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: 
     with _bar() as report:
         await fetch_results(results, wanted, report)
     if shout:
-        click.echo(f"Results for job '{job_id}' have been written to...\n{place.shown}")
+        say(f"Results for job '{job_id}' have been written to...\n{place.shown}")
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import click
-
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import say_error, say_warning
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import JobRun, Rerun
 from bacalhau.cli.job.docker import DockerRun
 from bacalhau.cli.job.dry_run import say_difference, say_job
@@ -64,7 +63,7 @@ def docker_run(call: Call[DockerRun]) -> int:
     image = call.args[0]
     job = job_of_flags(call.flags, call.args)
     if ":" not in image and "@" not in image and not call.flags.id_only:
-        click.echo("Using default tag: latest. Please specify a tag/digest for better reproducibility.", err=True)
+        say("Using default tag: latest. Please specify a tag/digest for better reproducibility.", err=True)
     if call.flags.dry_run:
         return say_job(job)
     return Submission(call, _put(job), SEED, call.flags).run()
@@ -78,7 +77,7 @@ def wasm_run(call: Call[WasmRun]) -> int:
 def create(call: Call[Create]) -> int:
     job = read_job_file(call, quiet=call.flags.id_only)
     if call.flags.dry_run:
-        click.echo(yaml_text(seed_dry_run(job)), nl=False)
+        say(yaml_text(seed_dry_run(job)), nl=False)
         return 0
     return Submission(call, _put(job), SEED, call.flags).run()
 
@@ -152,7 +151,7 @@ class Submission:
             account = self._account()
             await self._submit(client)
             if not self._flags.wait:
-                click.echo(self._id)
+                say(self._id)
                 return 0
             self._say_submitted()
             if self._flags.follow:
@@ -177,10 +176,10 @@ class Submission:
 
     def _say_submitted(self) -> None:
         if self._quiet:
-            click.echo(self._id)
+            say(self._id)
         else:
             doing = "Waiting for logs..." if self._flags.follow else "Checking job status..."
-            click.echo(f"Job successfully submitted. Job ID: {self._id}\n{doing} {_INTERRUPT}\n")
+            say(f"Job successfully submitted. Job ID: {self._id}\n{doing} {_INTERRUPT}\n")
         sys.stdout.flush()
 
     async def _follow(self, client: AsyncClient) -> int:
@@ -242,11 +241,11 @@ class Submission:
         )
         for text in (describe, executions, get) if words is MODERN else (get, describe):
             if text:
-                click.echo(text)
+                say(text)
 
     def _say_interrupted(self) -> None:
         if self._quiet:
             return
-        click.echo("\n\nPrintout canceled (the job is still running).")
-        click.echo(f"\nTo get more information at any time, run:\n   {self._words.describe} {self._id}")
-        click.echo(f"\nTo cancel the job, run:\n   {self._words.stop} {self._id}")
+        say("\n\nPrintout canceled (the job is still running).")
+        say(f"\nTo get more information at any time, run:\n   {self._words.describe} {self._id}")
+        say(f"\nTo cancel the job, run:\n   {self._words.stop} {self._id}")

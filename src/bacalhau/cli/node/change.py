@@ -11,6 +11,7 @@ import click
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.node.commands import Change, Drain
 from bacalhau.lib.errors import BacalhauError, Unavailable
 
@@ -69,7 +70,7 @@ def _change(
             await client.change_node(call.args[0], action, message=message, deadline=deadline, labels=labels)
 
     _named(call, action, change())
-    click.echo("Ok")
+    say("Ok")
     return 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from bacalhau.cli.frame.say import say
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import ComputeStateType, Execution
@@ -39,7 +40,7 @@ def say_exit_codes(executions: Sequence[Execution]) -> None:
     for execution in executions:
         output = execution.run_output
         if execution.state == ComputeStateType.COMPLETED and output and output.exit_code:
-            click.echo(
+            say(
                 f"{short_id(execution.id)} exited with code {output.exit_code} on {short_id(execution.node_id)}",
                 err=True,
             )
@@ -53,10 +54,10 @@ def say_nodes(executions: Sequence[Execution]) -> None:
         if message:
             nodes.setdefault(message, {})[short_id(execution.node_id)] = None
     if nodes:
-        click.echo("\nJob Results By Node:")
+        say("\nJob Results By Node:")
     for message, names in nodes.items():
         text = message if "\n" not in message else "\n" + "\n".join(f"\t{line}" for line in message.splitlines())
-        click.echo(f"• Node {', '.join(names)}: {text}")
+        say(f"• Node {', '.join(names)}: {text}")
 
 
 def _message_of(execution: Execution) -> str:

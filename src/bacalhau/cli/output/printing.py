@@ -4,6 +4,7 @@ once.
 
 import sys
 
+from bacalhau.border.names import shown
 from bacalhau.client.log_piece import LogPiece
 from bacalhau.lib.ids import short_id
 from bacalhau.models.job.job import Job
@@ -32,12 +33,12 @@ class LogPrinter:
         if rest:
             self._begun[key] = rest
         if lines:
-            self._write(piece.stream, "".join(f"[{short_id(piece.execution_id)}] {line}\n" for line in lines))
+            self._write(piece.stream, "".join(f"[{shown(short_id(piece.execution_id))}] {line}\n" for line in lines))
 
     def close(self) -> None:
         """Print the lines that never ended."""
         for (execution_id, stream), line in self._begun.items():
-            self._write(stream, f"[{short_id(execution_id)}] {line}\n")
+            self._write(stream, f"[{shown(short_id(execution_id))}] {line}\n")
         self._begun.clear()
 
     def _write(self, stream: int, text: str) -> None:

@@ -4,17 +4,17 @@ On a terminal one line is rewritten; elsewhere a line is written when the stage 
 lasts.
 """
 
-import shutil
 import sys
 import time
 
-import click
-
+from bacalhau.border.names import shown
+from bacalhau.cli.frame.say import own, say, terminal_width
 from bacalhau.lib.ids import short_id
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.execution.event import JobHistory, Topic
 from bacalhau.models.wire.messages import Progress
 
+_AGAIN = own("\r\x1b[K")  # to the beginning of the line, which is emptied
 _EVERY = 5.0  # seconds between two lines of one stage where lines stay
 
 
@@ -48,14 +48,18 @@ class ProgressLine:
 
     def close(self) -> None:
         if self._tty and self._stage:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            say(_AGAIN, err=True, nl=False)
         self._stage = ""
 
     def _say(self, stage: str, text: str) -> None:
         now = time.monotonic()
         if self._tty:
-            click.echo(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}", err=True, nl=False)
+            say(f"{_AGAIN}{_one_line(text)[: (terminal_width(sys.stderr) or 80) - 1]}", err=True, nl=False)
         elif stage != self._stage or now - self._wrote > _EVERY:
-            click.echo(text, err=True)
+            say(text, err=True)
             self._wrote = now
         self._stage = stage
+
+
+def _one_line(text: str) -> str:
+    return " ".join(shown(text).split())

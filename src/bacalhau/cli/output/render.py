@@ -6,14 +6,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
-import click
 import msgspec
 
+from bacalhau.border.names import escaped
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.report import coloured
+from bacalhau.cli.frame.say import say, terminal_width
 from bacalhau.cli.output.flags import Document, Page, Table
 from bacalhau.cli.output.table import Column, Style, draw
 from bacalhau.lib.ids import short_id
@@ -26,32 +27,38 @@ def show_items(
     """A list by `--output`; `raw` is what JSON and YAML carry instead of `items`."""
     kind = flags.output or "table"
     if kind == "table":
-        style = coloured(sys.stdout) and not flags.no_style
-        say_lines(draw(columns, items, Style(wide=flags.wide, header=not flags.hide_header, colour=style)))
+        look = look_for(sys.stdout, wide=flags.wide)
+        colour = coloured(sys.stdout) and not flags.no_style
+        say_lines(draw(columns, items, look._replace(header=not flags.hide_header, colour=colour)))
     elif kind == "csv":
         say_csv(columns, items, header=not flags.hide_header)
     else:
         show_document(flags, list(items if raw is None else raw), kind)
 
 
+def look_for(stream: TextIO, *, wide: bool = False) -> Style:
+    """Return the looks of a table that fits the stream's terminal; elsewhere tables take the room they need."""
+    return Style(wide=wide, columns=terminal_width(stream))
+
+
 def show_document(flags: Document, value: Any, default: str) -> None:
     """One value by `--output` of json or yaml."""
     if (flags.output or default) == "json":
-        click.echo(json_text(value, pretty=flags.pretty))
+        say(json_text(value, pretty=flags.pretty))
     else:
-        click.echo(yaml_text(value), nl=False)
+        say(yaml_text(value), nl=False)
 
 
 def say_more(call: Call[Page], output: str | None, token: str) -> None:
     """Print the command for the next page: on stdout beside a table, on stderr beside what a program reads."""
     if token:
         again = shlex.join([*call.path.split(), *call.args, "--limit", str(call.flags.limit), "--next-token", token])
-        click.echo(f"\nTo fetch more records use:\n\t{again}", err=output not in (None, "table"))
+        say(f"\nTo fetch more records use:\n\t{again}", err=output not in (None, "table"))
 
 
 def say_lines(lines: Sequence[str]) -> None:
     if lines:
-        click.echo("\n".join(lines))
+        say("\n".join(lines))
 
 
 def say_csv(columns: Sequence[Column], items: Sequence[Any], *, header: bool) -> None:
@@ -60,13 +67,13 @@ def say_csv(columns: Sequence[Column], items: Sequence[Any], *, header: bool) ->
     if header:
         writer.writerow([column.name for column in columns])
     writer.writerows([[column.cell(item) for column in columns] for item in items])
-    click.echo(out.getvalue(), nl=False)
+    say(out.getvalue(), nl=False)
 
 
 def json_text(value: Any, *, pretty: bool = False) -> str:
     """Characters of HTML are escaped, as the original escapes them."""
     data = msgspec.json.encode(value)
-    return go_escaped(msgspec.json.format(data, indent=2) if pretty else data).decode()
+    return escaped(go_escaped(msgspec.json.format(data, indent=2) if pretty else data).decode())
 
 
 def yaml_text(value: Any) -> str:

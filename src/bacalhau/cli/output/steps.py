@@ -8,9 +8,8 @@ import textwrap
 import time
 from typing import Protocol
 
-import click
-
 from bacalhau.cli.frame.report import GREEN, RED, painted
+from bacalhau.cli.frame.say import say
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.job.job import Job
@@ -51,7 +50,7 @@ class Steps:
 
     def finish(self, mark: str) -> None:
         if self._text:
-            click.echo(f"\t{self._text:>{self._width}}  {'.' * 16}  {mark}  {_timer(time.monotonic() - self._began)}")
+            say(f"\t{self._text:>{self._width}}  {'.' * 16}  {mark}  {_timer(time.monotonic() - self._began)}")
         self._text = ""
 
     def event(self, event: JobHistory) -> None:
@@ -85,17 +84,15 @@ class Events:
 
     def row(self, event: JobHistory) -> None:
         if not self._rows:
-            click.echo(f" {'TIME':12}  {'EXEC. ID':10}  {'TOPIC':15}  EVENT ")
+            say(f" {'TIME':12}  {'EXEC. ID':10}  {'TOPIC':15}  EVENT ")
         self._rows += 1
         self._has_failed |= event.event.is_error
         stamp = event.time.partition("T")[2].rstrip("Z")
         whole, _, fraction = stamp.partition(".")
         first, *more = textwrap.wrap(event.event.topic, _TOPIC) or [""]
-        click.echo(
-            f" {whole}.{fraction[:3]:0<3}  {short_id(event.execution_id):10}  {first:{_TOPIC}}  {_words(event)} "
-        )
+        say(f" {whole}.{fraction[:3]:0<3}  {short_id(event.execution_id):10}  {first:{_TOPIC}}  {_words(event)} ")
         for rest in more:
-            click.echo(f"{' ' * 27}{rest}")
+            say(f"{' ' * 27}{rest}")
 
     def end(self, job: Job) -> None:
         """Print nothing: the table needs no last line."""

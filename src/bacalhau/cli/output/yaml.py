@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 import yaml
 
+from bacalhau.border.names import escaped
+
 
 def yaml_text(value: Any) -> str:
     """Keys sorted; texts that would read as something else in double quotes."""
     text: str = yaml.dump(
         msgspec.to_builtins(value), Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=float("inf")
     )
-    return text
+    return escaped(text)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -26,6 +28,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _draw_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     tag = "tag:yaml.org,2002:str"
+    if escaped(text) != text:
+        return dumper.represent_scalar(tag, text, style='"')
     if "\n" in text:
         return dumper.represent_scalar(tag, text, style="|")
     resolve: Callable[..., str] = dumper.resolve

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import click
 from msgspec.structs import replace
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import show_items
 from bacalhau.cli.output.table import Column
@@ -48,10 +48,10 @@ def save(call: Call[Save]) -> int:
             hint=f"bacalhau profile save {name} --endpoint http://HOST:PORT",
         )
     profiles.put(name, _changed(profile, call))
-    click.echo(f'Profile "{name}" saved')
+    say(f'Profile "{name}" saved')
     if flags.select:
         profiles.select(name)
-        click.echo(f'Switched to profile "{name}"')
+        say(f'Switched to profile "{name}"')
     return 0
 
 
@@ -86,7 +86,7 @@ def list_profiles(call: Call[Table]) -> int:
         for name, profile in found
     ]
     if not rows and call.flags.output in (None, "table"):
-        click.echo("No profiles found")
+        say("No profiles found")
     else:
         show_items(call.flags, _COLUMNS, rows, raw=[row._asdict() for row in rows])
     return 0
@@ -112,7 +112,7 @@ def show(call: Call[Show]) -> int:
         *([("Description", profile.description)] if profile.description else []),
     ]
     for key, value in pairs:
-        click.echo(f"{key + ':':13}{value}")
+        say(f"{key + ':':13}{value}")
     return 0
 
 
@@ -124,7 +124,7 @@ def masked(token: str) -> str:
 def select(call: Call[Flags]) -> int:
     (name,) = call.args
     _profiles(call).select(name)
-    click.echo(f'Switched to profile "{name}"')
+    say(f'Switched to profile "{name}"')
     return 0
 
 
@@ -134,14 +134,14 @@ def delete(call: Call[Delete]) -> int:
     profiles.get(name)
     question = f'Profile "{name}" is the current profile. Delete anyway? [y/N]: '
     if name == profiles.current() and not call.flags.force and not _agreed(question):
-        click.echo("Deletion cancelled")
+        say("Deletion cancelled")
         return 0
     profiles.delete(name)
-    click.echo(f'Profile "{name}" deleted')
+    say(f'Profile "{name}" deleted')
     return 0
 
 
 def _agreed(question: str) -> bool:
-    click.echo(question, nl=False)
+    say(question, nl=False)
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

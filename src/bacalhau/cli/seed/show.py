@@ -3,10 +3,9 @@
 import asyncio
 from functools import partial
 
-import click
-
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect, own_id
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.output.flags import Table
 from bacalhau.cli.output.render import clock_time, json_text, show_document, show_items, when, yaml_text
 from bacalhau.cli.output.table import Column
@@ -75,7 +74,7 @@ async def _describe(call: Call[Describe]) -> int:
     executions: tuple[Execution, ...] = answer.executions.items if answer.executions else ()
     history = answer.history.items if answer.history else ()
     tree = seed_job(answer.job, executions, history if call.flags.include_events else None)
-    click.echo(json_text(tree) if call.flags.json else yaml_text(tree), nl=call.flags.json)
+    say(json_text(tree) if call.flags.json else yaml_text(tree), nl=call.flags.json)
     return 0
 
 

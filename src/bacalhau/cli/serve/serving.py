@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 import msgspec
 
 from bacalhau.app.demo import run_demo
@@ -17,8 +16,10 @@ from bacalhau.app.devstack import devstack as open_devstack
 from bacalhau.app.serve import Served
 from bacalhau.app.serve import serve as open_serve
 from bacalhau.app.until import run_main, until_signal
+from bacalhau.border.names import shown
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.serve.commands import Demo, Serve, StartDevstack
 from bacalhau.config.load import Loaded, load_settings
 from bacalhau.lib.failpoint import arm_failpoints
@@ -32,7 +33,7 @@ def _load(call: Call[Flags], roles: dict[str, object]) -> Loaded:
     loaded = load_settings(
         list(settings.config), os.environ, {key: value for key, value in flags.items() if value not in (None, False)}
     )
-    set_up_logging(loaded.config.logging.level, loaded.config.logging.mode)
+    set_up_logging(loaded.config.logging.level, loaded.config.logging.mode, shown)
     return loaded
 
 
@@ -44,9 +45,9 @@ def serve(call: Call[Serve]) -> int:
 
 def _tell_served(served: Served) -> None:
     if served.orchestrator:
-        click.echo(f"API: {served.api_url}/api/v1  nodes join: {served.nats_url}", err=True)
+        say(f"API: {served.api_url}/api/v1  nodes join: {served.nats_url}", err=True)
     else:
-        click.echo(f"API of this node alone: {served.api_url}/api/v1/agent", err=True)
+        say(f"API of this node alone: {served.api_url}/api/v1/agent", err=True)
 
 
 def devstack(call: Call[StartDevstack]) -> int:
@@ -64,21 +65,21 @@ def devstack(call: Call[StartDevstack]) -> int:
                 open_devstack(config, folder, computes, with_s3=with_s3), lambda stack: _tell_devstack(stack, folder)
             )
         )
-    click.echo("\nShutting down devstack")
+    say("\nShutting down devstack")
     return 0
 
 
 def _tell_devstack(stack: Devstack, folder: Path) -> None:
     exports = "\n".join(f"export {name}={value}" for name, value in stack.environment.items())
-    click.echo("\nDevstack is ready!")
-    click.echo(f"No. of requester only nodes: 1\nNo. of compute only nodes: {len(stack.nodes)}\nNo. of hybrid nodes: 0")
-    click.echo(f"Everything is in {folder}")
-    click.echo(f"To use the devstack, run the following commands in your shell:\n\n{exports}\n")
+    say("\nDevstack is ready!")
+    say(f"No. of requester only nodes: 1\nNo. of compute only nodes: {len(stack.nodes)}\nNo. of hybrid nodes: 0")
+    say(f"Everything is in {folder}")
+    say(f"To use the devstack, run the following commands in your shell:\n\n{exports}\n")
 
 
 def demo(call: Call[Demo]) -> int:
     with _folder(call.flags.keep, "bacalhau-demo-") as folder:
-        run_main(run_demo(folder, click.echo))
+        run_main(run_demo(folder, say))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from bacalhau.cli.frame.pflag import invalid_argument
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.spec.job_flags import DockerJob, NewJob
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
@@ -95,7 +96,7 @@ def _count(flags: NewJob, *, everywhere: bool) -> int | None:
 
 
 def _say_deprecated(flag: str, use: str) -> None:
-    click.echo(f"Flag {flag} has been deprecated, use {use}", err=True)
+    say(f"Flag {flag} has been deprecated, use {use}", err=True)
 
 
 def _constraints(flags: NewJob) -> Any:

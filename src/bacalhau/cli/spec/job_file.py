@@ -5,12 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
-
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.report import say_warning
+from bacalhau.cli.frame.say import say
 from bacalhau.cli.frame.streams import read_stdin
 from bacalhau.cli.spec.flags import merged_pairs
 from bacalhau.cli.spec.job_flags import Template
@@ -71,5 +70,5 @@ def _text_of(path: str) -> str:
 
 def _text_of_stdin() -> str:
     if sys.stdin.isatty():
-        click.echo("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
+        say("Reading from /dev/stdin; send Ctrl-d to stop.", err=True)
     return read_stdin()
