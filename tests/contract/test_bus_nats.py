@@ -11,6 +11,7 @@ from bacalhau.bus.envelope import pack, stamp, unpack
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.ordering import IN_FLIGHT
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.bus.subject import LOGS, from_node, messages_to, to_node
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound, Unavailable
@@ -21,6 +22,12 @@ from tests.support.nats import cluster, kill_server, settle
 
 def bid_result(execution_id: str = "e", seq: int = 1, source: str = "n") -> bytes:
     return pack(encode(BidResult(execution_id=execution_id)), stamp("BidResult", source, 1, seq=seq))
+
+
+@pytest.fixture(params=[False, True], ids=["server", "shortcut"])
+def shortcut(request):
+    """For what must be the same when node and orchestrator share a process."""
+    return Shortcut() if request.param else None
 
 
 async def test_a_node_cannot_speak_as_another_nor_hear_it(tmp_path):
@@ -117,8 +124,8 @@ async def test_a_node_that_was_let_in_before_is_told_so(tmp_path):
             await node.connected(1)
 
 
-async def test_every_message_arrives_though_the_server_is_killed(tmp_path):
-    async with cluster(tmp_path) as made:
+async def test_every_message_arrives_though_the_server_is_killed(tmp_path, shortcut):
+    async with cluster(tmp_path, shortcut=shortcut) as made:
         node, down = await made.node("n")
         total = 3000
         numbers = itertools.count(1)
@@ -214,8 +221,8 @@ async def test_a_handler_that_keeps_breaking_is_spared(tmp_path):
         assert unpack(made.up.aside[0][2]).seq == 5
 
 
-async def test_what_is_refused_comes_again_until_it_is_taken(tmp_path):
-    async with cluster(tmp_path) as made:
+async def test_what_is_refused_comes_again_until_it_is_taken(tmp_path, shortcut):
+    async with cluster(tmp_path, shortcut=shortcut) as made:
         node, _ = await made.node("n")
         left = [3]
 
@@ -229,8 +236,8 @@ async def test_what_is_refused_comes_again_until_it_is_taken(tmp_path):
         assert [delivery.seq for delivery in made.up.got] == [1] and made.up.aside == []
 
 
-async def test_many_are_handled_at_once_but_one_execution_in_order(tmp_path):
-    async with cluster(tmp_path) as made:
+async def test_many_are_handled_at_once_but_one_execution_in_order(tmp_path, shortcut):
+    async with cluster(tmp_path, shortcut=shortcut) as made:
         node, _ = await made.node("n")
         up = made.up
         up.release.clear()
@@ -264,8 +271,8 @@ async def test_a_closed_connection_is_seen_at_once(tmp_path):
             await made.up.until(lambda: made.up.gone == ["n"])
 
 
-async def test_progress(tmp_path):
-    async with cluster(tmp_path) as made:
+async def test_progress(tmp_path, shortcut):
+    async with cluster(tmp_path, shortcut=shortcut) as made:
         node, _ = await made.node("n")
         await node.tell(Progress(execution_id="e", stage="pulling", done=1, total=2))
         await made.up.until(lambda: made.up.progress)
@@ -275,12 +282,12 @@ async def test_progress(tmp_path):
         assert made.up.got == []
 
 
-async def test_requests_errors_and_too_large_messages(tmp_path):
+async def test_requests_errors_and_too_large_messages(tmp_path, shortcut):
     class HandshakeRequired(BacalhauError):
         code = "HandshakeRequired"
         status = 428
 
-    async with cluster(tmp_path) as made:
+    async with cluster(tmp_path, shortcut=shortcut) as made:
         node, _ = await made.node("n")
 
         def fail(delivery) -> None:
@@ -314,8 +321,11 @@ async def test_requests_of_unknown_type_are_answered(tmp_path):
         assert unpack((await client.request(from_node("n", "ctrl"), b"noise", timeout=5)).data).type == "BacError"
 
 
-async def test_leaving_serve_stops_listening(tmp_path):
-    async with cluster(tmp_path) as made, node_bus(made.server.url, "n", "secret") as node:
+async def test_leaving_serve_stops_listening(tmp_path, shortcut):
+    async with (
+        cluster(tmp_path, shortcut=shortcut) as made,
+        node_bus(made.server.url, "n", "secret", shortcut=shortcut) as node,
+    ):
         await node.connected(5)
         async with node.serve(made.up.on_message, made.up.logs, made.up.on_connected):
             await made.orchestrator.send("n", "BidAccepted", b"{}", 1)
@@ -353,8 +363,8 @@ async def test_a_token_is_enough_for_a_node_without_secret(tmp_path):
                 pass
 
 
-async def test_logs_wait_for_a_slow_reader_and_end_with_it(tmp_path):
-    async with cluster(tmp_path) as made:
+async def test_logs_wait_for_a_slow_reader_and_end_with_it(tmp_path, shortcut):
+    async with cluster(tmp_path, shortcut=shortcut) as made:
         _, down = await made.node("n")
         sent, closed = [], []
 

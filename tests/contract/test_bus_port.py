@@ -1,10 +1,11 @@
-"""What every bus must do, asked of the one in memory and of the one on NATS."""
+"""What every bus must do, asked of the one in memory, of the one on NATS, and of NATS with the shortcut inside a process."""
 
 from contextlib import asynccontextmanager
 
 import pytest
 
 from bacalhau.bus.local import local_bus
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.lib.errors import Conflict, NotFound, Unavailable
 from bacalhau.lib.wire import encode
 from bacalhau.models.job.job import InputSource
@@ -42,7 +43,15 @@ async def nats(folder):
         yield made.orchestrator, made.up, node, down
 
 
-@pytest.fixture(params=[local, nats], ids=["local", "nats"])
+@asynccontextmanager
+async def shortcut(folder):
+    """A node in the process of its orchestrator."""
+    async with cluster(folder, ack_wait=0.5, shortcut=Shortcut()) as made:
+        node, down = await made.node("n")
+        yield made.orchestrator, made.up, node, down
+
+
+@pytest.fixture(params=[local, nats, shortcut], ids=["local", "nats", "shortcut"])
 def bus(request, tmp_path):
     return request.param(tmp_path)
 

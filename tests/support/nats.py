@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from bacalhau.bus.node import NodeNats, node_bus
 from bacalhau.bus.orchestrator import OrchestratorNats, orchestrator_bus
 from bacalhau.bus.server import NatsServer, binary, nats_server
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import Unauthorized
 from bacalhau.lib.wire import Model
@@ -83,18 +84,19 @@ class Cluster:
     """Use through `cluster`."""
 
     def __init__(
-        self, server: NatsServer, orchestrator: OrchestratorNats, ack_wait: float, stack: AsyncExitStack
+        self, server: NatsServer, orchestrator: OrchestratorNats, shortcut: Shortcut | None, stack: AsyncExitStack
     ) -> None:
         self.server = server
         self.orchestrator = orchestrator
         self.up = Ends()
         self.secrets: dict[str, str] = {}
-        self._ack_wait = ack_wait
+        self._shortcut = shortcut
         self._stack = stack
 
     async def node(self, node_id: str, secret: str = "secret") -> tuple[NodeNats, Ends]:
         """A node that serves; back when it has greeted."""
-        return await self._stack.enter_async_context(serving_node(self.server.url, node_id, secret, self._ack_wait))
+        serving = serving_node(self.server.url, node_id, secret, self.orchestrator.ack_wait, self._shortcut)
+        return await self._stack.enter_async_context(serving)
 
     async def stranger(self, **shown: str) -> Client:
         """A bare NATS connection; its errors collect in `client.errors`."""
@@ -111,11 +113,11 @@ class Cluster:
 
 @asynccontextmanager
 async def serving_node(
-    url: str, node_id: str, secret: str, ack_wait: float = 30
+    url: str, node_id: str, secret: str, ack_wait: float = 30, shortcut: Shortcut | None = None
 ) -> AsyncIterator[tuple[NodeNats, Ends]]:
     ends = Ends()
-    async with node_bus(url, node_id, secret, ack_wait=ack_wait) as bus:
-        bus.set_aside = ends.set_aside
+    async with node_bus(url, node_id, secret, shortcut=shortcut) as bus:
+        bus.set_aside, bus.ack_wait = ends.set_aside, ack_wait
         async with bus.serve(ends.on_message, ends.logs, ends.on_connected, ends.on_request):
             await ends.until(lambda: ends.greeted)
             yield bus, ends
@@ -123,11 +125,16 @@ async def serving_node(
 
 @asynccontextmanager
 async def cluster(
-    folder: Path, *, ack_wait: float = 30, pending: tuple[str, ...] = (), **secrets: str
+    folder: Path,
+    *,
+    ack_wait: float = 30,
+    pending: tuple[str, ...] = (),
+    shortcut: Shortcut | None = None,
+    **secrets: str,
 ) -> AsyncIterator[Cluster]:
     """`secrets` are what nodes must show; nodes that are not among them are let in as they come.
 
-    `pending` are no members yet.
+    `pending` are no members yet. Nodes use the `shortcut`.
     """
 
     async def authorize(node_id: str, secret: str, token: str) -> bool:
@@ -137,9 +144,10 @@ async def cluster(
 
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(nats_server(folder, "127.0.0.1", 0))
-        bus = await stack.enter_async_context(orchestrator_bus(server.url, server.access, authorize, ack_wait=ack_wait))
+        bus = await stack.enter_async_context(orchestrator_bus(server.url, server.access, authorize, shortcut=shortcut))
+        bus.ack_wait = ack_wait
         nodes = AsyncExitStack()
-        made = Cluster(server, bus, ack_wait, nodes)
+        made = Cluster(server, bus, shortcut, nodes)
         made.secrets = secrets
         bus.set_aside, bus.on_progress = made.up.set_aside, made.up.on_progress
         await stack.enter_async_context(bus.serve(made.up.on_message, made.up.on_request, made.up.on_gone))

@@ -18,6 +18,7 @@ from bacalhau.app.reach import node_reach
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.machine.fingerprint import machine_labels
 from bacalhau.compute.machine.gpus import detect_gpus
@@ -73,7 +74,8 @@ async def orchestrator(
         manager = config.orchestrator.node_manager
         gate = Gate(store, config.orchestrator.auth.token, manual=manager.manual_approval)
         url, access = await _message_server(stack, config, data)
-        bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize))
+        shortcut = Shortcut()
+        bus = await stack.enter_async_context(orchestrator_bus(url, access, gate.authorize, shortcut=shortcut))
         book = _logs(config, data)
         own = orchestrator_plugins(config)
         orch = Orchestrator(
@@ -99,7 +101,7 @@ async def orchestrator(
         if alone:
             orch.cluster.put(_requester(who, config.labels), 0)
         await stack.enter_async_context(run_orchestrator(orch))
-        yield orch, BusAddress(url, access.tls)
+        yield orch, BusAddress(url, access.tls, shortcut)
 
 
 def _cluster(config: Config) -> Cluster:
@@ -180,7 +182,14 @@ async def compute_node(
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
         bus = await stack.enter_async_context(
-            node_bus(bus_address.urls, who.id, who.secret, config.compute.auth.token, tls=bus_address.tls)
+            node_bus(
+                bus_address.urls,
+                who.id,
+                who.secret,
+                config.compute.auth.token,
+                tls=bus_address.tls,
+                shortcut=bus_address.shortcut,
+            )
         )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bacalhau.bus.server import Tls
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.config.schema import Compute, ServerTLS
 from bacalhau.lib.errors import BadRequest
 
@@ -14,10 +15,11 @@ _SCHEMES = ("nats", "tls")
 
 
 class BusAddress(NamedTuple):
-    """`urls` with commas between, tried in turn."""
+    """`urls` with commas between, tried in turn. `shortcut` leads to an orchestrator in this process."""
 
     urls: str = ""
     tls: ssl.SSLContext | None = None
+    shortcut: Shortcut | None = None
 
 
 def bus_address_of(config: Compute) -> BusAddress:

@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from bacalhau.bus.shortcut import Receive, Shortcut
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.errors import BadRequest, Unavailable
 from bacalhau.lib.units import show_bytes
@@ -34,8 +35,6 @@ HEADER_ROOM = 2048  # NATS counts headers as payload
 STATUS_LINE = b"NATS/1.0 "  # with a status after it; headers alone begin on the next line
 # A connection that broke while this process was stopped fails in ways of its own, under uvloop with a RuntimeError.
 BROKEN = (nats.errors.Error, OSError, TimeoutError, RuntimeError)
-
-Receive = Callable[[Msg], None]
 
 
 class Login(NamedTuple):
@@ -81,8 +80,9 @@ class LinkLost(Unavailable):
 class Link:
     """Use through `linked`. `number` counts connections; `changed` fires when one comes or goes."""
 
-    def __init__(self, login: Login) -> None:
+    def __init__(self, login: Login, shortcut: Shortcut | None = None) -> None:
         self._login = login
+        self._shortcut = shortcut or Shortcut()
         self._client: Client | None = None
         self._receivers: dict[str, Receive] = {}
         self._subscriptions: dict[str, Subscription] = {}
@@ -119,6 +119,10 @@ class Link:
                 f"it is too large: {show_bytes(len(data))}, and the message server takes at most"
                 f" {show_bytes(client.max_payload - HEADER_ROOM)}"
             )
+        if receive := self._shortcut.find(self, subject):
+            message = Msg(client, subject=subject, reply=reply, data=data, headers=headers)
+            asyncio.get_running_loop().call_soon(receive, message)
+            return
         try:
             await client.publish(subject, data, reply, headers)
         except BROKEN as e:
@@ -141,6 +145,7 @@ class Link:
     async def subscribed(self, receivers: Mapping[str, Receive]) -> AsyncIterator[None]:
         """Receive from subjects, on this and every later connection, while the block runs. Receivers return at once."""
         self._receivers.update(receivers)
+        self._shortcut.add(self, receivers)
         try:
             if self._client is not None:
                 # When this connection breaks meanwhile, the next one brings these subscriptions too.
@@ -148,6 +153,7 @@ class Link:
                     await self._subscribe(self._client, list(receivers))
             yield
         finally:
+            self._shortcut.remove(receivers)
             for subject in receivers:
                 del self._receivers[subject]
             with suppress(LinkLost):
@@ -294,8 +300,11 @@ def _as_callback(receive: Receive) -> Callable[[Msg], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
-async def linked(login: Login) -> AsyncIterator[Link]:
-    """Keep a link while the block runs; `connected` waits for its first connection."""
-    link = Link(login)
+async def linked(login: Login, shortcut: Shortcut | None = None) -> AsyncIterator[Link]:
+    """Keep a link while the block runs; `connected` waits for its first connection.
+
+    Links that share a `shortcut` reach each other without the server.
+    """
+    link = Link(login, shortcut)
     async with background(link.keep_forever()):
         yield link

@@ -17,6 +17,7 @@ from bacalhau.bus.envelope import pack, stamp
 from bacalhau.bus.link import FIRST_WAIT, LAST_WAIT, NODE_WAIT, Link, LinkLost, Login, linked
 from bacalhau.bus.log_producer import LogProducer
 from bacalhau.bus.request import Responder, read_reply
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.bus.subject import LOG_CREDIT, LOGS, REQUESTS, answers_to, check_node_id, from_node, messages_to, to_node
 from bacalhau.lib.aio import background, crew
 from bacalhau.lib.clock import now_ns
@@ -40,14 +41,14 @@ def _if_refused(node_id: str, token: str) -> str:
 
 
 class NodeNats:
-    """`ports.bus.NodeBus`. `set_aside` may be set before `serve`."""
+    """`ports.bus.NodeBus`. `set_aside` and `ack_wait` may be set before `serve`."""
 
-    def __init__(self, link: Link, node_id: str, inbox: str, ack_wait: float) -> None:
+    def __init__(self, link: Link, node_id: str, inbox: str) -> None:
         self.set_aside: SetAside = forget
+        self.ack_wait = ACK_WAIT
         self._link = link
         self._node_id = node_id
         self._inbox = inbox
-        self._ack_wait = ack_wait
         self._answers = Answers(link, inbox)
         self.receivers = self._answers.receivers
 
@@ -61,7 +62,7 @@ class NodeNats:
 
     async def send(self, type: str, message: Model, seq: int) -> None:
         try:
-            await self._answers.deliver(self._frame("msgs", type, message, seq), self._inbox, self._ack_wait)
+            await self._answers.deliver(self._frame("msgs", type, message, seq), self._inbox, self.ack_wait)
         except BadRequest as e:
             raise BadRequest(f"the report to the orchestrator cannot be delivered: {e.message}") from e
 
@@ -130,13 +131,13 @@ async def node_bus(
     token: str = "",
     *,
     tls: ssl.SSLContext | None = None,
-    ack_wait: float = ACK_WAIT,
+    shortcut: Shortcut | None = None,
 ) -> AsyncIterator[NodeNats]:
     """A node's end while the block runs; the connection comes when it can (`connected` waits for it).
 
     `secret` (no dots, no tildes) proves that later connections are this node's; with "" only the token is shown, as
-    nodes of other makes do. `tls` None uses the system's certificates when the server asks for TLS. Raises BadRequest
-    for an impossible id.
+    nodes of other makes do. `tls` None uses the system's certificates when the server asks for TLS. `shortcut` is
+    that of an orchestrator in this process. Raises BadRequest for an impossible id.
     """
     if not {".", "~"}.isdisjoint(secret):
         raise BadRequest("a node's secret may not hold a dot or a tilde")
@@ -145,7 +146,9 @@ async def node_bus(
     shown = Login(url, node_id, token=token, tls=tls, first_wait=NODE_WAIT, if_refused=_if_refused(node_id, token))
     if secret:
         shown = shown._replace(user=node_id, password=show_password(secret, life, token), token="")
-    async with linked(shown) as link:
-        bus = NodeNats(link, node_id, inbox, ack_wait)
+    if shortcut is not None:
+        shortcut.admit(node_id)
+    async with linked(shown, shortcut) as link:
+        bus = NodeNats(link, node_id, inbox)
         async with link.subscribed(bus.receivers):
             yield bus

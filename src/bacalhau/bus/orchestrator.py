@@ -17,6 +17,7 @@ from bacalhau.bus.log_stream import LogQuery
 from bacalhau.bus.presence import Presence
 from bacalhau.bus.request import Responder, read_reply
 from bacalhau.bus.server import SYSTEM, Access
+from bacalhau.bus.shortcut import Shortcut
 from bacalhau.bus.subject import (
     REGISTER,
     REQUESTS,
@@ -51,17 +52,17 @@ def no_progress(delivery: Delivery) -> None:
 class OrchestratorNats:
     """`ports.bus.OrchestratorBus`.
 
-    `set_aside` and `on_progress` may be set before `serve`; `presence` where the server is ours.
+    `set_aside`, `on_progress` and `ack_wait` may be set before `serve`; `presence` where the server is ours.
     """
 
-    def __init__(self, link: Link, crew: Crew, ack_wait: float) -> None:
+    def __init__(self, link: Link, crew: Crew) -> None:
         self.set_aside: SetAside = forget
+        self.ack_wait = ACK_WAIT
         self.on_progress: OnProgress = no_progress
         self._on_gone: Callable[[str], None] = lambda node_id: None
         self.presence: Presence | None = None
         self.callout: Callout | None = None
         self._link = link
-        self._ack_wait = ack_wait
         self._token = secrets.token_hex(11)
         self._answers = Answers(link, answers_from("*", self._token))
         self._logs = LogConsumer(link, crew)
@@ -72,7 +73,7 @@ class OrchestratorNats:
         metadata = stamp(type, f"orchestrator-{node_id}", now_ns(), seq=seq, subject=subject)
         frame = Frame(subject, pack(body, metadata), metadata)
         try:
-            await self._answers.deliver(frame, answers_from(node_id, self._token), self._ack_wait)
+            await self._answers.deliver(frame, answers_from(node_id, self._token), self.ack_wait)
         except BadRequest as e:
             raise BadRequest(f"the message to node {node_id} cannot be delivered: {e.message}") from e
 
@@ -135,20 +136,25 @@ class OrchestratorNats:
 
 @asynccontextmanager
 async def orchestrator_bus(
-    url: str, access: Access, authorize: Authorize | None = None, *, ack_wait: float = ACK_WAIT
+    url: str,
+    access: Access,
+    authorize: Authorize | None = None,
+    *,
+    shortcut: Shortcut | None = None,
 ) -> AsyncIterator[OrchestratorNats]:
     """The orchestrator's end while the block runs. Raises Unavailable when the server cannot be reached.
 
     `authorize` decides which nodes may connect to the server that `access` belongs to; no node gets in before this
-    runs.
+    runs. `shortcut` is shared with the nodes in this process.
     """
     async with AsyncExitStack() as stack:
-        link = await stack.enter_async_context(linked(Login(url, NAME, access.user, access.password, tls=access.tls)))
+        login = Login(url, NAME, access.user, access.password, tls=access.tls)
+        link = await stack.enter_async_context(linked(login, shortcut))
         working = await stack.enter_async_context(crew())
-        bus = OrchestratorNats(link, working, ack_wait)
+        bus = OrchestratorNats(link, working)
         if access.system_password:
-            login = Login(url, NAME, SYSTEM, access.system_password, tls=access.tls)
-            bus.presence = await stack.enter_async_context(_watched(login, bus.node_gone))
+            system = Login(url, NAME, SYSTEM, access.system_password, tls=access.tls)
+            bus.presence = await stack.enter_async_context(_watched(system, bus.node_gone))
         receivers = dict(bus.receivers)
         if authorize is not None and bus.presence is not None and access.issuer_seed:
             bus.callout = Callout(link, working, Issuer(access.issuer_seed), authorize, bus.presence.is_connected)
