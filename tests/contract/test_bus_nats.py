@@ -26,7 +26,7 @@ def bid_result(execution_id: str = "e", seq: int = 1, source: str = "n") -> byte
 
 @pytest.fixture(params=[False, True], ids=["server", "shortcut"])
 def shortcut(request):
-    """For what must be the same when node and orchestrator share a process."""
+    """A shortcut for the second run of tests that hold with and without it."""
     return Shortcut() if request.param else None
 
 

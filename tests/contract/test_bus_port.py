@@ -1,4 +1,4 @@
-"""What every bus must do, asked of the one in memory, of the one on NATS, and of NATS with the shortcut inside a process."""
+"""What every bus must do, asked of the one in memory, of NATS, and of NATS with the shortcut inside a process."""
 
 from contextlib import asynccontextmanager
 

@@ -18,7 +18,7 @@ class End(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection stands."""
+        """Tell whether the connection stands."""
         ...
 
 

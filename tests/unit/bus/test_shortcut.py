@@ -58,7 +58,7 @@ def test_an_end_without_connection_is_not_reached(ends):
 
 
 def test_who_stops_listening_is_not_reached(ends):
-    shortcut, orchestrator, node = ends
+    shortcut, _orchestrator, node = ends
     shortcut.remove(["root.*.out.msgs", "never.there"])
     assert shortcut.find(node, "root.n.out.msgs") is None
     assert shortcut.find(node, "_ACK.n.token.0") is receive
