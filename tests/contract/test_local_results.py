@@ -40,17 +40,17 @@ async def test_published_served_and_fetched(result, tmp_path):
         assert os.listdir(tmp_path / "kept") == ["e-1.tar.gz"]
         (tmp_path / "got").mkdir()
         fetched: list[Step] = []
-        await UrlDownloader().download(spec, tmp_path / "got", fetched.append)
+        await UrlDownloader("http://127.0.0.1:1234").download(spec, tmp_path / "got", fetched.append)
         assert {step.stage for step in fetched} == {"downloading"}
         assert tree(tmp_path / "got") == tree(result.folder)
         (tmp_path / "part").mkdir()
-        await UrlDownloader().download(spec, tmp_path / "part", ignore, "stdout")
+        await UrlDownloader("http://127.0.0.1:1234").download(spec, tmp_path / "part", ignore, "stdout")
         assert tree(tmp_path / "part") == {"stdout": b"hello\n"}
         with pytest.raises(NotFound, match="the result has no nope"):
-            await UrlDownloader().download(spec, tmp_path / "part", ignore, "nope")
+            await UrlDownloader("http://127.0.0.1:1234").download(spec, tmp_path / "part", ignore, "nope")
     async with LocalPublisher(tmp_path / "kept", "127.0.0.1", port):
         (tmp_path / "again").mkdir()
-        await UrlDownloader().download(spec, tmp_path / "again", ignore)
+        await UrlDownloader("http://127.0.0.1:1234").download(spec, tmp_path / "again", ignore)
         assert tree(tmp_path / "again") == tree(result.folder)
 
 
@@ -62,7 +62,7 @@ async def test_nothing_but_results_is_served(result, tmp_path):
         root = spec.params["URL"].removesuffix("e-1.tar.gz")
         for path in ("other.txt", "e-2.tar.gz", "x", "%2e%2e%2fresult%2fstdout", "..%2fkept%2fe-1.tar.gz"):
             with pytest.raises(StorageFailure, match="404"):
-                await UrlDownloader().download(
+                await UrlDownloader("http://127.0.0.1:1234").download(
                     SpecConfig(type="urlDownload", params={"URL": root + path}), tmp_path, ignore
                 )
 

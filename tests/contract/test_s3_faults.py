@@ -195,7 +195,7 @@ async def test_what_a_refusal_becomes(client, server, answer, message):
 
 async def test_something_that_is_not_s3(server):
     server.answers = [says(200, "<html>hello")]
-    downloader = S3Downloader()
+    downloader = S3Downloader("http://127.0.0.1:1234")
     with pytest.raises(StorageFailure, match="answered something that is not S3"):
         await downloader.download(
             SpecConfig(type="s3", params={"Bucket": "b", "Key": "p/", "Endpoint": server.url}),
@@ -355,7 +355,7 @@ async def test_a_broken_download_goes_on_where_it_was(server, tmp_path):
     body = (Path(__file__).read_bytes() * 3000)[: 16 << 20]
     digest = b64encode(hashlib.sha256(body).digest()).decode()
     server.answers = [breaks_after(body[: 12 << 20], len(body)), serves(body)]
-    downloader = S3Downloader()
+    downloader = S3Downloader("http://127.0.0.1:1234")
     params = {
         "SourceSpec": {"Bucket": "b", "Key": "k.tar.gz", "ChecksumSHA256": digest},
         "PreSignedURL": server.url + "/b/k.tar.gz?signed",

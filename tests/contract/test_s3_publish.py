@@ -35,7 +35,7 @@ async def publisher():
 
 @pytest.fixture
 def downloader():
-    return S3Downloader()
+    return S3Downloader("http://127.0.0.1:1234")
 
 
 @pytest.fixture

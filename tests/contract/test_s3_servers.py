@@ -153,7 +153,7 @@ async def test_results_on_a_server_that_keeps_no_checksums(rclone, tmp_path):
     (tree / "outputs").mkdir(parents=True)
     (tree / "outputs" / "big").write_bytes(bytes(range(256)) * (9 << 12))
     (tree / "stdout").write_text("out")
-    publisher, downloader = S3Publisher(), S3Downloader()
+    publisher, downloader = S3Publisher(), S3Downloader("http://127.0.0.1:1234")
     for encoding in ("gzip", "plain"):
         wanted = SpecConfig(
             type="s3", params={"bucket": "box", "key": f"r/{encoding}", "endpoint": url, "encoding": encoding}

@@ -5,7 +5,7 @@ with the reason and the cure, and the orchestrator refuses jobs that need it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from itertools import chain
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -20,8 +20,8 @@ from bacalhau.plugins.checks import PluginCheck, Refusal, plugin_checks
 from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Offer, all_plugins
 from bacalhau.ports.engine import Engine
-from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload
-from bacalhau.ports.publisher import Publisher
+from bacalhau.ports.plugin import OrchestratorPart, Presign, Setting, SignUpload
+from bacalhau.ports.publisher import Published, Publisher
 from bacalhau.ports.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class OrchestratorPlugins(NamedTuple):
     """The orchestrator's side of all plug-ins: `presign` makes a published result fetchable."""
 
     checks: Checks
-    presign: Callable[[SpecConfig], Awaitable[SpecConfig]]
+    presign: Presign
     sign_upload: SignUpload | None
 
 
@@ -84,10 +84,10 @@ def _part(offer: Offer[Any], config: Config) -> OrchestratorPart:
     return made
 
 
-def _presign(parts: Mapping[str, OrchestratorPart]) -> Callable[[SpecConfig], Awaitable[SpecConfig]]:
-    async def presign(result: SpecConfig) -> SpecConfig:
-        part = parts.get(result.type.strip().lower())
-        return await part.presign(result) if part and part.presign else result
+def _presign(parts: Mapping[str, OrchestratorPart]) -> Presign:
+    async def presign(published: Published) -> SpecConfig:
+        part = parts.get(published.publisher.type.strip().lower())
+        return await part.presign(published) if part and part.presign else published.result
 
     return presign
 

@@ -49,9 +49,9 @@ def refused_address(error: BaseException) -> AddressRefused | None:
 
 @dataclass(frozen=True)
 class Reach:
-    """The rule of one node. `own`: loopback and the node's own addresses are open.
+    """The rule of one node, or of a client. `own`: loopback and the machine's own addresses are open.
 
-    `setting` is the prefix of the two lists in the configuration, for hints.
+    `setting` is the prefix of the two lists in the configuration, for hints; "" for a client, which has no lists.
     """
 
     allowed: tuple[Network, ...] = ()
@@ -73,6 +73,9 @@ class Reach:
             raise AddressRefused(shown, "is denied on this node", hint)
         if verdict or self.own or not is_own(each):
             return
+        if not self.setting:
+            hint = "the orchestrator's API is not on this machine, so no result can be"
+            raise AddressRefused(shown, "belongs to this machine itself, whose services results may not reach", hint)
         hint = f"{self.setting}.AllowedNetworks in the node's configuration can allow its network"
         raise AddressRefused(shown, "belongs to the node itself, whose services jobs may not reach", hint)
 

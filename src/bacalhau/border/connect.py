@@ -5,6 +5,7 @@ proxy is found here.
 """
 
 import asyncio
+import ipaddress
 import socket
 import urllib.request
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach
+from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, is_own
 
 
 def open_session(
@@ -67,6 +68,21 @@ async def require_host(reach: Reach, host: str, port: int) -> None:
         return
     for *_, address in found:
         reach.require(str(address[0]))
+
+
+async def reach_beside(server: str) -> Reach:
+    """Make the rule for results that a client fetches, given the URL of its API.
+
+    Services of the client's own machine are open only while the API is on that machine too: elsewhere a node that
+    names them leads to somebody else.
+    """
+    parts = urlsplit(server)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname or "", parts.port, type=socket.SOCK_STREAM)
+    except OSError:
+        found = []
+    own = any(is_own(ipaddress.ip_address(str(address[0]).partition("%")[0])) for *_, address in found)
+    return Reach(own=own, setting="")
 
 
 class _Resolver(AbstractResolver):

@@ -5,12 +5,15 @@ may reach it.
 """
 
 import importlib
+import re
 from typing import Any
 
 from bacalhau.border.names import shorten
 
 LONGEST_PATTERN = 4096  # characters; a longer one is a list that should be a prefix
 _MEMORY = 1 << 20  # bytes for the compiled program and its states; `a{1000}{1000}` asks for more and is refused
+
+_WILD = {"*": "[^/]*", "?": "[^/]"}
 
 
 class PatternFault(ValueError):
@@ -39,6 +42,20 @@ class Pattern:
     def fullmatch(self, text: str) -> tuple[str | None, ...] | None:
         """Match the whole text, and return what `search` returns."""
         return _groups(self._compiled.fullmatch(_bytes(text)))
+
+
+class Glob:
+    """A pattern in which `*` is any text and `?` any character, neither of them a slash; the case matters.
+
+    Raises PatternFault when it is too long.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._pattern = Pattern("".join(_WILD.get(letter, re.escape(letter)) for letter in text))
+
+    def matches(self, text: str) -> bool:
+        """Tell whether the whole text matches."""
+        return self._pattern.fullmatch(text) is not None
 
 
 def _groups(found: Any) -> tuple[str | None, ...] | None:

@@ -16,9 +16,12 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.numbered import Numbers
 from bacalhau.lib.outbox import Lane, Letter
 from bacalhau.lib.wire import Model
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
 from bacalhau.ports.engine import Engine
+from bacalhau.ports.guard import list_objections
 from bacalhau.ports.journal import Journal
 from bacalhau.ports.publisher import Publisher
 from bacalhau.ports.storage import Storage
@@ -31,6 +34,23 @@ class Plugins:
     engines: Mapping[str, Engine]
     sources: Mapping[str, Storage]
     publishers: Mapping[str, Publisher]
+
+    def list_objections(self, job: Job) -> list[str]:
+        """List why inputs and results of a job are not open to its namespace on this node."""
+        return [*self.list_input_objections(job), *self.list_result_objections(job)]
+
+    def list_input_objections(self, job: Job) -> list[str]:
+        """List why inputs of a job are not open to its namespace on this node."""
+        return [
+            text
+            for source in (each.source for each in job.task.input_sources or ())
+            for text in list_objections(self.sources.get(source.type.strip().lower()), source, job.namespace)
+        ]
+
+    def list_result_objections(self, job: Job) -> list[str]:
+        """List why the place of a job's results is not open to its namespace on this node."""
+        publisher = self.publishers.get(job.task.publisher_type)
+        return list_objections(publisher, job.task.publisher or SpecConfig(), job.namespace)
 
 
 @dataclass

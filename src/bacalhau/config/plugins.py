@@ -17,6 +17,24 @@ class IpfsTypes(Section):
     ipfs: IpfsEndpoint = IpfsEndpoint()
 
 
+class S3Inputs(Section):
+    allowed_buckets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Buckets that jobs may read through this node, as BUCKET or NAMESPACE:BUCKET with * and ? for any"
+                " characters: data-*, team-a:team-a-*. Empty allows all, because the node's keys may be made for its"
+                " jobs."
+            )
+        ),
+    ] = ()
+
+
+class SourceTypes(Section):
+    ipfs: IpfsEndpoint = IpfsEndpoint()
+    s3: S3Inputs = S3Inputs()
+
+
 class Engines(Section):
     disabled: Annotated[tuple[str, ...], Meta(description="Engines that this node does not offer.")] = ()
 
@@ -50,7 +68,7 @@ class InputSources(Section):
         Count,
         Meta(description="Further attempts at a download from a URL that broke off or was refused for the moment."),
     ] = 3
-    types: IpfsTypes = IpfsTypes()
+    types: SourceTypes = SourceTypes()
 
 
 class LocalResults(Section):
@@ -65,7 +83,17 @@ class LocalResults(Section):
     port: Annotated[Port, Meta(description="Port that local results are served on.")] = 6001
 
 
-class S3Signing(Section):
+class S3Results(Section):
+    allowed_buckets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Buckets that jobs may write results to through this node, and that an orchestrator signs links to,"
+                " as BUCKET or NAMESPACE:BUCKET with * and ? for any characters: results-*, team-a:team-a-*. Empty"
+                " allows all, because the node's keys may be made for its jobs."
+            )
+        ),
+    ] = ()
     pre_signed_url_disabled: Annotated[
         bool, Meta(description="Give clients no signed links to S3 results; they then need credentials of their own.")
     ] = False
@@ -94,7 +122,7 @@ class S3Managed(Section):
 class PublisherTypes(Section):
     ipfs: IpfsEndpoint = IpfsEndpoint()
     local: LocalResults = LocalResults()
-    s3: S3Signing = S3Signing()
+    s3: S3Results = S3Results()
     s3_managed: S3Managed = S3Managed()
 
 

@@ -10,7 +10,6 @@ from bacalhau.lib.errors import Conflict
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
-from bacalhau.models.job.spec import SpecConfig
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.state.board import Board
@@ -26,7 +25,8 @@ from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
-from bacalhau.ports.publisher import ResultCheck
+from bacalhau.ports.plugin import Presign
+from bacalhau.ports.publisher import Published, ResultCheck
 from bacalhau.ports.store import PendingMessage, Store
 
 
@@ -45,10 +45,18 @@ class Checks:
     whole: Mapping[str, SpecCheck] = field(default_factory=dict)
     results: Mapping[str, ResultCheck] = field(default_factory=dict)
 
+    def list_result_problems(self, published: Published) -> list[str]:
+        """List why a reported result cannot be one of its execution; empty when it can."""
+        kind = published.publisher.type.strip().lower()
+        if check := self.results.get(kind):
+            return check(published)
+        return [f"the job's publisher, {kind or 'none'}, makes no results"]
+
 
 @dataclass
 class Orchestrator:
-    """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable.
+    """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable,
+    and is asked only about those that belong to their execution.
 
     `sign_upload` is where a node may put an execution's result (job id, execution id); None where none are kept here.
     `rejoin_ns`: after a start the absence of a node counts from so much later on; 0 where nodes see the restart.
@@ -61,7 +69,7 @@ class Orchestrator:
     content: OwnContent
     checks: Checks
     fill_defaults: Callable[[Job], Job]
-    presign: Callable[[SpecConfig], Awaitable[SpecConfig]]
+    presign: Presign
     cluster: Cluster
     gate: Gate
     logs: LogBook

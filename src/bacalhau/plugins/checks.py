@@ -6,10 +6,10 @@ from typing import NamedTuple
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.loading import Owner, call
-from bacalhau.plugins.registry import Registry
+from bacalhau.plugins.registry import Offer, Registry
 from bacalhau.ports.content import SpecCheck
-from bacalhau.ports.plugin import Target
-from bacalhau.ports.publisher import Published, ResultCheck
+from bacalhau.ports.plugin import PublisherType, Target
+from bacalhau.ports.publisher import Published, ResultCheck, wrong_type
 
 
 class Refusal(NamedTuple):
@@ -44,11 +44,21 @@ class PluginCheck(NamedTuple):
         call("bacalhau.plugins.loading:import_target", self.owner, object, self.target)
 
 
+class TypeCheck(NamedTuple):
+    """A check of results by their type alone: one of `kinds`, which are in lower case."""
+
+    kinds: tuple[str, ...]
+
+    def __call__(self, spec: Published) -> list[str]:
+        return wrong_type(spec, *self.kinds)
+
+
 class PluginChecks(NamedTuple):
     """Checks by lower-case type name.
 
     `located` are the sources that one node may have and another not; `whole` are in place of the sources' own checks in
-    a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher.
+    a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
+    has one.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -68,11 +78,16 @@ def plugin_checks(known: Registry) -> PluginChecks:
         publishers=_refusals(known, "publisher")
         | {n: PluginCheck(o.part.check, o.owner) for n, o in known.publishers.items()},
         located=frozenset(name for name, offer in sources if offer.part.located),
-        results={
-            n: PluginCheck(o.part.check_result, o.owner) for n, o in known.publishers.items() if o.part.check_result
-        },
+        results={name: _result_check(known, name, offer) for name, offer in known.publishers.items()},
         whole={n: PluginCheck(o.part.check_whole, o.owner) for n, o in sources if o.part.check_whole},
     )
+
+
+def _result_check(known: Registry, name: str, offer: Offer[PublisherType]) -> ResultCheck:
+    if offer.part.check_result:
+        return PluginCheck(offer.part.check_result, offer.owner)
+    kinds = {name: None} | dict.fromkeys(kind for kind, each in known.downloaders.items() if each.owner == offer.owner)
+    return TypeCheck(tuple(kinds))
 
 
 def _refusals(known: Registry, role: str) -> dict[str, SpecCheck]:

@@ -19,11 +19,15 @@ from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.content import ContentStore
+from bacalhau.ports.publisher import Published
 
 Target = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+._-]*$")]
 SignUpload = Callable[[str, str], Awaitable[str]]
 """Return the link to which an execution's result is PUT, given the ids of job and execution. Raises BacalhauError."""
+
+Presign = Callable[[Published], Awaitable[SpecConfig]]
+"""Return a published result as clients can fetch it. Raises BacalhauError."""
 
 
 class Scheme(msgspec.Struct, frozen=True):
@@ -67,7 +71,8 @@ class PublisherType(msgspec.Struct, frozen=True):
 
     `check` is a target `(SpecConfig) -> list[str]`. Without `schemes` users write the bare name. `orchestrator` is a
     target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do. `check_result` is a target
-    `(ports.publisher.Published) -> list[str]`: what a node reports is no result where it finds a problem.
+    `(ports.publisher.Published) -> list[str]`: what a node reports is no result where it finds a problem. Without it a
+    result must be of the publisher's own type or of one that a downloader of the same plug-in fetches.
     """
 
     name: Name
@@ -121,10 +126,11 @@ class ResultServer(NamedTuple):
 class OrchestratorPart(NamedTuple):
     """The orchestrator's work for a publisher.
 
-    `refusal` says why no job may use the publisher here, "" when jobs may. `presign` turns a published result into one
-    that clients can fetch. `sign_upload` gives nodes links to put results to; one publisher of a system can have it.
+    `refusal` says why no job may use the publisher here, "" when jobs may. `presign` turns a published result, which
+    was checked, into one that clients can fetch. `sign_upload` gives nodes links to put results to; one publisher of a
+    system can have it.
     """
 
     refusal: str = ""
-    presign: Callable[[SpecConfig], Awaitable[SpecConfig]] | None = None
+    presign: Presign | None = None
     sign_upload: SignUpload | None = None

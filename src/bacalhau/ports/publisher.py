@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from bacalhau.border.names import shorten
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
@@ -34,19 +37,30 @@ class Result(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A result that a node reports, `publisher` of the job, and the execution that it must belong to."""
+    """A result that a node reported, `publisher` and `namespace` of the job, and the execution that it must belong
+    to.
+    """
 
     result: SpecConfig
     publisher: SpecConfig
     job_id: str
     execution_id: str
     node_id: str
+    namespace: str = ""
+
+    @classmethod
+    def of(cls, execution: Execution, job: Job, result: SpecConfig) -> "Published":
+        """Put a result beside what decides whose it is. `job` is the version that the execution ran."""
+        publisher = job.task.publisher or SpecConfig()
+        return cls(result, publisher, job.id, execution.id, execution.node_id, job.namespace)
 
 
-def wrong_type(published: Published, kind: str) -> list[str]:
-    """List the fault of a result that is not of this type."""
+def wrong_type(published: Published, *kinds: str) -> list[str]:
+    """List the fault of a result that is of none of these types."""
     found = published.result
-    return [] if found.is_type(kind.lower()) else [f"a result of type {kind} was expected, not {found.type!r}"]
+    if found.is_type(*(kind.lower() for kind in kinds)):
+        return []
+    return [f"a result of type {' or '.join(kinds)} was expected, not {shorten(found.type)!r}"]
 
 
 class ResultCheck(Protocol):

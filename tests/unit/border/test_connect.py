@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 
 from bacalhau.border.addresses import Reach, read_networks, refused_address
-from bacalhau.border.connect import open_connection, open_session
+from bacalhau.border.connect import open_connection, open_session, reach_beside
 
 
 async def answer(request):
@@ -82,3 +82,17 @@ async def test_nobody_gets_passwords_of_netrc(server, monkeypatch, tmp_path):
     url = f"http://127.0.0.1:{server}/headers"
     async with open_session(server=url) as session, session.get(url) as response:
         assert "Authorization" not in await response.json()
+
+
+@pytest.mark.parametrize("api", ["http://127.0.0.1:1234", "http://localhost:1234", "https://[::1]/"])
+async def test_results_are_on_the_clients_own_machine_only_where_its_api_is(server, api):
+    assert await fetch(await reach_beside(api), f"http://127.0.0.1:{server}/") == "secret"
+
+
+@pytest.mark.parametrize("api", ["http://192.0.2.1:1234", "http://no-such-host.invalid", ""])
+async def test_results_of_another_machine_lead_to_no_service_of_the_clients(server, api):
+    with pytest.raises((aiohttp.ClientError, OSError)) as failed:
+        await fetch(await reach_beside(api), f"http://127.0.0.1:{server}/")
+    refusal = refused_address(failed.value)
+    assert refusal.reason == "127.0.0.1 belongs to this machine itself, whose services results may not reach"
+    assert "API" in refusal.hint

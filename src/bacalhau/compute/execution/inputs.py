@@ -8,21 +8,21 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.job.job import InputSource, Task
+from bacalhau.models.job.job import InputSource, Job
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Manifest, Partition, Storage
 
 
-async def stage_inputs(
-    node: ComputeNode, task: Task, part: Partition, folder: Path, report: Report
-) -> tuple[Mount, ...]:
+async def stage_inputs(node: ComputeNode, job: Job, part: Partition, folder: Path, report: Report) -> tuple[Mount, ...]:
     """Resolve everything, check that it fits the disk, then fetch.
 
-    `part`: whose share of what is divided; `folder` exists and is empty.
+    `part`: whose share of what is divided; `folder` exists and is empty. Raises StorageFailure.
     """
+    if objections := node.plugins.list_input_objections(job):
+        raise StorageFailure(objections)
     sources = node.plugins.sources
-    inputs = task.input_sources or ()
+    inputs = job.task.input_sources or ()
     for source in inputs:
         if _kind(source) not in sources:
             raise StorageFailure(f"this node cannot read inputs from {_kind(source)}")

@@ -33,6 +33,8 @@ async def publish_result(
     publisher = node.plugins.publishers.get(kind)
     if publisher is None:
         raise PublisherFailure(f"this node cannot publish to {kind}")
+    if objections := node.plugins.list_result_objections(job):
+        raise PublisherFailure(objections)
     permit = Permit(node, execution, running)
     result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time, permit.confirm)
     for attempt in range(ATTEMPTS):

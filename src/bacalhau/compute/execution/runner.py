@@ -221,7 +221,7 @@ class _Work:
         self.report(Step("staging"))
         part = Partition(self.execution.partition_index, self.job.wanted)
         with self._blame(STAGING):
-            mounts = await stage_inputs(self.node, self.job.task, part, folder, self.report)
+            mounts = await stage_inputs(self.node, self.job, part, folder, self.report)
         self.report.finished("staging")
         return mounts
 

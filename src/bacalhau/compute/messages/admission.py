@@ -21,6 +21,7 @@ async def find_refusal(node: ComputeNode, execution: Execution) -> str:
     reasons = [
         *list_objections(job.task, node.admission.policy),
         *_missing_plugins(node, job.task),
+        *node.plugins.list_objections(job),
         *node.capacity.total.lacks(execution.reserved),
         *resolve_env(job.task.env or {}, node.admission)[1],
     ]

@@ -1,5 +1,6 @@
 """Reading for clients: jobs, executions, history as a cursor that can wait, and the places of results."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 
 from msgspec.structs import replace
@@ -14,10 +15,12 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ListHistoryResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.ports.publisher import Published
 from bacalhau.ports.store import ALL, ExecutionPage, HistoryQuery, JobQuery, place_of
 
 MAX_WAIT = 60.0
 PAGE = 200
+log = logging.getLogger(__name__)
 WITH_RESULTS = (ComputeStateType.COMPLETED, ComputeStateType.FAILED)
 
 
@@ -155,7 +158,16 @@ async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "")
     ]
     completed = {_part(job, e) for e in published if e.state == ComputeStateType.COMPLETED}
     kept = [e for e in published if e.state == ComputeStateType.COMPLETED or _part(job, e) not in completed]
-    return [await orch.presign(e.published_result) for e in sorted(kept, key=lambda e: e.partition_index)]
+    return [await _handed_out(orch, e, job) for e in sorted(kept, key=lambda e: e.partition_index)]
+
+
+async def _handed_out(orch: Orchestrator, execution: Execution, job: Job) -> SpecConfig:
+    """Make a result fetchable. One that cannot be of its execution stays as it was reported: nothing is signed."""
+    made = Published.of(execution, job, execution.published_result)
+    if problems := orch.checks.list_result_problems(made):
+        log.warning("the result of execution %s is not signed: %s", execution.id, "; ".join(problems))
+        return made.result
+    return await orch.presign(made)
 
 
 def _part(job: Job, execution: Execution) -> object:

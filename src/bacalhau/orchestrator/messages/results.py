@@ -13,7 +13,6 @@ from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import FAILURE_KIND, PUBLISH
-from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import ComputeError, RunResult
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.publisher import Published
@@ -30,7 +29,7 @@ async def without_false_result(
         return message
     if execution.job_version != job.version:
         job = await orch.store.get_job_version(job.id, execution.job_version)
-    problems = _problems(orch, execution, job, result)
+    problems = orch.checks.list_result_problems(Published.of(execution, job, result))
     if not problems:
         return message
     text = f"the node reported a result that is refused: {'; '.join(problems)}"
@@ -45,13 +44,3 @@ async def without_false_result(
         events=(event,),
         run_command_result=message.run_command_result,
     )
-
-
-def _problems(orch: Orchestrator, execution: Execution, job: Job, result: SpecConfig) -> list[str]:
-    kind = job.task.publisher_type
-    if check := orch.checks.results.get(kind):
-        publisher = job.task.publisher or SpecConfig()
-        return check(Published(result, publisher, job.id, execution.id, execution.node_id))
-    if result.is_type(*orch.checks.results):
-        return [f"type {result.type} is not that of the job's publisher, {kind or 'none'}"]
-    return []

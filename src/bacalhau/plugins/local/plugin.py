@@ -21,6 +21,7 @@ PLUGIN = Plugin(
             "local",
             make="bacalhau.plugins.local.publisher:make_publisher",
             check="bacalhau.plugins.local.publisher:check_publisher",
+            check_result="bacalhau.plugins.local.publisher:check_result",
         ),
     ),
 )

@@ -12,23 +12,44 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from aiohttp import web
 
 from bacalhau.border.archive import pack, tree_size
+from bacalhau.border.names import shorten
 from bacalhau.lib.errors import PublisherFailure, Unavailable
-from bacalhau.models.job.spec import SpecConfig, refuse_params
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.spec import SpecConfig, read_params, refuse_params
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.publisher import Result
+from bacalhau.ports.publisher import Published, Result, wrong_type
 
 SUFFIX = ".tar.gz"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\.tar\.gz")
+_SERVER = re.compile(r"http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _KEY = "Publishers.Types.Local.Port"
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
     """List every problem. There are no parameters: where results are reached is the node's configuration."""
     return refuse_params(spec, "publisher local")
+
+
+class LocalResult(Model):
+    """A result as it is reported; `url` is where the node serves it."""
+
+    url: str = msgspec.field(default="", name="URL")
+
+
+def check_result(published: Published) -> list[str]:
+    """List why a report is no result of this execution on a node. Which host a node has is known to the node alone; the
+    rest of the URL is not its to choose.
+    """
+    params, problems = read_params(published.result, LocalResult)
+    name = f"/{published.execution_id}{SUFFIX}"
+    if params and not (params.url.endswith(name) and _SERVER.fullmatch(params.url.removesuffix(name))):
+        problems.append(f"URL {shorten(params.url)!r} is not http://ADDRESS:PORT{name}")
+    return wrong_type(published, "urlDownload") + problems
 
 
 class LocalPublisher:

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from bacalhau.border.archive import unpack_async
+from bacalhau.border.connect import reach_beside
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
@@ -46,7 +47,13 @@ _HEADS_AT_ONCE = 16
 
 
 class S3Downloader:
-    """A Downloader for the types `s3` and `s3PreSigned`; its connections live as long as a download."""
+    """A Downloader for the types `s3` and `s3PreSigned`; its connections live as long as a download.
+
+    `server` is the URL of the client's API, beside which an S3 server may be on the client's own machine.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         if result.is_type("s3presigned"):
@@ -54,7 +61,7 @@ class S3Downloader:
             source, link = given.source_spec, given.pre_signed_url
         else:
             source, link = require_params(result, S3SourceParams), ""
-        async with aclosing(S3Client()) as client:
+        async with aclosing(S3Client(await reach_beside(self._server))) as client:
             if link or is_archive(source.key):
                 await _Archive(client, source, report).bring(link, into, only)
             else:
@@ -194,4 +201,4 @@ def _digest(path: Path) -> str:
 
 
 def make_downloader(server: ResultServer) -> S3Downloader:
-    return S3Downloader()
+    return S3Downloader(server.url)

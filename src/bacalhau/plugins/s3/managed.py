@@ -26,7 +26,7 @@ from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
 from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.publisher import Result
+from bacalhau.ports.publisher import Published, Result
 
 KIND = "s3managed"
 _LARGEST = 5 << 30  # bytes that S3 takes in one request
@@ -44,10 +44,9 @@ class ManagedBucket(NamedTuple):
     async def sign_upload(self, job_id: str, execution_id: str) -> str:
         return await self._signed(job_id, execution_id, "PUT")
 
-    async def presign(self, result: SpecConfig) -> SpecConfig:
-        """A result of this kind as a client can fetch it."""
-        given = {name.lower(): str(value) for name, value in (result.params or {}).items()}
-        link = await self._signed(given.get("jobid", ""), given.get("executionid", ""), "GET")
+    async def presign(self, published: Published) -> SpecConfig:
+        """Return a result of this kind as a client can fetch it."""
+        link = await self._signed(published.job_id, published.execution_id, "GET")
         return SpecConfig(
             type="s3PreSigned",
             params=msgspec.to_builtins(

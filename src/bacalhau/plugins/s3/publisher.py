@@ -13,6 +13,7 @@ from bacalhau.border.archive import stream, tree, tree_size
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, result_buckets
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import hash_file
@@ -35,8 +36,9 @@ _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
 class S3Publisher:
     """A Publisher. The same result published again takes the same keys."""
 
-    def __init__(self, reach: Reach = EVERYWHERE) -> None:
+    def __init__(self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS) -> None:
         self._client = S3Client(reach)
+        self._buckets = buckets
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -50,6 +52,9 @@ class S3Publisher:
         if not ambient.credentials:
             hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, for the node"
             raise Unavailable("no AWS credentials on this node, so it cannot publish to S3", hint=hint)
+
+    def list_objections(self, spec: SpecConfig, namespace: str) -> list[str]:
+        return self._buckets.list_objections(spec, S3PublisherParams, namespace)
 
     async def publish(self, result: Result, report: Report) -> SpecConfig:
         problems = check_publisher(result.publisher)
@@ -155,4 +160,4 @@ async def _read(path: Path) -> AsyncIterator[bytes]:
 
 
 def make_publisher(setting: Setting) -> S3Publisher:
-    return S3Publisher(setting.reach)
+    return S3Publisher(setting.reach, result_buckets(setting.config))

@@ -9,11 +9,13 @@ import msgspec
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.s3.allow import result_buckets
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.operation import version_query
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive
 from bacalhau.ports.plugin import OrchestratorPart
+from bacalhau.ports.publisher import Published
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +46,18 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
 
 
 def make_part(config: Config) -> OrchestratorPart:
-    """Sign links to results, unless the configuration keeps clients to their own credentials."""
+    """Sign links to results in buckets that jobs may write to, unless the configuration keeps clients to their own
+    credentials. Raises BadRequest for a rule of buckets that is none.
+    """
     signing = config.publishers.types.s3
+    buckets = result_buckets(config)
     seconds = int(signing.pre_signed_url_expiration) or _DEFAULT_SECONDS
 
-    async def presign(result: SpecConfig) -> SpecConfig:
-        return await presign_result(result, seconds)
+    async def presign(published: Published) -> SpecConfig:
+        bucket = require_params(published.result, S3SourceParams).bucket
+        if refusal := buckets.refusal(bucket, published.namespace):
+            log.warning("the result of execution %s is not signed: %s", published.execution_id, refusal)
+            return published.result
+        return await presign_result(published.result, seconds)
 
     return OrchestratorPart(presign=None if signing.pre_signed_url_disabled else presign)

@@ -6,6 +6,7 @@ from pathlib import Path
 from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, input_buckets
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
@@ -23,14 +24,18 @@ _DIRECTORY_TYPE = "application/x-directory"
 class S3Source:
     """A Storage. Without credentials it reads what is public, so it can always be used."""
 
-    def __init__(self, reach: Reach = EVERYWHERE) -> None:
+    def __init__(self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS) -> None:
         self._client = S3Client(reach)
+        self._buckets = buckets
 
     async def close(self) -> None:
         await self._client.aclose()
 
     async def check(self) -> None:
         return None
+
+    def list_objections(self, spec: SpecConfig, namespace: str) -> list[str]:
+        return self._buckets.list_objections(spec, S3SourceParams, namespace)
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         params = require_params(source, S3SourceParams)
@@ -92,4 +97,4 @@ def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFai
 
 
 def make_source(setting: Setting) -> S3Source:
-    return S3Source(setting.reach)
+    return S3Source(setting.reach, input_buckets(setting.config))

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from bacalhau.border.archive import unpack_async
+from bacalhau.border.connect import reach_beside
 from bacalhau.lib.errors import NotFound
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
@@ -18,13 +19,19 @@ log = logging.getLogger(__name__)
 
 
 class UrlDownloader:
-    """A Downloader for results of type urlDownload; what breaks off is gone on with while the download lasts."""
+    """A Downloader for results of type urlDownload; what breaks off is gone on with while the download lasts.
+
+    `server` is the URL of the client's API, beside which a node may be on the client's own machine.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         def tell(step: Step) -> None:
             report(step._replace(stage="downloading"))
 
-        async with UrlSource() as source:
+        async with UrlSource(reach=await reach_beside(self._server)) as source:
             manifest = await source.resolve(result)
             await source.fetch(manifest, into, tell)
         name = manifest.entries[0].path
@@ -40,4 +47,4 @@ class UrlDownloader:
 
 
 def make_downloader(server: ResultServer) -> UrlDownloader:
-    return UrlDownloader()
+    return UrlDownloader(server.url)
