@@ -114,17 +114,24 @@ class Orchestrator:
         for message, seq in zip(change.messages, seqs, strict=True):
             if unheard := self.outbox.push(PendingMessage(seq, message.node_id, message.type, message.body)):
                 self.logs.end_silent(unheard)
-        for execution in change.executions:
-            if not execution.is_live:
-                self.cluster.release(execution.id)
-                self.board.forget(execution.job_id, execution.id)
-        self._wake_for_quota({execution.namespace for execution in change.executions if not execution.is_live})
+        self._give_back(change)
         self.board.written((*change.new_executions, *change.executions))
         for job in (*change.new_jobs, *change.jobs):
             self.queue.note(job)
             self._announce(job)
         for job_id in {entry.job_id for entry in change.history}:
             self.board.changed(job_id)
+
+    def _give_back(self, change: Change) -> None:
+        """Free what the executions held that have ended, and the turns of the jobs that have."""
+        ended = [execution for execution in change.executions if not execution.is_live]
+        for execution in ended:
+            self.cluster.release(execution.id)
+            self.board.forget(execution.job_id, execution.id)
+        over = [job for job in (*change.new_jobs, *change.jobs) if job.is_done]
+        for job in over:
+            self.cluster.quotas.forget(job.id)
+        self._wake_for_quota({*(execution.namespace for execution in ended), *(job.namespace for job in over)})
 
     def _wake_for_quota(self, namespaces: set[str]) -> None:
         """Evaluate jobs again that may start something within their namespace's quota now."""

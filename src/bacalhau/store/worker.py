@@ -65,14 +65,25 @@ class Worker(Generic[T, R]):
         await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:
-        """The thread. Whatever `handle` raises belongs to the callers of the batch."""
-        while (items := self._work.get()) is not None:
-            try:
-                outcome: list[R | BacalhauError] | BaseException = self._handle(items)
-            except Exception as e:
-                logger.debug("a batch of %d failed", len(items), exc_info=True)
-                outcome = e
-            self._loop.call_soon_threadsafe(self._land, outcome)
+        """Run the thread until it is told to end."""
+        while self._serve_batch():
+            pass
+
+    def _serve_batch(self) -> bool:
+        """Wait for a batch and handle it; return False at the end. Whatever `handle` raises belongs to the callers.
+
+        A call of its own for each batch, so that a thread that waits holds on to no result: one may be large.
+        """
+        items = self._work.get()
+        if items is None:
+            return False
+        try:
+            outcome: list[R | BacalhauError] | BaseException = self._handle(items)
+        except Exception as e:
+            logger.debug("a batch of %d failed", len(items), exc_info=True)
+            outcome = e
+        self._loop.call_soon_threadsafe(self._land, outcome)
+        return True
 
     def _pump(self) -> None:
         if self._busy or not self._waiting:
@@ -84,7 +95,7 @@ class Worker(Generic[T, R]):
         self._work.put([item for item, _ in self._batch])
 
     def _land(self, outcome: list[R | BacalhauError] | BaseException) -> None:
-        batch = self._batch
+        batch, self._batch = self._batch, []
         if isinstance(outcome, list):
             self._give_back([(future, result) for (_, future), result in zip(batch, outcome, strict=True)])
         elif len(batch) == 1:

@@ -9,11 +9,15 @@ from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.wire.messages import ComputeError
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_some
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
+from bacalhau.orchestrator.jobs.versions import rerun_job
 from bacalhau.orchestrator.messages.inbox import on_message
 from bacalhau.orchestrator.nodes.change import delete_node
 from bacalhau.orchestrator.nodes.watch import load_state
+from bacalhau.orchestrator.scheduling.quotas import Quota as Share
+from bacalhau.orchestrator.scheduling.quotas import Quotas
 from bacalhau.orchestrator.scheduling.view import SLICE
 from bacalhau.orchestrator.state.logbook import LogBook
+from bacalhau.orchestrator.state.views import FEW
 from bacalhau.ports.bus import Delivery
 from bacalhau.ports.logs import STDOUT, Append, Piece, Quota
 from bacalhau.store.logs import FileLogs
@@ -138,6 +142,50 @@ async def test_the_end_of_what_was_stopped_is_noted_without_an_evaluation(tmp_pa
         noted, _ = await house.orch.store.load_execution(stopped.id)
         assert "EndedAt" in noted.compute_state.details
         assert not house.orch.queue.is_due(now_ns())
+
+
+async def test_nothing_is_read_for_an_evaluation_that_was_asked_for_before_the_job_ended(tmp_path):
+    async with open_house(tmp_path) as house:
+        job_id = await start_large(house)
+        for execution in await house.live():
+            await house.tell(execution, "done")
+        house.orch.store = Unread(house.orch.store)
+        await house.settle()
+        assert await job_state(house, job_id) == "Completed"
+        house.orch.queue.add(job_id)
+        await house.settle()
+        assert house.orch.queue.is_idle
+
+
+async def test_a_stopped_job_leaves_its_turn_at_the_quota_to_the_next_one(tmp_path):
+    """It was to start something, and nothing of it runs any more."""
+    async with open_house(tmp_path) as house:
+        house.orch.cluster.quotas = Quotas({"*": Share(executions=1)})
+        await house.join("n-1", cpu=1000)
+        large = await submit(house, wanted("large", count=2 * FEW))
+        await house.settle()
+        for _ in range(FEW):
+            await house.tell(*await house.live(), "done")
+            await house.settle()
+        urgent = await submit(house, wanted("urgent", priority=1))
+        last = await submit(house, wanted("last"))
+        for job_id in (large, urgent):
+            await house.settle()
+            assert {e.job_id for e in await house.live()} == {job_id}
+            await house.tell(*await house.live(), "done")
+        await stop_job(house.orch, large, "default", "a test")
+        await house.settle()
+        assert {e.job_id for e in await house.live()} == {last}
+
+
+async def test_a_large_job_that_is_over_is_evaluated_again_after_a_rerun(tmp_path):
+    async with open_house(tmp_path) as house:
+        job_id = await start_large(house)
+        await stop_job(house.orch, job_id, "default", "a test")
+        await house.settle()
+        await rerun_job(house.orch, job_id, "default", 0, "")
+        await house.settle()
+        assert len(await house.live()) == PARTS
 
 
 async def test_a_job_that_fails_ends_its_other_parts_for_that_reason(tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 
 import pytest
 from anyio.lowlevel import checkpoint
@@ -41,6 +42,18 @@ async def test_what_waits_together_is_handled_together(work):
         work.gate.set()
         assert [await task for task in tasks] == list("ABCDEFG")
     assert work.batches == [["a"], ["b", "c", "d", "e"], ["f", "g"]]
+    await worker.aclose()
+
+
+async def test_a_worker_that_waits_holds_on_to_no_result():
+    class Large:
+        pass
+
+    worker = Worker("test", lambda items: [Large() for _ in items], limit=4)
+    gone, loop = asyncio.Event(), asyncio.get_running_loop()
+    weakref.finalize(await worker.ask("all executions"), loop.call_soon_threadsafe, gone.set)
+    async with asyncio.timeout(10):
+        await gone.wait()
     await worker.aclose()
 
 

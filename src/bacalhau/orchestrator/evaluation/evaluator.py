@@ -48,7 +48,7 @@ async def evaluate_some(orch: Orchestrator) -> bool:
 
 async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView, Plan]]:
     """The plans that are to be applied; `taken` collects the jobs that were evaluated. Raises Unavailable."""
-    asked = orch.queue.asked(BATCH)
+    asked = _list_asked(orch)
     views = await orch.views.load(orch.store, asked)
     due = deque(sorted(asked, key=lambda job_id: queue_order(views[job_id].job) if job_id in views else (0, 0, job_id)))
     plans: list[tuple[JobView, Plan]] = []
@@ -70,6 +70,16 @@ async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView
             await asyncio.sleep(0)
             began = time.perf_counter()
     return plans
+
+
+def _list_asked(orch: Orchestrator) -> list[str]:
+    """List the next jobs that somebody asked for, but drop those that are over: to evaluate one of them, all its
+    executions would be read.
+    """
+    asked = orch.queue.asked(BATCH)
+    for job_id in filter(orch.views.is_over, asked):
+        orch.queue.drop(job_id)
+    return [job_id for job_id in asked if not orch.views.is_over(job_id)]
 
 
 def _next_turn(orch: Orchestrator, due: deque[str]) -> Turn | None:

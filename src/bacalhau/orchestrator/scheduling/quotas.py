@@ -146,6 +146,10 @@ class Quotas:
             line = self._lines.setdefault(job.namespace, {}).setdefault(need, [])
             heapq.heappush(line, (waiter.order, job.id))
 
+    def forget(self, job_id: str) -> None:
+        """The job has ended and waits for nothing."""
+        self._waiting.pop(job_id, None)
+
     def wake(self, namespace: str) -> list[str]:
         """Take the jobs out that may start something now. They wait again if their evaluation says so."""
         found: list[str] = []

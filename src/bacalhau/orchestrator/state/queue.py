@@ -80,6 +80,10 @@ class EvaluationQueue:
         self._busy.add(job_id)
         return Turn(job_id, is_in_line=False)
 
+    def drop(self, job_id: str) -> None:
+        """Nobody needs an evaluation of the job any more."""
+        self._ready.pop(job_id, None)
+
     def next_turn(self, now: int) -> Turn | None:
         """Take the first waiting job for which some node has room; give it back with `done`.
 

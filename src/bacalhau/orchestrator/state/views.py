@@ -47,7 +47,7 @@ class _Reading:
 class Views:
     def __init__(self) -> None:
         self._views: dict[str, JobView] = {}
-        self._missed: dict[str, None] = {}
+        self._missed: dict[str, bool] = {}  # and whether the job was over when it was known last
         self._readings: list[_Reading] = []
 
     def find_job(self, job_id: str) -> Job | None:
@@ -70,6 +70,10 @@ class Views:
         """The execution's job as it will be when that is written; None where it is not at hand, or too large."""
         known = self._views.get(execution.job_id)
         return known.with_executions([execution]) if known and known.size <= FEW else None
+
+    def is_over(self, job_id: str) -> bool:
+        """Tell whether a job is known to have ended with all its executions. No evaluation of it changes anything."""
+        return self._missed.get(job_id, False)
 
     def forget(self, job_id: str) -> None:
         """Drop a job's view. It is read again when it is needed, also by whoever reads it right now."""
@@ -128,7 +132,7 @@ class Views:
                 known.note(written)
                 self._keep(known)
             else:
-                self._miss(job_id)
+                self._miss(job_id, is_over=self.is_over(job_id) and not any(e.is_live for e in written))
         for reading in self._readings:
             reading.note(jobs, executions)
 
@@ -146,14 +150,14 @@ class Views:
         """Keep the view of a job until it has ended with all its executions; then it is rarely needed."""
         if view.job.is_done and not view.live_on:
             self._views.pop(view.job.id, None)
-            self._miss(view.job.id)
+            self._miss(view.job.id, is_over=True)
         else:
             self._missed.pop(view.job.id, None)
             _put(self._views, view.job.id, view)
 
-    def _miss(self, job_id: str) -> None:
+    def _miss(self, job_id: str, *, is_over: bool = False) -> None:
         """Remember that a job without a view has changed: should its submission be noted after that, it is old."""
-        _put(self._missed, job_id, None)
+        _put(self._missed, job_id, is_over)
 
 
 def _put(known: dict[str, V], key: str, value: V) -> None:
