@@ -6,6 +6,7 @@ plain default is absent while it holds it, a field made with `always(...)` is wr
 
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import msgspec
@@ -42,9 +43,13 @@ def wire_name(name: str) -> str:
 
 
 def always(*, factory: Callable[[], T]) -> T:
-    """A field default that is written even when it is the empty value."""
+    """A field default that is written even when it is the empty value. A default that is a struct is made once and
+    shared, because structs are frozen.
+    """
+    is_struct = isinstance(factory, type) and issubclass(factory, msgspec.Struct)
+    make: Callable[[], T] = cache(factory) if is_struct else factory
     # The lambda matters: msgspec would recognise a bare `dict` or `list` factory and omit empty values.
-    made: T = msgspec.field(default_factory=lambda: factory())
+    made: T = msgspec.field(default_factory=lambda: make())
     return made
 
 

@@ -1,5 +1,6 @@
 """A large job is started, stopped and given up in slices: nobody waits for more than one, and none is forgotten."""
 
+import gc
 from collections import Counter
 
 import pytest
@@ -176,6 +177,22 @@ async def test_a_stopped_job_leaves_its_turn_at_the_quota_to_the_next_one(tmp_pa
         await stop_job(house.orch, large, "default", "a test")
         await house.settle()
         assert {e.job_id for e in await house.live()} == {last}
+
+
+async def test_the_parts_of_a_large_job_share_all_that_is_alike_in_them(tmp_path):
+    """A server keeps 100,000 of them in memory, and its garbage collection must not look through them."""
+    async with open_house(tmp_path) as house:
+        job_id = await start_large(house)
+        held = [house.orch.cluster.find_held(execution_id) for execution_id in house.orch.cluster.held_on("n-1")]
+        assert len(held) == PARTS and not any(map(gc.is_tracked, held)) and len({id(h.need) for h in held}) == 1
+        await stop_job(house.orch, job_id, "default", "a test")
+        await house.settle()
+        begun = [e for change in house.orch.store.changes for e in change.new_executions]
+        ended = [e for change in house.orch.store.changes for e in change.executions]
+        assert len(begun) == len(ended) == PARTS
+        for executions in (begun, ended):
+            parts = ((e.allocated_resources, e.compute_state, e.desired_state, e.run_output) for e in executions)
+            assert [len(set(map(id, alike))) for alike in zip(*parts, strict=True)] == [1, 1, 1, 1]
 
 
 async def test_a_large_job_that_is_over_is_evaluated_again_after_a_rerun(tmp_path):

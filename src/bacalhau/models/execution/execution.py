@@ -1,6 +1,7 @@
 """One attempt to run one partition of a job on one node, its states and its outcome."""
 
 from enum import IntEnum
+from functools import lru_cache, reduce
 
 import msgspec
 
@@ -11,6 +12,7 @@ from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.retry import ENGINE_AWAY, FAILURE_KIND
 from bacalhau.models.job.spec import SpecConfig
 
+SHARED = 64  # states that executions share
 OUTPUT_LIMIT = 2048  # bytes of each stream kept in the record; the full streams are in the result
 
 
@@ -69,6 +71,17 @@ class DesiredState(Model):
     state_type: DesiredStateType = always(factory=lambda: DesiredStateType.PENDING)
     message: str = ""
     details: dict[str, str] | None = None
+
+
+# Many thousand executions of a job may end with the same words: they share one value.
+@lru_cache(SHARED)
+def _plain_state(state: ComputeStateType, message: str) -> ComputeState:
+    return ComputeState(state_type=state, message=message)
+
+
+@lru_cache(SHARED)
+def _stopped(why: str) -> DesiredState:
+    return DesiredState(state_type=DesiredStateType.STOPPED, message=why)
 
 
 class RunCommandResult(Model):
@@ -141,10 +154,8 @@ class Execution(Model):
     @property
     def reserved(self) -> Resources:
         """The resources that the orchestrator set aside for it on its node."""
-        total = Resources()
-        for part in self.allocated_resources.tasks.values():
-            total = total.plus(part)
-        return total
+        parts = self.allocated_resources.tasks.values()
+        return reduce(Resources.plus, parts) if parts else Resources()
 
     def moved(
         self,
@@ -160,13 +171,12 @@ class Execution(Model):
         """
         if state not in EXECUTION_MOVES[self.state]:
             raise Conflict(f"execution {self.id} is {self.state.label} and cannot become {state.label}")
-        desired = (
-            DesiredState(state_type=DesiredStateType.STOPPED, message=why) if state.is_terminal else self.desired_state
-        )
         return msgspec.structs.replace(
             self,
-            compute_state=ComputeState(state_type=state, message=message, details=details),
-            desired_state=desired,
+            compute_state=ComputeState(state_type=state, message=message, details=details)
+            if details
+            else _plain_state(state, message),
+            desired_state=_stopped(why) if state.is_terminal else self.desired_state,
             revision=self.revision + 1,
             modify_time=now,
         )

@@ -1,6 +1,7 @@
 """The steps of which every scheduler's plan is made: start an execution, wait, stop, end the job."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,6 +36,9 @@ from bacalhau.orchestrator.scheduling.view import (
     earliest,
 )
 
+SHARED = 64  # reservations of jobs that are kept to be shared
+WANTED = DesiredState(state_type=DesiredStateType.RUNNING)
+PLACED = ComputeState(state_type=ComputeStateType.BID_ACCEPTED)
 UPDATED = "Execution stopped for job update"
 ENDS: Mapping[JobStateType, str] = {
     JobStateType.STOPPED: "Execution stop requested because job has been stopped",
@@ -197,6 +201,12 @@ def stop_all(live: Iterable[Execution], why: str, now: int) -> Plan:
     return Plan(cancels=cancels, history=history, is_partial=next(left, None) is not None)
 
 
+@lru_cache(SHARED)
+def _allocate(task: str, need: Resources) -> AllocatedResources:
+    """Make the reservation of one execution. All executions of a job share the value."""
+    return AllocatedResources(tasks={task: need})
+
+
 def new_execution(job: Job, index: int, node_id: str, need: Resources, around: Context) -> Execution:
     return Execution(
         id=next(around.new_ids),
@@ -206,9 +216,9 @@ def new_execution(job: Job, index: int, node_id: str, need: Resources, around: C
         job_id=job.id,
         job=job,
         job_version=job.version,
-        allocated_resources=AllocatedResources(tasks={job.task.name: need}),
-        desired_state=DesiredState(state_type=DesiredStateType.RUNNING),
-        compute_state=ComputeState(state_type=ComputeStateType.BID_ACCEPTED),
+        allocated_resources=_allocate(job.task.name, need),
+        desired_state=WANTED,
+        compute_state=PLACED,
         partition_index=index,
         revision=1,
         create_time=around.now,

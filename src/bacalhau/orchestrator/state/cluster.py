@@ -7,7 +7,6 @@ from asyncio import Lock
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 
@@ -22,9 +21,9 @@ from bacalhau.orchestrator.scheduling.shares import Shares
 from bacalhau.orchestrator.scheduling.view import Candidate, Slot, slot_of
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """The room that one live execution has reserved on a node; `ports` are those that its job names, `slot` is its
-    place in the job.
+    place in the job. There may be 100,000, so the garbage collection does not know of them.
     """
 
     node_id: str
