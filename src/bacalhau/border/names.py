@@ -3,12 +3,16 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from bacalhau.lib.errors import BadRequest
 
 # Control characters of terminals, and marks that reorder or hide the text around them.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:@-]{0,253}[A-Za-z0-9])?")
+_IDENTIFIER = re.compile(r"[^\W_](?:[\w.:@-]{0,253}[^\W_])?")
 _KEPT = "\n\t"
+ID_WORDS = "an id, or its beginning: letters, digits and . _ : @ - without '..'"
+NAME_WORDS = "an id or a name without control characters and without '.' or '..' between slashes"
 
 
 def has_control(text: str) -> bool:
@@ -32,8 +36,45 @@ def shorten(text: str, length: int = 80) -> str:
 
 
 def is_identifier(text: str) -> bool:
-    """Tell whether a client may use a text as the identifier of a job, execution, node or namespace."""
-    return _IDENTIFIER.fullmatch(text) is not None and ".." not in text
+    """Tell whether a text can be the id of a job, execution, evaluation or node."""
+    return _IDENTIFIER.fullmatch(text) is not None and ".." not in text and len(text.encode()) <= 255
+
+
+def starts_identifier(text: str) -> bool:
+    """Tell whether an id can begin with a text: clients may shorten ids."""
+    return is_identifier(f"{text}0")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be the name of a job or a namespace, as people write them: with blanks and slashes, but
+    without control characters, and nowhere a step out of a folder.
+    """
+    return not has_control(text) and not {".", ".."} & {*text.split("/")}
+
+
+def control_problem(field: str, text: str) -> str:
+    """Say that a field holds characters that a terminal obeys, or that hide others; "" when it does not."""
+    return f"{field} {shorten(text)!r} has control characters: leave them out" if has_control(text) else ""
+
+
+def label_problems(labels: Mapping[str, str], field: str) -> list[str]:
+    """List what is wrong with the names and values of labels: control characters."""
+    told = [control_problem(field, name) or control_problem(f"{field} {name}:", labels[name]) for name in labels]
+    return [problem for problem in told if problem]
+
+
+def require_start_of_id(text: str, field: str) -> str:
+    """Return a text that an id can begin with. Raises BadRequest naming the field."""
+    if not starts_identifier(text):
+        raise BadRequest(f"{field} must be {ID_WORDS}, not {shorten(text)!r}")
+    return text
+
+
+def require_name(text: str, field: str) -> str:
+    """Return a text that can be a job's id or name, or a namespace. Raises BadRequest naming the field."""
+    if not is_name(text):
+        raise BadRequest(f"{field} must be {NAME_WORDS}, not {shorten(text)!r}")
+    return text
 
 
 def name_fault(name: str) -> str:

@@ -4,10 +4,13 @@ Pure. Who sends what where is left to the rest of this folder.
 """
 
 import zlib
+from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
 
+from bacalhau.border.names import is_identifier, shorten
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model, go_escaped
 from bacalhau.models.wire.messages import MESSAGE_TYPES
@@ -24,6 +27,12 @@ TYPE, ENCODING, SOURCE, EVENT_TIME = (
 MESSAGE_ID, SEQ_NUM, SUBJECT = "Bacalhau-MessageID", "Bacalhau-SeqNum", "Bacalhau-Subject"
 STATUS_CODE, ERROR_CODE = "Bacalhau-StatusCode", "Bacalhau-ErrorCode"
 LEGACY_TYPE, LEGACY_ENCODING = "Type", "PayloadEncoding"
+_IDS = {
+    *("id", "execution_id", "job_id", "node_id", "eval_id", "after", "until", "running_after"),
+    *("running", "stop", "ended"),
+    *("execution", "job", "node_info", "parts", "ends"),
+}
+"""Fields of messages that hold an id, several, or a part that has such fields."""
 
 
 class Envelope(NamedTuple):
@@ -45,9 +54,29 @@ class Envelope(NamedTuple):
         if kind is None:
             raise BadRequest(f"unknown message type '{self.type}'")
         try:
-            return msgspec.json.decode(self.payload, type=kind)
+            message = msgspec.json.decode(self.payload, type=kind)
         except msgspec.DecodeError as e:
             raise BadRequest(f"the payload is no {self.type}: {e}") from e
+        for field, value in _ids_in(message):
+            if not is_identifier(value):
+                raise BadRequest(f"{field} of {self.type} must be an id, not {shorten(value)!r}")
+        return message
+
+
+def _ids_in(message: Model) -> Iterator[tuple[str, str]]:
+    """Yield the ids in a message with the names of their fields: they become names of folders and subjects."""
+    for field in _fields_with_ids(type(message)):
+        value = getattr(message, field)
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Model):
+                yield from _ids_in(each)
+            elif each:
+                yield field, each
+
+
+@cache
+def _fields_with_ids(kind: type[Model]) -> tuple[str, ...]:
+    return tuple(field for field in kind.__struct_fields__ if field in _IDS)
 
 
 class _Body(msgspec.Struct):

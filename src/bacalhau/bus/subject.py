@@ -4,9 +4,9 @@ A node owns every subject that holds its id, so the permissions are lists of its
 go to inboxes that hold the node's id too, so that even an acknowledgement cannot be forged by another node.
 """
 
-import re
 from typing import NamedTuple
 
+from bacalhau.border.names import is_identifier, shorten
 from bacalhau.lib.errors import BadRequest
 
 ROOT = "bacalhau.global.compute"
@@ -14,8 +14,6 @@ LOGS = "ExecutionLogs/v1"
 LOG_CREDIT = "LogCredit/v1"
 REQUESTS = "Requests/v1"
 REGISTER = "node.management.*.RegisterNode/v1"
-
-_UNSAFE = re.compile(r"[.*>\s\x00-\x1f\x7f]")
 
 
 class Permissions(NamedTuple):
@@ -25,10 +23,9 @@ class Permissions(NamedTuple):
 
 def check_node_id(node_id: str) -> str:
     """The id itself, or BadRequest: it becomes one token of a subject."""
-    if not node_id or len(node_id) > 128 or _UNSAFE.search(node_id):
-        raise BadRequest(
-            f"'{node_id}' cannot be a node id", hint="Use 1 to 128 characters without dots, '*', '>' or blanks."
-        )
+    if len(node_id) > 128 or "." in node_id or not is_identifier(node_id):
+        hint = "Use 1 to 128 letters, digits and '_', ':', '@', '-', with a letter or digit at both ends."
+        raise BadRequest(f"{shorten(node_id)!r} cannot be a node id", hint=hint)
     return node_id
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
+from bacalhau.border.names import require_name, require_start_of_id
 from bacalhau.client.tokens import bearer, put_token
 from bacalhau.config.plugins import ResultDownloaders
 from bacalhau.lib import wire
@@ -78,14 +79,15 @@ _HINTS = {
 def path_part(kind: str, name: str) -> str:
     """An id or name as part of a path.
 
-    Raises BadRequest for "", which would ask for the list of all; `kind` is for people.
+    Raises BadRequest for what can be neither, and for "", which would ask for the list of all. `kind` is job or node.
     """
     if not name.strip():
         raise BadRequest(
             f"the {kind} id is empty",
             hint=f"`bacalhau {kind} list` shows the ids; in a script: the variable holds nothing",
         )
-    return quote(name, safe="")
+    require = require_start_of_id if kind == "node" else require_name
+    return quote(require(name, f"the {kind}"), safe="")
 
 
 class Endpoint(NamedTuple):

@@ -1,10 +1,21 @@
 """Names of strangers as paths, as identifiers and on a terminal."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.border.names import has_control, is_identifier, name_fault, shown, twins
+from bacalhau.border.names import (
+    escaped,
+    has_control,
+    is_identifier,
+    is_name,
+    name_fault,
+    shown,
+    starts_identifier,
+    twins,
+)
 
 anything = st.text(st.characters(exclude_categories=()))
 
@@ -24,13 +35,14 @@ def test_escapes_are_seen_as_what_they_are():
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "..", "a/b", "../x", "a\nb", "\x1b[m", "j-../../evil", "a..b", "x" * 300, "é"]
+    "text",
+    ["", ".", "..", "a/b", "../x", "a\nb", "\x1b[m", "j-../../evil", "a..b", "x" * 300, "-a", "a_", "a b", "a\u200b"],
 )
 def test_no_identifier(text):
     assert not is_identifier(text)
 
 
-@pytest.mark.parametrize("text", ["j-78faf114", "default", "n-1", "my_job.v2", "team:a@b", "QmNode"])
+@pytest.mark.parametrize("text", ["j-78faf114", "default", "n-1", "my_job.v2", "team:a@b", "QmNode", "é"])
 def test_identifiers(text):
     assert is_identifier(text)
 
@@ -49,3 +61,29 @@ def test_names_of_files(name):
 def test_names_that_some_file_systems_take_for_one(pair):
     assert twins(["other", *pair]) == pair
     assert twins(["one", "two"]) is None
+
+
+@given(anything)
+def test_an_identifier_is_one_part_of_a_path(text):
+    if is_identifier(text):
+        assert name_fault(text) == "" and not has_control(text) and starts_identifier(text[: len(text) // 2 + 1])
+
+
+@pytest.mark.parametrize("text", ["j-", "j-1234", "n-8a9a051c-", "e-1"])
+def test_beginnings_of_ids(text):
+    assert starts_identifier(text)
+
+
+@pytest.mark.parametrize("text", ["", "team/nightly run", "équipe 7", "a..b", "*", "a<b>&c", "..."])
+def test_names_of_jobs_and_namespaces(text):
+    assert is_name(text)
+
+
+@pytest.mark.parametrize("text", ["..", ".", "j-../../../evil", "a/./b", "/..", "a\x1b[m", "a\nb", "\u202e"])
+def test_names_that_nobody_may_use(text):
+    assert not is_name(text)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_json_escapes_change_nothing(text):
+    assert json.loads(escaped(json.dumps(text, ensure_ascii=False))) == text

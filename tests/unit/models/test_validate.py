@@ -153,8 +153,11 @@ def test_defaults_by_type():
             Job(type="batch", priority=2**63, tasks=(TASK,)),
             ["job priority must be a whole number of 64 bits, not 9223372036854775808"],
         ),
-        (Job(type="batch", namespace="a\x00", tasks=(TASK,)), ["job namespace contains a null character"]),
-        (Job(type="batch", name="a\x00", tasks=(TASK,)), ["job name contains a null character"]),
+        (
+            Job(type="batch", namespace="a\x00", tasks=(TASK,)),
+            ["job namespace 'a\\x00' has control characters: leave them out"],
+        ),
+        (Job(type="batch", name="a\x00", tasks=(TASK,)), ["job name 'a\\x00' has control characters: leave them out"]),
         (
             Job(type="batch", tasks=(TASK,), constraints=(LabelSelectorRequirement(key="a", operator="in"),)),
             ["constraint 1 validation failed: selector values cannot be empty for In or NotIn operators"],

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 
 from bacalhau.api.http.answer import JSON
 from bacalhau.api.http.errors import COMPONENT, refused
-from bacalhau.border.names import shorten
+from bacalhau.border.names import require_name, require_start_of_id, shorten
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
@@ -68,6 +68,16 @@ def waits(connection: ASGIConnection[Any, Any, Any, State]) -> "Waits":
 def named(segment: str) -> str:
     """A path segment as the client meant it: names may hold slashes."""
     return segment.replace(SLASH, "/")
+
+
+def named_job(segment: str) -> str:
+    """Return the id or name of a job in a path. Raises BadRequest for what can be neither."""
+    return require_name(named(segment), "the job in the path")
+
+
+def named_node(segment: str) -> str:
+    """Return the id of a node in a path, or its beginning. Raises BadRequest for what can be none."""
+    return require_start_of_id(named(segment), "the node in the path")
 
 
 async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:

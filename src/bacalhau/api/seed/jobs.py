@@ -14,6 +14,7 @@ from bacalhau.api.http.answer import JSON, go_json
 from bacalhau.api.http.request import Ask, orchestrator, read_body
 from bacalhau.api.seed.envelope import read_envelope
 from bacalhau.api.seed.errors import AmbiguousJob, MissingJob
+from bacalhau.border.names import require_name
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unauthorized
 from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.view import JobView
@@ -125,7 +126,7 @@ async def _matching(orch: Orchestrator, query: ListRequest) -> Sequence[Job]:
         tags = {label.lower() for label in job.labels or {}}
         return (not wanted or bool(tags & wanted)) and not tags & unwanted
 
-    namespace = "" if query.return_all else query.client_id
+    namespace = "" if query.return_all else require_name(query.client_id, "client_id")
     asked = JobQuery(namespace, query.sort_by or "created_at", query.sort_reverse, query.max_jobs)
     jobs, _ = await read.list_matching_jobs(orch, asked, is_wanted)
     return jobs
@@ -188,7 +189,7 @@ async def find_job(orch: Orchestrator, job_id: str, *, missing: int = 404) -> Jo
     if not job_id:
         raise BadRequest("job_id is missing: name a job")
     try:
-        return await read.find_job(orch, job_id)
+        return await read.find_job(orch, require_name(job_id, "job_id"))
     except NotFound as e:
         raise MissingJob(job_id, missing) from e
     except Conflict as e:

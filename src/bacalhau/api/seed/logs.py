@@ -13,6 +13,7 @@ from bacalhau.api.seed.envelope import open_envelope
 from bacalhau.api.seed.errors import seed_error
 from bacalhau.api.seed.jobs import find_job, history_of
 from bacalhau.api.v1.logs import Left, Socket, until_left
+from bacalhau.border.names import require_start_of_id
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.seed.api import LogMessage, LogsPayload
@@ -43,6 +44,8 @@ async def _pump(socket: Socket, first: str | bytes) -> None:
     try:
         asked = open_envelope(first, LogsPayload)
         job = await find_job(orchestrator(socket), asked.job_id)
+        if asked.execution_id:
+            require_start_of_id(asked.execution_id, "execution_id")
         only_new = asked.follow and not asked.with_history
         lines = stream_logs(
             orchestrator(socket), job.id, execution_id=asked.execution_id, tail=only_new, follow=asked.follow

@@ -18,7 +18,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.answer import go_json
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, Waits, named, orchestrator, waits
+from bacalhau.api.http.request import Ask, Waits, named_job, orchestrator, waits
 from bacalhau.api.v1.jobs import LEVELS
 from bacalhau.api.v1.query import FollowEvents, FollowJob, read_query
 from bacalhau.lib.clock import now_ns
@@ -72,7 +72,7 @@ async def follow_events(request: Ask) -> Stream:
 @get("/jobs/{job_id:str}/events", query=FollowJob, media_type=SSE, responses=_OVER)
 async def follow_job(request: Ask, job_id: FromPath[str]) -> Stream:
     """Stream the events of a job, from its beginning or after `Last-Event-ID`, until it has ended."""
-    return await _follow_job(request, named(job_id), read_query(request.scope["query_string"], FollowJob))
+    return await _follow_job(request, named_job(job_id), read_query(request.scope["query_string"], FollowJob))
 
 
 async def _follow_job(request: Ask, job_id: str, query: FollowEvents | FollowJob) -> Stream:

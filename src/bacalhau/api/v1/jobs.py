@@ -11,7 +11,7 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.answer import PlainAnswer
 from bacalhau.api.http.client_version import HEADER, needs_states_in_history
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body, waits
+from bacalhau.api.http.request import Ask, ignored, named_job, orchestrator, read_body, read_job_body, waits
 from bacalhau.api.v1.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.execution.event import with_states
@@ -109,13 +109,13 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
     """A job, with its history and executions when `include` asks for them. `wait` needs the full id."""
     query = read_query(request.scope["query_string"], GetJob)
     orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
-    if query.wait and not query.job_version and is_full_id(named(job_id)):
+    if query.wait and not query.job_version and is_full_id(named_job(job_id)):
         try:
-            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, named(job_id), query.wait))
+            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, named_job(job_id), query.wait))
         except TimeoutError:
-            job = await read.find_job(orch, named(job_id), query.namespace)
+            job = await read.find_job(orch, named_job(job_id), query.namespace)
     else:
-        job = await read.find_job(orch, named(job_id), query.namespace, query.job_version)
+        job = await read.find_job(orch, named_job(job_id), query.namespace, query.job_version)
     history = executions = None
     if "history" in include:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)
@@ -131,7 +131,7 @@ async def delete_job(request: Ask, job_id: FromPath[str]) -> StopJobResponse:
     """Stop a job. The reason is the body's, else the query's."""
     query = read_query(request.scope["query_string"], StopJob)
     body, _ = await read_body(request, StopJobRequest)
-    return await stop_job(orchestrator(request), named(job_id), query.namespace, body.reason or query.reason)
+    return await stop_job(orchestrator(request), named_job(job_id), query.namespace, body.reason or query.reason)
 
 
 @get("/jobs/{job_id:str}/history", query=ListHistory)
@@ -141,7 +141,7 @@ async def get_history(request: Ask, job_id: FromPath[str]) -> ListHistoryRespons
     With `wait` the answer comes when there is something new, at the latest after that many seconds.
     """
     query, orch = read_query(request.scope["query_string"], ListHistory), orchestrator(request)
-    full_id = named(job_id)
+    full_id = named_job(job_id)
     if not is_full_id(full_id):
         full_id = (await read.find_job(orch, full_id, query.namespace)).id
     found = await _history(request, query, _history_query(query, full_id))
@@ -180,7 +180,7 @@ async def list_executions(request: Ask, job_id: FromPath[str]) -> ListExecutions
     version = query.job_version or (-1 if query.all_job_versions else 0)
     page = _page(query, *EXECUTION_ORDERS)
     wanted = ExecutionPage(page.sort_by, page.reverse, page.limit, _after(page))
-    found, more = await read.list_executions(orchestrator(request), named(job_id), query.namespace, version, wanted)
+    found, more = await read.list_executions(orchestrator(request), named_job(job_id), query.namespace, version, wanted)
     return ListExecutionsResponse(next_token=_following(page, found, more), items=tuple(found))
 
 
@@ -189,7 +189,7 @@ async def list_versions(request: Ask, job_id: FromPath[str]) -> ListJobsResponse
     """Every version of a job, oldest first."""
     query = read_query(request.scope["query_string"], Query)
     return ListJobsResponse(
-        items=tuple(await read.list_versions(orchestrator(request), named(job_id), query.namespace))
+        items=tuple(await read.list_versions(orchestrator(request), named_job(job_id), query.namespace))
     )
 
 
@@ -198,7 +198,7 @@ async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsRespon
     """List the places where the results of the completed executions are."""
     query = read_query(request.scope["query_string"], Query)
     return ListResultsResponse(
-        items=tuple(await read.list_results(orchestrator(request), named(job_id), query.namespace))
+        items=tuple(await read.list_results(orchestrator(request), named_job(job_id), query.namespace))
     )
 
 

@@ -12,8 +12,9 @@ from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.answer import go_json
-from bacalhau.api.http.request import named, orchestrator
+from bacalhau.api.http.request import named_job, orchestrator
 from bacalhau.api.v1.query import ReadLogs, read_query
+from bacalhau.border.names import require_start_of_id
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.lib.wire import Model, always
@@ -50,7 +51,7 @@ async def read_logs(socket: Socket, job_id: FromPath[str]) -> None:
     await socket.accept()
     try:
         async with background(until_left(socket)):
-            await _pump(socket, named(job_id))
+            await _pump(socket, job_id)
             await socket.close(1000)
     except* (Left, WebSocketDisconnect):
         pass
@@ -59,7 +60,7 @@ async def read_logs(socket: Socket, job_id: FromPath[str]) -> None:
 async def _pump(socket: Socket, job_id: str) -> None:
     try:
         query = read_query(socket.scope["query_string"], ReadLogs)
-        async with aclosing(read_log(orchestrator(socket), _selection(job_id, query))) as texts:
+        async with aclosing(read_log(orchestrator(socket), _selection(named_job(job_id), query))) as texts:
             async for text in texts:
                 frame = LogFrame(value=LogLine(type=text.stream, line=text.text))
                 if query.positions:
@@ -91,7 +92,9 @@ def _place(text: str) -> tuple[str, Offsets]:
     stdout, _, stderr = position.partition(".")
     if not (execution_id and _OFFSET.fullmatch(stdout) and _OFFSET.fullmatch(stderr)):
         raise BadRequest(f"query parameter 'after' must be EXECUTION:POSITION as it came in a frame, not '{text}'")
-    return execution_id, Offsets(int(stdout), int(stderr))
+    return require_start_of_id(execution_id, "the execution of query parameter 'after'"), Offsets(
+        int(stdout), int(stderr)
+    )
 
 
 async def _send(socket: Socket, frame: LogFrame) -> None:

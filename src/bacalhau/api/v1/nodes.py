@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, named, orchestrator, read_body
+from bacalhau.api.http.request import Ask, named_node, orchestrator, read_body
 from bacalhau.api.v1.query import ListNodes, Query, read_labels, read_query
 from bacalhau.models.job.selector import match_labels
 from bacalhau.models.node.node import NodeState
@@ -50,7 +50,7 @@ def _is_asked_for(node: NodeState, query: ListNodes) -> bool:
 @get("/nodes/{node_id:str}", query=Query)
 async def get_node(request: Ask, node_id: FromPath[str]) -> GetNodeResponse:
     """A node by its id or a unique beginning of it."""
-    return GetNodeResponse(node=await nodes.get_node(orchestrator(request), named(node_id)))
+    return GetNodeResponse(node=await nodes.get_node(orchestrator(request), named_node(node_id)))
 
 
 @put("/nodes/{node_id:str}", query=Query, body=PutNodeRequest)
@@ -60,7 +60,7 @@ async def put_node(request: Ask, node_id: FromPath[str]) -> PutNodeResponse:
     if unknown:
         raise refused(*(f"unknown field '{path}'" for path in unknown))
     change = NodeChange(asked.action or "", asked.message or "", asked.deadline, asked.labels)
-    await change_node(orchestrator(request), named(node_id), change)
+    await change_node(orchestrator(request), named_node(node_id), change)
     return PutNodeResponse(success=True)
 
 

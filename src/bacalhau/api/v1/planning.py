@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, ignored, named, orchestrator, read_body, read_job_body
+from bacalhau.api.http.request import Ask, ignored, named_job, orchestrator, read_body, read_job_body
 from bacalhau.api.v1.query import Query, read_query
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import (
@@ -36,7 +36,7 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
     if not 0 <= asked.job_version < 2**63:
         raise refused(f"field 'JobVersion' must be 0 (the latest) or a version's number, not {asked.job_version}")
     return await versions.rerun_job(
-        orchestrator(request), named(job_id), query.namespace, asked.job_version, asked.reason
+        orchestrator(request), named_job(job_id), query.namespace, asked.job_version, asked.reason
     )
 
 
@@ -51,7 +51,7 @@ async def explain_job(request: Ask) -> ExplainJobResponse:
 async def explain_stored_job(request: Ask, job_id: FromPath[str]) -> ExplainJobResponse:
     """Show where a stored job runs or would run next, and for every other node why not."""
     query = read_query(request.scope["query_string"], Query)
-    return await explain.explain_stored(orchestrator(request), named(job_id), query.namespace)
+    return await explain.explain_stored(orchestrator(request), named_job(job_id), query.namespace)
 
 
 def _given(job: Job | None) -> Job:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bacalhau.api.http.errors import refused
+from bacalhau.border.names import ID_WORDS, NAME_WORDS, is_name, shorten, starts_identifier
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import LabelSelectorRequirement
 from bacalhau.models.job.selector import parse_selector
@@ -26,10 +27,14 @@ EventType = Literal["all", "job", "execution"]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
+Name = Annotated[str, msgspec.Meta(extra={"is": is_name, "words": NAME_WORDS})]
+StartOfId = Annotated[str, msgspec.Meta(extra={"is": starts_identifier, "words": ID_WORDS})]
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """The parameter that every route reads."""
 
-    namespace: str = ""
+    namespace: Name = ""
 
 
 class ListQuery(Query, frozen=True, kw_only=True):
@@ -65,7 +70,7 @@ class ListHistory(ListQuery, frozen=True, kw_only=True):
     """
 
     event_type: EventType = "all"
-    execution_id: str = ""
+    execution_id: StartOfId = ""
     job_version: Number = 0
     all_job_versions: bool = False
     since: Since = 0
@@ -80,7 +85,7 @@ class FollowEvents(Query, frozen=True, kw_only=True):
     `last_event_id` is for clients that cannot set the header of that name.
     """
 
-    job: str = ""
+    job: Name = ""
     event_type: EventType = "all"
     since: Since = 0
     last_event_id: str = ""
@@ -106,7 +111,7 @@ class ReadLogs(Query, frozen=True, kw_only=True):
     `after` (EXECUTION:POSITION, repeated) goes on there.
     """
 
-    execution_id: str = ""
+    execution_id: StartOfId = ""
     tail: bool = False
     follow: bool = False
     tail_lines: Number | None = None
@@ -154,7 +159,7 @@ def read_query(query_string: bytes, kind: type[T]) -> T:
         try:
             value = field.read(text)
         except ValueError:
-            problems.append(f"query parameter '{field.name}' must be {field.words}, not '{text}'")
+            problems.append(f"query parameter '{field.name}' must be {field.words}, not {shorten(text)!r}")
             continue
         if field.many:
             found[field.attribute] = (*found.get(field.attribute, ()), value)
@@ -195,6 +200,8 @@ def _field(field: msgspec.inspect.Field) -> _Field:
 
 
 def _reader(kind: msgspec.inspect.Type) -> tuple[Callable[[str], Any], str]:
+    if isinstance(kind, msgspec.inspect.Metadata) and kind.extra:
+        return _text_that(kind.extra["is"]), kind.extra["words"]
     if isinstance(kind, msgspec.inspect.IntType):
         return _whole_number(kind.ge or 0, kind.le or 0), f"a whole number from {kind.ge} to {kind.le}"
     if isinstance(kind, msgspec.inspect.BoolType):
@@ -211,6 +218,15 @@ def _whole_number(least: int, largest: int) -> Callable[[str], int]:
         if not least <= value <= largest:
             raise ValueError(text)
         return value
+
+    return read
+
+
+def _text_that(is_good: Callable[[str], bool]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text and not is_good(text):
+            raise ValueError(text)
+        return text
 
     return read
 

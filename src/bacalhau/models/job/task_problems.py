@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bacalhau.border.names import control_problem
 from bacalhau.lib.units import MAX_SECONDS, show_duration
 from bacalhau.lib.wire import encode
 from bacalhau.models.job.job import InputSource, ResultPath, Task, Timeouts
@@ -32,10 +33,7 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
     """All problems of a task, without its name."""
     if not task.name:
         yield "missing task name"
-    if NULL in encode(task):
-        yield from (
-            f"field '{path}' cannot contain null characters" for path in _with_null(msgspec.to_builtins(task), "")
-        )
+    yield from _bad_characters(task)
     yield from (p for name, value in (task.env or {}).items() if (p := env_problem(name, value)))
     yield from _under("invalid engine", _spec(task.engine, "engine", engines))
     if task.publisher is not None and task.publisher.type:
@@ -51,6 +49,15 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
         yield from _under("invalid retry", retry_problems(task.retry))
     if task.network is not None:
         yield from _under("invalid network", network_problems(task.network))
+
+
+def _bad_characters(task: Task) -> Iterator[str]:
+    if NULL in encode(task):
+        yield from (
+            f"field '{path}' cannot contain null characters" for path in _with_null(msgspec.to_builtins(task), "")
+        )
+    elif problem := control_problem("name", task.name):
+        yield problem
 
 
 def _with_null(value: Any, path: str) -> Iterator[str]:

@@ -10,6 +10,15 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from bacalhau.border.names import (
+    ID_WORDS,
+    NAME_WORDS,
+    control_problem,
+    is_identifier,
+    is_name,
+    label_problems,
+    shorten,
+)
 from bacalhau.models.job.job import (
     EVERYWHERE,
     JOB_TYPES,
@@ -215,11 +224,18 @@ def _job_problems(job: Job) -> Iterator[str]:
     yield from _count_problems(job.type, job.count or 0)
     if not -(2**63) <= job.priority < 2**63:
         yield f"job priority must be a whole number of 64 bits, not {job.priority}"
-    for label, text in (("name", job.name), ("namespace", job.namespace)):
-        if "\x00" in text:
-            yield f"job {label} contains a null character"
+    yield from _name_problems(job)
     if not job.tasks:
         yield "missing job tasks"
+
+
+def _name_problems(job: Job) -> Iterator[str]:
+    for field, text in (("job name", job.name), ("job namespace", job.namespace)):
+        if not is_name(text):
+            yield control_problem(field, text) or f"{field} must be {NAME_WORDS}, not {shorten(text)!r}"
+    if job.id and not is_identifier(job.id):
+        yield f"job id must be {ID_WORDS}, not {shorten(job.id)!r}"
+    yield from label_problems(job.labels or {}, "job label")
 
 
 def _count_problems(kind: str, count: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 
+from bacalhau.border.names import label_problems
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.clock import ZERO_TIME, now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
@@ -30,6 +31,7 @@ from bacalhau.orchestrator.nodes.content import answer_content
 from bacalhau.orchestrator.nodes.fencing import answer_publish, answer_upload
 from bacalhau.ports.bus import Delivery
 
+COMPONENT = "NodesManager"
 AT_ONCE = 64  # forgotten executions that end side by side, in shared commits
 log = logging.getLogger(__name__)
 
@@ -43,11 +45,11 @@ async def get_node(orch: Orchestrator, id_prefix: str) -> NodeState:
     found = [n for n in orch.cluster.nodes() if n.info.node_id.startswith(id_prefix)]
     exact = [n for n in found if n.info.node_id == id_prefix]
     if not found:
-        raise NotFound(f"node not found: {id_prefix}", component="NodesManager")
+        raise NotFound(f"node not found: {id_prefix}", component=COMPONENT)
     if len(found) > 1 and not exact:
         ids = ", ".join(n.info.node_id for n in found)
         text = f"multiple nodes found for prefix: {id_prefix}, matching IDs: [{ids}]"
-        raise Conflict(text, hint="use a longer prefix", component="NodesManager", code="MultipleNodesFound")
+        raise Conflict(text, hint="use a longer prefix", component=COMPONENT, code="MultipleNodesFound")
     return orch.cluster.shown((exact or found)[0])
 
 
@@ -86,7 +88,7 @@ async def _answer_member(orch: Orchestrator, delivery: Delivery) -> Model:
 def _check_member(orch: Orchestrator, node_id: str) -> None:
     node = orch.cluster.get(node_id)
     if node is None or node.membership != APPROVED:
-        raise Forbidden(f"node {node_id} is not an approved member of this network", component="NodesManager")
+        raise Forbidden(f"node {node_id} is not an approved member of this network", component=COMPONENT)
 
 
 async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRequest) -> m.HandshakeResponse:
@@ -95,6 +97,7 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
         return m.HandshakeResponse(
             accepted=False, reason=f"node {node_id} may not register as {info.node_type.lower()} node {info.node_id}"
         )
+    _check_labels(info)
     async with orch.cluster.turn(node_id) as has_left:
         known = orch.cluster.get(node_id)
         if known is not None and known.membership == REJECTED:
@@ -117,12 +120,18 @@ async def _on_handshake(orch: Orchestrator, node_id: str, request: m.HandshakeRe
     )
 
 
+def _check_labels(info: NodeInfo) -> None:
+    """Raise BadRequest for labels that would do something to a terminal."""
+    if problems := label_problems(info.labels or {}, "label"):
+        raise BadRequest(problems, hint=f"change Labels in the configuration of {info.node_id}", component=COMPONENT)
+
+
 async def _on_running(orch: Orchestrator, node_id: str, request: m.RunningRequest) -> m.RunningResponse:
     """Compare a piece of what the node has in hand; the handshake that follows brings the last one."""
     async with orch.cluster.turn(node_id):
         known = orch.cluster.get(node_id)
         if known is not None and known.membership == REJECTED:
-            raise Forbidden(f"node {node_id} was rejected. {known.message}".strip(), component="NodesManager")
+            raise Forbidden(f"node {node_id} was rejected. {known.message}".strip(), component=COMPONENT)
         stop = await _reconcile(orch, node_id, request.running, request.after, request.until)
     return m.RunningResponse(stop=stop)
 
@@ -210,7 +219,8 @@ def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest)
 
 async def _on_node_info(orch: Orchestrator, node_id: str, info: NodeInfo) -> m.UpdateNodeInfoResponse:
     if info.node_id != node_id:
-        raise BadRequest(f"node {node_id} may not describe node {info.node_id}", component="NodesManager")
+        raise BadRequest(f"node {node_id} may not describe node {info.node_id}", component=COMPONENT)
+    _check_labels(info)
     async with orch.cluster.turn(node_id) as has_left:
         require_connected(orch, node_id)
         await change_in_turn(orch, node_id, partial(_described, info), has_left)
