@@ -91,6 +91,18 @@ def test_a_version_that_fails_is_held_up_and_explained(kind):
     assert "version 2 fails in 2 of 2 places, so the roll-out is held up and what ran before runs on in 8" in told
 
 
+@pytest.mark.parametrize("count", [COUNT, COUNT + 3])
+def test_a_version_that_no_node_could_ever_take_leaves_all_of_the_old_one_running(count):
+    run = Run("service", cpu="1000")
+    run.job = replace(run.job, count=count)
+    assert run.look(3 * COUNT) == (COUNT, 0)
+    assert run.job.state.state_type is S.RUNNING
+    told = explain_view(run.view(), run.context()).message
+    assert "no node can run version 2: " in told and "what ran before runs on in 10" in told
+    run.job = replace(run.job, tasks=make_job(cpu="1").tasks)
+    assert run.look(3 * COUNT) == (0, count)
+
+
 def test_a_node_that_left_in_the_middle_of_its_step_holds_nobody_up():
     run = Run("daemon")
     gone = run.executions["e-0"].moved(C.CANCELLED, NOW, UPDATED, why=UPDATED)

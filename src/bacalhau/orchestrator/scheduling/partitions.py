@@ -55,7 +55,8 @@ def place_open(view: JobView, around: Context) -> Plan:
             around.candidates.take(node_id, need, job.task.static_ports)
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), has_live, around)
-    if shortage.is_hopeless and around.settled and not (limits_of(job).queue_timeout or tally.away):
+    may_wait = limits_of(job).queue_timeout or tally.away or view.outdated
+    if shortage.is_hopeless and around.settled and not may_wait:
         text = _hopeless(view, shortage)
         return fail(job, view.live_current(), text, find_cure(job, around.candidates), around.now)
     plan = plan._replace(

@@ -3,7 +3,8 @@ services and daemons.
 
 A step stops a fifth of the executions at most, less those that an earlier step stopped and whose successors do not run
 yet: they wait for room, or their inputs and image are not there. So a version that cannot begin takes no more than one
-step of the service down, and one that fails no more than it takes to see that.
+step of the service down, one that fails no more than it takes to see that, and one that no node could ever take
+nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,13 @@ from bacalhau.models.job.retry import NODE_LOST
 from bacalhau.models.job.selector import match_labels
 from bacalhau.models.node.node import CONNECTED
 from bacalhau.orchestrator.scheduling.candidates import Candidates
+from bacalhau.orchestrator.scheduling.place import explain, find_shortage, needed_resources
 from bacalhau.orchestrator.scheduling.retry import is_failure
-from bacalhau.orchestrator.scheduling.steps import UPDATED, Context
+from bacalhau.orchestrator.scheduling.steps import UPDATED, Context, find_all_bars
 from bacalhau.orchestrator.scheduling.view import SECOND, Slot, slot_of
 
 PAUSE_NS = SECOND  # between two steps, so that a version that fails at once is seen to fail
+ANOTHER_LOOK = 30 * SECOND  # while no node can run the new version: one may join
 PARTS = 5  # a roll-out takes so many steps
 LARGEST_STEP = 20
 TOLERATED = 10  # one in so many may fail
@@ -39,7 +42,7 @@ class Rollout(NamedTuple):
 def decide_rollout(view: JobView, around: Context) -> Rollout:
     """Choose the live executions of older versions that stop now.
 
-    While the new version fails (`_count_failing`), the old one runs on where it still does.
+    While the new version fails (`_count_failing`), or no node could take it, the old one runs on where it still does.
     """
     job, outdated, candidates, now = view.job, view.outdated, around.candidates, around.now
     if job.type not in LONG_RUNNING or not outdated:
@@ -54,12 +57,27 @@ def decide_rollout(view: JobView, around: Context) -> Rollout:
     if not rest:
         return Rollout(surplus)
     if failing := _count_failing(latest, total, step):
-        text = f"version {job.version} fails in {failing} of {len(latest)} places, so the roll-out is held up"
-        return Rollout(surplus, tuple(rest), held_up=f"{text} and what ran before runs on in {len(rest)}")
+        return _held_up(surplus, rest, f"version {job.version} fails in {failing} of {len(latest)} places")
+    if reason := _find_impossible(view, around):
+        held_up = _held_up(surplus, rest, f"no node can run version {job.version}: {reason}")
+        return held_up._replace(next_evaluation=now + ANOTHER_LOOK)
     if next_step > now:
         return Rollout(surplus, tuple(rest), next_step)
     may = max(0, step - _count_waiting(view, latest, around))
     return Rollout(surplus + tuple(rest[:may]), tuple(rest[may:]), now + PAUSE_NS if rest[may:] else 0)
+
+
+def _held_up(surplus: tuple[Execution, ...], rest: Sequence[Execution], why: str) -> Rollout:
+    text = f"{why}, so the roll-out is held up and what ran before runs on in {len(rest)}"
+    return Rollout(surplus, tuple(rest), held_up=text)
+
+
+def _find_impossible(view: JobView, around: Context) -> str:
+    """Say why no known node could ever take the new version of a service; "" when one could."""
+    if view.job.type != "service":
+        return ""
+    shortage = find_shortage(view.job, needed_resources(view.job), around.candidates, find_all_bars(view, around))
+    return explain(view.job, shortage) if shortage.is_hopeless else ""
 
 
 def _find_latest(job: Job, executions: Sequence[Execution]) -> Latest:
