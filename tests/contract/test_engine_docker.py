@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bacalhau.border.printed import missing_text
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
 from bacalhau.lib.ids import new_execution_id
@@ -51,6 +52,19 @@ async def test_every_byte_of_both_streams_arrives(docker_url: str, docker_image:
         assert (await engine.run(task, ignore)).code == 0
     assert task.stdout.read_bytes() == bytes(5_000_000) + b"\xffend"
     assert task.stderr.read_bytes() == b"problem\n"
+
+
+async def test_of_endless_output_beginning_and_end_are_kept_on_both_disks(
+    docker_url: str, docker_image: str, folder: Path
+) -> None:
+    task = shell(folder, docker_image, "seq 1 200000; seq 1 200000 >&2", output_limit=100_000)
+    whole = "".join(f"{n}\n" for n in range(1, 200_001)).encode()
+    async with DockerEngine(docker_url) as engine:
+        assert (await engine.run(task, ignore)).code == 0
+    missing = missing_text(len(whole) - 100_000).encode()
+    for path in (task.stdout, task.stderr):
+        assert path.read_bytes() == whole[:50_000] + missing + whole[-50_000:]
+    assert [path.name for path in folder.iterdir() if "std" in path.name and path.name.startswith(".")] == []
 
 
 async def test_output_can_be_read_while_the_task_runs(docker_url: str, docker_image: str, folder: Path) -> None:

@@ -133,6 +133,32 @@ async def test_killed_and_the_container_ends_meanwhile(docker_url: str, task: En
     await api.close()
 
 
+async def test_killed_while_the_log_of_the_engine_loses_its_beginning(docker_url: str, task: EngineTask) -> None:
+    """The bounds of both copies are small here; the child's are not, so its log is made here."""
+    script = "echo begun; cat /shared/gate; seq 1 300000; printf 'the end'"
+    task = task._replace(params=task.params | {"Parameters": [script]}, output_limit=100_000)
+    async with DockerEngine(docker_url) as engine, crew() as c:
+        run = c.start(engine.run(task, ignore))
+        gate = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
+        while not task.stdout.read_bytes():
+            await asyncio.wait([run], timeout=0.02)
+        run.cancel()
+        await asyncio.wait([run])
+    os.close(gate)
+    api = DockerApi(docker_url)
+    assert await api.wait(container_name(task.execution_id)) == 0
+    async with api.logs(container_name(task.execution_id), follow=False) as chunks:
+        assert sum([len(chunk.data) async for chunk in chunks]) < 200_000
+    await api.close()
+    async with DockerEngine(docker_url) as engine:
+        assert (await engine.run(task, ignore)).code == 0
+    text = task.stdout.read_text()
+    assert text.startswith("begun\n\n[output may be missing or repeated here") and text.endswith(
+        "299999\n300000\nthe end"
+    )
+    assert text.count("299999\n") == 1 and len(text) < 110_000
+
+
 async def test_killed_and_stopped_by_the_next_process(docker_url: str, task: EngineTask) -> None:
     with child_running(docker_url, task):
         writer = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)

@@ -15,6 +15,7 @@ from bacalhau.app.offer import offered_capacity, offered_executions
 from bacalhau.app.plugins import node_plugins, orchestrator_plugins
 from bacalhau.app.quotas import read_quotas
 from bacalhau.app.reach import node_reach
+from bacalhau.app.sizes import output_limit, read_size
 from bacalhau.bus.node import node_bus
 from bacalhau.bus.orchestrator import orchestrator_bus
 from bacalhau.bus.server import Access, nats_server
@@ -27,12 +28,11 @@ from bacalhau.compute.remote.content import RemoteContent
 from bacalhau.compute.remote.managed import ask_upload_link
 from bacalhau.compute.run import run_node
 from bacalhau.compute.state.capacity import Capacity
+from bacalhau.compute.state.printed import Shipping
 from bacalhau.config.job_defaults import job_defaults
 from bacalhau.config.schema import Config
 from bacalhau.config.schema import Retention as RetentionConfig
 from bacalhau.lib.aio import crew
-from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.units import parse_bytes
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.validate import fill_defaults
@@ -144,17 +144,12 @@ def _retention(wanted: RetentionConfig, nodes_age: float) -> Retention:
 
 def _logs(config: Config, data: Path) -> LogBook:
     logs = config.orchestrator.logs
-    quota = Quota(_size("MaxPerExecution", logs.max_per_execution), _size("MaxTotal", logs.max_total), logs.max_age)
+    one, all_ = (
+        read_size(f"Orchestrator.Logs.{key}", text)
+        for key, text in (("MaxPerExecution", logs.max_per_execution), ("MaxTotal", logs.max_total))
+    )
+    quota = Quota(one, all_, logs.max_age)
     return LogBook(FileLogs(data / "orchestrator" / "logs", quota), quota.one)
-
-
-def _size(key: str, text: str) -> int:
-    try:
-        return parse_bytes(text) if text else 0
-    except ValueError as e:
-        raise BadRequest(
-            f"Orchestrator.Logs.{key}: {text!r} is not an amount of bytes", hint="write it as 32Mb or 4Gb"
-        ) from e
 
 
 def _defaults(config: Config) -> Callable[[Job], Job]:
@@ -214,6 +209,7 @@ async def compute_node(
             keep_records=config.compute.retention.max_count,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
+            shipping=Shipping(kept=output_limit(config.compute.logs)),
         )
         await stack.enter_async_context(run_node(node))
         yield node

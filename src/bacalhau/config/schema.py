@@ -249,6 +249,19 @@ class ComputeRetention(Section):
     ] = 10_000
 
 
+class ComputeLogs(Section):
+    max_per_stream: Annotated[
+        str,
+        Meta(
+            description=(
+                "Bytes of the standard output of an execution, and as many of its standard error, that a node keeps;"
+                " beyond it the middle goes, beginning and end stay. At least 64Kb. The engine's own log of a container"
+                " may be as large twice."
+            )
+        ),
+    ] = "32Mb"
+
+
 class AllocatedCapacity(Section):
     cpu: Annotated[
         str, Meta(description="CPU given to jobs, a share of the machine or cores; the rest keeps the machine usable.")
@@ -313,6 +326,7 @@ class Compute(Section):
     heartbeat: Heartbeat = Heartbeat()
     network: TaskNetwork = TaskNetwork()
     retention: ComputeRetention = ComputeRetention()
+    logs: ComputeLogs = ComputeLogs()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()
 
 

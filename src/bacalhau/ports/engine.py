@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bacalhau.border.printed import LIMIT
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.ports.progress import Report
@@ -20,8 +21,8 @@ class EngineTask(NamedTuple):
     """Everything an engine needs to run one execution.
 
     `params` are the job's Engine.Params. `stdout` and `stderr` are files the engine writes while the task runs,
-    complete when `run` returns; an engine that writes them makes their folder. `image` is what `prepare` returned, or
-    "" where it was not called.
+    complete when `run` returns; an engine that writes them makes their folder, and keeps at most about `output_limit`
+    bytes of each (`border/printed.py` does both). `image` is what `prepare` returned, or "" where it was not called.
     """
 
     execution_id: str
@@ -35,6 +36,7 @@ class EngineTask(NamedTuple):
     stdout: Path
     stderr: Path
     image: str = ""
+    output_limit: int = LIMIT
 
 
 class Exit(NamedTuple):

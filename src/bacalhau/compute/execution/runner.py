@@ -266,6 +266,7 @@ class _Work:
             stdout=self.result / "stdout",
             stderr=self.result / "stderr",
             image=attempt.image,
+            output_limit=self.node.shipping.kept,
         )
 
     def _environment(self, attempt: Attempt) -> dict[str, str]:

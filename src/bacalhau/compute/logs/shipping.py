@@ -45,7 +45,7 @@ async def _ship(node: ComputeNode) -> float:
     due = shipping.due()
     if not due:
         return TICK
-    batch = await asyncio.to_thread(read_batch, node.folder, due, shipping.limit)
+    batch = await asyncio.to_thread(read_batch, node.folder, due, shipping.limit, shipping.kept)
     if not batch.parts and not batch.ended:
         return TICK
     answer = await node.bus.request(

@@ -5,11 +5,13 @@ The files are the buffer: nothing is kept in memory but how far the orchestrator
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.border.printed import LIMIT, read_stretch
 from bacalhau.lib.aio import Signal
 from bacalhau.models.execution.execution import RunCommandResult
 from bacalhau.models.wire.messages import LogPart, PutLogsResponse
@@ -37,10 +39,15 @@ class Printed:
 
 @dataclass
 class Shipping:
-    """The logs of a node. `limit` is how much of one the orchestrator keeps, 0 all; `more` wakes the sender."""
+    """The logs of a node.
+
+    `limit` is how many bytes of one the orchestrator keeps, 0 all; `kept` how many of a stream this node. `more` wakes
+    the sender.
+    """
 
     logs: dict[str, Printed] = field(default_factory=dict)
     limit: int = 0
+    kept: int = LIMIT
     more: Signal = field(default_factory=Signal)
 
     def begin(self, execution_id: str) -> None:
@@ -90,8 +97,8 @@ class Batch(NamedTuple):
     ended: tuple[str, ...]
 
 
-def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int) -> Batch:
-    """Read the part of the output that the next message takes. Blocking."""
+def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int, kept: int = LIMIT) -> Batch:
+    """Read the part of the output that the next message takes; limits as in `Shipping`. Blocking."""
     parts: list[LogPart] = []
     ended: list[str] = []
     room = BATCH
@@ -104,7 +111,7 @@ def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int) -> 
                 folder / execution_id / "result",
                 execution_id,
                 log.end,
-                _Room(min(room, max(BATCH // len(due), LEAST)), limit),
+                _Room(min(room, max(BATCH // len(due), LEAST)), limit, kept),
             )
         )
         parts += (part for part in taken if part.data)
@@ -119,22 +126,19 @@ def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int) -> 
 class _Room(NamedTuple):
     left: int
     limit: int
+    kept: int
 
 
 def _parts(result: Path, execution_id: str, end: Offsets, room: _Room) -> Iterator[LogPart]:
     left = room.left
     for stream, name in FILES:
-        try:
-            with (result / name).open("rb") as file:
-                size = file.seek(0, 2)
-                offset = _next_offset(size, end, stream, room.limit)
-                if offset < size and left > 0:
-                    file.seek(offset)
-                    data = file.read(min(left, size - offset))
-                    left -= len(data)
-                    yield LogPart(execution_id=execution_id, stream=stream, offset=offset, data=data)
-        except FileNotFoundError:
-            continue
+        with suppress(FileNotFoundError):
+            size = read_stretch(result / name, room.kept, 0, 0).end
+            offset = _next_offset(size, end, stream, room.limit)
+            if offset < size and left > 0:
+                found = read_stretch(result / name, room.kept, offset, left)
+                left -= len(found.data)
+                yield LogPart(execution_id=execution_id, stream=stream, offset=found.offset, data=found.data)
 
 
 def _next_offset(size: int, end: Offsets, stream: int, limit: int) -> int:

@@ -17,9 +17,8 @@ DOMAINS_LABEL = "bacalhau-domains"
 PIDS_LIMIT = 4096  # processes and threads: far above real tasks, far below what makes a host unusable
 MIN_CPU = 0.01  # the least the daemon accepts
 
-# Docker's binary log keeps every byte; JSON logs replace what is not UTF-8. The size is a limit no task reaches.
-_DOCKER_LOG = {"Type": "local", "Config": {"max-size": "1000g", "compress": "false"}}
-_PODMAN_LOG: dict[str, Any] = {"Type": "json-file", "Config": {}}
+# Docker's binary log keeps every byte of the last part and of the one before; JSON logs replace what is not UTF-8.
+_DOCKER_LOG = {"max-file": "2", "compress": "false"}
 
 _MODES = {
     NetworkType.DEFAULT: "bridge",
@@ -63,7 +62,7 @@ def container_config(
             ],
             "SecurityOpt": ["no-new-privileges"],
             "PidsLimit": PIDS_LIMIT,
-            "LogConfig": _PODMAN_LOG if podman else _DOCKER_LOG,
+            "LogConfig": _log(task.output_limit, podman=podman),
             **_limits(task.resources),
         },
     }
@@ -78,6 +77,14 @@ def container_config(
     else:
         _add_network(config, task.network)
     return config
+
+
+def _log(size: int, *, podman: bool) -> dict[str, Any]:
+    """The engine's own copy of the output, from which a node goes on after a restart: at least the last `size` bytes
+    with Docker, at most that with Podman.
+    """
+    bound = {"max-size": str(size)}
+    return {"Type": "json-file", "Config": bound} if podman else {"Type": "local", "Config": _DOCKER_LOG | bound}
 
 
 def _add_detour(config: dict[str, Any], task: EngineTask, detour: Detour) -> None:

@@ -229,7 +229,7 @@ class DockerEngine:
         self, container_id: str, found: dict[str, Any] | None, task: EngineTask, watch: _Watch
     ) -> int:
         """Start what is not started yet and follow it to its end; returns the exit code."""
-        with OutputFiles(task.stdout, task.stderr) as files:
+        with OutputFiles(task, resumes=found is not None) as files:
             if found is None:
                 async with self._api.attach(container_id) as chunks:
                     if not await self._start(container_id, watch):

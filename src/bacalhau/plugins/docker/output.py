@@ -1,65 +1,63 @@
 """A container's output on its way into the two files of its execution."""
 
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
+from bacalhau.border.printed import Printed
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.plugins.docker.api import Chunk
+from bacalhau.ports.engine import EngineTask
 
 _STDOUT, _STDERR = 1, 2
 
 
 class OutputFiles:
-    """Both files, emptied when opened: every source of output starts at the beginning. Unbuffered, so
-    readers see all.
+    """Both files, emptied when opened unless the container was there before: then what they hold is gone on with.
+
+    Unbuffered, so readers see all.
     """
 
-    def __init__(self, stdout: Path, stderr: Path) -> None:
-        self._paths = {_STDOUT: stdout, _STDERR: stderr}
-        self._fds: dict[int, int] = {}
+    def __init__(self, task: EngineTask, *, resumes: bool) -> None:
+        self._paths = {_STDOUT: task.stdout, _STDERR: task.stderr}
+        self._limit, self._resumes = task.output_limit, resumes
+        self._files: dict[int, Printed] = {}
 
     def __enter__(self) -> "OutputFiles":
-        try:
+        with self._translated():
             for stream, path in self._paths.items():
-                os.makedirs(path.parent, exist_ok=True)
-                self._fds[stream] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        except OSError as e:
-            self._close()
-            raise EngineFailure(f"cannot write the output of the task: {e}", retryable=True) from e
+                self._files[stream] = Printed(path, self._limit, resumes=self._resumes)
+        if self._resumes:
+            self.rewind()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        with self._translated():
+            while self._files:
+                self._files.popitem()[1].close()
 
     async def take(self, chunks: AsyncIterator[Chunk]) -> None:
         """Write until the source ends."""
         async for stream, data in chunks:
-            fd = self._fds.get(stream)
-            if fd is not None:
-                self._write(fd, data)
+            file = self._files.get(stream)
+            if file is not None:
+                with self._translated():
+                    file.write(data)
 
     def rewind(self) -> None:
         """The next source repeats what is written and adds to it; readers of the files see no step back."""
-        for fd in self._fds.values():
-            os.lseek(fd, 0, os.SEEK_SET)
+        for file in self._files.values():
+            file.rewind()
 
-    def _write(self, fd: int, data: bytes) -> None:
-        view = memoryview(data)
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            while view:
-                view = view[os.write(fd, view) :]
+            yield
         except OSError as e:
             raise EngineFailure(
-                f"cannot write the output of the task: {e.strerror}",
+                f"cannot write the output of the task: {e.strerror or e}",
                 hint="free space on the node's disk",
                 retryable=True,
             ) from e
-
-    def _close(self) -> None:
-        for fd in self._fds.values():
-            os.close(fd)
-        self._fds.clear()
