@@ -96,7 +96,7 @@ def test_an_execution_that_takes_too_long_keeps_what_it_printed(system, containe
     job = system.run(WILLING.format("echo early"), Timeouts={"ExecutionTimeout": 1})
     assert (job.state.state_type, job.state.message) == (
         "Failed",
-        "timed out after 1 s: the execution's time limit is over",
+        "timed out after 1 s: the execution's time limit is over (while it ran)",
     )
     found = execution(system, job.id)
     assert found.state == ComputeStateType.FAILED

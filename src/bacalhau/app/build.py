@@ -209,6 +209,7 @@ async def compute_node(
             keep_records=config.compute.retention.max_count,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
+            task_disk=read_size("Compute.TaskDisk", config.compute.task_disk),
             shipping=Shipping(kept=output_limit(config.compute.logs)),
         )
         await stack.enter_async_context(run_node(node))

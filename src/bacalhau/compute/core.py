@@ -17,6 +17,7 @@ from bacalhau.lib.numbered import Numbers
 from bacalhau.lib.outbox import Lane, Letter
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
@@ -96,7 +97,8 @@ class ComputeNode:
     `talking` is held by the one handshake, heartbeat or description that is under way. `doubt` is set when an engine
     that is told as working could not be reached.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
-    newest `keep_records`; 0 is no limit.
+    newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
+    asks for no disk.
     """
 
     node_id: str
@@ -115,6 +117,7 @@ class ComputeNode:
     read_timeout: float = 300.0
     keep_seconds: float = 86_400.0
     keep_records: int = 10_000
+    task_disk: int = 16_000_000_000
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
@@ -142,6 +145,10 @@ class ComputeNode:
         """Have the plug-ins checked at once, because an execution could not reach this engine."""
         if name not in self.missing_engines:
             self.doubt.set()
+
+    def disk_of(self, granted: Resources) -> int:
+        """Return how many bytes the inputs and results of a task may take."""
+        return granted.disk or self.task_disk
 
     def execution_folder(self, execution_id: str) -> Path:
         return self.folder / execution_id

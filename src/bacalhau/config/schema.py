@@ -325,6 +325,15 @@ class Compute(Section):
     tls: NodeTLS = NodeTLS()
     heartbeat: Heartbeat = Heartbeat()
     network: TaskNetwork = TaskNetwork()
+    task_disk: Annotated[
+        str,
+        Meta(
+            description=(
+                "Bytes that inputs and results may take of a task that asks for no disk (Resources.Disk); as much as"
+                " an inline archive may hold. Nothing is reserved for it."
+            )
+        ),
+    ] = "16Gb"
     retention: ComputeRetention = ComputeRetention()
     logs: ComputeLogs = ComputeLogs()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()

@@ -23,10 +23,14 @@ class Entry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """The content of a source at one moment. Made once by `resolve`, then only read."""
+    """The content of a source at one moment. Made once by `resolve`, then only read.
+
+    `room` is set for `fetch`: how many bytes the task's disk has for its inputs, 0 where nobody says.
+    """
 
     source: SpecConfig
     entries: tuple[Entry, ...]
+    room: int = 0
 
     @property
     def size(self) -> int:
@@ -68,7 +72,9 @@ class Storage(Protocol):
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         """Bring the objects below `into`, an existing empty directory of this input's own (stage "staging").
 
-        Bounded memory; every file is written under a temporary name and renamed when complete and verified.
+        Bounded memory; every file is written under a temporary name and renamed when complete and verified. `report`
+        raises StorageFailure when all inputs of the task together take more than its disk: a source that writes tells
+        it at least every few megabytes, or keeps to the manifest's `room` by itself.
         """
         ...
 

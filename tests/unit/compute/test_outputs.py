@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bacalhau.compute.execution.ending import tell_outcome
-from bacalhau.compute.execution.outputs import forget_files, leave_out_special, read_exit_code
+from bacalhau.compute.execution.outputs import forget_files, read_exit_code, ready_result
 from bacalhau.compute.execution.runner import Outcome
 from bacalhau.lib.errors import TimedOut
 from bacalhau.models.execution.execution import Execution
@@ -26,19 +26,20 @@ def test_what_was_printed_is_kept_from_the_end_on(tmp_path):
 
 @pytest.mark.parametrize("error", [None, TimedOut("too long")])
 def test_what_no_publisher_can_keep_is_left_out_and_told(tmp_path, monkeypatch, error):
-    (tmp_path / "outputs").mkdir()
-    (tmp_path / "outputs" / "kept").write_text("1")
-    (tmp_path / "outputs" / "link").symlink_to("kept")
-    os.mkfifo(tmp_path / "outputs" / "pipe")
+    result = tmp_path / "result"
+    (result / "outputs").mkdir(parents=True)
+    (result / "outputs" / "kept").write_text("1")
+    (result / "outputs" / "link").symlink_to("kept")
+    os.mkfifo(result / "outputs" / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
-        monkeypatch.chdir(tmp_path / "outputs")
+        monkeypatch.chdir(result / "outputs")
         listening.bind("sock")
-    left_out = leave_out_special(tmp_path)
+    left_out = ready_result(tmp_path, 1000)
     assert left_out == ("outputs/pipe", "outputs/sock")
-    assert sorted(os.listdir(tmp_path / "outputs")) == ["kept", "link"]
+    assert sorted(os.listdir(result / "outputs")) == ["kept", "link"]
     events = tell_outcome(Execution(id="e-1"), Outcome(error=error, left_out=left_out)).events
     assert len(events) == 2 and "outputs/pipe" in events[1].message
-    assert leave_out_special(tmp_path) == ()
+    assert ready_result(tmp_path, 1000) == ()
 
 
 @pytest.mark.parametrize(("text", "code"), [("", None), ("\0\0", None), ("0", 0), ("137", 137)])

@@ -54,5 +54,5 @@ async def test_an_engine_that_is_away_when_time_is_over_is_told_again_and_the_no
     assert (engine.told, running.exit_code, outcome.error.message) == (
         2,
         STOPPED,
-        "timed out after 1 s: the execution's time limit is over",
+        "timed out after 1 s: the execution's time limit is over (while it ran)",
     )

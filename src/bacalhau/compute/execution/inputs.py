@@ -13,11 +13,16 @@ from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Manifest, Partition, Storage
 
+_MORE_DISK = "ask for more disk (Resources.Disk), or name fewer objects"
 
-async def stage_inputs(node: ComputeNode, job: Job, part: Partition, folder: Path, report: Report) -> tuple[Mount, ...]:
+
+async def stage_inputs(
+    node: ComputeNode, job: Job, part: Partition, folder: Path, disk: int, report: Report
+) -> tuple[Mount, ...]:
     """Resolve everything, check that it fits the disk, then fetch.
 
-    `part`: whose share of what is divided; `folder` exists and is empty. Raises StorageFailure.
+    `part`: whose share of what is divided; `folder` exists and is empty; `disk` is how many bytes the inputs may take,
+    which holds for what servers say and for what they send. Raises StorageFailure.
     """
     if objections := node.plugins.list_input_objections(job):
         raise StorageFailure(objections)
@@ -27,13 +32,16 @@ async def stage_inputs(node: ComputeNode, job: Job, part: Partition, folder: Pat
         if _kind(source) not in sources:
             raise StorageFailure(f"this node cannot read inputs from {_kind(source)}")
     manifests = await _resolve_all(node, inputs, part)
-    _check_room(folder, sum(m.size for m in manifests))
-    total = _Total(report, len(manifests))
+    needed = sum(m.size for m in manifests)
+    if needed > disk:
+        raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)
+    _check_room(folder, needed)
+    total = _Total(report, len(manifests), disk)
     fetches = []
     for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
         into = folder / str(n)
         into.mkdir()
-        fetches.append(_fetch(sources[_kind(source)], source, manifest, into, total.part(n)))
+        fetches.append(_fetch(sources[_kind(source)], source, manifest._replace(room=disk), into, total.part(n)))
     return tuple(await together(*fetches))
 
 
@@ -60,6 +68,10 @@ async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into
     return Mount(volume.path, source.target, volume.read_only)
 
 
+def _beyond(disk: int) -> str:
+    return f"more than the task's disk of {show_bytes(disk)}"
+
+
 def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -71,18 +83,27 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 class _Total:
-    """Adds up what several inputs report."""
+    """Adds up what several inputs report, and ends the task when that is more than its `disk`."""
 
-    def __init__(self, report: Report, parts: int) -> None:
+    def __init__(self, report: Report, parts: int, disk: int) -> None:
         self._report = report
+        self._disk = disk
         self._steps = [Step("staging") for _ in range(parts)]
 
     def part(self, index: int) -> Report:
         def receive(step: Step) -> None:
             self._steps[index] = step
-            sums = (
-                sum(getattr(s, name) for s in self._steps) for name in ("done", "total", "bytes_done", "bytes_total")
+            sums = Step(
+                "staging",
+                *(
+                    sum(getattr(s, name) for s in self._steps)
+                    for name in ("done", "total", "bytes_done", "bytes_total")
+                ),
             )
-            self._report(Step("staging", *sums))
+            if sums.bytes_done > self._disk:
+                raise StorageFailure(
+                    f"inputs brought {show_bytes(sums.bytes_done)}, {_beyond(self._disk)}", hint=_MORE_DISK
+                )
+            self._report(sums)
 
         return receive

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bacalhau.lib.errors import PublisherFailure
 from bacalhau.lib.tree import remove_tree, walk
+from bacalhau.lib.units import show_bytes
 from bacalhau.models.execution.execution import OUTPUT_LIMIT, RunCommandResult
 from bacalhau.models.job.job import Task
 from bacalhau.ports.engine import Mount
@@ -47,13 +48,30 @@ def read_exit_code(result: Path) -> int | None:
         return None
 
 
-def leave_out_special(result: Path) -> tuple[str, ...]:
-    """Remove sockets, pipes and devices from a result: no publisher can keep them. Returns their names.
+def _check_size(folder: Path, disk: int) -> None:
+    """Count the files of an execution. Raises PublisherFailure when they are more than its `disk`, in bytes."""
+    sizes = {"result": 0, "inputs": 0}
+    for name, status in walk(folder):
+        if stat.S_ISREG(status.st_mode):
+            sizes["inputs" if name.startswith("inputs/") else "result"] += status.st_size
+    if sum(sizes.values()) > disk:
+        beside = f" beside {show_bytes(sizes['inputs'])} of inputs" if sizes["inputs"] else ""
+        raise PublisherFailure(
+            f"the result has {show_bytes(sizes['result'])}{beside}, more than the task's disk of {show_bytes(disk)}",
+            hint="ask for more disk (Resources.Disk), or write less to the result paths",
+        )
 
-    Raises PublisherFailure where the result cannot be read.
+
+def ready_result(folder: Path, disk: int) -> tuple[str, ...]:
+    """Make the result of an execution fit for any publisher: it keeps within the task's `disk`, in bytes, and sockets,
+    pipes and devices are removed. Returns their names.
+
+    Raises PublisherFailure where it is larger, or cannot be read.
     """
+    result = folder / "result"
     kept = (stat.S_ISDIR, stat.S_ISREG, stat.S_ISLNK)
     try:
+        _check_size(folder, disk)
         names = [name for name, status in walk(result) if not any(is_kind(status.st_mode) for is_kind in kept)]
         for name in names:
             (result / name).unlink(missing_ok=True)

@@ -13,10 +13,10 @@ from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.execution.environment import task_environment
 from bacalhau.compute.execution.inputs import stage_inputs
 from bacalhau.compute.execution.outputs import (
-    leave_out_special,
     make_result_tree,
     read_exit_code,
     read_output,
+    ready_result,
     write_exit_code,
 )
 from bacalhau.compute.execution.progress import Reporter
@@ -41,8 +41,15 @@ from bacalhau.ports.storage import Partition
 
 SECOND = 1_000_000_000
 STOP_GRACE = 3.0  # seconds between asking a task to end and killing it
+LATE_PUBLISHING = 300  # seconds for the result of a task that its time limit ended
 STOP_AGAIN = 1.0  # seconds until an engine that could not be told to stop is told again
 _KINDS = {Topic.DOWNLOADING_INPUTS: STAGING, Topic.PUBLISHING_RESULTS: PUBLISH}
+_STEPS = {
+    Topic.PREPARING_ENVIRONMENT: "before the task began",
+    Topic.DOWNLOADING_INPUTS: "while its inputs and its image were brought",
+    Topic.RUNNING_EXECUTION: "while it ran",
+    Topic.PUBLISHING_RESULTS: "while its result was published",
+}
 log = logging.getLogger(__name__)
 
 
@@ -144,7 +151,7 @@ class _Work:
             if code is None:
                 attempt = attempt or await self._prepare(resumed)
                 code = await self._run_engine(attempt)
-            return await self._conclude(code, attempt.image if attempt else "")
+            return await self._conclude(code, attempt or Attempt())
         except BacalhauError as e:
             if self.running.cancelled:
                 raise Cancelled from e
@@ -168,7 +175,7 @@ class _Work:
         except TimeoutError as e:
             if self.running.cancelled:
                 raise Cancelled from e
-            raise self._timed_out() from e
+            raise self._timed_out(topic) from e
         finally:
             self.running.scope = None
 
@@ -221,9 +228,13 @@ class _Work:
         self.report(Step("staging"))
         part = Partition(self.execution.partition_index, self.job.wanted)
         with self._blame(STAGING):
-            mounts = await stage_inputs(self.node, self.job, part, folder, self.report)
+            mounts = await stage_inputs(self.node, self.job, part, folder, self._disk, self.report)
         self.report.finished("staging")
         return mounts
+
+    @property
+    def _disk(self) -> int:
+        return self.node.disk_of(self.granted)
 
     @property
     def _engine_name(self) -> str:
@@ -300,20 +311,24 @@ class _Work:
             if timer:
                 timer.cancel()
 
-    async def _conclude(self, code: int, image: str) -> Outcome:
-        """Publish what there is, also after the time limit ended the task."""
-        async with self._stage(Topic.PUBLISHING_RESULTS, 0):
+    async def _conclude(self, code: int, attempt: Attempt) -> Outcome:
+        """Publish what there is, also after the time limit ended the task: then within LATE_PUBLISHING."""
+        is_late = self.running.timed_out
+        deadline = now_ns() + LATE_PUBLISHING * SECOND if is_late else self._deadline(attempt.started)
+        async with self._stage(Topic.PUBLISHING_RESULTS, deadline):
             self.report(Step("publishing"))
             reach(Point.NODE_PUBLISHING)
-            left_out = await asyncio.to_thread(leave_out_special, self.result) if self.job.task.publisher_type else ()
+            left_out = (
+                await asyncio.to_thread(ready_result, self.folder, self._disk) if self.job.task.publisher_type else ()
+            )
             published = await publish_result(self.node, self.execution, self.running, self.result, self.report)
             reach(Point.NODE_PUBLISHED)
-        error = self._timed_out() if self.running.timed_out else None
+        error = self._timed_out(Topic.RUNNING_EXECUTION) if is_late else None
         output = read_output(self.result, code, error.message if error else "")
         return (
-            Outcome(output, published, image, error, Topic.EXEC_TIMEOUT, TIMEOUT, left_out)
+            Outcome(output, published, attempt.image, error, Topic.EXEC_TIMEOUT, TIMEOUT, left_out)
             if error
-            else Outcome(output, published, image, left_out=left_out)
+            else Outcome(output, published, attempt.image, left_out=left_out)
         )
 
     def _limits(self) -> Timeouts:
@@ -330,10 +345,11 @@ class _Work:
         )
         return own if is_own else total
 
-    def _timed_out(self) -> TimedOut:
+    def _timed_out(self, topic: Topic) -> TimedOut:
+        """Make the error of a time limit that was over in the step of this topic."""
         self.topic, self.kind = Topic.EXEC_TIMEOUT, TIMEOUT
         return TimedOut(
-            f"timed out after {self.limit} time limit is over",
+            f"timed out after {self.limit} time limit is over ({_STEPS[topic]})",
             hint="increase --timeout or allocate more resources",
             retryable=False,
         )

@@ -11,7 +11,8 @@ from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
-_LIMITS = Limits(size=16 << 30, members=1_000_000)  # a job of 64 MB can hold as much only by repetition
+_MEMBERS = 1_000_000
+_LARGEST = 16 << 30  # bytes; a job of 64 MB can hold as much only by repetition
 
 
 class InlineSource:
@@ -32,7 +33,7 @@ class InlineSource:
         content = await asyncio.to_thread(read_content, manifest.source)
         try:
             if content.is_archive:
-                path = await _unpack(content.data, into)
+                path = await _unpack(content.data, into, min(manifest.room or _LARGEST, _LARGEST))
             else:
                 path = await asyncio.to_thread(_write, content.data, into)
         except OSError as e:
@@ -55,11 +56,11 @@ def _write(data: bytes, into: Path) -> Path:
     return part.rename(path)
 
 
-async def _unpack(data: bytes, into: Path) -> Path:
+async def _unpack(data: bytes, into: Path, room: int) -> Path:
     archive, part = into / "inline.tar.gz", into / "part"
     await asyncio.to_thread(archive.write_bytes, data)
     part.mkdir()
-    left_out = await unpack_async(archive, part, limits=_LIMITS)
+    left_out = await unpack_async(archive, part, limits=Limits(room, _MEMBERS))
     if left_out:
         raise StorageFailure(
             f"inline archive has symlinks that lead out of it: {', '.join(left_out)}",

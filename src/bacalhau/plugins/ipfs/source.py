@@ -76,7 +76,7 @@ class IpfsSource:
             nonlocal files, size
             files += more_files
             size += more_bytes
-            report(Step("staging", files, len(manifest.entries), min(size, manifest.size), manifest.size))
+            report(Step("staging", files, len(manifest.entries), size, max(size, manifest.size)))
 
         async with self._reader() as reader:
             at, _ = await resolve(reader, cid, path)

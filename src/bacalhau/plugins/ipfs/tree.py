@@ -94,8 +94,7 @@ class _Writer:
             self._tell(1, item.tsize)
             return item.path
         if (twin := self._written.get(item.cid)) is not None:
-            await asyncio.to_thread(_copy, twin, item.path, item.cid)
-            self._tell(1, item.tsize)
+            self._tell(1, await asyncio.to_thread(_copy, twin, item.path, item.cid))
             return item.path
         upcoming = [
             later.cid
@@ -241,10 +240,12 @@ def _make_directory(path: Path) -> set[str]:
     return set(os.listdir(path))
 
 
-def _copy(twin: Path, path: Path, cid: Cid) -> None:
+def _copy(twin: Path, path: Path, cid: Cid) -> int:
+    """Copy a file that was written already; return its size."""
     part = path.with_name(part_name(cid))
     shutil.copyfile(twin, part)
     os.replace(part, path)
+    return path.stat().st_size
 
 
 def _link(symlinks: list[tuple[Path, str]], inside: Path) -> None:

@@ -134,8 +134,8 @@ class _Download:
                 held.append(chunk)
                 size += len(chunk)
                 if size >= _WRITE_BYTES:
-                    await self._write(held)
-                    held, size = [], 0
+                    full, held, size = held, [], 0
+                    await self._write(full)
         finally:
             # What came before the connection broke need not come again.
             await self._write(held)

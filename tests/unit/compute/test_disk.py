@@ -1,0 +1,202 @@
+"""The disk of a task bounds what its sources bring and what it leaves, whatever servers say before."""
+
+import asyncio
+import io
+import tarfile
+from base64 import b64encode
+
+import pytest
+
+from bacalhau.border.addresses import Reach
+from bacalhau.compute.core import ComputeNode, Plugins, Running
+from bacalhau.compute.execution.runner import run_execution
+from bacalhau.compute.state.capacity import Capacity
+from bacalhau.lib.aio import crew
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Unavailable
+from bacalhau.models.execution.execution import AllocatedResources, Execution
+from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
+from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.retry import PUBLISH, STAGING, TIMEOUT
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.node.node import NodeInfo
+from bacalhau.plugins.inline.source import InlineSource
+from bacalhau.plugins.noop.engine import NoopEngine
+from bacalhau.plugins.s3.source import S3Source
+from bacalhau.plugins.url.source import UrlSource
+
+MB = 1_000_000
+
+
+class Silent:
+    """A NodeBus that nobody listens to."""
+
+    async def tell(self, message):
+        raise Unavailable("nobody listens")
+
+
+class Writes(NoopEngine):
+    """Leaves a sparse result of `size` bytes."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+
+    async def run(self, task, report):
+        with (task.stdout.parent / "outputs" / "large").open("wb") as file:
+            file.truncate(self.size)
+        return await super().run(task, report)
+
+
+class Slow:
+    """A Publisher that never ends."""
+
+    def __init__(self):
+        self.published = 0
+
+    async def publish(self, result, report):
+        self.published += 1
+        await asyncio.Event().wait()
+
+
+class Endless:
+    """An HTTP server that says little of a length, and sends without end; `sent` is how much was taken from it."""
+
+    def __init__(self, head, says):
+        self.head, self.says = head, says
+        self.sent = 0
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *error):
+        self.server.close()
+
+    async def answer(self, reader, writer):
+        try:
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                if request.startswith(b"HEAD"):
+                    writer.write(self.head)
+                    continue
+                writer.write(self.says)
+                while self.sent < 1_000 * MB:
+                    writer.write(bytes(MB))
+                    await writer.drain()
+                    self.sent += MB
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+async def run(tmp_path, task, *, disk, sources=None, engine=None, publishers=None):
+    granted = Resources(disk=disk)
+    execution = Execution(
+        id="e-1",
+        job=Job(id="j-1", tasks=(task,), create_time=now_ns()),
+        allocated_resources=AllocatedResources(tasks={"main": granted}),
+    )
+    plugins = Plugins({"noop": engine or NoopEngine()}, sources or {}, publishers or {})
+    async with crew() as people:
+        node = ComputeNode(
+            "n-1", tmp_path / "node", None, Silent(), plugins, Capacity(Resources(disk=100 * disk)), people
+        )
+        node.told = NodeInfo(node_id="n-1", node_type="Compute")
+        running = node.running[execution.id] = Running(asyncio.sleep)
+        return await run_execution(node, execution, running)
+
+
+def task(*inputs, **more):
+    sources = tuple(InputSource(source=source, target=f"/inputs/{n}") for n, source in enumerate(inputs))
+    return Task(name="main", engine=SpecConfig(type="noop", params={}), input_sources=sources, **more)
+
+
+def on_disk(folder):
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+async def test_a_server_that_tells_no_length_fills_no_disk(tmp_path):
+    head = b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n"
+    async with (
+        Endless(head, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") as server,
+        UrlSource(reach=Reach(own=True)) as source,
+    ):
+        spec = SpecConfig(type="urlDownload", params={"URL": f"{server.url}/file"})
+        outcome = await run(tmp_path, task(spec), disk=5 * MB, sources={"urldownload": source})
+    assert outcome.kind == STAGING and not outcome.error.retryable
+    assert "more than the task's disk of 5.0 MB" in outcome.error.message
+    assert "Resources.Disk" in outcome.error.hint
+    assert on_disk(tmp_path) < 8 * MB and server.sent < 20 * MB
+
+
+async def test_an_object_that_is_said_to_be_larger_is_not_begun(tmp_path):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n"
+    async with Endless(head, b"") as server, UrlSource(reach=Reach(own=True)) as source:
+        spec = SpecConfig(type="urlDownload", params={"URL": f"{server.url}/file"})
+        outcome = await run(tmp_path, task(spec, spec), disk=10 * MB, sources={"urldownload": source})
+    assert outcome.error.message == "inputs need 12.0 MB, more than the task's disk of 10.0 MB"
+    assert server.sent == 0
+
+
+@pytest.mark.usefixtures("credentials")
+async def test_an_s3_object_without_a_length(tmp_path):
+    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    async with Endless(head, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") as server:
+        source = S3Source(Reach(own=True))
+        spec = SpecConfig(
+            type="s3", params={"Bucket": "bucket", "Key": "key", "Endpoint": server.url, "Region": "us-east-1"}
+        )
+        outcome = await run(tmp_path, task(spec), disk=5 * MB, sources={"s3": source})
+        await source.close()
+    assert "more than the task's disk of 5.0 MB" in outcome.error.message
+    assert on_disk(tmp_path) < 8 * MB and server.sent < 20 * MB
+
+
+async def test_an_archive_that_says_less_than_it_holds(tmp_path):
+    """The length at the end of gzip is anybody's to write."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        info = tarfile.TarInfo("zeros")
+        info.size = 50 * MB
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+    data = packed.getvalue()[:-4] + b"\1\0\0\0"
+    spec = SpecConfig(type="inline", params={"URL": f"data:application/gzip;base64,{b64encode(data).decode()}"})
+    outcome = await run(tmp_path, task(spec), disk=5 * MB, sources={"inline": InlineSource()})
+    assert "Resources.Disk" in outcome.error.hint and on_disk(tmp_path) < 8 * MB
+
+
+async def test_a_result_larger_than_the_disk_is_not_published(tmp_path):
+    publisher = Slow()
+    wanted = task(
+        result_paths=(ResultPath(name="outputs", path="/outputs"),), publisher=SpecConfig(type="slow", params={})
+    )
+    outcome = await run(tmp_path, wanted, disk=5 * MB, engine=Writes(1 << 40), publishers={"slow": publisher})
+    assert (publisher.published, outcome.kind, outcome.error.retryable) == (0, PUBLISH, False)
+    assert outcome.error.message == "the result has 1.1 TB, more than the task's disk of 5.0 MB"
+    assert "Resources.Disk" in outcome.error.hint
+
+
+async def test_a_task_that_asks_for_no_disk_has_the_nodes_bound(tmp_path):
+    wanted = task(
+        result_paths=(ResultPath(name="outputs", path="/outputs"),), publisher=SpecConfig(type="slow", params={})
+    )
+    outcome = await run(tmp_path, wanted, disk=0, engine=Writes(1 << 40), publishers={"slow": Slow()})
+    assert outcome.error.message == "the result has 1.1 TB, more than the task's disk of 16.0 GB"
+
+
+@pytest.mark.parametrize(
+    ("limits", "whose"),
+    [
+        (Timeouts(execution_timeout=1), "the execution's"),
+        (Timeouts(total_timeout=1), "the job's total"),
+        (Timeouts(execution_timeout=9, total_timeout=1), "the job's total"),
+    ],
+)
+async def test_a_limit_of_time_holds_while_a_result_is_published(tmp_path, limits, whose):
+    publisher = Slow()
+    wanted = task(publisher=SpecConfig(type="slow", params={}), timeouts=limits)
+    outcome = await run(tmp_path, wanted, disk=MB, publishers={"slow": publisher})
+    assert (publisher.published, outcome.kind) == (1, TIMEOUT)
+    assert outcome.error.message == f"timed out after 1 s: {whose} time limit is over (while its result was published)"
