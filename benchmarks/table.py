@@ -13,6 +13,7 @@ from benchmarks.api import measure_finished, measure_load, measure_polling
 from benchmarks.containers import measure_burst, measure_latency
 from benchmarks.large import measure as measure_large
 from benchmarks.line import measure as measure_line
+from benchmarks.machine import measure as measure_machine
 from benchmarks.placement import measure_deaths, measure_placements, measure_recovery
 from benchmarks.restart import measure as measure_restart
 
@@ -42,6 +43,14 @@ def choose(names: str) -> dict[str, Part]:
     if unknown := sorted(wanted - PARTS.keys()):
         raise ValueError(f"ONLY={names}: no part is called {', '.join(unknown)}. Known are {', '.join(PARTS)}")
     return {name: part for name, part in PARTS.items() if name in wanted or not wanted}
+
+
+def _machine(_: str) -> Iterator[Row]:
+    found = measure_machine()
+    yield Row(
+        "this machine: a million steps of a loop in Python / `python -c pass` / 8 KB written to the disk",
+        f"{found['loop_ms']:.0f} / {found['start_ms']:.0f} / {found['sync_ms']:.1f} ms",
+    )
 
 
 def _latency(image: str) -> Iterator[Row]:
@@ -217,6 +226,7 @@ def _full_store(_: str) -> Iterator[Row]:
 
 
 PARTS = {
+    "machine": Part(_machine),
     "latency": Part(_latency, docker=True),
     "small-jobs": Part(_small_jobs),
     "memory": Part(_memory),
