@@ -188,8 +188,9 @@ async def compute_node(
         )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
+        reach = node_reach(config)
         plugins = await node_plugins(
-            stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), node_reach(config))
+            stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), reach)
         )
         node = ComputeNode(
             node_id=who.id,
@@ -200,7 +201,7 @@ async def compute_node(
             capacity=_capacity(config, there),
             crew=await stack.enter_async_context(crew()),
             admission=node_admission(config.job_admission_control, config.compute),
-            pool=port_pool(config.compute),
+            pool=port_pool(config, is_own=reach.own),
             address=task_address(config.compute),
             labels=config.labels,
             gpu_problems=gpu_problems,

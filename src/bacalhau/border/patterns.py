@@ -13,7 +13,8 @@ from bacalhau.border.names import shorten
 LONGEST_PATTERN = 4096  # characters; a longer one is a list that should be a prefix
 _MEMORY = 1 << 20  # bytes for the compiled program and its states; `a{1000}{1000}` asks for more and is refused
 
-_WILD = {"*": "[^/]*", "?": "[^/]"}
+_WILD = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+_PARTS = re.compile(r"\*\*|.", re.S)
 
 
 class PatternFault(ValueError):
@@ -45,13 +46,14 @@ class Pattern:
 
 
 class Glob:
-    """A pattern in which `*` is any text and `?` any character, neither of them a slash; the case matters.
+    """A pattern in which `*` is any text and `?` any character, neither of them a slash; `**` is any text with slashes.
 
+    The case matters.
     Raises PatternFault when it is too long.
     """
 
     def __init__(self, text: str) -> None:
-        self._pattern = Pattern("".join(_WILD.get(letter, re.escape(letter)) for letter in text))
+        self._pattern = Pattern("".join(_WILD.get(part, re.escape(part)) for part in _PARTS.findall(text)))
 
     def matches(self, text: str) -> bool:
         """Tell whether the whole text matches."""

@@ -17,12 +17,13 @@ from bacalhau.lib.numbered import Numbers
 from bacalhau.lib.outbox import Lane, Letter
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.ports.bus import NodeBus
 from bacalhau.ports.engine import Engine
-from bacalhau.ports.guard import list_objections
+from bacalhau.ports.guard import list_objections, list_task_objections
 from bacalhau.ports.journal import Journal
 from bacalhau.ports.publisher import Publisher
 from bacalhau.ports.storage import Storage
@@ -37,8 +38,11 @@ class Plugins:
     publishers: Mapping[str, Publisher]
 
     def list_objections(self, job: Job) -> list[str]:
-        """List why inputs and results of a job are not open to its namespace on this node."""
-        return [*self.list_input_objections(job), *self.list_result_objections(job)]
+        """List why this node does not run a job's task, or does not open its inputs and results to its namespace."""
+        task = job.task
+        engine = self.engines.get(task.engine.type.strip().lower())
+        own = list_task_objections(engine, task.engine.params or {}, task.network or NetworkConfig())
+        return [*own, *self.list_input_objections(job), *self.list_result_objections(job)]
 
     def list_input_objections(self, job: Job) -> list[str]:
         """List why inputs of a job are not open to its namespace on this node."""

@@ -92,6 +92,8 @@ def _read(kind: Any, given: Any) -> Any:
     if kind is str:
         return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else given
     read = _read_text(kind, given.strip()) if isinstance(given, str) else given
+    if get_origin(kind) is tuple and isinstance(read, list):
+        read = [_spelled(get_args(kind)[0], item) for item in read]
     return fold_keys(read, kind)[0]
 
 
@@ -108,8 +110,15 @@ def _read_text(kind: Any, text: str) -> Any:
             raise ValueError(text)
         return {name.strip(): value.strip() for name, _, value in pairs}
     if get_origin(kind) is Literal:
-        return text.lower()
+        return _spelled(kind, text)
     return int(text)
+
+
+def _spelled(kind: Any, given: Any) -> Any:
+    """Return the word of a choice that was given in any case; anything else as it is."""
+    if get_origin(kind) is not Literal or not isinstance(given, str):
+        return given
+    return next((word for word in get_args(kind) if word.lower() == given.lower()), given)
 
 
 def _read_bool(text: str) -> bool:
@@ -121,8 +130,7 @@ def _read_bool(text: str) -> bool:
 def _expected(key: Key) -> tuple[str, str]:
     kind = key.kind
     if get_origin(kind) is Literal:
-        words = ", ".join(get_args(kind))
-        return f"one of {words}", words
+        return f"one of {_choice(kind)}", _choice(kind)
     known = {
         bool: ("a boolean value", "'true', 'false'"),
         int: (
@@ -134,7 +142,14 @@ def _expected(key: Key) -> tuple[str, str]:
     }
     if kind in known:
         return known[kind]
-    return ("a list", "'a,b,c'") if get_origin(kind) is tuple else ("a map", "'a=1,b=2'")
+    if get_origin(kind) is not tuple:
+        return "a map", "'a=1,b=2'"
+    item = get_args(kind)[0]
+    return (f"a list of {_choice(item)}", _choice(item)) if get_origin(item) is Literal else ("a list", "'a,b,c'")
+
+
+def _choice(kind: Any) -> str:
+    return ", ".join(word or '""' for word in get_args(kind))
 
 
 def _least(annotated: Any) -> str:

@@ -1,6 +1,6 @@
 """The settings of plug-ins: engines, input sources, publishers and downloaders."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -35,8 +35,106 @@ class SourceTypes(Section):
     s3: S3Inputs = S3Inputs()
 
 
+NetworkName = Literal["None", "HTTP", "Bridge", "Host"]
+
+
+class DockerSettings(Section):
+    """The limits of containers, and what jobs may ask of Docker."""
+
+    runtime: Annotated[
+        str,
+        Meta(
+            description=(
+                "Runtime of containers, one that the Docker daemon knows, such as runsc (gVisor); empty is the"
+                " daemon's own choice."
+            )
+        ),
+    ] = ""
+    userns_mode: Annotated[
+        Literal["", "host", "auto", "keep-id", "nomap"],
+        Meta(
+            description=(
+                "User namespace of containers: auto, keep-id and nomap are Podman's; host leaves the one that the"
+                " daemon remaps to. Empty is the daemon's own choice."
+            )
+        ),
+    ] = ""
+    cap_drop: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Capabilities that containers do not get, in place of these; ALL takes every one. These let a job"
+                " forge packets, make devices and write audit records, which ordinary images do not do."
+            )
+        ),
+    ] = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+    readonly_rootfs: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Let jobs write only to their outputs and to /tmp, which is then in their memory; images that write"
+                " elsewhere fail."
+            )
+        ),
+    ] = False
+    init: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Run a small process 1 in containers, which reaps orphans and passes signals on; false for images"
+                " whose own program must be process 1, such as s6-overlay."
+            )
+        ),
+    ] = True
+    max_open_files: Annotated[
+        Count, Meta(description="Files that a process of a container may have open; 0 leaves it to the daemon.")
+    ] = 65_536
+    max_processes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description=(
+                "Processes and threads of a container; far above real tasks, far below what makes a machine unusable."
+            ),
+        ),
+    ] = 4_096
+    allowed_registries: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Images that jobs may run, as REGISTRY or REGISTRY/NAME with * and ? for any characters but slashes and"
+                " ** for those too: docker.io/library/*, ghcr.io/acme/**, quay.io. Empty allows all."
+            )
+        ),
+    ] = ()
+    host_ports: Annotated[
+        str,
+        Meta(
+            description=(
+                "Address of this node that ports of jobs with network Bridge are bound to, or none to give jobs no"
+                " ports. Empty is 127.0.0.1 while everything here listens on loopback and no AdvertisedAddress is set,"
+                " else every address."
+            )
+        ),
+    ] = ""
+    networks: Annotated[
+        tuple[NetworkName, ...],
+        Meta(
+            description=(
+                "Networks that jobs may use: None, HTTP, Bridge, Host. Empty is all, but Host only while everything"
+                " here listens on loopback."
+            )
+        ),
+    ] = ()
+
+
+class EngineTypes(Section):
+    docker: DockerSettings = DockerSettings()
+
+
 class Engines(Section):
     disabled: Annotated[tuple[str, ...], Meta(description="Engines that this node does not offer.")] = ()
+    types: EngineTypes = EngineTypes()
 
 
 class InputSources(Section):

@@ -29,16 +29,23 @@ def is_free(address: str, port: int) -> bool:
 
 class PortPool:
     """`first` to `last` are for those who do not mind which; a static port may be any. `is_free` looks at
-    the machine.
+    the machine. `address` is where ports of a bridge are bound that name no address, "" for every address.
     """
 
-    def __init__(self, first: int = 20000, last: int = 32000, is_free: Callable[[str, int], bool] = is_free) -> None:
+    def __init__(
+        self,
+        first: int = 20000,
+        last: int = 32000,
+        is_free: Callable[[str, int], bool] = is_free,
+        *,
+        address: str = "",
+    ) -> None:
         if not 1024 <= first <= last:
             raise BadRequest(
                 f"Compute.Network.PortRangeStart {first} and PortRangeEnd {last} span no ports",
                 hint="the range begins at 1024 or above and does not end before it",
             )
-        self._first, self._last, self._is_free = first, last, is_free
+        self._first, self._last, self._is_free, self._address = first, last, is_free, address
         self._next = first
         self._owners: dict[int, str] = {}
         self._given: dict[str, tuple[PortMapping, ...]] = {}
@@ -69,6 +76,8 @@ class PortPool:
         self._owners = {number: owner for number, owner in self._owners.items() if owner != execution_id}
 
     def _take(self, execution_id: str, port: PortMapping, kind: NetworkType) -> PortMapping:
+        if kind == NetworkType.BRIDGE:
+            port = replace(port, host_network=port.host_network or self._address)
         number = port.static or self._find(port)
         if number in self._owners or not (port.static == 0 or self._is_free(port.host_network or ANYWHERE, number)):
             raise Unavailable(f"port {number} ({port.name}) is in use on this node", retryable=True)

@@ -21,6 +21,7 @@ from yarl import URL
 
 from bacalhau.lib.errors import EngineFailure, NotFound
 from bacalhau.plugins.docker.failure import not_pulled, refused, unreachable
+from bacalhau.plugins.docker.isolation import Facts
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ _UNREADABLE = (
     ValueError,
     HttpProcessingError,
 )  # no JSON, or a line longer than the client library takes: events hold the labels of images
+_NOT_THERE = "N/A"  # the commit of a program that the daemon could not run
 _LOST = 900  # the client library's status for "no connection"
 
 
@@ -78,6 +80,15 @@ class DockerApi:
         with self._translated("ask the daemon for its version"):
             async with asyncio.timeout(CONNECT_SECONDS):
                 await docker.version()
+
+    async def info(self) -> Facts:
+        """Ask the daemon what it has; it runs programs to find out, so ask rarely."""
+        docker = await self._client()
+        with self._translated("ask the daemon what it has"):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                told = await docker.system.info()
+        has_init = bool(told.get("InitBinary")) and (told.get("InitCommit") or {}).get("ID") != _NOT_THERE
+        return Facts(tuple(sorted(told.get("Runtimes") or ())), has_init, self.is_podman)
 
     async def create(self, name: str, config: dict[str, Any]) -> str:
         """The new container's id, "" when the name is taken. NotFound when the image is not there."""

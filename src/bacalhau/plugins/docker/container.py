@@ -6,6 +6,7 @@ from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.gpus import gpu_settings
+from bacalhau.plugins.docker.isolation import Facts, Isolation
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask
 
@@ -14,7 +15,6 @@ JOB_LABEL = "bacalhau-jobID"
 EXECUTION_LABEL = "bacalhau-executionID"
 DOMAINS_LABEL = "bacalhau-domains"
 
-PIDS_LIMIT = 4096  # processes and threads: far above real tasks, far below what makes a host unusable
 MIN_CPU = 0.01  # the least the daemon accepts
 
 # Docker's binary log keeps every byte of the last part and of the one before; JSON logs replace what is not UTF-8.
@@ -47,10 +47,17 @@ def container_name(execution_id: str) -> str:
     return f"bacalhau-{execution_id}"
 
 
-def container_config(
-    task: EngineTask, params: DockerParams, image: str, *, podman: bool = False, detour: Detour | None = None
-) -> dict[str, Any]:
-    """The body of the Engine API's container create. `detour` is needed for network HTTP."""
+class Surroundings(NamedTuple):
+    """The node around a container: its limits, its daemon, and `detour` for network HTTP."""
+
+    isolation: Isolation = Isolation()
+    facts: Facts = Facts()
+    detour: Detour | None = None
+
+
+def container_config(task: EngineTask, params: DockerParams, image: str, around: Surroundings) -> dict[str, Any]:
+    """Make the body of the Engine API's container create."""
+    detour = around.detour
     config: dict[str, Any] = {
         "Image": image,
         "Env": merge_env(task.env, params.environment_variables or ()),
@@ -60,9 +67,8 @@ def container_config(
                 {"Type": "bind", "Source": str(m.host_path), "Target": m.target, "ReadOnly": m.read_only}
                 for m in task.mounts
             ],
-            "SecurityOpt": ["no-new-privileges"],
-            "PidsLimit": PIDS_LIMIT,
-            "LogConfig": _log(task.output_limit, podman=podman),
+            "LogConfig": _log(task.output_limit, podman=around.facts.is_podman),
+            **around.isolation.host_config(task.resources, frozenset(m.target for m in task.mounts), around.facts),
             **_limits(task.resources),
         },
     }

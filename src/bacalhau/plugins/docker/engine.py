@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -16,20 +17,30 @@ from bacalhau.lib.aio import Crew, crew, together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, NotFound, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.job.network import NetworkType
+from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.docker.api import Chunk, DockerApi
-from bacalhau.plugins.docker.container import EXECUTION_LABEL, EXECUTOR_LABEL, container_config, container_name
+from bacalhau.plugins.docker.container import (
+    EXECUTION_LABEL,
+    EXECUTOR_LABEL,
+    Surroundings,
+    container_config,
+    container_name,
+)
 from bacalhau.plugins.docker.egress import Egress
 from bacalhau.plugins.docker.endings import Endings
+from bacalhau.plugins.docker.failure import INIT_FAILED, FilesLimitRefused, not_executed
 from bacalhau.plugins.docker.image import Images
-from bacalhau.plugins.docker.output import OutputFiles
+from bacalhau.plugins.docker.isolation import KEY, USUAL, Facts, Isolation, read_isolation
+from bacalhau.plugins.docker.output import OutputFiles, read_short
 from bacalhau.plugins.docker.params import DockerParams, check_engine
+from bacalhau.plugins.docker.rules import ANOTHER_NODE, FREE, Rules, read_rules
 from bacalhau.ports.engine import EngineTask, Exit
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report
 
 CHECK_SECONDS = 3.0  # how long an answer to `check` holds
+FACTS_SECONDS = 60.0  # how long the daemon's account of what it has holds
 DRAIN_SECONDS = 10.0  # from a container's end to the end of its output
 REMOVE_SECONDS = 60.0
 REMOVE_AGAIN = 1.0  # seconds until a daemon that was away is asked again
@@ -61,9 +72,18 @@ class DockerEngine:
     that, and `sweep` finds what a crash in between has left.
     """
 
-    def __init__(self, url: str = "", reach: Reach = EVERYWHERE) -> None:
+    def __init__(
+        self,
+        url: str = "",
+        reach: Reach = EVERYWHERE,
+        *,
+        rules: Rules = FREE,
+        isolation: Isolation = USUAL,
+    ) -> None:
         """`url` "" is DOCKER_HOST or the first usual socket that answers; `reach` is the rule for network HTTP."""
         self._api = DockerApi(url)
+        self._rules, self._isolation = rules, isolation
+        self._facts, self._asking = (0.0, Facts()), asyncio.Lock()
         self._egress = Egress(self._api, reach)
         self._stack = AsyncExitStack()
         self._watches: dict[str, _Watch] = {}
@@ -77,7 +97,7 @@ class DockerEngine:
         self._crew: Crew = await self._stack.enter_async_context(crew())
         self._stack.push_async_callback(self._egress.close)
         self._stack.push_async_callback(self._drain)
-        self._images = Images(self._api, self._crew)
+        self._images = Images(self._api, self._crew, self._rules)
         self._endings = Endings(self._api, self._crew)
         return self
 
@@ -92,26 +112,61 @@ class DockerEngine:
             problem = hint = ""
             try:
                 await self._api.ping()
+                if self._isolation.asks_daemon:
+                    self._isolation.require(await self._api.info())
             except BacalhauError as e:
                 problem, hint = e.message, e.hint
             self._checked = (time.monotonic() + CHECK_SECONDS, problem, hint)
         if problem:
             raise Unavailable(problem, hint=hint, component="Docker")
 
+    def list_task_objections(self, params: dict[str, Any], network: NetworkConfig) -> list[str]:
+        spec = SpecConfig(type="docker", params=params)
+        problems = check_engine(spec)
+        return problems or self._rules.list_objections(require_params(spec, DockerParams).image, network)
+
     async def prepare(self, params: dict[str, Any], report: Report) -> str:
-        return await self._images.bring(_read(params).image, report)
+        image = _read(params).image
+        _require_none([self._rules.object_to_image(image)])
+        return await self._images.bring(image, report)
 
     async def run(self, task: EngineTask, report: Report) -> Exit:
         params = _read(task.params)
+        try:
+            _require_none(self._rules.list_objections(params.image, task.network))
+        except EngineFailure:
+            self._discard(container_name(task.execution_id))  # it may run by earlier settings
+            raise
+        task = task._replace(network=self._rules.settle(task.network))
         watch = self._watches[task.execution_id] = _Watch(self._stops.get(task.execution_id))
         try:
             image = task.image or await self._images.bring(params.image, report)
             detour = await self._egress.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
-            return await self._run(
-                task, container_config(task, params, image, podman=self._api.is_podman, detour=detour), watch
-            )
+            around = Surroundings(self._isolation, await self._ask_facts(), detour)
+            try:
+                return await self._run(task, container_config(task, params, image, around), watch)
+            except FilesLimitRefused:
+                around = around._replace(isolation=self._leave_files_limit())
+                watch.seen = 0.0
+                return await self._run(task, container_config(task, params, image, around), watch)
         finally:
             del self._watches[task.execution_id]
+
+    def _leave_files_limit(self) -> Isolation:
+        """Leave the limit of open files to the daemon from now on; its own is lower."""
+        if self._isolation.max_open_files:
+            log.warning("%s.MaxOpenFiles is more than the Docker daemon may give: its own limit holds", KEY)
+            self._isolation = replace(self._isolation, max_open_files=0)
+        return self._isolation
+
+    async def _ask_facts(self) -> Facts:
+        """Ask the daemon what it has, once for a burst of tasks."""
+        async with self._asking:
+            until, facts = self._facts
+            if time.monotonic() >= until:
+                facts = await self._api.info()
+                self._facts = (time.monotonic() + FACTS_SECONDS, facts)
+            return facts
 
     async def stop(self, execution_id: str, grace: float) -> None:
         name = container_name(execution_id)
@@ -201,6 +256,8 @@ class DockerEngine:
             )
         if code == KILLED and watch.grace is None:
             await self._blame(container_id, task)
+        if code in INIT_FAILED and (failure := not_executed(read_short(task.stderr))):
+            raise failure
         return Exit(code, image)
 
     async def _create_or_find(self, name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
@@ -339,5 +396,13 @@ def _read(params: dict[str, Any]) -> DockerParams:
     return require_params(spec, DockerParams)
 
 
+def _require_none(objections: list[str]) -> None:
+    """Return when the rules of this node allow a task. Raises EngineFailure naming the settings."""
+    if told := "; ".join(filter(None, objections)):
+        raise EngineFailure(f"this node {told}", hint=ANOTHER_NODE, retryable=True, component="Docker")
+
+
 def make_engine(setting: Setting) -> DockerEngine:
-    return DockerEngine(reach=setting.reach)
+    settings = setting.config.engines.types.docker
+    rules = read_rules(settings, is_own=setting.reach.own)
+    return DockerEngine(reach=setting.reach, rules=rules, isolation=read_isolation(settings))

@@ -3,9 +3,9 @@
 import re
 
 from bacalhau.lib.errors import BacalhauError, EngineAway, EngineFailure, Unavailable
+from bacalhau.plugins.docker.reference import HUB, read_repository
 
 START_HINT = "start Docker (or Podman's API service) on this node, or set DOCKER_HOST to where it listens"
-_HUB = "docker.io"
 _UNREACHABLE = re.compile(
     r"dial tcp|no such host|connection refused|timeout|timed out|deadline exceeded|TLS handshake|EOF|server"
     r" misbehaving",
@@ -13,7 +13,14 @@ _UNREACHABLE = re.compile(
 )
 _MISSING = re.compile(r"manifest unknown|not found|repository does not exist|no such image|name unknown", re.I)
 _DENIED = re.compile(r"unauthorized|no basic auth|denied|forbidden", re.I)
+_INIT = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n")
+_FILES_LIMIT = re.compile(r"rlimit type 7\b|RLIMIT_NOFILE")
+INIT_FAILED = (1, 126, 127)  # its exit codes then
 _BUSY = re.compile(r"toomanyrequests|too many requests|\b50[0-9]\b", re.I)
+
+
+class FilesLimitRefused(EngineFailure):
+    """A start that failed because the daemon may not raise the limit of open files that high: its own is lower."""
 
 
 def unreachable(url: str, reason: str) -> EngineAway:
@@ -22,6 +29,8 @@ def unreachable(url: str, reason: str) -> EngineAway:
 
 def refused(doing: str, status: int, message: str) -> EngineFailure:
     """The daemon's answer to a request. Its own faults (5xx) may pass or be this node's alone; the task's will not."""
+    if _FILES_LIMIT.search(message):
+        return FilesLimitRefused(f"failed to {doing}: {_cause(message)}", component="Docker")
     hint = (
         "install the NVIDIA Container Toolkit for this node's Docker daemon"
         if "could not select device driver" in message
@@ -30,6 +39,15 @@ def refused(doing: str, status: int, message: str) -> EngineFailure:
     return EngineFailure(
         f"failed to {doing}: {_cause(message)}", hint=hint, retryable=status >= 500, component="Docker"
     )
+
+
+def not_executed(printed: str) -> EngineFailure | None:
+    """Make the error of a task whose program process 1 could not start, from its whole stderr; None for other ends."""
+    found = _INIT.fullmatch(printed)
+    if found is None:
+        return None
+    cause = _cause(f'exec: "{found[1]}": {found[2].lower()}')
+    return EngineFailure(f"failed to start container: {cause}", component="Docker")
 
 
 def _cause(message: str) -> str:
@@ -47,7 +65,7 @@ def not_pulled(image: str, message: str) -> BacalhauError:
     """Make the error of a pull that failed. Missing comes before denied: registries answer "denied" for what does not
     exist.
     """
-    host = registry_host(image)
+    host = read_repository(image).registry
     if _UNREACHABLE.search(message):
         return Unavailable(
             f"cannot reach registry {host}: {_last(message)}",
@@ -63,7 +81,7 @@ def not_pulled(image: str, message: str) -> BacalhauError:
     if _DENIED.search(message):
         hint = (
             "set DOCKER_USERNAME and DOCKER_PASSWORD on the node"
-            if host == _HUB
+            if host == HUB
             else "pull the image on the node beforehand"
         )
         return EngineFailure(
@@ -76,13 +94,3 @@ def not_pulled(image: str, message: str) -> BacalhauError:
 
 def _last(message: str) -> str:
     return message.strip().rsplit(": ", 1)[-1]
-
-
-def registry_host(image: str) -> str:
-    """`ghcr.io/a/b:1` → `ghcr.io`; names without a host are Docker Hub's."""
-    first, slash, _ = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else _HUB
-
-
-def is_hub(image: str) -> bool:
-    return registry_host(image) in (_HUB, "index.docker.io")

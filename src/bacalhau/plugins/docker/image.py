@@ -8,7 +8,8 @@ from typing import Any
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.errors import BacalhauError, EngineFailure
 from bacalhau.plugins.docker.api import DockerApi
-from bacalhau.plugins.docker.failure import is_hub
+from bacalhau.plugins.docker.reference import is_hub, read_repository
+from bacalhau.plugins.docker.rules import ANOTHER_NODE, Rules
 from bacalhau.ports.progress import Report, Step
 
 FRESH_SECONDS = 1.0  # a burst of executions of one image asks the daemon once; a re-tagged image is seen a second later
@@ -54,9 +55,10 @@ class _Pull:
 class Images:
     """Pulls run under `crew`: one whose asker was cancelled goes on for the others."""
 
-    def __init__(self, api: DockerApi, crew: Crew) -> None:
+    def __init__(self, api: DockerApi, crew: Crew, rules: Rules) -> None:
         self._api = api
         self._crew = crew
+        self._rules = rules
         self._pinned: dict[str, tuple[float, str]] = {}
         self._pulls: dict[str, _Pull] = {}
 
@@ -76,6 +78,8 @@ class Images:
                 retryable=True,
                 component="Docker",
             )
+        if reason := self._rules.disguise(image, found):
+            raise EngineFailure(reason, hint=ANOTHER_NODE, retryable=True, component="Docker")
         pinned = pin(image, found)
         self._pinned[image] = (time.monotonic() + FRESH_SECONDS, pinned)
         return pinned
@@ -114,18 +118,11 @@ class Images:
 
 def pin(image: str, found: dict[str, Any]) -> str:
     """The registry digest of the repository that was asked for, else the image's own id."""
-    repository = _repository(image)
+    repository = read_repository(image)
     for digest in found.get("RepoDigests") or ():
-        if _repository(digest) == repository:
+        if read_repository(digest) == repository:
             return str(digest)
     return str(found["Id"])
-
-
-def _repository(image: str) -> str:
-    """`docker.io/library/alpine:3@sha256:…` → `alpine`."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return (head + slash + last.partition(":")[0]).removeprefix("docker.io/").removeprefix("library/")
 
 
 def _credentials(image: str) -> dict[str, str] | None:

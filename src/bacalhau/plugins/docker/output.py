@@ -12,6 +12,15 @@ from bacalhau.ports.engine import EngineTask
 _STDOUT, _STDERR = 1, 2
 
 
+_SHORT = 4096  # bytes
+
+
+def read_short(path: Path) -> str:
+    """Read an output that is no more than a line or two; "" for a longer one."""
+    data = path.read_bytes() if path.stat().st_size <= _SHORT else b""
+    return data.decode(errors="replace")
+
+
 class OutputFiles:
     """Both files, emptied when opened unless the container was there before: then what they hold is gone on with.
 

@@ -7,9 +7,12 @@ import pytest
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.resources import GPU, Resources
-from bacalhau.plugins.docker.container import container_config, container_name, merge_env
+from bacalhau.plugins.docker.container import Surroundings, container_config, container_name, merge_env
+from bacalhau.plugins.docker.isolation import Facts, Isolation
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask, Mount
+
+NODE = Surroundings()
 
 
 def task(**changes):
@@ -17,8 +20,8 @@ def task(**changes):
     return blank._replace(**changes)
 
 
-def config(params=None, **changes):
-    return container_config(task(**changes), params or DockerParams(image="alpine"), "sha256:1")
+def config(params=None, around=NODE, **changes):
+    return container_config(task(**changes), params or DockerParams(image="alpine"), "sha256:1", around)
 
 
 def test_name_and_labels_tell_whose_it_is():
@@ -45,8 +48,37 @@ def test_limits():
     host = config(resources=Resources(cpu=0.5, memory=10**8, gpu=2))["HostConfig"]
     assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 10**8, 10**8)
     assert host["DeviceRequests"] == [{"Count": 2, "Capabilities": [["gpu"]]}]
+
+
+def test_what_every_container_gets():
+    host = config()["HostConfig"]
     assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["CapDrop"] == ["AUDIT_WRITE", "MKNOD", "NET_RAW"]
     assert host["PidsLimit"] == 4096
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 65536, "Hard": 65536}]
+    assert not {"Init", "Runtime", "UsernsMode", "ReadonlyRootfs", "Tmpfs"} & host.keys()
+
+
+def test_process_1_is_asked_for_where_the_daemon_has_one():
+    there, absent = Facts(has_init=True), Facts(has_init=False)
+    assert config(around=Surroundings(facts=there))["HostConfig"]["Init"] is True
+    assert "Init" not in config(around=Surroundings(facts=absent))["HostConfig"]
+    assert "Init" not in config(around=Surroundings(Isolation(init=False), there))["HostConfig"]
+
+
+def test_a_read_only_root_leaves_a_place_to_write():
+    around = Surroundings(Isolation(readonly_rootfs=True))
+    host = config(around=around)["HostConfig"]
+    assert (host["ReadonlyRootfs"], host["Tmpfs"]) == (True, {"/tmp": "rw,exec,nosuid,nodev,mode=1777"})
+    host = config(around=around, resources=Resources(memory=10**8))["HostConfig"]
+    assert host["Tmpfs"]["/tmp"].endswith(",size=100000000")
+    assert "Tmpfs" not in config(around=around, mounts=(Mount(Path("/a"), "/tmp", False),))["HostConfig"]
+
+
+def test_runtime_and_user_namespace():
+    host = config(around=Surroundings(Isolation(runtime="runsc", userns_mode="auto", max_open_files=0)))["HostConfig"]
+    assert (host["Runtime"], host["UsernsMode"]) == ("runsc", "auto")
+    assert "Ulimits" not in host
 
 
 def test_no_limits_asked_none_set():

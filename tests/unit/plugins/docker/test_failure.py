@@ -3,7 +3,7 @@
 import pytest
 
 from bacalhau.lib.errors import EngineFailure, Unavailable
-from bacalhau.plugins.docker.failure import is_hub, not_pulled, refused, registry_host
+from bacalhau.plugins.docker.failure import FilesLimitRefused, not_executed, not_pulled, refused
 
 RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
 
@@ -75,19 +75,25 @@ def test_failed_pulls(message, kind, text, retryable):
     assert (type(failure), failure.message, failure.retryable) == (kind, text, retryable)
 
 
+def test_a_program_that_process_1_cannot_start_fails_as_without_it():
+    failure = not_executed("[FATAL tini (7)] exec nope failed: No such file or directory\n")
+    assert failure.message == (
+        'failed to start container: executable file not found: exec: "nope": no such file or directory'
+    )
+    assert not failure.retryable
+    assert not_executed("[FATAL tini (7)] exec nope failed: No such file or directory\nmore\n") is None
+    assert not_executed("sh: nope: not found\n") is None
+
+
 @pytest.mark.parametrize(
-    ("image", "host"),
+    "message",
     [
-        ("alpine", "docker.io"),
-        ("a/b:1", "docker.io"),
-        ("ghcr.io/a/b", "ghcr.io"),
-        ("localhost/a", "localhost"),
-        ("127.0.0.1:5000/a@sha256:0", "127.0.0.1:5000"),
+        RUNC + "error setting rlimits for ready process: error setting rlimit type 7: operation not permitted",
+        "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
     ],
 )
-def test_registry_of_an_image(image, host):
-    assert registry_host(image) == host
-    assert is_hub(image) == (host == "docker.io")
+def test_a_daemon_that_may_not_raise_the_limit_of_files_is_known_by_its_words(message):
+    assert isinstance(refused("start container", 400, message), FilesLimitRefused)
 
 
 def test_a_daemon_that_knows_no_gpus_is_told_of_the_toolkit():
