@@ -1,5 +1,6 @@
 """Whether a node takes an execution, with real sources and real reasons."""
 
+import msgspec
 import pytest
 
 from bacalhau.compute.core import ComputeNode, Plugins
@@ -9,10 +10,13 @@ from bacalhau.compute.state.policy import Admission
 from bacalhau.lib.aio import crew
 from bacalhau.models.execution.execution import AllocatedResources, Execution
 from bacalhau.models.job.job import InputSource, Job, Task
-from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.admission import NodePolicy
+from bacalhau.plugins.docker.engine import DockerEngine
+from bacalhau.plugins.docker.reference import Repository
+from bacalhau.plugins.docker.rules import Rules
 from bacalhau.plugins.inline.source import InlineSource
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
@@ -48,7 +52,10 @@ async def ask(tmp_path):
         "ipfs": IpfsSource(BlockStore(tmp_path / "blocks")),
         "urldownload": UrlSource(),
     }
-    plugins = Plugins({"noop": NoopEngine()}, sources, {"ipfs": IpfsPublisher(BlockStore(tmp_path / "blocks"))})
+    docker = DockerEngine(rules=Rules(networks=(NetworkType.NONE,), images=(Repository("ghcr.io", "*"),)))
+    plugins = Plugins(
+        {"noop": NoopEngine(), "docker": docker}, sources, {"ipfs": IpfsPublisher(BlockStore(tmp_path / "blocks"))}
+    )
     async with crew() as people:
 
         async def find(admission, task, need=NOTHING):
@@ -90,6 +97,21 @@ async def test_every_reason_is_given_and_probes_are_asked_last(ask):
         "environment variable A asks for B of the node, which Compute.Env.AllowList does not allow",
     ]
     assert probe.asked == []
+
+
+async def test_an_engine_says_what_its_node_does_not_allow(ask):
+    def container(image, network):
+        spec = SpecConfig(type="docker", params={"Image": image})
+        return msgspec.structs.replace(task(), engine=spec, network=NetworkConfig(type=network))
+
+    assert await ask(Admission(), container("ghcr.io/acme/tool", "None")) == ""
+    assert await ask(Admission(), container("alpine", "Bridge")) == (
+        "does not run image alpine (of docker.io/library/alpine): Engines.Types.Docker.AllowedRegistries allows"
+        " ghcr.io/*; does not give network Bridge: Engines.Types.Docker.Networks allows None"
+    )
+    assert await ask(Admission(), container("No Image", "None")) == (
+        "invalid docker engine param: 'Image' must not contain white space: 'No Image'"
+    )
 
 
 async def test_all_probes_are_asked_about_the_job(ask):

@@ -4,6 +4,7 @@ import pytest
 
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.isolation import Facts
 from tests.support.scripted_api import answer, scripted_api
 
 
@@ -23,5 +24,30 @@ async def test_lines_that_cannot_be_read_are_a_failure_of_the_engine():
                     assert [event async for event in events] == []
             with pytest.raises(EngineFailure, match="failed to pull image alpine: the answer cannot be read"):
                 assert [line async for line in api.pull("alpine", None)] == []
+        finally:
+            await api.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "has_init"),
+    [
+        ({"InitBinary": "docker-init", "InitCommit": {"ID": "de40ad0"}}, True),
+        ({"InitBinary": "docker-init", "InitCommit": {"ID": ""}}, True),
+        ({"InitBinary": "docker-init"}, True),
+        ({"InitBinary": "docker-init", "InitCommit": {"ID": "N/A"}}, False),
+        ({"InitBinary": "", "InitCommit": None}, False),
+        ({}, False),
+    ],
+)
+async def test_a_daemon_whose_process_1_cannot_be_run_has_none(told, has_init):
+    async def daemon(request):
+        if request.path.endswith("/version"):
+            return answer({"ApiVersion": "1.41", "Version": "20.10"})
+        return answer({"Runtimes": {"runsc": {"path": "runsc"}, "runc": {"path": "runc"}}, **told})
+
+    async with scripted_api(daemon) as url:
+        api = DockerApi(url)
+        try:
+            assert await api.info() == Facts(("runc", "runsc"), has_init, is_podman=False)
         finally:
             await api.close()

@@ -22,6 +22,8 @@ class Daemon:
         if not self.away.is_set():
             if request.path.endswith("/version"):
                 return answer({"ApiVersion": "1.41", "Version": "20.10"})
+            if request.path.endswith("/info"):
+                return answer({})
             if request.path.endswith("/create"):
                 return answer({"message": "the name is taken"}, 409)
             if request.path.endswith("/json"):
