@@ -7,16 +7,16 @@ from bacalhau.compute.core import ComputeNode, Plugins
 from bacalhau.compute.messages.admission import find_refusal
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.policy import Admission
+from bacalhau.config.plugins import DockerSettings
 from bacalhau.lib.aio import crew
 from bacalhau.models.execution.execution import AllocatedResources, Execution
 from bacalhau.models.job.job import InputSource, Job, Task
-from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.admission import NodePolicy
 from bacalhau.plugins.docker.engine import DockerEngine
-from bacalhau.plugins.docker.reference import Repository
-from bacalhau.plugins.docker.rules import Rules
+from bacalhau.plugins.docker.rules import read_rules
 from bacalhau.plugins.inline.source import InlineSource
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
@@ -52,7 +52,9 @@ async def ask(tmp_path):
         "ipfs": IpfsSource(BlockStore(tmp_path / "blocks")),
         "urldownload": UrlSource(),
     }
-    docker = DockerEngine(rules=Rules(networks=(NetworkType.NONE,), images=(Repository("ghcr.io", "*"),)))
+    docker = DockerEngine(
+        rules=read_rules(DockerSettings(networks=("None",), allowed_registries=("ghcr.io",)), is_own=True)
+    )
     plugins = Plugins(
         {"noop": NoopEngine(), "docker": docker}, sources, {"ipfs": IpfsPublisher(BlockStore(tmp_path / "blocks"))}
     )
@@ -107,7 +109,7 @@ async def test_an_engine_says_what_its_node_does_not_allow(ask):
     assert await ask(Admission(), container("ghcr.io/acme/tool", "None")) == ""
     assert await ask(Admission(), container("alpine", "Bridge")) == (
         "does not run image alpine (of docker.io/library/alpine): Engines.Types.Docker.AllowedRegistries allows"
-        " ghcr.io/*; does not give network Bridge: Engines.Types.Docker.Networks allows None"
+        " ghcr.io; does not give network Bridge: Engines.Types.Docker.Networks allows None"
     )
     assert await ask(Admission(), container("No Image", "None")) == (
         "invalid docker engine param: 'Image' must not contain white space: 'No Image'"
