@@ -8,13 +8,13 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.docker.params import check_engine
 from bacalhau.plugins.docker.reference import HUB, is_hub, read_repository
 
-WORD = st.from_regex(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", fullmatch=True)
+WORD = st.from_regex(r"[a-z0-9]{1,8}(?:[._-][a-z0-9]{1,8}){0,2}", fullmatch=True)
 PATH = st.lists(WORD, min_size=1, max_size=4).map("/".join)
 HOST = st.one_of(
     st.just("localhost"),
-    st.from_regex(r"[a-z0-9]+(?:\.[a-z0-9]+)+", fullmatch=True),
-    st.from_regex(r"[a-z0-9]+(?:\.[a-z0-9]+)*:[0-9]{1,5}", fullmatch=True),
-    st.from_regex(r"[A-Z][a-zA-Z0-9]*", fullmatch=True),
+    st.from_regex(r"[a-z0-9]{1,8}(?:\.[a-z0-9]{1,8}){1,3}", fullmatch=True),
+    st.from_regex(r"[a-z0-9]{1,8}(?:\.[a-z0-9]{1,8}){0,3}:[0-9]{1,5}", fullmatch=True),
+    st.from_regex(r"[A-Z][a-zA-Z0-9]{0,8}", fullmatch=True),
     st.just("[fd00::1]:5000"),
 ).filter(lambda host: host != "index.docker.io")
 SUFFIX = st.tuples(
