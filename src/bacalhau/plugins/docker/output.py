@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from bacalhau.border.printed import Printed
@@ -10,8 +11,6 @@ from bacalhau.plugins.docker.api import Chunk
 from bacalhau.ports.engine import EngineTask
 
 _STDOUT, _STDERR = 1, 2
-
-
 _SHORT = 4096  # bytes
 
 
