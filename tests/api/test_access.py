@@ -103,6 +103,7 @@ async def test_users_and_what_each_may_do(tmp_path, subtests):
         ("hashed, wrong", basic("hal", "hashed"), 401, 401, 401),
         ("another scheme", {"Authorization": "Digest x"}, 401, 401, 401),
         ("broken", {"Authorization": "Basic !!"}, 401, 401, 401),
+        ("not ASCII", {"Authorization": b"Basic \xe9"}, 401, 401, 401),
     ]
     async with open_room(tmp_path, configured(tmp_path, READER, ADMIN, HASHED)) as room:
         for name, headers, reads, writes, changes_nodes in cases:
@@ -169,6 +170,10 @@ def keys(*private):
     return json.dumps(KeySet(list(private)).as_dict(private=False)).encode()
 
 
+def deep(levels):
+    return b"[" * levels + b"]" * levels
+
+
 async def test_tokens_of_an_identity_provider(tmp_path, monkeypatch):
     first, second = RSAKey.generate_key(2048, {"kid": "1"}), RSAKey.generate_key(2048, {"kid": "2"})
     claims = {
@@ -226,6 +231,21 @@ async def test_a_provider_without_keys_is_not_asked_for_every_token(refusals, do
             ] * 2
             assert answers[0].json()["Message"] == answers[1].json()["Message"]
             assert len(published.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b'{"alg":"RS256","crit":[1]}', b'{"alg":"RS256","kid":{}}', b'{"alg":1}', b'{"alg":"RS256","x":%b}' % deep(900)]
+    + [b'{"alg":"RS256","x":%b}' % deep(depth) for depth in range(940, 1000, 3)],
+)
+async def test_no_head_of_a_token_is_too_strange_for_a_refusal(head, tmp_path):
+    async with file_server() as published:
+        published.files["/keys"] = keys(RSAKey.generate_key(2048, {"kid": "1"}))
+        provider = {"ProviderID": "idp", "JWKSUri": f"{published.url}/keys", "Issuer": "https://id.example"}
+        async with open_room(tmp_path, configured(tmp_path, Oauth2=provider)) as room:
+            first, rest = (base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (head, b"{}"))
+            answer = await room.http.get(JOBS, headers=bearer(f"{first}.{rest}.{rest}"))
+            assert (answer.status_code, answer.json()["Code"]) == (401, "Unauthorized")
 
 
 def test_a_configuration_that_cannot_be_right_is_refused_whole(tmp_path):

@@ -108,3 +108,9 @@ def test_one_function_writes_to_the_terminal():
     writing = re.compile(r"click\.s?echo\b|(?<![\w.])print\(|\bstd(out|err)\.write|\bout\.write\(")
     found = {name(p) for p in SOURCES if name(p).startswith("src/bacalhau/cli/") and writing.search(p.read_text())}
     assert found == {"src/bacalhau/cli/frame/say.py", "src/bacalhau/cli/output/printing.py"}
+
+
+def test_json_of_others_is_read_in_one_way():
+    """Each other way raises errors of its own for text that is not UTF-8, or nested too deep."""
+    words = re.compile(r"json\.(loads?|decode|Decoder)\(|\.json\(\)")
+    assert {name(p) for p in SOURCES if words.search(p.read_text())} == {"src/bacalhau/lib/wire.py"}

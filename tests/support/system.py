@@ -132,7 +132,7 @@ class System:
         self.port, self.nats_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = (
-            _environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
+            bare_environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
         )
         self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (
             settings or {}
@@ -269,7 +269,7 @@ class System:
             "BACALHAU_API_HOST": "127.0.0.1",
             "BACALHAU_API_PORT": str(self.port),
         }
-        return _environment(self.folder) | own
+        return bare_environment(self.folder) | own
 
     def submit(self, script: str, **changes: Any) -> str:
         """A job of one shell script; see `shell_job`."""
@@ -330,7 +330,7 @@ def s3_input(endpoint: str, bucket: str, key: str, target: str = "/inputs") -> d
     }
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def bare_environment(folder: Path) -> dict[str, str]:
     """Nothing of this machine's owner: neither credentials nor configuration."""
     home = folder / "home"
     with suppress(FileExistsError):

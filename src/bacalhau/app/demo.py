@@ -5,7 +5,6 @@ started.
 """
 
 import asyncio
-import json
 import os
 import shlex
 import sys
@@ -19,6 +18,7 @@ from bacalhau.app.devstack import free_port
 from bacalhau.app.dockerd import docker_available, ensure_image
 from bacalhau.app.sample import RESULT_BUCKET, SAMPLE_CID, SAMPLE_INPUT
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.wire import decode
 
 START_LIMIT = 90.0  # seconds
 STOP_LIMIT = 30.0
@@ -163,5 +163,5 @@ class _Tutorial:
 
 
 def _results(described: str) -> list[dict[str, Any]]:
-    executions = json.loads(described)["State"]["Executions"]
+    executions = decode(described, dict[str, Any])["State"]["Executions"]
     return [e["PublishedResults"] for e in executions if e["PublishedResults"]]

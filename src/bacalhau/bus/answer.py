@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from bacalhau.bus.link import Link, LinkLost
 from bacalhau.lib.errors import BadRequest, Unavailable
+from bacalhau.lib.wire import decode
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,6 @@ class _Word(msgspec.Struct):
     error: str = ""
     delay: int = 0
     rejected: str = ""
-
-
-_words = msgspec.json.Decoder(_Word)
 
 
 def refusal(error: str, delay: float) -> bytes:
@@ -91,7 +89,7 @@ class Answers:
         end = loop.time() + seconds
         while True:
             try:
-                word = _words.decode((await self.ask(frame, inbox, end - loop.time())).data)
+                word = decode((await self.ask(frame, inbox, end - loop.time())).data, _Word)
             except LinkLost:
                 await self._link.connected(end - loop.time())
                 continue

@@ -22,6 +22,7 @@ from bacalhau.lib.aio import Crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unauthorized
 from bacalhau.lib.ids import new_uuid
+from bacalhau.lib.wire import decode
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +196,7 @@ def read_claims(data: bytes) -> Claims:
     if len(parts) != 3:
         raise BadRequest("a question for authorization is no token")
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)), type=Claims)
+        return decode(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)), Claims)
     except (ValueError, msgspec.DecodeError) as e:
         raise BadRequest(f"a question for authorization cannot be read: {e}") from e
 

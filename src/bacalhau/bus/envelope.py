@@ -12,7 +12,7 @@ import msgspec
 
 from bacalhau.border.names import is_identifier, shorten
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, go_escaped
+from bacalhau.lib.wire import Model, decode, go_escaped
 from bacalhau.models.wire.messages import MESSAGE_TYPES
 
 SCHEMA_JSON = 1
@@ -46,7 +46,7 @@ class Envelope(NamedTuple):
     def seq(self) -> int:
         """The sender's sequence number, 0 where it sent none."""
         text = self.metadata.get(SEQ_NUM, "")
-        return int(text) if text.isdecimal() else 0
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
     def message(self) -> Model:
         """The payload as its model. Raises BadRequest for an unknown type or a payload that does not fit it."""
@@ -54,7 +54,7 @@ class Envelope(NamedTuple):
         if kind is None:
             raise BadRequest(f"unknown message type '{self.type}'")
         try:
-            message = msgspec.json.decode(self.payload, type=kind)
+            message = decode(bytes(self.payload), kind)
         except msgspec.DecodeError as e:
             raise BadRequest(f"the payload is no {self.type}: {e}") from e
         for field, value in _ids_in(message):
@@ -84,9 +84,6 @@ class _Body(msgspec.Struct):
     metadata: dict[str, str]
 
 
-_body = msgspec.json.Decoder(_Body)
-
-
 def stamp(type_name: str, source: str, now: int, *, seq: int = 0, subject: str = "") -> dict[str, str]:
     """The metadata of a message; `now` in Unix ns. It travels twice: in the envelope and as NATS headers."""
     made = {EVENT_TIME: str(now)}
@@ -114,7 +111,7 @@ def unpack(data: bytes) -> Envelope:
     if zlib.crc32(body) != int.from_bytes(data[1:HEAD_SIZE], "big"):
         raise BadRequest("the checksum of a message does not match its bytes")
     try:
-        found = _body.decode(body)
+        found = decode(body, _Body)
     except msgspec.DecodeError as e:
         raise BadRequest(f"the envelope is not the JSON it should be: {e}") from e
     metadata = found.metadata

@@ -13,7 +13,7 @@ from bacalhau.bus.log_stream import WINDOW, Credit, Heartbeat, HeartbeatAnswer, 
 from bacalhau.bus.subject import LOG_CREDIT, LOGS, heartbeat_of, stream_inbox, to_node
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.errors import Unavailable
-from bacalhau.lib.wire import encode
+from bacalhau.lib.wire import decode, encode
 
 SILENCE_LIMIT = 30.0  # seconds; a producer asks every 10 whether its streams are read
 QUEUE_LIMIT = 1024  # frames of a producer that ignores the window
@@ -101,7 +101,7 @@ class LogConsumer:
 
     def _on_heartbeat(self, msg: Msg) -> None:
         try:
-            asked = msgspec.json.decode(msg.data, type=Heartbeat).active
+            asked = decode(msg.data, Heartbeat).active
         except msgspec.DecodeError:
             return
         dead: dict[str, list[str]] = {}

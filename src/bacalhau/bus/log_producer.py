@@ -28,6 +28,7 @@ from bacalhau.bus.log_stream import (
 from bacalhau.bus.subject import LOG_CREDIT, LOGS
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
+from bacalhau.lib.wire import decode
 from bacalhau.ports.bus import LogSource
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,9 @@ class LogProducer:
         """Wishes for a log, and credit for those that are read."""
         try:
             if msg.subject.endswith(LOGS):
-                self._open(msgspec.json.decode(msg.data, type=Open), msg)
+                self._open(decode(msg.data, Open), msg)
             elif msg.subject.endswith(LOG_CREDIT):
-                self._give(msgspec.json.decode(msg.data, type=Credit))
+                self._give(decode(msg.data, Credit))
         except msgspec.DecodeError as e:
             logger.warning("a request on %s cannot be read: %s", msg.subject, e)
             self._crew.start(say(self._link, msg.reply, close_frame(BadRequest(f"the request cannot be read: {e}"))))
@@ -79,7 +80,7 @@ class LogProducer:
                 await self._check(consumer)
 
     def _open(self, asked: Open, msg: Msg) -> None:
-        query = msgspec.json.decode(asked.body, type=LogQuery)
+        query = decode(asked.body, LogQuery)
         stream = _Stream(asked, msg)
         self._streams[asked.stream_id] = stream
         stream.task = self._crew.start(self._produce(stream, query))
@@ -140,7 +141,7 @@ class LogProducer:
         with suppress(Unavailable):
             msg = await self._answers.ask(question, self._inbox, HEARTBEAT_LIMIT)
             with suppress(msgspec.DecodeError):
-                answer = msgspec.json.decode(msg.data, type=HeartbeatAnswer)
+                answer = decode(msg.data, HeartbeatAnswer)
                 dead = [stream_id for ids in (answer.dead or {}).values() for stream_id in ids]
         for stream_id in dead:
             if stream_id in mine:

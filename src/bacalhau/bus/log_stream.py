@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, Unavailable
-from bacalhau.lib.wire import Model, always
+from bacalhau.lib.wire import Model, always, decode
 
 DATA, CLOSE = 1, 2
 NORMAL, BAD_DATA, INTERNAL = 1000, 4000, 5000
@@ -79,10 +79,6 @@ class HeartbeatAnswer(msgspec.Struct, rename={"dead": "NonActiveStreamIds"}):
     dead: dict[str, list[str]] | None = None
 
 
-_frames = msgspec.json.Decoder(StreamFrame)
-_chunks = msgspec.json.Decoder(_Chunk)
-
-
 def data_frames(stream: int, text: str) -> Iterator[bytes]:
     """Encoded frames of at most CHUNK bytes of text each, cut between characters."""
     for part in _parts(text):
@@ -117,11 +113,11 @@ def read_frame(data: bytes) -> tuple[int, str] | None:
     Raises the producer's error, or Unavailable for what cannot be read.
     """
     try:
-        frame = _frames.decode(data)
+        frame = decode(data, StreamFrame)
         if frame.type == CLOSE:
             _raise_for(frame.close_error or Closing(NORMAL))
             return None
-        chunk = _chunks.decode(frame.data)
+        chunk = decode(frame.data, _Chunk)
     except msgspec.DecodeError as e:
         raise Unavailable(f"a frame of a log stream cannot be read: {e}") from e
     if bytes(chunk.err) not in (b"", b"null"):

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from bacalhau.bus.answer import Answers, Frame
 from bacalhau.bus.link import Link
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.wire import decode
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +51,6 @@ class _Connections(msgspec.Struct):
 class _Listed(msgspec.Struct):
     server: _Server
     data: _Connections
-
-
-_events = msgspec.json.Decoder(_Event)
-_listed = msgspec.json.Decoder(_Listed)
 
 
 class Presence:
@@ -110,7 +107,7 @@ class Presence:
     async def _compare(self) -> None:
         frame = Frame(LIST, msgspec.json.encode({"limit": PAGE}))
         try:
-            listed = _listed.decode((await self._answers.ask(frame, self._inbox, ASK_SECONDS)).data)
+            listed = decode((await self._answers.ask(frame, self._inbox, ASK_SECONDS)).data, _Listed)
         except msgspec.DecodeError as e:
             raise Unavailable(f"the message server's list of connections cannot be read: {e}") from e
         before, self._connections, self._server = self._connections, {}, listed.server.id
@@ -122,14 +119,14 @@ class Presence:
             self._on_gone(node_id)
 
     def _connected(self, msg: Msg) -> None:
-        event = _events.decode(msg.data)
+        event = decode(msg.data, _Event)
         self._server = event.server.id
         self._connections.setdefault(event.client.name, set()).add(event.client.id)
         if self._looking:
             self._came[event.client.id] = event.client.name
 
     def _disconnected(self, msg: Msg) -> None:
-        client = _events.decode(msg.data).client
+        client = decode(msg.data, _Event).client
         if self._looking:
             self._ended.add(client.id)
         known = self._connections.get(client.name, set())

@@ -18,7 +18,7 @@ from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.transport import PREFIX, Endpoint, path_part, unreachable
 from bacalhau.client.waiting import FIRST_RETRY, PATIENCE, SLOWEST_RETRY
 from bacalhau.lib.errors import BacalhauError, NotFound, Unavailable
-from bacalhau.lib.wire import Model, always
+from bacalhau.lib.wire import Model, always, decode
 
 _OPEN_SECONDS = 15
 _DONE = 1000
@@ -109,7 +109,10 @@ class LogReader:
         return f"ws{base.removeprefix('http')}{PREFIX}/orchestrator/jobs/{path_part('job', self._job_id)}/logs?{params}"
 
     def _read(self, message: str | bytes) -> LogPiece:
-        frame = msgspec.json.decode(message, type=_Frame)
+        try:
+            frame = decode(message, _Frame)
+        except msgspec.DecodeError as e:
+            raise Unavailable(f"{self._endpoint.url} sent a piece of a log that cannot be read: {e}") from e
         self._heard = time.monotonic()
         if frame.error:
             kind = NotFound if "not found" in frame.error or "unable to find" in frame.error else BacalhauError

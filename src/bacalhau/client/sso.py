@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from bacalhau.lib.errors import BadRequest, TimedOut, Unauthorized, Unavailable
+from bacalhau.lib.wire import decode
 from bacalhau.models.wire.api import SignIn
 
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -96,6 +97,6 @@ async def _post(http: httpx.AsyncClient, url: str, form: dict[str, str]) -> http
 
 def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return decode(answer.content, kind)
     except msgspec.DecodeError as e:
         raise Unavailable(f"{answer.url} gave an answer that is not of the device flow: {e}") from e

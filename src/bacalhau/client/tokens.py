@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from bacalhau.client.private_file import write_private
+from bacalhau.lib.wire import decode
 
 _FILE = "sso_tokens.json"
 
@@ -34,6 +35,6 @@ def _key(url: str) -> str:
 
 def _read(data_dir: Path) -> dict[str, str]:
     try:
-        return msgspec.json.decode((data_dir / _FILE).read_bytes(), type=dict[str, str])
+        return decode((data_dir / _FILE).read_bytes(), dict[str, str])
     except (OSError, msgspec.DecodeError):
         return {}

@@ -173,7 +173,7 @@ class Transport:
     def _read(self, kind: type[T], answer: httpx.Response) -> T:
         try:
             return wire.decode(answer.content, kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        except msgspec.DecodeError as e:
             raise BacalhauError(
                 f"{self.url} gave an answer this client does not understand: {e}",
                 hint="is this a Bacalhau API of the 1.x line?",
@@ -231,7 +231,7 @@ def _reason(error: BaseException) -> str:
 def _failure(url: str, answer: httpx.Response) -> BacalhauError:
     try:
         body = wire.decode(answer.content, ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except msgspec.DecodeError:
         # Of a gateway that is up while the server is not, or of a program that is none of ours.
         body = ErrorBody(
             message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation",

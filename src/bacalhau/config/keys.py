@@ -11,7 +11,7 @@ from bacalhau.config.section import Seconds, Section
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import parse_duration, show_duration
-from bacalhau.lib.wire import fold_keys
+from bacalhau.lib.wire import decode, fold_keys
 
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
@@ -101,7 +101,7 @@ def _read_text(kind: Any, text: str) -> Any:
     if kind is bool:
         return _read_bool(text)
     if (text.startswith("[") and get_origin(kind) is tuple) or (text.startswith("{") and get_origin(kind) is dict):
-        return msgspec.json.decode(text)
+        return decode(text, Any)
     if get_origin(kind) is tuple:
         return [item.strip() for item in text.split(",") if item.strip()]
     if get_origin(kind) is dict:

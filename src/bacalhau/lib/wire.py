@@ -74,7 +74,15 @@ def encode(value: Any) -> bytes:
 
 
 def decode(data: bytes | str, kind: type[T]) -> T:
-    return msgspec.json.decode(data, type=kind)
+    """Read JSON of a type. Raises msgspec.DecodeError, a ValueError, for all that cannot be read: also for text that is
+    not UTF-8, and for nesting that is too deep.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except UnicodeDecodeError as e:
+        raise msgspec.DecodeError(f"JSON is malformed: text that is not UTF-8 ({e.reason})") from e
+    except RecursionError as e:
+        raise msgspec.DecodeError("JSON is nested too deep") from e
 
 
 def fold_keys(raw: Any, kind: Any) -> tuple[Any, list[str]]:

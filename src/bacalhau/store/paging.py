@@ -7,8 +7,6 @@ the event loop above all, go on in between.
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
-
 from bacalhau.lib.wire import decode, encode
 from bacalhau.ports.store import Place
 from bacalhau.store.database import Snapshot
@@ -62,4 +60,4 @@ def load_list(snapshot: Snapshot, sql: str, params: Params, statement: str, kind
 
 def read_concatenated(text: str | None, kind: type[T]) -> list[T]:
     """Read the models of a `group_concat` of bodies; none for NULL."""
-    return msgspec.json.decode(f"[{text}]", type=list[kind]) if text else []  # type: ignore[valid-type]
+    return decode(f"[{text}]", list[kind]) if text else []  # type: ignore[valid-type]

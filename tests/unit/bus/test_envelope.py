@@ -102,6 +102,8 @@ GOOD = pack(b"{}", stamp("BidAccepted", "n", 1))
             "encoding 'protobuf'",
         ),
         (body_framed(b'{"metadata":{"Bacalhau-Type":"BidAccepted"},"payload":{}}'), "encoding ''"),
+        (body_framed(b'{"metadata":{"Bacalhau-Type":"\xff"},"payload":{}}'), "UTF-8"),
+        (body_framed(b'{"metadata":{},"payload":' + b"[" * 5000 + b"]" * 5000 + b"}"), "too deep"),
     ],
 )
 def test_refused(data, says):
@@ -110,7 +112,13 @@ def test_refused(data, says):
 
 
 @pytest.mark.parametrize(
-    ("type_name", "payload"), [("Nonsense", b"{}"), ("BidAccepted", b'{"Accepted":"perhaps"}'), ("BidAccepted", b"3")]
+    ("type_name", "payload"),
+    [
+        ("Nonsense", b"{}"),
+        ("BidAccepted", b'{"Accepted":"perhaps"}'),
+        ("BidAccepted", b"3"),
+        ("BidAccepted", b'{"ExecutionID":"\xff"}'),
+    ],
 )
 def test_payload_refused(type_name, payload):
     with pytest.raises(BadRequest, match=type_name):
@@ -120,6 +128,11 @@ def test_payload_refused(type_name, payload):
 def test_legacy_keys_suffice():
     data = body_framed(b'{"metadata":{"Type":"BidAccepted","PayloadEncoding":"json"},"payload":{"ExecutionID":"e"}}')
     assert unpack(data).message().execution_id == "e"
+
+
+@pytest.mark.parametrize("text", ["", "-1", "x", "9" * 5000, "\u0667"])
+def test_a_strange_number_is_none(text):
+    assert unpack(pack(b"{}", stamp("BidAccepted", "n", 1) | {"Bacalhau-SeqNum": text})).seq == 0
 
 
 @given(st.dictionaries(st.text(), st.text()), st.text())

@@ -2,6 +2,7 @@
 
 import gc
 
+import msgspec
 import pytest
 
 from bacalhau.lib.errors import BadRequest
@@ -109,3 +110,13 @@ def test_values_are_nothing_to_the_garbage_collection():
     """They form no circles; thousands of jobs in memory must not make each collection longer."""
     whole = decode(b'{"ID": "a", "Main": {"GPUCount": 1}, "Parts": [{}]}', Whole)
     assert not any(gc.is_tracked(value) for value in (whole, whole.main, *(whole.parts or ())))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b'{"Note":1}', b'{"Note":"\xff"}', b'{"Note":"\\ud800"}', b"[" * 100_000, b'{"x":' + b"[" * 100_000],
+    ids=["empty", "cut", "type", "no UTF-8", "surrogate", "deep", "deep and unknown"],
+)
+def test_whatever_cannot_be_read_is_one_error(text):
+    with pytest.raises(msgspec.DecodeError):
+        decode(text, Whole)

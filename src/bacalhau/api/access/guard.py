@@ -4,13 +4,11 @@ configuration and for bearers of an identity provider's tokens.
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import hmac
-import json
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import bcrypt
 import msgspec
@@ -20,6 +18,7 @@ from bacalhau.api.http.edge import ASGIApp, Receive, Scope, Send, answer_now
 from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.config.access import HASHED, Auth, User
 from bacalhau.lib.errors import Unauthorized, Unavailable
+from bacalhau.lib.wire import decode
 from bacalhau.models.wire.api import ErrorBody
 
 OPEN = ("/api/v1/auth", "/api/v1/version", "/api/v1/agent/alive", "/api/v1/agent/version", "/api/v1/agent/authconfig")
@@ -139,7 +138,7 @@ def _by_key(users: Iterable[User], key: str) -> Caller:
 async def _by_password(users: Iterable[User], value: str) -> Caller:
     try:
         name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as e:
+    except ValueError as e:  # no base64, or text that is not UTF-8
         raise Unauthorized("invalid basic auth credentials") from e
     found = next((user for user in users if user.username and user.username.lower() == name.lower()), None)
     if found is None or not await asyncio.to_thread(_is_password, found.password, password):
@@ -158,9 +157,9 @@ def _is_jwt(text: str) -> bool:
     parts = text.split(".")
     try:
         return len(parts) == 3 and all(
-            isinstance(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))), dict) for part in parts[:2]
+            isinstance(decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), Any), dict) for part in parts[:2]
         )
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
 
 

@@ -16,7 +16,7 @@ from bacalhau.api.http.errors import COMPONENT, refused
 from bacalhau.border.names import require_name, require_start_of_id, shorten
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
-from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, fold_keys
+from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, decode, fold_keys
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.wire.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.orchestrator.core import Orchestrator
@@ -144,8 +144,8 @@ def parse_body(
     with wrong fields.
     """
     try:
-        raw = msgspec.json.decode(text) if text.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raw: Any = decode(text, Any) if text.strip() else {}
+    except msgspec.DecodeError as e:
         raise refused(f"the body is not valid JSON: {e}") from e
     if not isinstance(raw, dict):
         raise refused("the body must be a JSON object")

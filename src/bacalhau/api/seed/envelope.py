@@ -48,7 +48,7 @@ def _parts(body: bytes | str) -> dict[str, msgspec.Raw]:
         return {
             key.lower(): value for key, value in decode(body if body.strip() else "{}", dict[str, msgspec.Raw]).items()
         }
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except msgspec.DecodeError as e:
         raise BadRequest(f"error unmarshalling envelope: {e}") from e
 
 

@@ -4,9 +4,9 @@ import asyncio
 import base64
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
-import msgspec
 
 from bacalhau.cli.auth.commands import Logout, Token
 from bacalhau.cli.frame.command import Call
@@ -18,6 +18,7 @@ from bacalhau.client.endpoint import client_config, resolve_endpoint
 from bacalhau.client.sso import Code, sign_in
 from bacalhau.client.tokens import get_token, put_token
 from bacalhau.lib.errors import BadRequest, NotFound
+from bacalhau.lib.wire import decode
 
 
 def login(call: Call[Flags]) -> int:
@@ -74,8 +75,7 @@ def _decoded(token: str) -> dict[str, object]:
     """The first two parts of a JWT. Nothing is checked: that is the server's business."""
     try:
         head, claims = (
-            msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-            for part in token.split(".")[:2]
+            decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), Any) for part in token.split(".")[:2]
         )
     except ValueError as e:
         raise BadRequest("the token is no JWT, it cannot be decoded") from e

@@ -1,11 +1,11 @@
 """Reading Go's text/template, as far as job files use it: text and actions become a tree, which `template` fills in."""
 
-import json
 import re
 from collections import deque
 from typing import Any, NamedTuple
 
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import decode
 
 _ACTION = re.compile(r'\{\{(-(?=\s))?((?:"(?:\\.|[^"\\\n])*"|`[^`]*`|/\*.*?\*/|(?!\}\}).)*?)((?<=\s)-)?\}\}', re.DOTALL)
 _TOKEN = re.compile(
@@ -200,6 +200,6 @@ def _literal(kind: str, text: str, line: int) -> Any:
     if text == "nil":
         return None
     try:
-        return json.loads(text)
+        return decode(text, Any)
     except ValueError as e:
         raise broken(line, f"bad text {text}") from e

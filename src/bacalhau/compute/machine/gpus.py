@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import json
 import logging
 import os
 import shutil
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.wire import decode
 from bacalhau.models.job.resources import GPU
 
 SECONDS = 10.0
@@ -125,7 +125,7 @@ def read_amd(text: str) -> list[GPU]:
 
 def _objects(text: str) -> Mapping[str, Mapping[str, Any]]:
     """Some releases write warnings before the JSON, and nothing where there is no card."""
-    found: Mapping[str, Mapping[str, Any]] = json.loads(text[text.index("{") :]) if "{" in text else {}
+    found: Mapping[str, Mapping[str, Any]] = decode(text[text.index("{") :], dict[str, Any]) if "{" in text else {}
     return found
 
 
@@ -136,7 +136,7 @@ async def _intel(run: Run) -> list[GPU]:
 
 def read_intel_list(text: str) -> list[int]:
     """`{"device_list": [{"device_id": 0, …}]}`; virtual functions of a card are no cards."""
-    listed = json.loads(text)["device_list"]
+    listed = decode(text, dict[str, Any])["device_list"]
     return [
         int(one["device_id"])
         for one in listed
@@ -145,7 +145,7 @@ def read_intel_list(text: str) -> list[int]:
 
 
 def read_intel(text: str) -> GPU:
-    one = json.loads(text)
+    one = decode(text, dict[str, Any])
     memory = int(one.get("memory_physical_size_byte") or 0) // _MIB
     return GPU(
         index=int(one["device_id"]),

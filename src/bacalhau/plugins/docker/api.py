@@ -20,6 +20,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from bacalhau.lib.errors import EngineFailure, NotFound
+from bacalhau.lib.wire import decode
 from bacalhau.plugins.docker.failure import not_pulled, refused, unreachable
 from bacalhau.plugins.docker.isolation import Facts
 
@@ -189,7 +190,7 @@ class DockerApi:
     async def events(self, filters: Mapping[str, list[str]]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         with self._translated("follow events"):
             async with self._stream("GET", "events", {"filters": json.dumps(filters)}) as response:
-                yield (json.loads(line) async for line in response.content)
+                yield (decode(line, dict[str, Any]) async for line in response.content)
 
     async def inspect_image(self, image: str) -> dict[str, Any] | None:
         docker = await self._client()
@@ -264,7 +265,7 @@ class DockerApi:
         url = f"{docker.docker_host}/{docker.api_version}/{path}"
         async with docker.session.request(method, url, params=query, data=body, timeout=limit) as response:
             if response.status >= 400:
-                raise DockerError(response.status, (await response.json())["message"])
+                raise DockerError(response.status, decode(await response.read(), dict[str, Any])["message"])
             yield response
 
     async def _or_none(self, request: Awaitable[T]) -> T | None:

@@ -1,13 +1,13 @@
 """A Kubo node by its RPC interface: one place for its addresses, its calls and its errors."""
 
 import asyncio
-import json
 import os
 import re
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.tree import walk
+from bacalhau.lib.wire import decode
 from bacalhau.plugins.ipfs.unixfs.build import not_storable
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK
 
@@ -66,7 +67,7 @@ class Kubo:
     async def identify(self) -> str:
         """The node's peer id; Unavailable when nobody answers."""
         async with self._call("id") as response:
-            return str(json.loads(await response.read()).get("ID", ""))
+            return str(decode(await response.read(), dict[str, Any]).get("ID", ""))
 
     async def get(self, cid: str) -> bytes:
         """One block, unverified; from the node's peers if it has to. NotFound when nobody offers it in time."""
@@ -88,7 +89,7 @@ class Kubo:
         root = ""
         async with self._call(_ADD, data=_multipart(folder, boundary), headers=headers) as response:
             async for line in response.content:
-                event = json.loads(line) if line.strip() else {}
+                event = decode(line, dict[str, Any]) if line.strip() else {}
                 if event.get("Type") == "error":
                     raise StorageFailure(f"Kubo could not add the tree: {event.get('Message', '')}", retryable=True)
                 root = event["Hash"] if event.get("Name") == _ROOT and "Hash" in event else root
@@ -129,7 +130,7 @@ def _refusal(call: str, status: int, body: str) -> BacalhauError:
     """
     name = call.partition("?")[0]
     try:
-        message = str(json.loads(body)["Message"])
+        message = str(decode(body, dict[str, Any])["Message"])
     except (ValueError, KeyError, TypeError):
         hint = "Is the endpoint Kubo's RPC address, and does its configuration allow this client?"
         return Unavailable(

@@ -2,14 +2,14 @@
 `ShouldBid: false`.
 """
 
-import json
+from typing import Any
 
 import aiohttp
 
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.network import network_fault
-from bacalhau.lib.wire import Model, convert_all, fold_keys
+from bacalhau.lib.wire import Model, convert_all, decode, fold_keys
 
 SECONDS = 30.0
 _HEADERS = {"Content-Type": "application/json"}
@@ -51,7 +51,7 @@ def _reason(status: int, body: bytes) -> str:
 
 def _read(body: bytes) -> _Answer:
     try:
-        found = json.loads(body)
+        found = decode(body, Any)
         folded, _ = fold_keys(found, _Answer)
         return convert_all({name: folded[name] for name in ("ShouldBid", "Reason") if name in folded}, _Answer)
     except (ValueError, TypeError, BadRequest):
