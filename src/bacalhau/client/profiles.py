@@ -14,6 +14,7 @@ import msgspec
 from bacalhau.client.private_file import write_private
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.lib.units import parse_duration
+from bacalhau.lib.yaml_text import load_yaml
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CURRENT = "current"
@@ -68,10 +69,10 @@ class Profiles:
         """Read a profile. Raises NotFound, or BadRequest for a file that holds no profile."""
         path = self._path(name)
         try:
-            tree = import_module("yaml").safe_load(path.read_text())
+            tree = load_yaml(path.read_bytes())
         except FileNotFoundError as e:
             raise NotFound(f'profile "{name}" not found', hint="`bacalhau profile list` lists them") from e
-        except (OSError, ValueError, import_module("yaml").YAMLError) as e:
+        except (OSError, BadRequest) as e:
             raise BadRequest(f"cannot read the profile {path}: {e}") from e
         try:
             return msgspec.convert(tree, Profile)

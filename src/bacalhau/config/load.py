@@ -5,7 +5,6 @@ All faults name key, value and origin.
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from bacalhau.config.inert import check_inert, is_inert
 from bacalhau.config.keys import Key, find_key, read_value
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.yaml_fault import yaml_fault
+from bacalhau.lib.yaml_text import load_yaml
 
 _ALIASES = {
     "LOG_LEVEL": "Logging.Level",
@@ -125,12 +124,10 @@ def _files(paths: list[str], home: str) -> list[Path]:
 
 
 def _from_file(path: Path) -> list[Given]:
-    """Loaded late: most commands find no file."""
-    yaml = import_module("yaml")
     try:
-        tree = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as e:
-        raise BadRequest(f"cannot read the configuration file {path}: {yaml_fault(e)}") from e
+        tree = load_yaml(path.read_bytes())
+    except BadRequest as e:
+        raise BadRequest(f"cannot read the configuration file {path}: {e.message}", hint=e.hint) from e
     except OSError as e:
         raise BadRequest(f"cannot read the configuration file {path}: {(e.strerror or str(e)).lower()}") from e
     if tree is not None and not isinstance(tree, dict):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
@@ -25,7 +24,7 @@ from bacalhau.config.schema import Config
 from bacalhau.config.section import Seconds
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import show_duration
-from bacalhau.lib.yaml_fault import yaml_fault
+from bacalhau.lib.yaml_text import load_yaml
 
 _COLUMNS = (
     Column("key", lambda row: row.key),
@@ -109,11 +108,11 @@ def _config(call: Call[Flags]) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_bytes())
+        tree = load_yaml(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except yaml.YAMLError as e:
-        raise BadRequest(f"cannot read the configuration file {path}: {yaml_fault(e)}") from e
+    except BadRequest as e:
+        raise BadRequest(f"cannot read the configuration file {path}: {e.message}", hint=e.hint) from e
     if tree is not None and not isinstance(tree, dict):
         raise BadRequest(
             f"the configuration file {path} must hold keys and values", hint="empty or remove it; nothing was changed"

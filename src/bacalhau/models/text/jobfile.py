@@ -8,14 +8,13 @@ business.
 import difflib
 import re
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, get_args
 
 import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import convert_sound, decode, fold_keys
-from bacalhau.lib.yaml_fault import yaml_fault
+from bacalhau.lib.yaml_text import bounded, load_yaml, safe_loader
 from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.seed.reading import ignored_metadata, job_from_seed
@@ -51,12 +50,7 @@ def _read(raw: dict[Any, Any], strict: bool, check: Check) -> tuple[Job, list[st
     unknown = [_unknown_text(str(key), "file", []) for key in beside] if isinstance(inner, dict) else []
     job = inner if isinstance(inner, dict) else raw
     read = _read_seed if "spec" in {str(key).lower() for key in job} else _read_job
-    try:
-        return read(_tidy(job), unknown, strict, check)
-    except RecursionError as e:
-        raise BadRequest(
-            "the job file is nested too deeply", hint="an alias must not stand inside what it names"
-        ) from e
+    return read(_tidy(job), unknown, strict, check)
 
 
 def _read_job(raw: dict[str, Any], unknown: list[str], strict: bool, check: Check) -> tuple[Job, list[str]]:
@@ -157,8 +151,8 @@ def _document(text: str) -> dict[Any, Any]:
     if not text.strip():
         raise BadRequest("no content provided", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
     try:
-        raw = decode(text, dict) if text.lstrip().startswith("{") else _yaml(text)
-    except (msgspec.DecodeError, RecursionError):
+        raw = bounded(decode(text, dict)) if text.lstrip().startswith("{") else _yaml(text)
+    except msgspec.DecodeError:
         raw = _yaml(text)
     if not isinstance(raw, dict):
         raise BadRequest(
@@ -169,18 +163,14 @@ def _document(text: str) -> dict[Any, Any]:
 
 
 def _yaml(text: str) -> Any:
-    yaml = import_module("yaml")
-    try:
-        return yaml.load(text, Loader=_loader(yaml))
-    except (yaml.YAMLError, RecursionError) as e:
-        raise BadRequest(yaml_fault(e)) from e
+    return load_yaml(text, _loader)
 
 
 def _loader(yaml: Any) -> Any:
     """Safe YAML that refuses a key given twice, and knows no dates: they would turn texts such as 2024-01-01 into
     something else.
     """
-    safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    safe: Any = safe_loader(yaml)
 
     def mapping(self: Any, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()

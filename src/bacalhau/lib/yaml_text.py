@@ -1,0 +1,67 @@
+"""YAML of others, read in one way, which has one error. The library is loaded when there is something to read."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from bacalhau.lib.errors import BadRequest
+
+MAX_DEPTH = 100  # maps and lists within one another, as in the bodies of requests
+MAX_VALUES = 5_000_000  # counted as if every alias were written out; a job of 64 MB has fewer
+
+
+def safe_loader(yaml: Any) -> Any:
+    """Return the quicker of the library's safe loaders, the one in C where it is there."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_yaml(text: str | bytes, loader: Callable[[Any], Any] = safe_loader) -> Any:
+    """Read one document. Raises BadRequest with the place of what is broken, also for numbers and dates that cannot be,
+    for nesting that is too deep, and for aliases that stand for too much.
+    """
+    yaml = import_module("yaml")
+    try:
+        found = yaml.load(text, Loader=loader(yaml))
+    except RecursionError as e:
+        raise _too_deep() from e
+    except (yaml.YAMLError, ValueError) as e:
+        raise BadRequest(_fault(e)) from e
+    return bounded(found)
+
+
+def bounded(tree: Any) -> Any:
+    """Return a tree that whatever walks through it comes to the end of. Raises BadRequest for any other."""
+    _weigh(tree, {}, 0)
+    return tree
+
+
+def _fault(error: Exception) -> str:
+    """`broken YAML at line 2, column 1: …`, lines and columns counted from 1."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    told = getattr(error, "problem", None) or getattr(error, "context", None) or " ".join(str(error).split())
+    return f"broken YAML{where}: {told}"
+
+
+def _weigh(value: Any, known: dict[int, int], depth: int) -> int:
+    """Count the values in a tree; `known` are those counted already, by identity. Raises BadRequest."""
+    if not isinstance(value, dict | list):
+        return 1
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_weigh(item, known, depth + 1) for item in inner)
+    if known[id(value)] > MAX_VALUES:
+        raise BadRequest(
+            f"aliases make more than {MAX_VALUES:,} values of the file",
+            hint="write out what is meant",
+        )
+    return known[id(value)]
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(
+        f"the file is nested too deeply: more than {MAX_DEPTH} levels",
+        hint="an alias must not stand inside what it names",
+    )
