@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from bacalhau.app.collection import short_collections
 from bacalhau.lib.aio import Signal, background, gather_bounded
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.job.job import Job, Task
@@ -48,7 +49,7 @@ async def _as_it_is(spec: SpecConfig) -> SpecConfig:
 async def _orchestrator(nodes: int, cpu: float) -> AsyncIterator[Orchestrator]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with SqliteStore(folder / "state.db") as store:
+        async with SqliteStore(folder / "state.db") as store, short_collections():
             orch = Orchestrator(
                 node_id="n-0",
                 store=store,

@@ -5,9 +5,13 @@ jobs it found four. So it must not cost much. What start-up made is never looked
 through in small portions while they are young. All of them together, which takes the longer the more jobs there are,
 are looked through when the process has little else to do; under load only after so many portions that circles could
 fill the memory.
+
+Then the memory that became free goes back to the system, too. By itself the C library keeps all that lies between
+things still in use: after a large job that may be most of the memory.
 """
 
 import asyncio
+import ctypes
 import gc
 import time
 from collections.abc import AsyncIterator
@@ -39,9 +43,14 @@ async def short_collections(period: float = PERIOD) -> AsyncIterator[None]:
 
 
 async def _collect_when_idle(period: float) -> None:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only the GNU C library has it
     while True:
         began, used = time.monotonic(), time.process_time()
         await asyncio.sleep(period)
         is_idle = time.process_time() - used < IDLE * (time.monotonic() - began)
-        if is_idle and gc.get_count()[2] >= WORTH:
+        if not is_idle:
+            continue
+        if gc.get_count()[2] >= WORTH:
             gc.collect()
+        if trim is not None:
+            trim(0)

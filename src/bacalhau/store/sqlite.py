@@ -19,7 +19,7 @@ PRAGMAS = (
     "pragma synchronous = full",
     "pragma busy_timeout = 5000",
     "pragma temp_store = memory",
-    "pragma cache_size = -32768",  # KiB
+    "pragma cache_size = -4096",  # KiB for each connection; the system keeps the file in memory as well
     "pragma journal_size_limit = 67108864",  # bytes the WAL shrinks back to
 )
 LARGE = 64 << 20  # bytes that are free in a file, before it is worth writing it anew

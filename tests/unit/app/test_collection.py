@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from weakref import ref
 
 from bacalhau.app.collection import MIDDLE, OLD, WORTH, YOUNG, short_collections
+from bacalhau.lib.aio import Signal
 
 
 class Node:
@@ -48,6 +51,24 @@ async def test_what_refers_to_itself_goes_when_there_is_little_to_do():
         async with asyncio.timeout(30):
             await gone.wait()
     assert circle() is None and kept
+
+
+def _resident() -> int:
+    """Measure the memory of this process that is its own, bytes."""
+    resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
+    return (int(resident) - int(shared)) * resource.getpagesize()
+
+
+async def test_freed_memory_goes_back_to_the_system_when_there_is_little_to_do():
+    size, count = 2000, 50_000
+    things = [bytes(size) for _ in range(count)]
+    kept, before = things[::1000], _resident()
+    del things
+    assert before - _resident() < size * count / 2
+    async with short_collections(period=0.05), asyncio.timeout(30):
+        while before - _resident() < size * count / 2:
+            await Signal().wait(0.01)
+    assert len(kept) == count / 1000
 
 
 async def test_the_process_gets_its_own_thresholds_back():

@@ -20,6 +20,8 @@ from bacalhau.orchestrator.scheduling.quotas import Quotas
 from bacalhau.orchestrator.scheduling.shares import Shares
 from bacalhau.orchestrator.scheduling.view import Candidate, Slot, slot_of
 
+NO_PORTS: frozenset[int] = frozenset()  # one for all nodes
+
 
 class Held(msgspec.Struct, frozen=True, gc=False):
     """The room that one live execution has reserved on a node; `ports` are those that its job names, `slot` is its
@@ -247,9 +249,8 @@ class Cluster:
         return node.info.compute.max_capacity.minus(self._reserved.get(node_id, Resources()))
 
     def _ports(self, node_id: str) -> frozenset[int]:
-        return frozenset[int]().union(
-            *(self._held[execution_id].ports for execution_id in self._held_on.get(node_id, ()))
-        )
+        held = self._held_on.get(node_id, ())
+        return frozenset[int]().union(*(self._held[execution_id].ports for execution_id in held)) or NO_PORTS
 
     def is_lost(self, node_id: str, now: int) -> bool:
         """Away for longer than the grace."""
