@@ -100,3 +100,14 @@ def test_parameters_are_refused():
     assert check_publisher(SpecConfig(type="local", params={"Key": 1})) == [
         "publisher local has no parameter 'Key': leave it out"
     ]
+
+
+@pytest.mark.parametrize("address", ["::1", "[::1]"])
+async def test_an_address_in_brackets_is_the_same_address(result, tmp_path, address):
+    port = free_port()
+    async with LocalPublisher(tmp_path / "kept", address, port) as publisher:
+        spec = await publisher.publish(result, ignore)
+        assert spec.params == {"URL": f"http://[::1]:{port}/e-1.tar.gz"}
+        (tmp_path / "got").mkdir()
+        await UrlDownloader("http://127.0.0.1:1234").download(spec, tmp_path / "got", ignore)
+        assert tree(tmp_path / "got") == tree(result.folder)

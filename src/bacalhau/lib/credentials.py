@@ -1,8 +1,8 @@
-"""Names and passwords that stand in URLs, and are shown to nobody."""
+"""Names and passwords that stand in URLs, and are shown to nobody: in no error, log, list or answer."""
 
 import re
 
-_CREDENTIALS = re.compile(r"//[^/\s]+@")
+_CREDENTIALS = re.compile(r"//[^/?#\s\"'<>]*@")
 
 
 def without_credentials(text: str, instead: str = "") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bacalhau.lib.clock import now_ns, rfc3339
+from bacalhau.lib.credentials import without_credentials
 
 
 class _Json(logging.Formatter):
@@ -15,10 +16,10 @@ class _Json(logging.Formatter):
             "time": rfc3339(now_ns()),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_credentials(record.getMessage()),
         }
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = without_credentials(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
@@ -28,7 +29,7 @@ class _Text(logging.Formatter):
         self._show = show
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._show(super().format(record))
+        return self._show(without_credentials(super().format(record)))
 
 
 def set_up_logging(level: str, mode: str, show: Callable[[str], str]) -> None:

@@ -1,6 +1,6 @@
 """YAML of others, read in one way, which has one error. The library is loaded when there is something to read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -20,13 +20,45 @@ def load_yaml(text: str | bytes, loader: Callable[[Any], Any] = safe_loader) -> 
     for nesting that is too deep, and for aliases that stand for too much.
     """
     yaml = import_module("yaml")
+    kind = loader(yaml)
     try:
-        found = yaml.load(text, Loader=loader(yaml))
-    except RecursionError as e:
-        raise _too_deep() from e
+        _weigh_events(yaml, yaml.parse(text, Loader=kind))
+        return yaml.load(text, Loader=kind)
     except (yaml.YAMLError, ValueError) as e:
         raise BadRequest(_fault(e)) from e
-    return bounded(found)
+
+
+def _weigh_events(yaml: Any, events: Iterator[Any]) -> None:
+    """Count depth and values before anything is made of them, because the library goes down by recursion, in C until
+    the process dies, and writes out merged maps. `sizes` are those of what has an anchor, None while it is open.
+    """
+    sizes: dict[str, int | None] = {}
+    parts: list[tuple[str | None, int]] = [(None, 0)]
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            sizes |= {event.anchor: None} if event.anchor else {}
+            parts.append((event.anchor, 1))
+            if len(parts) > MAX_DEPTH + 2:
+                raise _too_deep()
+        elif isinstance(event, yaml.CollectionEndEvent):
+            _add(parts, sizes, *parts.pop())
+        elif isinstance(event, yaml.AliasEvent):
+            size = sizes.get(event.anchor, 1)
+            if size is None:
+                raise _too_deep()
+            _add(parts, sizes, None, size)
+        elif isinstance(event, yaml.ScalarEvent):
+            _add(parts, sizes, event.anchor, 1)
+
+
+def _add(parts: list[tuple[str | None, int]], sizes: dict[str, int | None], anchor: str | None, size: int) -> None:
+    """Note the size of a finished part, and add it to the part that it stands in. Raises BadRequest."""
+    if anchor:
+        sizes[anchor] = size
+    outer, count = parts.pop()
+    if count + size > MAX_VALUES:
+        raise _too_large()
+    parts.append((outer, count + size))
 
 
 def bounded(tree: Any) -> Any:
@@ -53,10 +85,7 @@ def _weigh(value: Any, known: dict[int, int], depth: int) -> int:
         inner = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_weigh(item, known, depth + 1) for item in inner)
     if known[id(value)] > MAX_VALUES:
-        raise BadRequest(
-            f"aliases make more than {MAX_VALUES:,} values of the file",
-            hint="write out what is meant",
-        )
+        raise _too_large()
     return known[id(value)]
 
 
@@ -65,3 +94,7 @@ def _too_deep() -> BadRequest:
         f"the file is nested too deeply: more than {MAX_DEPTH} levels",
         hint="an alias must not stand inside what it names",
     )
+
+
+def _too_large() -> BadRequest:
+    return BadRequest(f"aliases make more than {MAX_VALUES:,} values of the file", hint="write out what is meant")

@@ -25,3 +25,21 @@ def test_without_one_it_fills_what_is_not_set(tmp_path, monkeypatch, capsys):
     assert environ["BACALHAU_API_HOST"] == "https://theirs" and environ["BACALHAU_API_KEY"] == "own"
     assert environ["BACALHAU_DIR"] == "/home" and "PATH" not in environ
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("held", "lines"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL=http://theirs\nAWS_ENDPOINT_URL_S3=http://theirs\n"),
+        ("AWS_SESSION_TOKEN", "AWS_CONFIG_FILE=theirs\nAWS_ENDPOINT_URL=http://theirs\nAWS_CA_BUNDLE=theirs\n"),
+        ("AWS_PROFILE", "AWS_CONFIG_FILE=theirs\nAWS_SHARED_CREDENTIALS_FILE=theirs\n"),
+        ("DOCKER_PASSWORD", "DOCKER_HOST=tcp://theirs\n"),
+    ],
+)
+def test_nor_the_one_of_other_credentials(tmp_path, monkeypatch, capsys, held, lines):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"{lines}AWS_REGION=eu\nBACALHAU_API_HOST=h\n")
+    environ = {held: "secret"}
+    load_dotenv(environ)
+    assert environ == {held: "secret", "AWS_REGION": "eu", "BACALHAU_API_HOST": "h"}
+    assert capsys.readouterr().err.startswith(f"{held} is set, so .env may not set {lines.partition('=')[0]}")

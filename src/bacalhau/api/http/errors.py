@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from bacalhau.api.http.answer import JSON, go_json
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.models.wire.api import ErrorBody
 
@@ -62,7 +63,11 @@ def envelope(error: BacalhauError) -> ErrorBody:
     at_the_door = error.component == COMPONENT and error.status == 400
     code = "InternalError" if at_the_door else error.code
     return ErrorBody(
-        status=error.status, message=shortened(error.message), code=code, component=error.component, hint=error.hint
+        status=error.status,
+        message=shortened(without_credentials(error.message)),
+        code=code,
+        component=error.component,
+        hint=without_credentials(error.hint),
     )
 
 

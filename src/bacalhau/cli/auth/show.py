@@ -11,6 +11,7 @@ from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.say import say
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.models.wire.api import AuthConfigResponse
 
@@ -37,7 +38,7 @@ def info(call: Call[Flags]) -> int:
                 return client.endpoint.url, None
 
     url, found = asyncio.run(read())
-    say(f"\nTarget environment: {url}\n\nEnvironment Variables:")
+    say(f"\nTarget environment: {without_credentials(url)}\n\nEnvironment Variables:")
     for name, variable in _VARIABLES:
         say(f"{name}: {'Set' if os.environ.get(variable) else 'Not Set'}")
     say("")

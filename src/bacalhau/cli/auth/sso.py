@@ -17,6 +17,7 @@ from bacalhau.cli.output.render import json_text
 from bacalhau.client.endpoint import client_config, resolve_endpoint
 from bacalhau.client.sso import Code, sign_in
 from bacalhau.client.tokens import get_token, put_token
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.lib.wire import decode
 
@@ -24,7 +25,7 @@ from bacalhau.lib.wire import decode
 def login(call: Call[Flags]) -> int:
     url, token = asyncio.run(_login(call))
     put_token(_home(call), url, token)
-    say(f"Successfully authenticated with {url}")
+    say(f"Successfully authenticated with {without_credentials(url)}")
     return 0
 
 
@@ -52,10 +53,14 @@ def token(call: Call[Token]) -> int:
 def logout(call: Call[Logout]) -> int:
     url = resolve_endpoint(overrides=call.settings).url
     _token(call)
-    if not call.flags.force and sys.stdin.isatty() and not click.confirm(f"Forget the token of {url}?", err=True):
+    if (
+        not call.flags.force
+        and sys.stdin.isatty()
+        and not click.confirm(f"Forget the token of {without_credentials(url)}?", err=True)
+    ):
         return 0
     put_token(_home(call), url, "")
-    say(f"Successfully logged out of {url}")
+    say(f"Successfully logged out of {without_credentials(url)}")
     return 0
 
 

@@ -10,22 +10,37 @@ from collections.abc import MutableMapping
 from bacalhau.cli.frame.say import say
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*?)\s*$")
-_OURS = ("BACALHAU_", "AWS_", "DOCKER_")
-_CREDENTIALS = tuple(f"BACALHAU_API_{name}" for name in ("KEY", "TOKEN", "USERNAME", "PASSWORD"))
+_CREDENTIALS = {
+    "BACALHAU_": tuple(f"BACALHAU_API_{name}" for name in ("KEY", "TOKEN", "USERNAME", "PASSWORD")),
+    "AWS_": (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"),
+        *(
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        ),
+    ),
+    "DOCKER_": ("DOCKER_USERNAME", "DOCKER_PASSWORD"),
+}
+"""The credentials among the variables of each prefix that we read."""
+_HARMLESS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _ALSO = ("LOG_LEVEL", "NO_COLOR", "FORCE_COLOR")
 
 
 def load_dotenv(environ: MutableMapping[str, str]) -> None:
     """`.env` fills what is not set; the file of DEVSTACK_ENV_FILE replaces.
 
-    Where the environment holds a credential, our settings in `.env` are left out, and a line on stderr says so.
+    Where the environment holds a credential, settings of the same prefix in `.env` are left out, and a line on stderr
+    says so.
     """
     found = {name: value for name, value in _read(".env").items() if name not in environ}
-    held = next((name for name in _CREDENTIALS if environ.get(name)), "")
-    left_out = [name for name in found if held and name.startswith("BACALHAU_")]
-    if left_out:
-        say(f"{held} is set, so .env may not set {', '.join(left_out)}: set them where {held} is set", err=True)
-    environ.update({name: value for name, value in found.items() if name not in left_out})
+    for prefix, credentials in _CREDENTIALS.items():
+        held = next((name for name in credentials if environ.get(name)), "")
+        left_out = [name for name in found if held and name.startswith(prefix) and name not in _HARMLESS]
+        if left_out:
+            say(f"{held} is set, so .env may not set {', '.join(left_out)}: set them where {held} is set", err=True)
+        found = {name: value for name, value in found.items() if name not in left_out}
+    environ.update(found)
     if environ.get("DEVSTACK_ENV_FILE"):
         environ.update(_read(environ["DEVSTACK_ENV_FILE"]))
 
@@ -37,7 +52,7 @@ def _read(path: str) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     found = (_LINE.match(line) for line in text.splitlines())
-    return {m[1]: _unquoted(m[2]) for m in found if m and (m[1].startswith(_OURS) or m[1] in _ALSO)}
+    return {m[1]: _unquoted(m[2]) for m in found if m and (m[1].startswith(tuple(_CREDENTIALS)) or m[1] in _ALSO)}
 
 
 def _unquoted(value: str) -> str:

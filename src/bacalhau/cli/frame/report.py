@@ -10,6 +10,7 @@ import click
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.pflag import Mistake
 from bacalhau.cli.frame.say import in_colour, say
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BacalhauError
 
 RED, GREEN, BOLD = "31", "32", "1"
@@ -39,14 +40,14 @@ def failed(error: BacalhauError | click.ClickException | OSError) -> int:
 def say_error(message: str, hint: str = "") -> int:
     """Messages of the older generation that name what failed (`error downloading job: …`) need no second `Error`."""
     prefix = "" if message.startswith("error ") else painted("Error: ", RED, sys.stderr)
-    say(f"{prefix}{message}", err=True)
+    say(f"{prefix}{without_credentials(message)}", err=True)
     if hint:
-        say(f"{painted('Hint:  ', GREEN, sys.stderr)}{hint}", err=True)
+        say(f"{painted('Hint:  ', GREEN, sys.stderr)}{without_credentials(hint)}", err=True)
     return 1
 
 
 def say_warning(message: str) -> None:
-    say(f"{painted('Warning: ', BOLD, sys.stderr)}{message}", err=True)
+    say(f"{painted('Warning: ', BOLD, sys.stderr)}{without_credentials(message)}", err=True)
 
 
 def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -18,6 +18,7 @@ from bacalhau.cli.output.table import Column
 from bacalhau.cli.profile.commands import Delete, Save, Show
 from bacalhau.client.endpoint import client_config
 from bacalhau.client.profiles import Credential, Profile, Profiles, Trust
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest, NotFound
 
 
@@ -82,7 +83,12 @@ def list_profiles(call: Call[Table]) -> int:
     current = profiles.current()
     found = [(name, profiles.get(name)) for name in profiles.names()]
     rows = [
-        Row("*" if name == current else "", name, profile.endpoint, "token" if profile.auth.token else "")
+        Row(
+            "*" if name == current else "",
+            name,
+            without_credentials(profile.endpoint),
+            "token" if profile.auth.token else "",
+        )
         for name, profile in found
     ]
     if not rows and call.flags.output in (None, "table"):
@@ -105,7 +111,7 @@ def show(call: Call[Show]) -> int:
     token = profile.auth.token
     pairs = [
         ("Name", f"{name} (current)" if name == profiles.current() else name),
-        ("Endpoint", profile.endpoint),
+        ("Endpoint", without_credentials(profile.endpoint)),
         ("Auth", f"token ({token if call.flags.show_token else masked(token)})" if token else "none"),
         ("TLS", "insecure" if profile.tls.insecure else "secure"),
         ("Timeout", profile.timeout),

@@ -4,7 +4,6 @@ its nodes.
 
 import asyncio
 import errno
-import ipaddress
 import os
 import re
 import socket
@@ -15,6 +14,7 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
+from bacalhau.border.addresses import is_loopback
 from bacalhau.border.archive import pack, tree_size
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import PublisherFailure, Unavailable
@@ -61,7 +61,7 @@ class LocalPublisher:
     """
 
     def __init__(self, folder: Path, address: str, port: int) -> None:
-        self._folder, self._address, self._port = folder, address, port
+        self._folder, self._address, self._port = folder, address.strip("[]"), port
         self._runner: web.AppRunner | None = None
         self._opening = asyncio.Lock()
         self._problem = ""
@@ -107,7 +107,7 @@ class LocalPublisher:
         )
 
     def _host(self) -> str:
-        if _is_loopback(self._address):
+        if is_loopback(self._address):
             return self._address
         return "::" if ":" in self._address else "0.0.0.0"
 
@@ -149,13 +149,6 @@ def _write(folder: Path, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def _in_url(address: str) -> str:

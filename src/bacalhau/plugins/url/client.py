@@ -5,7 +5,6 @@ The one place that reads aiohttp's errors.
 
 import asyncio
 import random
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -16,6 +15,7 @@ import yarl
 
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
 from bacalhau.border.connect import find_proxy, open_session
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault, tls_fault
 
@@ -101,14 +101,11 @@ class UrlClient:
             await asyncio.sleep(min(wait, _LONGEST_WAIT))
 
 
-def shown(url: str) -> str:
-    """The URL without a password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url, count=1)
-
-
 def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
     led = "" if not response.history else f" (after {len(response.history)} redirects)"
-    said = f"non-200 response from URL {shown(url)}{led}: {response.status} {response.reason or ''}".rstrip()
+    said = (
+        f"non-200 response from URL {without_credentials(url)}{led}: {response.status} {response.reason or ''}".rstrip()
+    )
     if response.status not in (408, 429) and response.status < 500:
         return StorageFailure(said, hint="check the URL; the node asks without credentials")
     passing = Passing(said, hint="the server is busy or broken; try again later")
@@ -118,7 +115,7 @@ def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
 
 
 def _translated(url: str, error: Exception) -> StorageFailure:
-    name = shown(url)
+    name = without_credentials(url)
     if refusal := refused_address(error):
         return StorageFailure(f"URL {name} may not be read here: {refusal.reason}", hint=refusal.hint)
     if isinstance(error, aiohttp.TooManyRedirects):

@@ -15,9 +15,10 @@ from typing import Self
 import aiohttp
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient, shown
+from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
 from bacalhau.plugins.url.params import read_url
 from bacalhau.ports.plugin import Setting
@@ -108,7 +109,7 @@ class _Download:
 
     async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Go on where the last attempt broke off if the server does, else from the start."""
-        name, etag = shown(self._entry.key), strong_etag(headers)
+        name, etag = without_credentials(self._entry.key), strong_etag(headers)
         if self._entry.etag and etag and etag != self._entry.etag:
             raise StorageFailure(
                 f"URL {name} changed while it was read: its ETag was {self._entry.etag}, is {etag}",
@@ -156,9 +157,12 @@ def _write_at(file: RawIOBase, chunks: list[bytes], offset: int) -> None:
 
 def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFailure(f"no space left on {into} for {shown(url)}", hint="free disk space on the node")
+        return StorageFailure(
+            f"no space left on {into} for {without_credentials(url)}", hint="free disk space on the node"
+        )
     return StorageFailure(
-        f"{shown(url)} cannot be written to {into}: {error.strerror or error}", hint="check the node's data directory"
+        f"{without_credentials(url)} cannot be written to {into}: {error.strerror or error}",
+        hint="check the node's data directory",
     )
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.uris import parse_input
-from bacalhau.plugins.url.client import shown
 from bacalhau.plugins.url.params import check_source, read_url
 
 PREFIX = "invalid url storage params: "
@@ -59,6 +59,6 @@ def test_all_problems_are_listed():
     assert len(failed.value.message.splitlines()) == 3
 
 
-def test_a_password_is_not_shown():
-    assert shown("http://user:secret@h/f?at=@") == "http://h/f?at=@"
-    assert shown("http://h/a@b") == "http://h/a@b"
+def test_a_password_is_not_without_credentials():
+    assert without_credentials("http://user:secret@h/f?at=@") == "http://h/f?at=@"
+    assert without_credentials("http://h/a@b") == "http://h/a@b"
