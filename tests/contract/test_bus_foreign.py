@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau.bus.envelope import unpack
+from bacalhau.bus.envelope import MESSAGE_ID, SOURCE, TYPE, pack, stamp, unpack
 from bacalhau.bus.subject import LOGS, from_node, messages_to, to_node
 from bacalhau.lib.wire import encode
-from bacalhau.models.wire.messages import HandshakeResponse
+from bacalhau.models.wire.messages import HandshakeResponse, HeartbeatRequest
 from tests.support.nats import cluster, settle
 
 FRAMES = [
@@ -134,3 +134,35 @@ async def test_it_may_not_use_the_subjects_of_another(tmp_path):
         await client.subscribe(messages_to("other"))
         await settle(client)
         assert len(client.errors) == 2
+
+
+def strange(**metadata: str) -> bytes:
+    return pack(encode(HeartbeatRequest(node_id="foreign")), stamp("transport.HeartbeatRequest", "n", 1) | metadata)
+
+
+@pytest.mark.parametrize("lane", ["msgs", "ctrl", "requests"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        strange(),
+        strange(**{TYPE: "BidResult"}),
+        strange(**{MESSAGE_ID: "i" * 600_000}),
+        strange(**{SOURCE: "\r\n"}),
+    ],
+    ids=["empty", "request", "report", "long name", "lines"],
+)
+async def test_no_message_ends_the_connection_of_the_orchestrator(tmp_path, lane, data):
+    async with cluster(tmp_path) as made:
+        client = await made.stranger(name="foreign")
+        await client.publish(from_node("foreign", lane), data)
+        answered = await client.request(from_node("foreign", lane), data, timeout=5)
+        assert answered.data and made.orchestrator._link.number == 1
+
+
+@pytest.mark.parametrize("name", ["i" * 600_000, "a\r\nb: c", "\u00e9"])
+async def test_an_answer_repeats_no_strange_name(tmp_path, name):
+    async with cluster(tmp_path) as made:
+        client = await made.stranger(name="foreign")
+        reply = await client.request(from_node("foreign", "ctrl"), strange(**{MESSAGE_ID: name}), timeout=5)
+        assert MESSAGE_ID not in reply.headers and "b" not in reply.headers

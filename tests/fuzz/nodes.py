@@ -1,11 +1,12 @@
 """A node that sends whatever it likes: its orchestrator answers each message, and goes on."""
 
 import asyncio
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.values import bodies, of_type, rendered, texts
 
 ANSWER_SECONDS = 15.0
+T = TypeVar("T")
 LANES = ["msgs", "ctrl", "requests", "progress"]
 ROOM = Resources(cpu=100, memory=10**12, disk=10**12, gpu=0)
 
@@ -42,12 +44,16 @@ class Told:
 class Rogue:
     """A member of the network, with work in hand."""
 
-    runner: asyncio.Runner
     url: str
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     id: str = field(default_factory=new_node_id)
     executions: list[tuple[str, str]] = field(default_factory=list)
     client: Client = field(default_factory=Client)
     given: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work on the node's own loop, which goes on between two messages: the server asks for signs of life."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     async def join(self) -> None:
         await self.client.connect(
@@ -63,7 +69,9 @@ class Rogue:
 
     async def greet(self) -> None:
         """Join in earnest: what was sent before may have described nobody."""
-        compute = ComputeNodeInfo(execution_engines=("noop",), max_capacity=ROOM, available_capacity=ROOM)
+        compute = ComputeNodeInfo(
+            execution_engines=("noop",), max_capacity=ROOM, available_capacity=ROOM, max_job_requirements=ROOM
+        )
         info = NodeInfo(node_id=self.id, node_type="Compute", labels={"rogue": "yes"}, compute_node_info=compute)
         held = tuple(execution_id for execution_id, _ in self.executions)
         body = encode(HandshakeRequest(node_info=info, running=held))
@@ -98,17 +106,20 @@ class Rogue:
 @contextmanager
 def rogue(target: Target) -> Iterator[Rogue]:
     """A node among the others that was given an execution of a job that only it can run."""
-    with asyncio.Runner() as runner:
-        made = Rogue(runner, f"nats://127.0.0.1:{target.nats_port}")
-        runner.run(made.join())
-        target.submit(
-            Name="rogues", Type="service", Count=3, Constraints=[{"Key": "rogue", "Operator": "=", "Values": ["yes"]}]
-        )
-        runner.run(asyncio.wait_for(made.given.wait(), 20))
-        try:
-            yield made
-        finally:
-            runner.run(made.client.close())
+    made = Rogue(f"nats://127.0.0.1:{target.nats_port}")
+    thread = threading.Thread(target=made.loop.run_forever)
+    thread.start()
+    try:
+        made.run(made.join())
+        needs = [{"Key": "rogue", "Operator": "=", "Values": ["yes"]}]
+        target.submit(Name="rogues", Type="service", Count=3, Constraints=needs)
+        made.run(asyncio.wait_for(made.given.wait(), 20))
+        yield made
+        made.run(made.client.close())
+    finally:
+        made.loop.call_soon_threadsafe(made.loop.stop)
+        thread.join()
+        made.loop.close()
 
 
 def _metadata(type_name: str) -> st.SearchStrategy[dict[str, str]]:
@@ -162,8 +173,8 @@ def knock(target: Target, search: Search) -> None:
     """Send messages as a node: each is answered, no connection of others is lost, and nodes may still join."""
     mark = len(target.process.lines)
     with rogue(target) as made:
-        search.run(lambda told: made.runner.run(made.tell(told)), messages(made))
-        made.runner.run(made.greet())
+        search.run(lambda told: made.run(made.tell(told)), messages(made))
+        made.run(made.greet())
     target.check()
     lost = [line for line in target.process.lines[mark:] if "lost the connection" in line]
     assert not lost, lost

@@ -110,7 +110,12 @@ class Link:
                 raise Unavailable(self._trouble, hint="Check the orchestrator's address, that it runs, and the token.")
 
     async def publish(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
-        """Hand a message to the connection. Raises LinkLost without one, BadRequest when the message is too large."""
+        """Hand a message to the connection. Raises LinkLost without one, BadRequest when the message is too large.
+
+        Without a subject nobody has asked to hear it; the server would end the connection that sent it.
+        """
+        if not subject:
+            return
         client = self._client
         if client is None:
             raise LinkLost(self._trouble)

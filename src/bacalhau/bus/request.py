@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 CONTROL_SOURCE = "orchestrator-control"
 REQUEST_LIMIT = 30.0  # seconds a handler may take; a node waits 10
+LONGEST_ID = 128  # characters of the name that a request may have, which its answer repeats
 LEGACY_REFUSAL = b'{"value":{"Accepted":false,"Reason":"node supports NCLv1 protocol - legacy protocol disabled"}}'
 
 
@@ -86,8 +87,8 @@ class Responder:
 
     async def _reply(self, msg: Msg, reply: Model, asked: dict[str, str]) -> None:
         metadata = stamp(MESSAGE_NAMES[type(reply)], CONTROL_SOURCE, now_ns())
-        if MESSAGE_ID in asked:
-            metadata[MESSAGE_ID] = asked[MESSAGE_ID]
+        if _is_plain(known := asked.get(MESSAGE_ID, "")):
+            metadata[MESSAGE_ID] = known
         if isinstance(reply, BacError):
             metadata |= {STATUS_CODE: str(reply.http_status_code), ERROR_CODE: reply.code}
         try:
@@ -96,6 +97,11 @@ class Responder:
             logger.debug("answer to %s not sent: %s", msg.subject, e)
         except BadRequest as e:
             await self._reply(msg, to_bac_error(e), asked)
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text of the other side can go back to it in a header."""
+    return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isprintable()
 
 
 def to_bac_error(error: BacalhauError) -> BacError:
