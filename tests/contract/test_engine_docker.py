@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bacalhau.border.places import hold_place
 from bacalhau.border.printed import missing_text
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
@@ -17,8 +18,9 @@ from bacalhau.lib.ids import new_execution_id
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.api import DockerApi
-from bacalhau.plugins.docker.container import container_name
+from bacalhau.plugins.docker.container import Surroundings, container_config, container_name
 from bacalhau.plugins.docker.engine import DockerEngine
+from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask, Exit, Mount, Prepares, Sweeps
 from bacalhau.ports.progress import Step, ignore
 from tests.support.docker import make_task, push, push_new
@@ -105,6 +107,76 @@ async def test_mounts_keep_their_mode(docker_url: str, docker_image: str, folder
     end, text = await run(docker_url, task)
     assert (end.code, text) == (0, "datarefused\n")
     assert (target / "b").read_text() == "data"
+
+
+def held_mount(path: Path, target: str, read_only: bool) -> Mount:
+    held = hold_place(str(path))
+    return Mount(held.path, target, read_only, held)
+
+
+@pytest.fixture
+def shared(folder: Path) -> Path:
+    """A folder that jobs may change, beside one that they may not see."""
+    for name in ("data/x", "secret"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "who").write_text(name)
+    return folder / "data"
+
+
+def replace_by_a_link(path: Path, to: Path) -> None:
+    path.rename(path.with_name("moved"))
+    path.symlink_to(to)
+
+
+@pytest.mark.parametrize(("read_only", "says"), [(True, "data/x refused\n"), (False, "data/x\n")])
+async def test_what_was_permitted_is_mounted_though_its_path_leads_elsewhere(
+    docker_url: str, docker_image: str, folder: Path, shared: Path, read_only: bool, says: str
+) -> None:
+    task = shell(
+        folder,
+        docker_image,
+        "cat /in/who; touch /in/new || echo ' refused'",
+        mounts=(held_mount(shared / "x", "/in", read_only),),
+    )
+    replace_by_a_link(shared / "x", folder / "secret")
+    _, text = await run(docker_url, task)
+    assert text.strip() == says.strip()
+    assert os.listdir(folder / "secret") == ["who"]
+    assert (shared / "moved/new").exists() is not read_only
+    assert str(task.mounts[0].host_path) not in volume_options(docker_url)
+
+
+def volume_options(url: str) -> str:
+    docker = ["docker", "--host", url, "volume"]
+    names = subprocess.run([*docker, "ls", "--quiet"], check=True, capture_output=True, text=True).stdout.split()
+    shown = subprocess.run([*docker, "inspect", "--format", "{{.Options}}", *names], capture_output=True, text=True)
+    return shown.stdout
+
+
+async def test_a_container_that_a_dead_process_made_and_did_not_start_is_made_again(
+    docker_url: str, docker_image: str, folder: Path, shared: Path
+) -> None:
+    """What it would mount is a descriptor of that process, whose number may be another's by now."""
+    mount = held_mount(shared / "x", "/in", True)
+    task = shell(folder, docker_image, "cat /in/who", mounts=(mount,))
+    wrong = task._replace(mounts=(mount._replace(host_path=Path("/proc/1/root")),))
+    params = DockerParams(image=docker_image)
+    api = DockerApi(docker_url)
+    await api.create(container_name(task.execution_id), container_config(wrong, params, docker_image, Surroundings()))
+    await api.close()
+    assert (await run(docker_url, task))[1] == "data/x"
+
+
+async def test_what_the_daemon_cannot_hold_is_refused_by_its_name(
+    docker_url: str, docker_image: str, folder: Path, shared: Path
+) -> None:
+    task = shell(folder, docker_image, "cat /in", mounts=(held_mount(shared / "x/who", "/in", True),))
+    with pytest.raises(EngineFailure, match=f"^volume {shared}/x/who cannot be mounted safely: .* not a single file"):
+        await run(docker_url, task)
+    gone = task._replace(mounts=(held_mount(shared / "x", "/in", True)._replace(host_path=Path("/proc/0/fd/7")),))
+    with pytest.raises(EngineFailure, match=f"{shared}/x") as failed:
+        await run(docker_url, gone)
+    assert "/proc/0" not in failed.value.message and "mount namespace" in failed.value.hint
 
 
 async def test_a_container_over_its_memory_limit_fails_for_that_reason(

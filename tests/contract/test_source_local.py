@@ -86,9 +86,8 @@ async def test_paths_are_compared_where_they_lead(data, into, tmp_path):
 async def test_writing_has_to_be_granted(data, into):
     assert await bring([f"{data}:rw"], data, into, ReadWrite="true") == Volume(data, read_only=False)
     assert await bring([f"{data}:rw"], data, into, ReadWrite=False) == Volume(data, read_only=True)
-    assert await bring([f"{data}:ro", f"{data.parent}/**:rw"], data, into, ReadWrite=True) == Volume(
-        data, read_only=False
-    )
+    granted = await bring([f"{data}:ro", f"{data.parent}/**:rw"], data, into, ReadWrite=True)
+    assert (granted.held.place, granted.read_only) == (str(data), False)
     for read_only in (f"{data}", f"{data}:ro"):
         with pytest.raises(StorageFailure, match=f"{data} is not granted write access"):
             await bring([read_only, "/elsewhere:rw"], data, into, ReadWrite=True)
@@ -115,11 +114,11 @@ async def test_what_is_missing_is_made_when_both_sides_say_so(data, into):
     source = LocalSource(rules)
     manifest = await source.resolve(spec(data / "new/dir", ReadWrite=True, CreateAs="DIR"))
     assert not (data / "new").exists()
-    assert await source.fetch(manifest, into, ignore) == Volume(data / "new/dir", read_only=False)
+    made = await source.fetch(manifest, into, ignore)
+    assert (made.held.place, made.read_only) == (f"{data}/new/dir", False)
     assert (data / "new/dir").stat().st_mode & 0o7777 == 0o700
-    assert await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="File") == Volume(
-        data / "other/file", read_only=False
-    )
+    made = await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="File")
+    assert (made.held.place, made.read_only) == (f"{data}/other/file", False)
     assert (data / "other/file").read_bytes() == b""
     (data / "other/file").write_text("kept")
     await bring(rules, data / "other/file", into, ReadWrite="true", CreateAs="file")
@@ -140,6 +139,42 @@ async def test_a_path_taken_away_between_is_refused(data, into, tmp_path):
     (data / "sub dir").symlink_to(tmp_path / "secret")
     with pytest.raises(StorageFailure, match="is not allowlisted"):
         await source.fetch(manifest, into, ignore)
+
+
+async def test_a_place_that_jobs_may_replace_stays_what_was_permitted(data, into, tmp_path):
+    (tmp_path / "secret/file").write_text("secret")
+    volume = await bring([f"{data}/**:rw"], data / "sub dir", into)
+    (data / "sub dir").rename(data / "moved")
+    (data / "sub dir").symlink_to(tmp_path / "secret")
+    assert (data / "sub dir/file").read_text() == "secret"
+    assert (volume.path / "file").read_text() == "content"
+
+
+@pytest.mark.parametrize(
+    ("rules", "held"),
+    [
+        (["/**", "/elsewhere/**:rw"], False),
+        (["{data}/*:rw"], False),
+        (["{data}/sub dir:rw"], False),
+        (["{data}/**:rw"], True),
+        (["{data}:rw", "{data}/*"], True),
+        (["**:rw"], True),
+    ],
+)
+async def test_only_what_jobs_may_replace_is_held(data, into, rules, held):
+    """Every engine can mount the others."""
+    volume = await bring([rule.format(data=data) for rule in rules], data / "sub dir", into)
+    assert (volume.held is not None, volume.path == data / "sub dir") == (held, not held)
+
+
+async def test_nothing_is_made_behind_a_link_that_appears_meanwhile(data, into, tmp_path):
+    source = LocalSource([f"{data}/**:rw"])
+    manifest = await source.resolve(spec(data / "sub dir/new/dir", ReadWrite=True, CreateAs="dir"))
+    (data / "sub dir").rename(data / "moved")
+    (data / "sub dir").symlink_to(tmp_path / "secret")
+    with pytest.raises(StorageFailure, match="is not allowlisted"):
+        await source.fetch(manifest, into, ignore)
+    assert os.listdir(tmp_path / "secret") == []
 
 
 async def test_a_bad_spec_is_refused(data):

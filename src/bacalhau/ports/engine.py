@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bacalhau.border.places import Held
 from bacalhau.border.printed import LIMIT
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
@@ -10,11 +11,16 @@ from bacalhau.ports.progress import Report
 
 
 class Mount(NamedTuple):
-    """A host path that appears at `target` (absolute) inside the task."""
+    """A host path that appears at `target` (absolute) inside the task.
+
+    Where `held` is given, `host_path` leads to it, through `/proc`: jobs may change the folders of `held.place`. An
+    engine mounts what is held, or raises EngineFailure; it does not look the place up again.
+    """
 
     host_path: Path
     target: str
     read_only: bool
+    held: Held | None = None
 
 
 class EngineTask(NamedTuple):

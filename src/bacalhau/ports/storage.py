@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from bacalhau.border.places import Held
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
@@ -51,10 +52,14 @@ WHOLE = Partition()
 
 
 class Volume(NamedTuple):
-    """A path on the node to bind at the input's target; a file or a directory."""
+    """A path on the node to bind at the input's target; a file or a directory.
+
+    `held` is given where jobs may change the folders that lead there: `path` then leads to what is held open.
+    """
 
     path: Path
     read_only: bool = True
+    held: Held | None = None
 
 
 @runtime_checkable
@@ -87,5 +92,17 @@ class Located(Protocol):
         """Tell whether nothing has to be brought from elsewhere; found out without asking anybody but this node.
 
         Raises StorageFailure, not `retryable`, where this node cannot have it at all.
+        """
+        ...
+
+
+@runtime_checkable
+class InPlace(Protocol):
+    """A source whose content is used where it is on the node; every other source brings a copy."""
+
+    async def permit(self, source: SpecConfig) -> Volume:
+        """Ask the node's rules and open the place, also again when a restarted node takes an execution up.
+
+        Raises StorageFailure where the rules do not allow it, or nothing is there.
         """
         ...

@@ -8,10 +8,10 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
-from bacalhau.models.job.job import InputSource, Job
+from bacalhau.models.job.job import InputSource, Job, Task
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Manifest, Partition, Storage
+from bacalhau.ports.storage import InPlace, Manifest, Partition, Storage, Volume
 
 _MORE_DISK = "ask for more disk (Resources.Disk), or name fewer objects"
 
@@ -26,11 +26,8 @@ async def stage_inputs(
     """
     if objections := node.plugins.list_input_objections(job):
         raise StorageFailure(objections)
-    sources = node.plugins.sources
     inputs = job.task.input_sources or ()
-    for source in inputs:
-        if _kind(source) not in sources:
-            raise StorageFailure(f"this node cannot read inputs from {_kind(source)}")
+    sources = [_source(node, source) for source in inputs]
     manifests = await _resolve_all(node, inputs, part)
     needed = sum(m.size for m in manifests)
     if needed > disk:
@@ -41,8 +38,29 @@ async def stage_inputs(
     for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
         into = folder / str(n)
         into.mkdir()
-        fetches.append(_fetch(sources[_kind(source)], source, manifest._replace(room=disk), into, total.part(n)))
+        fetches.append(_fetch(sources[n], source, manifest._replace(room=disk), into, total.part(n)))
     return tuple(await together(*fetches))
+
+
+async def permit_again(node: ComputeNode, task: Task, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+    """Open the inputs that are used in place once more, because the node's rules or its disk may have changed.
+
+    `mounts` are those of an earlier process, in the order of the task's inputs, then its outputs. Raises StorageFailure
+    for what is no longer allowed.
+    """
+    found = list(mounts)
+    for n, source in enumerate(task.input_sources or ()):
+        storage = _source(node, source)
+        if isinstance(storage, InPlace):
+            found[n] = _mount(source, await storage.permit(source.source))
+    return tuple(found)
+
+
+def _source(node: ComputeNode, source: InputSource) -> Storage:
+    try:
+        return node.plugins.sources[_kind(source)]
+    except KeyError as e:
+        raise StorageFailure(f"this node cannot read inputs from {_kind(source)}") from e
 
 
 async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...], part: Partition) -> list[Manifest]:
@@ -64,8 +82,11 @@ def _kind(source: InputSource) -> str:
 
 
 async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into: Path, report: Report) -> Mount:
-    volume = await storage.fetch(manifest, into, report)
-    return Mount(volume.path, source.target, volume.read_only)
+    return _mount(source, await storage.fetch(manifest, into, report))
+
+
+def _mount(source: InputSource, volume: Volume) -> Mount:
+    return Mount(volume.path, source.target, volume.read_only, volume.held)
 
 
 def _beyond(disk: int) -> str:

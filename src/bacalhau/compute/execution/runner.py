@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.execution.environment import task_environment
-from bacalhau.compute.execution.inputs import stage_inputs
+from bacalhau.compute.execution.inputs import permit_again, stage_inputs
 from bacalhau.compute.execution.outputs import (
     make_result_tree,
     read_exit_code,
@@ -25,7 +25,7 @@ from bacalhau.compute.state.attempt import Attempt, read_attempt, record_mounts,
 from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError, EngineAway, EngineFailure, TimedOut
+from bacalhau.lib.errors import BacalhauError, EngineAway, EngineFailure, StorageFailure, TimedOut
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.tree import remove_tree
 from bacalhau.models.execution.event import Topic
@@ -133,6 +133,7 @@ class _Work:
         self.result = self.folder / "result"
         self.topic = Topic.PREPARING_ENVIRONMENT
         self.granted = execution.reserved
+        self.mounts: tuple[Mount, ...] = ()
         self.kind = ""
         self.limit = ""
 
@@ -149,7 +150,10 @@ class _Work:
             attempt = read_attempt(self.folder) if resumed else None
             code = read_exit_code(self.result) if resumed else None
             if code is None:
-                attempt = attempt or await self._prepare(resumed)
+                if attempt is None:
+                    attempt = await self._prepare(resumed)
+                else:
+                    await self._mount_again(attempt)
                 code = await self._run_engine(attempt)
             return await self._conclude(code, attempt or Attempt())
         except BacalhauError as e:
@@ -193,13 +197,24 @@ class _Work:
                 image, inputs = await self._prepare_engine(), ()
         reach(Point.NODE_STAGED)
         ports = self.node.pool.reserve(self.execution.id, self._network())
+        self.mounts = inputs + outputs
         attempt = Attempt(
-            image=image, started=started, mounts=record_mounts(inputs + outputs), ports=ports, gpus=self.granted.gpus
+            image=image, started=started, mounts=record_mounts(self.mounts), ports=ports, gpus=self.granted.gpus
         )
         if attempt.is_worth_keeping:
             write_attempt(self.folder, attempt)
         reach(Point.NODE_PREPARED)
         return attempt
+
+    async def _mount_again(self, attempt: Attempt) -> None:
+        """Ask for the mounts of an earlier process again. A task with a mount that is no longer allowed is stopped."""
+        async with self._stage(Topic.DOWNLOADING_INPUTS, 0):  # the engine, which may run the task, ends it in time
+            try:
+                self.mounts = await permit_again(self.node, self.job.task, attempt.as_mounts())
+            except StorageFailure:
+                self.running.engine = self._engine()
+                await try_stop(self.execution.id, self.running)
+                raise
 
     @contextmanager
     def _blame(self, kind: str) -> Iterator[None]:
@@ -271,7 +286,7 @@ class _Work:
             node_id=self.node.node_id,
             params=self.job.task.engine.params or {},
             env=self._environment(attempt),
-            mounts=attempt.as_mounts(),
+            mounts=self.mounts,
             resources=self.granted,
             network=replace(self._network(), ports=attempt.ports),
             stdout=self.result / "stdout",

@@ -22,7 +22,8 @@ class MountRecord(Model):
 
 
 class Attempt(Model):
-    """`image` pins what runs; the mounts are complete: inputs need not be staged again.
+    """`image` pins what runs; the mounts are complete: inputs need not be staged again. Those that are used in
+    place are asked for again.
 
     `started` is Unix ns. Ports and GPUs are the task's own.
     """
@@ -43,7 +44,11 @@ class Attempt(Model):
 
 
 def record_mounts(mounts: tuple[Mount, ...]) -> tuple[MountRecord, ...]:
-    return tuple(MountRecord(host_path=str(m.host_path), target=m.target, read_only=m.read_only) for m in mounts)
+    """Record mounts by the paths that people know: what is held open ends with this process."""
+    return tuple(
+        MountRecord(host_path=m.held.place if m.held else str(m.host_path), target=m.target, read_only=m.read_only)
+        for m in mounts
+    )
 
 
 def write_attempt(folder: Path, attempt: Attempt) -> None:

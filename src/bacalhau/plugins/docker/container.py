@@ -7,6 +7,7 @@ from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.gpus import gpu_settings
 from bacalhau.plugins.docker.isolation import Facts, Isolation
+from bacalhau.plugins.docker.mounts import mount_config
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask
 
@@ -63,10 +64,7 @@ def container_config(task: EngineTask, params: DockerParams, image: str, around:
         "Env": merge_env(task.env, params.environment_variables or ()),
         "Labels": {EXECUTOR_LABEL: task.node_id, JOB_LABEL: task.job_id, EXECUTION_LABEL: task.execution_id},
         "HostConfig": {
-            "Mounts": [
-                {"Type": "bind", "Source": str(m.host_path), "Target": m.target, "ReadOnly": m.read_only}
-                for m in task.mounts
-            ],
+            "Mounts": [mount_config(mount) for mount in task.mounts],
             "LogConfig": _log(task.output_limit, podman=around.facts.is_podman),
             **around.isolation.host_config(task.resources, frozenset(m.target for m in task.mounts), around.facts),
             **_limits(task.resources),

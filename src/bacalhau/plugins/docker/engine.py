@@ -32,6 +32,7 @@ from bacalhau.plugins.docker.endings import Endings
 from bacalhau.plugins.docker.failure import INIT_FAILED, FilesLimitRefused, not_executed
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.isolation import KEY, USUAL, Facts, Isolation, read_isolation
+from bacalhau.plugins.docker.mounts import check_held, naming_places
 from bacalhau.plugins.docker.output import OutputFiles, read_short
 from bacalhau.plugins.docker.params import DockerParams, check_engine
 from bacalhau.plugins.docker.rules import ANOTHER_NODE, FREE, Rules, read_rules
@@ -143,6 +144,7 @@ class DockerEngine:
             image = task.image or await self._images.bring(params.image, report)
             detour = await self._egress.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
             around = Surroundings(self._isolation, await self._ask_facts(), detour)
+            await self._check_mounts(task, around.facts)
             try:
                 return await self._run(task, container_config(task, params, image, around), watch)
             except FilesLimitRefused:
@@ -191,6 +193,10 @@ class DockerEngine:
                 removed.append(execution_id)
         return removed
 
+    async def _check_mounts(self, task: EngineTask, facts: Facts) -> None:
+        if any(mount.held for mount in task.mounts):
+            await asyncio.to_thread(check_held, task.mounts, self._api.url, podman=facts.is_podman)
+
     async def _run(self, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
         """Until the container's end, through losses of the daemon once the container has run."""
         name = container_name(task.execution_id)
@@ -199,7 +205,8 @@ class DockerEngine:
         lost_at, pause = 0.0, RETRY_SECONDS
         while True:
             try:
-                end = await self._make_and_watch(name, task, config, watch)
+                with naming_places(task.mounts):
+                    end = await self._make_and_watch(name, task, config, watch)
                 break
             except EngineFailure:
                 self._discard(name)
@@ -231,7 +238,7 @@ class DockerEngine:
         return end
 
     async def _make_and_watch(self, name: str, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
-        container_id, found = await self._create_or_find(name, config)
+        container_id, found = await self._create_or_find(name, config, anew=any(m.held for m in task.mounts))
         image = str((found or config)["Image"])
         if watch.grace is not None and found is None:
             return Exit(KILLED, image)
@@ -260,8 +267,14 @@ class DockerEngine:
             raise failure
         return Exit(code, image)
 
-    async def _create_or_find(self, name: str, config: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
-        """The id, and for a container that was there already its {"Image", "Status"}."""
+    async def _create_or_find(
+        self, name: str, config: dict[str, Any], *, anew: bool
+    ) -> tuple[str, dict[str, Any] | None]:
+        """The id, and for a container that was there already its {"Image", "Status"}.
+
+        `anew`: one that was made and not started is made again, because what it names may have ended with its process.
+        """
+        useless = ("removing", "dead", "created") if anew else ("removing", "dead")
         for _ in range(int(REMOVE_SECONDS / RETRY_SECONDS)):
             try:
                 if made := await self._api.create(name, config):
@@ -275,7 +288,7 @@ class DockerEngine:
                     component="Docker",
                 ) from e
             found = await self._api.inspect(name)
-            if found is not None and found["State"]["Status"] not in ("removing", "dead"):
+            if found is not None and found["State"]["Status"] not in useless:
                 return found["Id"], {"Image": found["Config"]["Image"], "Status": found["State"]["Status"]}
             # The name is taken by one that an earlier process was making or removing.
             await self._api.remove(name)

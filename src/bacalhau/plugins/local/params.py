@@ -1,19 +1,10 @@
 """The parameters of a path of the node, and their pure check at submission."""
 
-from enum import StrEnum
-
+from bacalhau.border.places import CreateAs
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params
 
 _PREFIX = "invalid local storage params: "
-
-
-class CreateAs(StrEnum):
-    """The thing to make where nothing is."""
-
-    NO_CREATE = "nocreate"
-    DIR = "dir"
-    FILE = "file"
 
 
 class LocalParams(Model):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from bacalhau.border.places import CreateAs
 from bacalhau.models.job.spec import SpecConfig, require_params
-from bacalhau.plugins.local.params import CreateAs, LocalParams, check_source
+from bacalhau.plugins.local.params import LocalParams, check_source
 from bacalhau.plugins.uris import parse_input
 
 

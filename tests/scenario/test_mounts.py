@@ -1,0 +1,64 @@
+"""Folders of a node that jobs mount, and change under each other's feet."""
+
+import pytest
+
+from tests.support.containers import HOLD
+from tests.support.gate import Gate
+from tests.support.system import System, s3_input
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder that jobs may change, beside one that they may not see."""
+    for name in ("data/x", "secret"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "who").write_text(name)
+    return tmp_path / "data"
+
+
+def local_input(path, target="/in"):
+    params = {"SourcePath": str(path), "ReadWrite": True}
+    return {"Source": {"Type": "local", "Params": params}, "Target": target}
+
+
+def test_a_job_does_not_see_what_another_job_puts_in_the_place_of_its_folder(
+    data, docker_url, docker_image, containers, s3, bucket, tmp_path
+):
+    s3.fill(bucket, {"slow": b"slow"})
+    settings = {"Compute.AllowListedLocalPaths": f"{data}/**:rw"}
+    with Gate(s3.url) as gate, System(tmp_path / "system", docker_url, image=docker_image, settings=settings) as system:
+        fetched = gate.hold(f"GET /{bucket}/slow")
+        inputs = [local_input(data / "x"), s3_input(gate.url, bucket, "slow", "/slow")]
+        victim = system.submit("cat /in/who; echo mine > /in/new", InputSources=inputs)
+        fetched.until_reached()
+        swap = f"mv /data/x /data/moved; ln -s {tmp_path}/secret /data/x"
+        attacker = system.run(swap, InputSources=[local_input(data, "/data")])
+        assert attacker.state.state_type == "Completed"
+        assert (data / "x/who").read_text() == "secret"
+        fetched.open()
+        assert system.client.wait(victim, 60).state.state_type == "Completed"
+        assert system.output(victim) == "data/x"
+        late = system.run("cat /in/who", InputSources=[local_input(data / "x")])
+        assert (late.state.state_type, late.state.message) == ("Failed", f"volume {data}/x is not allowlisted")
+    assert [path.name for path in (tmp_path / "secret").iterdir()] == ["who"]
+    assert (data / "moved/new").read_text() == "mine\n"
+
+
+def test_a_task_whose_mount_is_no_longer_allowed_is_stopped_when_its_node_starts_again(
+    data, docker_url, docker_image, containers, tmp_path
+):
+    settings = {"Compute.AllowListedLocalPaths": f"{data}/**:rw"}
+    with System(tmp_path / "system", docker_url, image=docker_image, split=True, settings=settings) as system:
+        allowed, refused = (system.submit(HOLD, InputSources=[local_input(data / name)]) for name in ("x", "."))
+        for job_id in (allowed, refused):
+            containers.until("start", job_id)
+        system.node.kill()
+        system.settings["Compute.AllowListedLocalPaths"] = f"{data}/x:rw"
+        system.node = system.add_node(system.node_dir)
+        system.start()
+        job = system.client.wait(refused, 60)
+        assert (job.state.state_type, job.state.message) == ("Failed", f"volume {data} is not allowlisted")
+        containers.until("destroy", refused)
+        containers.let_go(allowed)
+        assert system.client.wait(allowed, 60).state.state_type == "Completed"
+        assert len(containers.seen("start", job_id=allowed)) == 1
