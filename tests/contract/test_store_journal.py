@@ -49,6 +49,21 @@ async def test_an_execution_is_accepted_once_and_kept_with_its_job(journal):
     assert await journal.list_executions([]) == []
 
 
+async def test_interruptions_are_counted_for_what_is_in_hand_alone(path):
+    async with NodeJournal(path) as journal:
+        for number in (1, 2):
+            await journal.put_execution(accepted(number))
+        await journal.set_state(accepted(2).id, "Completed")
+        await journal.count_interruptions(["", "Running"], 1)
+        await journal.set_state(accepted(1).id, "Running")
+        await journal.count_interruptions(["", "Running"], 1)
+    async with NodeJournal(path) as journal:
+        await journal.put_execution(accepted(3))
+        await journal.count_interruptions(["", "Running"], -1)
+        counts = {entry.execution.id: entry.interruptions for entry in await journal.list_executions(STATES)}
+    assert counts == {accepted(1).id: 1, accepted(2).id: 0, accepted(3).id: -1}
+
+
 async def test_ids_are_listed_without_reading_what_they_stand_for(path):
     async with NodeJournal(path) as journal:
         for number in (1, 2, 3):
@@ -108,6 +123,7 @@ async def test_a_journal_that_held_the_job_in_each_execution_is_taken_up(path):
         connection.execute("drop table jobs")
         connection.execute("drop index executions_job")
         connection.execute("alter table executions drop column job")
+        connection.execute("alter table executions drop column interruptions")
         connection.execute("delete from schema_versions where version > 1")
         for number, state in enumerate(("", "Running", "Completed")):
             old = "insert into executions (id, state, create_time, modify_time, body) values (?, ?, ?, ?, ?)"

@@ -20,6 +20,7 @@ SETTINGS = {
     "Compute.AllocatedCapacity.CPU": CPUS,
     "Compute.AllocatedCapacity.Memory": "8gb",
     "Compute.Heartbeat.Interval": "500ms",
+    "Compute.MaxInterruptions": 1000,
     "Orchestrator.NodeManager.LostGrace": "4s",
 }
 ROOM = {"CPU": "1", "Memory": "16mb"}

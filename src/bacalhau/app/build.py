@@ -207,6 +207,7 @@ async def compute_node(
             gpu_problems=gpu_problems,
             heartbeat=config.compute.heartbeat.interval,
             keep_seconds=config.compute.retention.max_age,
+            max_interruptions=config.compute.max_interruptions,
             keep_records=config.compute.retention.max_count,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,

@@ -100,6 +100,7 @@ class ComputeNode:
     `told` is what the orchestrator knows about this node; `is_fenced`: it is to be asked before anything is published.
     `talking` is held by the one handshake, heartbeat or description that is under way. `doubt` is set when an engine
     that is told as working could not be reached.
+    `max_interruptions`: how often an execution is taken up again after the process ended without an orderly stop.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
     asks for no disk.
@@ -122,6 +123,7 @@ class ComputeNode:
     keep_seconds: float = 86_400.0
     keep_records: int = 10_000
     task_disk: int = 16_000_000_000
+    max_interruptions: int = 3
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)

@@ -7,17 +7,20 @@ import time
 from contextlib import suppress
 
 from bacalhau.compute.core import ComputeNode
-from bacalhau.compute.execution.ending import tell_cancelled
+from bacalhau.compute.execution.ending import tell_cancelled, tell_outcome
 from bacalhau.compute.execution.outputs import read_exit_code, read_output
-from bacalhau.compute.messages.inbox import ACCEPTED, ACTIVE, BID, CANCELLED, CANCELLING, NEW, bid, start
+from bacalhau.compute.execution.runner import Outcome
+from bacalhau.compute.messages.inbox import ACCEPTED, ACTIVE, CANCELLED, CANCELLING, IN_HAND, NEW, bid, start
 from bacalhau.compute.messages.outbox import FINISHED, report
 from bacalhau.compute.state.attempt import read_attempt
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.tree import remove_tree
 from bacalhau.models.execution.execution import DesiredStateType, Execution
+from bacalhau.models.job.job import LONG_RUNNING
 from bacalhau.ports.engine import Sweeps
+from bacalhau.ports.journal import JournalEntry
 
 SECOND = 1_000_000_000
 TIDY_EVERY = 600.0  # seconds
@@ -25,7 +28,8 @@ log = logging.getLogger(__name__)
 
 
 async def resume_executions(node: ComputeNode) -> None:
-    entries = await node.journal.list_executions((NEW, BID, ACCEPTED))
+    await _count_interruptions(node, 1)
+    entries = await _give_up_suspects(node, await node.journal.list_executions(IN_HAND))
     swept = await _sweep_engines(node, frozenset(e.execution.id for e in entries))
     if swept:
         await _tell_cancelled(node)
@@ -42,6 +46,39 @@ async def resume_executions(node: ComputeNode) -> None:
             )
         elif entry.state == NEW:
             node.crew.start(bid(node, execution))
+
+
+async def note_orderly_stop(node: ComputeNode) -> None:
+    """Take back in advance what the next start counts as an interruption."""
+    await _count_interruptions(node, -1)
+
+
+async def _count_interruptions(node: ComputeNode, by: int) -> None:
+    try:
+        await node.journal.count_interruptions(IN_HAND, by)
+    except Unavailable as e:  # a full disk: the node starts and stops all the same
+        log.error("the interruptions of executions were not counted: %s", e)
+
+
+async def _give_up_suspects(node: ComputeNode, entries: list[JournalEntry]) -> list[JournalEntry]:
+    """Let executions fail during which the node's process ended too often, and return the others.
+
+    Their containers go with all that nobody owns. A service or daemon that always runs is placed again, if possible on
+    another node; another job ends, because it would end the next node too.
+    """
+    for entry in entries:
+        if entry.interruptions > node.max_interruptions:
+            execution = entry.execution
+            error = EngineFailure(
+                f"the process of its node ended {entry.interruptions} times, without an orderly stop, while it had this"
+                " execution: it is not taken up again, because it may be the cause",
+                hint="read the log of the node; if the cause is another one, submit the job again",
+                retryable=execution.job is not None and execution.job.type in LONG_RUNNING,
+            )
+            log.error("execution %s: %s", execution.id, error.message)
+            output = await asyncio.to_thread(read_output, node.execution_folder(execution.id) / "result", -1)
+            await report(node, execution.id, FINISHED, tell_outcome(execution, Outcome(output, error=error)))
+    return [entry for entry in entries if entry.interruptions <= node.max_interruptions]
 
 
 async def _tell_cancelled(node: ComputeNode) -> None:

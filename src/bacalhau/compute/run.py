@@ -11,7 +11,7 @@ from bacalhau.compute.messages.control import heartbeat_forever, say_goodbye, sh
 from bacalhau.compute.messages.inbox import on_message
 from bacalhau.compute.messages.outbox import load_reports, report_forever
 from bacalhau.compute.messages.questions import on_request
-from bacalhau.compute.recovery import resume_executions, tidy_forever
+from bacalhau.compute.recovery import note_orderly_stop, resume_executions, tidy_forever
 from bacalhau.lib.aio import background
 
 
@@ -39,3 +39,4 @@ async def run_node(node: ComputeNode) -> AsyncIterator[None]:
             yield
         finally:
             await say_goodbye(node)
+    await note_orderly_stop(node)

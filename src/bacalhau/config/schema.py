@@ -320,6 +320,15 @@ class Compute(Section):
             )
         ),
     ] = ()
+    max_interruptions: Annotated[
+        Count,
+        Meta(
+            description=(
+                "How often an execution is taken up again after this node's process ended without an orderly stop;"
+                " three, because a task that ends its node would do so after each start. 0 is never."
+            )
+        ),
+    ] = 3
     auth: JoinToken = JoinToken()
     env: HostEnv = HostEnv()
     tls: NodeTLS = NodeTLS()

@@ -7,10 +7,14 @@ from bacalhau.models.execution.execution import Execution
 
 
 class JournalEntry(NamedTuple):
-    """An accepted execution with its job (`Job.specification`). `state` is the node's own word."""
+    """An accepted execution with its job (`Job.specification`). `state` is the node's own word.
+
+    `interruptions`: how often the node's process ended without an orderly stop while it had the execution.
+    """
 
     execution: Execution
     state: str
+    interruptions: int = 0
 
 
 class PendingReport(NamedTuple):
@@ -31,6 +35,10 @@ class ExecutionJournal(Protocol):
 
     async def set_state(self, execution_id: str, state: str) -> None:
         """Write the state of an execution. Raises Conflict when it is not in the journal."""
+        ...
+
+    async def count_interruptions(self, states: Iterable[str], by: int) -> None:
+        """Add `by` to the interruptions of all executions in one of `states`."""
         ...
 
     async def list_executions(self, states: Iterable[str]) -> list[JournalEntry]:

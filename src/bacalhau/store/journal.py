@@ -59,6 +59,9 @@ class NodeJournal(Housed):
     async def list_executions(self, states: Iterable[str]) -> list[JournalEntry]:
         return await self._database.read("journal_list_executions", {"states": _json(states)}, _read_entries)
 
+    async def count_interruptions(self, states: Iterable[str], by: int) -> None:
+        await self._database.apply((Statement("journal_count_interruptions", {"states": _json(states), "by": by}),))
+
     async def list_ids(self, states: Iterable[str]) -> list[str]:
         return await self._database.read("journal_list_ids", {"states": _json(states)}, _read_ids)
 
@@ -101,13 +104,13 @@ def _read_ids(rows: list[Row]) -> list[str]:
 def _read_entries(rows: list[Row]) -> list[JournalEntry]:
     jobs: dict[bytes | None, Job] = {}
     entries = []
-    for body, state, digest, job in rows:
+    for body, state, digest, job, interruptions in rows:
         execution = decode(body, Execution)
         if job is not None:
             jobs[digest] = decode(job, Job)
         if digest is not None:
             execution = replace(execution, job=jobs[digest])
-        entries.append(JournalEntry(execution, state))
+        entries.append(JournalEntry(execution, state, interruptions))
     return entries
 
 

@@ -33,6 +33,7 @@ NEW, BID, ACCEPTED, CANCELLED = (
     "cancelled",
 )  # the journal's words; NEW is an ask not yet acted upon
 CANCELLING = "cancelling"  # to be stopped, and its end not told yet
+IN_HAND = (NEW, BID, ACCEPTED)  # a restarted node takes these up again
 ACTIVE = (NEW, BID, ACCEPTED, CANCELLING)  # not ended, or the end not told yet
 PORT_ATTEMPTS, PORT_PAUSE = 60, 0.1  # seconds; together more than the runner's STOP_GRACE
 log = logging.getLogger(__name__)

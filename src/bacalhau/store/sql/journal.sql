@@ -16,6 +16,10 @@ on conflict (id) do update set modify_time = excluded.modify_time where executio
 -- name: journal_set_state
 update executions set state = :state, modify_time = :now where id = :id and body is not null;
 
+-- name: journal_count_interruptions
+update executions set interruptions = interruptions + :by
+where body is not null and state in (select value from json_each(:states));
+
 -- name: journal_list_executions
 -- A job comes with the first of its executions.
 select
@@ -25,7 +29,8 @@ select
     case
         when row_number() over (partition by executions.job order by executions.create_time, executions.id) = 1
             then (select jobs.body from jobs where jobs.digest = executions.job)
-    end
+    end,
+    executions.interruptions
 from executions
 where executions.body is not null and executions.state in (select value from json_each(:states))
 order by executions.create_time, executions.id;
