@@ -1,10 +1,12 @@
 """Folders of a node that jobs mount, and change under each other's feet."""
 
+import subprocess
+
 import pytest
 
 from tests.support.containers import HOLD
 from tests.support.gate import Gate
-from tests.support.system import System, s3_input
+from tests.support.system import OUTPUTS, System, new_node_name, s3_input
 
 
 @pytest.fixture
@@ -42,6 +44,25 @@ def test_a_job_does_not_see_what_another_job_puts_in_the_place_of_its_folder(
         assert (late.state.state_type, late.state.message) == ("Failed", f"volume {data}/x is not allowlisted")
     assert [path.name for path in (tmp_path / "secret").iterdir()] == ["who"]
     assert (data / "moved/new").read_text() == "mine\n"
+
+
+def test_a_container_of_any_user_writes_its_outputs_where_no_other_user_of_the_machine_can_look(
+    docker_url, docker_image, containers, tmp_path
+):
+    docker = ["docker", "--host", docker_url]
+    made = subprocess.run([*docker, "create", docker_image, "true"], check=True, capture_output=True, text=True)
+    image = f"bacalhau-test/user-{new_node_name()}:1"
+    change = ["--change", "USER 1234:1234"]
+    subprocess.run([*docker, "commit", *change, made.stdout.strip(), image], check=True, capture_output=True)
+    subprocess.run([*docker, "rm", made.stdout.strip()], check=True, capture_output=True)
+    older = tmp_path / "system/orchestrator/compute/executions"
+    older.mkdir(parents=True)
+    with System(tmp_path / "system", docker_url, image=image) as system:
+        job = system.run("id -u > /outputs/who; cat /outputs/who", ResultPaths=OUTPUTS, Publisher={"Type": "local"})
+        assert (job.state.state_type, system.output(job.id)) == ("Completed", "1234\n")
+        closed = [system.dir / name for name in ("compute", "compute/executions", "orchestrator")]
+        assert [oct(folder.stat().st_mode & 0o777) for folder in closed] == [oct(0o700)] * 3
+    subprocess.run([*docker, "rmi", image], check=True, capture_output=True)
 
 
 def test_a_task_whose_mount_is_no_longer_allowed_is_stopped_when_its_node_starts_again(

@@ -10,6 +10,7 @@ import msgspec
 
 from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.bus_address import BusAddress, server_tls, trusting
+from bacalhau.app.folders import make_private
 from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity, offered_executions
 from bacalhau.app.plugins import node_plugins, orchestrator_plugins
@@ -69,6 +70,7 @@ async def orchestrator(
 ) -> AsyncIterator[tuple[Orchestrator, BusAddress]]:
     """The orchestrator and the way of this machine's nodes to it. `alone`: this process is no compute node itself."""
     data = Path(config.data_dir)
+    make_private(data / "orchestrator")
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqliteStore(data / "orchestrator" / "state.db"))
         manager = config.orchestrator.node_manager
@@ -172,8 +174,8 @@ async def compute_node(
     config: Config, who: Identity, bus_address: BusAddress, content: ContentStore | None
 ) -> AsyncIterator[ComputeNode]:
     """Run a node that serves the orchestrator at `bus_address`; `content` is given where both share a process."""
-    data = Path(config.data_dir) / "compute"
-    (data / "executions").mkdir(parents=True, exist_ok=True)
+    data = make_private(Path(config.data_dir) / "compute")
+    make_private(data / "executions")
     async with AsyncExitStack() as stack:
         journal = await stack.enter_async_context(NodeJournal(data / "journal.db"))
         bus = await stack.enter_async_context(

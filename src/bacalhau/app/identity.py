@@ -32,7 +32,7 @@ def load_identity(folder: Path, name: str = "") -> Identity:
     path = folder / FILE
     if path.exists():
         return decode(path.read_bytes(), Identity)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Identity(id=name or new_node_id(), secret=secrets.token_hex(16))
     part = path.with_suffix(".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
