@@ -99,7 +99,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
 
 
 class Limits(NamedTuple):
-    """Bounds of one archive: its bytes when decompressed, and its members."""
+    """Bounds of one archive or tree: its bytes on the disk, and its members."""
 
     size: int = 1 << 40
     members: int = 10_000_000
@@ -108,10 +108,10 @@ class Limits(NamedTuple):
 _HEADER_BYTES = 1 << 20  # of one extended header, and of all global ones together: real ones have hundreds
 _HEADERS_IN_A_ROW = 16  # extended headers before one member: real archives have two
 _DEEPEST = 2048  # names in a path, which is what a path of the longest allowed length can have
-_STANDARD = Limits()
+STANDARD = Limits()
 
 
-async def unpack_async(archive: Path, into: Path, only: str = "", limits: Limits = _STANDARD) -> list[str]:
+async def unpack_async(archive: Path, into: Path, only: str = "", limits: Limits = STANDARD) -> list[str]:
     """`unpack` in a thread. A cancelled caller leaves when the thread has ended, which is at the next block."""
     return await in_thread(lambda is_stopped: unpack(archive, into, only, limits, is_stopped))
 
@@ -120,7 +120,7 @@ def unpack(
     archive: Path,
     into: Path,
     only: str = "",
-    limits: Limits = _STANDARD,
+    limits: Limits = STANDARD,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Unpack a tar.gz below `into`, or of it only the file or directory `only`, replacing files that are there.

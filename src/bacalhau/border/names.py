@@ -10,6 +10,8 @@ from bacalhau.lib.errors import BadRequest
 # Control characters of terminals, and marks that reorder or hide the text around them.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _IDENTIFIER = re.compile(r"[^\W_](?:[\w.:@-]{0,253}[^\W_])?")
+_REFUSED = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, as systems have them
 _KEPT = "\n\t"
 ID_WORDS = "an id, or its beginning: letters, digits and . _ : @ - without '..'"
 NAME_WORDS = "an id or a name without control characters and without '.' or '..' between slashes"
@@ -83,11 +85,49 @@ def name_fault(name: str) -> str:
         return f"{name!r} is no name of a file"
     if "/" in name or os.sep in name:
         return f"{name!r} has a slash"
-    if any((ord(letter) < 32 and letter != "\t") or letter == "\x7f" for letter in name):
+    if _REFUSED.search(name):
         return f"{name!r} has control characters"
-    if len(name.encode("utf-8", "surrogateescape")) > 255:
+    if len(name.encode("utf-8", "surrogateescape")) > LONGEST_NAME:
         return f"{name[:40]!r}... is longer than 255 bytes"
     return ""
+
+
+def path_fault(path: str) -> str:
+    """Say why a relative path, names with slashes between, can be none of a file; "" when it can."""
+    return next(filter(None, map(name_fault, path.split("/"))), "") or length_fault(path)
+
+
+def length_fault(path: str) -> str:
+    """Say why a relative path, whose names are sound, is longer than systems take; "" when it is not."""
+    size = len(path.encode("utf-8", "surrogateescape"))
+    return f"{path[:40]!r}... has {size} bytes, more than {LONGEST_PATH}" if size > LONGEST_PATH else ""
+
+
+def plain_name(text: str) -> str:
+    """Make a name of a file out of a stranger's text: what stands after its last slash, without control characters,
+    cut to the length that a name may have; "" where nothing is left of it.
+    """
+    name = re.sub(r"[\0-\x1f\x7f]", "", re.split(r"[/\\]", text)[-1]).strip()
+    if name in (".", ".."):
+        return ""
+    return name.encode(errors="replace")[:LONGEST_NAME].decode(errors="ignore")
+
+
+def clash(paths: Iterable[str]) -> tuple[str, str] | None:
+    """Find two relative paths that cannot both be files: the same one twice, or one that is a folder of the other.
+    None where there are none.
+    """
+    files: set[str] = set()
+    folders: dict[str, str] = {}
+    for path in paths:
+        if path in files:
+            return path, path
+        files.add(path)
+        at = path.rfind("/")
+        while at > 0 and (folder := path[:at]) not in folders:
+            folders[folder] = path
+            at = folder.rfind("/")
+    return next(((folder, path) for folder, path in folders.items() if folder in files), None)
 
 
 def twins(names: Iterable[str]) -> tuple[str, str] | None:

@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.border.names import (
+    clash,
     escaped,
     has_control,
     is_identifier,
     is_name,
     name_fault,
+    path_fault,
+    plain_name,
     shown,
     starts_identifier,
     twins,
@@ -87,3 +90,40 @@ def test_names_that_nobody_may_use(text):
 @given(st.text(st.characters(exclude_categories=("Cs",))))
 def test_json_escapes_change_nothing(text):
     assert json.loads(escaped(json.dumps(text, ensure_ascii=False))) == text
+
+
+@given(anything)
+def test_a_plain_name_is_none_or_one_of_a_file(text):
+    name = plain_name(text)
+    assert name == "" or name_fault(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a/b.txt", "b.txt"),
+        ("C:\\x\\y.txt", "y.txt"),
+        ("..", ""),
+        ("a/", ""),
+        (" \x1b[2Ja\n ", "[2Ja"),
+        ("é" * 200, "é" * 127),
+    ],
+)
+def test_plain_names(text, name):
+    assert plain_name(text) == name
+
+
+@pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "a/../b", "a/\n", "x" * 256 + "/a", "ab/" * 1400 + "a"])
+def test_paths_that_can_be_no_file_are_told_why(path):
+    assert path_fault(path)
+
+
+parts = st.lists(st.sampled_from("ab"), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.lists(parts, max_size=6))
+def test_paths_clash_where_one_is_twice_or_a_folder_of_another(paths):
+    pairs = [(a, b) for i, a in enumerate(paths) for j, b in enumerate(paths) if i != j]
+    clashing = [(a, b) for a, b in pairs if a == b or b.startswith(a + "/")]
+    found = clash(paths)
+    assert found in clashing if clashing else found is None

@@ -6,14 +6,16 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from bacalhau.border.archive import Limits
+from bacalhau.border.names import length_fault
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.kubo import Kubo
-from bacalhau.plugins.ipfs.tree import safe_name, write_tree
-from bacalhau.plugins.ipfs.unixfs.cid import RAW, Cid, parse_path
+from bacalhau.plugins.ipfs.tree import safe_name, too_many_entries, write_tree
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, Reader, StoreReader, VerifiedReader, resolve, view
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.plugin import Setting
@@ -76,11 +78,12 @@ class IpfsSource:
             nonlocal files, size
             files += more_files
             size += more_bytes
-            report(Step("staging", files, len(manifest.entries), size, max(size, manifest.size)))
+            report(Step("staging", files, len(manifest.entries), size, manifest.size))
 
+        limits = Limits(manifest.size, self._most_entries)
         async with self._reader() as reader:
             at, _ = await resolve(reader, cid, path)
-            return Volume(await write_tree(reader, at, into, into, tell))
+            return Volume(await write_tree(reader, at, into, into, tell, limits))
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Reader]:
@@ -156,12 +159,10 @@ async def _list_files(reader: Reader, root: Cid, most: int) -> AsyncIterator[Ent
     while todo:
         cid, path, tsize = todo.pop()
         met += 1
-        if met > most:
-            raise StorageFailure(
-                f"content {root} has more than {most:,} entries", hint="Name a part of it: CID/sub/path."
-            )
-        if cid.codec == RAW and path:
-            yield Entry(str(cid), path, tsize)
+        if met + len(todo) > most:
+            raise too_many_entries(root, most)
+        if cid.codec == RAW and tsize:
+            yield Entry(str(cid), path, _leaf_size(cid, tsize))
             continue
         block = await reader.get(cid, [later for later, _, _ in todo[:-WINDOW:-1] if later.codec != RAW])
         seen = view(cid, block)
@@ -172,9 +173,23 @@ async def _list_files(reader: Reader, root: Cid, most: int) -> AsyncIterator[Ent
         named = [
             (link, safe_name(link.name[skip:], cid) if len(link.name) > skip or not skip else "") for link in below
         ]
-        todo += [
-            (link.cid, f"{path}/{name}".strip("/") if name else path, link.tsize) for link, name in reversed(named)
-        ]
+        todo += [(link.cid, _below(path, name, cid), link.tsize) for link, name in reversed(named)]
+
+
+def _leaf_size(cid: Cid, told: int) -> int:
+    """Return the size that a link tells of a file of one block, which is checked when the block is there."""
+    if told > LARGEST_BLOCK:
+        raise StorageFailure(f"a link to {cid} tells {told} bytes, and no block has more than {LARGEST_BLOCK}")
+    return told
+
+
+def _below(path: str, name: str, directory: Cid) -> str:
+    if not name:
+        return path
+    below = f"{path}/{name}" if path else name
+    if fault := length_fault(below):
+        raise StorageFailure(f"refused: directory {directory} has an entry that can be no file: {fault}")
+    return below
 
 
 def make_source(setting: Setting) -> IpfsSource:

@@ -13,19 +13,24 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.border.archive import STANDARD, Limits
 from bacalhau.border.names import name_fault
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.units import show_bytes
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, leaf_cid, root_cid
-from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid
+from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor, Part, Piece, Reader, Verified, View, view, walk_file
 
 Tell = Callable[[int, int, int], None]
-"""Called with the files and block bytes that are newly in place, and the block bytes of the whole tree (0: unknown)."""
+"""Called with the files and their bytes that are newly in place, and the bytes of the whole tree as far as known: what
+links tell of it, until the end.
+"""
 
 _FLUSH_BYTES = 1 << 20
 _FLUSH_FILES = 200
 _SMALL_BYTES = 300_000
 _REMEMBERED = 20_000
+_MOST_WAITING = 1_000_000  # entries of directories that were met and are not written yet; some 500 MB
 _log = logging.getLogger(__name__)
 
 
@@ -44,16 +49,19 @@ class _Item(NamedTuple):
         return 0 < self.tsize <= _SMALL_BYTES
 
 
-async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell: Tell) -> Path:
+async def write_tree(
+    reader: Reader, cid: Cid, target: Path, inside: Path, tell: Tell, limits: Limits = STANDARD
+) -> Path:
     """Write what `cid` is at `target`; a file or symlink for which `target` is a directory goes into it, named by its
     CID.
 
     Returns where it is. Symlinks that lead out of `inside` are left out. StorageFailure for malformed blocks,
-    names that would leave the folder, and the disk's own errors.
+    names that would leave the folder, what is beyond `limits` when all of it is counted, also what repeats, and the
+    disk's own errors.
     """
     try:
         await asyncio.to_thread(partial(target.parent.mkdir, parents=True, exist_ok=True))
-        return await _Writer(reader, inside, tell).write(cid, target)
+        return await _Writer(reader, inside, tell, limits).write(cid, target)
     except OSError as e:
         raise StorageFailure(
             f"cannot write {e.filename or target}: {e.strerror or e}",
@@ -64,14 +72,17 @@ async def write_tree(reader: Reader, cid: Cid, target: Path, inside: Path, tell:
 class _Writer:
     """Places the tree depth first, so that a reader can stream the blocks in the order in which they are asked for."""
 
-    def __init__(self, reader: Reader, inside: Path, tell: Tell) -> None:
+    def __init__(self, reader: Reader, inside: Path, tell: Tell, limits: Limits) -> None:
+        self._limits = limits
+        self._entries = 1
+        self._bytes = 0
         self._reader = reader
         self._inside = inside
         self._report = tell
         self._total = 0
         self._root = inside
         self._todo: list[_Item] = []
-        self._written: dict[Cid, Path] = {}
+        self._written: dict[Cid, tuple[Path, int]] = {}
         self._symlinks: list[tuple[Path, str]] = []
         self._small: list[tuple[Path, Cid, bytes]] = []
         self._small_bytes = 0
@@ -84,17 +95,29 @@ class _Writer:
             await self._place(self._todo.pop())
         await self._flush_small()
         await asyncio.to_thread(_link, self._symlinks, self._inside)
+        self._total = 0
+        self._tell(0, 0)
         return path
 
     def _tell(self, files: int, size: int) -> None:
-        self._report(files, size, self._total)
+        self._bytes += size
+        self._require_room(0)
+        self._report(files, size, max(self._total, self._bytes))
+
+    def _require_room(self, size: int) -> None:
+        """Return when so many more bytes are within the limit. Raises StorageFailure."""
+        if self._bytes + size > self._limits.size:
+            hint = "it may repeat a few blocks without end: name a part of it, CID/sub/path"
+            raise StorageFailure(f"the content has more than {show_bytes(self._limits.size)}", hint=hint)
 
     async def _place(self, item: _Item) -> Path:
-        if not item.fresh and not item.shard and await asyncio.to_thread(_is_whole, item.path, item.cid):
-            self._tell(1, item.tsize)
+        if not item.fresh and not item.shard and (held := await asyncio.to_thread(_whole_size, item.path, item.cid)):
+            self._tell(1, held[0])
             return item.path
         if (twin := self._written.get(item.cid)) is not None:
-            self._tell(1, await asyncio.to_thread(_copy, twin, item.path, item.cid))
+            self._require_room(twin[1])
+            await asyncio.to_thread(_copy, twin[0], item.path, item.cid)
+            self._tell(1, twin[1])
             return item.path
         upcoming = [
             later.cid
@@ -106,13 +129,18 @@ class _Writer:
         )
         seen = view(item.cid, block)
         self._total = self._total or len(block) + sum(link.tsize for link in seen.links)
+        if item.cid.codec == RAW and item.tsize not in (0, len(block)):
+            raise StorageFailure(f"a link to {item.cid} tells {item.tsize} bytes, and it has {len(block)}")
         if seen.kind in ("directory", "shard"):
-            return await self._place_directory(item, seen, len(block))
+            return await self._place_directory(item, seen)
         if item.shard:
             raise StorageFailure(f"block {item.cid} is not the part of a directory that its parent describes")
         return await self._place_leaf(item, seen, block)
 
-    async def _place_directory(self, item: _Item, seen: View, size: int) -> Path:
+    async def _place_directory(self, item: _Item, seen: View) -> Path:
+        self._entries += len(seen.links)
+        if self._entries > self._limits.members or len(self._todo) + len(seen.links) > _MOST_WAITING:
+            raise too_many_entries(item.cid, self._limits.members)
         there = set[str]() if item.fresh and item.shard else await asyncio.to_thread(_make_directory, item.path)
         children = []
         for link in seen.links:
@@ -122,21 +150,22 @@ class _Writer:
             fresh = not there if inner else path.name not in there and part_name(link.cid) not in there
             children.append(_Item(link.cid, path, link.tsize, fresh, inner))
         self._todo += reversed(children)
-        self._tell(0, size)
         return item.path
 
     async def _place_leaf(self, item: _Item, seen: View, block: Verified) -> Path:
         if item.path == self._root and await asyncio.to_thread(item.path.is_dir):
             item = item._replace(path=item.path / str(item.cid))
-            if await asyncio.to_thread(_is_whole, item.path, item.cid):
-                self._tell(1, len(block) + sum(link.tsize for link in seen.links))
+            if held := await asyncio.to_thread(_whole_size, item.path, item.cid):
+                self._tell(1, held[0])
                 return item.path
         if seen.kind == "symlink":
             self._symlinks.append((item.path, os.fsdecode(seen.data)))
-            self._tell(1, len(block))
-        elif not seen.links:
+            self._tell(1, 0)
+            return item.path
+        self._require_room(self._small_bytes + seen.size)
+        if not seen.links:
             self._small.append((item.path, item.cid, seen.data))
-            self._small_bytes += len(block)
+            self._small_bytes += len(seen.data)
             if self._small_bytes >= _FLUSH_BYTES or len(self._small) >= _FLUSH_FILES:
                 await self._flush_small()
         else:
@@ -146,13 +175,13 @@ class _Writer:
     async def _flush_small(self) -> None:
         await asyncio.to_thread(_write_small, self._small)
         self._tell(len(self._small), self._small_bytes)
-        for path, cid, _ in self._small:
-            self._keep_in_mind(cid, path)
+        for path, cid, data in self._small:
+            self._keep_in_mind(cid, path, len(data))
         self._small, self._small_bytes = [], 0
 
-    def _keep_in_mind(self, cid: Cid, path: Path) -> None:
+    def _keep_in_mind(self, cid: Cid, path: Path, size: int) -> None:
         if len(self._written) < _REMEMBERED:
-            self._written[cid] = path
+            self._written[cid] = path, size
 
     async def _write_file(self, item: _Item, block: Verified, size: int) -> None:
         part = item.path.with_name(part_name(item.cid))
@@ -161,17 +190,17 @@ class _Writer:
         waiting = 0
         async for piece in walk_file(self._reader, item.cid, block, lacking=lacking):
             pieces.append(piece)
-            waiting += len(piece.block)
+            waiting += len(piece.view.data)
             if waiting >= _FLUSH_BYTES:
                 await self._flush(part, pieces)
                 waiting = 0
         await self._flush(part, pieces, (item.path, size))
         self._tell(1, 0)
-        self._keep_in_mind(item.cid, item.path)
+        self._keep_in_mind(item.cid, item.path, size)
 
     async def _flush(self, part: Path, pieces: list[Piece], whole: tuple[Path, int] | None = None) -> None:
         await asyncio.to_thread(_write, part, pieces, whole)
-        self._tell(0, sum(len(piece.block) for piece in pieces))
+        self._tell(0, sum(len(piece.view.data) for piece in pieces))
         pieces.clear()
 
     async def _lacking(self, part: Path, wanted: list[Part]) -> list[Part]:
@@ -221,15 +250,17 @@ def _is_vacant(path: Path) -> bool:
     return not path.is_symlink() and (not path.exists() or (path.is_dir() and not any(path.iterdir())))
 
 
-def _is_whole(path: Path, cid: Cid) -> bool:
-    """Tell whether the file is what `cid` names.
+def _whole_size(path: Path, cid: Cid) -> tuple[int] | None:
+    """Return the bytes of a file that is what `cid` names; None for another file, or none.
 
     A tree made by other rules than ours is fetched again, which costs time only.
     """
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode) and root_cid(path, V0 if cid.version == 0 else V1) == cid
+        status = os.lstat(path)
+        is_whole = stat.S_ISREG(status.st_mode) and root_cid(path, V0 if cid.version == 0 else V1) == cid
     except FileNotFoundError:
-        return False
+        return None
+    return (status.st_size,) if is_whole else None
 
 
 def _make_directory(path: Path) -> set[str]:
@@ -240,12 +271,10 @@ def _make_directory(path: Path) -> set[str]:
     return set(os.listdir(path))
 
 
-def _copy(twin: Path, path: Path, cid: Cid) -> int:
-    """Copy a file that was written already; return its size."""
+def _copy(twin: Path, path: Path, cid: Cid) -> None:
     part = path.with_name(part_name(cid))
     shutil.copyfile(twin, part)
     os.replace(part, path)
-    return path.stat().st_size
 
 
 def _link(symlinks: list[tuple[Path, str]], inside: Path) -> None:
@@ -261,6 +290,11 @@ def _link(symlinks: list[tuple[Path, str]], inside: Path) -> None:
         if not Path(os.path.realpath(path)).is_relative_to(border):
             path.unlink()
             _log.warning("left out symbolic link %s: %s is outside of the result", path, target)
+
+
+def too_many_entries(cid: Cid, most: int) -> StorageFailure:
+    """Make the error of a tree with more entries than a reader takes."""
+    return StorageFailure(f"content {cid} has more than {most:,} entries", hint="Name a part of it: CID/sub/path.")
 
 
 def safe_name(raw: bytes, directory: Cid) -> str:

@@ -8,14 +8,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bacalhau.border.names import shorten
+from bacalhau.border.names import name_fault, shorten
 from bacalhau.border.patterns import Glob, PatternFault
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams
 
-_RULE = re.compile(r"(?:(?P<namespace>[A-Za-z0-9._:@*?-]+):)?(?P<bucket>[A-Za-z0-9._*?-]+)")
+_STARS = re.compile(r"\*+")  # of a namespace, which may have slashes
+_RULE = re.compile(r"(?:(?P<namespace>.+):)?(?P<bucket>[A-Za-z0-9._*?-]+)")
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class BucketRules:
 
     def refusal(self, bucket: str, namespace: str) -> str:
         """Say why jobs of a namespace may not use a bucket, naming bucket, namespace and setting; "" when they may."""
-        if not self.rules or any(who.matches(namespace) and what.matches(bucket) for who, what in self.rules):
+        is_open = any(whose.matches(namespace) and what.matches(bucket) for whose, what in self.rules)
+        if not self.rules or (is_open and not name_fault(bucket)):
             return ""
-        return f"S3 bucket {shorten(bucket)!r} is not open to jobs of namespace {namespace!r} here, by {self.key}"
+        return (
+            f"S3 bucket {shorten(bucket)!r} is not open to jobs of namespace {shorten(namespace)!r} here, by {self.key}"
+        )
 
     def list_objections(
         self, spec: SpecConfig, kind: type[S3SourceParams] | type[S3PublisherParams], namespace: str
@@ -51,7 +55,7 @@ def _read_rule(text: str, key: str) -> tuple[Glob, Glob]:
     if not found:
         raise BadRequest(f"{key}: {text!r} is not a pattern of buckets", hint=hint)
     try:
-        return Glob(found["namespace"] or "*"), Glob(found["bucket"])
+        return Glob(_STARS.sub("**", found["namespace"] or "*")), Glob(found["bucket"])
     except PatternFault as e:
         raise BadRequest(f"{key}: {shorten(text)!r} cannot be used: {e}", hint=hint) from e
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
-from bacalhau.lib.aio import gather_bounded, together
+from bacalhau.lib.aio import gather_bounded, read_up_to, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
@@ -108,7 +108,7 @@ class _Fetch:
 
     async def small(self, entry: Entry, index: int) -> None:
         async def keep(response: aiohttp.ClientResponse) -> None:
-            body = await response.read()
+            body = await read_up_to(entry.size + 1, response.content.iter_any())
             _check_length(entry.size, len(body))
             expected = expected_digest(entry, response)
             if expected:
@@ -161,6 +161,8 @@ class _Fetch:
             got = 0
             try:
                 async for block in blocks(response):
+                    if 0 <= start <= end < start + got + sum(map(len, block)):
+                        raise aiohttp.ClientPayloadError(f"more than {end - start} bytes arrive")
                     await asyncio.to_thread(write_at, descriptor, block, start + got)
                     got += sum(map(len, block))
                     self._progress.add(0, sum(map(len, block)))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from bacalhau.border.names import clash, path_fault, shorten
 from bacalhau.border.patterns import Pattern
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.operation import Listed
@@ -30,36 +31,30 @@ def plan_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed
 def safe_path(bucket: str, key: str, folder: str) -> str:
     """The key without `folder`, doubled slashes and dots folded.
 
-    Raises StorageFailure when it would lead out of the mount.
+    Raises StorageFailure when it would lead out of the mount, or can be no file.
     """
     rest = key.removeprefix(folder)
-    parts = [part for part in rest.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or "\0" in rest or (not folder and rest.startswith("/")):
+    path = "/".join(part for part in rest.split("/") if part not in ("", "."))
+    fault = "it would be written outside of the mount"
+    if path and ".." not in path.split("/") and (folder or not rest.startswith("/")):
+        fault = path_fault(path)
+    if fault:
         hint = "rename the object, or choose a prefix or filter that leaves it out"
-        raise StorageFailure(
-            f"s3: object {key!r} in bucket {bucket} would be written outside of the mount", hint=hint, component="S3"
-        )
-    return "/".join(parts)
+        said = f"s3: object {shorten(key)!r} in bucket {bucket} can be no file: {fault}"
+        raise StorageFailure(said, hint=hint, component="S3")
+    return path
 
 
 def _refuse_clashes(bucket: str, entries: tuple[Entry, ...]) -> None:
-    hint = "choose a prefix or filter that leaves one of them out"
-    owners: dict[str, str] = {}
-    for entry in entries:
-        other = owners.setdefault(entry.path, entry.key)
-        if other != entry.key:
-            raise StorageFailure(
-                f"s3: objects {other!r} and {entry.key!r} in bucket {bucket} would both become {entry.path}",
-                hint=hint,
-                component="S3",
-            )
-    for entry in entries:
-        parts = entry.path.split("/")
-        for i in range(1, len(parts)):
-            other = owners.get("/".join(parts[:i]), "")
-            if other:
-                said = f"s3: object {other!r} in bucket {bucket} cannot be both a file and the folder of {entry.key!r}"
-                raise StorageFailure(said, hint=hint, component="S3")
+    found = clash(entry.path for entry in entries)
+    if found is None:
+        return
+    first, second = found
+    keys = [entry.key for path in dict.fromkeys(found) for entry in entries if entry.path == path]
+    said = f"s3: object {keys[0]!r} in bucket {bucket} cannot be both a file and the folder of {keys[1]!r}"
+    if first == second:
+        said = f"s3: objects {keys[0]!r} and {keys[1]!r} in bucket {bucket} would both become {first}"
+    raise StorageFailure(said, hint="choose a prefix or filter that leaves one of them out", component="S3")
 
 
 def with_suffix(key: str, *, is_plain: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
+from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
@@ -14,6 +15,8 @@ from bacalhau.plugins.s3.client import Request, S3Client, read_all
 DIGEST_HEADER = "x-amz-checksum-sha256"
 DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep the header above
 CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
+
+_SIZE_DIGITS = 18
 
 
 class Head(NamedTuple):
@@ -67,9 +70,12 @@ def read_version(headers: Mapping[str, str]) -> str:
     return "" if version == "null" else version
 
 
-async def list_objects(client: S3Client, address: BucketAddress, prefix: str) -> AsyncIterator[Listed]:
-    """Everything whose key begins with `prefix`, in the server's order, over as many pages as it takes."""
-    token = ""
+async def list_objects(client: S3Client, address: BucketAddress, prefix: str, most: int) -> AsyncIterator[Listed]:
+    """Everything whose key begins with `prefix`, in the server's order, over as many pages as it takes.
+
+    Raises StorageFailure when there are more than `most`: a server can go on for ever.
+    """
+    token, count = "", 0
     while True:
         query = [
             ("list-type", "2"),
@@ -80,6 +86,10 @@ async def list_objects(client: S3Client, address: BucketAddress, prefix: str) ->
         answer = await client.call(Request(address, "GET", "", tuple(query)), read_all)
         root = parse_answer(answer.body, address)
         for entry in _read_page(root):
+            count += 1
+            if count > most:
+                said = f"s3: more than {most:,} objects begin with {shorten(prefix)!r} in bucket {address.bucket}"
+                raise StorageFailure(said, hint="name a longer prefix", component="S3")
             yield entry
         following = read_text(root, "NextContinuationToken")
         if read_text(root, "IsTruncated") != "true" or not following or following == token:
@@ -91,8 +101,11 @@ def _read_page(root: ET.Element) -> Iterable[Listed]:
     is_escaped = read_text(root, "EncodingType") == "url"
     for item in root.iterfind("{*}Contents"):
         key = read_text(item, "Key")
+        size = read_text(item, "Size")
         yield Listed(
-            unquote_plus(key) if is_escaped else key, int(read_text(item, "Size") or -1), read_text(item, "ETag")
+            unquote_plus(key) if is_escaped else key,
+            int(size) if size.isdecimal() and len(size) <= _SIZE_DIGITS else -1,
+            read_text(item, "ETag"),
         )
 
 

@@ -18,13 +18,20 @@ from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
+MOST_OBJECTS = 2_000_000  # in one listing, which takes some 800 MB of memory
 _DIRECTORY_TYPE = "application/x-directory"
 
 
 class S3Source:
-    """A Storage. Without credentials it reads what is public, so it can always be used."""
+    """A Storage. Without credentials it reads what is public, so it can always be used.
 
-    def __init__(self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS) -> None:
+    A prefix of more than `most_objects` is refused.
+    """
+
+    def __init__(
+        self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS, most_objects: int = MOST_OBJECTS
+    ) -> None:
+        self._most_objects = most_objects
         self._client = S3Client(reach)
         self._buckets = buckets
 
@@ -39,7 +46,7 @@ class S3Source:
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         params = require_params(source, S3SourceParams)
-        entries = await resolve_entries(self._client, params)
+        entries = await resolve_entries(self._client, params, self._most_objects)
         return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
@@ -52,8 +59,8 @@ def bucket_of(params: S3SourceParams) -> BucketAddress:
     return find_bucket(params.bucket, params.region, params.endpoint)
 
 
-async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Entry, ...]:
-    """The objects that the key names. An empty match is an error unless the job allows it."""
+async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = MOST_OBJECTS) -> tuple[Entry, ...]:
+    """The objects that the key names, `most` of them. An empty match is an error unless the job allows it."""
     address, key = bucket_of(params), params.prefix
     listed_as = key
     if params.is_single:
@@ -61,7 +68,7 @@ async def resolve_entries(client: S3Client, params: S3SourceParams) -> tuple[Ent
         if not found.content_type.startswith(_DIRECTORY_TYPE):
             return (_single_entry(params, key, found),)
         listed_as = key + "/"
-    listed = [each async for each in list_objects(client, address, listed_as)]
+    listed = [each async for each in list_objects(client, address, listed_as, most)]
     entries = await asyncio.to_thread(plan_entries, params.bucket, key, params.filter, listed)
     if not entries and not params.allow_empty:
         raise _nothing_matches(params, listed)

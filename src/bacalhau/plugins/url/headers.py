@@ -7,8 +7,9 @@ from email.message import Message
 from email.utils import collapse_rfc2231_value
 from urllib.parse import unquote, urlsplit
 
+from bacalhau.border.names import plain_name
+
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
-_NAME_BYTES = 255
 
 
 def file_name(url: str, disposition: str) -> str:
@@ -18,7 +19,7 @@ def file_name(url: str, disposition: str) -> str:
     The UUID is always the same for the same URL. The name has no slash and is a legal one.
     """
     last = unquote(urlsplit(url).path).rstrip("/")
-    return _plain(_disposition_name(disposition)) or _plain(last) or str(uuid.uuid5(uuid.NAMESPACE_URL, url))
+    return plain_name(_disposition_name(disposition)) or plain_name(last) or str(uuid.uuid5(uuid.NAMESPACE_URL, url))
 
 
 def _disposition_name(text: str) -> str:
@@ -32,12 +33,6 @@ def _disposition_name(text: str) -> str:
     names = [value for name, value in message.get_params([], "content-disposition") if name == "filename"]
     names.sort(key=lambda value: isinstance(value, str))
     return collapse_rfc2231_value(names[0]) if names else ""
-
-
-def _plain(path: str) -> str:
-    """The base name, "" when it is none."""
-    name = re.sub(r"[\0-\x1f\x7f]", "", re.split(r"[/\\]", path)[-1]).strip()
-    return "" if name in (".", "..") else name.encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore")
 
 
 def full_size(status: int, headers: Mapping[str, str]) -> int:

@@ -101,6 +101,8 @@ def said(bucket, namespace, key):
         ((" data ",), "default", "data", True),
         (("data-*",), "default", "data-1/../secret", False),
         (("data.x",), "default", "data-x", False),
+        (("data-*",), "team/nightly run", "data-1", True),
+        (("team/*:data-*",), "team/nightly run", "data-1", True),
     ],
 )
 async def test_a_node_takes_what_its_rules_open(make_node, rules, namespace, bucket, is_open):
@@ -154,7 +156,7 @@ def test_what_is_no_rule_is_told_with_its_setting(text, tmp_path):
         sign.make_part(config(results=(text,)))
 
 
-@given(st.text("ab*?.", min_size=1, max_size=12), st.text("ab.", max_size=12))
+@given(st.text("ab*?.", min_size=1, max_size=12), st.text("ab-", min_size=1, max_size=12))
 def test_stars_and_question_marks_are_all_that_is_special(rule, bucket):
     def fits(pattern, text):
         if not pattern or not text:

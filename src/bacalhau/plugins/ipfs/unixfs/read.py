@@ -28,6 +28,7 @@ from bacalhau.plugins.ipfs.unixfs.dagpb import (
 from bacalhau.plugins.ipfs.unixfs.shard import DEEPEST, slot
 
 WINDOW = 16
+_DEEPEST_FILE = 64  # levels; with two links a node that is more bytes than there are
 _SMALL_BYTES = 64 << 10  # a block that is hashed sooner than a thread begins
 Verified = NewType("Verified", bytes)
 """The bytes of a block, once they are known to be what its CID says."""
@@ -153,6 +154,10 @@ def view(cid: Cid, block: Verified) -> View:
             raise ValueError("its links and block sizes do not match")
         if unixfs.kind == SHARD and unixfs.fanout != FANOUT:
             raise ValueError(f"a shard of width {unixfs.fanout} is not supported")
+        if unixfs.kind == DIRECTORY and len({link.name for link in node.links}) < len(node.links):
+            raise ValueError("two of its entries have the same name")
+        if unixfs.kind == SHARD and len(node.links) > FANOUT:
+            raise ValueError(f"a shard of width {unixfs.fanout} cannot have {len(node.links)} links")
     except ValueError as e:
         raise StorageFailure(f"block {cid} cannot be read as IPFS file: {e}") from e
     # A leaf's own data counts, not what it says about its size, so that a wrong size cannot move what follows.
@@ -180,11 +185,12 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A subtree of a file: `size` file bytes from `offset` on."""
+    """A subtree of a file: `size` file bytes from `offset` on, `depth` links below the root."""
 
     cid: Cid
     offset: int
     size: int
+    depth: int
 
 
 Lacking = Callable[[list[Part]], Awaitable[list[Part]]]
@@ -195,9 +201,11 @@ async def walk_file(
 ) -> AsyncIterator[Piece]:
     """The blocks of file `cid` with root block `root`, depth first: those inside [begin, end) and the way to them.
 
-    `lacking` sorts out parts that need not be fetched. StorageFailure when the tree contradicts itself.
+    `lacking` sorts out parts that need not be fetched. Parts without bytes are passed over, so a walk takes no more
+    steps than the file has bytes for each level. StorageFailure when the tree contradicts itself, or is deeper than any
+    writer makes one.
     """
-    todo = [Part(cid, 0, -1)]
+    todo = [Part(cid, 0, -1, 0)]
     while todo:
         now = todo.pop()
         upcoming = [later.cid for later in todo[:-WINDOW:-1]]
@@ -205,16 +213,19 @@ async def walk_file(
         seen = view(now.cid, block)
         if seen.kind != "file" or now.size not in (-1, seen.size):
             raise StorageFailure(f"block {now.cid} is not the part of file {cid} that its parent describes")
+        if seen.links and now.depth == _DEEPEST_FILE:
+            raise StorageFailure(f"file {cid} is nested more than {_DEEPEST_FILE} levels deep")
         yield Piece(now.cid, block, seen, now.offset)
-        parts = _parts(now.offset + len(seen.data), seen, begin, end)
+        parts = _parts(now, seen, begin, end)
         todo += reversed(await lacking(parts) if lacking and parts else parts)
 
 
-def _parts(offset: int, seen: View, begin: int, end: int | None) -> list[Part]:
+def _parts(above: Part, seen: View, begin: int, end: int | None) -> list[Part]:
     inside = []
+    offset = above.offset + len(seen.data)
     for link, size in zip(seen.links, seen.sizes, strict=True):
-        if (end is None or offset < end) and (offset + size > begin or offset >= begin):
-            inside.append(Part(link.cid, offset, size))
+        if size and (end is None or offset < end) and offset + size > begin:
+            inside.append(Part(link.cid, offset, size, above.depth + 1))
         offset += size
     return inside
 
