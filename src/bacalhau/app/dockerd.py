@@ -3,17 +3,16 @@ and an image to run where no registry can be reached. Servers proper never come 
 """
 
 import asyncio
-import io
 import os
 import shutil
 import socket
 import sys
-import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bacalhau.border.tar import Member, join
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.plugins.docker.api import DockerApi, candidate_urls
 
@@ -239,18 +238,12 @@ def _is_static(program: Path) -> bool:
 
 def _root_archive() -> bytes:
     """A root file system as tar: busybox, a link for each applet, and the folders programs expect."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, mode in (("bin", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777)):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, mode
-            archive.addfile(folder)
-        program = tarfile.TarInfo("bin/busybox")
-        program.mode, program.size = 0o755, _BUSYBOX.stat().st_size
-        with _BUSYBOX.open("rb") as file:
-            archive.addfile(program, file)
-        for applet in _APPLETS.split():
-            link = tarfile.TarInfo(f"bin/{applet}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            archive.addfile(link)
-    return buffer.getvalue()
+    folders = (("bin", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777))
+    program = _BUSYBOX.read_bytes()
+    return join(
+        [
+            *((Member(name, mode=mode, is_folder=True), b"") for name, mode in folders),
+            (Member("bin/busybox", len(program), 0o755), program),
+            *((Member(f"bin/{applet}", link="busybox"), b"") for applet in _APPLETS.split()),
+        ]
+    )

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import aiohttp
 
+from bacalhau.border.connect import open_session
 from bacalhau.bus.child import dying_with_parent
 from bacalhau.lib.errors import Unavailable
 
@@ -132,7 +133,7 @@ def _arguments(folder: Path, ports: list[int]) -> list[str]:
 async def _is_ready(child: asyncio.subprocess.Process, ports: list[int]) -> bool:
     """Ready is: S3 answers, and the volume server has joined, without which every PUT would fail."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_START_SECONDS), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(_START_SECONDS), open_session() as session:
             while child.returncode is None:
                 with suppress(aiohttp.ClientError):
                     async with (

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 
 from isal import igzip, isal_zlib
 
+from bacalhau.border.tar import END, Member, header, padding
 from bacalhau.lib.aio import in_thread
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.lib.tree import walk
@@ -67,23 +68,17 @@ async def stream(folder: Path) -> AsyncIterator[bytes]:
 
 def _tar(folder: Path) -> Iterator[bytes]:
     for name, status in tree(folder):
-        info = _member(folder, name, status)
-        yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-        if info.isreg():
-            yield from _content(folder / name, info.size)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+        member = _member(folder, name, status)
+        yield header(member)
+        if stat.S_ISREG(status.st_mode):
+            yield from _content(folder / name, member.size)
+    yield END
 
 
-def _member(folder: Path, name: str, status: os.stat_result) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.mode = stat.S_IMODE(status.st_mode)
-    if stat.S_ISDIR(status.st_mode):
-        info.type = tarfile.DIRTYPE
-    elif stat.S_ISLNK(status.st_mode):
-        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(folder / name)
-    else:
-        info.size = status.st_size
-    return info
+def _member(folder: Path, name: str, status: os.stat_result) -> Member:
+    link = os.readlink(folder / name) if stat.S_ISLNK(status.st_mode) else ""
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return Member(name, size, stat.S_IMODE(status.st_mode), link, stat.S_ISDIR(status.st_mode))
 
 
 def _content(path: Path, size: int) -> Iterator[bytes]:
@@ -95,7 +90,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
                 raise OSError(f"{path} became shorter while it was packed")
             left -= len(block)
             yield block
-    yield bytes(-size % tarfile.BLOCKSIZE)
+    yield padding(size)
 
 
 class Limits(NamedTuple):

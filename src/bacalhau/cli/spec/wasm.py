@@ -2,10 +2,9 @@
 
 import base64
 import gzip
-import io
-import tarfile
 from pathlib import Path, PurePosixPath
 
+from bacalhau.border.tar import Member, join
 from bacalhau.cli.spec.flags import job_of_engine
 from bacalhau.cli.spec.job_flags import WasmJob
 from bacalhau.lib.errors import BadRequest
@@ -76,9 +75,4 @@ def _inline(path: Path) -> SpecConfig:
 
 def _packed(name: str, data: bytes) -> bytes:
     """A tar.gz of one file, the same bytes for the same content."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(data)
-        tar.addfile(entry, io.BytesIO(data))
-    return gzip.compress(out.getvalue(), mtime=0)
+    return gzip.compress(join([(Member(name, len(data)), data)]), mtime=0)

@@ -5,10 +5,10 @@ The API room parses requests and sets headers. Everything streams with bounded m
 item.
 """
 
-import tarfile
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
+from bacalhau.border.tar import END, Member, header, padding
 from bacalhau.lib.errors import BadRequest
 from bacalhau.plugins.ipfs.tree import safe_name
 from bacalhau.plugins.ipfs.unixfs.car import car_frame, car_header
@@ -153,22 +153,21 @@ async def stream_tar(content: Blocks, cid: str) -> AsyncIterator[bytes]:
         reader = OwnReader(content)
         block = await reader.get(at)
         seen = view(at, block)
-        info = tarfile.TarInfo(name)
         if seen.kind == "symlink":
-            info.type, info.linkname, info.mode = tarfile.SYMTYPE, seen.data.decode("utf-8", "surrogateescape"), 0o777
+            member = Member(name, mode=0o777, link=seen.data.decode("utf-8", "surrogateescape"))
         elif seen.kind == "file":
-            info.size = seen.size
+            member = Member(name, seen.size)
         else:
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            member = Member(name, mode=0o755, is_folder=True)
             todo += reversed(
                 [(parse_cid(entry.cid), f"{name}/{entry.name}") for entry in await list_directory(content, str(at))]
             )
-        yield info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        yield header(member)
         if seen.size:
             async for data in stream_file(content, str(at)):
                 yield data
-            yield bytes(-seen.size % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+            yield padding(seen.size)
+    yield END
 
 
 async def _chosen(reader: Reader, root: Cid, scope: str, span: tuple[int, int | None]) -> AsyncIterator[CidBlock]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from bacalhau.border.connect import open_session
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.network import network_fault
@@ -32,7 +33,7 @@ class WebProbe:
         limit = aiohttp.ClientTimeout(total=self._seconds)
         try:
             async with (
-                aiohttp.ClientSession(timeout=limit) as session,
+                open_session(timeout=limit) as session,
                 session.post(self._url, data=job, headers=_HEADERS) as response,
             ):
                 return _reason(response.status, await read_up_to(_LONGEST_ANSWER, response.content.iter_any()))

@@ -31,6 +31,8 @@ _BAD_KEYS = frozenset(
     }
 )
 
+_TAGS = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "Region")}
+
 
 class Trouble(NamedTuple):
     """An answer that is no success.
@@ -59,7 +61,7 @@ def read_trouble(status: int, region: str, body: bytes) -> Trouble:
 
 
 def _tag(text: str, name: str) -> str:
-    found = re.search(f"<{name}>([^<]*)</{name}>", text)
+    found = _TAGS[name].search(text)
     return found[1] if found else ""
 
 

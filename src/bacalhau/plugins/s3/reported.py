@@ -12,7 +12,7 @@ from bacalhau.plugins.s3.keys import with_suffix
 from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams
 from bacalhau.ports.publisher import Published, wrong_type
 
-_DIGITS = {"date": "[0-9]{8}", "time": "[0-9]{6}"}
+_DIGITS = {"date": 8, "time": 6}
 
 
 class ManagedParams(Model):
@@ -45,14 +45,24 @@ def _place_problems(params: S3SourceParams, wanted: S3PublisherParams, published
     if (found.bucket, found.endpoint) != (meant.bucket, meant.endpoint):
         there = f"bucket {shorten(found.bucket)!r} at {shorten(found.server)}"
         problems.append(f"{there} is not the job's, {meant.bucket!r} at {meant.server} (name its Endpoint in the job)")
-    if not re.fullmatch(_key_pattern(wanted, published), params.key):
+    if not _is_key(params.key, wanted, published):
         problems.append(f"key {shorten(params.key)!r} is not that of the execution")
     return problems
 
 
-def _key_pattern(wanted: S3PublisherParams, published: Published) -> str:
-    """Make the regular expression of the keys that the publisher can give this execution."""
+def _is_key(key: str, wanted: S3PublisherParams, published: Published) -> bool:
+    """Tell whether the publisher can give this execution that key. Dates and times have one length, so that each part
+    of the key has one place.
+    """
     values = {"jobID": published.job_id, "executionID": published.execution_id, "nodeID": published.node_id}
-    known = {name: re.escape(value) for name, value in values.items()} | _DIGITS
-    parts = re.split(r"\{(\w+)\}", with_suffix(wanted.key, is_plain=wanted.is_plain))
-    return "".join(known[part] if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    at = 0
+    for number, part in enumerate(re.split(r"\{(\w+)\}", with_suffix(wanted.key, is_plain=wanted.is_plain))):
+        if number % 2 and (digits := _DIGITS.get(part)):
+            there = key[at : at + digits]
+            fits, at = len(there) == digits and there.isascii() and there.isdecimal(), at + digits
+        else:
+            text = values.get(part, f"{{{part}}}") if number % 2 else part
+            fits, at = key.startswith(text, at), at + len(text)
+        if not fits:
+            return False
+    return at == len(key)
