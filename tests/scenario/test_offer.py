@@ -25,6 +25,7 @@ def strict(start_system, tmp_path_factory):
     rules = {
         "Compute.Env.AllowList": "TEST_HOST_*",
         "JobAdmissionControl.RejectNetworkedJobs": "true",
+        "Engines.Types.Docker.AllowedRegistries": "docker.io/**",
         "JobAdmissionControl.ProbeExec": (
             f'grep -q \'"Labels":{{"good":"yes"\' || {{ echo only good jobs >&2; exit 1; }}; [ ! -e {folder}/closed ]'
         ),
@@ -60,6 +61,13 @@ def test_a_variable_of_the_node_that_is_allowed_is_read_there_and_kept_nowhere(s
             "environment variable A asks for TEST_HOST_NOPE of the node, which is not set there",
         ),
         ({"job": {"Labels": {"good": "no"}}}, "only good jobs"),
+        (
+            {"Engine": {"Type": "docker", "Params": {"Image": "ghcr.io/acme/tool:1"}}},
+            (
+                "does not run image ghcr.io/acme/tool:1 (of ghcr.io/acme/tool):"
+                " Engines.Types.Docker.AllowedRegistries allows docker.io/**"
+            ),
+        ),
     ],
 )
 def test_what_the_node_refuses_it_explains(strict, changes, reason):

@@ -2,12 +2,13 @@
 
 import os
 
+from bacalhau.border.addresses import is_loopback
 from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool, own_address
 from bacalhau.config.schema import Compute, Config, JobAdmissionControl
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.node.admission import NodePolicy
-from bacalhau.plugins.docker.rules import bound_address
+from bacalhau.plugins.docker.rules import LOOPBACK, bound_address
 from bacalhau.plugins.probe.command import CommandProbe
 from bacalhau.plugins.probe.web import WebProbe
 from bacalhau.ports.admission import Probe
@@ -37,7 +38,8 @@ def node_admission(rules: JobAdmissionControl, compute: Compute) -> Admission:
 def port_pool(config: Config, *, is_own: bool) -> PortPool:
     """Make the pool of ports. `is_own`: this is one person's machine, whose ports nobody else needs to reach."""
     network = config.compute.network
-    address = bound_address(config.engines.types.docker, is_own=is_own and not network.advertised_address)
+    is_private = is_own and is_loopback(network.advertised_address or LOOPBACK)
+    address = bound_address(config.engines.types.docker, is_own=is_private)
     return PortPool(network.port_range_start, network.port_range_end, address=address)
 
 

@@ -112,7 +112,7 @@ class DockerSettings(Section):
         Meta(
             description=(
                 "Address of this node that ports of jobs with network Bridge are bound to, or none to give jobs no"
-                " ports. Empty is 127.0.0.1 while everything here listens on loopback and no AdvertisedAddress is set,"
+                " ports. Empty is 127.0.0.1 while everything here listens on loopback and advertises no other address,"
                 " else every address."
             )
         ),

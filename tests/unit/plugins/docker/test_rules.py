@@ -126,6 +126,7 @@ def test_host_ports(value, ports, told):
         ((), True, "127.0.0.1"),
         ((), False, ""),
         (("Compute.Network.AdvertisedAddress=192.0.2.7",), True, ""),
+        (("Compute.Network.AdvertisedAddress=localhost",), True, "127.0.0.1"),
         (("Engines.Types.Docker.HostPorts=192.0.2.7",), True, "192.0.2.7"),
         (("Engines.Types.Docker.HostPorts=[fd00::1]",), False, "fd00::1"),
         (("Engines.Types.Docker.HostPorts=0.0.0.0",), True, "0.0.0.0"),
