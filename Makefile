@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test machine unit check bench clean
+.PHONY: demo test machine unit check bench fuzz clean
 
 demo: $(VENV)/.installed
 	@$(VENV)/bin/bacalhau demo
@@ -29,6 +29,11 @@ check: $(VENV)/.tools
 # ONLY=placement,polling measures these parts alone; a name that is not known lists those that are.
 bench: $(VENV)/.tools
 	@$(PY) -m benchmarks $(ONLY)
+
+# Goes on for SECONDS; DOOR=nodes SEED=7 begins at that door with that seed, to see again what was found.
+SECONDS := 600
+fuzz: $(VENV)/.tools
+	@$(PY) -m tests.fuzz $(SECONDS) $(if $(DOOR),--door $(DOOR)) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf $(VENV) .cache build

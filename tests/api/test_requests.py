@@ -341,7 +341,20 @@ async def test_the_document_names_every_route(tmp_path):
         }
         names = {ref.split("/")[-1] for ref in _references(document)}
         assert names <= document["components"]["schemas"].keys()
+        assert put["responses"].keys() >= {"403", "415", "421"}
+        assert document["paths"][JOBS]["get"]["responses"].keys() & {"403", "415", "421"} == {"421"}
         assert (await room.http.get("/api/v1")).status_code == 404
+
+
+async def test_a_socket_that_cannot_begin_is_answered(tmp_path):
+    head = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    head += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 5\r\n\r\n"
+    async with open_room(tmp_path) as room:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(room.url.rsplit(":", 1)[1]))
+        writer.write(f"GET {JOBS}/x/logs HTTP/1.1\r\n{head}".encode())
+        async with asyncio.timeout(10):
+            assert b" 400 " in await reader.readline()
+        writer.close()
 
 
 def _references(value):

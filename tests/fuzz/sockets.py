@@ -2,6 +2,7 @@
 
 import os
 import struct
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.values import odd, rendered
 
 HEAD_SECONDS = 15.0
+TALK_SECONDS = 1.0
 FRAME_SECONDS = 0.1  # a socket may stay open for ever, so this is no fault
 TEXTS = [b"", b"x", b"\xff\xfe", b"\xed\xa0\x80", b"\xc3", b"{}", b"[" * 5000, b"\x00", b"a" * 126, b"b" * 70_000]
 CLOSES = [b"", b"\x03", b"\x03\xe8", b"\x03\xe8\xff", b"\x00\x00", b"\x03\xed", b"\x03\xe8" + b"r" * 130]
@@ -96,7 +98,8 @@ def status_of(target: Target, talk: Talk) -> int:
         line.settimeout(FRAME_SECONDS)
         for frame in talk.frames:
             line.sendall(frame)
-        while line.recv(65_536):
+        end = time.monotonic() + TALK_SECONDS
+        while line.recv(65_536) and time.monotonic() < end:
             pass
     return int(got.split(b" ", 2)[1]) if got.startswith(b"HTTP/") else 0
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidMessage
 
 HEAD_SECONDS = 20.0
 MAX_HEAD = 64 << 10  # bytes
@@ -89,6 +90,14 @@ class Connection(HttpToolsProtocol):
 
 
 class SocketConnection(WebSocketsSansIOProtocol):
+    """A socket's protocol, which also answers a first request that no socket can begin with, as one with a body."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if isinstance(self.conn.handshake_exc, InvalidMessage) and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body":

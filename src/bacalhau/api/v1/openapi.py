@@ -59,11 +59,22 @@ def _complete_route(path: dict[str, Any], handler: HTTPRouteHandler, kinds: set[
         responses = operation.setdefault("responses", {})
         responses.pop("400", None)  # Litestar's own envelope, which is not ours
         responses["default"] = _of_kind(ErrorBody, "A failure, in words")
+        responses |= {status: _of_kind(ErrorBody, words) for status, words in _refusals(method, handler).items()}
         if query := handler.opt.get("query"):
             operation.setdefault("parameters", []).extend(_parameters(query))
         if body := handler.opt.get("body"):
             kinds.add(body)
             operation["requestBody"] = _of_kind(body, body.__name__)
+
+
+def _refusals(method: str, handler: HTTPRouteHandler) -> dict[str, str]:
+    """List the answers of the door to requests that never reach a handler, or whose body is of another type."""
+    found = {"421": "The Host header names another machine, and this server is there for its own"}
+    if method not in ("GET", "HEAD"):
+        found["403"] = "A web page of another origin, or a caller without the right, may not do this"
+    if handler.opt.get("body"):
+        found["415"] = "The body is not JSON"
+    return found
 
 
 def _of_kind(kind: type, description: str) -> dict[str, Any]:
