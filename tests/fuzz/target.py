@@ -16,6 +16,7 @@ import yaml
 from joserfc.jwk import RSAKey
 
 from bacalhau.app.devstack import free_port
+from bacalhau.lib.ids import new_uuid
 from tests.support.system import Process, bare_environment
 
 KEY = "k-0123456789-0123456789"
@@ -76,7 +77,7 @@ class Target:
     def check(self) -> None:
         """The process lives, its log tells of no fault of its own, and work still goes through all of it."""
         assert self.process.is_running, "the server has ended:\n" + "".join(self.process.lines[-40:])
-        assert self.state_of(self.submit(Name="through")) == "Completed"
+        assert self.state_of(self.submit(Name=f"through-{new_uuid()}")) == "Completed"
         new = self.process.lines[self._seen :]
         self._seen += len(new)
         wrong = [number for number, line in enumerate(new) if FAULTS.search(line)]
