@@ -20,6 +20,7 @@ CPUS, SETTINGS = (
         "Compute.AllocatedCapacity.CPU": 16,
         "Compute.AllocatedCapacity.Memory": "64gb",
         "Compute.Heartbeat.Interval": "500ms",
+        "Compute.MaxInterruptions": 1000,  # the walk kills the node at some twenty places
         "Orchestrator.NodeManager.LostGrace": "10m",  # however slow this machine: a node that comes back keeps its work
     },
 )
