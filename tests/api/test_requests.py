@@ -342,6 +342,8 @@ async def test_the_document_names_every_route(tmp_path):
         names = {ref.split("/")[-1] for ref in _references(document)}
         assert names <= document["components"]["schemas"].keys()
         assert put["responses"].keys() >= {"403", "415", "421"}
+        debug = document["paths"]["/api/v1/agent/debug"]["get"]["responses"]["200"]["content"]["application/json"]
+        assert len(debug["schema"]["anyOf"]) == 2
         assert document["paths"][JOBS]["get"]["responses"].keys() & {"403", "415", "421"} == {"421"}
         assert (await room.http.get("/api/v1")).status_code == 404
 

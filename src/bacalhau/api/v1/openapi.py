@@ -58,6 +58,9 @@ def _complete_route(path: dict[str, Any], handler: HTTPRouteHandler, kinds: set[
             continue
         responses = operation.setdefault("responses", {})
         responses.pop("400", None)  # Litestar's own envelope, which is not ours
+        for schema in _schemas(responses):
+            if "oneOf" in schema:  # one answer may fit several: all their fields may be absent
+                schema["anyOf"] = schema.pop("oneOf")
         responses["default"] = _of_kind(ErrorBody, "A failure, in words")
         responses |= {status: _of_kind(ErrorBody, words) for status, words in _refusals(method, handler).items()}
         if query := handler.opt.get("query"):
@@ -65,6 +68,10 @@ def _complete_route(path: dict[str, Any], handler: HTTPRouteHandler, kinds: set[
         if body := handler.opt.get("body"):
             kinds.add(body)
             operation["requestBody"] = _of_kind(body, body.__name__)
+
+
+def _schemas(responses: dict[str, Any]) -> list[dict[str, Any]]:
+    return [content["schema"] for response in responses.values() for content in response.get("content", {}).values()]
 
 
 def _refusals(method: str, handler: HTTPRouteHandler) -> dict[str, str]:
