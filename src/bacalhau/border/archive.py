@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 
 from isal import igzip, isal_zlib
 
+from bacalhau.border.names import DistinctNames
 from bacalhau.border.tar import END, Member, header, padding
 from bacalhau.lib.aio import in_thread
 from bacalhau.lib.errors import NotFound, StorageFailure
@@ -219,11 +220,13 @@ class _Unpacker:
     def __init__(self, into: Path, meter: _Metered) -> None:
         self._into, self._meter = into, meter
         self._links: set[str] = set()
+        self._names = DistinctNames(into)
         self.left_out: list[str] = []
         self.count = 0
 
     def add(self, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str) -> None:
         self._refuse_links(name)
+        self._names.add(name)
         path = self._into / name
         self.count += 1
         if info.isdir():

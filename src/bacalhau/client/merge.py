@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.border.names import DistinctNames
 from bacalhau.lib.errors import Conflict
 from bacalhau.lib.tree import walk
 
@@ -39,13 +40,17 @@ def folders_in(tree: Path) -> Iterator[Path]:
 
 
 def plan_merge(trees: Sequence[Path], into: Path) -> Merge:
-    """Plan the moves. Raises Conflict, naming the first file that is there already or that two results both have."""
+    """Plan the moves. Raises Conflict, naming the first file that is there already or that two results both have, and
+    StorageFailure for two names that are one on this disk.
+    """
     sources: dict[str, list[Path]] = {}
     for tree in trees:
         for path in files_in(tree):
             sources.setdefault(str(path.relative_to(tree)), []).append(path)
     folders = {str(path.relative_to(tree)) for tree in trees for path in folders_in(tree)}
+    names = DistinctNames(into)
     for relative in sorted(sources):
+        names.add(relative)
         if os.path.lexists(into / relative) or (len(sources[relative]) > 1 and relative not in JOINED):
             raise _conflict(into / relative)
     for relative in sorted(folders):

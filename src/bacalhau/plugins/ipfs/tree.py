@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.border.archive import STANDARD, Limits
-from bacalhau.border.names import name_fault
+from bacalhau.border.names import DistinctNames, name_fault
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, leaf_cid, root_cid
@@ -90,6 +90,7 @@ class _Writer:
     async def write(self, cid: Cid, target: Path) -> Path:
         self._root = target
         fresh = await asyncio.to_thread(_is_vacant, target)
+        self._names = await asyncio.to_thread(DistinctNames, target if target.is_dir() else target.parent)
         path = await self._place(_Item(cid, target, 0, fresh))
         while self._todo:
             await self._place(self._todo.pop())
@@ -148,6 +149,7 @@ class _Writer:
             inner = seen.kind == "shard" and not name
             path = item.path if inner else item.path / safe_name(name, item.cid)
             fresh = not there if inner else path.name not in there and part_name(link.cid) not in there
+            self._names.add(str(path))
             children.append(_Item(link.cid, path, link.tsize, fresh, inner))
         self._todo += reversed(children)
         return item.path

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
+from bacalhau.border.names import DistinctNames
 from bacalhau.lib.aio import gather_bounded, read_up_to, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
@@ -78,6 +79,9 @@ async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, 
 
 def _make_folders(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> None:
     scratch.mkdir(parents=True)
+    names = DistinctNames(into)
+    for entry in entries:
+        names.add(entry.path)
     for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
         (into / folder).mkdir(parents=True, exist_ok=True)
 
