@@ -45,9 +45,17 @@ def tree(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     return ((name, status) for name, status in walk(folder) if any(is_kind(status.st_mode) for is_kind in kept))
 
 
-def tree_size(folder: Path) -> int:
-    """Bytes of the uncompressed archive, to within the rounding of its blocks."""
-    return sum(1024 + (status.st_size if stat.S_ISREG(status.st_mode) else 0) for _, status in tree(folder))
+def tree_size(folder: Path, *, with_holes: bool = True) -> int:
+    """Bytes of the uncompressed archive, to within the rounding of its blocks; without the holes of sparse files, which
+    take nothing when compressed, if so wished.
+    """
+    return sum(1024 + _size(status, with_holes) for _, status in tree(folder))
+
+
+def _size(status: os.stat_result, with_holes: bool) -> int:
+    if not stat.S_ISREG(status.st_mode):
+        return 0
+    return status.st_size if with_holes else min(status.st_size, status.st_blocks * 512)
 
 
 def pack(folder: Path) -> Iterator[bytes]:

@@ -5,11 +5,12 @@ token comes back.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 
+from bacalhau.border.bodies import SMALL, read_body
 from bacalhau.lib.errors import BadRequest, TimedOut, Unauthorized, Unavailable
 from bacalhau.lib.wire import decode
 from bacalhau.models.wire.api import SignIn
@@ -54,10 +55,9 @@ async def sign_in(config: SignIn, show: Callable[[Code], None]) -> str:
         answer = await _post(
             http, config.device_authorization_endpoint, {key: value for key, value in asked.items() if value}
         )
-        if answer.is_error:
-            raise Unauthorized(
-                f"{config.device_authorization_endpoint} answered {answer.status_code}: {answer.text[:200]}"
-            )
+        if answer.status >= 400:
+            said = answer.body[:200].decode(errors="replace")
+            raise Unauthorized(f"{answer.url} answered {answer.status}: {said}")
         code: Code = _decoded(answer, Code)
         show(code)
         pause = float(config.polling_interval or code.interval or _PAUSE)
@@ -88,15 +88,24 @@ def _slower(answer: _Answer) -> float:
     return _SLOWER if answer.error == "slow_down" else 0
 
 
-async def _post(http: httpx.AsyncClient, url: str, form: dict[str, str]) -> httpx.Response:
+class _Said(NamedTuple):
+    """An answer of the identity provider."""
+
+    url: str
+    status: int
+    body: bytes
+
+
+async def _post(http: httpx.AsyncClient, url: str, form: dict[str, str]) -> _Said:
     try:
-        return await http.post(url, data=form, headers={"Accept": "application/json"})
+        async with http.stream("POST", url, data=form, headers={"Accept": "application/json"}) as answer:
+            return _Said(url, answer.status_code, await read_body(answer.aiter_bytes(), SMALL, url))
     except (httpx.HTTPError, httpx.InvalidURL) as e:
         raise Unavailable(f"cannot reach the identity provider at {url}: {e or type(e).__name__}") from e
 
 
-def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
+def _decoded(answer: _Said, kind: type[Any]) -> Any:
     try:
-        return decode(answer.content, kind)
+        return decode(answer.body, kind)
     except msgspec.DecodeError as e:
         raise Unavailable(f"{answer.url} gave an answer that is not of the device flow: {e}") from e

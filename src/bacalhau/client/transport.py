@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
+from bacalhau.border.bodies import ANSWER, read_body
 from bacalhau.border.names import require_name, require_start_of_id
 from bacalhau.client.tokens import bearer, put_token
 from bacalhau.config.plugins import ResultDownloaders
@@ -126,6 +127,13 @@ class Endpoint(NamedTuple):
         return context
 
 
+class Answer(NamedTuple):
+    """An answer whose body was read, within a bound."""
+
+    head: httpx.Response
+    body: bytes
+
+
 class Transport:
     """Open while `open_transport` is; `url` has no slash at its end."""
 
@@ -148,31 +156,33 @@ class Transport:
 
     async def _send(self, kind: type[T], method: str, path: str, *, seconds: float = 0, **kwargs: Any) -> T:
         answer = await self._request(method, path, seconds, **kwargs)
-        if answer.status_code == 401 and self.endpoint.home and await self._introduce(self.endpoint.home):
+        if answer.head.status_code == 401 and self.endpoint.home and await self._introduce(self.endpoint.home):
             answer = await self._request(method, path, seconds, **kwargs)
         return self._read(kind, self._good(answer))
 
-    async def _request(self, method: str, path: str, seconds: float = 0, **kwargs: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, seconds: float = 0, **kwargs: Any) -> Answer:
         limit = httpx.Timeout(seconds or self.endpoint.seconds or _SECONDS, connect=10)
         try:
             async with asyncio.timeout(_LONGEST + seconds):  # httpx limits the silence between two bytes only
-                return await self._http.request(method, self.url + PREFIX + path, timeout=limit, **kwargs)
+                asked = self._http.stream(method, self.url + PREFIX + path, timeout=limit, **kwargs)
+                async with asked as answer:
+                    return Answer(answer, await read_body(answer.aiter_bytes(), ANSWER, self.url))
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
             raise unreachable(self.url, e) from e
 
-    def _good(self, answer: httpx.Response) -> httpx.Response:
-        if answer.is_error:
+    def _good(self, answer: Answer) -> Answer:
+        if answer.head.is_error:
             raise _failure(self.url, answer)
-        if answer.has_redirect_location:
+        if answer.head.has_redirect_location:
             raise Unavailable(
-                f"{self.url} sends its clients on to {answer.headers['Location']}",
+                f"{self.url} sends its clients on to {answer.head.headers['Location']}",
                 hint="name that address: --api-host and --api-port, --tls, or a profile",
             )
         return answer
 
-    def _read(self, kind: type[T], answer: httpx.Response) -> T:
+    def _read(self, kind: type[T], answer: Answer) -> T:
         try:
-            return wire.decode(answer.content, kind)
+            return wire.decode(answer.body, kind)
         except msgspec.DecodeError as e:
             raise BacalhauError(
                 f"{self.url} gave an answer this client does not understand: {e}",
@@ -182,7 +192,7 @@ class Transport:
     async def _introduce(self, home: Path) -> bool:
         """Get a token for this client and keep it; False where the server hands out none. Raises its refusal."""
         offered = await self._request("GET", "/auth")
-        if offered.is_error:
+        if offered.head.is_error:
             return False
         challenge = import_module("bacalhau.client.challenge")
         said = challenge.introduce(self._read(ListMethodsResponse, offered), home)
@@ -191,7 +201,7 @@ class Transport:
         answer = await self._request("POST", f"/auth/{quote(said.name, safe='')}", content=wire.encode(said))
         # A refusal has the form of an answer, not the one of errors.
         token = challenge.token_of(
-            self._read(IntroduceResponse, answer if answer.status_code == 401 else self._good(answer))
+            self._read(IntroduceResponse, answer if answer.head.status_code == 401 else self._good(answer))
         )
         with suppress(OSError):  # it is good for this conversation at least
             put_token(home, self.url, token)
@@ -228,19 +238,21 @@ def _reason(error: BaseException) -> str:
     return "no answer in time" if isinstance(error, httpx.TimeoutException | TimeoutError) else network_fault(error)
 
 
-def _failure(url: str, answer: httpx.Response) -> BacalhauError:
+def _failure(url: str, answer: Answer) -> BacalhauError:
     try:
-        body = wire.decode(answer.content, ErrorBody)
+        body = wire.decode(answer.body, ErrorBody)
     except msgspec.DecodeError:
         # Of a gateway that is up while the server is not, or of a program that is none of ours.
         body = ErrorBody(
-            message=f"{url} answered {answer.status_code} {answer.reason_phrase} without an explanation",
+            message=f"{url} answered {answer.head.status_code} {answer.head.reason_phrase} without an explanation",
             hint=HOW_TO_ADDRESS,
         )
-    kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(answer.status_code, BacalhauError)
+    kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(
+        answer.head.status_code, BacalhauError
+    )
     return kind(
         body.message,
-        hint=body.hint or _HINTS.get(answer.status_code, ""),
+        hint=body.hint or _HINTS.get(answer.head.status_code, ""),
         component=body.component or "Bacalhau",
-        retryable=answer.status_code in (502, 503, 504),
+        retryable=answer.head.status_code in (502, 503, 504),
     )

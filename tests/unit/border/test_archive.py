@@ -250,3 +250,10 @@ async def test_a_cancelled_caller_leaves_when_the_thread_has_ended(tmp_path):
     assert reached < size
     await asyncio.to_thread(out.exists)
     assert (out / "f").stat().st_size == reached
+
+
+def test_holes_of_sparse_files_do_not_count_where_they_are_packed(tmp_path):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    assert tree_size(tmp_path) > 1 << 40
+    assert tree_size(tmp_path, with_holes=False) < 100_000

@@ -21,11 +21,14 @@ from bacalhau.models.job.retry import PUBLISH, STAGING, TIMEOUT
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.plugins.inline.source import InlineSource
+from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.plugins.ipfs.source import IpfsSource
+from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, cid_of
+from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_node
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.plugins.url.source import UrlSource
-
-MB = 1_000_000
+from tests.support.endless import MB, Endless
 
 
 class Silent:
@@ -57,38 +60,6 @@ class Slow:
     async def publish(self, result, report):
         self.published += 1
         await asyncio.Event().wait()
-
-
-class Endless:
-    """An HTTP server that says little of a length, and sends without end; `sent` is how much was taken from it."""
-
-    def __init__(self, head, says):
-        self.head, self.says = head, says
-        self.sent = 0
-
-    async def __aenter__(self):
-        self.server = await asyncio.start_server(self.answer, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *error):
-        self.server.close()
-
-    async def answer(self, reader, writer):
-        try:
-            while request := await reader.readuntil(b"\r\n\r\n"):
-                if request.startswith(b"HEAD"):
-                    writer.write(self.head)
-                    continue
-                writer.write(self.says)
-                while self.sent < 1_000 * MB:
-                    writer.write(bytes(MB))
-                    await writer.drain()
-                    self.sent += MB
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
 
 
 async def run(tmp_path, task, *, disk, sources=None, engine=None, publishers=None):
@@ -184,6 +155,21 @@ async def test_a_task_that_asks_for_no_disk_has_the_nodes_bound(tmp_path):
     )
     outcome = await run(tmp_path, wanted, disk=0, engine=Writes(1 << 40), publishers={"slow": Slow()})
     assert outcome.error.message == "the result has 1.1 TB, more than the task's disk of 16.0 GB"
+
+
+async def test_ipfs_content_that_says_nothing_of_its_size(tmp_path):
+    """One block under a hundred names, each said to have no byte."""
+    store = BlockStore(tmp_path / "store")
+    leaf = bytes(200_000)
+    cid = cid_of(leaf, RAW, 1)
+    links = [Link(cid, b"%03d" % number, 0) for number in range(100)]
+    tree = encode_node(links, encode_directory())
+    root = cid_of(tree, DAG_PB, 1)
+    await store.put({str(cid): leaf, str(root): tree})
+    spec = SpecConfig(type="ipfs", params={"CID": str(root)})
+    outcome = await run(tmp_path, task(spec), disk=5 * MB, sources={"ipfs": IpfsSource(store)})
+    assert outcome.kind == STAGING
+    assert on_disk(tmp_path / "node") < 8 * MB
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import httpx
 from joserfc import errors, jwt
 from joserfc.jwk import KeySet
 
+from bacalhau.border.bodies import SMALL, BodyTooLong, read_body
 from bacalhau.config.access import Oauth2
 from bacalhau.lib.errors import Unauthorized, Unavailable
 from bacalhau.lib.wire import decode
@@ -62,11 +63,15 @@ class TokenReader:
 
     async def _fetch(self) -> KeySet:
         try:
-            async with httpx.AsyncClient(timeout=_FETCH_SECONDS) as http:
-                answer = (await http.get(self._provider.jwks_uri)).raise_for_status()
-                published: Any = decode(answer.content, Any)
+            async with (
+                httpx.AsyncClient(timeout=_FETCH_SECONDS) as http,
+                http.stream("GET", self._provider.jwks_uri) as answer,
+            ):
+                answer.raise_for_status()
+                body = await read_body(answer.aiter_bytes(), SMALL, self._provider.jwks_uri)
+                published: Any = decode(body, Any)
                 return KeySet.import_key_set(published)
-        except (httpx.HTTPError, errors.JoseError, ValueError, TypeError, KeyError) as e:
+        except (BodyTooLong, httpx.HTTPError, errors.JoseError, ValueError, TypeError, KeyError) as e:
             text = (
                 f"cannot read the keys of {self._provider.provider_id} at {self._provider.jwks_uri}:"
                 f" {str(e) or type(e).__name__}"

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from bacalhau.border.bodies import SMALL, read_body
 from bacalhau.border.connect import open_session
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
@@ -67,7 +68,8 @@ class Kubo:
     async def identify(self) -> str:
         """The node's peer id; Unavailable when nobody answers."""
         async with self._call("id") as response:
-            return str(decode(await response.read(), dict[str, Any]).get("ID", ""))
+            answer = await read_body(response.content.iter_any(), SMALL, f"Kubo at {self._url}")
+            return str(decode(answer, dict[str, Any]).get("ID", ""))
 
     async def get(self, cid: str) -> bytes:
         """One block, unverified; from the node's peers if it has to. NotFound when nobody offers it in time."""

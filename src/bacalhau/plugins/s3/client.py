@@ -17,6 +17,7 @@ import aiohttp
 import yarl
 
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
+from bacalhau.border.bodies import PAGE, read_body
 from bacalhau.border.connect import find_proxy, open_session
 from bacalhau.lib.aio import read_up_to
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
@@ -66,7 +67,9 @@ Consume = Callable[[aiohttp.ClientResponse], Awaitable[T]]
 
 
 async def read_all(response: aiohttp.ClientResponse) -> Answer:
-    return Answer(response.headers, await response.read())
+    """Read the answer to anything but an object. Raises BodyTooLong."""
+    body = await read_body(response.content.iter_any(), PAGE, f"S3 at {response.url.origin()}")
+    return Answer(response.headers, body)
 
 
 @dataclass

@@ -173,7 +173,7 @@ class _Archive:
             os.ftruncate(descriptor, at)
             total = at + (response.content_length or 0)
             try:
-                async for block in blocks(response):
+                async for block in blocks(response.content.iter_any()):
                     await asyncio.to_thread(write_at, descriptor, block, at)
                     at += sum(map(len, block))
                     self._report(Step("downloading", 0, 1, at, total))

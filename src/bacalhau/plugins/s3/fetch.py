@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiohttp
 
 from bacalhau.border.names import DistinctNames
-from bacalhau.lib.aio import gather_bounded, read_up_to, together
+from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
@@ -110,9 +110,23 @@ class _Fetch:
         pin = (("If-Match", entry.etag),) if entry.etag else ()
         return Request(self._origin.address, "GET", entry.key, version_query(entry.version), (*pin, *headers))
 
+    async def _within(self, entry: Entry, length: int, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body of an object or a part of it, of which the server has said the length (-1: it has not)."""
+        got = 0
+        async for chunk in body:
+            got += len(chunk)
+            if 0 <= length < got:
+                raise StorageFailure(
+                    f"s3: object {entry.key} in bucket {self._origin.address.bucket} is longer than the"
+                    f" {length} bytes that were announced",
+                    hint="the server is broken or lies",
+                    component="S3",
+                )
+            yield chunk
+
     async def small(self, entry: Entry, index: int) -> None:
         async def keep(response: aiohttp.ClientResponse) -> None:
-            body = await read_up_to(entry.size + 1, response.content.iter_any())
+            body = b"".join([chunk async for chunk in self._within(entry, entry.size, response.content.iter_any())])
             _check_length(entry.size, len(body))
             expected = expected_digest(entry, response)
             if expected:
@@ -164,9 +178,7 @@ class _Fetch:
                 raise _RangeIgnored
             got = 0
             try:
-                async for block in blocks(response):
-                    if 0 <= start <= end < start + got + sum(map(len, block)):
-                        raise aiohttp.ClientPayloadError(f"more than {end - start} bytes arrive")
+                async for block in blocks(self._within(entry, end - start, response.content.iter_any())):
                     await asyncio.to_thread(write_at, descriptor, block, start + got)
                     got += sum(map(len, block))
                     self._progress.add(0, sum(map(len, block)))
@@ -189,11 +201,11 @@ def _range(start: int, end: int) -> tuple[tuple[str, str], ...]:
     return (("Range", f"bytes={start}-{end - 1}"),)
 
 
-async def blocks(response: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
+async def blocks(body: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     """The body in lists of chunks that are together worth a thread."""
     held: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    async for chunk in body:
         held.append(chunk)
         size += len(chunk)
         if size >= _WRITE_BYTES:

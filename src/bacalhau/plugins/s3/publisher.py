@@ -78,7 +78,7 @@ class S3Publisher:
 
 
 async def _publish_archive(target: Target, folder: Path, report: Report) -> dict[str, str]:
-    expected = await asyncio.to_thread(tree_size, folder)
+    expected = await asyncio.to_thread(partial(tree_size, folder, with_holes=False))
     done = 0
 
     def sent(count: int) -> None:

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.units import show_bytes
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Answer, Request, S3Client, read_all
 from bacalhau.plugins.s3.operation import (
@@ -25,7 +26,9 @@ from bacalhau.plugins.s3.operation import (
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 PART_BYTES = 8 << 20
-_PARTS = 9000  # of the 10,000 that S3 allows
+LARGEST_PART = 64 << 20  # bytes; about five of them are in memory at once
+MOST_PARTS = 10_000  # that S3 allows
+_PARTS = 9000  # of these, which leaves room for a guess that was too small
 _IN_FLIGHT = 3
 _ABORT_SECONDS = 10
 
@@ -111,8 +114,8 @@ class Uploaded(NamedTuple):
 
 
 def part_size(expected: int) -> int:
-    """All parts of an upload are equal, and there may be no more than 10,000."""
-    return max(PART_BYTES, -(-expected // _PARTS))
+    """All parts of an upload are equal, and there may be no more than 10,000: an object has 671 GB at most."""
+    return min(max(PART_BYTES, -(-expected // _PARTS)), LARGEST_PART)
 
 
 async def upload_stream(
@@ -153,6 +156,12 @@ async def _send_parts(upload: Upload, parts: "_Parts", first: bytes, sent: Calla
                 number = taken
             if not body:
                 return
+            if number > MOST_PARTS:
+                raise StorageFailure(
+                    f"s3: object {upload.target.key} has more than {MOST_PARTS:,} parts of {show_bytes(parts.size)}",
+                    hint="publish it as several files, with encoding plain",
+                    component="S3",
+                )
             rows[number] = await upload.put_part(number, body)
             sent(len(body))
 

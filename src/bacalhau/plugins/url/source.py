@@ -132,6 +132,13 @@ class _Download:
         size = 0
         try:
             async for chunk in content.iter_any():
+                # Some servers answer HEAD with length 0 for what they make only when it is read.
+                if 0 < self._entry.size < self.reached + size + len(chunk):
+                    name = without_credentials(self._entry.key)
+                    raise StorageFailure(
+                        f"URL {name} is longer than the {self._entry.size} bytes that were announced",
+                        hint="the server is broken or lies, or the file changed: run the job again",
+                    )
                 held.append(chunk)
                 size += len(chunk)
                 if size >= _WRITE_BYTES:
