@@ -112,7 +112,7 @@ def rogue(target: Target) -> Iterator[Rogue]:
     try:
         made.run(made.join())
         needs = [{"Key": "rogue", "Operator": "=", "Values": ["yes"]}]
-        target.submit(Name="rogues", Type="service", Count=3, Constraints=needs)
+        target.submit(Name=f"rogues-{new_node_id()}", Type="service", Count=3, Constraints=needs)
         made.run(asyncio.wait_for(made.given.wait(), 20))
         yield made
         made.run(made.client.close())
