@@ -30,7 +30,7 @@ async def bring(url, into, report=ignore):
         await source.check()
         manifest = await source.resolve(spec(url))
         volume = await source.fetch(manifest, into, report)
-    assert volume == (into, True)
+    assert (volume.path, volume.read_only) == (into, True)
     [name] = os.listdir(into)
     assert (into / name).stat().st_mode & 0o777 == 0o644
     return manifest, name, (into / name).read_bytes()

@@ -190,7 +190,7 @@ async def compute_node(
         )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
-        reach = node_reach(config)
+        reach, capacity = node_reach(config), _capacity(config, there)
         plugins = await node_plugins(
             stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), reach)
         )
@@ -200,7 +200,7 @@ async def compute_node(
             journal=journal,
             bus=bus,
             plugins=plugins,
-            capacity=_capacity(config, there),
+            capacity=capacity,
             crew=await stack.enter_async_context(crew()),
             admission=node_admission(config.job_admission_control, config.compute),
             pool=port_pool(config, is_own=reach.own),
@@ -213,7 +213,7 @@ async def compute_node(
             keep_records=config.compute.retention.max_count,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
-            task_disk=read_size("Compute.TaskDisk", config.compute.task_disk),
+            task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or capacity.total.disk or there.disk,
             shipping=Shipping(kept=output_limit(config.compute.logs)),
         )
         await stack.enter_async_context(run_node(node))

@@ -338,11 +338,11 @@ class Compute(Section):
         str,
         Meta(
             description=(
-                "Bytes that inputs and results may take of a task that asks for no disk (Resources.Disk); as much as"
-                " an inline archive may hold. Nothing is reserved for it."
+                "Bytes that inputs and results may take of a task that asks for no disk (Resources.Disk), such as 16Gb."
+                " Empty is all that the node offers to jobs, because inputs may be large. Nothing is reserved for it."
             )
         ),
-    ] = "16Gb"
+    ] = ""
     retention: ComputeRetention = ComputeRetention()
     logs: ComputeLogs = ComputeLogs()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()
