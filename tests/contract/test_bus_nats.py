@@ -236,6 +236,31 @@ async def test_what_is_refused_comes_again_until_it_is_taken(tmp_path, shortcut)
         assert [delivery.seq for delivery in made.up.got] == [1] and made.up.aside == []
 
 
+async def test_a_node_has_no_answer_sent_to_another(tmp_path):
+    """An answer of the orchestrator is believed wherever it arrives, an acknowledgement above all."""
+    async with cluster(tmp_path, b="secret") as made:
+        _, heard = await made.node("a")
+        intruder = await made.stranger(name="b", user="b", password="secret.")
+        await made.orchestrator.send("a", "BidAccepted", encode(BidAccepted(execution_id="e")), 1)
+        for reply in (
+            messages_to("a"),
+            "_NODE.a.x.0",
+            "_ACK.a.x.0",
+            "_NODE.bb.x.0",
+            "bacalhau.global.compute.a.out.msgs",
+        ):
+            await intruder.publish(from_node("b", "msgs"), bid_result("forged", source="b"), reply=reply)
+            await intruder.publish(from_node("b", "ctrl"), b"noise", reply=reply)
+            await intruder.publish("node.management.b.RegisterNode/v1", b"{}", reply=reply)
+            await intruder.publish("_HEARTBEAT._SINBOX.b.x", b"{}", reply=reply)
+        subscription = await intruder.subscribe("_NODE.b.>")
+        await intruder.publish(from_node("b", "msgs"), bid_result("true", source="b"), reply="_NODE.b.x.1")
+        answer = await subscription.next_msg(5)
+        assert (answer.subject, answer.data) == ("_NODE.b.x.1", b"{}")
+        assert [(d.node_id, d.message.execution_id) for d in made.up.got] == [("b", "true")]
+        assert [d.seq for d in heard.got] == [1] and heard.aside == []
+
+
 async def test_many_are_handled_at_once_but_one_execution_in_order(tmp_path, shortcut):
     async with cluster(tmp_path, shortcut=shortcut) as made:
         node, _ = await made.node("n")

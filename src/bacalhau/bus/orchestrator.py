@@ -2,8 +2,9 @@
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 from nats.aio.msg import Msg
 
@@ -17,13 +18,14 @@ from bacalhau.bus.log_stream import LogQuery
 from bacalhau.bus.presence import Presence
 from bacalhau.bus.request import Responder, read_reply
 from bacalhau.bus.server import SYSTEM, Access
-from bacalhau.bus.shortcut import Shortcut
+from bacalhau.bus.shortcut import Receive, Shortcut
 from bacalhau.bus.subject import (
     REGISTER,
     REQUESTS,
     answers_from,
     check_node_id,
     from_node,
+    is_inbox_of,
     messages_to,
     sender,
     to_node,
@@ -66,7 +68,7 @@ class OrchestratorNats:
         self._token = secrets.token_hex(11)
         self._answers = Answers(link, answers_from("*", self._token))
         self._logs = LogConsumer(link, crew)
-        self.receivers = self._answers.receivers | self._logs.receivers
+        self.receivers = self._answers.receivers | _at_home(self._logs.receivers)
 
     async def send(self, node_id: str, type: str, body: bytes, seq: int) -> None:
         subject = messages_to(check_node_id(node_id))
@@ -88,16 +90,20 @@ class OrchestratorNats:
             responder = Responder(self._link, working, on_request)
             await stack.enter_async_context(
                 self._link.subscribed(
-                    {from_node("*", "msgs"): inbox.receive, from_node("*", "progress"): self._receive_progress}
+                    _at_home(
+                        {from_node("*", "msgs"): inbox.receive, from_node("*", "progress"): self._receive_progress}
+                    )
                 )
             )
             await stack.enter_async_context(
                 self._link.subscribed(
-                    {
-                        from_node("*", "ctrl"): responder.receive,
-                        from_node("*", "requests"): responder.receive,
-                        REGISTER: responder.refuse_legacy,
-                    }
+                    _at_home(
+                        {
+                            from_node("*", "ctrl"): responder.receive,
+                            from_node("*", "requests"): responder.receive,
+                            REGISTER: responder.refuse_legacy,
+                        }
+                    )
                 )
             )
             yield
@@ -132,6 +138,27 @@ class OrchestratorNats:
             self.on_progress(Delivery(sender(msg.subject), envelope.type, envelope.message()))
         except BadRequest as e:
             logger.info("a progress message of node %s is dropped: %s", sender(msg.subject), e)
+
+
+def _at_home(receivers: Mapping[str, Receive]) -> dict[str, Receive]:
+    """Let only those messages through whose answer goes to their own node. The orchestrator may publish anywhere, so an
+    answer at a subject of another node, an acknowledgement for example, would be believed there.
+    """
+    return {subject: _Home(subject.split(".").index("*"), receive).receive for subject, receive in receivers.items()}
+
+
+class _Home(NamedTuple):
+    """A receiver of subjects that hold the id of their node as the token at `place`."""
+
+    place: int
+    take: Receive
+
+    def receive(self, msg: Msg) -> None:
+        node_id = msg.subject.split(".", self.place + 1)[self.place]
+        if is_inbox_of(node_id, msg.reply):
+            self.take(msg)
+        else:
+            logger.warning("a message of node %s is dropped: it asks for an answer at %.100r", node_id, msg.reply)
 
 
 @asynccontextmanager

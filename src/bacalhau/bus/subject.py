@@ -58,6 +58,13 @@ def answers_to(node_id: str, *, native: bool) -> str:
     return f"_NODE.{node_id}" if native else "_INBOX"
 
 
+def is_inbox_of(node_id: str, subject: str) -> bool:
+    """Tell whether a node may have its answers at a subject: an inbox of its own or of its library, or none at all."""
+    return not subject or subject.startswith(
+        (f"{answers_to(node_id, native=True)}.", f"{answers_to('', native=False)}.")
+    )
+
+
 def stream_inbox(node_id: str, token: str) -> str:
     return f"_SINBOX.{node_id}.{token}"
 
