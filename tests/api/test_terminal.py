@@ -20,7 +20,7 @@ from tests.api.room import open_room
 from tests.support.scripted_api import answer, scripted_api
 
 EVIL = "\x1b]0;evil\x07\x9b31m\u202etxt\x7f\rfake"
-NODE = "n-\x1b]0;evil\x07"
+NODE = "n-evil"
 SHOWN = [
     ["list"],
     ["list", "--wide"],

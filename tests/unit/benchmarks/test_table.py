@@ -14,7 +14,7 @@ def test_names_choose_their_parts_in_the_order_of_the_table():
 
 
 def test_an_unknown_name_is_told_with_those_that_are_known():
-    with pytest.raises(ValueError, match=r"no part is called plaement, xy\. Known are latency, small-jobs, "):
+    with pytest.raises(ValueError, match=r"no part is called plaement, xy\. Known are machine, latency, small-jobs, "):
         choose("plaement,polling,xy")
 
 
