@@ -102,6 +102,6 @@ async def test_an_object_longer_than_it_is_listed_does_not_fill_the_node(server,
 
     server.answers = [says(200, listing(("k", size)) + "</ListBucketResult>"), without_end]
     manifest = await source.resolve(at(server))
-    with pytest.raises(StorageFailure, match="is longer than the .* bytes that were announced"):
+    with pytest.raises(StorageFailure, match=r"is longer than the .* bytes that were announced"):
         await source.fetch(manifest, tmp_path, ignore)
     assert sent < 100 << 20 and read_tree(tmp_path) == {}
