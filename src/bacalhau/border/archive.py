@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 
 from isal import igzip, isal_zlib
 
-from bacalhau.border.names import DistinctNames
+from bacalhau.border.folding import DistinctNames
 from bacalhau.border.tar import END, Member, header, padding
 from bacalhau.lib.aio import in_thread
 from bacalhau.lib.errors import NotFound, StorageFailure

@@ -2,12 +2,9 @@
 
 import os
 import re
-import tempfile
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
-from bacalhau.lib.errors import BadRequest, StorageFailure
+from bacalhau.lib.errors import BadRequest
 
 # Control characters of terminals, and marks that reorder or hide the text around them.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -130,43 +127,3 @@ def clash(paths: Iterable[str]) -> tuple[str, str] | None:
             folders[folder] = path
             at = folder.rfind("/")
     return next(((folder, path) for folder, path in folders.items() if folder in files), None)
-
-
-def twins(names: Iterable[str]) -> tuple[str, str] | None:
-    """Find two names that some file systems take for one, by case or Unicode form; None where all differ."""
-    met: dict[str, str] = {}
-    return next(((other, name) for name in names if (other := met.setdefault(_folded(name), name)) != name), None)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
-
-
-def folds_names(folder: Path) -> bool:
-    """Tell whether the file system of a folder takes names for one that differ in case or Unicode form.
-
-    It is tried out with a file, which is removed again. Raises OSError.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix=".probe-a\u00e9-", dir=folder) as probe:
-        name = os.path.basename(probe.name)
-        return any(os.path.lexists(folder / other) for other in (name.upper(), unicodedata.normalize("NFD", name)))
-
-
-class DistinctNames:
-    """The paths that are written below a folder, of which no two may be one file there."""
-
-    def __init__(self, folder: Path, folds: Callable[[Path], bool] = folds_names) -> None:
-        self._folder = folder
-        self._met: dict[str, str] | None = {} if folds(folder) else None
-
-    def add(self, path: str) -> None:
-        """Note a path. Raises StorageFailure when it would replace one that was noted before."""
-        if self._met is None:
-            return
-        other = self._met.setdefault(_folded(path), path)
-        if other != path:
-            raise StorageFailure(
-                f"{shorten(other)!r} and {shorten(path)!r} are one name on the disk of {self._folder}",
-                hint="bring them to a disk that tells upper from lower case, or fetch one of them alone",
-            )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bacalhau.border.names import DistinctNames
+from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.errors import Conflict
 from bacalhau.lib.tree import walk
 

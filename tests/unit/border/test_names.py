@@ -1,17 +1,14 @@
 """Names of strangers as paths, as identifiers and on a terminal."""
 
 import json
-import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.border.names import (
-    DistinctNames,
     clash,
     escaped,
-    folds_names,
     has_control,
     is_identifier,
     is_name,
@@ -20,9 +17,7 @@ from bacalhau.border.names import (
     plain_name,
     shown,
     starts_identifier,
-    twins,
 )
-from bacalhau.lib.errors import StorageFailure
 
 anything = st.text(st.characters(exclude_categories=()))
 
@@ -62,12 +57,6 @@ def test_names_that_can_be_no_file_are_told_why(name):
 @pytest.mark.parametrize("name", ["a", "...", ".bashrc", "tab\t", "ünï", "x" * 255, "\udcff"])
 def test_names_of_files(name):
     assert name_fault(name) == ""
-
-
-@pytest.mark.parametrize("pair", [("Data", "data"), ("é", "e\u0301"), ("STRASSE", "straße")])
-def test_names_that_some_file_systems_take_for_one(pair):
-    assert twins(["other", *pair]) == pair
-    assert twins(["one", "two"]) is None
 
 
 @given(anything)
@@ -131,31 +120,3 @@ def test_paths_clash_where_one_is_twice_or_a_folder_of_another(paths):
     clashing = [(a, b) for a, b in pairs if a == b or b.startswith(a + "/")]
     found = clash(paths)
     assert found in clashing if clashing else found is None
-
-
-PAIRS = [("Data", "data"), ("a/\u00e9", "a/e\u0301"), ("STRASSE", "stra\u00dfe")]
-
-
-@pytest.mark.parametrize("pair", PAIRS)
-def test_names_that_would_replace_one_another(tmp_path, pair):
-    names = DistinctNames(tmp_path, folds=lambda folder: True)
-    for name in ("other", pair[0], pair[0]):
-        names.add(name)
-    with pytest.raises(StorageFailure, match="are one name on the disk of"):
-        names.add(pair[1])
-
-
-@pytest.mark.parametrize("pair", PAIRS)
-def test_what_the_disk_does_decides(tmp_path, pair):
-    for name in pair:
-        (tmp_path / "tried" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "tried" / name).write_text(name)
-    are_one = len([file for *_, files in os.walk(tmp_path / "tried") for file in files]) == 1
-    names = DistinctNames(tmp_path / "new")
-    names.add(pair[0])
-    if are_one:
-        with pytest.raises(StorageFailure):
-            names.add(pair[1])
-    else:
-        names.add(pair[1])
-    assert folds_names(tmp_path) >= are_one and os.listdir(tmp_path / "new") == []

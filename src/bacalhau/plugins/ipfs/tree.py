@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.border.archive import STANDARD, Limits
-from bacalhau.border.names import DistinctNames, name_fault
+from bacalhau.border.folding import DistinctNames
+from bacalhau.border.names import name_fault
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, leaf_cid, root_cid

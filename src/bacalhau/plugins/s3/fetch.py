@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
-from bacalhau.border.names import DistinctNames
+from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
