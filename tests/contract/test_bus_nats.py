@@ -150,7 +150,7 @@ async def test_every_message_arrives_though_the_server_is_killed(tmp_path, short
                 try:
                     return await send()
                 except Unavailable:
-                    await node.connected(10)
+                    await node.connected(40)
                     await made.up.changed.wait(0.05)
 
         async def kill() -> None:

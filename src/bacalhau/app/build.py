@@ -1,6 +1,7 @@
 """The composition root: the one place that names adapters and hands them to the orchestrator and the node."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -190,7 +191,7 @@ async def compute_node(
         )
         gpus, gpu_problems = await detect_gpus()
         there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
-        reach, capacity = node_reach(config), _capacity(config, there)
+        reach = node_reach(config)
         plugins = await node_plugins(
             stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), reach)
         )
@@ -200,7 +201,7 @@ async def compute_node(
             journal=journal,
             bus=bus,
             plugins=plugins,
-            capacity=capacity,
+            capacity=_capacity(config, there),
             crew=await stack.enter_async_context(crew()),
             admission=node_admission(config.job_admission_control, config.compute),
             pool=port_pool(config, is_own=reach.own),
@@ -213,7 +214,7 @@ async def compute_node(
             keep_records=config.compute.retention.max_count,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
-            task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or capacity.total.disk or there.disk,
+            task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or shutil.disk_usage(data).total,
             shipping=Shipping(kept=output_limit(config.compute.logs)),
         )
         await stack.enter_async_context(run_node(node))

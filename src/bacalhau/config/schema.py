@@ -339,7 +339,7 @@ class Compute(Section):
         Meta(
             description=(
                 "Bytes that inputs and results may take of a task that asks for no disk (Resources.Disk), such as 16Gb."
-                " Empty is all that the node offers to jobs, because inputs may be large. Nothing is reserved for it."
+                " Empty is the whole disk of the node, because inputs may be large. Nothing is reserved for it."
             )
         ),
     ] = ""

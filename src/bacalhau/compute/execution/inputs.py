@@ -30,9 +30,9 @@ async def stage_inputs(
     sources = [_source(node, source) for source in inputs]
     manifests = await _resolve_all(node, inputs, part)
     needed = sum(m.size for m in manifests)
+    _check_room(folder, needed)
     if needed > disk:
         raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)
-    _check_room(folder, needed)
     total = _Total(report, len(manifests), disk)
     fetches = []
     for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
