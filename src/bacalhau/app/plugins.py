@@ -86,7 +86,7 @@ def _part(offer: Offer[Any], config: Config) -> OrchestratorPart:
 
 def _presign(parts: Mapping[str, OrchestratorPart]) -> Presign:
     async def presign(published: Published) -> SpecConfig:
-        part = parts.get(published.publisher.type.strip().lower())
+        part = parts.get(published.publisher.kind)
         return await part.presign(published) if part and part.presign else published.result
 
     return presign

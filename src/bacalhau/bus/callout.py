@@ -19,6 +19,7 @@ from bacalhau.bus.answer import say
 from bacalhau.bus.link import Link
 from bacalhau.bus.subject import check_node_id, permissions
 from bacalhau.lib.aio import Crew
+from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unauthorized
 from bacalhau.lib.ids import new_uuid
@@ -196,7 +197,7 @@ def read_claims(data: bytes) -> Claims:
     if len(parts) != 3:
         raise BadRequest("a question for authorization is no token")
     try:
-        return decode(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)), Claims)
+        return decode(read_base64url(parts[1]), Claims)
     except (ValueError, msgspec.DecodeError) as e:
         raise BadRequest(f"a question for authorization cannot be read: {e}") from e
 

@@ -40,7 +40,7 @@ class Plugins:
     def list_objections(self, job: Job) -> list[str]:
         """List why this node does not run a job's task, or does not open its inputs and results to its namespace."""
         task = job.task
-        engine = self.engines.get(task.engine.type.strip().lower())
+        engine = self.engines.get(task.engine.kind)
         own = list_task_objections(engine, task.engine.params or {}, task.network or NetworkConfig())
         return [*own, *self.list_input_objections(job), *self.list_result_objections(job)]
 
@@ -49,7 +49,7 @@ class Plugins:
         return [
             text
             for source in (each.source for each in job.task.input_sources or ())
-            for text in list_objections(self.sources.get(source.type.strip().lower()), source, job.namespace)
+            for text in list_objections(self.sources.get(source.kind), source, job.namespace)
         ]
 
     def list_result_objections(self, job: Job) -> list[str]:

@@ -47,7 +47,7 @@ class Checks:
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""
-        kind = published.publisher.type.strip().lower()
+        kind = published.publisher.kind
         if check := self.results.get(kind):
             return check(published)
         return [f"the job's publisher, {kind or 'none'}, makes no results"]

@@ -17,6 +17,7 @@ from bacalhau.api.access.token import TokenReader
 from bacalhau.api.http.edge import ASGIApp, Receive, Scope, Send, answer_now
 from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.config.access import HASHED, Auth, User
+from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.errors import Unauthorized, Unavailable
 from bacalhau.lib.wire import decode
 from bacalhau.models.wire.api import ErrorBody
@@ -156,9 +157,7 @@ def _is_jwt(text: str) -> bool:
     """Three parts, the first two of them JSON objects."""
     parts = text.split(".")
     try:
-        return len(parts) == 3 and all(
-            isinstance(decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), Any), dict) for part in parts[:2]
-        )
+        return len(parts) == 3 and all(isinstance(decode(read_base64url(part), Any), dict) for part in parts[:2])
     except ValueError:
         return False
 

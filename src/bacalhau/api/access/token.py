@@ -1,7 +1,6 @@
 """Tokens of an identity provider, checked with the keys it publishes."""
 
 import asyncio
-import base64
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from joserfc.jwk import KeySet
 
 from bacalhau.border.bodies import SMALL, BodyTooLong, read_body
 from bacalhau.config.access import Oauth2
+from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.errors import Unauthorized, Unavailable
 from bacalhau.lib.wire import decode
 
@@ -83,4 +83,4 @@ class TokenReader:
 def _check_head(token: str) -> None:
     """Check that the head of a token holds texts alone: what reads it takes that for granted. Raises ValueError."""
     head = token.partition(".")[0]
-    decode(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)), dict[str, str | list[str]])
+    decode(read_base64url(head), dict[str, str | list[str]])

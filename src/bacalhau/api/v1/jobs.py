@@ -109,13 +109,14 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
     """A job, with its history and executions when `include` asks for them. `wait` needs the full id."""
     query = read_query(request.scope["query_string"], GetJob)
     orch, include = orchestrator(request), {word.strip() for word in query.include.split(",")}
-    if query.wait and not query.job_version and is_full_id(named_job(job_id)):
+    name = named_job(job_id)
+    if query.wait and not query.job_version and is_full_id(name):
         try:
-            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, named_job(job_id), query.wait))
+            job = await waits(request).wait(query.wait + 5, read.wait_job(orch, name, query.wait))
         except TimeoutError:
-            job = await read.find_job(orch, named_job(job_id), query.namespace)
+            job = await read.find_job(orch, name, query.namespace)
     else:
-        job = await read.find_job(orch, named_job(job_id), query.namespace, query.job_version)
+        job = await read.find_job(orch, name, query.namespace, query.job_version)
     history = executions = None
     if "history" in include:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)

@@ -1,7 +1,6 @@
 """`auth sso login`, `token` and `logout`."""
 
 import asyncio
-import base64
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from bacalhau.cli.output.render import json_text
 from bacalhau.client.endpoint import client_config, resolve_endpoint
 from bacalhau.client.sso import Code, sign_in
 from bacalhau.client.tokens import get_token, put_token
+from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.lib.wire import decode
@@ -79,9 +79,7 @@ def _token(call: Call[Flags]) -> str:
 def _decoded(token: str) -> dict[str, object]:
     """The first two parts of a JWT. Nothing is checked: that is the server's business."""
     try:
-        head, claims = (
-            decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), Any) for part in token.split(".")[:2]
-        )
+        head, claims = (decode(read_base64url(part), Any) for part in token.split(".")[:2])
     except ValueError as e:
         raise BadRequest("the token is no JWT, it cannot be decoded") from e
     return {"header": head, "claims": claims}

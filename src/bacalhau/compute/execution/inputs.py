@@ -28,7 +28,7 @@ async def stage_inputs(
         raise StorageFailure(objections)
     inputs = job.task.input_sources or ()
     sources = [_source(node, source) for source in inputs]
-    manifests = await _resolve_all(node, inputs, part)
+    manifests = await _resolve_all(node, inputs, sources, part)
     needed = sum(m.size for m in manifests)
     _check_room(folder, needed)
     if needed > disk:
@@ -58,16 +58,18 @@ async def permit_again(node: ComputeNode, task: Task, mounts: tuple[Mount, ...])
 
 def _source(node: ComputeNode, source: InputSource) -> Storage:
     try:
-        return node.plugins.sources[_kind(source)]
+        return node.plugins.sources[source.source.kind]
     except KeyError as e:
-        raise StorageFailure(f"this node cannot read inputs from {_kind(source)}") from e
+        raise StorageFailure(f"this node cannot read inputs from {source.source.kind}") from e
 
 
-async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...], part: Partition) -> list[Manifest]:
+async def _resolve_all(
+    node: ComputeNode, inputs: tuple[InputSource, ...], sources: list[Storage], part: Partition
+) -> list[Manifest]:
     try:
         async with asyncio.timeout(node.read_timeout):
             manifests: list[Manifest] = await together(
-                *(node.plugins.sources[_kind(i)].resolve(i.source, part) for i in inputs)
+                *(source.resolve(i.source, part) for source, i in zip(sources, inputs, strict=True))
             )
             return manifests
     except TimeoutError as e:
@@ -75,10 +77,6 @@ async def _resolve_all(node: ComputeNode, inputs: tuple[InputSource, ...], part:
         raise StorageFailure(
             f"what {names} holds was not found out within {node.read_timeout:g} s", retryable=True
         ) from e
-
-
-def _kind(source: InputSource) -> str:
-    return source.source.type.strip().lower()
 
 
 async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into: Path, report: Report) -> Mount:

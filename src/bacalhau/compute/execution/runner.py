@@ -253,7 +253,7 @@ class _Work:
 
     @property
     def _engine_name(self) -> str:
-        return self.job.task.engine.type.strip().lower()
+        return self.job.task.engine.kind
 
     def _engine(self) -> Engine:
         try:

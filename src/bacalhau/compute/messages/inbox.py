@@ -186,7 +186,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
         reason = "" if admitted else await _admit(node, execution)
         if reason and not running.cancelled:
             # Rules may have changed since an earlier process of this node started it.
-            running.engine = node.plugins.engines.get(job.task.engine.type.strip().lower())
+            running.engine = node.plugins.engines.get(job.task.engine.kind)
             await try_stop(execution.id, running)
             await _refuse(node, execution, reason)
             return

@@ -13,7 +13,7 @@ from bacalhau.ports.storage import Located
 
 async def locate(node: ComputeNode, source: SpecConfig, seconds: float) -> InputPresence:
     """Tell whether an input is here; one that is not found within `seconds`, or not now, is not."""
-    storage = node.plugins.sources.get(source.type.strip().lower())
+    storage = node.plugins.sources.get(source.kind)
     if not isinstance(storage, Located):
         return InputPresence()
     try:

@@ -48,7 +48,7 @@ async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
 
 async def _find_out(node: ComputeNode, source: InputSource) -> InputAnswer:
     """Listed as a run of the job would, and nothing is brought."""
-    kind = source.source.type.strip().lower()
+    kind = source.source.kind
     answer = InputAnswer(type=kind, target=source.target)
     storage = node.plugins.sources.get(kind)
     if storage is None:

@@ -60,7 +60,7 @@ class Task(Model):
     @property
     def publisher_type(self) -> str:
         """The publisher's type in lower case; "" where results are not published, which the type `noop` also means."""
-        kind = self.publisher.type.strip().lower() if self.publisher else ""
+        kind = self.publisher.kind if self.publisher else ""
         return "" if kind == "noop" else kind
 
     @property

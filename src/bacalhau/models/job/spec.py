@@ -14,8 +14,13 @@ class SpecConfig(Model):
     type: str = always(factory=str)
     params: dict[str, Any] | None = None
 
+    @property
+    def kind(self) -> str:
+        """The type as plug-ins are listed by it: in lower case, without blanks around it."""
+        return self.type.strip().lower()
+
     def is_type(self, *names: str) -> bool:
-        return self.type.strip().lower() in names
+        return self.kind in names
 
 
 def read_params(spec: SpecConfig, kind: type[P]) -> tuple[P | None, list[str]]:

@@ -9,6 +9,7 @@ import binascii
 import re
 from typing import NamedTuple
 
+from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.errors import BadRequest
 
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -34,7 +35,7 @@ class PagingToken(NamedTuple):
 def parse_token(text: str) -> PagingToken:
     """Read a paging token. Raises BadRequest."""
     try:
-        parts = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "replace").split(":")
+        parts = read_base64url(text).decode("utf-8", "replace").split(":")
     except (binascii.Error, ValueError) as e:
         raise BadRequest(f"failed to decode paging token: invalid paging token: {text}", component="APIServer") from e
     if len(parts) not in (4, 6):

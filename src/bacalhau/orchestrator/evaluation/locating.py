@@ -41,7 +41,7 @@ def must_ask(orch: Orchestrator, job: Job) -> bool:
 
 def located_inputs(orch: Orchestrator, job: Job) -> list[InputSource]:
     """List the inputs that one node may have and another not."""
-    return [item for item in job.task.input_sources or () if item.source.type.strip().lower() in orch.checks.located]
+    return [item for item in job.task.input_sources or () if item.source.kind in orch.checks.located]
 
 
 def nodes_to_ask(orch: Orchestrator, job: Job) -> list[str]:

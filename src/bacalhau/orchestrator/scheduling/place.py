@@ -216,7 +216,7 @@ def find_cure(job: Job, candidates: Candidates) -> str:
 
 def explain(job: Job, shortage: Shortage) -> str:
     """One line a person can act on: `no node can run docker: n-1234: cannot reach the Docker API at …`."""
-    kind = job.task.engine.type.strip().lower()
+    kind = job.task.engine.kind
     if not shortage.number:
         return f"no node can run {kind}: no compute node has joined"
     nodes: dict[str, list[str]] = {}

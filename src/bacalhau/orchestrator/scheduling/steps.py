@@ -81,7 +81,7 @@ class Context(NamedTuple):
 
     def tell_return(self, job: Job) -> Callable[[str], int]:
         """Make the function that tells when a node had the job's engine again (Unix ns), 0 where it never lacked it."""
-        engine, nodes = job.task.engine.type.strip().lower(), self.candidates.by_id
+        engine, nodes = job.task.engine.kind, self.candidates.by_id
         return lambda node_id: nodes[node_id].returned.get(engine, 0) if node_id in nodes else 0
 
 
