@@ -1,4 +1,4 @@
-"""Folders of a node that jobs mount, and change under each other's feet."""
+"""Folders that jobs see: those of a node, changed under each other's feet, and inputs and outputs of their own."""
 
 import subprocess
 
@@ -21,6 +21,87 @@ def data(tmp_path):
 def local_input(path, target="/in"):
     params = {"SourcePath": str(path), "ReadWrite": True}
     return {"Source": {"Type": "local", "Params": params}, "Target": target}
+
+
+def inline_input(text, target):
+    return {"Source": {"Type": "inline", "Params": {"URL": f"data:,{text}"}}, "Target": target}
+
+
+@pytest.fixture
+def plain_user_image(docker_url, docker_image):
+    """An image whose programs run as a user of its own."""
+    docker = ["docker", "--host", docker_url]
+    made = subprocess.run([*docker, "create", docker_image, "true"], check=True, capture_output=True, text=True)
+    image = f"bacalhau-test/user-{new_node_name()}:1"
+    change = ["--change", "USER 1234:1234"]
+    subprocess.run([*docker, "commit", *change, made.stdout.strip(), image], check=True, capture_output=True)
+    subprocess.run([*docker, "rm", made.stdout.strip()], check=True, capture_output=True)
+    yield image
+    subprocess.run([*docker, "rmi", image], check=True, capture_output=True)
+
+
+def test_a_program_works_beside_its_input_and_mounts_lie_below_one_another(
+    data, docker_url, docker_image, containers, s3, bucket, tmp_path
+):
+    """Samtools writes `x.bam.bai` beside `x.bam`. What is written there is neither published nor kept in the store."""
+    s3.fill(bucket, {"in/x.bam": b"bam", "in/sub/y": b"y"})
+    script = (
+        "cat x.bam > x.bam.bai; echo more >> x.bam; rm -r sub; cat x.bam.bai x.bam part/who part/node/who lone;"
+        " echo changed > lone; cp x.bam part/out/; cat part/out/given; touch part/node/new"
+    )
+    with System(
+        tmp_path / "system",
+        docker_url,
+        image=docker_image,
+        settings={"Compute.AllowListedLocalPaths": f"{data.parent}/*"},
+        identity={"umask": 0o077},
+    ) as system:
+        ro = {"Source": {"Type": "local", "Params": {"SourcePath": str(data)}}, "Target": "/in/part/node"}
+        inputs = [
+            s3_input(s3.url, bucket, "in/", "/in"),
+            inline_input("inner", "/in/part/who"),
+            inline_input("lone", "/in/lone"),
+            inline_input("given", "/in/part/out/given"),
+            ro,
+        ]
+        (data / "who").write_text("node")
+        job = system.run(
+            script,
+            InputSources=inputs,
+            ResultPaths=[{"Name": "outputs", "Path": "/in/part/out"}],
+            Publisher={"Type": "local"},
+            engine={"WorkingDirectory": "/in"},
+        )
+        assert (job.state.state_type, system.output(job.id)) == ("Completed", "bambammore\ninnernodelonegiven")
+        assert "new: Read-only file system" in system.client.executions(job.id)[-1].run_output.stderr
+        (tmp_path / "got").mkdir()
+        system.client.get(job.id, tmp_path / "got")
+        again = system.run("cat /in/*; ls /in", InputSources=[s3_input(s3.url, bucket, "in/x.bam", "/in")])
+        assert system.output(again.id) == "bamx.bam\n"
+    assert (tmp_path / "got/outputs/x.bam").read_text() == "bammore\n"
+    assert sorted(path.name for path in data.iterdir()) == ["who", "x"]
+
+
+def test_a_mount_without_a_place_is_told_by_both_targets(docker_url, docker_image, containers, tmp_path):
+    with System(tmp_path / "system", docker_url, image=docker_image) as system:
+        inputs = [inline_input("a", "/in"), inline_input("b", "/in/b")]
+        job = system.run("true", InputSources=inputs)
+        assert (job.state.state_type, job.state.message) == (
+            "Failed",
+            "/in/b lies below /in, where it is a file",
+        )
+
+
+def test_a_container_of_any_user_reads_its_inputs_and_adds_to_their_folders(
+    docker_url, plain_user_image, containers, s3, bucket, tmp_path
+):
+    s3.fill(bucket, {"in/x": b"x"})
+    with System(tmp_path / "system", docker_url, image=plain_user_image, identity={"umask": 0o077}) as system:
+        job = system.run(
+            "id -u; cat /in/x > /in/x.new; cat /in/x.new /lone; echo > /in/x || echo refused",
+            InputSources=[s3_input(s3.url, bucket, "in/", "/in"), inline_input("lone", "/lone")],
+        )
+        assert (job.state.state_type, system.output(job.id)) == ("Completed", "1234\nxlonerefused\n")
 
 
 def test_a_job_does_not_see_what_another_job_puts_in_the_place_of_its_folder(
@@ -47,22 +128,15 @@ def test_a_job_does_not_see_what_another_job_puts_in_the_place_of_its_folder(
 
 
 def test_a_container_of_any_user_writes_its_outputs_where_no_other_user_of_the_machine_can_look(
-    docker_url, docker_image, containers, tmp_path
+    docker_url, plain_user_image, containers, tmp_path
 ):
-    docker = ["docker", "--host", docker_url]
-    made = subprocess.run([*docker, "create", docker_image, "true"], check=True, capture_output=True, text=True)
-    image = f"bacalhau-test/user-{new_node_name()}:1"
-    change = ["--change", "USER 1234:1234"]
-    subprocess.run([*docker, "commit", *change, made.stdout.strip(), image], check=True, capture_output=True)
-    subprocess.run([*docker, "rm", made.stdout.strip()], check=True, capture_output=True)
     older = tmp_path / "system/orchestrator/compute/executions"
     older.mkdir(parents=True)
-    with System(tmp_path / "system", docker_url, image=image) as system:
+    with System(tmp_path / "system", docker_url, image=plain_user_image) as system:
         job = system.run("id -u > /outputs/who; cat /outputs/who", ResultPaths=OUTPUTS, Publisher={"Type": "local"})
         assert (job.state.state_type, system.output(job.id)) == ("Completed", "1234\n")
         closed = [system.dir / name for name in ("compute", "compute/executions", "orchestrator")]
         assert [oct(folder.stat().st_mode & 0o777) for folder in closed] == [oct(0o700)] * 3
-    subprocess.run([*docker, "rmi", image], check=True, capture_output=True)
 
 
 def test_a_task_whose_mount_is_no_longer_allowed_is_stopped_when_its_node_starts_again(

@@ -29,7 +29,16 @@ START_SECONDS = STOP_SECONDS = 30
 class Process:
     """One `bacalhau serve`, leader of a process group that ends with the tests."""
 
-    def __init__(self, args: list[str], folder: Path, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        args: list[str],
+        folder: Path,
+        log: Path,
+        environment: dict[str, str],
+        identity: dict[str, int] | None = None,
+    ) -> None:
+        """`identity` are `umask`, `user` and `group` of the process, where they are not those of the tests."""
+        self._identity = identity or {}
         self._command = ["setpriv", "--pdeathsig", "KILL", PROGRAM, "serve", *args]
         self.folder, self._log, self._environment = folder, log, environment | {"BACALHAU_DIR": str(folder)}
         self._changed = threading.Condition()
@@ -46,6 +55,7 @@ class Process:
             text=True,
             env=environment,
             start_new_session=True,
+            **self._identity,
         )
         self._reader = threading.Thread(target=self._read, args=(self.child.stderr,), daemon=True)
         self._reader.start()
@@ -112,8 +122,8 @@ class System:
     """`with System(folder, docker_url) as system`: an orchestrator with a node, in one process, or in two when `split`.
 
     `settings` are configuration keys, for `serve -c` (when split, the orchestrator gets its own section alone);
-    `variables` are added to the environment, by default the owner's credentials for S3. Left by killing everything that
-    still runs.
+    `variables` are added to the environment, by default the owner's credentials for S3; `identity` is that of each
+    process. Left by killing everything that still runs.
     """
 
     def __init__(
@@ -126,6 +136,7 @@ class System:
         settings: dict[str, Any] | None = None,
         variables: dict[str, str] | None = None,
         node_dir: Path | None = None,
+        identity: dict[str, int] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.image, self.split = folder, image, split
@@ -137,7 +148,7 @@ class System:
         self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (
             settings or {}
         )  # however slow this machine: who comes back keeps its work
-        self._docker_url = docker_url
+        self._docker_url, self._identity = docker_url, identity or {}
         self._processes: list[Process] = []
         self.dir = folder / "orchestrator"
         self.node_dir = node_dir or (folder / "node" if split else self.dir)
@@ -161,7 +172,9 @@ class System:
     def process(self, folder: Path, args: list[str], settings: dict[str, Any], **more: str) -> Process:
         flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         self._processes.append(
-            Process([*args, *flags], folder, self.folder / f"{folder.name}.log", self.environment | more)
+            Process(
+                [*args, *flags], folder, self.folder / f"{folder.name}.log", self.environment | more, self._identity
+            )
         )
         return self._processes[-1]
 

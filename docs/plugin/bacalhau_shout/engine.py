@@ -22,7 +22,7 @@ class ShoutEngine:
 
     async def run(self, task: EngineTask, report: Report) -> Exit:
         params = require_params(SpecConfig(type="shout", params=task.params), ShoutParams)
-        files = [path for mount in task.mounts if mount.read_only for path in sorted(mount.host_path.rglob("*"))]
+        files = [path for mount in task.mounts for path in sorted(mount.host_path.rglob("*"))]
         try:
             text = "".join(path.read_text().upper() for path in files if path.is_file())
         except (OSError, UnicodeError) as e:

@@ -54,6 +54,8 @@ WHOLE = Partition()
 class Volume(NamedTuple):
     """A path on the node to bind at the input's target; a file or a directory.
 
+    `read_only` is about places outside of the input's own folder: what was brought into that is the task's own copy,
+    and always writable.
     `held` is given where jobs may change the folders that lead there: `path` then leads to what is held open.
     """
 

@@ -282,6 +282,17 @@ def test_results(results, found):
     assert problems(job_with(publisher=IPFS, result_paths=results)) == [f"task main validation failed: {found}"]
 
 
+def test_an_input_and_a_result_have_places_of_their_own_but_may_lie_below_one_another():
+    def found(target, path):
+        source = InputSource(source=IPFS, target=target)
+        result = ResultPath(name="outputs", path=path)
+        return problems(job_with(input_sources=(source,), result_paths=(result,), publisher=SpecConfig(type="ipfs")))
+
+    (problem,) = found("//data/", "/data/x/..")
+    assert "input source target '/data' is also result path 'outputs': choose another target" in problem
+    assert found("/data", "/data/out") == found("/data/in", "/data") == []
+
+
 def test_all_problems_at_once():
     job = Job(type="nope", count=-1, tasks=(Task(resources=ResourcesConfig(cpu="x", memory="y")),))
     assert len(problems(job)) == 6

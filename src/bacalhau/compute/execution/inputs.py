@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.execution.mounts import open_copy
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
@@ -80,7 +81,11 @@ async def _resolve_all(
 
 
 async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into: Path, report: Report) -> Mount:
-    return _mount(source, await storage.fetch(manifest, into, report))
+    volume = await storage.fetch(manifest, into, report)
+    if not volume.path.is_relative_to(into):
+        return _mount(source, volume)
+    await asyncio.to_thread(open_copy, volume.path)
+    return _mount(source, volume._replace(read_only=False))
 
 
 def _mount(source: InputSource, volume: Volume) -> Mount:

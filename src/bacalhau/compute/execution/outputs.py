@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from bacalhau.compute.execution.mounts import FOLDER_MODE
 from bacalhau.lib.errors import PublisherFailure
 from bacalhau.lib.tree import remove_tree, walk
 from bacalhau.lib.units import show_bytes
@@ -24,7 +25,7 @@ def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
     for output in task.result_paths or ():
         folder = result / output.name
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o777)
+        folder.chmod(FOLDER_MODE)
         mounts.append(Mount(folder, output.path, False))
     return tuple(mounts)
 

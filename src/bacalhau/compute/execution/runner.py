@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.execution.environment import task_environment
 from bacalhau.compute.execution.inputs import permit_again, stage_inputs
+from bacalhau.compute.execution.mounts import make_mount_points
 from bacalhau.compute.execution.outputs import (
     make_result_tree,
     read_exit_code,
@@ -198,6 +199,8 @@ class _Work:
         reach(Point.NODE_STAGED)
         ports = self.node.pool.reserve(self.execution.id, self._network())
         self.mounts = inputs + outputs
+        if len(self.mounts) > 1:
+            await asyncio.to_thread(make_mount_points, self.mounts, self.folder)
         attempt = Attempt(
             image=image, started=started, mounts=record_mounts(self.mounts), ports=ports, gpus=self.granted.gpus
         )

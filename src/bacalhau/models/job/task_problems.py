@@ -45,6 +45,7 @@ def task_problems(task: Task, engines: SpecChecks, sources: SpecChecks, publishe
         yield from _under("invalid resources", task.resources.problems())
     yield from _inputs(task.input_sources or (), sources)
     yield from _results(task.result_paths or ())
+    yield from _collisions(task.input_sources or (), task.result_paths or ())
     if task.retry is not None:
         yield from _under("invalid retry", retry_problems(task.retry))
     if task.network is not None:
@@ -132,8 +133,7 @@ def _inputs(inputs: tuple[InputSource, ...], sources: SpecChecks) -> Iterator[st
             yield f"invalid input sources: input source target '{item.target}' must be an absolute path below /"
     yield from (f"input source with alias '{alias}' already exists" for alias in _repeated(i.alias for i in inputs))
     yield from (
-        f"input source with target '{target}' already exists"
-        for target in _repeated(i.target.rstrip("/") for i in inputs)
+        f"input source with target '{target}' already exists" for target in _repeated(_place(i.target) for i in inputs)
     )
 
 
@@ -150,7 +150,23 @@ def _results(results: tuple[ResultPath, ...]) -> Iterator[str]:
                 f"invalid output: name '{item.name}' must be a plain folder name other than stdout, stderr and exitCode"
             )
     yield from (f"result path with name '{name}' already exists" for name in _repeated(r.name for r in results))
-    yield from (f"result path '{path}' already exists" for path in _repeated(r.path.rstrip("/") for r in results))
+    yield from (f"result path '{path}' already exists" for path in _repeated(_place(r.path) for r in results))
+
+
+def _collisions(inputs: tuple[InputSource, ...], results: tuple[ResultPath, ...]) -> Iterator[str]:
+    """Name what is both an input and a result: one would hide the other. One below the other is fine."""
+    taken = {_place(item.path): item.name for item in results if item.path}
+    for target in (_place(item.target) for item in inputs if item.target):
+        if target in taken:
+            yield (
+                f"input source target '{target}' is also result path '{taken[target]}': choose another target, such as"
+                f" '{target}/in', or another path"
+            )
+
+
+def _place(path: str) -> str:
+    """Return a path in the one form that a container's runtime reads it in."""
+    return "/" + posixpath.normpath(path).lstrip("/") if path else ""
 
 
 def _repeated(texts: Iterable[str]) -> list[str]:
