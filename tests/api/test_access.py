@@ -56,6 +56,13 @@ def signed(phrase, key=None, tamper=b""):
     return key, {"Name": "clientkey", "MethodData": base64.b64encode(json.dumps(inner).encode()).decode()}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/livez", "/api/v1/healthz", "/api/v1/livez", "/api/v1/agent/alive"])
+async def test_health_checks_need_no_credentials_where_users_are_named(tmp_path, path):
+    async with open_room(tmp_path / "room", configured(tmp_path, ADMIN)) as room:
+        assert (await room.http.get(path, follow_redirects=True)).status_code == 200
+        assert (await room.http.get(JOBS)).status_code == 401
+
+
 async def test_a_client_introduces_itself_with_its_key(tmp_path):
     async with open_room(tmp_path) as room:
         listed = (await room.http.get("/api/v1/auth")).json()

@@ -1,7 +1,11 @@
-"""One process of the system: orchestrator, compute node, or both, opened in order and closed backwards."""
+"""One process of the system: orchestrator, compute node, or both, opened in order and closed backwards.
 
+The API's app takes half a second to build. A thread does it, so that the message server's pings are answered meanwhile.
+"""
+
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +18,7 @@ from bacalhau.app.build import compute_node, content_store, orchestrator
 from bacalhau.app.bus_address import BusAddress, bus_address_of
 from bacalhau.app.identity import Identity, load_identity, new_name
 from bacalhau.app.plugins import log_faults
+from bacalhau.app.start_lines import find_open_api, find_open_server, start_line
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.core import ComputeNode
 from bacalhau.config.schema import Config
@@ -33,10 +38,12 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def serve(config: Config, name: str = "", keys: frozenset[str] = frozenset()) -> AsyncIterator[Served]:
+async def serve(
+    config: Config, name: str = "", keys: frozenset[str] = frozenset(), files: Sequence[Path] = ()
+) -> AsyncIterator[Served]:
     """The roles that the configuration enables, until the block ends. Neither enabled means the orchestrator.
 
-    `keys` are the settings that somebody has set.
+    `keys` are the settings that somebody has set, `files` where some of them stand.
     """
     data = Path(config.data_dir)
     check_access(config.api)
@@ -44,6 +51,7 @@ async def serve(config: Config, name: str = "", keys: frozenset[str] = frozenset
     who = load_identity(data, name or new_name(config.name_provider))
     if name and name != who.id:
         log.warning("--name %s is not used: %s is the data directory of node %s", name, data, who.id)
+    log.info("%s", start_line(config, who.id, files))
     async with AsyncExitStack() as stack:
         if config.compute.enabled and not config.orchestrator.enabled:
             yield await _serve_node(stack, config, who, is_port_set="API.Port" in keys)
@@ -58,8 +66,12 @@ async def _serve_orchestrator(stack: AsyncExitStack, config: Config, who: Identi
     orch, address = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
     node = await stack.enter_async_context(compute_node(config, who, address, content)) if is_compute else None
     tls = server_tls(config.api.tls, data / "orchestrator")
-    api_url = await stack.enter_async_context(serve_http(make_app(orch, config), config.api.host, config.api.port, tls))
+    app = await asyncio.to_thread(make_app, orch, config)
+    api_url = await stack.enter_async_context(serve_http(app, config.api.host, config.api.port, tls))
     stack.enter_context(_run_file(data, config))
+    for exposure in (find_open_api(config), find_open_server(config)):
+        if exposure:
+            log.warning("%s", exposure.warning)
     return Served(api_url, address.urls, orch, node, address)
 
 
@@ -70,7 +82,7 @@ async def _serve_node(stack: AsyncExitStack, config: Config, who: Identity, *, i
     listener = stack.enter_context(node_listener(config.api, address.urls, is_set=is_port_set))
     node = await stack.enter_async_context(compute_node(config, who, address, None))
     api = msgspec.structs.replace(config.api, port=listener.getsockname()[1])
-    app = make_node_app(node, address.urls, msgspec.structs.replace(config, api=api))
+    app = await asyncio.to_thread(make_node_app, node, address.urls, msgspec.structs.replace(config, api=api))
     api_url = await stack.enter_async_context(serve_on(app, listener, tls))
     return Served(api_url, address.urls, None, node, address)
 

@@ -134,7 +134,7 @@ class Link:
             # The library may know of the end before it says so; nobody may take this client for a connection meanwhile.
             self._client = None
             self._ended.set()
-            raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
+            raise _lost(self._login.url, e) from e
 
     async def flush(self) -> None:
         """Wait until the server has taken everything published so far. Raises LinkLost."""
@@ -144,7 +144,7 @@ class Link:
         try:
             await _settle(client)
         except BROKEN as e:
-            raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
+            raise _lost(self._login.url, e) from e
 
     @asynccontextmanager
     async def subscribed(self, receivers: Mapping[str, Receive]) -> AsyncIterator[None]:
@@ -248,7 +248,7 @@ class Link:
             await _settle(client)
         except BROKEN as e:
             self._ended.set()
-            raise LinkLost(f"lost the connection to {self._login.url}: {e}") from e
+            raise _lost(self._login.url, e) from e
 
     async def _unsubscribe(self, subjects: list[str]) -> None:
         """Back when the server knows: from then on senders hear that nobody listens."""
@@ -271,6 +271,12 @@ def _why_not(login: Login, reasons: list[str], *, known: bool) -> str:
             f" {login.if_refused}"
         )
     return f"cannot connect to {login.url}: {reasons[-1].removeprefix('nats: ') or 'no answer'}"
+
+
+def _lost(url: str, error: Exception) -> LinkLost:
+    """Word the end of a connection. The library's full outbound buffer means only that there is no connection."""
+    detail = "" if isinstance(error, nats.errors.OutboundBufferLimitError) else str(error)
+    return LinkLost(f"lost the connection to {url}{': ' if detail else ''}{detail}")
 
 
 def _is_leaving() -> bool:

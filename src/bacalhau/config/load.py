@@ -34,10 +34,11 @@ class Given(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A configuration and the keys that somebody has set, such as `API.Port`."""
+    """A configuration, the keys that somebody has set, such as `API.Port`, and the files that were read."""
 
     config: Config
     keys: frozenset[str]
+    files: tuple[Path, ...] = ()
 
 
 def load_config(overrides: list[str], env: Mapping[str, str], flags: Mapping[str, object]) -> Config:
@@ -60,10 +61,11 @@ def load_settings(overrides: list[str], env: Mapping[str, str], flags: Mapping[s
     strong = _settled(_from_environment(env)) | given | values
     home = _data_dir(str(strong.get("DataDir", Config().data_dir)), env)
     weak: dict[str, Any] = {}
-    for path in _files(paths, home):
+    files = _files(paths, home)
+    for path in files:
         weak |= _settled(_from_file(path))
     settings = weak | strong
-    return Loaded(_assembled(settings, env), frozenset(settings))
+    return Loaded(_assembled(settings, env), frozenset(settings), tuple(files))
 
 
 def _settled(settings: Iterable[Given]) -> dict[str, Any]:

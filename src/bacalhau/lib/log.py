@@ -46,3 +46,9 @@ def set_up_logging(level: str, mode: str, show: Callable[[str], str]) -> None:
     logging.getLogger("nats").setLevel(
         logging.CRITICAL
     )  # what ends a connection is told by our link; the library adds a traceback
+    logging.getLogger("asyncio").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return False for what the event loop says whenever a TLS connection ends: nothing is wrong then."""
+    return "eof_received() has no effect" not in str(record.msg)

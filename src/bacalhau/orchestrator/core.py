@@ -22,6 +22,7 @@ from bacalhau.orchestrator.state.outbox import Outbox
 from bacalhau.orchestrator.state.permits import Permits
 from bacalhau.orchestrator.state.queue import EvaluationQueue
 from bacalhau.orchestrator.state.specs import Specs
+from bacalhau.orchestrator.state.story import log_change
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
@@ -121,6 +122,7 @@ class Orchestrator:
             self._announce(job)
         for job_id in {entry.job_id for entry in change.history}:
             self.board.changed(job_id)
+        log_change(change)
 
     def _give_back(self, change: Change) -> None:
         """Free what the executions held that have ended, and the turns of the jobs that have."""

@@ -23,15 +23,13 @@ from bacalhau.lib.wire import decode
 from bacalhau.models.wire.api import ErrorBody
 
 OPEN = ("/api/v1/auth", "/api/v1/version", "/api/v1/agent/alive", "/api/v1/agent/version", "/api/v1/agent/authconfig")
-_OPEN_EXACTLY = ("/", "/version", "/livez")  # they only point to open places
+# They point to open places, or answer health checks, which send no credentials.
+_OPEN_EXACTLY = ("/", "/version", "/livez", "/healthz", "/api/v1/livez", "/api/v1/healthz")
 _RESOURCES = {
     "/api/v1/agent": "agent",
     "/api/v1/openapi.json": "agent",
-    "/api/v1/healthz": "agent",
     "/api/v1/id": "agent",
-    "/api/v1/livez": "agent",
     "/api/v1/node_info": "agent",
-    "/healthz": "agent",
     "/id": "agent",
     "/node_info": "agent",
     "/api/v1/orchestrator/jobs": "job",

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from bacalhau.app.devstack import Devstack, free_port
 from bacalhau.app.devstack import devstack as open_devstack
 from bacalhau.app.serve import Served
 from bacalhau.app.serve import serve as open_serve
+from bacalhau.app.start_lines import find_open_api, find_open_server
 from bacalhau.app.until import run_main, until_signal
 from bacalhau.border.names import shown
 from bacalhau.cli.frame.command import Call
@@ -22,6 +24,7 @@ from bacalhau.cli.frame.flags import Flags
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.serve.commands import Demo, Serve, StartDevstack
 from bacalhau.config.load import Loaded, load_settings
+from bacalhau.config.schema import Config
 from bacalhau.lib.failpoint import arm_failpoints
 from bacalhau.lib.log import set_up_logging
 
@@ -38,20 +41,24 @@ def _load(call: Call[Flags], roles: dict[str, object]) -> Loaded:
 
 
 def serve(call: Call[Serve]) -> int:
-    config, keys = _load(call, {"Orchestrator.Enabled": call.flags.orchestrator, "Compute.Enabled": call.flags.compute})
-    run_main(until_signal(open_serve(config, call.flags.name, keys), _tell_served))
+    config, keys, files = _load(
+        call, {"Orchestrator.Enabled": call.flags.orchestrator, "Compute.Enabled": call.flags.compute}
+    )
+    run_main(until_signal(open_serve(config, call.flags.name, keys, files), partial(_tell_served, config)))
     return 0
 
 
-def _tell_served(served: Served) -> None:
+def _tell_served(config: Config, served: Served) -> None:
     if served.orchestrator:
-        say(f"API: {served.api_url}/api/v1  nodes join: {served.nats_url}", err=True)
+        doors = (find_open_api(config), find_open_server(config))
+        api, server = (f" ({door.mark})" if door else "" for door in doors)
+        say(f"API: {served.api_url}/api/v1{api}  nodes join: {served.nats_url}{server}", err=True)
     else:
         say(f"API of this node alone: {served.api_url}/api/v1/agent", err=True)
 
 
 def devstack(call: Call[StartDevstack]) -> int:
-    config, _ = _load(call, {})
+    config = _load(call, {}).config
     if call.flags.random_ports:
         config = msgspec.structs.replace(
             config,

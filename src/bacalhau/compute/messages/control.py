@@ -15,6 +15,7 @@ from bacalhau.compute.messages.inbox import cancel
 from bacalhau.lib.aio import Signal, gather_bounded
 from bacalhau.lib.clock import rfc3339
 from bacalhau.lib.errors import BacalhauError, BadRequest, HandshakeRequired, Unavailable
+from bacalhau.lib.units import show_bytes
 from bacalhau.models.node.node import ComputeNodeInfo, NodeInfo
 from bacalhau.models.wire import messages as m
 
@@ -54,12 +55,22 @@ async def _shake_hands(node: ComputeNode) -> None:
     answer = await node.bus.request(request)
     if not isinstance(answer, m.HandshakeResponse) or not answer.accepted:
         raise Unavailable(f"the orchestrator refused this node: {getattr(answer, 'reason', answer)}")
+    if node.told is None:
+        log.info("node %s %s", node.node_id, _offer(info))
     node.told, node.is_fenced = info, answer.fenced
     node.numbers.resume()
     await _stop(node, answer.stop or ())
     node.reports.open()
     node.joined.fire()
     log.info("node %s joined its orchestrator", node.node_id)
+
+
+def _offer(info: NodeInfo) -> str:
+    """Say what a node offers to jobs, such as `runs docker, noop with 4 CPU, 16.0 GB of memory, 80.0 GB of disk`."""
+    total, engines = info.compute.max_capacity, ", ".join(info.compute.execution_engines or ())
+    gpus = f" and {total.gpu} GPU" if total.gpu else ""
+    room = f"{total.cpu:g} CPU, {show_bytes(total.memory)} of memory, {show_bytes(total.disk)} of disk{gpus}"
+    return f"runs {engines} with {room}" if engines else f"runs no jobs: none of its engines works; it has {room}"
 
 
 async def _tell_running(node: ComputeNode) -> tuple[tuple[str, ...] | None, str]:

@@ -222,9 +222,20 @@ async def _on_node_info(orch: Orchestrator, node_id: str, info: NodeInfo) -> m.U
         raise BadRequest(f"node {node_id} may not describe node {info.node_id}", component=COMPONENT)
     _check_labels(info)
     async with orch.cluster.turn(node_id) as has_left:
-        require_connected(orch, node_id)
+        before = require_connected(orch, node_id).info
         await change_in_turn(orch, node_id, partial(_described, info), has_left)
+    _log_engines(before, info)
     return m.UpdateNodeInfoResponse(accepted=True)
+
+
+def _log_engines(before: NodeInfo, after: NodeInfo) -> None:
+    """Log which engines a node lost, with its reason, and which it has again."""
+    had, has = set(before.compute.execution_engines or ()), set(after.compute.execution_engines or ())
+    for name in sorted(had - has):
+        reason = after.compute.unavailable.get(f"{name} engine", "")
+        log.warning("node %s takes no %s jobs any more%s", after.node_id, name, f": {reason}" if reason else "")
+    for name in sorted(has - had):
+        log.info("node %s takes %s jobs again", after.node_id, name)
 
 
 def _described(info: NodeInfo, known: NodeState) -> NodeState:
