@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 MAX_PROBLEMS = 100  # told at once
 MAX_SHOWN = 200  # characters of a wrong value
+MAX_DEPTH = 100  # maps and lists within one another, in bodies of requests and in files
 
 _ESCAPES = {
     b"<": b"\\u003c",
@@ -83,6 +84,22 @@ def decode(data: bytes | str, kind: type[T]) -> T:
         raise msgspec.DecodeError(f"JSON is malformed: text that is not UTF-8 ({e.reason})") from e
     except RecursionError as e:
         raise msgspec.DecodeError("JSON is nested too deep") from e
+
+
+def is_deep(value: Any) -> bool:
+    """Tell whether maps and lists are nested deeper than MAX_DEPTH levels.
+
+    It looks level by level, because what goes down by recursion fails at depths that differ from place to place.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def fold_keys(raw: Any, kind: Any) -> tuple[Any, list[str]]:

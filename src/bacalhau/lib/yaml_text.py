@@ -5,8 +5,8 @@ from importlib import import_module
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.wire import MAX_DEPTH
 
-MAX_DEPTH = 100  # maps and lists within one another, as in the bodies of requests
 MAX_VALUES = 5_000_000  # counted as if every alias were written out; a job of 64 MB has fewer
 
 
@@ -39,13 +39,13 @@ def _weigh_events(yaml: Any, events: Iterator[Any]) -> None:
             sizes |= {event.anchor: None} if event.anchor else {}
             parts.append((event.anchor, 1))
             if len(parts) > MAX_DEPTH + 2:
-                raise _too_deep()
+                raise too_deep()
         elif isinstance(event, yaml.CollectionEndEvent):
             _add(parts, sizes, *parts.pop())
         elif isinstance(event, yaml.AliasEvent):
             size = sizes.get(event.anchor, 1)
             if size is None:
-                raise _too_deep()
+                raise too_deep()
             _add(parts, sizes, None, size)
         elif isinstance(event, yaml.ScalarEvent):
             _add(parts, sizes, event.anchor, 1)
@@ -61,12 +61,6 @@ def _add(parts: list[tuple[str | None, int]], sizes: dict[str, int | None], anch
     parts.append((outer, count + size))
 
 
-def bounded(tree: Any) -> Any:
-    """Return a tree that whatever walks through it comes to the end of. Raises BadRequest for any other."""
-    _weigh(tree, {}, 0)
-    return tree
-
-
 def _fault(error: Exception) -> str:
     """`broken YAML at line 2, column 1: …`, lines and columns counted from 1."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
@@ -75,21 +69,7 @@ def _fault(error: Exception) -> str:
     return f"broken YAML{where}: {told}"
 
 
-def _weigh(value: Any, known: dict[int, int], depth: int) -> int:
-    """Count the values in a tree; `known` are those counted already, by identity. Raises BadRequest."""
-    if not isinstance(value, dict | list):
-        return 1
-    if depth > MAX_DEPTH:
-        raise _too_deep()
-    if id(value) not in known:
-        inner = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_weigh(item, known, depth + 1) for item in inner)
-    if known[id(value)] > MAX_VALUES:
-        raise _too_large()
-    return known[id(value)]
-
-
-def _too_deep() -> BadRequest:
+def too_deep() -> BadRequest:
     return BadRequest(
         f"the file is nested too deeply: more than {MAX_DEPTH} levels",
         hint="an alias must not stand inside what it names",

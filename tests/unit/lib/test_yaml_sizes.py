@@ -11,7 +11,8 @@ from bacalhau.cli.main import run
 from bacalhau.client.profiles import Profiles
 from bacalhau.config.load import load_config
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.yaml_text import MAX_DEPTH, load_yaml
+from bacalhau.lib.wire import MAX_DEPTH
+from bacalhau.lib.yaml_text import load_yaml
 from bacalhau.models.text.jobfile import read_job_text
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -83,6 +83,7 @@ def test_any_case_any_wrapping(text):
         ("Tasks: 3", "field 'Tasks': expected `array | null`, got `int` (value: 3)"),
         ("Tasks: [3]", "field 'Tasks[0]': expected `object`, got `int` (value: 3)"),
         ("Job: &a {Tasks: [*a]}", "the file is nested too deeply: more than 100 levels"),
+        ('{"Labels": {"a": ' + "[" * 200 + "]" * 200 + "}}", "the file is nested too deeply: more than 100 levels"),
         ("Job: {Name: x}\nFoo: 1", "unknown field: 'Foo' in 'file'"),
         (
             "Name: \x01",

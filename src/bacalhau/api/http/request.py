@@ -16,7 +16,7 @@ from bacalhau.api.http.errors import COMPONENT, refused
 from bacalhau.border.names import require_name, require_start_of_id, shorten
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
-from bacalhau.lib.wire import MAX_PROBLEMS, Model, convert_sound, decode, fold_keys
+from bacalhau.lib.wire import MAX_DEPTH, MAX_PROBLEMS, Model, convert_sound, decode, fold_keys, is_deep
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.wire.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.orchestrator.core import Orchestrator
@@ -32,7 +32,6 @@ BODY_SECONDS = 60.0
 LARGE = 100_000  # bytes: a body that takes long enough to be felt by others
 LARGE_BODIES = 16  # held at once
 _PARSER = ThreadPoolExecutor(1, "parser")  # one large body at a time: what is made of it is many times its size
-MAX_DEPTH = 100  # objects and lists within one another
 SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.py
 
 # Keys that clients add to every body; they say nothing to this server.
@@ -149,7 +148,7 @@ def parse_body(
         raise refused(f"the body is not valid JSON: {e}") from e
     if not isinstance(raw, dict):
         raise refused("the body must be a JSON object")
-    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _is_deep(raw):
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and is_deep(raw):
         raise refused(f"the body is nested deeper than {MAX_DEPTH} levels")
     if b"null" in text and not nulls:
         raw = _without_nulls(raw)
@@ -168,19 +167,6 @@ def ignored(unknown: list[str]) -> tuple[str, ...]:
         if len(unknown) > MAX_PROBLEMS
         else tuple(told)
     )
-
-
-def _is_deep(value: Any) -> bool:
-    """Level by level: what goes down by recursion fails at depths that differ from place to place."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for outer in level
-            if isinstance(outer, dict | list)
-            for item in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return any(isinstance(item, dict | list) for item in level)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -13,8 +13,8 @@ from typing import Any, get_args
 import msgspec
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import convert_sound, decode, fold_keys
-from bacalhau.lib.yaml_text import bounded, load_yaml, safe_loader
+from bacalhau.lib.wire import convert_sound, decode, fold_keys, is_deep
+from bacalhau.lib.yaml_text import load_yaml, safe_loader, too_deep
 from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.seed.reading import ignored_metadata, job_from_seed
@@ -151,7 +151,7 @@ def _document(text: str) -> dict[Any, Any]:
     if not text.strip():
         raise BadRequest("no content provided", hint="a job file is YAML or JSON with the fields Name, Type and Tasks")
     try:
-        raw = bounded(decode(text, dict)) if text.lstrip().startswith("{") else _yaml(text)
+        raw = _json(text) if text.lstrip().startswith("{") else _yaml(text)
     except msgspec.DecodeError:
         raw = _yaml(text)
     if not isinstance(raw, dict):
@@ -159,6 +159,13 @@ def _document(text: str) -> dict[Any, Any]:
             f"a job file must hold one job, found {_KINDS.get(type(raw), 'a text')}",
             hint="a job file is YAML or JSON with the fields Name, Type and Tasks",
         )
+    return raw
+
+
+def _json(text: str) -> dict[Any, Any]:
+    raw = decode(text, dict)
+    if is_deep(raw):
+        raise too_deep()
     return raw
 
 
