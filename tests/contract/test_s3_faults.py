@@ -6,8 +6,6 @@ import hashlib
 import ipaddress
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -26,40 +24,9 @@ from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.storage import Entry
+from tests.support.answering import Handler, Server, listening, says
 
 pytestmark = pytest.mark.usefixtures("credentials")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Server:
-    """Answers request after request from a list; the last answer is for all that follow."""
-
-    def __init__(self) -> None:
-        self.answers: list[Handler] = []
-        self.requests: list[web.Request] = []
-        self.url = ""
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request)
-        return await self.answers[min(len(self.requests), len(self.answers)) - 1](request)
-
-
-@asynccontextmanager
-async def listening(server: Server, trust: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=trust).start()
-    server.url = f"{'https' if trust else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
-
-
-@pytest.fixture
-async def server():
-    async with listening(Server()) as made:
-        yield made
 
 
 @pytest.fixture
@@ -67,15 +34,6 @@ async def client():
     made = S3Client()
     yield made
     await made.aclose()
-
-
-def says(status: int, body: str = "", **headers: str) -> Handler:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(
-            status=status, text=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
-        )
-
-    return answer
 
 
 def error(status: int, code: str, extra: str = "") -> Handler:

@@ -13,8 +13,8 @@ from bacalhau.border.names import path_fault
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
-from tests.contract.test_s3_faults import Server, listening, says
 from tests.contract.test_s3_source import read_tree, spec, stage
+from tests.support.answering import says
 from tests.support.s3 import S3
 
 pytestmark = pytest.mark.usefixtures("credentials")
@@ -50,12 +50,6 @@ async def test_any_keys_become_files_or_an_error(s3: S3, tmp_path_factory, keys)
 def listing(*objects: tuple[str, object]) -> str:
     found = "".join(f"<Contents><Key>{key}</Key><Size>{size}</Size></Contents>" for key, size in objects)
     return f"<ListBucketResult><IsTruncated>true</IsTruncated>{found}"
-
-
-@pytest.fixture
-async def server():
-    async with listening(Server()) as made:
-        yield made
 
 
 @pytest.fixture

@@ -130,6 +130,26 @@ async def open_connection(reach: Reach, host: str, port: int) -> tuple[asyncio.S
     raise failure
 
 
+def connect_blocking(reach: Reach, host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to the first allowed address of a host that answers; `timeout` in seconds is also that of the socket.
+
+    Raises OSError, AddressRefused among them.
+    """
+    failure: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        link = socket.socket(family, kind, protocol)
+        try:
+            reach.require(str(address[0]))
+            link.settimeout(timeout)
+            link.connect(address)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return link
+        except OSError as e:
+            link.close()
+            failure = e
+    raise failure
+
+
 def _proxies() -> list[str]:
     return list(urllib.request.getproxies().values())
 

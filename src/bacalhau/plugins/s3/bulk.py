@@ -18,6 +18,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
+from bacalhau.border.connect import connect_blocking
 
 STREAMS = 6
 _BUFFER_BYTES = 1 << 20
@@ -102,8 +103,9 @@ class BulkReader:
         try:
             parts = urlsplit(stretch.url)
             if connection.sock is None:
-                connection.connect()
-            stretch.reach.require(connection.sock.getpeername()[0])
+                connection.sock = self._connect(stretch)
+            else:
+                stretch.reach.require(connection.sock.getpeername()[0])
             connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=stretch.headers)
             call.uses(connection)
             response = connection.getresponse()
@@ -130,17 +132,22 @@ class BulkReader:
             self._leave()
             parts = urlsplit(url)
             host = parts.hostname or ""
-            if parts.scheme == "https":
-                context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
-                self._local.connection = http.client.HTTPSConnection(
-                    host, parts.port, timeout=_SILENCE_SECONDS, context=context
-                )
-            else:
-                self._local.connection = http.client.HTTPConnection(host, parts.port, timeout=_SILENCE_SECONDS)
+            kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+            self._local.connection = kind(host, parts.port)
             self._local.server, self._local.buffer = server, bytearray(_BUFFER_BYTES)
             self._opened.append(self._local.connection)
         connection: http.client.HTTPConnection = self._local.connection
         return connection
+
+    def _connect(self, stretch: Stretch) -> socket.socket:
+        """Open a socket to an address that the stretch's rule allows. Raises OSError."""
+        parts = urlsplit(stretch.url)
+        host, is_secure = parts.hostname or "", parts.scheme == "https"
+        link = connect_blocking(stretch.reach, host, parts.port or (443 if is_secure else 80), _SILENCE_SECONDS)
+        if not is_secure:
+            return link
+        context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+        return context.wrap_socket(link, server_hostname=host)
 
     def _leave(self) -> None:
         """This thread's server so far is not needed any more."""
