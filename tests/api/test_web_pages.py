@@ -1,11 +1,13 @@
 """Requests that a browser sends for pages of strangers: they neither change nor read anything, programs are served."""
 
+import socket
+
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from bacalhau.config.access import API, Cors, access_problems
+from bacalhau.config.access import API, ApiTLS, Auth, Capability, Cors, User, access_problems
 from bacalhau.config.schema import Config
 from tests.api.room import JOBS, a_job, open_room
 
@@ -77,7 +79,7 @@ async def test_a_name_that_was_made_to_lead_to_loopback_reads_nothing(host, tmp_
         for path in (JOBS, "/ipfs/x", "/api/v1/requester/nodes", "/"):
             answer = await room.http.get(path, headers={"Host": host})
             assert answer.status_code == 421, path
-            assert "API.Cors.AllowedOrigins" in answer.json()["Hint"]
+            assert "API.AllowedHosts" in answer.json()["Hint"]
         with pytest.raises(InvalidStatus) as refusal:
             async with connect(
                 room.url.replace("http", "ws") + SOCKETS[0], additional_headers={"Host": "page.example"}
@@ -92,11 +94,68 @@ async def test_names_of_this_machine_are_served(host, tmp_path):
         assert (await room.http.get(JOBS, headers={"Host": host})).status_code == 200
 
 
-async def test_other_names_are_served_where_the_administrator_wants_it(tmp_path):
-    async with open_room(tmp_path / "all", Config(api=API(host="0.0.0.0"))) as room:
+def reached_from_elsewhere(**changes):
+    return Config(api=API(host="0.0.0.0", **changes))
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:1234", "10.0.0.1.evil.example", "local.evil.example."])
+async def test_a_name_that_was_made_to_lead_to_an_open_server_reads_nothing(host, tmp_path):
+    async with open_room(tmp_path, reached_from_elsewhere()) as room:
+        for headers in ({"Host": host}, {"Host": host, "Origin": f"http://{host}"}):
+            for method in ("GET", "PUT"):
+                answer = await room.http.request(method, JOBS, headers=headers)
+                assert answer.status_code == 421
+                assert "API.AllowedHosts" in answer.json()["Hint"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.1.2.3",
+        "10.1.2.3:1234",
+        "[fd00::1]:1234",
+        "localhost",
+        "orchestrator",
+        "orchestrator:1234",
+        "host.docker.internal",
+        "api.default.svc.cluster.local",
+        "LAB.local.",
+        socket.gethostname(),
+        socket.getfqdn(),
+    ],
+)
+async def test_names_that_no_page_can_have_are_served(host, tmp_path):
+    async with open_room(tmp_path, reached_from_elsewhere()) as room:
+        assert (await room.http.get(JOBS, headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        reached_from_elsewhere(allowed_hosts=("Cluster.example",)),
+        reached_from_elsewhere(allowed_hosts=("*.example",)),
+        reached_from_elsewhere(allowed_hosts=("*",)),
+        reached_from_elsewhere(cors=Cors(allowed_origins=("https://cluster.example",))),
+        reached_from_elsewhere(tls=ApiTLS(self_signed=True)),
+        Config(api=API(allowed_hosts=("cluster.example",))),
+        Config(api=API(allowed_hosts=("*",))),
+    ],
+)
+async def test_names_that_the_administrator_gives_are_served(config, tmp_path):
+    async with open_room(tmp_path, config) as room:
         assert (await room.http.get(JOBS, headers={"Host": "cluster.example:1234"})).status_code == 200
-    async with open_room(tmp_path / "named", OPEN_TO_PAGE) as room:
-        assert (await room.http.get(JOBS, headers={"Host": "page.example"})).status_code == 200
+
+
+async def test_where_everybody_shows_who_they_are_any_name_is_served(tmp_path):
+    user = User(api_key="k" * 20, capabilities=(Capability(actions=("*",)),))
+    async with open_room(tmp_path, reached_from_elsewhere(auth=Auth(users=(user,)))) as room:
+        assert (await room.http.get(JOBS, headers={"Host": "cluster.example"})).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["a/b", "http://a", "*.*", "a:1", "", "a*b"])
+def test_a_name_that_no_host_can_have_is_refused_at_start(host):
+    (problem,) = access_problems(API(allowed_hosts=(host,)))
+    assert repr(host) in problem and "API.AllowedHosts" in problem
 
 
 @pytest.mark.parametrize(

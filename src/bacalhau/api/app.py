@@ -23,7 +23,7 @@ from bacalhau.api.http.own_node import LoneNode, OrchestratorNode, OwnNode
 from bacalhau.api.http.request import Waits
 from bacalhau.api.seed.routes import seed_routers
 from bacalhau.api.v1.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
-from bacalhau.api.v1.auth import AUTH_ROUTES, is_guarded
+from bacalhau.api.v1.auth import AUTH_ROUTES
 from bacalhau.api.v1.events import EVENT_ROUTES
 from bacalhau.api.v1.ipfs import GATEWAY_ROUTES
 from bacalhau.api.v1.jobs import JOB_ROUTES
@@ -32,7 +32,7 @@ from bacalhau.api.v1.nodes import NODE_ROUTES
 from bacalhau.api.v1.openapi import openapi_config
 from bacalhau.api.v1.planning import PLANNING_ROUTES
 from bacalhau.compute.core import ComputeNode
-from bacalhau.config.access import API, access_problems
+from bacalhau.config.access import API, access_problems, is_guarded
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.credentials import without_credentials

@@ -18,6 +18,9 @@ HASHED = re.compile(r"\$2[aby]\$\d\d\$.{53}")
 _ORIGIN = re.compile(r"\*|https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
 
 
+_HOST = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
+
+
 class Capability(Section):
     actions: Annotated[
         tuple[str, ...],
@@ -134,6 +137,16 @@ class API(Section):
     auth: Auth = Auth()
     tls: ApiTLS = ApiTLS()
     cors: Cors = Cors()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Names by which this server is called, beside its own: NAME, *.DOMAIN, or * for any. On loopback all"
+                " other names are refused; elsewhere names with a dot that are none of the machine's own, where the API"
+                " has neither users nor TLS, because a web page can make its name lead here."
+            )
+        ),
+    ] = ()
 
 
 def access_problems(api: API) -> list[str]:
@@ -164,9 +177,19 @@ def access_problems(api: API) -> list[str]:
         for origin in api.cors.allowed_origins
         if not _ORIGIN.fullmatch(origin)
     ]
+    problems += [
+        f"API.AllowedHosts: {host!r} is no name of a host: write NAME, *.DOMAIN, or * for any"
+        for host in api.allowed_hosts
+        if not _HOST.fullmatch(host)
+    ]
     if bool(api.tls.cert_file) != bool(api.tls.key_file):
         problems.append("API.TLS: CertFile and KeyFile belong together, set both")
     return problems
+
+
+def is_guarded(auth: Auth) -> bool:
+    """Tell whether callers must show who they are."""
+    return bool(auth.users or auth.oauth2.provider_id)
 
 
 def method_type(method: Any) -> str:

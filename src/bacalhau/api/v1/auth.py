@@ -21,7 +21,7 @@ from bacalhau.api.http.answer import JSON, go_json
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.own_node import own_node
 from bacalhau.api.http.request import Ask, named, read_body, server_config
-from bacalhau.config.access import Auth
+from bacalhau.config.access import is_guarded
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import NotFound
 from bacalhau.lib.wire import decode
@@ -80,11 +80,6 @@ def _methods(request: Ask) -> dict[str, Requirement]:
     phrase = base64.b64encode(own_node(request).node_id.encode()).decode()
     auth = server_config(request).api.auth
     return {} if is_guarded(auth) else {name.lower(): Requirement(params={PHRASE: phrase}) for name in auth.methods}
-
-
-def is_guarded(auth: Auth) -> bool:
-    """Return True if requests need a credential."""
-    return bool(auth.users or auth.oauth2.provider_id)
 
 
 def _method(request: Ask, name: str) -> Requirement:

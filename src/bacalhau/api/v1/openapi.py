@@ -76,7 +76,7 @@ def _schemas(responses: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _refusals(method: str, handler: HTTPRouteHandler) -> dict[str, str]:
     """List the answers of the door to requests that never reach a handler, or whose body is of another type."""
-    found = {"421": "The Host header names another machine, and this server is there for its own"}
+    found = {"421": "The Host header holds none of the names of this server"}
     if method not in ("GET", "HEAD"):
         found["403"] = "A web page of another origin, or a caller without the right, may not do this"
     if handler.opt.get("body"):
