@@ -190,7 +190,7 @@ def interrupted(system, *flags):
 def test_ctrl_c_leaves_the_job_running(system):
     code, out, err = interrupted(system)
     job = out.split("Job ID: ")[1].split()[0]
-    assert (code, "Traceback" in err) == (0, False)
+    assert (code, "Traceback" in err) == (130, False)
     assert out.endswith(
         f"To get more information at any time, run:\n   bacalhau describe {job}\n\nTo cancel the job, run:\n   bacalhau"
         f" cancel {job}\n"
@@ -199,9 +199,13 @@ def test_ctrl_c_leaves_the_job_running(system):
     system.cli("cancel", "--quiet", job)
 
 
-def test_ctrl_c_is_silent_with_the_id_only(system):
+def test_ctrl_c_with_the_id_only_ends_a_script_and_says_what_goes_on(system):
     code, out, err = interrupted(system, "--id-only")
-    assert (code, plain(out), err) == (0, "j-UUID\n", "")
+    assert (code, plain(out), err) == (
+        130,
+        "j-UUID\n",
+        f"job {out.strip()} goes on; `bacalhau cancel {out.strip()}` stops it\n",
+    )
     system.cli("cancel", "--quiet", out.strip())
 
 

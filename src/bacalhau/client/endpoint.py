@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from bacalhau.client.identity import client_id
 from bacalhau.client.overrides import NO_OVERRIDES, Overrides
-from bacalhau.client.profiles import Profile, Profiles
+from bacalhau.client.profiles import Profile, Profiles, Trust
 from bacalhau.client.tokens import bearer, get_token
 from bacalhau.client.transport import Endpoint
 from bacalhau.config.load import client_endpoint, load_config
@@ -37,14 +37,13 @@ def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES
     found = url or (profile.endpoint if profile else _scheme(client_endpoint(config), config, overrides))
     home = Path(config.data_dir)
     given = _given(profile)
+    trust = profile.tls if profile else Trust()
     return Endpoint(
         found,
         headers=_headers(home, found, given),
         downloads=config.result_downloaders,
-        insecure=config.api.tls.insecure or bool(profile and profile.tls.insecure)
-        if overrides.insecure is None
-        else overrides.insecure,
-        ca_file=overrides.cacert or config.api.tls.ca_file,
+        insecure=config.api.tls.insecure or trust.insecure if overrides.insecure is None else overrides.insecure,
+        ca_file=overrides.cacert or trust.cacert or config.api.tls.ca_file,
         seconds=profile.seconds if profile else 0,
         home=None if given else home,
     )

@@ -21,6 +21,7 @@ from bacalhau.lib.errors import BacalhauError, NotFound, Unavailable
 from bacalhau.lib.wire import Model, always, decode
 
 _OPEN_SECONDS = 15
+_CLOSE_SECONDS = 1  # a reader that leaves waits no longer for the server's farewell
 _DONE = 1000
 
 
@@ -82,6 +83,7 @@ class LogReader:
                 additional_headers=dict(self._endpoint.headers),
                 ssl=self._tls,
                 open_timeout=_OPEN_SECONDS,
+                close_timeout=_CLOSE_SECONDS,
                 max_size=None,
             ) as socket:
                 self._heard = time.monotonic()

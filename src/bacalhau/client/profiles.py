@@ -26,7 +26,12 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The rules by which a server's certificate is trusted; `cacert` is a PEM file, or "" for the system's authorities
+    alone.
+    """
+
     insecure: bool = False
+    cacert: str = ""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

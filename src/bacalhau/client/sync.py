@@ -1,9 +1,12 @@
 """The client without `await`: each verb is the asynchronous one, run on a loop in a thread of its own.
 
-So it works in scripts, threads and notebooks alike, and there is one implementation.
+So it works in scripts and in notebooks, whose own loop is running already, and several threads may use one client. In
+asynchronous code `AsyncClient` is better: a verb of this one stops the caller's loop until it has its answer. A client
+belongs to the process that opened it; a process that was forked opens its own.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +14,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bacalhau.client.client import AsyncClient, OnEvent
+from bacalhau.client.log_piece import LogPiece
+from bacalhau.client.unawaited import Unawaited
+from bacalhau.client.waiting import OnAway
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
@@ -30,6 +36,7 @@ from bacalhau.models.wire.api import (
     PutJobResponse,
     RerunJobResponse,
 )
+from bacalhau.ports.progress import Report, ignore
 
 T = TypeVar("T")
 
@@ -37,11 +44,13 @@ T = TypeVar("T")
 class Client:
     """`with Client() as client`, or without `with` and `close()` at the end.
 
-    The verbs are those of `AsyncClient`; so are their errors.
+    The verbs are those of `AsyncClient`; so are their errors. Functions that a verb calls back (`on_event`, `on_away`,
+    `report`) run in the client's own thread, and cannot use the client.
     """
 
     def __init__(self, url: str | None = None) -> None:
         self._client = AsyncClient(url)
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bacalhau-client", daemon=True)
         self._thread.start()
@@ -60,9 +69,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the client; a second call does nothing."""
-        if self._loop.is_closed():
+        """Close the client; what other threads asked for ends. A second call does nothing, and neither does one in a
+        process that was forked.
+        """
+        if self._fault():
             return
+        self._run(_cancel_others())
         self._run(self._client.__aexit__(None, None, None))
         self._run(self._loop.shutdown_asyncgens())
         self._end_loop()
@@ -72,13 +84,22 @@ class Client:
         self._thread.join()
         self._loop.close()
 
+    def _fault(self) -> str:
+        """Say why the client cannot be used; "" when it can."""
+        if self._process != os.getpid():
+            return "the client was opened by another process: open one in each process"
+        return "the client is closed: open another one" if self._loop.is_closed() else ""
+
     def _run(self, work: Awaitable[T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(_coroutine(work), self._loop)
-        try:
-            return future.result()
-        finally:
-            # Ctrl-C interrupts the caller, not the loop: the request must end too.
-            future.cancel()
+        """Run the work on the loop and return its result. Raises RuntimeError where the client cannot be used."""
+        fault = self._fault()
+        if threading.current_thread() is self._thread:
+            fault = "a function that the client calls cannot use the client: use it afterwards, or use AsyncClient"
+        unawaited = Unawaited(work)
+        if fault:
+            unawaited.drop()
+            raise RuntimeError(fault)
+        return unawaited.run(self._loop)
 
     def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
         return self._run(self._client.submit(job, force=force))
@@ -98,9 +119,13 @@ class Client:
     def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
         return self._run(self._client.rerun(job_id, version=version, reason=reason, namespace=namespace))
 
-    def wait(self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None) -> Job:
-        """`on_event` is called in the client's own thread."""
-        return self._run(self._client.wait(job_id, timeout, on_event))
+    def wait(
+        self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None, on_away: OnAway | None = None
+    ) -> Job:
+        return self._run(self._client.wait(job_id, timeout, on_event, on_away))
+
+    def watch(self, job_id: str, on_away: OnAway | None = None) -> Iterator[ListHistoryResponse]:
+        return self._each(self._client.watch(job_id, on_away))
 
     def get_job(self, job_id: str, **query: Any) -> Job:
         return self._run(self._client.get_job(job_id, **query))
@@ -123,12 +148,16 @@ class Client:
     def versions(self, job_id: str, **query: Any) -> tuple[Job, ...]:
         return self._run(self._client.versions(job_id, **query))
 
-    def stop(self, job_id: str, reason: str = "Stopped at user request") -> str:
-        return self._run(self._client.stop(job_id, reason))
+    def stop(self, job_id: str, reason: str = "Stopped at user request", *, namespace: str = "") -> str:
+        return self._run(self._client.stop(job_id, reason, namespace=namespace))
 
     def logs(self, job_id: str, follow: bool = False, **query: Any) -> Iterator[tuple[int, str]]:
         """Ends the request when the iterator is closed."""
         return self._each(self._client.logs(job_id, follow, **query))
+
+    def log_pieces(self, job_id: str, follow: bool = False, **query: Any) -> Iterator[LogPiece]:
+        """Ends the request when the iterator is closed."""
+        return self._each(self._client.log_pieces(job_id, follow, **query))
 
     def iter_history(self, job_id: str, **query: Any) -> Iterator[JobHistory]:
         return self._each(self._client.iter_history(job_id, **query))
@@ -138,13 +167,23 @@ class Client:
             while (item := self._run(anext(items, None))) is not None:
                 yield item
         finally:
-            self._run(items.aclose())
+            if not self._fault() and threading.current_thread() is not self._thread:
+                self._run(items.aclose())
 
     def results(self, job_id: str, **query: Any) -> tuple[SpecConfig, ...]:
         return self._run(self._client.results(job_id, **query))
 
-    def get(self, job_id: str, output_dir: str | Path, raw: bool = False, only: str = "") -> Path:
-        return self._run(self._client.get(job_id, output_dir, raw, only))
+    def get(
+        self,
+        job_id: str,
+        output_dir: str | Path,
+        raw: bool = False,
+        only: str = "",
+        *,
+        report: Report = ignore,
+        seconds: float = 0,
+    ) -> Path:
+        return self._run(self._client.get(job_id, output_dir, raw, only, report=report, seconds=seconds))
 
     def change_node(
         self,
@@ -203,5 +242,9 @@ class Client:
         return self._run(self._client.own_node())
 
 
-async def _coroutine(work: Awaitable[T]) -> T:
-    return await work
+async def _cancel_others() -> None:
+    """Cancel what runs on the loop, and wait until it has ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -5,7 +5,7 @@ A server that does not know how to wait answers at once; it is then asked twice 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ FIRST_RETRY, SLOWEST_RETRY = 0.2, 3.0
 
 async def watch_job(
     transport: Transport, job_id: str, on_away: OnAway | None = None
-) -> AsyncIterator[ListHistoryResponse]:
+) -> AsyncGenerator[ListHistoryResponse, None]:
     """New events and progress as they come, until nothing more can come.
 
     Raises NotFound, or Unavailable after PATIENCE.

@@ -5,9 +5,11 @@ import json
 import pytest
 import yaml
 
+from bacalhau.app.tls import server_tls
 from bacalhau.cli.main import run
 from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.overrides import Overrides
+from bacalhau.config.access import ApiTLS
 from bacalhau.lib.errors import NotFound
 
 PROD = "https://prod.example.com:443"
@@ -142,3 +144,39 @@ def test_a_file_that_holds_no_profile(cli, home):
 
 def test_the_list_knows_json_from_nothing(cli):
     assert json.loads(cli("list", "--output", "json")[1]) == []
+
+
+@pytest.fixture
+def pem(tmp_path, monkeypatch):
+    """A file with a certificate, in the folder that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    server_tls(ApiTLS(self_signed=True), tmp_path / "server")
+    return (tmp_path / "server" / "api.crt").rename(tmp_path / "ca.pem")
+
+
+def test_the_certificates_of_a_profile_are_kept_shown_used_and_forgotten(cli, home, pem):
+    assert cli("save", "p", "--endpoint", PROD, "--cacert", "ca.pem", "--select")[0] == 0
+    assert yaml.safe_load((home / "p.yaml").read_text())["tls"] == {"cacert": str(pem)}
+    assert f"CA file:     {pem}\n" in cli("show", "p")[1]
+    assert resolve_endpoint().ca_file == str(pem)
+    assert resolve_endpoint(overrides=Overrides(cacert="other.pem")).ca_file == "other.pem"
+    cli("save", "p", "--insecure")
+    assert yaml.safe_load((home / "p.yaml").read_text())["tls"] == {"insecure": True, "cacert": str(pem)}
+    cli("save", "p", "--cacert=", "--insecure=false")
+    assert not yaml.safe_load((home / "p.yaml").read_text())["tls"]
+    assert resolve_endpoint().ca_file == ""
+
+
+def test_a_file_without_certificates_is_not_saved(cli, home, pem):
+    code, out, err = cli("save", "p", "--endpoint", PROD, "--cacert", "nowhere.pem")
+    assert (code, out) == (1, "") and err.startswith("Error: cannot use the certificates in nowhere.pem: no such file")
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "flags", [["--tls"], ["--api-host", "h"], ["--api-port", "1"], ["--profile", "q"], ["-c", "API.Host=h"]], ids=str
+)
+def test_what_a_profile_does_not_keep_is_not_said_to_be_saved(cli, home, flags):
+    code, out, err = cli("save", "p", "--endpoint", PROD, *flags)
+    assert (code, out) == (1, "") and "a profile keeps its server as --endpoint" in err
+    assert not home.exists()

@@ -1,6 +1,6 @@
 """`docker run`, `create`, `job run` and `job rerun`: a job is made, submitted, and waited for.
 
-Exit code 1 when the job fails; a container's own code does not.
+Exit code 1 when the job fails; a container's own code does not. Ctrl-C ends the command with 130, the job goes on.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.cli.frame import interrupts
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import say_error, say_warning
@@ -141,10 +142,8 @@ class Submission:
         try:
             return asyncio.run(self._submit_and_wait())
         except KeyboardInterrupt:
-            if not self._id:
-                raise
             self._say_interrupted()
-            return 0
+            return interrupts.exit_code()
 
     async def _submit_and_wait(self) -> int:
         async with connect(self._call.settings) as client:
@@ -244,7 +243,11 @@ class Submission:
                 say(text)
 
     def _say_interrupted(self) -> None:
+        if not self._id:
+            say("interrupted before the server answered; `bacalhau job list` shows whether the job is there", err=True)
+            return
         if self._quiet:
+            say(f"job {self._id} goes on; `{self._words.stop} {self._id}` stops it", err=True)
             return
         say("\n\nPrintout canceled (the job is still running).")
         say(f"\nTo get more information at any time, run:\n   {self._words.describe} {self._id}")

