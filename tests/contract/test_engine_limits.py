@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bacalhau.border.tar import Member, join
 from bacalhau.config.load import load_config
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import EngineFailure, Unavailable
@@ -21,6 +22,7 @@ from bacalhau.ports.engine import EngineTask, Mount
 from bacalhau.ports.progress import ignore
 from tests.support.docker import make_task, push_new
 
+OVERLAY = "bacalhau-test/overlay"
 # The bits of CAP_ in <linux/capability.h>
 CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP = 0, 1, 3, 4, 5, 6, 7, 8
 NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP = 10, 13, 18, 27, 29, 31
@@ -89,6 +91,30 @@ async def test_process_1_reaps_what_a_task_leaves_behind(docker_url: str, docker
     async with asyncio.timeout(60):
         assert "init" in await printed(engine_with(docker_url), shell(tmp_path, docker_image, script))
     assert await printed(engine_with(docker_url, "Init=false"), shell(tmp_path, docker_image, "echo $$")) == "1\n"
+
+
+async def test_an_image_whose_program_is_process_1_is_left_it(docker_url: str, tmp_path: Path) -> None:
+    program, shell_code = Path("/bin/busybox").read_bytes(), b"#!/bin/sh\necho $$ $@\n"
+    members = [
+        (Member("bin/", is_folder=True), b""),
+        (Member("bin/sh", len(program), 0o755), program),
+        *((Member(name, len(shell_code), 0o755), shell_code) for name in ("init", "other")),
+    ]
+    api = DockerApi(docker_url)
+    await api.import_image(OVERLAY, "latest", join(members), ['ENTRYPOINT ["/init"]', 'CMD ["image"]'])
+    told = {
+        "1 image\n": {},
+        "1 job\n": {"parameters": ["job"]},
+        "1 -- b\n": {"entrypoint": ["/init"], "parameters": ["--", "b"]},
+    }
+    for expected, params in told.items():
+        task = make_task(tmp_path, new_execution_id(), {"image": OVERLAY, **params})
+        assert await printed(engine_with(docker_url), task) == expected
+    task = make_task(tmp_path, new_execution_id(), {"image": OVERLAY, "entrypoint": ["/other"]})
+    assert await printed(engine_with(docker_url), task) != "1\n"
+    await api.close()
+    remove = ["docker", "--host", docker_url, "rmi", OVERLAY]
+    await asyncio.to_thread(subprocess.run, remove, check=True, capture_output=True)
 
 
 async def test_a_task_without_handlers_ends_when_it_is_asked_to(

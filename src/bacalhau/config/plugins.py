@@ -81,8 +81,9 @@ class DockerSettings(Section):
         bool,
         Meta(
             description=(
-                "Run a small process 1 in containers, which reaps orphans and passes signals on; false for images"
-                " whose own program must be process 1, such as s6-overlay."
+                "Run a small process 1 in containers, which reaps orphans and passes signals on, but for images whose"
+                " own program is one (/init, systemd, tini, dumb-init ...); false for no container, for programs that"
+                " must be process 1 and have another name."
             )
         ),
     ] = True

@@ -143,23 +143,24 @@ class DockerEngine:
         try:
             image = task.image or await self._images.bring(params.image, report)
             detour = await self._egress.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
-            around = Surroundings(self._isolation, await self._ask_facts(), detour)
+            program = (await self._images.program_of(image)).first(params)
+            around = Surroundings(self._isolation.suited_to(program), await self._ask_facts(), detour)
             await self._check_mounts(task, around.facts)
             try:
                 return await self._run(task, container_config(task, params, image, around), watch)
             except FilesLimitRefused:
-                around = around._replace(isolation=self._leave_files_limit())
+                self._leave_files_limit()
+                around = around._replace(isolation=replace(around.isolation, max_open_files=0))
                 watch.seen = 0.0
                 return await self._run(task, container_config(task, params, image, around), watch)
         finally:
             del self._watches[task.execution_id]
 
-    def _leave_files_limit(self) -> Isolation:
+    def _leave_files_limit(self) -> None:
         """Leave the limit of open files to the daemon from now on; its own is lower."""
         if self._isolation.max_open_files:
             log.warning("%s.MaxOpenFiles is more than the Docker daemon may give: its own limit holds", KEY)
             self._isolation = replace(self._isolation, max_open_files=0)
-        return self._isolation
 
     async def _ask_facts(self) -> Facts:
         """Ask the daemon what it has, once for a burst of tasks."""

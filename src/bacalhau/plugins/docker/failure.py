@@ -14,7 +14,7 @@ _UNREACHABLE = re.compile(
 _MISSING = re.compile(r"manifest unknown|not found|repository does not exist|no such image|name unknown", re.I)
 _DENIED = re.compile(r"unauthorized|no basic auth|denied|forbidden", re.I)
 _INIT = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n")
-_FILES_LIMIT = re.compile(r"rlimit type 7\b|RLIMIT_NOFILE")
+_FILES_LIMIT = re.compile(r"rlimit type [67]\b|RLIMIT_(NOFILE|NPROC)")
 INIT_FAILED = (1, 126, 127)  # its exit codes then
 _BUSY = re.compile(r"toomanyrequests|too many requests|\b50[0-9]\b", re.I)
 

@@ -3,16 +3,33 @@
 import asyncio
 import os
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.errors import BacalhauError, EngineFailure
 from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.plugins.docker.reference import is_hub, read_repository
 from bacalhau.plugins.docker.rules import ANOTHER_NODE, Rules
 from bacalhau.ports.progress import Report, Step
 
 FRESH_SECONDS = 1.0  # a burst of executions of one image asks the daemon once; a re-tagged image is seen a second later
+
+
+class Program(NamedTuple):
+    """The command that an image starts when a job names none."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+    def first(self, params: DockerParams) -> str:
+        """Return the program that becomes process 1 for a job, "" for none. Its own entry point takes the image's
+        command away, as in Docker.
+        """
+        own = tuple(params.entrypoint or ())
+        words = own or self.entrypoint
+        words += tuple(params.parameters or ()) or (() if own else self.command)
+        return words[0] if words else ""
 
 
 class PullProgress:
@@ -60,6 +77,7 @@ class Images:
         self._crew = crew
         self._rules = rules
         self._pinned: dict[str, tuple[float, str]] = {}
+        self._programs: dict[str, Program] = {}
         self._pulls: dict[str, _Pull] = {}
 
     async def bring(self, image: str, report: Report) -> str:
@@ -82,7 +100,17 @@ class Images:
             raise EngineFailure(reason, hint=ANOTHER_NODE, retryable=True, component="Docker")
         pinned = pin(image, found)
         self._pinned[image] = (time.monotonic() + FRESH_SECONDS, pinned)
+        self._programs[pinned] = _program(found)
         return pinned
+
+    async def program_of(self, pinned: str) -> Program:
+        """Return the command of a pinned image, which never changes; an empty one when the image is gone."""
+        if pinned not in self._programs:
+            found = await self._api.inspect_image(pinned)
+            if found is None:
+                return Program()
+            self._programs[pinned] = _program(found)
+        return self._programs[pinned]
 
     async def _shared_pull(self, image: str, report: Report) -> None:
         if os.environ.get("SKIP_IMAGE_PULL"):
@@ -123,6 +151,11 @@ def pin(image: str, found: dict[str, Any]) -> str:
         if read_repository(digest) == repository:
             return str(digest)
     return str(found["Id"])
+
+
+def _program(found: dict[str, Any]) -> Program:
+    config = found.get("Config") or {}
+    return Program(tuple(config.get("Entrypoint") or ()), tuple(config.get("Cmd") or ()))
 
 
 def _credentials(image: str) -> dict[str, str] | None:

@@ -4,7 +4,8 @@ Capabilities that stay are those that ordinary images need, the same as Podman's
 KILL, NET_BIND_SERVICE, SETFCAP, SETGID, SETPCAP, SETUID and SYS_CHROOT.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from bacalhau.config.plugins import DockerSettings
@@ -13,6 +14,9 @@ from bacalhau.models.job.resources import Resources
 
 KEY = "Engines.Types.Docker"
 SCRATCH = "/tmp"
+# Programs that are made to be process 1, or say that they are not: s6-overlay, systemd, SysV, runit, OpenRC, reapers.
+_PROCESS_1 = """init systemd my_init openrc-init runit runit-init runsvdir s6-svscan catatonit docker-init dumb-init
+podman-init tini tini-static"""
 _CAPABILITIES = """ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE
 DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN
 NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE
@@ -58,6 +62,10 @@ class Isolation:
                 hint='set "userns-remap" in its daemon.json, and leave UsernsMode empty',
                 component="Docker",
             )
+
+    def suited_to(self, program: str) -> "Isolation":
+        """Return these limits without a process 1 of ours where the program of a container is one itself."""
+        return replace(self, init=False) if PurePosixPath(program).name in _PROCESS_1.split() else self
 
     def host_config(self, need: Resources, targets: frozenset[str], facts: Facts) -> dict[str, Any]:
         """Make a part of HostConfig for a container whose mounts are at `targets`."""

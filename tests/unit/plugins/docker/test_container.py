@@ -8,6 +8,7 @@ from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.resources import GPU, Resources
 from bacalhau.plugins.docker.container import Surroundings, container_config, container_name, merge_env
+from bacalhau.plugins.docker.image import Program
 from bacalhau.plugins.docker.isolation import Facts, Isolation
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask, Mount
@@ -122,3 +123,27 @@ def test_ports_are_published_on_a_bridge_only():
         "9000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "9000"}],
     }
     assert "PortBindings" not in config(network=NetworkConfig(type="Host", ports=ports))["HostConfig"]
+
+
+@pytest.mark.parametrize(
+    ("image", "params", "first"),
+    [
+        (Program(), {}, ""),
+        (Program(command=("sh",)), {}, "sh"),
+        (Program(("/init",), ("sh",)), {}, "/init"),
+        (Program(("/init",), ("sh",)), {"parameters": ("a",)}, "/init"),
+        (Program(("/init",)), {"entrypoint": ("sh", "-c"), "parameters": ("/init",)}, "sh"),
+        (Program(command=("sh",)), {"parameters": ("/sbin/init",)}, "/sbin/init"),
+        (Program(("/init",)), {"entrypoint": ()}, "/init"),
+    ],
+)
+def test_the_program_that_becomes_process_1(image, params, first):
+    assert image.first(DockerParams(image="a", **params)) == first
+
+
+def test_programs_that_are_process_1_themselves_get_none_of_ours():
+    for program in ("/init", "/sbin/init", "/lib/systemd/systemd", "tini", "/usr/bin/dumb-init", "/tini-static"):
+        assert not Isolation().suited_to(program).init
+    for program in ("", "sh", "/bin/initialize", "/init/run", "python"):
+        assert Isolation().suited_to(program).init
+    assert not Isolation(init=False).suited_to("sh").init
