@@ -205,6 +205,13 @@ async def test_tail_is_from_now_on_and_tail_lines_are_the_last(logs):
     assert await logs.text(tail_lines=2) == "3\n4\n"
 
 
+async def test_the_last_lines_of_a_running_job_that_its_node_alone_has(logs):
+    logs.room.bus.lines = [(1, "1\n2\n"), (1, "3\n"), (1, "4\n")]
+    await logs.execution("e-1", C.BID_ACCEPTED)
+    assert await logs.text(tail_lines=2) == "3\n4\n"
+    assert await logs.text() == "1\n2\n3\n4\n"
+
+
 async def test_wide_is_the_current_execution_of_each_partition(logs):
     for execution_id, partition, state in (("e-1", 0, C.FAILED), ("e-2", 0, C.COMPLETED), ("e-3", 1, C.COMPLETED)):
         await logs.execution(

@@ -1,5 +1,6 @@
 """What is told while a job runs and when it has ended."""
 
+import asyncio
 import re
 
 import pytest
@@ -8,11 +9,12 @@ from bacalhau.cli.output.outcome import cause_of, say_exit_codes, say_nodes
 from bacalhau.cli.output.progress import ProgressLine
 from bacalhau.cli.output.steps import DONE, Events, Steps
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.execution.event import JobHistory, Topic, error_event, make_event
+from bacalhau.models.execution.event import Event, JobHistory, Topic, error_event, make_event
 from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.job.job import Job, JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.messages import Progress
+from tests.support.until import until
 
 E = "e-12345678-0000-4000-8000-000000000000"
 N = "n-87654321-0000-4000-8000-000000000000"
@@ -101,6 +103,57 @@ def test_progress_goes_to_stderr_once_a_stage(capsys):
         "e-12345678 placed on n-87654321",
         "e-12345678 staging: 1 of 3 objects, 1.0 kB of 3.0 kB",
         "e-12345678 running",
+        "completed",
+    ]
+
+
+def placed(number):
+    details = {"NodeID": "n-87654321"}
+    return JobHistory(
+        execution_id=f"e-{number:08}", event=Event(topic="Scheduling", message="Requested", details=details)
+    )
+
+
+def ended_well(number):
+    return JobHistory(execution_id=f"e-{number:08}", event=Event(topic="Execution", message="Completed successfully"))
+
+
+def test_no_line_is_written_twice_while_three_executions_go_on(capsys):
+    line = ProgressLine(3)
+    for number in range(3):
+        line.event(placed(number))
+    for running in (1, 2, 3, 3, 3):  # each answer of the server tells all
+        for number in range(running):
+            line.progress(Progress(execution_id=f"e-{number:08}", stage="running"))
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"e-{number:08} placed on n-87654321" for number in range(3)),
+        *(f"e-{number:08} running" for number in range(3)),
+    ]
+
+
+async def test_many_executions_are_counted(capfd):
+    """The lines are written later, when a moment has passed in which what comes together is told together."""
+    line, told = ProgressLine(12), []
+
+    def told_now():
+        told.extend(capfd.readouterr().err.splitlines())
+        return told
+
+    for number in range(12):
+        line.event(placed(number))
+    await asyncio.to_thread(until, told_now, "the first line")
+    for number in range(10):
+        step = Progress(execution_id=f"e-{number:08}", stage="staging", bytes_done=100_000, bytes_total=1_000_000)
+        line.progress(step if number > 7 else Progress(execution_id=f"e-{number:08}", stage="running"))
+    for number in range(2):
+        line.event(ended_well(number))
+        line.progress(Progress(execution_id=f"e-{number:08}", stage="running"))  # late
+    await asyncio.to_thread(until, lambda: len(told_now()) > 1, "the second line")
+    line.event(ended_well(2))
+    line.event(COMPLETED)
+    assert told_now() == [
+        "12 of 12 placed",
+        "6 of 12 running, 2 staging (200.0 kB of 2.0 MB), 2 placed, 2 completed",
         "completed",
     ]
 

@@ -34,7 +34,7 @@ from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import check_folder
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
 from bacalhau.models.execution.event import JobHistory
-from bacalhau.models.job.job import Job
+from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.seed.view import seed_dry_run
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, RerunJobResponse
@@ -43,8 +43,11 @@ _AGAIN = "`bacalhau job rerun ID` runs it again; or change the job, or its name"
 _INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"
 
 
-Ask = Callable[[AsyncClient], Awaitable[PutJobResponse | RerunJobResponse]]
-"""How a submission is asked for."""
+class Ask(NamedTuple):
+    """A request that submits a job, and how many executions the job wants; 0 where nobody knows it."""
+
+    send: Callable[[AsyncClient], Awaitable[PutJobResponse | RerunJobResponse]]
+    wanted: int = 0
 
 
 class Words(NamedTuple):
@@ -95,7 +98,7 @@ def job_rerun(call: Call[Rerun]) -> int:
     async def ask(client: AsyncClient) -> RerunJobResponse:
         return await client.rerun(call.args[0], version=call.flags.version, namespace=call.flags.namespace)
 
-    return Submission(call, ask, MODERN).run()
+    return Submission(call, Ask(ask), MODERN).run()
 
 
 def _put(job: Job, *, force: bool | None = None) -> Ask:
@@ -109,7 +112,7 @@ def _put(job: Job, *, force: bool | None = None) -> Ask:
         except Conflict as e:
             raise e if force is not None else Conflict(e.message, hint=e.hint.replace(FORCE_HINT, _AGAIN)) from e
 
-    return ask
+    return Ask(ask, 0 if job.type in EVERYWHERE else job.wanted)
 
 
 class Submission:
@@ -168,7 +171,7 @@ class Submission:
         return Steps() if self._words is SEED else Events()
 
     async def _submit(self, client: AsyncClient) -> None:
-        answer = await self._ask(client)
+        answer = await self._ask.send(client)
         self._id = answer.job_id
         for warning in () if self._hide_warnings else answer.warnings or ():
             say_warning(warning)
@@ -200,7 +203,7 @@ class Submission:
         return code
 
     async def _wait(self, client: AsyncClient, account: Account) -> Job:
-        teller = Teller(account, quiet=self._quiet, follow=self._flags.follow)
+        teller = Teller(account, quiet=self._quiet, follow=self._flags.follow, wanted=self._ask.wanted)
         try:
             job = await client.wait(self._id, on_event=teller.news, on_away=teller.away)
         finally:

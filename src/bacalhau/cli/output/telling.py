@@ -11,13 +11,13 @@ from bacalhau.models.wire.messages import Progress
 
 class Teller:
     """Prints events and progress of one job. `quiet` prints nothing; no progress is printed while output is followed.
-    `events` are all that were received.
+    `events` are all that were received, `wanted` is the number of executions, 0 where nobody knows it.
     """
 
-    def __init__(self, account: Account, *, quiet: bool, follow: bool) -> None:
+    def __init__(self, account: Account, *, quiet: bool, follow: bool, wanted: int = 0) -> None:
         self._account = account
         self._quiet = quiet
-        self._line = None if quiet or follow else ProgressLine()
+        self._line = None if quiet or follow else ProgressLine(wanted)
         self.events: list[JobHistory] = []
 
     def news(self, news: JobHistory | Progress) -> None:

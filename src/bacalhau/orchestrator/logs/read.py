@@ -78,13 +78,18 @@ async def read_log(orch: Orchestrator, wanted: LogSelection) -> AsyncGenerator[L
 
 
 class _Feed:
-    """One seat of a job: the executions that held it, one after the other. `waiting` are those not read yet."""
+    """One seat of a job: the executions that held it, one after the other. `waiting` are those not read yet.
 
-    def __init__(self, last: LastLines | None) -> None:
+    `last` keeps the lines that were there at the beginning: until a read brings nothing where the log is followed, else
+    to the end, because a node that is asked answers later.
+    """
+
+    def __init__(self, last: LastLines | None, *, follow: bool) -> None:
         self.log: ExecutionLog | None = None
         self.waiting: set[str] = set()
         self.is_busy = False
         self._last = last
+        self._follow = follow
 
     @property
     def is_over(self) -> bool:
@@ -100,7 +105,7 @@ class _Feed:
         if self._last is None:
             return texts
         self._last.take(texts)
-        if texts and not self.is_over:
+        if (texts or not self._follow) and not self.is_over:
             return []
         kept, self._last = self._last.release(), None
         return kept
@@ -224,7 +229,8 @@ class _Reading:
         feed = _Feed(
             LastLines(self._wanted.lines)
             if self._wanted.lines >= 0 and self._is_first and not self._wanted.after
-            else None
+            else None,
+            follow=self._wanted.follow,
         )
         if resumed := [e for e in members if e.id in self._wanted.after]:
             first = resumed[-1]
