@@ -28,6 +28,7 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
         background(
             greet_nodes(orch),
             evaluate_forever(orch),
+            orch.views.scrap.drop_forever(),
             locate_forever(orch),
             dispatch_forever(orch),
             watch_nodes_forever(orch),

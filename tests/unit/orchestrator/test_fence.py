@@ -273,7 +273,7 @@ async def test_what_was_granted_after_the_plan_was_made_holds_the_plan_back(hous
     plan = plan_and_hold(house.orch, view, house.orch.queue.take(job_id))
     assert plan.cancels and plan.asks
     assert await nodes.ask(house.orch, execution)
-    assert await apply_plan(house.orch, view, plan)
+    assert await apply_plan(house.orch, view.job, plan)
     house.orch.queue.done(job_id)
     assert await house.live() == [execution]
     await house.settle()

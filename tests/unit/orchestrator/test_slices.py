@@ -7,6 +7,7 @@ import pytest
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.execution import ComputeStateType
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.wire.messages import ComputeError
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_some
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
@@ -66,6 +67,17 @@ class Unread:
         return getattr(self.store, name)
 
 
+class Looking(Unread):
+    """A store that counts at each write how many copies of a job's view there are."""
+
+    copies = 0
+
+    async def apply(self, change):
+        views = (found for found in gc.get_objects() if type(found) is JobView and found.size == PARTS)
+        self.copies = max(self.copies, sum(1 for _ in views))
+        return await self.store.apply(change)
+
+
 async def test_the_logs_of_many_executions_are_removed_in_one_hand_over(tmp_path):
     class Counted(FileLogs):
         calls = 0
@@ -111,6 +123,15 @@ async def test_a_stop_is_answered_at_once_and_ends_everything_slice_by_slice(tmp
         found, _ = await states(house, job_id)
         assert found == {ComputeStateType.CANCELLED: PARTS} and largest(house) == (SLICE, SLICE)
         assert not house.orch.cluster.held_on("n-1")
+
+
+async def test_a_large_job_is_stopped_and_changed_without_a_copy_of_its_view(tmp_path):
+    async with open_house(tmp_path) as house:
+        job_id = await start_large(house)
+        house.orch.store = looking = Looking(house.orch.store)
+        await submit(house, wanted("large", cpu="0.001", count=PARTS, priority=1))
+        await stop_job(house.orch, job_id, "default", "a test")
+        assert looking.copies == 1
 
 
 @pytest.mark.parametrize("slices", [0, 1, 2])

@@ -1,15 +1,21 @@
 """Jobs at hand, as they were last written."""
 
+import asyncio
 import sys
 import time
+import weakref
+from itertools import pairwise
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
-from bacalhau.models.execution.execution import ComputeState, ComputeStateType
+from bacalhau.lib.aio import background
+from bacalhau.lib.scrap import A_STEP
+from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.state.views import Views
@@ -26,6 +32,34 @@ def test_thousands_of_executions_of_one_job_are_noted_at_once():
     changed = replace(executions[7], revision=2)
     views.note(Change(executions=(changed,)))
     assert views.find(job.id, changed.id) == (changed, job)
+
+
+class Counted(Execution, frozen=True, weakref=True, gc=True):
+    """An execution whose end is seen."""
+
+
+async def test_the_executions_of_a_large_job_are_freed_a_few_in_one_step():
+    views, job, count, freed = Views(), a_job(1), 3 * A_STEP + 7, []
+    fields = {name: getattr(an_execution(job, 0), name) for name in Execution.__struct_fields__}
+    executions = [Counted(**(fields | {"id": f"e-{n}", "partition_index": n})) for n in range(count)]
+    views.note(Change(new_jobs=(job,), new_executions=tuple(executions)))
+    for number in range(count):
+        done = executions[number].moved(ComputeStateType.COMPLETED, number)
+        weakref.finalize(done, freed.append, number)
+        views.note(Change(executions=(done,)))
+    del executions, done
+    async with background(views.scrap.drop_forever()):
+        views.note(Change(jobs=(replace(job, revision=2, state=JobState(state_type=JobStateType.COMPLETED)),)))
+        assert views.is_over(job.id)
+        loop, steps, is_over = asyncio.get_running_loop(), [len(freed)], asyncio.Event()
+
+        def note_step():
+            steps.append(len(freed))
+            loop.call_soon(note_step if len(freed) < count else is_over.set)
+
+        loop.call_soon(note_step)
+        await is_over.wait()
+    assert max(after - before for before, after in pairwise([0, *steps])) <= A_STEP
 
 
 FIGURES = ("count", "live_on", "outdated", "failed", "failures_on", "refused", "completed")

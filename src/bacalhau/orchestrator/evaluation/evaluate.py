@@ -144,20 +144,20 @@ def _key_of(orch: Orchestrator, job: Job, bars: Bars) -> Hashable:
     )
 
 
-async def apply_plan(orch: Orchestrator, view: JobView, plan: Plan) -> bool:
+async def apply_plan(orch: Orchestrator, job: Job, plan: Plan) -> bool:
     """Store the plan. Where others changed the job meanwhile, or the store cannot be written, the job is evaluated
     again; False in the latter case.
     """
     try:
         if not plan.is_empty:
-            await _commit_plan(orch, view.job.id, Change(), plan)
+            await _commit_plan(orch, job.id, Change(), plan)
     except (Conflict, Unavailable) as e:
         is_late = isinstance(e, Conflict)
-        log.log(logging.DEBUG if is_late else logging.ERROR, "job %s is evaluated again: %s", view.job.id, e)
-        orch.views.forget(view.job.id)
-        orch.queue.add(view.job.id, 0 if is_late else now_ns() + STORE_PAUSE)
+        log.log(logging.DEBUG if is_late else logging.ERROR, "job %s is evaluated again: %s", job.id, e)
+        orch.views.forget(job.id)
+        orch.queue.add(job.id, 0 if is_late else now_ns() + STORE_PAUSE)
         return is_late
-    _set_timers(orch, plan.job or view.job, plan)
+    _set_timers(orch, orch.views.find_job(job.id) or plan.job or job, plan)
     return True
 
 

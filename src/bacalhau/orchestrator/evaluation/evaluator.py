@@ -12,7 +12,7 @@ from collections import deque
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import STORE_PAUSE, apply_plan, plan_and_hold
 from bacalhau.orchestrator.scheduling.view import SECOND, SLICE, Plan, queue_order
@@ -37,7 +37,7 @@ async def evaluate_some(orch: Orchestrator) -> bool:
     taken: list[str] = []
     try:
         plans = await _plan_some(orch, taken)
-        return all(await together(*(apply_plan(orch, view, plan) for view, plan in plans)))
+        return all(await together(*(apply_plan(orch, job, plan) for job, plan in plans)))
     except Unavailable as e:
         log.error("jobs are evaluated later: %s", e)
         return False
@@ -46,12 +46,15 @@ async def evaluate_some(orch: Orchestrator) -> bool:
             orch.queue.done(job_id)
 
 
-async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView, Plan]]:
-    """The plans that are to be applied; `taken` collects the jobs that were evaluated. Raises Unavailable."""
+async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[Job, Plan]]:
+    """Make the plans that are to be applied; `taken` collects the jobs that were evaluated. Raises Unavailable.
+
+    Views are not kept beyond this: the last plan of a large job must not be what frees it.
+    """
     asked = _list_asked(orch)
     views = await orch.views.load(orch.store, asked)
     due = deque(sorted(asked, key=lambda job_id: queue_order(views[job_id].job) if job_id in views else (0, 0, job_id)))
-    plans: list[tuple[JobView, Plan]] = []
+    plans: list[tuple[Job, Plan]] = []
     size, began = 0, time.perf_counter()
     while len(plans) < BATCH and size < SLICE and (turn := _next_turn(orch, due)):
         taken.append(job_id := turn.job_id)
@@ -64,7 +67,7 @@ async def _plan_some(orch: Orchestrator, taken: list[str]) -> list[tuple[JobView
         if view is None:
             orch.queue.leave(job_id)
         elif plan := plan_and_hold(orch, view, turn):
-            plans.append((view, plan))
+            plans.append((view.job, plan))
             size += plan.size
         if time.perf_counter() - began > STEP:
             await asyncio.sleep(0)

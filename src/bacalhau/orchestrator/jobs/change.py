@@ -13,6 +13,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
+from bacalhau.orchestrator.state.views import FEW
 
 ATTEMPTS = 10
 
@@ -41,13 +42,19 @@ async def change_job(orch: Orchestrator, name: str, decide: Callable[[], Awaitab
         job, before = decision.job, decision.before
         new, changed = ((job,), ()) if before is None else ((), (job,))
         change = Change(new_jobs=new, jobs=changed, history=(decision.entry,))
-        view = JobView(job, ()) if before is None else before.with_job(job)
         try:
-            await commit_and_evaluate(orch, change, job.id, view)
+            await commit_and_evaluate(orch, change, job.id, _changed_view(decision))
             return decision
         except Conflict:
             orch.views.forget(job.id)
     raise Conflict(f"job {name} keeps changing", hint="send the same request again")
+
+
+def _changed_view(decision: Decision) -> JobView | None:
+    """Return the view of a job as it shall be; None for a large one, whose view is changed by the commit."""
+    if decision.before is None:
+        return JobView(decision.job, ())
+    return decision.before.with_job(decision.job) if decision.before.size <= FEW else None
 
 
 async def read_view(orch: Orchestrator, job_id: str, namespace: str) -> JobView:

@@ -7,15 +7,14 @@ All writes go through `Orchestrator.commit`, which notes them here; a write is g
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
+from bacalhau.lib.scrap import A_STEP, Scrap
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.ports.store import PlanStore
 
-V = TypeVar("V")
 FEW = 8  # executions of a job that is evaluated with every change; reports of larger ones share an evaluation
 LIMIT = 20_000  # jobs; beyond it the oldest entries are dropped, and read again when needed
 
@@ -45,7 +44,10 @@ class _Reading:
 
 
 class Views:
+    """`scrap` takes the executions of large jobs whose views are not needed any more."""
+
     def __init__(self) -> None:
+        self.scrap = Scrap()
         self._views: dict[str, JobView] = {}
         self._missed: dict[str, bool] = {}  # and whether the job was over when it was known last
         self._readings: list[_Reading] = []
@@ -77,7 +79,7 @@ class Views:
 
     def forget(self, job_id: str) -> None:
         """Drop a job's view. It is read again when it is needed, also by whoever reads it right now."""
-        self._views.pop(job_id, None)
+        self._drop(job_id)
         self._miss(job_id)
         for reading in self._readings:
             reading.forgotten.add(job_id)
@@ -149,18 +151,22 @@ class Views:
     def _keep(self, view: JobView) -> None:
         """Keep the view of a job until it has ended with all its executions; then it is rarely needed."""
         if view.job.is_done and not view.live_on:
-            self._views.pop(view.job.id, None)
+            self._drop(view.job.id)
             self._miss(view.job.id, is_over=True)
         else:
             self._missed.pop(view.job.id, None)
-            _put(self._views, view.job.id, view)
+            self._views[view.job.id] = view
+            if len(self._views) > LIMIT:
+                self._drop(next(iter(self._views)))
+
+    def _drop(self, job_id: str) -> None:
+        """Drop the view of a job. The executions of a large one are freed a few at a time."""
+        view = self._views.pop(job_id, None)
+        if view is not None and view.size > A_STEP:
+            self.scrap.put(list(view.executions))
 
     def _miss(self, job_id: str, *, is_over: bool = False) -> None:
         """Remember that a job without a view has changed: should its submission be noted after that, it is old."""
-        _put(self._missed, job_id, is_over)
-
-
-def _put(known: dict[str, V], key: str, value: V) -> None:
-    known[key] = value
-    if len(known) > LIMIT:
-        del known[next(iter(known))]
+        self._missed[job_id] = is_over
+        if len(self._missed) > LIMIT:
+            del self._missed[next(iter(self._missed))]
