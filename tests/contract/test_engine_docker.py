@@ -1,7 +1,9 @@
 """What only a container engine can do: images, mounts, limits, networks; on a real daemon and real registries."""
 
 import asyncio
+import base64
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -23,7 +25,7 @@ from bacalhau.plugins.docker.engine import DockerEngine
 from bacalhau.plugins.docker.params import DockerParams
 from bacalhau.ports.engine import EngineTask, Exit, Mount, Prepares, Sweeps
 from bacalhau.ports.progress import Step, ignore
-from tests.support.docker import make_task, push, push_new
+from tests.support.docker import make_task, push, push_new, remove_image
 
 MB = 1_000_000
 
@@ -339,18 +341,76 @@ async def failure_of(url: str, image: str) -> BacalhauError:
 async def test_an_image_the_registry_does_not_have(docker_url: str, registry: str) -> None:
     failure = await failure_of(docker_url, f"{registry}/no-such-image:1")
     assert isinstance(failure, EngineFailure)
-    assert failure.message == f"image not available: {registry}/no-such-image:1 was not found"
+    asked = f"registry {registry} was asked anonymously"
+    assert failure.message == f"image not available: {registry}/no-such-image:1 was not found ({asked})"
     assert not failure.retryable
 
 
-async def test_a_registry_that_wants_a_password(docker_url: str, locked_registry: str) -> None:
-    failure = await failure_of(docker_url, f"{locked_registry}/private:1")
-    assert isinstance(failure, EngineFailure)
-    assert (
-        failure.message
-        == f"registry {locked_registry} refused access to image {locked_registry}/private:1: no basic auth credentials"
+def log_in(folder: Path, config: object) -> None:
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def auth(host: str, login: str) -> dict[str, Any]:
+    return {"auths": {host: {"auth": base64.b64encode(login.encode()).decode()}}}
+
+
+async def test_a_registry_that_wants_a_password(
+    docker_url: str, docker_image: str, locked_registry: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    name = f"{locked_registry}/private:1"
+    log_in(folder, auth(locked_registry, "user:secret"))
+    digest = push(docker_url, docker_image, name, folder)
+
+    async def refused() -> str:
+        failure = await failure_of(docker_url, name)
+        assert isinstance(failure, EngineFailure) and not failure.retryable
+        assert f"docker login {locked_registry}" in failure.hint
+        return failure.message
+
+    log_in(folder, {})
+    end = f"refused access to image {name}"
+    assert await refused() == (
+        f"registry {locked_registry}, which was asked anonymously, {end}: no basic auth credentials"
     )
-    assert not failure.retryable
+    log_in(folder, auth(locked_registry, "user:wrong"))
+    assert (await refused()).startswith(
+        f"registry {locked_registry}, which was asked as user user from {folder}/config.json, {end}: "
+    )
+    log_in(folder, auth(locked_registry, "user:secret"))
+    async with DockerEngine(docker_url) as engine:
+        assert await engine.prepare({"Image": name}, ignore) == digest
+    remove_image(docker_url, digest)
+
+
+async def test_a_helper_program_knows_the_password(
+    docker_url: str, docker_image: str, locked_registry: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    program = folder / "docker-credential-test"
+    program.write_text(
+        f"#!/bin/sh\nread asked\n[ $asked = {locked_registry} ] || {{ echo credentials not found; exit 1; }}\n"
+        'echo \'{"ServerURL":"","Username":"user","Secret":"secret"}\'\n'
+    )
+    program.chmod(0o755)
+    log_in(folder, {"credsStore": "test"})
+    digest = push(docker_url, docker_image, f"{locked_registry}/helped:1", folder)
+    async with DockerEngine(docker_url) as engine:
+        assert await engine.prepare({"Image": f"{locked_registry}/helped:1"}, ignore) == digest
+    remove_image(docker_url, digest)
+
+
+@pytest.mark.parametrize("image", ["alpine", "library/alpine:3", "docker.io/library/alpine"])
+async def test_an_official_image_is_asked_for_by_the_credentials_of_docker_hub(
+    docker_url: str, monkeypatch: pytest.MonkeyPatch, image: str
+) -> None:
+    """The registry may be out of reach; the daemon took the request."""
+    monkeypatch.setenv("DOCKER_USERNAME", "nobody")
+    monkeypatch.setenv("DOCKER_PASSWORD", "hunter2")
+    failure = await failure_of(docker_url, f"{image.partition(':')[0]}:no-such-tag")
+    assert "cannot be read" not in failure.message
+    assert "registry docker.io" in failure.message
 
 
 async def test_a_registry_that_cannot_be_reached(docker_url: str) -> None:

@@ -95,9 +95,15 @@ def serve_registry(folder: Path, *, auth: bool) -> Iterator[str]:
         child.stderr.close()
 
 
-def push(url: str, image: str, name: str) -> str:
-    """Tag `image` as `name` and push it; returns its digest reference. The local name is removed."""
-    docker = ["docker", "--host", url]
+def remove_image(url: str, name: str) -> None:
+    subprocess.run(["docker", "--host", url, "rmi", name], check=True, capture_output=True)
+
+
+def push(url: str, image: str, name: str, config: Path | None = None) -> str:
+    """Tag `image` as `name` and push it; returns its digest reference. The local name is removed. `config` is a folder
+    with the credentials for that.
+    """
+    docker = ["docker", *(("--config", str(config)) if config else ()), "--host", url]
     subprocess.run([*docker, "tag", image, name], check=True)
     subprocess.run([*docker, "push", "--quiet", name], check=True, capture_output=True)
     told = subprocess.run(
@@ -106,7 +112,7 @@ def push(url: str, image: str, name: str) -> str:
         capture_output=True,
         text=True,
     )
-    subprocess.run([*docker, "rmi", name], check=True, capture_output=True)
+    remove_image(url, name)
     return next(digest for digest in told.stdout.split() if digest.startswith(name.rpartition(":")[0] + "@"))
 
 
@@ -120,7 +126,7 @@ def push_new(url: str, name: str, size: int) -> str:
     command = ["docker", "--host", url, "import", "-", "bacalhau-test/new:latest"]
     subprocess.run(command, input=archive.getvalue(), check=True, capture_output=True)
     digest = push(url, "bacalhau-test/new:latest", name)
-    subprocess.run(["docker", "--host", url, "rmi", "bacalhau-test/new:latest"], check=True, capture_output=True)
+    remove_image(url, "bacalhau-test/new:latest")
     return digest
 
 

@@ -215,7 +215,7 @@ async def _pulled(api: DockerApi, say: Say) -> bool:
     say(f"pulling {PUBLIC_IMAGE}")
     try:
         async with asyncio.timeout(PULL_SECONDS):
-            async for _ in api.pull(PUBLIC_IMAGE, None):
+            async for _ in api.pull(PUBLIC_IMAGE):
                 pass
     except (BacalhauError, TimeoutError):
         return False

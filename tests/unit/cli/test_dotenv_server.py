@@ -34,6 +34,7 @@ def test_without_one_it_fills_what_is_not_set(tmp_path, monkeypatch, capsys):
         ("AWS_SESSION_TOKEN", "AWS_CONFIG_FILE=theirs\nAWS_ENDPOINT_URL=http://theirs\nAWS_CA_BUNDLE=theirs\n"),
         ("AWS_PROFILE", "AWS_CONFIG_FILE=theirs\nAWS_SHARED_CREDENTIALS_FILE=theirs\n"),
         ("DOCKER_PASSWORD", "DOCKER_HOST=tcp://theirs\n"),
+        ("DOCKER_AUTH_CONFIG", "DOCKER_HOST=tcp://theirs\n"),
     ],
 )
 def test_nor_the_one_of_other_credentials(tmp_path, monkeypatch, capsys, held, lines):
@@ -43,3 +44,16 @@ def test_nor_the_one_of_other_credentials(tmp_path, monkeypatch, capsys, held, l
     load_dotenv(environ)
     assert environ == {held: "secret", "AWS_REGION": "eu", "BACALHAU_API_HOST": "h"}
     assert capsys.readouterr().err.startswith(f"{held} is set, so .env may not set {lines.partition('=')[0]}")
+
+
+def test_nor_the_daemon_that_is_sent_the_logins_of_the_users_own_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("DOCKER_HOST=tcp://theirs\nDOCKER_USERNAME=me\nDOCKER_PASSWORD=own\n")
+    environ = {}
+    load_dotenv(environ)
+    assert environ == {"DOCKER_USERNAME": "me", "DOCKER_PASSWORD": "own"}
+    told = "~/.docker/config.json is set, so .env may not set DOCKER_HOST: set them in the shell"
+    assert capsys.readouterr().err.startswith(told)

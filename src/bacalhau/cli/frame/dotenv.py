@@ -4,6 +4,7 @@ Only names this program reads are taken: a file that lies in a folder must not c
 choose the server that gets a credential of the environment.
 """
 
+import os
 import re
 from collections.abc import MutableMapping
 
@@ -20,10 +21,10 @@ _CREDENTIALS = {
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         ),
     ),
-    "DOCKER_": ("DOCKER_USERNAME", "DOCKER_PASSWORD"),
+    "DOCKER_": ("DOCKER_USERNAME", "DOCKER_PASSWORD", "DOCKER_AUTH_CONFIG", "DOCKER_CONFIG", "~/.docker/config.json"),
 }
-"""The credentials among the variables of each prefix that we read."""
-_HARMLESS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""The credentials among the variables of each prefix that we read; a path is a file that may hold them."""
+_HARMLESS = ("AWS_REGION", "AWS_DEFAULT_REGION", "DOCKER_USERNAME", "DOCKER_PASSWORD")
 _ALSO = ("LOG_LEVEL", "NO_COLOR", "FORCE_COLOR")
 
 
@@ -35,14 +36,19 @@ def load_dotenv(environ: MutableMapping[str, str]) -> None:
     """
     found = {name: value for name, value in _read(".env").items() if name not in environ}
     for prefix, credentials in _CREDENTIALS.items():
-        held = next((name for name in credentials if environ.get(name)), "")
+        held = next((name for name in credentials if environ.get(name) or _is_file(name)), "")
         left_out = [name for name in found if held and name.startswith(prefix) and name not in _HARMLESS]
         if left_out:
-            say(f"{held} is set, so .env may not set {', '.join(left_out)}: set them where {held} is set", err=True)
+            cure = "set them in the shell" if _is_file(held) else f"set them where {held} is set"
+            say(f"{held} is set, so .env may not set {', '.join(left_out)}: {cure}", err=True)
         found = {name: value for name, value in found.items() if name not in left_out}
     environ.update(found)
     if environ.get("DEVSTACK_ENV_FILE"):
         environ.update(_read(environ["DEVSTACK_ENV_FILE"]))
+
+
+def _is_file(name: str) -> bool:
+    return name.startswith("~") and os.path.exists(os.path.expanduser(name))
 
 
 def _read(path: str) -> dict[str, str]:

@@ -21,8 +21,10 @@ from yarl import URL
 
 from bacalhau.lib.errors import EngineFailure, NotFound
 from bacalhau.lib.wire import decode
+from bacalhau.plugins.docker.credentials import ANONYMOUS, Login
 from bacalhau.plugins.docker.failure import not_pulled, refused, unreachable
 from bacalhau.plugins.docker.isolation import Facts
+from bacalhau.plugins.docker.reference import full_name
 
 T = TypeVar("T")
 
@@ -197,16 +199,16 @@ class DockerApi:
         with self._translated(f"inspect image {image}"):
             return await self._or_none(docker.images.inspect(image))
 
-    async def pull(self, image: str, auth: dict[str, str] | None) -> AsyncIterator[dict[str, Any]]:
+    async def pull(self, image: str, login: Login = ANONYMOUS) -> AsyncIterator[dict[str, Any]]:
         """The daemon's progress lines; ends when the image is there."""
         docker = await self._client()
         try:
-            async for line in docker.images.pull(image, auth=auth, stream=True):
+            async for line in docker.images.pull(full_name(image), auth=login.auth, stream=True):
                 yield line
         except DockerError as e:
             if e.status == _LOST:
                 raise unreachable(self.url, e.message) from e
-            raise not_pulled(image, e.message) from e
+            raise not_pulled(image, e.message, login.told) from e
         except (aiohttp.ClientError, OSError) as e:
             raise unreachable(self.url, str(e) or type(e).__name__) from e
         except _UNREADABLE as e:

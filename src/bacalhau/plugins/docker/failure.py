@@ -61,9 +61,9 @@ def _cause(message: str) -> str:
     return f"executable file not found: {text}" if missing else text
 
 
-def not_pulled(image: str, message: str) -> BacalhauError:
-    """Make the error of a pull that failed. Missing comes before denied: registries answer "denied" for what does not
-    exist.
+def not_pulled(image: str, message: str, told: str) -> BacalhauError:
+    """Make the error of a pull that failed; `told` says by which credentials the registry was asked. Missing comes
+    before denied: registries answer "denied" for what does not exist.
     """
     host = read_repository(image).registry
     if _UNREACHABLE.search(message):
@@ -72,23 +72,23 @@ def not_pulled(image: str, message: str) -> BacalhauError:
             hint=f"image {image} is not on this node either",
             component="Docker",
         )
+    login = f"log in on the node as the user that runs it (docker login{'' if host == HUB else f' {host}'})"
     if _MISSING.search(message):
         return EngineFailure(
-            f"image not available: {image} was not found",
-            hint="check the name and tag; a private image needs credentials on the node",
+            f"image not available: {image} was not found (registry {host} was asked {told})",
+            hint=f"check the name and tag; for a private image {login}",
             component="Docker",
         )
     if _DENIED.search(message):
-        hint = (
-            "set DOCKER_USERNAME and DOCKER_PASSWORD on the node"
-            if host == HUB
-            else "pull the image on the node beforehand"
-        )
         return EngineFailure(
-            f"registry {host} refused access to image {image}: {_last(message)}", hint=hint, component="Docker"
+            f"registry {host}, which was asked {told}, refused access to image {image}: {_last(message)}",
+            hint=f"{login}, or pull the image there beforehand",
+            component="Docker",
         )
     return EngineFailure(
-        f"failed to pull image {image}: {message.strip()}", retryable=bool(_BUSY.search(message)), component="Docker"
+        f"failed to pull image {image} (registry {host} was asked {told}): {message.strip()}",
+        retryable=bool(_BUSY.search(message)),
+        component="Docker",
     )
 
 

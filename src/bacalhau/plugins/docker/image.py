@@ -1,6 +1,7 @@
 """Bringing images: what is here is used, what is not is pulled once for all who wait, and either is pinned."""
 
 import asyncio
+import logging
 import os
 import time
 from typing import Any, NamedTuple
@@ -8,11 +9,13 @@ from typing import Any, NamedTuple
 from bacalhau.lib.aio import Crew
 from bacalhau.lib.errors import BacalhauError, EngineFailure
 from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.credentials import find_login
 from bacalhau.plugins.docker.params import DockerParams
-from bacalhau.plugins.docker.reference import is_hub, read_repository
+from bacalhau.plugins.docker.reference import read_repository
 from bacalhau.plugins.docker.rules import ANOTHER_NODE, Rules
 from bacalhau.ports.progress import Report, Step
 
+log = logging.getLogger(__name__)
 FRESH_SECONDS = 1.0  # a burst of executions of one image asks the daemon once; a re-tagged image is seen a second later
 
 
@@ -133,7 +136,9 @@ class Images:
     async def _pull(self, image: str, pull: _Pull) -> None:
         progress, failure = PullProgress(), None
         try:
-            async for line in self._api.pull(image, _credentials(image)):
+            login = await find_login(read_repository(image))
+            log.info("pulling image %s: the registry is asked %s", image, login.told)
+            async for line in self._api.pull(image, login):
                 step = progress.add(line)
                 for report in pull.listeners:
                     report(step)
@@ -156,9 +161,3 @@ def pin(image: str, found: dict[str, Any]) -> str:
 def _program(found: dict[str, Any]) -> Program:
     config = found.get("Config") or {}
     return Program(tuple(config.get("Entrypoint") or ()), tuple(config.get("Cmd") or ()))
-
-
-def _credentials(image: str) -> dict[str, str] | None:
-    """Return the credentials of Docker Hub, for Docker Hub only: a job's image name must not send them elsewhere."""
-    name, password = os.environ.get("DOCKER_USERNAME"), os.environ.get("DOCKER_PASSWORD")
-    return {"username": name, "password": password} if name and password and is_hub(image) else None

@@ -36,6 +36,8 @@ def canonical(registry: str) -> str:
     return HUB if registry == _OLD_HUB else registry
 
 
-def is_hub(image: str) -> bool:
-    """Tell whether an image is Docker Hub's."""
-    return read_repository(image).registry == HUB
+def full_name(image: str) -> str:
+    """Return the name of an image with its registry and its whole path; tag and digest stay."""
+    name, at, digest = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")
+    return f"{read_repository(image)}{tag[1]}{tag[2]}{at}{digest}"

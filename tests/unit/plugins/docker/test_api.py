@@ -23,7 +23,7 @@ async def test_lines_that_cannot_be_read_are_a_failure_of_the_engine():
                 async with api.events({}) as events:
                     assert [event async for event in events] == []
             with pytest.raises(EngineFailure, match="failed to pull image alpine: the answer cannot be read"):
-                assert [line async for line in api.pull("alpine", None)] == []
+                assert [line async for line in api.pull("alpine")] == []
         finally:
             await api.close()
 

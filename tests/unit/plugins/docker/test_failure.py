@@ -41,37 +41,37 @@ def test_what_is_not_understood_is_passed_on():
         (
             "manifest for r.io/a:1 not found: manifest unknown: manifest unknown",
             EngineFailure,
-            "image not available: r.io/a:1 was not found",
+            "image not available: r.io/a:1 was not found (registry r.io was asked as user me)",
             False,
         ),
         (
             "pull access denied for a, repository does not exist or may require 'docker login'",
             EngineFailure,
-            "image not available: r.io/a:1 was not found",
+            "image not available: r.io/a:1 was not found (registry r.io was asked as user me)",
             False,
         ),
         (
             'Head "https://r.io/v2/a/manifests/1": unauthorized',
             EngineFailure,
-            "registry r.io refused access to image r.io/a:1: unauthorized",
+            "registry r.io, which was asked as user me, refused access to image r.io/a:1: unauthorized",
             False,
         ),
         (
             "toomanyrequests: slow down",
             EngineFailure,
-            "failed to pull image r.io/a:1: toomanyrequests: slow down",
+            "failed to pull image r.io/a:1 (registry r.io was asked as user me): toomanyrequests: slow down",
             True,
         ),
         (
             "no matching manifest for linux/arm64",
             EngineFailure,
-            "failed to pull image r.io/a:1: no matching manifest for linux/arm64",
+            "failed to pull image r.io/a:1 (registry r.io was asked as user me): no matching manifest for linux/arm64",
             False,
         ),
     ],
 )
 def test_failed_pulls(message, kind, text, retryable):
-    failure = not_pulled("r.io/a:1", message)
+    failure = not_pulled("r.io/a:1", message, "as user me")
     assert (type(failure), failure.message, failure.retryable) == (kind, text, retryable)
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.docker.params import check_engine
-from bacalhau.plugins.docker.reference import HUB, is_hub, read_repository
+from bacalhau.plugins.docker.reference import HUB, full_name, read_repository
 
 WORD = st.from_regex(r"[a-z0-9]{1,8}(?:[._-][a-z0-9]{1,8}){0,2}", fullmatch=True)
 PATH = st.lists(WORD, min_size=1, max_size=4).map("/".join)
@@ -41,7 +41,6 @@ SUFFIX = st.tuples(
 )
 def test_repository_of_an_image(image, repository):
     assert str(read_repository(image)) == repository
-    assert is_hub(image) == repository.startswith("docker.io/")
 
 
 @given(HOST, PATH, SUFFIX)
@@ -51,11 +50,12 @@ def test_host_and_path_come_back_whatever_the_tag(host, path, suffix):
     wanted = f"library/{path}" if host == HUB and "/" not in path else path
     assert read_repository(image) == (host, wanted)
     assert read_repository(str(read_repository(image))) == read_repository(image)
+    assert full_name(image) == f"{read_repository(image)}{suffix}"
 
 
 @given(PATH, SUFFIX)
 def test_a_name_without_host_is_docker_hubs(path, suffix):
     first, slash, _ = path.partition("/")
     if not slash or ("." not in first and first != "localhost"):
-        assert is_hub(path + suffix)
+        assert full_name(path + suffix) == f"docker.io/{'' if slash else 'library/'}{path}{suffix}"
         assert read_repository(f"docker.io/{path}{suffix}") == read_repository(path + suffix)
