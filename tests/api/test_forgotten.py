@@ -19,6 +19,7 @@ REQUESTS = [
     ("GET", JOBS + "?limit=10", None),
     ("GET", JOBS + "?labels=a%3Db", None),
     ("DELETE", JOBS + "/{}", None),
+    ("POST", JOBS + "/{}/delete", None),
     ("PUT", JOBS + "/{}/rerun", {}),
     ("POST", SEED + "/list", {"return_all": True}),
     ("POST", SEED + "/list", {"id": "{}"}),

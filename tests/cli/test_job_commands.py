@@ -206,3 +206,17 @@ def test_configuration(system, tmp_path):
         "Key": "API.Port",
         "Value": 4321,
     }
+
+
+def test_a_job_is_deleted_with_what_it_published(system, run):
+    job_id = run("head -c 300000 /dev/urandom > /outputs/noise", "-p", "ipfs")
+    deleted = plain(system.cli("job", "delete", job_id).stdout)
+    assert deleted.startswith("Job j-UUID was deleted; 3") and deleted.endswith(" kB of content were freed.\n")
+    assert "not found" in system.cli("job", "describe", job_id, code=1).stderr
+    assert "not found" in system.cli("job", "delete", job_id, code=1).stderr
+
+
+def test_what_the_server_keeps_on_its_disk(system):
+    lines = system.cli("agent", "storage").stdout.splitlines()
+    assert lines[0].split() == ["WHAT", "USED", "LIMIT", "FILES", "WHERE"]
+    assert any("results published to IPFS" in line and "/orchestrator/content" in line for line in lines)

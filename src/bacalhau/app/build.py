@@ -61,8 +61,10 @@ SECOND_NS = 1_000_000_000
 BEATS_TO_REJOIN = 2 / 4  # of the disconnect timeout, which is four heartbeats: who hears no hello comes with the next
 
 
-def content_store(data: Path) -> BlockStore:
-    return BlockStore(data / "orchestrator" / "content")
+def content_store(config: Config) -> BlockStore:
+    """Open the content store of an orchestrator. Raises BadRequest for a limit that is no amount of bytes."""
+    most = read_size("Orchestrator.Retention.ContentMaxTotal", config.orchestrator.retention.content_max_total)
+    return BlockStore(Path(config.data_dir) / "orchestrator" / "content", most)
 
 
 @asynccontextmanager

@@ -62,7 +62,7 @@ async def serve(
 async def _serve_orchestrator(stack: AsyncExitStack, config: Config, who: Identity) -> Served:
     """Open an orchestrator, with a node where one is enabled too, and then its API."""
     data, is_compute = Path(config.data_dir), config.compute.enabled
-    content = content_store(data)
+    content = content_store(config)
     orch, address = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
     node = await stack.enter_async_context(compute_node(config, who, address, content)) if is_compute else None
     tls = server_tls(config.api.tls, data / "orchestrator")

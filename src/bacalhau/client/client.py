@@ -17,7 +17,7 @@ from bacalhau.client.results import Fetch, fetch_results, writing
 from bacalhau.client.transport import Endpoint, Transport, open_transport, path_part
 from bacalhau.client.waiting import OnAway, patiently, watch_job
 from bacalhau.lib.errors import Conflict, NotFound, TimedOut
-from bacalhau.lib.wire import encode
+from bacalhau.lib.wire import Model, encode
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import LONG_RUNNING, Job
@@ -30,6 +30,7 @@ from bacalhau.models.wire.api import (
     AliveResponse,
     AuthConfigResponse,
     ConfigResponse,
+    DeleteJobResponse,
     DiffJobRequest,
     DiffJobResponse,
     ExplainJobRequest,
@@ -49,6 +50,8 @@ from bacalhau.models.wire.api import (
     RerunJobResponse,
     StopJobRequest,
     StopJobResponse,
+    StorageArea,
+    StorageResponse,
 )
 from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.progress import Report, ignore
@@ -224,6 +227,11 @@ class AsyncClient:
             await self.transport.tell(StopJobResponse, "DELETE", job_path(job_id), StopJobRequest(reason=reason), query)
         ).evaluation_id
 
+    async def delete(self, job_id: str, *, namespace: str = "") -> DeleteJobResponse:
+        """Delete a job that has ended, with its history, output and content. Raises Conflict when it has not ended."""
+        query = {"namespace": namespace}
+        return await self.transport.tell(DeleteJobResponse, "POST", job_path(job_id, "delete"), Model(), query)
+
     async def logs(self, job_id: str, follow: bool = False, **query: Any) -> AsyncGenerator[tuple[int, str], None]:
         """(1 stdout or 2 stderr, text) of the latest execution; see `log_pieces`."""
         async with aclosing(self.log_pieces(job_id, follow, **query)) as pieces:
@@ -346,6 +354,10 @@ class AsyncClient:
     async def version(self) -> BuildVersion:
         """Return the version of the server."""
         return await self.transport.ask(BuildVersion, "/agent/version")
+
+    async def storage(self) -> tuple[StorageArea, ...]:
+        """Tell what the process behind the API keeps on its disk, by area."""
+        return (await self.transport.ask(StorageResponse, "/agent/storage")).items
 
     async def config(self) -> dict[str, Any]:
         """The server's effective configuration, without secrets."""

@@ -26,6 +26,7 @@ from bacalhau.models.node.version import BuildVersion
 from bacalhau.models.wire.api import (
     AliveResponse,
     AuthConfigResponse,
+    DeleteJobResponse,
     DiffJobResponse,
     ExplainJobResponse,
     GetJobResponse,
@@ -35,6 +36,7 @@ from bacalhau.models.wire.api import (
     ListNodesResponse,
     PutJobResponse,
     RerunJobResponse,
+    StorageArea,
 )
 from bacalhau.ports.progress import Report, ignore
 
@@ -150,6 +152,12 @@ class Client:
 
     def stop(self, job_id: str, reason: str = "Stopped at user request", *, namespace: str = "") -> str:
         return self._run(self._client.stop(job_id, reason, namespace=namespace))
+
+    def storage(self) -> tuple[StorageArea, ...]:
+        return self._run(self._client.storage())
+
+    def delete(self, job_id: str, *, namespace: str = "") -> DeleteJobResponse:
+        return self._run(self._client.delete(job_id, namespace=namespace))
 
     def logs(self, job_id: str, follow: bool = False, **query: Any) -> Iterator[tuple[int, str]]:
         """Ends the request when the iterator is closed."""

@@ -172,6 +172,15 @@ class Retention(Section):
             )
         ),
     ] = Seconds(0.0)
+    content_max_total: Annotated[
+        str,
+        Meta(
+            description=(
+                "Bytes of content published here to IPFS that are kept, such as 200Gb; beyond them the results go that"
+                " were published or used the longest time ago. Empty is no limit: nothing is lost unasked."
+            )
+        ),
+    ] = ""
 
 
 class Logs(Section):

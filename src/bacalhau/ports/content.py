@@ -1,7 +1,7 @@
 """Content-addressed blocks: where published IPFS results live."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bacalhau.models.job.spec import SpecConfig
 
@@ -22,11 +22,24 @@ class ContentStore(Protocol):
         ...
 
 
+class Freed(NamedTuple):
+    """Blocks that were removed, and their bytes."""
+
+    blocks: int
+    bytes: int
+
+
 class OwnContent(ContentStore, Protocol):
     """The content store of this very process."""
 
     async def forget(self, before: int) -> int:
         """Remove blocks that were last put, or asked after with `missing`, before `before` (Unix ns); how many."""
+        ...
+
+    async def drop(self, roots: Sequence[str], kept: Sequence[str], before: int) -> Freed:
+        """Remove the blocks below `roots` (CIDs) that are not below `kept`, and that nobody put or asked after since
+        `before` (Unix ns).
+        """
         ...
 
     async def keep_raw(self, blocks: Sequence[bytes]) -> list[str]:

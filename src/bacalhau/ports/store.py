@@ -204,6 +204,10 @@ class RetentionStore(Protocol):
         """List the versions of jobs that are stored in more than so many bytes."""
         ...
 
+    async def list_published_content(self, besides: str) -> list[str]:
+        """List the CIDs of all results that are published to IPFS, but for those of the job `besides`."""
+        ...
+
     async def sweep_forgotten(self, count: int) -> tuple[list[str], bool]:
         """Remove at most `count` executions, events and versions of forgotten jobs. Return the ids of the executions,
         and whether something is left.

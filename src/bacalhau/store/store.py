@@ -138,6 +138,9 @@ class SqliteStore(Housed):
         params = {"ids": encode(list(job_ids)).decode(), "size": size}
         return await self._database.read("list_large_versions", params, jobs.read_jobs, "lists")
 
+    async def list_published_content(self, besides: str) -> list[str]:
+        return await self._database.read("list_published_content", {"job": besides}, retention.read_ids, "lists")
+
     async def list_long_jobs(self, executions: Limits, history: Limits, versions: Limits) -> list[str]:
         params = retention.long_params(executions, history, versions)
         return await self._database.read("list_long_jobs", params, retention.read_ids, "lists")

@@ -58,6 +58,7 @@ WHOLE = {
     "list_expired_jobs",
     "list_long_jobs",
     "list_live_executions",
+    "list_published_content",
     "forget_messages_to_strangers",
     "journal_prune",
     "journal_prune_jobs",

@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.own_node import DebugResponse, NodeDebugResponse, own_node
 from bacalhau.api.http.request import Ask, server_config
+from bacalhau.api.v1.storage import get_storage
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.node.node import NodeInfo
@@ -97,5 +98,6 @@ AGENT_ROUTES: list[ControllerRouterHandler] = [
     get_authconfig,
     get_config,
     get_debug,
+    get_storage,
 ]
 ROOT_ROUTES: list[ControllerRouterHandler] = [get_root, get_old_version, get_livez]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
-from litestar import delete, get, route
+from litestar import delete, get, post, route
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
@@ -18,6 +18,7 @@ from bacalhau.models.execution.event import with_states
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import (
+    DeleteJobResponse,
     GetJobResponse,
     ListExecutionsResponse,
     ListHistoryResponse,
@@ -29,6 +30,7 @@ from bacalhau.models.wire.api import (
     StopJobResponse,
 )
 from bacalhau.models.wire.paging import PagingToken, parse_token
+from bacalhau.orchestrator.jobs import delete as deletion
 from bacalhau.orchestrator.jobs import read
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.ports.store import ExecutionPage, HistoryQuery, JobQuery, Place, place_of
@@ -135,6 +137,13 @@ async def delete_job(request: Ask, job_id: FromPath[str]) -> StopJobResponse:
     return await stop_job(orchestrator(request), named_job(job_id), query.namespace, body.reason or query.reason)
 
 
+@post("/jobs/{job_id:str}/delete", status_code=200, query=Query)
+async def remove_job(request: Ask, job_id: FromPath[str]) -> DeleteJobResponse:
+    """Delete a job that has ended, with its history, output and content. (DELETE stops a job, as in the original.)"""
+    query = read_query(request.scope["query_string"], Query)
+    return await deletion.delete_job(orchestrator(request), named_job(job_id), query.namespace)
+
+
 @get("/jobs/{job_id:str}/history", query=ListHistory)
 async def get_history(request: Ask, job_id: FromPath[str]) -> ListHistoryResponse:
     """Events after the token's place; `NextToken` is empty when nothing more can come.
@@ -208,6 +217,7 @@ JOB_ROUTES: list[ControllerRouterHandler] = [
     list_jobs,
     get_job,
     delete_job,
+    remove_job,
     get_history,
     list_executions,
     list_versions,

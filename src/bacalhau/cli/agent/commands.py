@@ -31,6 +31,13 @@ agent = Tree(
             brief="Show the server's configuration",
         ),
         Command("node", Document, "bacalhau.cli.agent.show:own_node", help="Show the node behind the API."),
+        Command(
+            "storage",
+            Table,
+            "bacalhau.cli.agent.show:show_storage",
+            help="Show what the server keeps on its disk, and the limits that its configuration sets.",
+            brief="Show what the server keeps on its disk",
+        ),
         Command("version", Document, "bacalhau.cli.agent.show:server_version", help="Show the server's version."),
     ],
     help="Ask the node behind the API about itself.",

@@ -8,14 +8,15 @@ from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import say_warning
 from bacalhau.cli.frame.say import say
-from bacalhau.cli.output.flags import Document
+from bacalhau.cli.output.flags import Document, Table
 from bacalhau.cli.output.render import show_document, show_items
 from bacalhau.cli.output.table import Column
 from bacalhau.client.client import AsyncClient
 from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.units import show_bytes
 from bacalhau.models.node.node import NodeInfo
 from bacalhau.models.node.version import BuildVersion, this_version
-from bacalhau.models.wire.api import AliveResponse
+from bacalhau.models.wire.api import AliveResponse, StorageArea
 
 _SECONDS = 3  # an absent server must not hold up the client's own version
 
@@ -44,6 +45,22 @@ def server_config(call: Call[ServerConfig]) -> int:
             return await client.config()
 
     show_document(call.flags, asyncio.run(read()), "yaml")
+    return 0
+
+
+def show_storage(call: Call[Table]) -> int:
+    async def read() -> tuple[StorageArea, ...]:
+        async with connect(call.settings) as client:
+            return await client.storage()
+
+    columns = [
+        Column("what", lambda area: area.name),
+        Column("used", lambda area: show_bytes(area.bytes)),
+        Column("limit", lambda area: show_bytes(area.limit) if area.limit else "-"),
+        Column("files", lambda area: str(area.files)),
+        Column("where", lambda area: area.path),
+    ]
+    show_items(call.flags, columns, list(asyncio.run(read())))
     return 0
 
 

@@ -115,6 +115,10 @@ class JobStop(Quiet, Namespaced):
     """Flags of `job stop`."""
 
 
+class JobDelete(Quiet, Namespaced):
+    """Flags of `job delete`."""
+
+
 logs = Command(
     "logs",
     JobLogs,
@@ -127,6 +131,14 @@ logs = Command(
 job = Tree(
     "job",
     [
+        Command(
+            "delete",
+            JobDelete,
+            "bacalhau.cli.job.deleting:job_delete",
+            _JOB,
+            help="Delete a job that has ended, with its history, output and the results that it published to IPFS.",
+            brief="Delete a job that has ended",
+        ),
         Command(
             "describe",
             DescribeJob,

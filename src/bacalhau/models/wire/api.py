@@ -71,6 +71,30 @@ class StopJobResponse(Model):
     evaluation_id: str = always(factory=str)
 
 
+class StorageArea(Model):
+    """Part of what a process keeps. `bytes` are those on the disk; `limit` is the configured most, 0 for none."""
+
+    name: str = always(factory=str)
+    path: str = always(factory=str)
+    bytes: int = always(factory=int)
+    files: int = always(factory=int)
+    limit: int = always(factory=int)
+
+
+class StorageResponse(Model):
+    items: tuple[StorageArea, ...] = always(factory=tuple)
+
+
+class DeleteJobResponse(Model):
+    """`freed_bytes` of the orchestrator's content store. `kept_results` are the publishers whose results stay where
+    they are, such as `s3`.
+    """
+
+    job_id: str = always(factory=str)
+    freed_bytes: int = always(factory=int)
+    kept_results: tuple[str, ...] = always(factory=tuple)
+
+
 class ExplainJobRequest(Model):
     """A job that is not submitted."""
 

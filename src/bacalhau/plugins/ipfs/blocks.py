@@ -5,25 +5,44 @@ What the blocks mean is left to `dag`; what may be forgotten is left to whoever 
 
 import asyncio
 import ctypes
+import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 from uuid import uuid4
 
 from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
+from bacalhau.lib.units import show_bytes
+from bacalhau.plugins.ipfs.reachable import reachable
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid, cid_of, parse_cid
+from bacalhau.ports.content import Freed
 
 _WRITERS = 6
 # Up to here syncing each file and folder is quicker than syncing the disk, which may wait for other programs' data.
 _FEW = 24
+_YOUNG_NS = 3600 * 1_000_000_000  # a block of the last hour may belong to a result that is being published
+_LOOK_SECONDS = 10.0  # between two looks at a store that is full of young blocks
+_SLACK = 0.1  # of the limit: room that is made at once, so that not every block has to look for some
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Placed = tuple[Path, bytes]
+
+
+class _Held(NamedTuple):
+    """A block in its file. `used` is when it was last put or asked after, in Unix ns."""
+
+    used: int
+    size: int
+    path: Path
 
 
 class _Group:
@@ -39,10 +58,16 @@ class BlockStore:
 
     `put` is durable when it returns: files are synced before they get their names, folders after. Callers that
     come while a write is under way share the next one, so that many small puts cost few syncs.
+
+    `most` is how many bytes it holds, 0 for no limit. Where a new block would be too much, those go that were put or
+    asked after the longest time ago; none of the last hour.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = 0) -> None:
         self._folder = folder
+        self._most = most
+        self._bytes: int | None = None
+        self._look_again = 0.0
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
         for left in self._incoming.iterdir():
@@ -54,7 +79,9 @@ class BlockStore:
         return await self._off_loop(self._missing, list(cids))
 
     async def put(self, blocks: dict[str, bytes]) -> None:
-        """BadRequest, and nothing kept, when a block does not hash to its CID; StorageFailure when the disk refuses."""
+        """BadRequest, and nothing kept, when a block does not hash to its CID; StorageFailure when the disk refuses, or
+        the store is full.
+        """
         placed = await self._off_loop(self._checked, blocks)
         group = self._next
         group.blocks.update(placed)
@@ -63,6 +90,7 @@ class BlockStore:
                 return
             if self._next is group:
                 self._next = _Group()
+            await self._make_room(sum(map(len, group.blocks.values())))
             await self._keep(list(group.blocks.items()))
             group.done = True
 
@@ -90,24 +118,75 @@ class BlockStore:
     async def forget(self, before: int) -> int:
         """A folder at a time. A block that is asked after at that very moment stays."""
         count = 0
-        for folder in await self._off_loop(
-            lambda: [entry for entry in self._folder.iterdir() if entry != self._incoming]
-        ):
+        for folder in await self._off_loop(self._folders):
             count += await self._off_loop(self._forget_in, folder, before)
+        self._bytes = None if count else self._bytes
         return count
 
+    async def drop(self, roots: Sequence[str], kept: Sequence[str], before: int) -> Freed:
+        freed = await self._off_loop(self._drop, roots, kept, before)
+        self._bytes = None
+        return freed
+
+    def _drop(self, roots: Sequence[str], kept: Sequence[str], before: int) -> Freed:
+        mine = reachable(map(parse_cid, roots), self._size, self._read_one)
+        others = reachable(map(parse_cid, kept), self._size, self._read_one) if mine else {}
+        gone = [size for key, cid in mine.items() if key not in others and (size := self._remove(cid, before))]
+        return Freed(len(gone), sum(gone))
+
+    def _remove(self, cid: Cid, before: int) -> int:
+        """Remove a block that nobody asked after since; return its size in bytes, 0 when it stays."""
+        path = self._path(cid)
+        size = self._size(cid) or 0
+        return size if _remove_old(path, self._incoming / uuid4().hex, before) else 0
+
+    def _size(self, cid: Cid) -> int | None:
+        try:
+            return self._path(cid).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def _folders(self) -> list[Path]:
+        return [entry for entry in self._folder.iterdir() if entry != self._incoming]
+
     def _forget_in(self, folder: Path, before: int) -> int:
-        count = 0
-        for path in folder.iterdir():
-            if path.stat().st_mtime_ns < before:
-                aside = self._incoming / uuid4().hex
-                os.replace(path, aside)
-                if aside.stat().st_mtime_ns < before:
-                    aside.unlink()
-                    count += 1
-                else:
-                    os.replace(aside, path)
-        return count
+        return sum(_remove_old(path, self._incoming / uuid4().hex, before) for path in folder.iterdir())
+
+    async def _make_room(self, size: int) -> None:
+        """Remove old blocks where `size` bytes more are too much. StorageFailure when that is not enough."""
+        if not self._most:
+            return
+        if self._bytes is None or (self._bytes + size > self._most and time.monotonic() > self._look_again):
+            self._bytes = await self._off_loop(self._trim, self._most - size)
+        if self._bytes + size > self._most:
+            self._look_again = time.monotonic() + _LOOK_SECONDS
+            raise StorageFailure(
+                f"the content store is full: it keeps at most {show_bytes(self._most)}, and what it holds is of the"
+                " last hour",
+                hint="Raise Orchestrator.Retention.ContentMaxTotal, or delete jobs with `bacalhau job delete`.",
+                retryable=True,
+            )
+        self._bytes += size
+
+    def _trim(self, most: int) -> int:
+        """Remove the blocks of the longest time ago until no more than `most` bytes are held; return how many are."""
+        held = [_Held(found.st_mtime_ns, found.st_size, path) for path, found in self._walk()]
+        total, count, before = sum(block.size for block in held), 0, now_ns() - _YOUNG_NS
+        goal = most if total <= most else most - self._most * _SLACK
+        for block in sorted(held):
+            if total <= goal or block.used >= before:
+                break
+            if _remove_old(block.path, self._incoming / uuid4().hex, before):
+                total, count = total - block.size, count + 1
+        if count:
+            text = "the content store holds more than %s: its %d oldest blocks were removed"
+            log.warning(text, show_bytes(self._most), count)
+        return total
+
+    def _walk(self) -> Iterable[tuple[Path, os.stat_result]]:
+        for folder in self._folders():
+            with os.scandir(folder) as entries:
+                yield from ((Path(entry.path), entry.stat()) for entry in entries)
 
     def _missing(self, cids: list[str]) -> list[str]:
         return [cid for cid in cids if not _touch(self._path(parse_cid(cid)))]
@@ -141,7 +220,8 @@ class BlockStore:
         staged = []
         for path, block in blocks:
             unnamed = self._incoming / uuid4().hex
-            with open(unnamed, "xb") as file:
+            descriptor = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(block)
                 file.flush()
                 if sync:
@@ -194,6 +274,24 @@ class BlockStore:
 
 def _named(blocks: Sequence[bytes]) -> list[tuple[str, bytes]]:
     return [(str(cid_of(block, RAW, 1)), block) for block in blocks]
+
+
+def _remove_old(path: Path, aside: Path, before: int) -> bool:
+    """Remove a block that was last put or asked after before `before` (Unix ns); False when it stays, or is none.
+
+    It is moved to `aside` first, so that one that is asked after at that very moment can be put back.
+    """
+    try:
+        if path.stat().st_mtime_ns >= before:
+            return False
+        os.replace(path, aside)
+    except FileNotFoundError:
+        return False
+    if aside.stat().st_mtime_ns < before:
+        aside.unlink()
+        return True
+    os.replace(aside, path)
+    return False
 
 
 def _touch(path: Path) -> bool:

@@ -91,3 +91,11 @@ delete from job_versions where job = (select number from jobs where id = :job_id
 
 -- name: forget_messages_to_strangers
 delete from outbox where seq in (select seq from outbox where node_id not in (select id from nodes));
+
+-- Content of the jobs that stay, for one that is deleted with its own.
+
+-- name: list_published_content
+select distinct json_extract(cast(e.body as text), '$.PublishedResult.Params.CID') from executions e
+where e.job not in (select number from jobs where id = :job)
+    and lower(json_extract(cast(e.body as text), '$.PublishedResult.Type')) = 'ipfs'
+    and json_extract(cast(e.body as text), '$.PublishedResult.Params.CID') is not null;

@@ -1,0 +1,75 @@
+"""Deleting a job: its records, output and specification, and what it published to the orchestrator's content store."""
+
+import logging
+from dataclasses import dataclass, field
+
+from bacalhau.lib.errors import Conflict
+from bacalhau.lib.units import show_bytes
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.wire.api import DeleteJobResponse
+from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.jobs.read import walk_executions
+from bacalhau.orchestrator.state.specs import LARGE
+from bacalhau.ports.content import Freed
+
+SLICE = 1000  # executions or events in one transaction
+ALL_VERSIONS = -1
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Made:
+    """The results of a job: `content` are CIDs, `elsewhere` publishers that keep theirs, `ended` the last end (ns)."""
+
+    content: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
+    ended: int = 0
+    is_live: bool = False
+
+    def add(self, execution: Execution) -> None:
+        result = execution.published_result
+        if cid := (result.params or {}).get("CID") if result.kind == "ipfs" else None:
+            self.content.add(str(cid))
+        elif result.kind:
+            self.elsewhere.add(result.kind)
+        self.ended = max(self.ended, execution.modify_time)
+        self.is_live = self.is_live or execution.is_live
+
+
+async def delete_job(orch: Orchestrator, job_id: str, namespace: str) -> DeleteJobResponse:
+    """Delete a job that has ended. Raises NotFound, and Conflict for one that has not.
+
+    Its content goes first: a job whose deletion was cut short is still listed, and can be deleted again. Content that
+    other jobs published too stays, as do results in S3 and on nodes.
+    """
+    job = await orch.store.find_job(job_id, namespace)
+    made = _Made()
+    async for execution in walk_executions(orch, job.id, ALL_VERSIONS):
+        made.add(execution)
+    if not job.is_done or made.is_live:
+        state = job.state.state_type if not job.is_done else "being stopped on its node"
+        raise Conflict(f"job {job.id} is {state}: only a job that has ended can be deleted", hint="stop it first")
+    freed = await _drop_content(orch, job.id, made)
+    large = await orch.store.list_large_versions([job.id], LARGE)
+    await orch.store.forget_jobs([job.id])
+    await orch.specs.remove(large)
+    await _sweep(orch)
+    log.info("job %s (%s) was deleted, with %s of content", job.id, job.name, show_bytes(freed.bytes))
+    return DeleteJobResponse(job_id=job.id, freed_bytes=freed.bytes, kept_results=tuple(sorted(made.elsewhere)))
+
+
+async def _drop_content(orch: Orchestrator, job_id: str, made: _Made) -> Freed:
+    """Remove the job's own content. What was put or asked after since its last end belongs to others, too."""
+    if not made.content:
+        return Freed(0, 0)
+    kept = await orch.store.list_published_content(job_id)
+    return await orch.content.drop(sorted(made.content), kept, made.ended)
+
+
+async def _sweep(orch: Orchestrator) -> None:
+    """Remove the rows of deleted jobs, and the output that is kept of their executions."""
+    is_more = True
+    while is_more:
+        execution_ids, is_more = await orch.store.sweep_forgotten(SLICE)
+        if execution_ids:
+            await orch.on_forgotten(execution_ids)
