@@ -6,6 +6,9 @@ import ssl
 from collections.abc import Iterator
 
 
+_LONGEST = 200  # characters of a library's own words
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Walk through an error and its causes, from the outermost inwards."""
     inner: BaseException | None = error
@@ -39,4 +42,10 @@ def network_fault(error: BaseException) -> str:
         if isinstance(cause, TimeoutError):
             return "no answer in time"
     lost = any(isinstance(cause, ConnectionError) for cause in causes(error))
-    return "connection lost" if lost else str(error) or type(error).__name__
+    return "connection lost" if lost else _own_words(error)
+
+
+def _own_words(error: BaseException) -> str:
+    """Return the first line of what an error says; what follows may be the bytes that a server sent."""
+    said = str(getattr(error, "message", "") or error).strip()
+    return said.split("\n")[0].rstrip(" :")[:_LONGEST] or type(error).__name__

@@ -217,6 +217,17 @@ def test_a_node_that_was_kept_is_offered_to_others_when_the_job_has_its_place():
     assert queue.claim is None and turns(queue) == ["j-small"]
 
 
+def test_the_claimant_is_tried_on_its_own_node_and_where_else_there_may_be_room():
+    kept, other = make_candidate("n-1", cpu=4.0, free=0.0), make_candidate("n-2", cpu=4.0, free=0.0)
+    queue, found, _ = a_queue(kept, other)
+    wait(queue, "j-large", LARGE)
+    queue.keep(Claim("n-1", "j-large"))
+    assert turns(queue) == []
+    for node_id in ("n-2", "n-1"):
+        found.set_free(node_id, replace(kept.free, cpu=4.0))
+    assert queue.next_turn(NOW).job_id == "j-large"
+
+
 def test_who_comes_first_for_long_is_nominated_once_and_a_node_that_shuts_is_not_kept():
     queue, candidates, _ = a_queue(make_candidate("n-1", cpu=4.0, free=1.0))
     wait(queue, "j-large", LARGE)

@@ -9,7 +9,7 @@ import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,6 +31,7 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 _REFUSAL_SECONDS = 60.0
 _CHUNK_BYTES = 256 << 10
+_LOST = (aiohttp.ClientError, AddressRefused, TimeoutError)
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # seconds, before jitter
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
 _CONNECTIONS = 96
@@ -143,7 +144,7 @@ class S3Client:
                             course.learned.note(await self.ambient())
                         return done
                     trouble = await _read_trouble(response)
-            except (aiohttp.ClientError, AddressRefused, TimeoutError) as e:
+            except _LOST as e:
                 if refusal := refused_address(e):
                     raise refused(request.address, refusal) from e
                 if not await _may_retry(course):
@@ -225,8 +226,9 @@ class S3Client:
             course.ambient, trouble = await self.ambient(), course.refusal
         if request.method == "HEAD" and not trouble.code:
             probe = request._replace(method="GET", headers=(*request.headers, ("Range", "bytes=0-0")))
-            async with self._open(probe, request.url_in(course.region), course) as response:
-                trouble = trouble if response.status < 300 else await _read_trouble(response)
+            with suppress(*_LOST):
+                async with self._open(probe, request.url_in(course.region), course) as response:
+                    trouble = trouble if response.status < 300 else await _read_trouble(response)
         return answer_failure(trouble, request.address, request.key, course.ambient.who)
 
 

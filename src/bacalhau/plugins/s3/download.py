@@ -161,15 +161,15 @@ class _Archive:
             compare_digest(self._address, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
 
     async def _fill(self, request: Request, descriptor: int, start: int) -> None:
-        """A stream that breaks after it brought something goes on from there; one that brings nothing counts as a
-        failed attempt.
+        """Write the rest of an archive. A stream that breaks further on than any before goes on from there; every
+        other one counts as a failed attempt.
         """
-        at = asked = start
+        at = asked = furthest = start
         is_whole = False
 
         async def keep(response: aiohttp.ClientResponse) -> None:
-            nonlocal at, is_whole
-            at = begun = asked if response.status == 206 else 0
+            nonlocal at, furthest, is_whole
+            at = asked if response.status == 206 else 0
             os.ftruncate(descriptor, at)
             total = at + (response.content_length or 0)
             try:
@@ -179,8 +179,9 @@ class _Archive:
                     self._report(Step("downloading", 0, 1, at, total))
                 is_whole = True
             except (aiohttp.ClientError, TimeoutError):
-                if at == begun:
+                if at <= furthest:
                     raise
+                furthest = at
 
         while not is_whole:
             asked = at
