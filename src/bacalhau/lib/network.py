@@ -5,7 +5,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-
 _LONGEST = 200  # characters of a library's own words
 
 
