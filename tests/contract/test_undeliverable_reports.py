@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.bus.node import node_bus
-from bacalhau.compute.core import ComputeNode, Plugins, Running
+from bacalhau.compute.core import FINISHED, ComputeNode, Plugins, Running
 from bacalhau.compute.messages.control import shake_hands
-from bacalhau.compute.messages.outbox import FINISHED, load_reports, report, report_forever
+from bacalhau.compute.messages.outbox import load_reports, report, report_forever
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import Signal, background, crew
 from bacalhau.models.execution.event import Topic, make_event

@@ -214,6 +214,7 @@ async def compute_node(
             keep_seconds=config.compute.retention.max_age,
             max_interruptions=config.compute.max_interruptions,
             keep_records=config.compute.retention.max_count,
+            keep_unpublished=config.compute.retention.unpublished,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
             task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or shutil.disk_usage(data).total,

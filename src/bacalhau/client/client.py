@@ -42,6 +42,8 @@ from bacalhau.models.wire.api import (
     ListJobsResponse,
     ListNodesResponse,
     ListResultsResponse,
+    PublishJobRequest,
+    PublishJobResponse,
     PutJobRequest,
     PutJobResponse,
     PutNodeRequest,
@@ -142,6 +144,23 @@ class AsyncClient:
         return await self.transport.tell(
             RerunJobResponse, "PUT", job_path(job_id, "rerun"), body, {"namespace": namespace}
         )
+
+    async def publish(
+        self, job_id: str, publisher: SpecConfig | None = None, *, execution_id: str = "", namespace: str = ""
+    ) -> tuple[Execution, ...]:
+        """Have nodes publish the outputs that they kept of a job that has ended, and return the executions when that is
+        done: Completed, or Failed with the reason.
+
+        `publisher` None is the job's own; `execution_id` chooses one execution. Raises Conflict while the job runs,
+        NotFound where nothing is kept, Unavailable where the node that keeps it is away.
+        """
+        body = PublishJobRequest(execution_id=execution_id, publisher=publisher)
+        path = job_path(job_id, "publish")
+        asked = await self.transport.tell(PublishJobResponse, "POST", path, body, {"namespace": namespace})
+        for each in asked.executions:
+            async for _ in watch_job(self.transport, asked.job_id, execution_id=each):
+                pass
+        return tuple(e for e in await self.executions(asked.job_id) if e.id in asked.executions)
 
     def wait(
         self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None, on_away: OnAway | None = None

@@ -121,6 +121,11 @@ class Client:
     def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
         return self._run(self._client.rerun(job_id, version=version, reason=reason, namespace=namespace))
 
+    def publish(
+        self, job_id: str, publisher: SpecConfig | None = None, *, execution_id: str = "", namespace: str = ""
+    ) -> tuple[Execution, ...]:
+        return self._run(self._client.publish(job_id, publisher, execution_id=execution_id, namespace=namespace))
+
     def wait(
         self, job_id: str, timeout: float | None = None, on_event: OnEvent | None = None, on_away: OnAway | None = None
     ) -> Job:

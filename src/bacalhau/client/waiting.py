@@ -24,16 +24,16 @@ FIRST_RETRY, SLOWEST_RETRY = 0.2, 3.0
 
 
 async def watch_job(
-    transport: Transport, job_id: str, on_away: OnAway | None = None
+    transport: Transport, job_id: str, on_away: OnAway | None = None, execution_id: str = ""
 ) -> AsyncGenerator[ListHistoryResponse, None]:
-    """New events and progress as they come, until nothing more can come.
+    """New events and progress as they come, until nothing more can come; of one execution where its id is given.
 
     Raises NotFound, or Unavailable after PATIENCE.
     """
     path = f"/orchestrator/jobs/{path_part('job', job_id)}/history"
     token, progress = "", 0
     while True:
-        query = {"wait": LONG, "next_token": token, "progress": progress}
+        query = {"wait": LONG, "next_token": token, "progress": progress, "execution_id": execution_id}
         began = time.monotonic()
         answer = await patiently(partial(transport.ask, ListHistoryResponse, path, query, seconds=LONG + 15), on_away)
         yield answer

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.compute.state.capacity import Capacity
+from bacalhau.compute.state.kept import Kept
 from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool
 from bacalhau.compute.state.printed import Shipping
@@ -27,6 +28,9 @@ from bacalhau.ports.guard import list_objections, list_task_objections
 from bacalhau.ports.journal import Journal
 from bacalhau.ports.publisher import Publisher
 from bacalhau.ports.storage import Storage
+
+FINISHED = "finished"
+"""The journal's word for an execution that has ended, and of which nothing but what it printed is kept."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class ComputeNode:
     `talking` is held by the one handshake, heartbeat or description that is under way. `doubt` is set when an engine
     that is told as working could not be reached.
     `max_interruptions`: how often an execution is taken up again after the process ended without an orderly stop.
+    `keep_unpublished`: seconds for which the outputs are kept of what ran and was not published, 0 not at all; `kept`
+    are these, the oldest first.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
     asks for no disk.
@@ -122,6 +128,8 @@ class ComputeNode:
     read_timeout: float = 300.0
     keep_seconds: float = 86_400.0
     keep_records: int = 10_000
+    keep_unpublished: float = 86_400.0
+    kept: dict[str, Kept] = field(default_factory=dict)
     task_disk: int = 16_000_000_000
     max_interruptions: int = 3
     running: dict[str, Running] = field(default_factory=dict)

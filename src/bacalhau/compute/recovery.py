@@ -6,12 +6,13 @@ import sys
 import time
 from contextlib import suppress
 
-from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.core import FINISHED, ComputeNode
 from bacalhau.compute.execution.ending import tell_cancelled, tell_outcome
+from bacalhau.compute.execution.keeping import expire_kept, load_kept
 from bacalhau.compute.execution.outputs import read_exit_code, read_output
 from bacalhau.compute.execution.runner import Outcome
 from bacalhau.compute.messages.inbox import ACCEPTED, ACTIVE, CANCELLED, CANCELLING, IN_HAND, NEW, bid, start
-from bacalhau.compute.messages.outbox import FINISHED, report
+from bacalhau.compute.messages.outbox import report_end
 from bacalhau.compute.state.attempt import read_attempt
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, EngineFailure, Unavailable
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 async def resume_executions(node: ComputeNode) -> None:
     await _count_interruptions(node, 1)
+    await load_kept(node)
     entries = await _give_up_suspects(node, await node.journal.list_executions(IN_HAND))
     swept = await _sweep_engines(node, frozenset(e.execution.id for e in entries))
     if swept:
@@ -77,7 +79,7 @@ async def _give_up_suspects(node: ComputeNode, entries: list[JournalEntry]) -> l
             )
             log.error("execution %s: %s", execution.id, error.message)
             output = await asyncio.to_thread(read_output, node.execution_folder(execution.id) / "result", -1)
-            await report(node, execution.id, FINISHED, tell_outcome(execution, Outcome(output, error=error)))
+            await report_end(node, execution, FINISHED, tell_outcome(execution, Outcome(output, error=error)))
     return [entry for entry in entries if entry.interruptions <= node.max_interruptions]
 
 
@@ -86,9 +88,9 @@ async def _tell_cancelled(node: ComputeNode) -> None:
     for entry in await node.journal.list_executions((CANCELLING,)):
         result = node.execution_folder(entry.execution.id) / "result"
         code = await asyncio.to_thread(read_exit_code, result)
-        await report(
+        await report_end(
             node,
-            entry.execution.id,
+            entry.execution,
             CANCELLED,
             tell_cancelled(entry.execution, read_output(result, -1 if code is None else code)),
         )
@@ -121,8 +123,9 @@ async def tidy_forever(node: ComputeNode) -> None:
     while True:
         try:
             before = now_ns() - int(node.keep_seconds * SECOND) if node.keep_seconds else 0
+            await expire_kept(node)
             await node.journal.prune((FINISHED, CANCELLED), before, node.keep_records or sys.maxsize)
-            await asyncio.to_thread(_sweep_folders, node, await _unfinished(node))
+            await asyncio.to_thread(_sweep_folders, node, await _unfinished(node) | node.kept.keys())
             await asyncio.sleep(TIDY_EVERY)
             await _sweep_engines(node, await _unfinished(node), logging.DEBUG)
         except Unavailable as e:

@@ -256,6 +256,16 @@ class ComputeRetention(Section):
             )
         ),
     ] = 10_000
+    unpublished: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time that a node keeps the outputs of an execution that ran and whose result was not published, for"
+                " `bacalhau job publish`; a day, so that somebody sees it. Where running tasks or new inputs need the"
+                " disk, the oldest go before. 0s keeps none."
+            )
+        ),
+    ] = Seconds(24 * 3600.0)
 
 
 class ComputeLogs(Section):

@@ -44,6 +44,8 @@ class Point(StrEnum):
     NODE_RAN = "node.ran"
     NODE_PUBLISHING = "node.publishing"
     NODE_PUBLISHED = "node.published"
+    OUTPUTS_KEPT = "outputs.kept"
+    OUTPUTS_WANTED = "outputs.wanted"
     NODE_REPORTED = "node.reported"
     NODE_TELLING = "node.telling"
     NODE_TOLD = "node.told"

@@ -51,7 +51,7 @@ class Published(NamedTuple):
     @classmethod
     def of(cls, execution: Execution, job: Job, result: SpecConfig) -> "Published":
         """Put a result beside what decides whose it is. `job` is the version that the execution ran."""
-        publisher = job.task.publisher or SpecConfig()
+        publisher = execution.publisher or job.task.publisher or SpecConfig()
         return cls(result, publisher, job.id, execution.id, execution.node_id, job.namespace)
 
 

@@ -4,9 +4,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bacalhau.compute.core import ComputeNode, Plugins
+from bacalhau.compute.core import FINISHED, ComputeNode, Plugins
 from bacalhau.compute.messages.inbox import ACCEPTED, IN_HAND
-from bacalhau.compute.messages.outbox import FINISHED
 from bacalhau.compute.recovery import note_orderly_stop, resume_executions
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew

@@ -64,7 +64,12 @@ class House:
         self.orch = orch
 
     async def join(
-        self, node_id: str, cpu: float = 4.0, labels: dict[str, str] | None = None, engines: tuple[str, ...] = ("noop",)
+        self,
+        node_id: str,
+        cpu: float = 4.0,
+        labels: dict[str, str] | None = None,
+        engines: tuple[str, ...] = ("noop",),
+        publishers: tuple[str, ...] = ("shelf", "rack"),
     ) -> None:
         """The node registers, also again, with all that it should have."""
         size = Resources(cpu=cpu, memory=10**10, disk=10**11)
@@ -72,7 +77,11 @@ class House:
             node_id=node_id,
             labels=labels or {},
             compute_node_info=ComputeNodeInfo(
-                execution_engines=engines, max_capacity=size, max_job_requirements=size, available_capacity=size
+                execution_engines=engines,
+                publishers=publishers,
+                max_capacity=size,
+                max_job_requirements=size,
+                available_capacity=size,
             ),
         )
         running = tuple(self.orch.cluster.held_on(node_id))

@@ -1,5 +1,5 @@
-"""Routes that look ahead or back: what a job would change, where it would run and why not elsewhere, and running a
-version again.
+"""Routes that look ahead or back: what a job would change, where it would run and why not elsewhere, running a
+version again, and publishing what nodes kept.
 """
 
 from litestar import get, post, put
@@ -15,10 +15,12 @@ from bacalhau.models.wire.api import (
     DiffJobResponse,
     ExplainJobRequest,
     ExplainJobResponse,
+    PublishJobRequest,
+    PublishJobResponse,
     RerunJobRequest,
     RerunJobResponse,
 )
-from bacalhau.orchestrator.jobs import explain, versions
+from bacalhau.orchestrator.jobs import explain, publish, versions
 
 
 @put("/jobs/diff", status_code=200, body=DiffJobRequest)
@@ -38,6 +40,14 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
     return await versions.rerun_job(
         orchestrator(request), named_job(job_id), query.namespace, asked.job_version, asked.reason
     )
+
+
+@post("/jobs/{job_id:str}/publish", status_code=200, query=Query, body=PublishJobRequest)
+async def publish_job(request: Ask, job_id: FromPath[str]) -> PublishJobResponse:
+    """Have nodes publish the outputs that they kept of a job that has ended."""
+    query = read_query(request.scope["query_string"], Query)
+    asked, _ = await read_body(request, PublishJobRequest)
+    return await publish.publish_job(orchestrator(request), named_job(job_id), query.namespace, asked)
 
 
 @post("/jobs/explain", status_code=200, body=ExplainJobRequest)
@@ -60,4 +70,4 @@ def _given(job: Job | None) -> Job:
     return job
 
 
-PLANNING_ROUTES: list[ControllerRouterHandler] = [diff_job, rerun_job, explain_job, explain_stored_job]
+PLANNING_ROUTES: list[ControllerRouterHandler] = [diff_job, rerun_job, publish_job, explain_job, explain_stored_job]

@@ -107,6 +107,16 @@ class JobLogs(_OneExecution, Follow, _Part, Namespaced):
     """Flags of `job logs`."""
 
 
+class _To(Flags):
+    publisher: str = text(
+        "-p", "--publisher", metavar="URI[,opt=K=V]", help="Where the outputs go (default: where the job says)."
+    )
+
+
+class JobPublish(_OneExecution, _To, Namespaced):
+    """Flags of `job publish`."""
+
+
 class JobGet(Fetching, Namespaced):
     """Flags of `job get`."""
 
@@ -177,6 +187,17 @@ job = Tree(
             "list", ListJobs, "bacalhau.cli.job.show:list_jobs", help="List jobs, oldest first.", brief="List jobs"
         ),
         logs,
+        Command(
+            "publish",
+            JobPublish,
+            "bacalhau.cli.job.publishing:job_publish",
+            _JOB,
+            help=(
+                "Publish the outputs of a job that has ended and whose result could not be published: its node keeps"
+                " them for a day."
+            ),
+            brief="Publish outputs that a node kept",
+        ),
         Command(
             "rerun",
             Rerun,

@@ -10,9 +10,9 @@ from bacalhau.border.names import shorten
 from bacalhau.compute.execution.runner import Outcome
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.event import Event, Topic, error_event, make_event
-from bacalhau.models.execution.execution import Execution, RunCommandResult
+from bacalhau.models.execution.execution import KEPT_UNTIL, Execution, RunCommandResult
 from bacalhau.models.job.job import Job
-from bacalhau.models.job.retry import CANCELLED, ENGINE, FAILURE_KIND
+from bacalhau.models.job.retry import CANCELLED, ENGINE, FAILURE_KIND, PUBLISH
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire import messages as m
 
@@ -51,6 +51,16 @@ def tell_cancelled(execution: Execution, output: RunCommandResult) -> m.ComputeE
     """Nothing of it runs any more; `output` is what it had printed."""
     text = "Stopped before it ran" if output.exit_code < 0 else f"Stopped with exit code {output.exit_code}"
     return _error(execution, make_event(Topic.EXECUTION, text, now_ns(), **{FAILURE_KIND: CANCELLED}), output)
+
+
+def tell_gone(wanted: m.PublishOutputs) -> m.ComputeError:
+    """Report that outputs which are to be published are not kept any more."""
+    text = "the outputs are no longer kept on the node: their time was over, or its disk was needed"
+    details = {"IsError": "true", FAILURE_KIND: PUBLISH, KEPT_UNTIL: "", "Hint": "run the job again"}
+    if wanted.may_run_again:
+        details["Retryable"] = "true"
+    event = make_event(Topic.PUBLISHING_RESULTS, text, now_ns(), **details)
+    return m.ComputeError(execution_id=wanted.execution_id, job_id=wanted.job_id, events=(event,))
 
 
 def _error(execution: Execution, event: Event, output: RunCommandResult | None) -> m.ComputeError:

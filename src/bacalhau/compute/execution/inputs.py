@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.execution.keeping import free_disk
 from bacalhau.compute.execution.mounts import open_copy
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
@@ -31,6 +32,7 @@ async def stage_inputs(
     sources = [_source(node, source) for source in inputs]
     manifests = await _resolve_all(node, inputs, sources, part)
     needed = sum(m.size for m in manifests)
+    await free_disk(node, folder, needed)
     _check_room(folder, needed)
     if needed > disk:
         raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)

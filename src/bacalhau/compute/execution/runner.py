@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.execution.environment import task_environment
 from bacalhau.compute.execution.inputs import permit_again, stage_inputs
+from bacalhau.compute.execution.keeping import fit_kept
 from bacalhau.compute.execution.mounts import make_mount_points
 from bacalhau.compute.execution.outputs import (
     make_result_tree,
@@ -23,6 +24,7 @@ from bacalhau.compute.execution.outputs import (
 from bacalhau.compute.execution.progress import Reporter
 from bacalhau.compute.execution.publishing import publish_result
 from bacalhau.compute.state.attempt import Attempt, read_attempt, record_mounts, write_attempt
+from bacalhau.compute.state.kept import read_kept
 from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.aio import together
 from bacalhau.lib.clock import now_ns
@@ -76,18 +78,34 @@ class Cancelled(Exception):
 
 async def run_execution(node: ComputeNode, execution: Execution, running: Running) -> Outcome:
     """Run an execution to its end. Raises Cancelled; every other end is an Outcome."""
+    late = find_late(node, execution)
+    execution = late or execution
     job = execution.job or Job()
     reporter = Reporter(job.id, execution.id, partial(_tell, node))
     work = _Work(node, execution, job, running, reporter)
     try:
         async with AsyncExitStack() as stack:
             try:
-                await work.queue(stack)
+                if late is None:  # to publish what is there needs no room
+                    await work.queue(stack)
+                    await fit_kept(node)
             except TimedOut as e:
                 return Outcome(error=e, topic=work.topic, kind=work.kind)
             return await work.run()
     finally:
         reporter.close()
+
+
+def find_late(node: ComputeNode, execution: Execution) -> Execution | None:
+    """Return an execution whose kept outputs are to be published, with the publisher that was named for it and without
+    limits of time; None for every other execution.
+    """
+    record = read_kept(node.execution_folder(execution.id))
+    if record is None or record.publisher is None:
+        return None
+    job = execution.job or Job()
+    task = replace(job.task, publisher=record.publisher, timeouts=None)
+    return replace(execution, job=replace(job, tasks=(task,)))
 
 
 async def stop_engine(node: ComputeNode, execution_id: str, running: Running) -> None:

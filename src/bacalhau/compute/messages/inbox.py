@@ -7,13 +7,14 @@ from functools import partial
 
 import msgspec
 
-from bacalhau.compute.core import ComputeNode, Running
-from bacalhau.compute.execution.ending import tell_cancelled, tell_outcome
+from bacalhau.compute.core import FINISHED, ComputeNode, Running
+from bacalhau.compute.execution.ending import tell_cancelled, tell_gone, tell_outcome
 from bacalhau.compute.execution.outputs import read_output
 from bacalhau.compute.execution.runner import Cancelled, Outcome, run_execution, stop_engine, try_stop
 from bacalhau.compute.messages.admission import find_refusal
-from bacalhau.compute.messages.outbox import FINISHED, report
+from bacalhau.compute.messages.outbox import report, report_end
 from bacalhau.compute.remote.spec import fetch_job
+from bacalhau.compute.state.kept import write_kept
 from bacalhau.compute.state.ports import show_ports
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
@@ -59,6 +60,8 @@ async def _handle(node: ComputeNode, delivery: Delivery) -> None:
         await _on_bid_accepted(node, message.execution_id)
     elif isinstance(message, m.BidRejected | m.CancelExecution):
         await cancel(node, message.execution_id)
+    elif isinstance(message, m.PublishOutputs):
+        await _on_publish(node, message)
     else:
         log.warning("%s is not a message for a node", delivery.type)
 
@@ -111,6 +114,27 @@ async def _on_bid_accepted(node: ComputeNode, execution_id: str) -> None:
             start(node, entry.execution, admitted=True)
 
 
+async def _on_publish(node: ComputeNode, message: m.PublishOutputs) -> None:
+    """Take an execution up again to publish its kept outputs; where they are gone, it fails. Raises Unavailable where
+    that cannot be noted.
+    """
+    execution_id = message.execution_id
+    if execution_id in node.running:
+        return
+    if (kept := node.kept.get(execution_id)) is None:
+        await report(node, execution_id, "", tell_gone(message))
+        return
+    record = msgspec.structs.replace(kept.record, publisher=message.publisher)
+    try:
+        await asyncio.to_thread(write_kept, node.execution_folder(execution_id), record)
+    except OSError as e:
+        raise Unavailable(f"publishing {execution_id} cannot begin: {e.strerror or e}") from e
+    reach(Point.OUTPUTS_WANTED)
+    await node.journal.set_state(execution_id, ACCEPTED)
+    del node.kept[execution_id]
+    start(node, kept.execution, admitted=True)
+
+
 def start(node: ComputeNode, execution: Execution, *, admitted: bool = False) -> None:
     """Begin, or take up again after a restart; once. `admitted`: the node has agreed to it before."""
     if execution.id not in node.running:
@@ -122,7 +146,10 @@ async def cancel(node: ComputeNode, execution_id: str) -> None:
     """Give the execution up.
 
     The tombstone also holds off an ask that arrives late; one that is just being kept begins meanwhile.
+    Outputs that are kept stay.
     """
+    if execution_id in node.kept:
+        return
     if not await node.journal.tombstone(execution_id):
         await node.journal.set_state(execution_id, CANCELLED if node.running.get(execution_id) is None else CANCELLING)
     reach(Point.NODE_CANCELLED)
@@ -192,7 +219,7 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
             return
         outcome = await run_execution(node, execution, running)
         output = outcome.output
-        await report(node, execution.id, FINISHED, tell_outcome(execution, outcome))
+        await report_end(node, execution, FINISHED, tell_outcome(execution, outcome))
     except Cancelled:
         with suppress(
             BacalhauError
@@ -200,11 +227,11 @@ async def _carry_out(node: ComputeNode, execution: Execution, running: Running, 
             await node.journal.set_state(execution.id, CANCELLING)
         await try_stop(execution.id, running)
         output = read_output(node.execution_folder(execution.id) / "result", running.exit_code)
-        await report(node, execution.id, CANCELLED, tell_cancelled(execution, output))
+        await report_end(node, execution, CANCELLED, tell_cancelled(execution, output))
     except Exception as e:  # supervised: a fault of ours fails this execution, not the node
         log.exception("execution %s", execution.id)
         failure = Outcome(error=BacalhauError(f"internal error: {e!r}", retryable=True))
-        await report(node, execution.id, FINISHED, tell_outcome(execution, failure))
+        await report_end(node, execution, FINISHED, tell_outcome(execution, failure))
     finally:
         node.pool.release(execution.id)
         node.running.pop(execution.id, None)

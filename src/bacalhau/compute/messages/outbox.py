@@ -8,8 +8,10 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from bacalhau.compute.core import ComputeNode, PendingReport
+from bacalhau.compute.core import FINISHED, ComputeNode, PendingReport
+from bacalhau.compute.execution.keeping import fit_kept, keep_outputs, tell_kept
 from bacalhau.compute.execution.outputs import forget_files
+from bacalhau.compute.state.kept import KEPT
 from bacalhau.lib.aio import crew
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
@@ -17,10 +19,10 @@ from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.outbox import Verdict
 from bacalhau.lib.wire import Model, decode, encode
 from bacalhau.models.execution.event import Topic, make_event
+from bacalhau.models.execution.execution import KEPT_UNTIL, Execution
 from bacalhau.models.job.retry import ENGINE, FAILURE_KIND
-from bacalhau.models.wire.messages import MESSAGE_NAMES, MESSAGE_TYPES, ComputeError, Told
+from bacalhau.models.wire.messages import MESSAGE_NAMES, MESSAGE_TYPES, ComputeError, RunResult, Told
 
-FINISHED = "finished"
 JOURNAL_PAUSE = 1.0  # seconds
 UNDELIVERABLE = "ReportUndeliverable"
 LONGEST_REASON = 2000  # characters
@@ -44,6 +46,21 @@ async def report(node: ComputeNode, execution_id: str, state: str, message: Mode
             await asyncio.sleep(JOURNAL_PAUSE)
     reach(Point.NODE_REPORTED)
     node.reports.put(PendingReport(seq, kind, message, execution_id).letter)
+
+
+async def report_end(node: ComputeNode, execution: Execution, state: str, message: RunResult | ComputeError) -> None:
+    """Report the end of an execution, as `report` does. Outputs that were not published are kept, and the report says
+    so; then the state is that of the kept ones.
+    """
+    kept = None
+    if isinstance(message, ComputeError) and not message.publish_result:
+        kept = await keep_outputs(node, execution)
+    if kept is None or not isinstance(message, ComputeError):
+        await report(node, execution.id, state, message)
+        return
+    reach(Point.OUTPUTS_KEPT)
+    await report(node, execution.id, KEPT, tell_kept(node, kept, message))
+    await fit_kept(node)
 
 
 async def load_reports(node: ComputeNode) -> None:
@@ -86,18 +103,31 @@ async def _replace(node: ComputeNode, pending: PendingReport, reason: str) -> No
     details = {"IsError": "true", "ErrorCode": UNDELIVERABLE, FAILURE_KIND: ENGINE}
     event = make_event(Topic.EXECUTION, reason[:LONGEST_REASON], now_ns(), **details)
     failure = ComputeError(execution_id=told.execution_id, job_id=told.job_id, job_type=told.job_type, events=(event,))
-    await report(node, pending.execution_id, FINISHED, failure)
+    if kept := node.kept.get(pending.execution_id):
+        await report(node, pending.execution_id, KEPT, tell_kept(node, kept, failure))
+    else:
+        await report(node, pending.execution_id, FINISHED, failure)
     if running := node.running.get(pending.execution_id):
         await running.give_up()
 
 
 async def drop_reports(node: ComputeNode, reports: list[PendingReport]) -> None:
-    """Remove reports from the journal, and then the files of their executions. Raises Unavailable."""
+    """Remove reports from the journal, and then the files of their executions, but for outputs that are kept. Raises
+    Unavailable.
+    """
     await node.journal.drop_reports([pending.seq for pending in reports])
     reach(Point.NODE_FORGOTTEN)
-    folders = [node.execution_folder(pending.execution_id) for pending in reports if pending.type != "BidResult"]
+    folders = [node.execution_folder(pending.execution_id) for pending in reports if not _keeps(pending)]
     await asyncio.to_thread(_forget_all, folders)
     reach(Point.NODE_TIDIED)
+
+
+def _keeps(pending: PendingReport) -> bool:
+    """Tell whether the files of an execution stay when this report of it was taken."""
+    if pending.type == "BidResult":
+        return True
+    events = pending.message.events if isinstance(pending.message, Told) else None
+    return any(KEPT_UNTIL in (event.details or {}) for event in events or ())
 
 
 def _forget_all(folders: list[Path]) -> None:

@@ -58,7 +58,14 @@ EXECUTION_MOVES: dict[ComputeStateType, frozenset[ComputeStateType]] = {
     C.BID_ACCEPTED: frozenset({C.RUNNING, C.PUBLISHING}) | TERMINAL,
     C.RUNNING: frozenset({C.PUBLISHING}) | TERMINAL,
     C.PUBLISHING: TERMINAL,
-} | {end: frozenset() for end in TERMINAL}
+    C.FAILED: frozenset({C.PUBLISHING}),  # of outputs that the node kept
+    C.CANCELLED: frozenset({C.PUBLISHING}),
+} | {end: frozenset() for end in TERMINAL - {C.FAILED, C.CANCELLED}}
+
+KEPT_UNTIL, KEPT_BYTES = "KeptUntil", "KeptBytes"
+"""Keys in `ComputeState.Details` of an execution that ran and whose result was not published: until when its node keeps
+the outputs (RFC 3339, "" for no longer), and their size.
+"""
 
 
 class ComputeState(Model):
@@ -109,7 +116,10 @@ class AllocatedResources(Model):
 
 
 class Execution(Model):
-    """`job` is the job as of creation; it is filled on the wire and in API answers, not in the stored row."""
+    """`job` is the job as of creation; it is filled on the wire and in API answers, not in the stored row.
+
+    `publisher` (ours) is set when outputs that the node kept are published later: where they go. None before.
+    """
 
     id: str = always(factory=str)
     namespace: str = always(factory=str)
@@ -128,6 +138,7 @@ class Execution(Model):
     next_execution: str = always(factory=str)
     followup_eval_id: str = always(factory=str)
     partition_index: int = 0
+    publisher: SpecConfig | None = None
     revision: int = always(factory=int)
     create_time: int = always(factory=int)
     modify_time: int = always(factory=int)
@@ -145,6 +156,16 @@ class Execution(Model):
     def failure_kind(self) -> str:
         """One of the kinds in `models/job/retry.py`, "" where none was told."""
         return (self.compute_state.details or {}).get(FAILURE_KIND, "")
+
+    @property
+    def kept_until(self) -> str:
+        """The time (RFC 3339) until which its node keeps outputs that were not published; "" where it keeps none."""
+        return (self.compute_state.details or {}).get(KEPT_UNTIL, "")
+
+    @property
+    def kept_details(self) -> dict[str, str]:
+        """The part of its details that tells of kept outputs."""
+        return {k: v for k, v in (self.compute_state.details or {}).items() if k in (KEPT_UNTIL, KEPT_BYTES)}
 
     @property
     def found_no_engine(self) -> bool:
@@ -171,12 +192,31 @@ class Execution(Model):
         """
         if state not in EXECUTION_MOVES[self.state]:
             raise Conflict(f"execution {self.id} is {self.state.label} and cannot become {state.label}")
+        if self.state == ComputeStateType.PUBLISHING and state != ComputeStateType.COMPLETED:
+            details = self.kept_details | (details or {})
         return msgspec.structs.replace(
             self,
             compute_state=ComputeState(state_type=state, message=message, details=details)
             if details
             else _plain_state(state, message),
             desired_state=_stopped(why) if state.is_terminal else self.desired_state,
+            revision=self.revision + 1,
+            modify_time=now,
+        )
+
+    def publishing(self, publisher: SpecConfig, job_version: int, now: int) -> "Execution":
+        """The execution when its node is to publish the outputs that it kept. It is live again, in a version of its
+        job, and needs nothing but the disk.
+        """
+        if ComputeStateType.PUBLISHING not in EXECUTION_MOVES[self.state]:
+            raise Conflict(f"execution {self.id} is {self.state.label} and has no outputs to publish")
+        return msgspec.structs.replace(
+            self,
+            compute_state=ComputeState(state_type=ComputeStateType.PUBLISHING, details=self.kept_details),
+            desired_state=DesiredState(state_type=DesiredStateType.RUNNING),
+            allocated_resources=AllocatedResources(),
+            publisher=publisher,
+            job_version=job_version,
             revision=self.revision + 1,
             modify_time=now,
         )

@@ -27,15 +27,16 @@ class JobStateType(StrEnum):
 S = JobStateType
 TERMINAL = frozenset({S.COMPLETED, S.FAILED, S.STOPPED})
 
-# Any state goes back to Pending when the job is updated or run again.
+# Any state goes back to Pending when the job is updated or run again. What failed or was stopped is completed when the
+# outputs that nodes kept are published later.
 JOB_MOVES: dict[JobStateType, frozenset[JobStateType]] = {
     S.UNDEFINED: frozenset({S.PENDING}),
     S.PENDING: frozenset({S.PENDING, S.QUEUED, S.RUNNING, S.COMPLETED, S.FAILED, S.STOPPED}),
     S.QUEUED: frozenset({S.PENDING, S.QUEUED, S.RUNNING, S.COMPLETED, S.FAILED, S.STOPPED}),
     S.RUNNING: frozenset({S.PENDING, S.QUEUED, S.RUNNING, S.COMPLETED, S.FAILED, S.STOPPED}),
     S.COMPLETED: frozenset({S.PENDING}),
-    S.FAILED: frozenset({S.PENDING}),
-    S.STOPPED: frozenset({S.PENDING}),
+    S.FAILED: frozenset({S.PENDING, S.COMPLETED}),
+    S.STOPPED: frozenset({S.PENDING, S.COMPLETED}),
 }
 
 

@@ -52,6 +52,20 @@ class RerunJobResponse(Model):
     warnings: tuple[str, ...] | None = always(factory=lambda: None)
 
 
+class PublishJobRequest(Model):
+    """`execution_id` is the beginning of an id, "" for all of the job; `publisher` None is the job's own."""
+
+    execution_id: str = msgspec.field(default="", name="ExecutionID")
+    publisher: SpecConfig | None = None
+
+
+class PublishJobResponse(Model):
+    """`executions` are those whose kept outputs are being published."""
+
+    job_id: str = always(factory=str)
+    executions: tuple[str, ...] = always(factory=tuple)
+
+
 class DiffJobRequest(Model):
     job: Job | None = None
 

@@ -1,6 +1,7 @@
 """Messages between orchestrator and node. Names and fields are the original's, so a foreign node may join.
 
-Extensions of ours: `transport.Running…` (what a node has in hand), `transport.Progress` (at most once, never stored),
+Extensions of ours: `PublishOutputs` (of what a node kept), `transport.Running…` (what a node has in hand),
+`transport.Progress` (at most once, never stored),
 `transport.ResolveInputs…` and `transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish),
 `content.*` (blocks of published results), `logs.*` (what executions print).
 """
@@ -48,6 +49,17 @@ class BidRejected(Wish):
 
 class CancelExecution(Wish):
     pass
+
+
+class PublishOutputs(Wish):
+    """Publish the outputs that the node kept of an execution (ours).
+
+    `publisher` is where they go. `may_run_again`: where the node has them no longer, the execution may be tried again.
+    """
+
+    job_id: str = always(factory=str)
+    publisher: SpecConfig = always(factory=SpecConfig)
+    may_run_again: bool = False
 
 
 class Told(Model):
@@ -337,6 +349,7 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "BidAccepted": BidAccepted,
     "BidRejected": BidRejected,
     "CancelExecution": CancelExecution,
+    "PublishOutputs": PublishOutputs,
     "BidResult": BidResult,
     "RunResult": RunResult,
     "ComputeError": ComputeError,

@@ -13,17 +13,21 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
+from bacalhau.orchestrator.jobs.late import Late, holding
 from bacalhau.orchestrator.state.views import FEW
 
 ATTEMPTS = 10
 
 
 class Decision(NamedTuple):
-    """A job as it shall be, with the event that says so. `before` is the job as it was, None for a new one."""
+    """A job as it shall be, with the event that says so. `before` is the job as it was, None for a new one. `late` are
+    executions whose kept outputs are published.
+    """
 
     job: Job
     entry: HistoryEntry
     before: JobView | None = None
+    late: Late = Late()
 
 
 D = TypeVar("D", bound=Decision | None)
@@ -41,9 +45,17 @@ async def change_job(orch: Orchestrator, name: str, decide: Callable[[], Awaitab
             return decision
         job, before = decision.job, decision.before
         new, changed = ((job,), ()) if before is None else ((), (job,))
-        change = Change(new_jobs=new, jobs=changed, history=(decision.entry,))
+        late = decision.late
+        change = Change(
+            new_jobs=new,
+            jobs=changed,
+            executions=late.executions,
+            history=(decision.entry, *late.history),
+            messages=late.messages,
+        )
         try:
-            await commit_and_evaluate(orch, change, job.id, _changed_view(decision))
+            with holding(orch, late.executions, job):
+                await commit_and_evaluate(orch, change, job.id, _changed_view(decision))
             return decision
         except Conflict:
             orch.views.forget(job.id)
@@ -54,7 +66,9 @@ def _changed_view(decision: Decision) -> JobView | None:
     """Return the view of a job as it shall be; None for a large one, whose view is changed by the commit."""
     if decision.before is None:
         return JobView(decision.job, ())
-    return decision.before.with_job(decision.job) if decision.before.size <= FEW else None
+    if decision.before.size > FEW:
+        return None
+    return decision.before.with_job(decision.job).with_executions(decision.late.executions)
 
 
 async def read_view(orch: Orchestrator, job_id: str, namespace: str) -> JobView:

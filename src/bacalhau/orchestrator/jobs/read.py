@@ -116,14 +116,15 @@ async def wait_history(
         while True:
             watch.clear()
             job = await orch.store.find_job(query.job_id)
+            is_over = await _is_over(orch, query, job)
             items = await orch.store.list_history(query)
             seq, progress = orch.board.progress(query.job_id)
             left = (deadline - now_ns()) / 1e9
-            if items or job.is_done or (seq and seq != progress_seq) or left <= 0:
+            if items or is_over or (seq and seq != progress_seq) or left <= 0:
                 break
             await watch.wait(left)
     after = items[-1].seq_num if items else query.after_seq
-    more = len(items) == query.limit or not await _is_over(orch, query, job)
+    more = len(items) == query.limit or not is_over
     token = PagingToken("", False, query.limit, after + 1).encoded() if more else ""
     return ListHistoryResponse(next_token=token, items=tuple(items), progress=progress or None, progress_seq=seq)
 

@@ -7,12 +7,15 @@ import yaml
 
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound
 from bacalhau.lib.ids import evaluation_id
+from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import SERVERS_KEYS, Job
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.validate import strip_job
 from bacalhau.models.wire.api import DiffJobResponse, RerunJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs.change import Decision, change_job, read_view
+from bacalhau.orchestrator.jobs.late import Late, is_there, list_kept, publish_late
 from bacalhau.orchestrator.jobs.submit import find_namesake, next_version, prepare_job, submission_entry
 
 RERUN = "job rerun"
@@ -67,4 +70,13 @@ async def _next_run(orch: Orchestrator, job_id: str, namespace: str, version: in
     wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
     changed = next_version(job, wanted, RERUN)
     entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
-    return Decision(changed, entry, view)
+    return Decision(changed, entry, view, _first_step(orch, view, changed) if wanted is job else Late())
+
+
+def _first_step(orch: Orchestrator, view: JobView, changed: Job) -> Late:
+    """Plan the first step of a run of the same version: what was computed and is kept is published, not computed
+    again.
+    """
+    now = changed.modify_time
+    kept = filter(is_there(orch), list_kept(view, now))
+    return publish_late(kept, changed, changed.task.publisher or SpecConfig(), now, may_run_again=True)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.models.execution.event import Event, Topic, make_event
-from bacalhau.models.execution.execution import ComputeStateType, Execution, RunCommandResult
+from bacalhau.models.execution.execution import KEPT_BYTES, KEPT_UNTIL, ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import BidResult, ComputeError, RunResult
@@ -35,6 +35,8 @@ def note_end(
         ENDED_AT: rfc3339(now_ns()),
         EXIT_CODE: str(output.exit_code),
     }
+    told = None if isinstance(message, BidResult) or not message.events else message.events[0].details
+    details |= {key: value for key, value in (told or {}).items() if key in (KEPT_UNTIL, KEPT_BYTES)}
     state = replace(execution.compute_state, details=details)
     ended = replace(
         execution,

@@ -6,7 +6,7 @@ from bacalhau.lib.wire import decode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.plan import Change, HistoryEntry
-from bacalhau.models.wire.messages import AskForBid, BidAccepted
+from bacalhau.models.wire.messages import AskForBid, Wish
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
 from bacalhau.ports.store import PendingMessage
@@ -47,4 +47,4 @@ async def _refuse(orch: Orchestrator, execution: Execution, reason: str) -> None
 def _execution_id(message: PendingMessage) -> str:
     if message.type == "AskForBid":
         return decode(message.body, AskForBid).execution.id
-    return decode(message.body, BidAccepted).execution_id
+    return decode(message.body, Wish).execution_id

@@ -6,8 +6,10 @@ Looking again changes nothing.
 from collections.abc import Callable, Mapping
 
 from bacalhau.models.execution.event import Topic
+from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import LONG_RUNNING, Job
+from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.scheduling.batch import fill_batch
 from bacalhau.orchestrator.scheduling.daemon import fill_daemon
 from bacalhau.orchestrator.scheduling.leave import plan_departures
@@ -15,8 +17,8 @@ from bacalhau.orchestrator.scheduling.ops import fill_ops
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.rollout import decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
-from bacalhau.orchestrator.scheduling.steps import ENDS, UPDATED, Context, fail, limits_of, stop_all
-from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
+from bacalhau.orchestrator.scheduling.steps import ENDS, UPDATED, Context, fail, finish, limits_of, stop_all
+from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest, slot_of
 
 NODE_DEADLINE_SLACK = 30 * SECOND  # the node enforces time limits itself; this is the backstop for a node that cannot
 Fill = Callable[[JobView, Context], Plan]
@@ -26,7 +28,7 @@ FILLS: Mapping[str, Fill] = {"batch": fill_batch, "service": fill_service, "ops"
 def plan_job(view: JobView, around: Context) -> Plan:
     job, now = view.job, around.now
     if job.is_done:
-        return stop_all(view.live(), ENDS[job.state.state_type], now)
+        return _settle(view, around)
     limit = total_limit(job)
     if limit and now >= limit + (NODE_DEADLINE_SLACK if view.live_on else 0):
         text = f"timed out after {limits_of(job).total_timeout} s: the job's total time limit is over"
@@ -45,6 +47,41 @@ def plan_job(view: JobView, around: Context) -> Plan:
         cancels=left.cancels + then.cancels,
         history=left.history + then.history,
     )
+
+
+def _settle(view: JobView, around: Context) -> Plan:
+    """Plan the rest of a job that is over: what still runs stops, but for kept outputs that are being published. When
+    these are the last that were missing, the job is completed.
+    """
+    job = view.job
+    left = plan_departures(view, around) if any(map(_is_late, view.live_current())) else Plan()
+    with view.trial(left.updates + left.cancels):
+        running = (e for e in view.live() if not (_is_late(e) and e.job_version == job.version))
+        stopped = stop_all(running, ENDS[job.state.state_type], around.now)
+    is_complete = job.state.state_type != JobStateType.COMPLETED and _is_late_complete(view)
+    done = finish(job, around.now) if is_complete else Plan()
+    return stopped._replace(
+        job=done.job,
+        updates=left.updates,
+        cancels=left.cancels + stopped.cancels,
+        history=left.history + stopped.history + done.history,
+        is_partial=left.is_partial or stopped.is_partial,
+    )
+
+
+def _is_late(execution: Execution) -> bool:
+    return execution.state == ComputeStateType.PUBLISHING
+
+
+def _is_late_complete(view: JobView) -> bool:
+    """Tell whether a job has all its results, of which some were published later."""
+    job, done = view.job, view.tally.completed
+    if not done or (job.type == "batch" and len(done) < job.wanted):
+        return False
+    current = view.current()
+    completed = [e for e in current if e.state == ComputeStateType.COMPLETED]
+    wanted = {slot_of(e, job.type) for e in current}
+    return wanted == {slot_of(e, job.type) for e in completed} and any(e.publisher for e in completed)
 
 
 def _roll_and_fill(view: JobView, around: Context) -> Plan:

@@ -10,7 +10,12 @@ from bacalhau.lib.outbox import Lane, Letter, Role, Send, Settled
 from bacalhau.lib.wire import Model, always, decode
 from bacalhau.ports.store import PendingMessage
 
-_ROLES = {"AskForBid": Role.BEGINS, "CancelExecution": Role.ENDS, "BidRejected": Role.ENDS}
+_ROLES = {
+    "AskForBid": Role.BEGINS,
+    "PublishOutputs": Role.BEGINS,
+    "CancelExecution": Role.ENDS,
+    "BidRejected": Role.ENDS,
+}
 
 
 class _ExecutionId(Model):

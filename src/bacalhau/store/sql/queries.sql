@@ -56,7 +56,7 @@ select
 from jobs where id = :job_id and (not :is_live or (version = :job_version and is_open = 1));
 
 -- name: update_execution
-update executions set revision = :revision, is_live = :is_live, body = :body
+update executions set revision = :revision, job_version = :job_version, is_live = :is_live, body = :body
 where id = :id and revision = :revision - 1;
 
 -- name: load_execution
