@@ -143,7 +143,9 @@ async def _require_ok(response: aiohttp.ClientResponse, cid: Cid) -> None:
 def _refusal(status: int, cid: str, text: str) -> BacalhauError:
     if status in (404, 410):
         return NotFound(
-            f"content {cid} is not held by the server", hint="Was it published here, or to another IPFS node?"
+            f"content {cid} is not held by the server",
+            hint="It was published to another IPFS node, or has been removed here: with its job, or because of"
+            " Orchestrator.Retention.ContentMaxAge or ContentMaxTotal.",
         )
     if status in (401, 403):
         return (Unauthorized if status == 401 else Forbidden)(f"not allowed to read {cid}: {text}")
