@@ -22,6 +22,7 @@ from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
+from bacalhau.plugins.s3.settings import read_settings
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.storage import Entry
 from tests.support.answering import Handler, Server, listening, says
@@ -277,7 +278,7 @@ async def test_an_endpoint_of_a_job_obeys_the_rule_of_addresses(server, tmp_path
         await fetch_entries(Origin(closed, named), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
     assert server.requests == []
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    ours = find_bucket("b", "", "")
+    ours = find_bucket(read_settings(), "b", "", "")
     await fetch_entries(Origin(closed, ours), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
     await closed.aclose()
 

@@ -24,7 +24,7 @@ class Server:
 
 @asynccontextmanager
 async def listening(server: Server, trust: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    app = web.Application()
+    app = web.Application(client_max_size=64 << 20)
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

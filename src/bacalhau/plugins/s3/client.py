@@ -24,6 +24,7 @@ from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import BulkReader
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, refused, unreachable
+from bacalhau.plugins.s3.settings import Settings
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 T = TypeVar("T")
@@ -36,7 +37,9 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # seconds, before jitter
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
 _CONNECTIONS = 96
 _TROUBLE_BYTES = 1 << 16
-_ANONYMOUS = Ambient(None, "")
+_CHECKSUM_MODE = "x-amz-checksum-mode"
+_CHECKSUMS = ("x-amz-checksum-", "x-amz-sdk-checksum-")
+PAYER = ("x-amz-request-payer", "requester")
 
 
 class Request(NamedTuple):
@@ -102,6 +105,8 @@ class _Course:
     moved: bool = False
     refusal: Trouble | None = None
     tried: int = field(default=0)
+    is_plain: bool = False  # without checksums
+    is_renewed: bool = False
 
 
 class S3Client:
@@ -115,6 +120,7 @@ class S3Client:
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
+        self._plain: set[str] = set()  # servers that refuse checksums
         self.bulk = BulkReader()
 
     async def aclose(self) -> None:
@@ -132,7 +138,7 @@ class S3Client:
 
     async def call(self, request: Request, consume: Consume[T]) -> T:
         """Do the request until it succeeds, or raise why it cannot."""
-        course = await self._start(request.address)
+        course = await self._start(request)
         while True:
             url = request.url_in(course.region)
             await request.confirm()
@@ -140,8 +146,7 @@ class S3Client:
                 async with self._open(request, url, course) as response:
                     if response.status < 300:
                         done = await consume(response)
-                        if course.refusal is not None:
-                            course.learned.note(await self.ambient())
+                        await self._learn(request, course)
                         return done
                     trouble = await _read_trouble(response)
             except _LOST as e:
@@ -150,8 +155,21 @@ class S3Client:
                 if not await _may_retry(course):
                     raise unreachable(request.address, url, e) from e
                 continue
-            if not (_correct(request, course, trouble) or (trouble.is_transient and await _may_retry(course))):
+            if await _correct(request, course, trouble) or _leave_checksums(request, course, trouble):
+                continue
+            if not (trouble.is_transient and await _may_retry(course)):
                 raise await self._explain(request, course, trouble)
+
+    def takes_checksums(self, address: BucketAddress) -> bool:
+        """Tell whether checksums go along with what is stored at a bucket's server."""
+        return address.settings.sends_checksums and address.endpoint not in self._plain
+
+    async def _learn(self, request: Request, course: _Course) -> None:
+        """Keep for later requests what made this one succeed."""
+        if course.refusal is not None:
+            course.learned.note(await self.ambient())
+        if course.is_plain:
+            self._plain.add(request.address.endpoint)
 
     def reach_of(self, address: BucketAddress) -> Reach:
         """Return the rule for connections to a bucket's server."""
@@ -159,15 +177,20 @@ class S3Client:
 
     async def signed(self, request: Request) -> tuple[str, dict[str, str]] | None:
         """Address and headers for someone else to do the request; None where it must go through a proxy."""
-        course = await self._start(request.address)
+        course = await self._start(request)
         url = request.url_in(course.region)
         return None if self._proxy(url) else (url, self._headers(request, url, course))
 
-    async def _start(self, address: BucketAddress) -> _Course:
+    async def _start(self, request: Request) -> _Course:
+        address = request.address
         learned = self._learned.setdefault((address.endpoint, address.bucket), _Learned())
-        ambient = await self.ambient()
+        ambient = Ambient() if request.url else await self.ambient()
         region = learned.region or address.region or ambient.region
-        return _Course(learned, region, _ANONYMOUS if learned.refuses(ambient) else ambient)
+        if not address.takes(ambient.settings):
+            ambient = ambient.without_credentials(is_withheld=True)
+        elif learned.refuses(ambient):
+            ambient = ambient.without_credentials()
+        return _Course(learned, region, ambient, is_plain=address.endpoint in self._plain)
 
     def _open(self, request: Request, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = self._headers(request, url, course)
@@ -185,8 +208,13 @@ class S3Client:
         )
 
     def _headers(self, request: Request, url: str, course: _Course) -> dict[str, str]:
-        headers = dict(request.headers)
+        headers = {
+            name: value
+            for name, value in request.headers
+            if not name.startswith(_CHECKSUMS) or (not course.is_plain and _is_asked(name, course.ambient.settings))
+        }
         if not request.url:
+            headers |= [PAYER] if request.address.is_paying else []
             headers = signed_headers(course.ambient, course.region, request.method, url, headers)
         # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
         headers["Accept-Encoding"] = "identity"
@@ -232,6 +260,11 @@ class S3Client:
         return answer_failure(trouble, request.address, request.key, course.ambient.who)
 
 
+def _is_asked(name: str, settings: Settings) -> bool:
+    """Tell whether the configuration asks for a header of checksums."""
+    return settings.asks_checksums if name == _CHECKSUM_MODE else settings.sends_checksums
+
+
 async def _confirmed(request: Request) -> AsyncIterator[bytes]:
     """The body.
 
@@ -250,18 +283,43 @@ async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
     )
 
 
-def _correct(request: Request, course: _Course, trouble: Trouble) -> bool:
-    """Change course where the answer tells a better one: once to another region, once without signature for reading."""
+async def _correct(request: Request, course: _Course, trouble: Trouble) -> bool:
+    """Change course where the answer tells a better one: once to another region, once with newer credentials, once
+    without signature for reading.
+    """
     if request.url:
         return False
     if trouble.region and trouble.region != course.region and not course.moved:
         course.moved = True
         course.region = course.learned.region = trouble.region
         return True
+    if await _renew(course, trouble):
+        return True
     if trouble.is_refusal and course.ambient.credentials and request.method in ("GET", "HEAD"):
-        course.refusal, course.ambient = trouble, _ANONYMOUS
+        course.refusal, course.ambient = trouble, course.ambient.without_credentials()
         return True
     return False
+
+
+async def _renew(course: _Course, trouble: Trouble) -> bool:
+    """Take newer credentials where the server says that these have ended."""
+    if course.is_renewed or not course.ambient.credentials or not trouble.is_outdated:
+        return False
+    course.is_renewed = True
+    newer = await AMBIENT.renewed(course.ambient.credentials)
+    is_other = newer.credentials not in (None, course.ambient.credentials)
+    if is_other:
+        course.ambient = newer
+    return is_other
+
+
+def _leave_checksums(request: Request, course: _Course, trouble: Trouble) -> bool:
+    """Go on without checksums, once, where the server may know none."""
+    has_checksums = any(name.startswith(_CHECKSUMS) for name, _ in request.headers)
+    if course.is_plain or not has_checksums or not trouble.may_mean_checksums:
+        return False
+    course.is_plain = True
+    return True
 
 
 async def _may_retry(course: _Course) -> bool:

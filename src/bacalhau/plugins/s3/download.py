@@ -6,7 +6,7 @@ import asyncio
 import base64
 import logging
 import os
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from bacalhau.border.connect import reach_beside
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.fetch import (
     RANGED_BYTES,
@@ -81,7 +82,7 @@ class _Plain:
             entries = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
             if not entries:
                 raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
-        address = bucket_of(self._source)
+        address = await bucket_of(self._source)
 
         async def pin(entry: Entry) -> Entry | None:
             """Add the digest of an entry; return None when the file is here already. Large objects come in ranges,
@@ -110,7 +111,8 @@ class _Archive:
         self._client, self._source, self._report = client, source, report
         checksum = full_checksum(source.checksum_sha256) if source.checksum_sha256 else ""
         self._digest = "" if is_composite(checksum) else checksum
-        self._address = bucket_of(source)
+        # The address of a signed link is its own: the configuration of this machine says nothing about it.
+        self._address = BucketAddress(source.bucket, source.region, source.endpoint)
         self._entry = Entry(source.key, "", -1, checksum=self._digest)
 
     async def bring(self, link: str, into: Path, only: str) -> None:
@@ -126,16 +128,20 @@ class _Archive:
             log.warning("symlink %s of the result was left out: it points outside of it", name)
 
     async def _receive_somehow(self, link: str, part: Path) -> None:
-        own = Request(self._address, "GET", self._source.key, version_query(self._source.version_id))
-        ways = [own._replace(url=link)] if link else []
-        ways += [own] if self._source.bucket else []
-        failures: list[StorageFailure] = []
-        for way in ways:
+        request = Request(self._address, "GET", self._source.key, version_query(self._source.version_id))
+        if link:
             try:
-                return await self._receive(way, part)
-            except StorageFailure as e:
-                failures.append(e)
-        raise failures[0]
+                return await self._receive(request._replace(url=link), part)
+            except StorageFailure as failure:
+                if not self._source.bucket:
+                    raise
+                with suppress(StorageFailure):
+                    return await self._receive_as_own(request, part)
+                raise failure
+        await self._receive_as_own(request, part)
+
+    async def _receive_as_own(self, request: Request, part: Path) -> None:
+        await self._receive(request._replace(address=await bucket_of(self._source)), part)
 
     async def _receive(self, request: Request, part: Path) -> None:
         """Receive an archive. What is there already is kept when the whole then has the right digest; else it starts

@@ -31,6 +31,9 @@ _BAD_KEYS = frozenset(
     }
 )
 
+_OUTDATED = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
+_DAMAGED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
+
 _TAGS = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "Region")}
 
 
@@ -48,6 +51,16 @@ class Trouble(NamedTuple):
     @property
     def is_transient(self) -> bool:
         return self.status in (429, 500, 502, 503, 504) or self.code in _TRANSIENT
+
+    @property
+    def is_outdated(self) -> bool:
+        """Credentials that have ended, or may have: an answer to HEAD has no code."""
+        return self.code in _OUTDATED or (not self.code and self.status in (400, 403))
+
+    @property
+    def may_mean_checksums(self) -> bool:
+        """Headers that the server may not know or not implement, in whatever words; a wrong digest is another fault."""
+        return self.status in (400, 501) and not self.is_transient and self.code not in _DAMAGED
 
     @property
     def is_refusal(self) -> bool:

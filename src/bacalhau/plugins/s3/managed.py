@@ -22,7 +22,7 @@ from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Un
 from bacalhau.lib.network import network_fault
 from bacalhau.models.job.spec import SpecConfig, refuse_params
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
-from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
+from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
 from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload
 from bacalhau.ports.progress import Report, Step
@@ -35,9 +35,13 @@ _PASSING = (403, 408, 429)  # a link that has expired is answered 403, and the n
 
 
 class ManagedBucket(NamedTuple):
-    """`prefix` begins the keys; links live for `seconds`."""
+    """The bucket of the configuration; without an `endpoint` that of the AWS configuration counts. `prefix` begins
+    keys, and links live for `seconds`.
+    """
 
-    address: BucketAddress
+    bucket: str
+    region: str
+    endpoint: str
     prefix: str
     seconds: int
 
@@ -65,9 +69,8 @@ class ManagedBucket(NamedTuple):
                 hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for it",
             )
         key = "/".join(filter(None, (self.prefix.strip("/"), job_id, f"{execution_id}.tar.gz")))
-        return presigned_url(
-            ambient, self.address.region, self.address.url(key, (), self.address.region), self.seconds, method
-        )
+        address = find_bucket(ambient.settings, self.bucket, self.region, self.endpoint)
+        return presigned_url(ambient, self.region, address.url(key, (), self.region), self.seconds, method)
 
 
 def check_publisher(spec: SpecConfig) -> list[str]:
@@ -169,5 +172,5 @@ def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:
         raise BadRequest(
             f"Publishers.Types.S3Managed needs {' and '.join(missing)}", hint="set them, or leave out the whole section"
         )
-    address = find_bucket(wanted.bucket, wanted.region, wanted.endpoint)._replace(is_ours=True)
-    return ManagedBucket(address, wanted.key, int(wanted.pre_signed_url_expiration))
+    seconds = int(wanted.pre_signed_url_expiration)
+    return ManagedBucket(wanted.bucket, wanted.region, wanted.endpoint, wanted.key, seconds)

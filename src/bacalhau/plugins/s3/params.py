@@ -11,7 +11,9 @@ from bacalhau.border.names import shorten
 from bacalhau.border.patterns import Pattern, PatternFault
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.job.spec import SpecConfig, read_params
+from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.godate import LONGEST_LAYOUT, GoLayout
+from bacalhau.plugins.s3.settings import Settings
 
 PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
 _SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
@@ -48,6 +50,10 @@ class S3SourceParams(Model):
     checksum_sha256: str = msgspec.field(default_factory=lambda: "", name="ChecksumSHA256")
     partition: PartitionParams | None = always(factory=PartitionParams)
     allow_empty: bool = False
+    requester_pays: bool = False
+
+    def place(self, settings: Settings) -> BucketAddress:
+        return find_bucket(settings, self.bucket, self.region, self.endpoint, is_paying=self.requester_pays)
 
     @property
     def prefix(self) -> str:
@@ -72,6 +78,10 @@ class S3PublisherParams(Model):
     endpoint: str = ""
     encoding: str = ""
     compress: bool | str | None = None
+    requester_pays: bool = False
+
+    def place(self, settings: Settings) -> BucketAddress:
+        return find_bucket(settings, self.bucket, self.region, self.endpoint, is_paying=self.requester_pays)
 
     @property
     def is_plain(self) -> bool:

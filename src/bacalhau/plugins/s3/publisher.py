@@ -14,11 +14,11 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, result_buckets
-from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
+from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.plugins.s3.upload import Target, upload_stream
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
@@ -61,9 +61,10 @@ class S3Publisher:
         if problems:
             raise PublisherFailure(problems, component="S3")
         params = require_params(result.publisher, S3PublisherParams)
-        address = find_bucket(params.bucket, params.region, params.endpoint)
-        target = Target(self._client, address, fill_key(params.key, result, is_plain=params.is_plain), result.confirm)
+        key = fill_key(params.key, result, is_plain=params.is_plain)
         try:
+            address = params.place(await current_settings())
+            target = Target(self._client, address, key, result.confirm)
             stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, report)
             region = await self._client.region_of(address)
         except StorageFailure as e:
@@ -72,9 +73,9 @@ class S3Publisher:
             raise PublisherFailure(
                 f"cannot read the result {e.filename or result.folder}: {e.strerror or e}", component="S3"
             ) from e
-        return result_spec(
-            {"Bucket": address.bucket, "Key": target.key, "Region": region, "Endpoint": address.endpoint, **stored}
-        )
+        paying = {"RequesterPays": True} if address.is_paying else {}
+        place = {"Bucket": address.bucket, "Key": key, "Region": region, "Endpoint": address.endpoint, **paying}
+        return result_spec(place | stored)
 
 
 async def _publish_archive(target: Target, folder: Path, report: Report) -> dict[str, str]:

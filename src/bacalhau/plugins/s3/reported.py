@@ -5,11 +5,12 @@ place that its job's publisher names, and belong to the execution that reports i
 import re
 
 from bacalhau.border.names import shorten
+from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import read_params
-from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.keys import with_suffix
 from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams
+from bacalhau.plugins.s3.settings import read_settings
 from bacalhau.ports.publisher import Published, wrong_type
 
 _DIGITS = {"date": 8, "time": 6}
@@ -40,7 +41,11 @@ def check_result(published: Published) -> list[str]:
 
 
 def _place_problems(params: S3SourceParams, wanted: S3PublisherParams, published: Published) -> list[str]:
-    found, meant = (find_bucket(each.bucket, each.region, each.endpoint) for each in (params, wanted))
+    try:
+        settings = read_settings()
+    except StorageFailure as e:
+        return [f"{e.message}, which may name the endpoint of the job's bucket"]
+    found, meant = params.place(settings), wanted.place(settings)
     problems = []
     if (found.bucket, found.endpoint) != (meant.bucket, meant.endpoint):
         there = f"bucket {shorten(found.bucket)!r} at {shorten(found.server)}"

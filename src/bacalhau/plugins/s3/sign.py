@@ -11,7 +11,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import result_buckets
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
-from bacalhau.plugins.s3.bucket import find_bucket
+from bacalhau.plugins.s3.client import PAYER
 from bacalhau.plugins.s3.operation import version_query
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive
 from bacalhau.ports.plugin import OrchestratorPart
@@ -36,10 +36,16 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
         return result
     if not ambient.credentials or not is_archive(params.key):
         return result
-    address = find_bucket(params.bucket, params.region, params.endpoint)
+    address = params.place(ambient.settings)
+    if not address.takes(ambient.settings):
+        log.warning(
+            "results at %s get no signed links: the credentials are for %s", address.server, ambient.settings.endpoint
+        )
+        return result
     region = address.region or ambient.region
     seconds = max(1, min(int(expires), _LONGEST_SECONDS))
-    url = presigned_url(ambient, region, address.url(params.key, version_query(params.version_id), region), seconds)
+    query = version_query(params.version_id) + ((PAYER,) if address.is_paying else ())
+    url = presigned_url(ambient, region, address.url(params.key, query, region), seconds)
     return SpecConfig(
         type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url))
     )

@@ -7,13 +7,14 @@ from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, input_buckets
-from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.keys import plan_entries, safe_path
 from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.partition import pick_share
+from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
@@ -50,18 +51,19 @@ class S3Source:
         return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        address = bucket_of(require_params(manifest.source, S3SourceParams))
+        address = await bucket_of(require_params(manifest.source, S3SourceParams))
         await fetch_entries(Origin(self._client, address), manifest.entries, into, report)
         return Volume(into, read_only=True)
 
 
-def bucket_of(params: S3SourceParams) -> BucketAddress:
-    return find_bucket(params.bucket, params.region, params.endpoint)
+async def bucket_of(params: S3SourceParams) -> BucketAddress:
+    """Find the bucket of a source. Raises StorageFailure where this machine's configuration cannot be read."""
+    return params.place(await current_settings())
 
 
 async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = MOST_OBJECTS) -> tuple[Entry, ...]:
     """The objects that the key names, `most` of them. An empty match is an error unless the job allows it."""
-    address, key = bucket_of(params), params.prefix
+    address, key = await bucket_of(params), params.prefix
     listed_as = key
     if params.is_single:
         found = await head(client, address, key, params.version_id)

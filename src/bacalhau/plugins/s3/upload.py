@@ -56,7 +56,8 @@ class Upload(NamedTuple):
         query = (("partNumber", str(number)), ("uploadId", self.id))
         answer = await self._call("PUT", query, ((DIGEST_HEADER, digest),), body)
         etag = escape(answer.headers.get("ETag", ""))
-        checksum = f"<ChecksumSHA256>{digest}</ChecksumSHA256>"
+        is_kept = self.target.client.takes_checksums(self.target.address)
+        checksum = f"<ChecksumSHA256>{digest}</ChecksumSHA256>" if is_kept else ""
         return f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>{checksum}</Part>"
 
     async def finish(self, rows: list[str]) -> Stored:

@@ -1,5 +1,7 @@
 """S3 on the command line: `s3://bucket/key` as an input, and as a publisher also `s3,opt=bucket=B,opt=key=K`."""
 
+from typing import Any
+
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import host_and_path, parse_bool, refuse_options, scheme_of
@@ -14,21 +16,21 @@ _INPUT_OPTIONS = {
         "ChecksumSHA256",
     ),
 }
-_PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress")
+_PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", "requester-pays")
 _FORM = "write s3://bucket/key, with {date}, {time}, {jobID} or {executionID} in the key where wanted"
 
 
 def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
     """Read `s3://bucket/key` with its options as an input source. Raises BadRequest."""
-    refuse_options(options, _INPUT_OPTIONS, "storage s3")
+    refuse_options(options, (*_INPUT_OPTIONS, "requester-pays"), "storage s3")
     bucket, key = host_and_path(uri)
     if not bucket:
         raise BadRequest(
             "invalid s3 storage params: bucket cannot be empty", hint=f"write s3://BUCKET/KEY in place of {uri}"
         )
     params = dict.fromkeys(("Bucket", "Key", "Filter", "Region", "Endpoint", "VersionID", "ChecksumSHA256"), "")
-    params |= {_INPUT_OPTIONS[name]: value for name, value in options.items()}
-    return SpecConfig(type="s3", params=params | {"Bucket": bucket, "Key": key.lstrip("/")})
+    params |= {_INPUT_OPTIONS[name]: value for name, value in options.items() if name in _INPUT_OPTIONS}
+    return SpecConfig(type="s3", params=params | _paying(options) | {"Bucket": bucket, "Key": key.lstrip("/")})
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:
@@ -46,4 +48,11 @@ def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:
         raise BadRequest(f"invalid s3 params. encoding must be either 'plain' or 'gzip', not {params['encoding']!r}")
     if "compress" in params:
         parse_bool(params["compress"], "compress")
-    return SpecConfig(type="s3", params=dict(params))
+    paying = _paying(params)
+    params.pop("requester-pays", "")
+    return SpecConfig(type="s3", params=params | paying)
+
+
+def _paying(options: dict[str, str]) -> dict[str, Any]:
+    given = options.get("requester-pays")
+    return {} if given is None else {"RequesterPays": parse_bool(given, "requester-pays")}

@@ -10,7 +10,7 @@ from bacalhau.plugins.s3.managed import managed_bucket
 def test_all_or_none():
     assert managed_bucket(S3Managed()) is None
     bucket = managed_bucket(S3Managed(bucket="b", region="eu", key="p", endpoint="http://h"))
-    assert (bucket.address, bucket.prefix, bucket.seconds) == (("b", "eu", "http://h", True), "p", 3600)
+    assert bucket == ("b", "eu", "http://h", "p", 3600)
 
 
 @pytest.mark.parametrize(
