@@ -205,6 +205,13 @@ async def test_tail_is_from_now_on_and_tail_lines_are_the_last(logs):
     assert await logs.text(tail_lines=2) == "3\n4\n"
 
 
+async def test_the_order_of_both_streams_comes_from_the_node_after_the_record(logs):
+    await logs.execution("e-1", C.COMPLETED, run_output=RunCommandResult(stdout="a\nc\n", stderr="b\n"))
+    for stream, offset, data in ((1, 0, b"a\n"), (2, 0, b"b\n"), (1, 2, b"c\n")):
+        await logs.put("e-1", stream, offset, data, ended=offset == 2)
+    assert await logs.text() == await logs.text(follow=True) == "a\nb\nc\n"
+
+
 async def test_the_last_lines_of_a_running_job_that_its_node_alone_has(logs):
     logs.room.bus.lines = [(1, "1\n2\n"), (1, "3\n"), (1, "4\n")]
     await logs.execution("e-1", C.BID_ACCEPTED)

@@ -84,6 +84,15 @@ def test_a_log_beyond_its_quota_keeps_beginning_and_end(docker_url, docker_image
         assert sum(f.stat().st_size for f in (system.dir / "orchestrator" / "logs").rglob("*.log")) <= 200_000
 
 
+def test_streams_that_take_turns_are_told_in_the_order_in_which_they_came(split):
+    turns = "for i in 1 2 3; do echo o$i; sleep 0.2; echo e$i >&2; sleep 0.2; done"
+    job_id = split.submit(turns)
+    expected = [(stream, f"{name}{i}\n") for i in (1, 2, 3) for stream, name in ((1, "o"), (2, "e"))]
+    assert list(split.client.logs(job_id, follow=True)) == expected
+    assert list(split.client.logs(job_id)) == expected
+    assert split.cli("job", "logs", job_id).stdout == "".join(text for _, text in expected)
+
+
 def test_a_hundred_megabytes_take_little_memory(split):
     split.run("true")
     pids = [split.orchestrator.child.pid, split.node.child.pid]

@@ -129,6 +129,11 @@ class Printed:
         last = read_stretch(self._path, 2 * self._half, max(0, self._end - self._splice.overlap), -1).data
         self._splice.rewind(last)
 
+    @property
+    def end(self) -> int:
+        """The number of bytes that came, whether or not all are still there."""
+        return self._end
+
     def write(self, data: bytes) -> None:
         """Add output of a source."""
         if fresh := self._splice.take(data):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bacalhau.compute.state.printed import BATCH, Printed, Shipping, read_batch
+from bacalhau.border.order import Order
+from bacalhau.compute.state.printed import BATCH, PARTS, Printed, Shipping, read_batch
 from bacalhau.models.execution.execution import RunCommandResult
 from bacalhau.models.wire.messages import LogEnd, PutLogsResponse
 from bacalhau.ports.logs import Offsets
@@ -27,6 +28,17 @@ def test_both_streams_from_where_the_copy_ends(tmp_path):
     assert batch(tmp_path, Printed(end=Offsets(10, 3), is_over=True)) == ([], ("e",))
     assert batch(tmp_path, Printed(end=Offsets(12, 3))) == ([], ())
     assert batch(tmp_path, Printed(end=None)) == ([(0, 0, b"")], ())
+
+
+def test_streams_that_take_turns_are_sent_in_that_order_in_bounded_messages(tmp_path):
+    printed(tmp_path, stdout=b"o" * 3000, stderr=b"e" * 3000)
+    order = Order(tmp_path / "e" / "order")
+    for number in range(3000):
+        order.note(1, number + 1)
+        order.note(2, number + 1)
+    order.close()
+    parts, _ = batch(tmp_path, Printed(end=Offsets(1, 0)))
+    assert parts[:4] == [(2, 0, b"e"), (1, 1, b"o"), (2, 1, b"e"), (1, 2, b"o")] and len(parts) == PARTS
 
 
 def test_a_message_has_its_size_and_many_share_it(tmp_path):

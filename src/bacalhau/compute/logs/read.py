@@ -1,10 +1,13 @@
 """Reading the output of an execution from its files while they grow."""
 
 import asyncio
+import codecs
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from bacalhau.border.printed import Stretch, missing_text, read_stretch
+from bacalhau.border.order import Span, order_path, read_spans
+from bacalhau.border.printed import missing_text, read_stretch
 from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.errors import NotFound
 
@@ -18,44 +21,62 @@ async def read_logs(node: ComputeNode, execution_id: str, tail: bool, follow: bo
     folder = node.execution_folder(execution_id) / "result"
     if execution_id not in node.running and not folder.exists():
         raise NotFound(f"this node has no logs of execution {execution_id}")
-    readers = [_Reader(kind, folder / name, node.shipping.kept, tail) for kind, name in STREAMS]
+    reader = _Reader(folder, node.shipping.kept)
+    if tail:
+        reader.skip()
     while True:
         is_live = execution_id in node.running
-        for reader in readers:
-            for text in reader.read(final=not (is_live and follow)):
-                yield reader.kind, text
+        for stream, text in reader.read(final=not (is_live and follow)):
+            yield stream, text
         if not (is_live and follow):
             return
         await asyncio.sleep(POLL)
 
 
 class _Reader:
-    """Gives out whole lines while the file grows, so that characters and lines stay whole."""
+    """Gives out both streams in the order in which they came: whole characters, and while the files grow whole lines
+    at their end.
+    """
 
-    def __init__(self, kind: int, path: Path, limit: int, tail: bool) -> None:
-        self.kind = kind
-        self._path, self._limit = path, limit
-        self._offset = read_stretch(path, limit, 0, 0).end if tail and path.exists() else 0
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+        self._paths = {stream: folder / name for stream, name in STREAMS}
+        self._places = dict.fromkeys(self._paths, 0)
+        self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in self._paths}
 
-    def read(self, final: bool) -> Iterator[str]:
+    def skip(self) -> None:
+        """Leave out all that was printed up to now."""
+        self._places = self._sizes()
+
+    def read(self, *, final: bool) -> Iterator[tuple[int, str]]:
         """One piece at a time, whoever takes them: there may be many megabytes."""
-        while self._path.exists():
-            found = read_stretch(self._path, self._limit, self._offset, CHUNK)
-            if missing := found.offset - self._offset:
-                self._offset = found.offset
-                yield missing_text(missing)
-            whole = _ready(found, final)
-            if not whole:
-                break
-            self._offset += len(whole)
-            yield whole.decode("utf-8", "replace")
+        sizes = self._sizes()
+        for span in read_spans(order_path(self._folder), [*self._places.values()], [*sizes.values()]):
+            is_last = span.end == sizes[span.stream]
+            yield from ((span.stream, text) for text in self._texts(span, may_grow=is_last and not final) if text)
+        if final:
+            yield from ((s, rest) for s, decoder in self._decoders.items() if (rest := decoder.decode(b"", True)))
 
+    def _texts(self, span: Span, *, may_grow: bool) -> Iterator[str]:
+        decoder = self._decoders[span.stream]
+        while self._places[span.stream] < span.end:
+            place = self._places[span.stream]
+            found = read_stretch(self._paths[span.stream], self._limit, place, min(CHUNK, span.end - place))
+            if found.offset > place:
+                self._places[span.stream] = found.offset
+                yield decoder.decode(b"", True) + missing_text(found.offset - place)
+                continue
+            data = found.data
+            if may_grow and place + len(data) >= span.end:
+                data = data[: data.rfind(b"\n") + 1] or (data if len(data) == CHUNK else b"")
+            if not data:
+                return
+            self._places[span.stream] += len(data)
+            yield decoder.decode(data)
 
-def _ready(found: Stretch, final: bool) -> bytes:
-    """Return what of a stretch can be given out: whole lines where the rest of the last one may still come."""
-    data = found.data
-    is_end = found.offset + len(data) >= found.end
-    lines = data[: data.rfind(b"\n") + 1]
-    if is_end and (final or not lines):
-        return data if final or len(data) == CHUNK else b""
-    return lines or data
+    def _sizes(self) -> dict[int, int]:
+        sizes = dict.fromkeys(self._paths, 0)
+        for stream, path in self._paths.items():
+            with suppress(FileNotFoundError):
+                sizes[stream] = read_stretch(path, self._limit, 0, 0).end
+        return sizes

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.border.order import order_path, read_spans
 from bacalhau.border.printed import LIMIT, read_stretch
 from bacalhau.lib.aio import Signal
 from bacalhau.models.execution.execution import RunCommandResult
@@ -20,6 +21,7 @@ from bacalhau.ports.logs import STDERR, STDOUT, Offsets
 BATCH = 512 * 1024  # bytes of output in a message; as base64 they fit NATS' 1 MiB
 LEAST = 16 * 1024  # bytes of one log in a message, so that none is cut into crumbs
 MOST = 1000  # logs in a message
+PARTS = 2 * MOST  # and parts of them, of which those of streams that take turns are small
 QUIET = 0.25  # seconds after which an execution's output is sent while it runs
 FILES = ((STDOUT, "stdout"), (STDERR, "stderr"))
 
@@ -111,7 +113,7 @@ def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int, kep
                 folder / execution_id / "result",
                 execution_id,
                 log.end,
-                _Room(min(room, max(BATCH // len(due), LEAST)), limit, kept),
+                _Room(min(room, max(BATCH // len(due), LEAST)), max(PARTS // len(due), 2), limit, kept),
             )
         )
         parts += (part for part in taken if part.data)
@@ -125,20 +127,30 @@ def read_batch(folder: Path, due: Sequence[tuple[str, Printed]], limit: int, kep
 
 class _Room(NamedTuple):
     left: int
+    parts: int
     limit: int
     kept: int
 
 
 def _parts(result: Path, execution_id: str, end: Offsets, room: _Room) -> Iterator[LogPart]:
+    """Yield the next parts of one log, in the order in which the streams came."""
+    sizes = [_size(result / name, room.kept) for _, name in FILES]
+    places = [_next_offset(size, end, stream, room.limit) for size, (stream, _) in zip(sizes, FILES, strict=True)]
     left = room.left
-    for stream, name in FILES:
-        with suppress(FileNotFoundError):
-            size = read_stretch(result / name, room.kept, 0, 0).end
-            offset = _next_offset(size, end, stream, room.limit)
-            if offset < size and left > 0:
-                found = read_stretch(result / name, room.kept, offset, left)
-                left -= len(found.data)
-                yield LogPart(execution_id=execution_id, stream=stream, offset=found.offset, data=found.data)
+    for stream, begin, until in islice(read_spans(order_path(result), places, sizes), room.parts):
+        if left <= 0:
+            return
+        found = read_stretch(result / dict(FILES)[stream], room.kept, begin, min(left, until - begin))
+        if found.offset < until:  # else nothing of it is left
+            data = found.data[: until - found.offset]
+            left -= len(data)
+            yield LogPart(execution_id=execution_id, stream=stream, offset=found.offset, data=data)
+
+
+def _size(path: Path, kept: int) -> int:
+    with suppress(FileNotFoundError):
+        return read_stretch(path, kept, 0, 0).end
+    return 0
 
 
 def _next_offset(size: int, end: Offsets, stream: int, limit: int) -> int:

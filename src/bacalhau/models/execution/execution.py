@@ -102,11 +102,17 @@ class RunCommandResult(Model):
     error_msg: str = always(factory=str)
 
     @property
+    def is_complete(self) -> bool:
+        """Tell whether the record holds both streams to the byte: neither is cut, and all of it was text."""
+        is_cut = self.stdout_truncated or self.stderr_truncated
+        return not (is_cut or "\ufffd" in self.stdout or "\ufffd" in self.stderr)
+
+    @property
     def is_whole(self) -> bool:
-        """Holds both streams to the byte: neither is cut, and nothing had to be replaced because it was no text."""
-        return not (
-            self.stdout_truncated or self.stderr_truncated or "\ufffd" in self.stdout or "\ufffd" in self.stderr
-        )
+        """Tell whether the record alone tells what was printed: it is complete, and one stream at most printed, so that
+        no order is missing.
+        """
+        return self.is_complete and not (self.stdout and self.stderr)
 
 
 class AllocatedResources(Model):

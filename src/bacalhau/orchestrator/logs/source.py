@@ -10,7 +10,7 @@ from collections import deque
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
-from bacalhau.models.execution.execution import ComputeStateType, Execution
+from bacalhau.models.execution.execution import ComputeStateType, Execution, RunCommandResult
 from bacalhau.models.node.node import CONNECTED
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.logs.text import Decoder, LogText
@@ -19,6 +19,7 @@ from bacalhau.ports.logs import STDERR, STDOUT, Offsets, Piece
 
 LATE_NS = 30_000_000_000  # how long after an execution's end its node may take to send the rest
 CANCEL_NS = 10_000_000_000  # the same for one that was cancelled
+ORDER_NS = 3_000_000_000  # and for one whose record lacks nothing but the order of its streams
 ASK_AGAIN_NS = 400_000_000
 QUEUE = 32  # texts
 LOST = "the rest of the output is lost: its node is gone"
@@ -144,9 +145,15 @@ class ExecutionLog:
         node_can = self._sends() and (follow or self._is_connected())
         if self.execution.state == ComputeStateType.CANCELLED:
             limit = 0 if self._orch.logs.ended_silent(self.execution.id) else CANCEL_NS
+        elif output is not None and output.is_complete:
+            limit = 0 if output.is_whole or self._has_all(output) else ORDER_NS
         else:
-            limit = 0 if output is not None and output.is_whole else LATE_NS
+            limit = LATE_NS
         return node_can and now_ns() - self.execution.modify_time < limit
+
+    def _has_all(self, output: RunCommandResult) -> bool:
+        """Tell whether all that a complete record holds has been read."""
+        return self._decoder.end == Offsets(len(output.stdout.encode()), len(output.stderr.encode()))
 
     def _recorded(self) -> list[LogText]:
         """Return the output in the record that was not read yet."""

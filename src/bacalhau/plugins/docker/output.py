@@ -1,10 +1,11 @@
 """A container's output on its way into the two files of its execution."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from bacalhau.border.order import Order, order_path
 from bacalhau.border.printed import Printed
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.plugins.docker.api import Chunk
@@ -21,7 +22,8 @@ def read_short(path: Path) -> str:
 
 
 class OutputFiles:
-    """Both files, emptied when opened unless the container was there before: then what they hold is gone on with.
+    """Both files, emptied when opened unless the container was there before: then what they hold is gone on with. The
+    order in which the streams came is kept beside them.
 
     Unbuffered, so readers see all.
     """
@@ -30,11 +32,13 @@ class OutputFiles:
         self._paths = {_STDOUT: task.stdout, _STDERR: task.stderr}
         self._limit, self._resumes = task.output_limit, resumes
         self._files: dict[int, Printed] = {}
+        self._order: Order | None = None
 
     def __enter__(self) -> "OutputFiles":
         with self._translated():
             for stream, path in self._paths.items():
                 self._files[stream] = Printed(path, self._limit, resumes=self._resumes)
+            self._order = Order(order_path(self._paths[_STDOUT].parent), resumes=self._resumes)
         if self._resumes:
             self.rewind()
         return self
@@ -42,17 +46,21 @@ class OutputFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._translated():
-            while self._files:
-                self._files.popitem()[1].close()
+        with self._translated(), ExitStack() as stack:
+            for file in self._files.values():
+                stack.callback(file.close)
+            if self._order is not None:
+                stack.callback(self._order.close)
+            self._files.clear()
 
     async def take(self, chunks: AsyncIterator[Chunk]) -> None:
         """Write until the source ends."""
         async for stream, data in chunks:
             file = self._files.get(stream)
-            if file is not None:
+            if file is not None and self._order is not None:
                 with self._translated():
                     file.write(data)
+                    self._order.note(stream, file.end)
 
     def rewind(self) -> None:
         """The next source repeats what is written and adds to it; readers of the files see no step back."""
