@@ -13,6 +13,7 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.errors import EngineFailure, Unavailable
 from bacalhau.lib.ids import new_execution_id
 from bacalhau.models.job.network import NetworkConfig
+from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import container_name
 from bacalhau.plugins.docker.engine import DockerEngine
@@ -141,6 +142,33 @@ async def test_a_read_only_root(docker_url: str, docker_image: str, tmp_path: Pa
     task = shell(tmp_path, docker_image, script, mounts=(Mount(outputs, "/outputs", False),))
     assert await printed(engine_with(docker_url, "ReadonlyRootfs=true"), task) == "refused\nran\n"
     assert (outputs / "x").read_text() == "kept\n"
+
+
+async def test_a_task_gets_the_memory_folders_and_limits_it_asks_for_and_they_count_as_its_memory(
+    docker_url: str, docker_image: str, tmp_path: Path
+) -> None:
+    script = "df -k /dev/shm /scratch | awk '{print $2, $6}'; ulimit -n; stat -c %a /scratch"
+    task = shell(tmp_path, docker_image, script)
+    extras = {"ShmSize": "100Mi", "Tmpfs": ["/scratch:size=2Mi,mode=700"], "Ulimits": ["nofile=100:200"]}
+    text = await printed(engine_with(docker_url, "MaxShmSize=100Mi"), task._replace(params=task.params | extras))
+    assert text == "1K-blocks Mounted\n102400 /dev/shm\n2048 /scratch\n100\n700\n"
+    filling = shell(
+        tmp_path, docker_image, "head -c 80000000 /dev/zero > /dev/shm/x", resources=Resources(memory=32_000_000)
+    )
+    async with DockerEngine(docker_url) as engine:
+        with pytest.raises(EngineFailure, match="memory limit exceeded"):
+            await engine.run(filling._replace(params=filling.params | extras), ignore)
+        with pytest.raises(EngineFailure, match="this node does not give ShmSize of 104"):
+            async with engine_with(docker_url, "MaxShmSize=64Mi") as strict:
+                await strict.run(task._replace(params=task.params | extras), ignore)
+
+
+@pytest.mark.parametrize(("setting", "bit"), [("NoNewPrivileges=true", "1"), ("NoNewPrivileges=false", "0")])
+async def test_set_user_id_programs_are_the_administrators_choice(
+    docker_url: str, docker_image: str, tmp_path: Path, setting: str, bit: str
+) -> None:
+    task = shell(tmp_path, docker_image, "grep NoNewPrivs /proc/self/status")
+    assert (await printed(engine_with(docker_url, setting), task)).split() == ["NoNewPrivs:", bit]
 
 
 async def test_the_runtime_is_one_that_the_daemon_knows(docker_url: str, docker_image: str, tmp_path: Path) -> None:

@@ -99,6 +99,34 @@ class DockerSettings(Section):
             ),
         ),
     ] = 4_096
+    no_new_privileges: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Let set-user-id programs and file capabilities give nothing; false for images that need sudo, su or"
+                " ping."
+            )
+        ),
+    ] = True
+    max_shm_size: Annotated[
+        str,
+        Meta(
+            description=(
+                "Largest /dev/shm (ShmSize) and memory folder (Tmpfs) that a job may ask for, such as 8Gb. Empty is"
+                " any, because both count in the memory of the task."
+            )
+        ),
+    ] = ""
+    allowed_ulimits: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Limits that jobs may set by Ulimits, as NAME or NAME=MAXIMUM; nofile stays within MaxOpenFiles. Not"
+                " among these are rtprio and nice, by which a task takes the processor from others, and limits of the"
+                " kernel's own memory."
+            )
+        ),
+    ] = ("core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rss", "stack")
     allowed_registries: Annotated[
         tuple[str, ...],
         Meta(

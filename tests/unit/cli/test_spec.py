@@ -96,3 +96,11 @@ def test_refusals(args, message):
     with pytest.raises((BadRequest, click.UsageError)) as caught:
         job(*args, "image")
     assert message in caught.value.message
+
+
+def test_extras_of_a_container_are_in_the_job_only_where_they_are_asked_for():
+    flags = ["--shm-size", "2Gb", "--tmpfs", "/run:size=64Mb,mode=700", "--ulimit", "memlock=-1", "--ulimit", "core=0"]
+    params = job(*flags, "image").task.engine.params
+    assert (params["ShmSize"], params["Tmpfs"]) == ("2Gb", ["/run:size=64Mb,mode=700"])
+    assert params["Ulimits"] == ["memlock=-1", "core=0"]
+    assert not {"ShmSize", "Tmpfs", "Ulimits"} & job("image").task.engine.params.keys()

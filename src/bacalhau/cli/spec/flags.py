@@ -77,7 +77,8 @@ def _engine(flags: DockerJob, image: str, command: list[str]) -> SpecConfig:
         "Parameters": command,
         "WorkingDirectory": workdir,
     }
-    return SpecConfig(type="docker", params=params)
+    extras = {"ShmSize": flags.shm_size, "Tmpfs": list(flags.tmpfs), "Ulimits": list(flags.ulimit)}
+    return SpecConfig(type="docker", params=params | {name: value for name, value in extras.items() if value})
 
 
 def _count(flags: NewJob, *, everywhere: bool) -> int | None:

@@ -93,6 +93,13 @@ class DockerJob(NewJob, section="Container"):
     entrypoint: tuple[str, ...] = listed(
         "--entrypoint", metavar="ARG", help="Instead of the image's entrypoint; repeatable."
     )
+    shm_size: str = text("--shm-size", metavar="SIZE", help="Size of /dev/shm, as 2Gb; it counts in the memory.")
+    tmpfs: tuple[str, ...] = many(
+        "--tmpfs", metavar="PATH[:OPTIONS]", help="Memory as a folder, as /scratch:size=64Mb; repeatable."
+    )
+    ulimit: tuple[str, ...] = many(
+        "--ulimit", metavar="NAME=SOFT[:HARD]", help="A limit of processes, as memlock=-1; repeatable."
+    )
 
 
 class WasmJob(NewJob, section="Module"):

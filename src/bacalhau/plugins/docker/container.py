@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import Resources
+from bacalhau.plugins.docker.extras import ANY_EXTRAS, Allowance, Extras
 from bacalhau.plugins.docker.gpus import gpu_settings
 from bacalhau.plugins.docker.isolation import Facts, Isolation
 from bacalhau.plugins.docker.mounts import mount_config
@@ -49,11 +50,12 @@ def container_name(execution_id: str) -> str:
 
 
 class Surroundings(NamedTuple):
-    """The node around a container: its limits, its daemon, and `detour` for network HTTP."""
+    """The node around a container: its limits, its daemon, `detour` for network HTTP, and what tasks may ask for."""
 
     isolation: Isolation = Isolation()
     facts: Facts = Facts()
     detour: Detour | None = None
+    allowance: Allowance = ANY_EXTRAS
 
 
 def container_config(task: EngineTask, params: DockerParams, image: str, around: Surroundings) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def container_config(task: EngineTask, params: DockerParams, image: str, around:
             **_limits(task.resources),
         },
     }
+    _add_extras(config["HostConfig"], task, params.extras, around.allowance)
     if params.entrypoint:
         config["Entrypoint"] = list(params.entrypoint)
     if params.parameters:
@@ -89,6 +92,27 @@ def _log(size: int, *, podman: bool) -> dict[str, Any]:
     """
     bound = {"max-size": str(size)}
     return {"Type": "json-file", "Config": bound} if podman else {"Type": "local", "Config": _DOCKER_LOG | bound}
+
+
+def _add_extras(host: dict[str, Any], task: EngineTask, extras: Extras, allowance: Allowance) -> None:
+    """Add what the task asks for; it wins over what every container gets. Raises EngineFailure for two things in one
+    place.
+    """
+    taken = {mount.target.rstrip("/") for mount in task.mounts}
+    for one in extras.tmpfs:
+        if one.target in taken:
+            raise EngineFailure(
+                f"Tmpfs {one.target} is the place of an input or a result path, too",
+                hint="choose another place for one of them",
+                component="Docker",
+            )
+    asked = allowance.host_config(extras)
+    if extras.tmpfs:
+        asked["Tmpfs"] = host.get("Tmpfs", {}) | asked["Tmpfs"]
+    if extras.ulimits:
+        own = {one.name for one in extras.ulimits}
+        asked["Ulimits"] += [one for one in host.get("Ulimits", ()) if one["Name"] not in own]
+    host.update(asked)
 
 
 def _add_detour(config: dict[str, Any], task: EngineTask, detour: Detour) -> None:

@@ -29,6 +29,7 @@ from bacalhau.plugins.docker.container import (
 )
 from bacalhau.plugins.docker.egress import Egress
 from bacalhau.plugins.docker.endings import Endings
+from bacalhau.plugins.docker.extras import FILES
 from bacalhau.plugins.docker.failure import INIT_FAILED, FilesLimitRefused, not_executed
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.isolation import KEY, USUAL, Facts, Isolation, read_isolation
@@ -124,7 +125,10 @@ class DockerEngine:
     def list_task_objections(self, params: dict[str, Any], network: NetworkConfig) -> list[str]:
         spec = SpecConfig(type="docker", params=params)
         problems = check_engine(spec)
-        return problems or self._rules.list_objections(require_params(spec, DockerParams).image, network)
+        if problems:
+            return problems
+        wanted = require_params(spec, DockerParams)
+        return self._rules.list_objections(wanted.image, network, wanted.extras)
 
     async def prepare(self, params: dict[str, Any], report: Report) -> str:
         image = _read(params).image
@@ -134,7 +138,7 @@ class DockerEngine:
     async def run(self, task: EngineTask, report: Report) -> Exit:
         params = _read(task.params)
         try:
-            _require_none(self._rules.list_objections(params.image, task.network))
+            _require_none(self._rules.list_objections(params.image, task.network, params.extras))
         except EngineFailure:
             self._discard(container_name(task.execution_id))  # it may run by earlier settings
             raise
@@ -144,11 +148,14 @@ class DockerEngine:
             image = task.image or await self._images.bring(params.image, report)
             detour = await self._egress.open(task.node_id) if task.network.kind() == NetworkType.HTTP else None
             program = (await self._images.program_of(image)).first(params)
-            around = Surroundings(self._isolation.suited_to(program), await self._ask_facts(), detour)
+            suited = self._isolation.suited_to(program)
+            around = Surroundings(suited, await self._ask_facts(), detour, self._rules.allowance)
             await self._check_mounts(task, around.facts)
             try:
                 return await self._run(task, container_config(task, params, image, around), watch)
             except FilesLimitRefused:
+                if any(one.name == FILES for one in params.extras.ulimits):
+                    raise
                 self._leave_files_limit()
                 around = around._replace(isolation=replace(around.isolation, max_open_files=0))
                 watch.seen = 0.0

@@ -42,6 +42,7 @@ class Isolation:
     init: bool = True
     max_open_files: int = DockerSettings().max_open_files
     max_processes: int = DockerSettings().max_processes
+    no_new_privileges: bool = True
 
     @property
     def asks_daemon(self) -> bool:
@@ -70,10 +71,11 @@ class Isolation:
     def host_config(self, need: Resources, targets: frozenset[str], facts: Facts) -> dict[str, Any]:
         """Make a part of HostConfig for a container whose mounts are at `targets`."""
         made: dict[str, Any] = {
-            "SecurityOpt": ["no-new-privileges"],
             "CapDrop": list(self.cap_drop),
             "PidsLimit": self.max_processes,
         }
+        if self.no_new_privileges:
+            made["SecurityOpt"] = ["no-new-privileges"]
         if self.max_open_files:
             made["Ulimits"] = [{"Name": "nofile", "Soft": self.max_open_files, "Hard": self.max_open_files}]
         if self.init and facts.has_init:
@@ -108,6 +110,7 @@ def read_isolation(settings: DockerSettings) -> Isolation:
         init=settings.init,
         max_open_files=settings.max_open_files,
         max_processes=settings.max_processes,
+        no_new_privileges=settings.no_new_privileges,
     )
 
 

@@ -4,6 +4,7 @@ import re
 
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.job.spec import SpecConfig, read_params
+from bacalhau.plugins.docker.extras import Extras, read_extras
 
 RESERVED_ENV = "BACALHAU_"
 
@@ -15,13 +16,29 @@ _REFERENCE = re.compile(
 
 
 class DockerParams(Model):
-    """Engine.Params of type docker. No `entrypoint` keeps the image's; `parameters` are the command."""
+    """Engine.Params of type docker. No `entrypoint` keeps the image's; `parameters` are the command.
+
+    `shm_size`, `tmpfs` and `ulimits` are read by extras.py.
+    """
 
     image: str = always(factory=str)
     entrypoint: tuple[str, ...] | None = None
     parameters: tuple[str, ...] | None = None
     environment_variables: tuple[str, ...] | None = None
     working_directory: str | None = None
+    shm_size: str | int | None = None
+    tmpfs: tuple[str, ...] | None = None
+    ulimits: tuple[str, ...] | None = None
+
+    @property
+    def extras(self) -> Extras:
+        return self._read_extras()[0]
+
+    def list_extra_problems(self) -> list[str]:
+        return self._read_extras()[1]
+
+    def _read_extras(self) -> tuple[Extras, list[str]]:
+        return read_extras(self.shm_size, self.tmpfs or (), self.ulimits or ())
 
 
 def check_engine(spec: SpecConfig) -> list[str]:
@@ -43,6 +60,7 @@ def _problems(params: DockerParams) -> list[str]:
     workdir = params.working_directory or "/"
     if not workdir.startswith("/"):
         problems.append(f"validating docker working directory: workdir must be an absolute path. Passed in: {workdir}")
+    problems += [f"invalid docker engine param: {text}" for text in params.list_extra_problems()]
     return problems + [problem for entry in params.environment_variables or () if (problem := _env_problem(entry))]
 
 

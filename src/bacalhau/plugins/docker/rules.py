@@ -1,4 +1,4 @@
-"""The rules of a node about what jobs may ask of Docker: images, networks and ports of the node. Pure."""
+"""The rules of a node about what jobs may ask of Docker: images, networks, ports of the node, extras. Pure."""
 
 import ipaddress
 import re
@@ -12,6 +12,7 @@ from bacalhau.border.patterns import Glob
 from bacalhau.config.plugins import DockerSettings
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.network import NetworkConfig, NetworkType
+from bacalhau.plugins.docker.extras import ANY_EXTRAS, NOTHING, Allowance, Extras, read_allowance
 from bacalhau.plugins.docker.isolation import KEY
 from bacalhau.plugins.docker.reference import HUB, Repository, canonical, is_host, read_repository
 
@@ -48,11 +49,12 @@ class Rules:
     networks: tuple[NetworkType, ...] = ALL_NETWORKS
     host_ports: str = ""
     is_open: bool = False
+    allowance: Allowance = ANY_EXTRAS
 
-    def list_objections(self, image: str, network: NetworkConfig) -> list[str]:
-        """List why this node does not run a task with this image and network; empty when it does."""
+    def list_objections(self, image: str, network: NetworkConfig, extras: Extras = NOTHING) -> list[str]:
+        """List why this node does not run a task with this image, network and extras; empty when it does."""
         found = [self.object_to_image(image), self._network_objection(network), *self._port_objections(network)]
-        return [text for text in found if text]
+        return [text for text in (*found, *self.allowance.list_objections(extras)) if text]
 
     def settle(self, network: NetworkConfig) -> NetworkConfig:
         """Choose for a task that leaves the network open: a bridge, or none where this node gives no bridge."""
@@ -113,6 +115,7 @@ def read_rules(settings: DockerSettings, *, is_own: bool) -> Rules:
         networks=tuple(NetworkType(name) for name in settings.networks) or by_default,
         host_ports=_read_ports(settings.host_ports),
         is_open=not settings.networks and not is_own,
+        allowance=read_allowance(settings),
     )
 
 

@@ -60,6 +60,18 @@ def test_what_every_container_gets():
     assert not {"Init", "Runtime", "UsernsMode", "ReadonlyRootfs", "Tmpfs"} & host.keys()
 
 
+def test_what_a_task_asks_for_wins_over_what_every_container_gets():
+    around = Surroundings(Isolation(readonly_rootfs=True, no_new_privileges=False))
+    params = DockerParams(image="a", shm_size="1Mb", tmpfs=("/tmp:ro", "/run"), ulimits=("nofile=10", "core=0"))
+    host = config(params, around)["HostConfig"]
+    assert (host["ShmSize"], host["Tmpfs"]) == (1_000_000, {"/tmp": "ro", "/run": ""})
+    limits = [{"Name": "nofile", "Soft": 10, "Hard": 10}, {"Name": "core", "Soft": 0, "Hard": 0}]
+    assert host["Ulimits"] == limits
+    assert "SecurityOpt" not in host
+    with pytest.raises(EngineFailure, match="Tmpfs /run is the place of an input or a result path, too"):
+        config(params, around, mounts=(Mount(Path("/a"), "/run/", False),))
+
+
 def test_process_1_is_asked_for_where_the_daemon_has_one():
     there, absent = Facts(has_init=True), Facts(has_init=False)
     assert config(around=Surroundings(facts=there))["HostConfig"]["Init"] is True
