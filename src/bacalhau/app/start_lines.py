@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.border.addresses import is_loopback
+from bacalhau.config.access import is_guarded
 from bacalhau.config.schema import Config
 from bacalhau.models.node.version import this_version
 
@@ -30,7 +31,7 @@ def find_open_api(config: Config) -> Exposure | None:
     well.
     """
     api = config.api
-    if is_loopback(api.host) or api.auth.users or api.auth.oauth2.provider_id:
+    if is_loopback(api.host) or is_guarded(api.auth):
         return None
     return Exposure(
         "open to everybody, it has no users",
