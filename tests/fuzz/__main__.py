@@ -12,41 +12,50 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from tests.fuzz import document, nodes, requests, sockets, texts
+from tests.fuzz import document, nodes, readers, requests, sockets, texts
 from tests.fuzz.search import Search
 from tests.fuzz.target import Target, target
 
 GROWTH = 64 << 20  # bytes of a server between a third of the time and its end; what it keeps on purpose is bounded
+FIRST_SHARE = 1 / 32
 Knock = Callable[[Search], object]
 
 
 def doors(opened: Target, guarded: Target) -> dict[str, tuple[Knock, int]]:
-    """Each door with how many examples make one round of some seconds."""
+    """Each door with how many examples make a whole round of some seconds."""
     return {
         "requests": (partial(requests.knock, opened), 300),
         "strangers": (partial(requests.knock, guarded), 300),
         "sockets": (partial(sockets.knock, opened), 40),
         "guarded-sockets": (partial(sockets.knock, guarded), 40),
+        "streams": (partial(sockets.knock_streams, opened), 40),
         "nodes": (partial(nodes.knock, opened), 300),
         "jobs": (partial(texts.knock_jobs, opened), 30),
         "settings": (texts.knock_settings, 60),
         "document": (partial(document.knock, opened), 300),
         "guarded-document": (partial(document.knock, guarded), 300),
+        "urls": (readers.knock_urls, 100),
+        "buckets": (readers.knock_buckets, 100),
+        "content": (readers.knock_content, 100),
     }
 
 
 def rounds(seconds: float, chosen: str, first: int, known: dict[str, tuple[Knock, int]]) -> Iterator[str]:
-    """Go through the doors until the time is over, and yield the name of each after its round."""
-    end, number = time.monotonic() + seconds, first
-    while time.monotonic() < end:
+    """Go through the doors until the time is over, and yield the name of each after its round.
+
+    The first round is a small one, so that every door is reached however short the time is; each one that follows is
+    twice as large, until they are whole.
+    """
+    end, number, share = time.monotonic() + seconds, first, 1.0 if chosen else FIRST_SHARE
+    while number == first or time.monotonic() < end:
         for name in [chosen] if chosen else known:
             knock, examples = known[name]
-            print(f"{name} with seed {number}", flush=True)
-            knock(Search(examples, number))
+            print(f"{name} with seed {number}, {share:.0%} of a round", flush=True)
+            knock(Search(max(1, round(examples * share)), number))
             yield name
-            if time.monotonic() > end:
+            if time.monotonic() > end and number > first:
                 return
-        number += 1
+        number, share = number + 1, min(1.0, 2 * share)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""WebSockets of logs and events: frames as no library would write them."""
+"""WebSockets of logs and events, and event streams: frames and clients as no library would make them."""
 
 import os
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from tests.fuzz.requests import is_fault, segments
 from tests.fuzz.search import Search
 from tests.fuzz.target import Target
 from tests.fuzz.values import odd, rendered
+from tests.support.until import until
 
 HEAD_SECONDS = 15.0
 TALK_SECONDS = 1.0
@@ -104,10 +106,6 @@ def status_of(target: Target, talk: Talk) -> int:
     return int(got.split(b" ", 2)[1]) if got.startswith(b"HTTP/") else 0
 
 
-def open_files(target: Target) -> int:
-    return len(os.listdir(f"/proc/{target.process.child.pid}/fd"))
-
-
 def knock(target: Target, search: Search) -> None:
     """Open sockets and misbehave: no fault, and nothing stays open."""
 
@@ -115,5 +113,45 @@ def knock(target: Target, search: Search) -> None:
         status = status_of(target, talk)
         assert not is_fault(status), f"{status} to {talk.head!r}"
 
-    search.run(holds, talks(target))
+    _leaving_nothing(target, lambda: search.run(holds, talks(target)))
+
+
+def _leaving_nothing(target: Target, act: Callable[[], None]) -> None:
+    """Act, and see that the server has closed what it opened for that. A file more may be one of its own."""
+    before = _open_files(target)
+    act()
+    until(lambda: _open_files(target) <= before + 3, "what clients left is closed")
     target.check()
+
+
+def _open_files(target: Target) -> int:
+    return len(os.listdir(f"/proc/{target.process.child.pid}/fd"))
+
+
+def streams(target: Target) -> st.SearchStrategy[Talk]:
+    """Requests for events, and what a client sends and does while they come."""
+    jobs = segments(target).map(lambda s: b"/api/v1/orchestrator/jobs/" + s + b"/events")
+    paths = jobs | st.sampled_from([b"/api/v1/orchestrator/events"])
+    places = st.sampled_from(["", "0", "-1", "x", "9" * 30, "1.2", "1.2.3", "\xe9", "1-1", " ", "9" * 5000, "1.0.0"])
+    names = st.sampled_from(["Last-Event-ID", "last-event-id", "Accept", "Range", "Connection", "X"])
+    queries = st.sampled_from(["", "?last_event_id=", "?since=", "?namespace=", "?labels=", "?limit=", "?x="])
+    mine = f"Authorization: Bearer {target.token}\r\n" if target.token else ""
+
+    def head(path: bytes, query: str, place: str, name: str, value: str) -> bytes:
+        asked = (query + place.replace(" ", "%20") if query else "").encode("latin-1")
+        told = f" HTTP/1.1\r\nHost: localhost\r\n{name}: {value}\r\n{mine}\r\n".encode("latin-1")
+        return b"GET " + path + asked + told
+
+    heads = st.builds(head, paths, queries, places, names, places)
+    more = st.sampled_from([b"", b"x", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\x16\x03\x01", b"y" * 90_000])
+    return st.builds(Talk, heads, st.lists(more, max_size=2).map(tuple), st.booleans())
+
+
+def knock_streams(target: Target, search: Search) -> None:
+    """Follow events and misbehave: no fault, and nothing stays open."""
+
+    def holds(talk: Talk) -> None:
+        status = status_of(target, talk)
+        assert not is_fault(status) and (status or talk.hurried), f"{status} to {talk.head!r}"
+
+    _leaving_nothing(target, lambda: search.run(holds, streams(target)))

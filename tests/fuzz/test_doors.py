@@ -1,8 +1,8 @@
-"""A short search at most doors, with the same examples each time; `make fuzz` searches on, also through sockets."""
+"""A short search at most doors, with the same examples each time; `make fuzz` searches on, also by the API's document."""
 
 import pytest
 
-from tests.fuzz import nodes, requests, texts
+from tests.fuzz import nodes, readers, requests, sockets, texts
 from tests.fuzz.search import Search
 from tests.fuzz.target import target
 
@@ -37,3 +37,20 @@ def test_job_files(opened):
 
 def test_configuration_files():
     texts.knock_settings(Search(20))
+
+
+def test_sockets(opened):
+    sockets.knock(opened, Search(12))
+
+
+def test_sockets_of_strangers(guarded):
+    sockets.knock(guarded, Search(8))
+
+
+def test_event_streams(opened):
+    sockets.knock_streams(opened, Search(8))
+
+
+@pytest.mark.parametrize("knock", [readers.knock_urls, readers.knock_buckets, readers.knock_content])
+def test_servers_that_lie(knock):
+    knock(Search(20))

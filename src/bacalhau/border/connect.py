@@ -31,9 +31,25 @@ def open_session(
         connector=_connector(reach, connection),
         proxy=find_proxy(server) if server else None,
         cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(_check_proxied(reach),),
+        middlewares=(_check_proxied(reach), _limit_waiting(settings.get("timeout"))),
         **settings,
     )
+
+
+def _limit_waiting(timeout: aiohttp.ClientTimeout | None) -> Any:
+    """Make the limit of the time until an answer begins: twice what connecting and silence may take.
+
+    aiohttp's own limit of silence ends with the first interim answer (status 100), after which a server may be silent
+    for ever. A request with a body is not limited, because sending that takes its time.
+    """
+    parts = (timeout.sock_connect, timeout.sock_read) if timeout else (None, None)
+    seconds = 2 * sum(filter(None, parts)) if all(parts) else None
+
+    async def limit(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        async with asyncio.timeout(seconds if request.method in ("GET", "HEAD") else None):
+            return await handler(request)
+
+    return limit
 
 
 def _connector(reach: Reach, settings: Mapping[str, Any]) -> aiohttp.TCPConnector:

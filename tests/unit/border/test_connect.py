@@ -1,5 +1,7 @@
 """Connections under the rule: names, addresses, redirects, on real sockets."""
 
+import asyncio
+
 import aiohttp
 import pytest
 from aiohttp import web
@@ -96,3 +98,21 @@ async def test_results_of_another_machine_lead_to_no_service_of_the_clients(serv
     refusal = refused_address(failed.value)
     assert refusal.reason == "127.0.0.1 belongs to this machine itself, whose services results may not reach"
     assert "API" in refusal.hint
+
+
+async def test_a_server_that_goes_on_thinking_is_left():
+    """An interim answer is one, but not the one that was asked for."""
+
+    async def think(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(think, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=0.2, sock_read=0.2)
+    async with asyncio.timeout(60), open_session(timeout=limits) as session:
+        with pytest.raises(TimeoutError):
+            await session.get(f"http://127.0.0.1:{port}/")
+    listener.close()
