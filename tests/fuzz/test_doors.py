@@ -1,4 +1,4 @@
-"""A short search at most doors, with the same examples each time; `make fuzz` searches on, also by the API's document."""
+"""A short search at most doors, with the same examples each time; `make fuzz` searches on, at all of them."""
 
 import pytest
 
