@@ -37,6 +37,7 @@ from bacalhau.config.schema import Config
 from bacalhau.lib.aio import Signal, background
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
+from bacalhau.lib.network import bare_host, host_in_url
 from bacalhau.orchestrator.core import Orchestrator
 
 MAX_BODY = 64_000_000  # bytes; the largest job
@@ -169,7 +170,7 @@ async def serve_on(app: HttpApi, listener: socket.socket, tls: ssl.SSLContext | 
         async with asyncio.timeout(10):
             await server.ready.wait()
         try:
-            yield f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+            yield f"{'https' if tls else 'http'}://{host_in_url(host)}:{port}"
         finally:
             app.end_waits()
             server.stop()
@@ -179,9 +180,11 @@ async def serve_on(app: HttpApi, listener: socket.socket, tls: ssl.SSLContext | 
 
 def listen(host: str, port: int) -> socket.socket:
     """Listen on a port; requests wait until it is served. Raises PortInUse, Unavailable."""
+    host = bare_host(host)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
     except OSError as e:
         if e.errno == errno.EADDRINUSE:
             raise PortInUse(f"port {port} is in use", hint="choose another with -c API.Port=PORT") from e

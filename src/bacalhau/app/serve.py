@@ -22,6 +22,7 @@ from bacalhau.app.start_lines import find_open_api, find_open_server, start_line
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.core import ComputeNode
 from bacalhau.config.schema import Config
+from bacalhau.lib.network import bare_host
 from bacalhau.orchestrator.core import Orchestrator
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ async def _serve_node(stack: AsyncExitStack, config: Config, who: Identity, *, i
 @contextmanager
 def _run_file(data: Path, config: Config) -> Iterator[None]:
     """`bacalhau.run`: the environment that points a client here, for `source`."""
-    host = "127.0.0.1" if config.api.host in ("0.0.0.0", "::") else config.api.host
+    bare = bare_host(config.api.host)
+    host = "127.0.0.1" if bare in ("0.0.0.0", "::") else bare
     path = data / "bacalhau.run"
     path.write_text(f"export BACALHAU_API_HOST={host}\nexport BACALHAU_API_PORT={config.api.port}\n")
     try:

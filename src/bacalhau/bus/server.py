@@ -21,6 +21,7 @@ from bacalhau.bus.callout import Issuer, new_issuer_seed
 from bacalhau.bus.child import dying_with_parent, end_leftover, note_child
 from bacalhau.lib.aio import background
 from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.network import bare_host, host_in_url
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class _Process:
     """The running child; `port` 0 becomes the real one at the first start."""
 
     def __init__(self, folder: Path, host: str, port: int, tls: Tls | None, ping_timeout: float) -> None:
-        self.host, self.port = host, port
+        self.host, self.port = bare_host(host), port
         self.access = Access(ORCHESTRATOR, _password(), _password(), new_issuer_seed(), _own_context(tls))
         self._folder = folder
         self._tls = tls
@@ -197,7 +198,7 @@ def binary() -> str:
 
 def _config(host: str, port: int, issuer: str, tls: Tls | None) -> list[str]:
     lines = [
-        f"listen: {json.dumps(f'{host}:{port or -1}')}",
+        f"listen: {json.dumps(f'{host_in_url(host)}:{port or -1}')}",
         'write_deadline: "10s"',
         f"accounts {{ SYS: {{ users: [ {{ user: {SYSTEM}, password: $BACALHAU_NATS_SYSTEM_PASSWORD }} ] }} }}",
         "system_account: SYS",
@@ -251,5 +252,5 @@ def _pass_on(line: str) -> None:
 
 
 def _reachable(host: str) -> str:
-    own = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{own}]" if ":" in own else own
+    bare = bare_host(host)
+    return host_in_url({"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(bare, bare))

@@ -14,6 +14,7 @@ from bacalhau.config.inert import check_inert, is_inert
 from bacalhau.config.keys import Key, find_key, read_value
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.network import host_in_url
 from bacalhau.lib.yaml_text import load_yaml
 
 _ALIASES = {
@@ -181,7 +182,7 @@ def client_endpoint(config: Config) -> str:
         raise BadRequest(f'config key: "API.Host" expects a host or an http(s) URL, received: "{config.api.host}"')
     name, path = rest.partition("/")[::2]
     bare, port = _host_and_port(name)
-    shown = "127.0.0.1" if bare in ("", "0.0.0.0", "::") else f"[{bare}]" if ":" in bare else bare
+    shown = "127.0.0.1" if bare in ("", "0.0.0.0", "::") else host_in_url(bare)
     return f"{scheme.lower()}://{shown}:{port or config.api.port}{'/' + path if path else ''}"
 
 

@@ -17,6 +17,18 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         inner = group or inner.__cause__ or inner.__context__
 
 
+def bare_host(text: str) -> str:
+    """Return a host as the system takes it: an IPv6 address without its brackets, `[::1]` as `::1`."""
+    host = text.strip()
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def host_in_url(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    bare = bare_host(host)
+    return f"[{bare}]" if ":" in bare else bare
+
+
 def tls_fault(error: BaseException) -> str:
     """`its certificate: self-signed certificate`; "" when TLS is not why."""
     faults = [cause for cause in causes(error) if isinstance(cause, ssl.SSLError)]

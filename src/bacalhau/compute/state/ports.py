@@ -9,6 +9,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from bacalhau.lib.errors import BadRequest, Unavailable
+from bacalhau.lib.network import host_in_url
 from bacalhau.models.job.network import NetworkConfig, NetworkType, PortMapping
 
 ANYWHERE = "0.0.0.0"
@@ -109,15 +110,11 @@ def port_variables(ports: Iterable[PortMapping]) -> dict[str, str]:
 
 def show_ports(ports: Iterable[PortMapping], address: str) -> dict[str, str]:
     """Show the addresses at which others reach a task, by the names of its ports."""
-    return {port.name: _join(_reachable(port.host_network, address), port.static) for port in ports}
+    return {port.name: f"{host_in_url(_reachable(port.host_network, address))}:{port.static}" for port in ports}
 
 
 def _reachable(bound: str, address: str) -> str:
     return address if bound in ("", ANYWHERE, "::") else bound
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def own_address() -> str:

@@ -18,6 +18,7 @@ from bacalhau.border.addresses import is_loopback
 from bacalhau.border.archive import pack, tree_size
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import PublisherFailure, Unavailable
+from bacalhau.lib.network import bare_host, host_in_url
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, refuse_params
 from bacalhau.ports.plugin import Setting
@@ -61,7 +62,7 @@ class LocalPublisher:
     """
 
     def __init__(self, folder: Path, address: str, port: int) -> None:
-        self._folder, self._address, self._port = folder, address.strip("[]"), port
+        self._folder, self._address, self._port = folder, bare_host(address), port
         self._runner: web.AppRunner | None = None
         self._opening = asyncio.Lock()
         self._problem = ""
@@ -103,7 +104,7 @@ class LocalPublisher:
             ) from e
         report(Step("publishing", 1, 1, size, size))
         return SpecConfig(
-            type="urlDownload", params={"URL": f"http://{_in_url(self._address)}:{self._listening_port()}/{name}"}
+            type="urlDownload", params={"URL": f"http://{host_in_url(self._address)}:{self._listening_port()}/{name}"}
         )
 
     def _host(self) -> str:
@@ -149,10 +150,6 @@ def _write(folder: Path, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-
-
-def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _why_not(host: str, port: int) -> str:
