@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bacalhau.border.addresses import Reach
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3 import client as s3_client
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
@@ -29,11 +30,12 @@ from bacalhau.ports.storage import Entry
 from tests.support.answering import Handler, Server, listening, says
 
 pytestmark = pytest.mark.usefixtures("credentials")
+FEW = Patience(seconds=0, attempts=4, first=0.001)
 
 
 @pytest.fixture
 async def client():
-    made = S3Client()
+    made = S3Client(patience=FEW)
     yield made
     await made.aclose()
 
@@ -155,7 +157,7 @@ async def test_what_a_refusal_becomes(client, server, answer, message):
 
 async def test_something_that_is_not_s3(server):
     server.answers = [says(200, "<html>hello")]
-    downloader = S3Downloader("http://127.0.0.1:1234")
+    downloader = S3Downloader("http://127.0.0.1:1234", FEW)
     with pytest.raises(StorageFailure, match="answered something that is not S3"):
         await downloader.download(
             SpecConfig(type="s3", params={"Bucket": "b", "Key": "p/", "Endpoint": server.url}),
@@ -172,7 +174,7 @@ async def test_a_range_answered_with_everything_is_taken_as_one_stream(client, s
 
     server.answers = [whole]
     entry = Entry("k", "k", len(body), checksum=b64encode(hashlib.sha256(body).digest()).decode())
-    await fetch_entries(Origin(client, BucketAddress("b", "", server.url)), (entry,), tmp_path, ignore)
+    await fetch_entries(Origin(client, BucketAddress("b", "", server.url), patience=FEW), (entry,), tmp_path, ignore)
     assert (tmp_path / "k").read_bytes() == body
 
 
@@ -190,7 +192,9 @@ async def test_a_range_that_breaks_is_fetched_again(client, server, tmp_path):
     server.answers = [breaks_in_range, breaks_in_range, breaks_in_range, serves(body)]
     steps = []
     entry = Entry("k", "k", len(body), '"etag"', "v1")
-    await fetch_entries(Origin(client, BucketAddress("b", "", server.url)), (entry,), tmp_path, steps.append)
+    await fetch_entries(
+        Origin(client, BucketAddress("b", "", server.url), patience=FEW), (entry,), tmp_path, steps.append
+    )
     assert (tmp_path / "k").read_bytes() == body
     assert (steps[-1].bytes_done, steps[-1].done) == (len(body), 1)
     assert {(request.headers["If-Match"], request.query["versionId"]) for request in server.requests} == {
@@ -212,7 +216,7 @@ async def test_a_fetch_can_be_given_up(client, server, tmp_path, size):
 
     server.answers = [never_ends]
     fetch = fetch_entries(
-        Origin(client, BucketAddress("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore
+        Origin(client, BucketAddress("b", "", server.url), patience=FEW), (Entry("k", "k", size),), tmp_path, ignore
     )
     with pytest.raises(InterruptedError):
         await together(fetch, interrupt(first))
@@ -290,7 +294,9 @@ async def test_a_stream_that_breaks_starts_again(client, server, tmp_path, size)
     server.answers = [breaks_after(body[: size // 2], size), serves(body)]
     entry = Entry("k", "deep/er/k", size)
     steps = []
-    await fetch_entries(Origin(client, BucketAddress("b", "", server.url)), (entry,), tmp_path, steps.append)
+    await fetch_entries(
+        Origin(client, BucketAddress("b", "", server.url), patience=FEW), (entry,), tmp_path, steps.append
+    )
     assert (tmp_path / "deep/er/k").read_bytes() == body
     assert (steps[-1].bytes_done, steps[-1].done) == (size, 1)
 
@@ -306,7 +312,7 @@ async def test_bytes_that_do_not_match_the_servers_digest_are_not_kept(client, s
     server.answers = [lies]
     with pytest.raises(StorageFailure, match="checksum mismatch for s3://b/k"):
         await fetch_entries(
-            Origin(client, BucketAddress("b", "", server.url)), (Entry("k", "k", size),), tmp_path, ignore
+            Origin(client, BucketAddress("b", "", server.url), patience=FEW), (Entry("k", "k", size),), tmp_path, ignore
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -315,7 +321,7 @@ async def test_a_broken_download_goes_on_where_it_was(server, tmp_path):
     body = (Path(__file__).read_bytes() * 3000)[: 16 << 20]
     digest = b64encode(hashlib.sha256(body).digest()).decode()
     server.answers = [breaks_after(body[: 12 << 20], len(body)), serves(body)]
-    downloader = S3Downloader("http://127.0.0.1:1234")
+    downloader = S3Downloader("http://127.0.0.1:1234", FEW)
     params = {
         "SourceSpec": {"Bucket": "b", "Key": "k.tar.gz", "ChecksumSHA256": digest},
         "PreSignedURL": server.url + "/b/k.tar.gz?signed",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import Step, ignore
@@ -185,7 +186,8 @@ async def test_the_environments_endpoint(s3, bucket, source, tmp_path, monkeypat
     assert await stage(source, SpecConfig(type="s3", params={"bucket": bucket, "key": "k"}), tmp_path) == {"k": b"v"}
 
 
-async def test_a_server_that_is_not_there(bucket, source):
+async def test_a_server_that_is_not_there(bucket):
+    source = S3Source(patience=Patience(seconds=0, attempts=1, first=0.001))
     with pytest.raises(StorageFailure, match=r"cannot reach S3 at http://127\.0\.0\.1:1: ") as raised:
         await source.resolve(SpecConfig(type="s3", params={"Bucket": bucket, "Endpoint": "http://127.0.0.1:1"}))
     assert raised.value.retryable

@@ -52,7 +52,7 @@ from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.ports.content import ContentStore, OwnContent
 from bacalhau.ports.logs import Quota
-from bacalhau.ports.plugin import Setting
+from bacalhau.ports.plugin import Setting, publisher_patience
 from bacalhau.store.journal import NodeJournal
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
@@ -217,6 +217,7 @@ async def compute_node(
             keep_unpublished=config.compute.retention.unpublished,
             info_interval=config.compute.heartbeat.info_update_interval,
             read_timeout=config.input_sources.read_timeout,
+            patience=publisher_patience(config),
             task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or shutil.disk_usage(data).total,
             shipping=Shipping(kept=output_limit(config.compute.logs)),
         )

@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import socket
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,6 +130,20 @@ class _Resolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+async def read_chunks(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield a body as it comes, and when it breaks off also what had come before, then raise.
+
+    The library itself drops what was not read yet, so a body that breaks off early would never come forward.
+    """
+    try:
+        async for chunk in content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError):
+        if left := content._read_nowait(-1):
+            yield left
+        raise
 
 
 async def open_connection(reach: Reach, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

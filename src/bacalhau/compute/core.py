@@ -16,6 +16,7 @@ from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.numbered import Numbers
 from bacalhau.lib.outbox import Lane, Letter
+from bacalhau.lib.patience import USUAL, Patience
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig
@@ -109,7 +110,7 @@ class ComputeNode:
     are these, the oldest first.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
-    asks for no disk.
+    asks for no disk. `patience` is that with stores which do not take a result.
     """
 
     node_id: str
@@ -132,6 +133,7 @@ class ComputeNode:
     kept: dict[str, Kept] = field(default_factory=dict)
     task_disk: int = 16_000_000_000
     max_interruptions: int = 3
+    patience: Patience = USUAL
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)

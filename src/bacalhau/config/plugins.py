@@ -191,9 +191,24 @@ class InputSources(Section):
         Seconds,
         Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find."),
     ] = Seconds(300.0)
+    patience: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time without a byte from the server of an input after which a node gives up; 10m, because stores that"
+                " restart or are overloaded come back within minutes. A server that never answered is tried for 1m at"
+                " most. 0s leaves it to MaxRetryCount."
+            )
+        ),
+    ] = Seconds(600.0)
     max_retry_count: Annotated[
         Count,
-        Meta(description="Further attempts at a download from a URL that broke off or was refused for the moment."),
+        Meta(
+            description=(
+                "Further attempts at an input that broke off or was refused for the moment; they are made also when"
+                " Patience is over."
+            )
+        ),
     ] = 3
     types: SourceTypes = SourceTypes()
 
@@ -255,6 +270,15 @@ class PublisherTypes(Section):
 
 class Publishers(Section):
     disabled: Annotated[tuple[str, ...], Meta(description="Publishers that this node does not offer.")] = ()
+    patience: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time without a byte accepted after which a node gives up publishing a result; 10m, because stores that"
+                " restart or are overloaded come back within minutes, and the task has run already."
+            )
+        ),
+    ] = Seconds(600.0)
     types: PublisherTypes = PublisherTypes()
 
 
@@ -263,4 +287,13 @@ class ResultDownloaders(Section):
     timeout: Annotated[Seconds, Meta(description="Limit of a download; 0s leaves it to the command's own flag.")] = (
         Seconds(0.0)
     )
+    patience: Annotated[
+        Seconds,
+        Meta(
+            description=(
+                "Time without a byte after which a download is given up; 10m, as for inputs. A server that never"
+                " answered is tried for 10s at most."
+            )
+        ),
+    ] = Seconds(600.0)
     types: IpfsTypes = IpfsTypes()

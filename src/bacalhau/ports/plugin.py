@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Meta
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
-from bacalhau.config.plugins import ResultDownloaders
+from bacalhau.config.plugins import InputSources, ResultDownloaders
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.publisher import Published
@@ -112,6 +113,16 @@ class Setting:
     config: Config = field(default_factory=Config)
     sign_upload: SignUpload = _no_upload
     reach: Reach = EVERYWHERE
+
+
+def source_patience(config: InputSources) -> Patience:
+    """Read how long a node goes on with an input whose server is away."""
+    return Patience(seconds=config.patience, attempts=config.max_retry_count)
+
+
+def publisher_patience(config: Config) -> Patience:
+    """Read how long a node goes on publishing while the store is away."""
+    return Patience(seconds=config.publishers.patience)
 
 
 class ResultServer(NamedTuple):

@@ -7,6 +7,8 @@ from typing import NamedTuple
 class Step(NamedTuple):
     """`stage` of pulling, staging, publishing, downloading…; objects done of total, bytes done of total (0:
     unknown).
+
+    `note` is what the stage waits for just now, as in "the store answers 503, again in 8 s"; "" while it goes on.
     """
 
     stage: str
@@ -14,6 +16,7 @@ class Step(NamedTuple):
     total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+    note: str = ""
 
 
 Report = Callable[[Step], None]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from bacalhau.border.names import shown
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.say import say
@@ -128,6 +130,7 @@ def _bar() -> Iterator[Report]:
         bar = progress.add_task("downloading", total=None)
 
         def report(step: Step) -> None:
-            progress.update(bar, description=step.stage, completed=step.bytes_done, total=step.bytes_total or None)
+            told = escape(shown(step.note)) or step.stage
+            progress.update(bar, description=told, completed=step.bytes_done, total=step.bytes_total or None)
 
         yield report

@@ -121,7 +121,8 @@ class ProgressLine:
             return
         amounts = _amounts([step])
         text = f"{short_id(step.execution_id)} {step.stage}"
-        self._say(step.execution_id, step.stage, f"{text}: {amounts}" if amounts else text)
+        told = ": ".join(filter(None, (text, amounts, step.note)))
+        self._say(step.execution_id, step.stage, told)
 
     def close(self) -> None:
         if self._tty and self._is_open:

@@ -130,6 +130,6 @@ class _Total:
                 raise StorageFailure(
                     f"inputs brought {show_bytes(sums.bytes_done)}, {_beyond(self._disk)}", hint=_MORE_DISK
                 )
-            self._report(sums)
+            self._report(sums._replace(note=step.note))
 
         return receive

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
+from bacalhau.border.names import shorten
 from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.progress import Step
 
 QUIET = 0.05  # seconds a stage must last before it is told
 INTERVAL = 0.2
+_NOTE = 200  # characters: a server's words may be in it
 
 
 class Reporter:
@@ -45,6 +47,7 @@ class Reporter:
                     total=step.total,
                     bytes_done=step.bytes_done,
                     bytes_total=step.bytes_total,
+                    note=shorten(step.note, _NOTE),
                 )
             )
 

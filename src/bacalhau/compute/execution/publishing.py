@@ -1,20 +1,18 @@
 """Hands a result tree to its publisher, and tries again here rather than running the task a second time."""
 
-import asyncio
 import logging
 from pathlib import Path
 
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.remote.permit import Permit
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
+from bacalhau.lib.patience import Effort, Fault, Passing
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.ports.progress import Report
+from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
-ATTEMPTS = 4
-FIRST_DELAY = 1.0  # seconds, doubled each time
 log = logging.getLogger(__name__)
 
 
@@ -23,8 +21,8 @@ async def publish_result(
 ) -> SpecConfig:
     """An empty spec when the job names no publisher.
 
-    Only the attempt that the orchestrator waits for publishes. A failure that a retry can help is tried ATTEMPTS times,
-    then final.
+    Only the attempt that the orchestrator waits for publishes. A failure that a retry can help is tried again while the
+    node's patience lasts, then it is final.
     """
     job = execution.job or Job()
     spec = job.task.publisher or SpecConfig()
@@ -37,13 +35,35 @@ async def publish_result(
         raise PublisherFailure(objections)
     permit = Permit(node, execution, running)
     result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time, permit.confirm)
-    for attempt in range(ATTEMPTS):
+    told = _Told(report)
+
+    async def attempt() -> SpecConfig:
+        await permit.confirm()
         try:
-            await permit.confirm()
-            return await publisher.publish(result, report)
+            return await publisher.publish(result, told.report)
         except BacalhauError as e:
-            if not e.retryable or attempt == ATTEMPTS - 1:
-                raise PublisherFailure(e.message, hint=e.hint, retryable=False) from e
-            log.warning("publishing %s will be tried again: %s", execution.id, e)
-        await asyncio.sleep(FIRST_DELAY * 2**attempt)
-    raise AssertionError("unreachable")
+            if not e.retryable:
+                raise
+            log.warning("publishing %s did not succeed: %s", execution.id, e)
+            raise Passing(e.message, hint=e.hint).because(Fault(e.message)) from e
+
+    try:
+        return await Effort(node.patience, told.wait, heard=True).persist(attempt, lambda: told.most)
+    except BacalhauError as e:
+        raise PublisherFailure(e.message, hint=e.hint, retryable=False) from e
+
+
+class _Told:
+    """The last step that a publisher reported, and the most bytes that it had stored in any attempt."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._step = Step("publishing")
+        self.most = 0
+
+    def report(self, step: Step) -> None:
+        self._step, self.most = step, max(self.most, step.bytes_done)
+        self._report(step)
+
+    def wait(self, note: str) -> None:
+        self._report(self._step._replace(note=note))

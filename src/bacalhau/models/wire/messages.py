@@ -242,7 +242,7 @@ class LocateInputsResponse(Model):
 
 class Progress(Model):
     """The stage of an execution: `stage` is one of preparing, pulling, staging, running, publishing; counts in objects
-    and bytes.
+    and bytes. `note` is what it waits for just now, "" while it goes on.
     """
 
     execution_id: str = always(factory=str)
@@ -252,6 +252,7 @@ class Progress(Model):
     total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+    note: str = ""
 
 
 class HelloRequest(Model):

@@ -6,6 +6,7 @@ is unusual (a refusal, an ignored range, a broken stream) is left to the client,
 
 import asyncio
 import http.client
+import logging
 import os
 import socket
 import ssl
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.connect import connect_blocking
 
+log = logging.getLogger(__name__)
 STREAMS = 6
 _BUFFER_BYTES = 1 << 20
 _SILENCE_SECONDS = 60
@@ -79,10 +81,10 @@ class BulkReader:
         for connection in self._opened:
             connection.close()
 
-    async def receive(self, stretch: Stretch, moved: Callable[[int], None]) -> bool:
-        """Receive a stretch; return True when it is in its file.
+    async def receive(self, stretch: Stretch, moved: Callable[[int], None]) -> int:
+        """Receive a stretch; return up to where it is in its file: its end, or where the stream broke off.
 
-        `moved` is told of bytes as they arrive, and of lost ones as a negative count.
+        `moved` is told of bytes as they arrive.
         """
         loop = asyncio.get_running_loop()
         call = _Call(lambda count: loop.call_soon_threadsafe(moved, count))
@@ -95,7 +97,7 @@ class BulkReader:
         finally:
             self._calls.discard(call)
 
-    def _receive(self, stretch: Stretch, call: _Call) -> bool:
+    def _receive(self, stretch: Stretch, call: _Call) -> int:
         connection = self._connection(stretch.url)
         at = stretch.start
         # Opened here and not by the caller, who may be gone while this thread still writes.
@@ -116,14 +118,12 @@ class BulkReader:
                 at += got
                 call.tell(got)
         except (OSError, http.client.HTTPException):
-            is_plain = False
+            log.debug("a stretch of %s broke off at byte %d", stretch.path, at, exc_info=True)
         finally:
             os.close(descriptor)
-        if is_plain and at == stretch.end:
-            return True
-        connection.close()
-        call.tell(stretch.start - at)
-        return False
+        if at < stretch.end:
+            connection.close()
+        return at
 
     def _connection(self, url: str) -> http.client.HTTPConnection:
         """This thread's own, kept open from one stretch to the next as long as the server is the same."""

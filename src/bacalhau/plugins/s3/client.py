@@ -1,16 +1,16 @@
-"""One S3 request and its second chances: signed, or not; in the right region; tried again when the server stumbles.
+"""One S3 request and its second chances: signed, or not; in the right region; tried again while patience lasts.
 
 aiohttp moves the bytes. What the requests mean is said in `operation`, what their failures mean in `failure`.
 """
 
-import asyncio
 import os
-import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
@@ -20,6 +20,9 @@ from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused
 from bacalhau.border.bodies import PAGE, read_body
 from bacalhau.border.connect import find_proxy, open_session
 from bacalhau.lib.aio import read_up_to
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.patience import USUAL, Effort, Patience, asked_seconds
+from bacalhau.lib.throttle import Throttle
 from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import BulkReader
@@ -29,11 +32,9 @@ from bacalhau.ports.publisher import Confirm, always_allowed
 
 T = TypeVar("T")
 
-_ATTEMPTS = 5
 _REFUSAL_SECONDS = 60.0
 _CHUNK_BYTES = 256 << 10
 _LOST = (aiohttp.ClientError, AddressRefused, TimeoutError)
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # seconds, before jitter
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
 _CONNECTIONS = 96
 _TROUBLE_BYTES = 1 << 16
@@ -70,6 +71,14 @@ Consume = Callable[[aiohttp.ClientResponse], Awaitable[T]]
 """Reads a successful response. It runs again from its beginning when the stream breaks."""
 
 
+class Troubled(Exception):
+    """An answer that is no success; a `Consume` raises it for one that says so behind its status 200."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble)
+        self.trouble = trouble
+
+
 async def read_all(response: aiohttp.ClientResponse) -> Answer:
     """Read the answer to anything but an object. Raises BodyTooLong."""
     body = await read_body(response.content.iter_any(), PAGE, f"S3 at {response.url.origin()}")
@@ -78,7 +87,7 @@ async def read_all(response: aiohttp.ClientResponse) -> Answer:
 
 @dataclass
 class _Learned:
-    """Facts that the server told about a public bucket: its real region, and whose credentials it refused.
+    """Facts that the server told about a bucket: its real region, whose credentials it refused, how much it bears.
 
     A refusal holds for `_REFUSAL_SECONDS`: rights change, and a bucket that is read as anybody shows less.
     """
@@ -86,6 +95,7 @@ class _Learned:
     region: str = ""
     refused: Any = None
     since: float = 0.0
+    throttle: Throttle = field(default_factory=partial(Throttle, _CONNECTIONS))
 
     def refuses(self, ambient: Ambient) -> bool:
         is_fresh = time.monotonic() < self.since + _REFUSAL_SECONDS
@@ -104,7 +114,6 @@ class _Course:
     ambient: Ambient
     moved: bool = False
     refusal: Trouble | None = None
-    tried: int = field(default=0)
     is_plain: bool = False  # without checksums
     is_renewed: bool = False
 
@@ -112,11 +121,13 @@ class _Course:
 class S3Client:
     """Opens its connections when first used; `aclose` ends them. Failures are StorageFailure.
 
-    `reach` says which addresses it may connect to for endpoints that jobs name.
+    `reach` says which addresses it may connect to for endpoints that jobs name. A piece of work is done by the same
+    client `under` an effort of its own.
     """
 
-    def __init__(self, reach: Reach = EVERYWHERE) -> None:
+    def __init__(self, reach: Reach = EVERYWHERE, patience: Patience = USUAL) -> None:
         self._reach = reach
+        self._effort = Effort(patience)
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
@@ -136,29 +147,55 @@ class S3Client:
         learned = self._learned.get((address.endpoint, address.bucket))
         return (learned and learned.region) or address.region or (await self.ambient()).region
 
-    async def call(self, request: Request, consume: Consume[T]) -> T:
-        """Do the request until it succeeds, or raise why it cannot."""
+    def under(self, effort: Effort) -> "S3Client":
+        """Return this client, connections and all, with requests that are tried again as an effort says."""
+        bound = copy(self)
+        bound._effort = effort
+        return bound
+
+    async def call(self, request: Request, consume: Consume[T], reached: Callable[[], int] = lambda: 0) -> T:
+        """Do the request until it succeeds, or raise why it cannot.
+
+        `reached` (bytes) tells whether an attempt that broke off came further than those before.
+        """
+        return await self.persist(lambda: self.once(request, consume), reached)
+
+    async def persist(self, attempt: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
+        """Attempt something until it is done, as this client's effort says."""
+        return await self._effort.persist(attempt, reached)
+
+    async def once(self, request: Request, consume: Consume[T]) -> T:
+        """Do the request in the region and with the rights that it takes. Raises Passing for what may pass."""
         course = await self._start(request)
         while True:
-            url = request.url_in(course.region)
-            await request.confirm()
-            try:
-                async with self._open(request, url, course) as response:
-                    if response.status < 300:
-                        done = await consume(response)
-                        await self._learn(request, course)
-                        return done
-                    trouble = await _read_trouble(response)
-            except _LOST as e:
-                if refusal := refused_address(e):
-                    raise refused(request.address, refusal) from e
-                if not await _may_retry(course):
-                    raise unreachable(request.address, url, e) from e
-                continue
-            if await _correct(request, course, trouble) or _leave_checksums(request, course, trouble):
-                continue
-            if not (trouble.is_transient and await _may_retry(course)):
-                raise await self._explain(request, course, trouble)
+            async with course.learned.throttle.turn() as turn:
+                await request.confirm()
+                try:
+                    done = await self._attempt(request, course, consume)
+                    turn.served()
+                    return done
+                except Troubled as e:
+                    answer = e
+                    if answer.trouble.is_overload:
+                        turn.refused()
+            trouble = answer.trouble
+            if not (await _correct(request, course, trouble) or _leave_checksums(request, course, trouble)):
+                raise await self._explain(request, course, trouble) from answer
+
+    async def _attempt(self, request: Request, course: _Course, consume: Consume[T]) -> T:
+        """Do the request once, as the course is. Raises Troubled for an answer that is no success."""
+        url = request.url_in(course.region)
+        try:
+            async with self._open(request, url, course) as response:
+                if response.status >= 300:
+                    raise Troubled(await _read_trouble(response))
+                done = await consume(response)
+        except _LOST as e:
+            if refusal := refused_address(e):
+                raise refused(request.address, refusal) from e
+            raise unreachable(request.address, url, e) from e
+        await self._learn(request, course)
+        return done
 
     def takes_checksums(self, address: BucketAddress) -> bool:
         """Tell whether checksums go along with what is stored at a bucket's server."""
@@ -240,8 +277,8 @@ class S3Client:
                 read_bufsize=1 << 20,
                 skip_auto_headers=("User-Agent", "Content-Type"),
             )
-            # The library would repeat a request by itself on a connection that broke; `call` does that, and confirms
-            # each try first.
+            # The library would repeat a request by itself on a connection that broke; `persist` does that, and each
+            # try is confirmed first.
             session._retry_connection = False
             self._sessions[reach] = session
         return self._sessions[reach]
@@ -252,7 +289,7 @@ class S3Client:
             return answer_failure(trouble, request.address, request.key, "by its signed link")
         if course.refusal and trouble.is_refusal:
             course.ambient, trouble = await self.ambient(), course.refusal
-        if request.method == "HEAD" and not trouble.code:
+        if request.method == "HEAD" and not trouble.code and not trouble.is_transient:
             probe = request._replace(method="GET", headers=(*request.headers, ("Range", "bytes=0-0")))
             with suppress(*_LOST):
                 async with self._open(probe, request.url_in(course.region), course) as response:
@@ -276,11 +313,9 @@ async def _confirmed(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
-    return read_trouble(
-        response.status,
-        response.headers.get("x-amz-bucket-region", ""),
-        await read_up_to(_TROUBLE_BYTES, response.content.iter_any()),
-    )
+    body = await read_up_to(_TROUBLE_BYTES, response.content.iter_any())
+    after = asked_seconds(response.headers.get("Retry-After", ""), now_ns())
+    return read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), body)._replace(after=after)
 
 
 async def _correct(request: Request, course: _Course, trouble: Trouble) -> bool:
@@ -319,13 +354,4 @@ def _leave_checksums(request: Request, course: _Course, trouble: Trouble) -> boo
     if course.is_plain or not has_checksums or not trouble.may_mean_checksums:
         return False
     course.is_plain = True
-    return True
-
-
-async def _may_retry(course: _Course) -> bool:
-    """Waits, longer each time and never in step with others; False when it was the last time."""
-    course.tried += 1
-    if course.tried >= _ATTEMPTS:
-        return False
-    await asyncio.sleep(random.random() * min(_FIRST_WAIT * 2 ** (course.tried - 1), _LONGEST_WAIT))
     return True

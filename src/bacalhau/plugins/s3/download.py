@@ -13,9 +13,10 @@ from pathlib import Path
 import aiohttp
 
 from bacalhau.border.archive import unpack_async
-from bacalhau.border.connect import reach_beside
+from bacalhau.border.connect import reach_beside, read_chunks
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
@@ -27,6 +28,7 @@ from bacalhau.plugins.s3.fetch import (
     disk_failure,
     fetch_entries,
     hash_file,
+    strong_etag,
     write_at,
 )
 from bacalhau.plugins.s3.operation import head, version_query
@@ -53,8 +55,8 @@ class S3Downloader:
     `server` is the URL of the client's API, beside which an S3 server may be on the client's own machine.
     """
 
-    def __init__(self, server: str) -> None:
-        self._server = server
+    def __init__(self, server: str, patience: Patience = DOWNLOAD) -> None:
+        self._server, self._patience = server, patience
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         if result.is_type("s3presigned"):
@@ -62,18 +64,18 @@ class S3Downloader:
             source, link = given.source_spec, given.pre_signed_url
         else:
             source, link = require_params(result, S3SourceParams), ""
-        async with aclosing(S3Client(await reach_beside(self._server))) as client:
+        async with aclosing(S3Client(await reach_beside(self._server), self._patience)) as client:
             if link or is_archive(source.key):
-                await _Archive(client, source, report).bring(link, into, only)
+                await _Archive(client, source, self._patience, report).bring(link, into, only)
             else:
-                await _Plain(client, source, report).bring(into, only)
+                await _Plain(client, source, self._patience, report).bring(into, only)
 
 
 class _Plain:
     """Objects as they are, each under its name."""
 
-    def __init__(self, client: S3Client, source: S3SourceParams, report: Report) -> None:
-        self._client, self._source, self._report = client, source, report
+    def __init__(self, client: S3Client, source: S3SourceParams, patience: Patience, report: Report) -> None:
+        self._client, self._source, self._patience, self._report = client, source, patience, report
 
     async def bring(self, into: Path, only: str) -> None:
         entries = await resolve_entries(self._client, self._source)
@@ -100,15 +102,18 @@ class _Plain:
         work = [partial(pin, entry) for entry in entries]
         pinned = await gather_bounded(_HEADS_AT_ONCE, list(work))
         await fetch_entries(
-            Origin(self._client, address, "downloading"), tuple(entry for entry in pinned if entry), into, self._report
+            Origin(self._client, address, "downloading", self._patience),
+            tuple(entry for entry in pinned if entry),
+            into,
+            self._report,
         )
 
 
 class _Archive:
     """One archive: received beside its contents, under a name that a later attempt finds again, verified, unpacked."""
 
-    def __init__(self, client: S3Client, source: S3SourceParams, report: Report) -> None:
-        self._client, self._source, self._report = client, source, report
+    def __init__(self, client: S3Client, source: S3SourceParams, patience: Patience, report: Report) -> None:
+        self._client, self._source, self._patience, self._report = client, source, patience, report
         checksum = full_checksum(source.checksum_sha256) if source.checksum_sha256 else ""
         self._digest = "" if is_composite(checksum) else checksum
         # The address of a signed link is its own: the configuration of this machine says nothing about it.
@@ -167,31 +172,30 @@ class _Archive:
             compare_digest(self._address, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
 
     async def _fill(self, request: Request, descriptor: int, start: int) -> None:
-        """Write the rest of an archive. A stream that breaks further on than any before goes on from there; every
-        other one counts as a failed attempt.
-        """
-        at = asked = furthest = start
-        is_whole = False
+        """Receive the rest of an archive; what breaks off is gone on with from there while it is the same object."""
+        at, total, pin = start, 0, ""
+
+        async def attempt() -> None:
+            ranged = (("Range", f"bytes={at}-"), *((("If-Match", pin),) if pin else ())) if at else ()
+            await client.once(request._replace(headers=ranged), keep)
 
         async def keep(response: aiohttp.ClientResponse) -> None:
-            nonlocal at, furthest, is_whole
-            at = asked if response.status == 206 else 0
+            nonlocal at, total, pin
+            at = at if response.status == 206 else 0
             os.ftruncate(descriptor, at)
-            total = at + (response.content_length or 0)
-            try:
-                async for block in blocks(response.content.iter_any()):
-                    await asyncio.to_thread(write_at, descriptor, block, at)
-                    at += sum(map(len, block))
-                    self._report(Step("downloading", 0, 1, at, total))
-                is_whole = True
-            except (aiohttp.ClientError, TimeoutError):
-                if at <= furthest:
-                    raise
-                furthest = at
+            total, pin = at + (response.content_length or 0), strong_etag(response)
+            async for block in blocks(read_chunks(response.content)):
+                await asyncio.to_thread(write_at, descriptor, block, at)
+                at += sum(map(len, block))
+                effort.advance()
+                self._report(Step("downloading", 0, 1, at, total))
 
-        while not is_whole:
-            asked = at
-            await self._client.call(request._replace(headers=(("Range", f"bytes={at}-"),) if at else ()), keep)
+        def wait(note: str) -> None:
+            self._report(Step("downloading", 0, 1, at, total, note))
+
+        effort = Effort(self._patience, wait)
+        client = self._client.under(effort)
+        await client.persist(attempt, lambda: at)
         self._report(Step("downloading", 1, 1, at, at))
 
 
@@ -208,4 +212,4 @@ def _digest(path: Path) -> str:
 
 
 def make_downloader(server: ResultServer) -> S3Downloader:
-    return S3Downloader(server.url)
+    return S3Downloader(server.url, DOWNLOAD._replace(seconds=server.config.patience))

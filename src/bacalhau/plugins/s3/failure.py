@@ -3,9 +3,12 @@
 import re
 from typing import NamedTuple
 
+import aiohttp
+
 from bacalhau.border.addresses import AddressRefused
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault
+from bacalhau.lib.patience import Fault, Passing
 from bacalhau.plugins.s3.bucket import BucketAddress
 
 _TRANSIENT = frozenset(
@@ -16,9 +19,11 @@ _TRANSIENT = frozenset(
         "RequestTimeout",
         "RequestTimeoutException",
         "Throttling",
+        "TooManyRequests",
         "OperationAborted",
     }
 )
+_OVERLOAD = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "TooManyRequests"})
 _REFUSED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"})
 _BAD_KEYS = frozenset(
     {
@@ -40,17 +45,23 @@ _TAGS = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Mes
 class Trouble(NamedTuple):
     """An answer that is no success.
 
-    `code` and `message` are "" where it had no body; `region` is where the server says the bucket is.
+    `code` and `message` are "" where it had no body; `region` is where the server says the bucket is; `after` is how
+    many seconds it asked to wait.
     """
 
     status: int
     code: str
     message: str
     region: str
+    after: float = 0.0
 
     @property
     def is_transient(self) -> bool:
-        return self.status in (429, 500, 502, 503, 504) or self.code in _TRANSIENT
+        return self.status in (408, 429, 500, 502, 503, 504) or self.code in _TRANSIENT
+
+    @property
+    def is_overload(self) -> bool:
+        return self.status in (429, 503) or self.code in _OVERLOAD
 
     @property
     def is_outdated(self) -> bool:
@@ -85,10 +96,12 @@ def answer_failure(trouble: Trouble, address: BucketAddress, key: str, who: str)
         return known
     said = trouble.code or f"status {trouble.status}"
     detail = f": {trouble.message}" if trouble.message else ""
-    hint = f"the S3 server at {address.server} may be overloaded; try again later" if trouble.is_transient else ""
-    return StorageFailure(
-        f"s3: {_thing(address, key)}: {said}{detail}", hint=hint, retryable=trouble.is_transient, component="S3"
-    )
+    text = f"s3: {_thing(address, key)}: {said}{detail}"
+    if not trouble.is_transient:
+        return StorageFailure(text, component="S3")
+    hint = f"the S3 server at {address.server} may be overloaded; try again later"
+    answer = " ".join(filter(None, (str(trouble.status) if trouble.status >= 300 else "", trouble.code)))
+    return Passing(text, hint=hint, component="S3").because(Fault(f"the store answers {answer}", trouble.after))
 
 
 def _refusal(trouble: Trouble, address: BucketAddress, key: str, who: str) -> StorageFailure | None:
@@ -142,12 +155,15 @@ def refused(address: BucketAddress, refusal: AddressRefused) -> StorageFailure:
 
 
 def unreachable(address: BucketAddress, url: str, error: Exception) -> StorageFailure:
-    """The way to the server is broken, or the server stopped talking."""
+    """Make the error of a way to the server that is broken, or of a server that stopped talking."""
     server = "/".join(url.split("/")[:3])
+    text = f"cannot reach S3 at {server}: {network_fault(error)}"
     hint = "check the endpoint, and that this machine can reach it"
-    return StorageFailure(
-        f"cannot reach S3 at {server}: {network_fault(error)}", hint=hint, retryable=True, component="S3"
-    )
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return StorageFailure(text, hint=hint, component="S3")
+    answered = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    fault = Fault(f"the store cannot be reached ({network_fault(error)})", answered=answered)
+    return Passing(text, hint=hint, component="S3").because(fault)
 
 
 def _thing(address: BucketAddress, key: str) -> str:

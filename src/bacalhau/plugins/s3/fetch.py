@@ -5,6 +5,7 @@ import base64
 import errno
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,9 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
+from bacalhau.border.connect import read_chunks
 from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
 from bacalhau.plugins.s3.client import Request, S3Client
@@ -30,6 +33,7 @@ RANGED_BYTES = 64 << 20
 _RANGE_BYTES = 32 << 20
 _SMALL_AT_ONCE = 32
 _WRITE_BYTES = 1 << 20
+_FIRST_BYTE = re.compile(r"bytes (\d{1,18})-")
 
 
 T = TypeVar("T")
@@ -41,21 +45,86 @@ class _RangeIgnored(Exception):
 
 
 class Origin(NamedTuple):
-    """The bucket that objects come from, and the stage that progress is reported as."""
+    """The bucket that objects come from, the stage that progress is reported as, and how long to go on without any."""
 
     client: S3Client
     address: BucketAddress
     stage: str = "staging"
+    patience: Patience = USUAL
 
 
 class _Progress:
-    def __init__(self, stage: str, entries: tuple[Entry, ...], report: Report) -> None:
+    """The step that is reported. Bytes that came count as progress when there were never as many."""
+
+    def __init__(self, origin: Origin, entries: tuple[Entry, ...], report: Report) -> None:
         self._report = report
-        self._step = Step(stage, 0, len(entries), 0, sum(max(entry.size, 0) for entry in entries))
+        self._step = Step(origin.stage, 0, len(entries), 0, sum(max(entry.size, 0) for entry in entries))
+        self._most = 0
+        self.effort = Effort(origin.patience, self._wait, heard=True)
 
     def add(self, objects: int, count: int) -> None:
-        self._step = self._step._replace(done=self._step.done + objects, bytes_done=self._step.bytes_done + count)
+        self._step = self._step._replace(
+            done=self._step.done + objects, bytes_done=self._step.bytes_done + count, note=""
+        )
+        if self._step.bytes_done > self._most:
+            self._most = self._step.bytes_done
+            self.effort.advance()
         self._report(self._step)
+
+    def _wait(self, note: str) -> None:
+        self._report(self._step._replace(note=note))
+
+
+class Span:
+    """The bytes [start, end) of an object on their way to this machine; `at` is up to where they are here.
+
+    An object of unknown size has end -1. What breaks off is gone on with from there, as long as the server shows by
+    its ETag that it is the same object; `pin` is the manifest's, else that of the first answer. `expected` is the
+    digest that the whole object must have, "" where none is known.
+    """
+
+    def __init__(self, entry: Entry, start: int, end: int) -> None:
+        self.entry, self.start, self.end = entry, start, end
+        self.at, self.pin = start, entry.etag
+        self.expected = "" if is_composite(entry.checksum) else entry.checksum
+
+    @property
+    def is_part(self) -> bool:
+        return self.end - self.start != self.entry.size
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Make the headers of the next request."""
+        pin = (("If-Match", self.pin),) if self.pin else ()
+        if self.is_part:
+            return (*pin, ("Range", f"bytes={self.at}-{self.end - 1}"))
+        if self.at and self.pin:
+            return (*pin, CHECKSUM_MODE, ("Range", f"bytes={self.at}-"))
+        return (*pin, CHECKSUM_MODE)
+
+    def begin(self, response: aiohttp.ClientResponse) -> int:
+        """Take note of an answer; return how many bytes it will bring again.
+
+        Some servers answer a range with status 200. Raises _RangeIgnored when a part was asked for and all comes.
+        """
+        left = self.end - self.at
+        if response.status == 206 or (response.content_length == left and left != self.entry.size):
+            self._require_place(response.headers.get("Content-Range", ""))
+            return 0
+        if self.is_part:
+            raise _RangeIgnored
+        again, self.at = self.at - self.start, self.start
+        self.pin = self.pin or strong_etag(response)
+        self.expected = expected_digest(self.entry, response)
+        return again
+
+    def _require_place(self, said: str) -> None:
+        found = _FIRST_BYTE.match(said)
+        if found and int(found[1]) != self.at:
+            raise StorageFailure(
+                f"s3: object {self.entry.key}: asked for the bytes from {self.at} on, and got {said}",
+                hint="the server is broken or lies",
+                component="S3",
+            )
 
 
 async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, report: Report) -> None:
@@ -63,7 +132,7 @@ async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, 
     scratch = into / f".part-{uuid.uuid4().hex}"
     try:
         await asyncio.to_thread(_make_folders, into, scratch, entries)
-        work = _Fetch(origin, into, scratch, _Progress(origin.stage, entries, report))
+        work = _Fetch(origin, into, scratch, _Progress(origin, entries, report))
         small: list[_Work[None]] = [
             partial(work.small, entry, i) for i, entry in enumerate(entries) if 0 <= entry.size <= SMALL_BYTES
         ]
@@ -103,37 +172,44 @@ def disk_failure(error: OSError, into: Path) -> StorageFailure:
 
 class _Fetch:
     def __init__(self, origin: Origin, into: Path, scratch: Path, progress: _Progress) -> None:
-        self._origin, self._into, self._scratch, self._progress = origin, into, scratch, progress
+        self._address, self._into, self._scratch, self._progress = origin.address, into, scratch, progress
+        self._client = origin.client.under(progress.effort)
         self._streams = asyncio.Semaphore(STREAMS)
 
-    def _request(self, entry: Entry, headers: tuple[tuple[str, str], ...]) -> Request:
-        pin = (("If-Match", entry.etag),) if entry.etag else ()
-        return Request(self._origin.address, "GET", entry.key, version_query(entry.version), (*pin, *headers))
+    def _request(self, span: Span) -> Request:
+        entry = span.entry
+        return Request(self._address, "GET", entry.key, version_query(entry.version), span.headers())
 
-    async def _within(self, entry: Entry, length: int, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _within(self, span: Span, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body of an object or a part of it, of which the server has said the length (-1: it has not)."""
-        got = 0
+        got = span.at
         async for chunk in body:
             got += len(chunk)
-            if 0 <= length < got:
+            if 0 <= span.end < got:
                 raise StorageFailure(
-                    f"s3: object {entry.key} in bucket {self._origin.address.bucket} is longer than the"
-                    f" {length} bytes that were announced",
+                    f"s3: object {span.entry.key} in bucket {self._address.bucket} is longer than the"
+                    f" {span.end - span.start} bytes that were announced",
                     hint="the server is broken or lies",
                     component="S3",
                 )
             yield chunk
 
     async def small(self, entry: Entry, index: int) -> None:
-        async def keep(response: aiohttp.ClientResponse) -> None:
-            body = b"".join([chunk async for chunk in self._within(entry, entry.size, response.content.iter_any())])
-            _check_length(entry.size, len(body))
-            expected = expected_digest(entry, response)
-            if expected:
-                compare_digest(self._origin.address, entry, expected, hashlib.sha256(body).digest())
-            _write_small(str(self._scratch / str(index)), str(self._into / entry.path), body)
+        span, held = Span(entry, 0, entry.size), list[bytes]()
 
-        await self._origin.client.call(self._request(entry, (CHECKSUM_MODE,)), keep)
+        async def keep(response: aiohttp.ClientResponse) -> None:
+            if span.begin(response):
+                held.clear()
+            async for chunk in self._within(span, read_chunks(response.content)):
+                held.append(chunk)
+                span.at += len(chunk)
+            _check_length(span)
+
+        await self._client.persist(lambda: self._client.once(self._request(span), keep), lambda: span.at)
+        body = b"".join(held)
+        if span.expected:
+            compare_digest(self._address, entry, span.expected, hashlib.sha256(body).digest())
+        _write_small(str(self._scratch / str(index)), str(self._into / entry.path), body)
         self._progress.add(1, entry.size)
 
     async def large(self, entry: Entry, index: int) -> None:
@@ -141,83 +217,73 @@ class _Fetch:
         await asyncio.to_thread(path.touch, 0o644)
         expected = await self._pieces(entry, path)
         if expected:
-            compare_digest(self._origin.address, entry, expected, await asyncio.to_thread(hash_file, path))
+            compare_digest(self._address, entry, expected, await asyncio.to_thread(hash_file, path))
         await asyncio.to_thread(os.rename, path, self._into / entry.path)
         self._progress.add(1, 0)
 
     async def _pieces(self, entry: Entry, path: Path) -> str:
         """Fetch an object in pieces; return the digest its content must have, "" where none is known."""
+        whole = Span(entry, 0, entry.size)
         if entry.size > RANGED_BYTES:
             starts = range(0, entry.size, _RANGE_BYTES)
-            pieces: list[_Work[None]] = [
-                partial(self._stretch, entry, path, start, min(start + _RANGE_BYTES, entry.size)) for start in starts
-            ]
+            spans = [Span(entry, start, min(start + _RANGE_BYTES, entry.size)) for start in starts]
             try:
-                await gather_bounded(STREAMS, pieces)
-                return "" if is_composite(entry.checksum) else entry.checksum
+                await gather_bounded(STREAMS, [partial(self._stretch, span, path) for span in spans])
+                return whole.expected
             except _RangeIgnored:
-                pass
-        return await self._piece(entry, path, 0, entry.size)
-
-    async def _stretch(self, entry: Entry, path: Path, start: int, end: int) -> None:
-        client = self._origin.client
+                self._progress.add(0, -sum(span.at - span.start for span in spans))
         async with self._streams:
-            signed = await client.signed(self._request(entry, _range(start, end)))
+            await self._piece(whole, path)
+        return whole.expected
+
+    async def _stretch(self, span: Span, path: Path) -> None:
+        async with self._streams:
+            signed = await self._client.signed(self._request(span))
             if signed:
-                stretch = Stretch(*signed, path, start, end, client.reach_of(self._origin.address))
-                if await client.bulk.receive(stretch, partial(self._progress.add, 0)):
-                    return
-        await self._piece(entry, path, start, end)
+                stretch = Stretch(*signed, path, span.start, span.end, self._client.reach_of(self._address))
+                span.at = await self._client.bulk.receive(stretch, partial(self._progress.add, 0))
+            if span.at < span.end:
+                await self._piece(span, path)
 
-    async def _piece(self, entry: Entry, path: Path, start: int, end: int) -> str:
-        """The bytes [start, end); an object of unknown size has end -1."""
-        is_part = end - start != entry.size
+    async def _piece(self, span: Span, path: Path) -> None:
+        async def keep(response: aiohttp.ClientResponse) -> None:
+            if again := span.begin(response):
+                self._progress.add(0, -again)
+            async for block in blocks(self._within(span, read_chunks(response.content))):
+                await asyncio.to_thread(write_at, descriptor, block, span.at)
+                span.at += sum(map(len, block))
+                self._progress.add(0, sum(map(len, block)))
+            _check_length(span)
 
-        async def keep(response: aiohttp.ClientResponse) -> str:
-            if is_part and response.status != 206 and response.content_length != end - start:
-                raise _RangeIgnored
-            got = 0
-            try:
-                async for block in blocks(self._within(entry, end - start, response.content.iter_any())):
-                    await asyncio.to_thread(write_at, descriptor, block, start + got)
-                    got += sum(map(len, block))
-                    self._progress.add(0, sum(map(len, block)))
-                _check_length(end - start, got)
-            except BaseException:
-                self._progress.add(0, -got)
-                raise
-            return expected_digest(entry, response)
-
-        headers = _range(start, end) if is_part else (CHECKSUM_MODE,)
         descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY)
         try:
-            async with self._streams:
-                return await self._origin.client.call(self._request(entry, headers), keep)
+            await self._client.persist(lambda: self._client.once(self._request(span), keep), lambda: span.at)
         finally:
             os.close(descriptor)
 
 
-def _range(start: int, end: int) -> tuple[tuple[str, str], ...]:
-    return (("Range", f"bytes={start}-{end - 1}"),)
-
-
 async def blocks(body: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """The body in lists of chunks that are together worth a thread."""
+    """The body in lists of chunks that are together worth a thread, also those that came before it broke off."""
     held: list[bytes] = []
     size = 0
-    async for chunk in body:
-        held.append(chunk)
-        size += len(chunk)
-        if size >= _WRITE_BYTES:
+    try:
+        async for chunk in body:
+            held.append(chunk)
+            size += len(chunk)
+            if size >= _WRITE_BYTES:
+                full, held, size = held, [], 0
+                yield full
+    except (aiohttp.ClientError, TimeoutError):
+        if held:
             yield held
-            held, size = [], 0
+        raise
     if held:
         yield held
 
 
-def _check_length(expected: int, got: int) -> None:
-    if 0 <= expected != got:
-        raise aiohttp.ClientPayloadError(f"{got} bytes arrived instead of {expected}")
+def _check_length(span: Span) -> None:
+    if 0 <= span.end != span.at:
+        raise aiohttp.ClientPayloadError(f"{span.at} bytes arrived instead of {span.end}")
 
 
 def _write_small(scratch: str, path: str, body: bytes) -> None:
@@ -241,6 +307,12 @@ def write_at(descriptor: int, chunks: list[bytes], offset: int) -> None:
 def hash_file(path: Path) -> bytes:
     with path.open("rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def strong_etag(response: aiohttp.ClientResponse) -> str:
+    """Read the ETag if equal ones mean equal bytes, else ""."""
+    etag = response.headers.get("ETag", "")
+    return "" if etag.startswith("W/") else etag
 
 
 def expected_digest(entry: Entry, response: aiohttp.ClientResponse) -> str:

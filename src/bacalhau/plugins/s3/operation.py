@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
+import aiohttp
+
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.s3.bucket import BucketAddress
-from bacalhau.plugins.s3.client import Request, S3Client, read_all
+from bacalhau.plugins.s3.client import Request, S3Client, Troubled, read_all
+from bacalhau.plugins.s3.failure import read_trouble
 
 DIGEST_HEADER = "x-amz-checksum-sha256"
 DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep the header above
@@ -83,8 +86,7 @@ async def list_objects(client: S3Client, address: BucketAddress, prefix: str, mo
             ("prefix", prefix),
             *([("continuation-token", token)] if token else []),
         ]
-        answer = await client.call(Request(address, "GET", "", tuple(query)), read_all)
-        root = parse_answer(answer.body, address)
+        root = (await call_xml(client, Request(address, "GET", "", tuple(query)))).root
         for entry in _read_page(root):
             count += 1
             if count > most:
@@ -109,7 +111,31 @@ def _read_page(root: ET.Element) -> Iterable[Listed]:
         )
 
 
-def parse_answer(body: bytes, address: BucketAddress) -> ET.Element:
+class XmlAnswer(NamedTuple):
+    """An answer of XML, parsed."""
+
+    headers: Mapping[str, str]
+    root: ET.Element
+
+
+async def call_xml(client: S3Client, request: Request) -> XmlAnswer:
+    """Do a request that is answered in XML.
+
+    Servers announce success before they are done with what takes long, so a failure may come with status 200. It is
+    taken as if it had come with its own status.
+    """
+
+    async def read(response: aiohttp.ClientResponse) -> XmlAnswer:
+        answer = await read_all(response)
+        root = _parse_answer(answer.body, request.address)
+        if root.tag.rpartition("}")[2] == "Error":
+            raise Troubled(read_trouble(response.status, "", answer.body))
+        return XmlAnswer(answer.headers, root)
+
+    return await client.call(request, read)
+
+
+def _parse_answer(body: bytes, address: BucketAddress) -> ET.Element:
     try:
         return ET.fromstring(body)
     except ET.ParseError as e:

@@ -12,15 +12,17 @@ from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.archive import stream, tree, tree_size
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, result_buckets
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key
+from bacalhau.plugins.s3.ledger import Ledger
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.settings import current_settings
-from bacalhau.plugins.s3.upload import Target, upload_stream
-from bacalhau.ports.plugin import Setting
+from bacalhau.plugins.s3.upload import Target, abort_left, upload_stream
+from bacalhau.ports.plugin import Setting, publisher_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
 
@@ -36,9 +38,11 @@ _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
 class S3Publisher:
     """A Publisher. The same result published again takes the same keys."""
 
-    def __init__(self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS) -> None:
-        self._client = S3Client(reach)
-        self._buckets = buckets
+    def __init__(
+        self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS, patience: Patience = USUAL
+    ) -> None:
+        self._client = S3Client(reach, patience)
+        self._buckets, self._patience = buckets, patience
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -62,13 +66,18 @@ class S3Publisher:
             raise PublisherFailure(problems, component="S3")
         params = require_params(result.publisher, S3PublisherParams)
         key = fill_key(params.key, result, is_plain=params.is_plain)
+        progress = _Sending(report)
+        client = self._client.under(Effort(self._patience, progress.wait, heard=True))
         try:
             address = params.place(await current_settings())
-            target = Target(self._client, address, key, result.confirm)
-            stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, report)
+            ledger = await asyncio.to_thread(Ledger, result.folder.parent)
+            await abort_left(client, ledger)
+            target = Target(client, address, key, ledger, result.confirm)
+            stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, progress)
             region = await self._client.region_of(address)
         except StorageFailure as e:
-            raise PublisherFailure(e.message, hint=e.hint, retryable=e.retryable, component=e.component) from e
+            again = e.retryable and not isinstance(e, GaveUp)
+            raise PublisherFailure(e.message, hint=e.hint, retryable=again, component=e.component) from e
         except OSError as e:
             raise PublisherFailure(
                 f"cannot read the result {e.filename or result.folder}: {e.strerror or e}", component="S3"
@@ -78,37 +87,48 @@ class S3Publisher:
         return result_spec(place | stored)
 
 
-async def _publish_archive(target: Target, folder: Path, report: Report) -> dict[str, str]:
+class _Sending:
+    """The step that is reported while a result is on its way."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._step = Step("publishing")
+
+    def expect(self, objects: int, size: int = 0) -> None:
+        self._step = self._step._replace(total=objects, bytes_total=size)
+
+    def sent(self, count: int, objects: int = 0) -> None:
+        self._step = self._step._replace(done=self._step.done + objects, bytes_done=self._step.bytes_done + count)
+        self._report(self._step)
+
+    def end(self) -> None:
+        """The size of an archive is known when it has been sent."""
+        self._report(self._step._replace(done=1, bytes_total=self._step.bytes_done))
+
+    def wait(self, note: str) -> None:
+        self._report(self._step._replace(note=note))
+
+
+async def _publish_archive(target: Target, folder: Path, progress: _Sending) -> dict[str, str]:
     expected = await asyncio.to_thread(partial(tree_size, folder, with_holes=False))
-    done = 0
-
-    def sent(count: int) -> None:
-        nonlocal done
-        done += count
-        report(Step("publishing", 0, 1, done, 0))
-
-    uploaded = await upload_stream(target, stream(folder), expected=expected, sent=sent)
-    report(Step("publishing", 1, 1, done, done))
+    progress.expect(1)
+    uploaded = await upload_stream(target, stream(folder), expected=expected, sent=progress.sent)
+    progress.end()
     return {"VersionID": uploaded.stored.version, "ChecksumSHA256": uploaded.digest}
 
 
-async def _publish_plain(target: Target, folder: Path, report: Report) -> dict[str, str]:
+async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> dict[str, str]:
     """No checksum speaks for many objects: each carries its own, which the server checks and `get` compares."""
     files = await asyncio.to_thread(_plain_files, folder)
-    step = Step("publishing", 0, len(files), 0, sum(size for _, size in files))
-
-    def sent(count: int, objects: int = 0) -> None:
-        nonlocal step
-        step = step._replace(done=step.done + objects, bytes_done=step.bytes_done + count)
-        report(step)
+    progress.expect(len(files), sum(size for _, size in files))
 
     async def put_file(name: str, size: int) -> None:
         path = folder / name
         digest = await asyncio.to_thread(_digest, path) if size > _PIECE_BYTES else ""
         await upload_stream(
-            target._replace(key=target.key + name), _read(path), expected=size, sent=sent, digest=digest
+            target._replace(key=target.key + name), _read(path), expected=size, sent=progress.sent, digest=digest
         )
-        sent(0, 1)
+        progress.sent(0, 1)
 
     small = [partial(put_file, name, size) for name, size in files if size <= _PIECE_BYTES]
     large = [partial(put_file, name, size) for name, size in files if size > _PIECE_BYTES]
@@ -161,4 +181,5 @@ async def _read(path: Path) -> AsyncIterator[bytes]:
 
 
 def make_publisher(setting: Setting) -> S3Publisher:
-    return S3Publisher(setting.reach, result_buckets(setting.config))
+    patience = publisher_patience(setting.config)
+    return S3Publisher(setting.reach, result_buckets(setting.config), patience)

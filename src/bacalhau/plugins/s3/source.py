@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, input_buckets
 from bacalhau.plugins.s3.bucket import BucketAddress
@@ -15,7 +16,7 @@ from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.partition import pick_share
 from bacalhau.plugins.s3.settings import current_settings
-from bacalhau.ports.plugin import Setting
+from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -26,14 +27,18 @@ _DIRECTORY_TYPE = "application/x-directory"
 class S3Source:
     """A Storage. Without credentials it reads what is public, so it can always be used.
 
-    A prefix of more than `most_objects` is refused.
+    A prefix of more than `most_objects` is refused. `patience` is for the listing and for the objects.
     """
 
     def __init__(
-        self, reach: Reach = EVERYWHERE, buckets: BucketRules = ALL_BUCKETS, most_objects: int = MOST_OBJECTS
+        self,
+        reach: Reach = EVERYWHERE,
+        buckets: BucketRules = ALL_BUCKETS,
+        most_objects: int = MOST_OBJECTS,
+        patience: Patience = USUAL,
     ) -> None:
-        self._most_objects = most_objects
-        self._client = S3Client(reach)
+        self._most_objects, self._patience = most_objects, patience
+        self._client = S3Client(reach, patience)
         self._buckets = buckets
 
     async def close(self) -> None:
@@ -47,12 +52,13 @@ class S3Source:
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         params = require_params(source, S3SourceParams)
-        entries = await resolve_entries(self._client, params, self._most_objects)
+        client = self._client.under(Effort(self._patience))
+        entries = await resolve_entries(client, params, self._most_objects)
         return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         address = await bucket_of(require_params(manifest.source, S3SourceParams))
-        await fetch_entries(Origin(self._client, address), manifest.entries, into, report)
+        await fetch_entries(Origin(self._client, address, patience=self._patience), manifest.entries, into, report)
         return Volume(into, read_only=True)
 
 
@@ -106,4 +112,5 @@ def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFai
 
 
 def make_source(setting: Setting) -> S3Source:
-    return S3Source(setting.reach, input_buckets(setting.config))
+    patience = source_patience(setting.config.input_sources)
+    return S3Source(setting.reach, input_buckets(setting.config), patience=patience)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -10,19 +10,23 @@ from xml.sax.saxutils import escape
 
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import Effort, Patience
 from bacalhau.lib.units import show_bytes
-from bacalhau.plugins.s3.bucket import BucketAddress
-from bacalhau.plugins.s3.client import Answer, Request, S3Client, read_all
+from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
+from bacalhau.plugins.s3.client import Request, S3Client, Troubled, read_all
+from bacalhau.plugins.s3.ledger import Begun, Ledger
 from bacalhau.plugins.s3.operation import (
     DIGEST_HEADER,
     DIGEST_METADATA,
     Stored,
+    call_xml,
     digest_text,
-    parse_answer,
+    head,
     put,
     read_text,
     read_version,
 )
+from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 PART_BYTES = 8 << 20
@@ -31,17 +35,34 @@ MOST_PARTS = 10_000  # that S3 allows
 _PARTS = 9000  # of these, which leaves room for a guess that was too small
 _IN_FLIGHT = 3
 _ABORT_SECONDS = 10
-
-Query = tuple[tuple[str, str], ...]
+_ABORTING = Patience(seconds=3.0, unheard=3.0)  # a stop waits for it
+_PARTS_LOST = ("NoSuchUpload", "InvalidPart")
 
 
 class Target(NamedTuple):
-    """The destination of an object; `confirm` is awaited right before it can be seen there."""
+    """The destination of an object; `confirm` is awaited right before it can be seen there.
+
+    `ledger` records uploads in parts while they are under way.
+    """
 
     client: S3Client
     address: BucketAddress
     key: str
+    ledger: Ledger
     confirm: Confirm = always_allowed
+
+
+class Part(NamedTuple):
+    """A stored part; `digest` is its base64 SHA-256."""
+
+    number: int
+    etag: str
+    digest: str
+
+    def row(self, *, is_kept: bool) -> str:
+        """Name the part for `finish`; `is_kept`: the server keeps checksums."""
+        checksum = f"<ChecksumSHA256>{self.digest}</ChecksumSHA256>" if is_kept else ""
+        return f"<Part><PartNumber>{self.number}</PartNumber><ETag>{escape(self.etag)}</ETag>{checksum}</Part>"
 
 
 class Upload(NamedTuple):
@@ -50,60 +71,119 @@ class Upload(NamedTuple):
     target: Target
     id: str
 
-    async def put_part(self, number: int, body: bytes) -> str:
-        """Store one part; return its row for `finish`."""
+    async def put_part(self, number: int, body: bytes) -> Part:
         digest = await asyncio.to_thread(digest_text, body)
         query = (("partNumber", str(number)), ("uploadId", self.id))
-        answer = await self._call("PUT", query, ((DIGEST_HEADER, digest),), body)
-        etag = escape(answer.headers.get("ETag", ""))
-        is_kept = self.target.client.takes_checksums(self.target.address)
-        checksum = f"<ChecksumSHA256>{digest}</ChecksumSHA256>" if is_kept else ""
-        return f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag>{checksum}</Part>"
+        target = self.target
+        request = Request(target.address, "PUT", target.key, query, ((DIGEST_HEADER, digest),), body)
+        answer = await target.client.call(request, read_all)
+        return Part(number, answer.headers.get("ETag", ""), digest)
 
-    async def finish(self, rows: list[str]) -> Stored:
+    async def finish(self, parts: list[Part], size: int, digest: str) -> Stored:
+        """Put the parts together to an object of `size` bytes with the base64 SHA-256 `digest`.
+
+        The answer may have been lost although the server did it. Then there is no such upload any more, and the object
+        itself tells. Raises StorageFailure, `retryable` where the parts are lost and must be sent again.
+        """
+        is_kept = self.target.client.takes_checksums(self.target.address)
+        rows = "".join(part.row(is_kept=is_kept) for part in parts)
         body = (
-            "<CompleteMultipartUpload"
-            f' xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{"".join(rows)}</CompleteMultipartUpload>'
+            f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{rows}</CompleteMultipartUpload>'
         )
         query = (("uploadId", self.id),)
-        request = Request(
-            self.target.address, "POST", self.target.key, query, body=body.encode(), confirm=self.target.confirm
-        )
-        answer = await self.target.client.call(request, read_all)
-        root = parse_answer(answer.body, self.target.address)
-        # Success is announced before the parts are put together, so a failure comes with status 200.
-        if root.tag.endswith("Error"):
-            said = f"{read_text(root, 'Code')}: {read_text(root, 'Message')}"
-            bucket = self.target.address.bucket
-            raise StorageFailure(
-                f"s3: object {self.target.key} in bucket {bucket} could not be put together: {said}",
-                retryable=True,
-                component="S3",
-            )
-        return Stored(read_text(root, "ETag"), read_version(answer.headers))
+        target = self.target
+        request = Request(target.address, "POST", target.key, query, body=body.encode(), confirm=target.confirm)
+        try:
+            answer = await call_xml(target.client, request)
+        except StorageFailure as e:
+            if _code_of(e) not in _PARTS_LOST:
+                raise
+            found = await self._stored(parts, size, digest)
+            if found is None:
+                raise StorageFailure(
+                    f"s3: the parts of object {target.key} in bucket {target.address.bucket} were lost: {_code_of(e)}",
+                    hint="the server or a rule of the bucket removed them",
+                    retryable=True,
+                    component="S3",
+                ) from e
+            return found
+        return Stored(read_text(answer.root, "ETag"), read_version(answer.headers))
+
+    async def _stored(self, parts: list[Part], size: int, digest: str) -> Stored | None:
+        """Look whether the object is there, put together from these parts."""
+        try:
+            found = await head(self.target.client, self.target.address, self.target.key)
+        except StorageFailure as e:
+            if isinstance(e.__cause__, Troubled) and e.__cause__.trouble.status == 404:
+                return None
+            raise
+        marks = {found.etag.strip('"'), found.checksum, found.recorded}
+        is_ours = found.size == size and not marks.isdisjoint(_marks(parts, digest))
+        return Stored(found.etag, found.version) if is_ours else None
 
     async def abort(self) -> None:
-        """Parts that nobody puts together would be paid for.
-
-        Says nothing when it fails: whoever aborts has a better error.
+        """Have the server forget the parts. Nothing is raised when it fails: whoever aborts has a better error. The
+        upload then stays in the ledger.
         """
+        target = self.target
+        request = Request(target.address, "DELETE", target.key, (("uploadId", self.id),))
         with suppress(StorageFailure, TimeoutError):
             async with asyncio.timeout(_ABORT_SECONDS):
-                await self._call("DELETE", (("uploadId", self.id),))
+                try:
+                    await target.client.under(Effort(_ABORTING)).call(request, read_all)
+                except StorageFailure as e:
+                    if _code_of(e) != "NoSuchUpload":
+                        raise
+                self.cross_out()
 
-    async def _call(self, method: str, query: Query, headers: Query = (), body: bytes = b"") -> Answer:
-        return await self.target.client.call(
-            Request(self.target.address, method, self.target.key, query, headers, body), read_all
+    @property
+    def _begun(self) -> Begun:
+        address = self.target.address
+        return Begun(
+            bucket=address.bucket,
+            region=address.region,
+            endpoint=address.endpoint,
+            is_paying=address.is_paying,
+            key=self.target.key,
+            id=self.id,
         )
+
+    def record(self) -> None:
+        self.target.ledger.add(self._begun)
+
+    def cross_out(self) -> None:
+        self.target.ledger.remove(self._begun)
+
+
+def _code_of(failure: StorageFailure) -> str:
+    """Read what the server called its refusal, "" where it named none."""
+    return failure.__cause__.trouble.code if isinstance(failure.__cause__, Troubled) else ""
+
+
+def _marks(parts: list[Part], digest: str) -> set[str]:
+    """The texts by which servers tell what an object was put together from: digests of the whole or of the parts'."""
+    marks = {digest, f"{digest_text(b''.join(b64decode(part.digest) for part in parts))}-{len(parts)}"}
+    with suppress(ValueError):
+        etags = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
+        marks.add(f"{hashlib.md5(etags, usedforsecurity=False).hexdigest()}-{len(parts)}")
+    return marks
+
+
+async def abort_left(client: S3Client, ledger: Ledger) -> None:
+    """Abort the uploads of a ledger that an earlier process, or an attempt that failed, has left."""
+    for row in ledger.open:
+        settings = await current_settings()
+        address = find_bucket(settings, row.bucket, row.region, row.endpoint, is_paying=row.is_paying)
+        await Upload(Target(client, address, row.key, ledger), row.id).abort()
 
 
 async def begin_upload(target: Target, digest: str = "") -> Upload:
-    """`digest` of the whole goes along as metadata where it is known already."""
+    """Begin an upload in parts; `digest` of the whole goes along as metadata where it is known already."""
     headers = (("x-amz-checksum-algorithm", "SHA256"), *(((DIGEST_METADATA, digest),) if digest else ()))
-    answer = await target.client.call(
-        Request(target.address, "POST", target.key, (("uploads", ""),), headers), read_all
-    )
-    return Upload(target, read_text(parse_answer(answer.body, target.address), "UploadId"))
+    answer = await call_xml(target.client, Request(target.address, "POST", target.key, (("uploads", ""),), headers))
+    upload = Upload(target, read_text(answer.root, "UploadId"))
+    upload.record()
+    return upload
 
 
 class Uploaded(NamedTuple):
@@ -135,15 +215,17 @@ async def upload_stream(
         return Uploaded(stored, parts.digest(), len(first))
     upload = await begin_upload(target, digest)
     try:
-        rows = await _send_parts(upload, parts, first, sent)
-        return Uploaded(await upload.finish(rows), parts.digest(), parts.total)
+        sent_parts = await _send_parts(upload, parts, first, sent)
+        done = await upload.finish(sent_parts, parts.total, parts.digest())
     except BaseException:
         await upload.abort()
         raise
+    upload.cross_out()
+    return Uploaded(done, parts.digest(), parts.total)
 
 
-async def _send_parts(upload: Upload, parts: "_Parts", first: bytes, sent: Callable[[int], None]) -> list[str]:
-    rows: dict[int, str] = {}
+async def _send_parts(upload: Upload, parts: "_Parts", first: bytes, sent: Callable[[int], None]) -> list[Part]:
+    rows: dict[int, Part] = {}
     turn = asyncio.Lock()
     waiting = [first]
     taken = 0

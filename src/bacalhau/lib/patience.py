@@ -1,0 +1,171 @@
+"""Patience with servers that are away, overloaded or break off.
+
+Work that moves bytes goes on while bytes move. It ends when there was no progress for too long, not after a number of
+failures: a server that restarts is away for a minute, and hours of computing may wait for it. Between two attempts
+stands a pause that grows, is never in step with others, and is as long as the server asked for. `next_pause` decides,
+and knows no clock; `Effort` is one piece of work that goes on by it.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple, TypeVar
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.units import show_duration
+
+LONGEST_ASKED = 120.0  # seconds that a server may ask for; it may be well again before
+T = TypeVar("T")
+
+
+class Patience(NamedTuple):
+    """A measure of patience.
+
+    Work ends when `seconds` went by without progress, or `unheard` seconds where the server has not answered once: its
+    name may be misspelt. `attempts` further attempts are made in any case. Pauses grow from `first` to `longest`
+    seconds.
+    """
+
+    seconds: float = 600.0
+    unheard: float = 60.0
+    attempts: int = 3
+    first: float = 0.2
+    longest: float = 20.0
+
+
+USUAL = Patience()
+DOWNLOAD = Patience(unheard=10.0)
+"""The patience of a person who fetches a result and may have to be told of another way."""
+
+
+class Fault(NamedTuple):
+    """A failure that may pass by itself.
+
+    `text` says it in a few words, as in "the store answers 503"; `asked` is how many seconds the server asked to wait;
+    `answered` is False where nobody answered.
+    """
+
+    text: str
+    asked: float = 0.0
+    answered: bool = True
+
+
+class Standstill(NamedTuple):
+    """The time since work came forward, in seconds, how often it failed since, and whether its server ever answered."""
+
+    seconds: float
+    failures: int
+    heard: bool
+
+
+def next_pause(patience: Patience, fault: Fault, still: Standstill, chance: float) -> float | None:
+    """Decide how many seconds to wait before the next attempt; None when it was the last.
+
+    `chance` is a random number from 0 to 1.
+    """
+    left = (patience.seconds if still.heard else min(patience.seconds, patience.unheard)) - still.seconds
+    if left <= 0 and still.failures > patience.attempts:
+        return None
+    grown = min(patience.longest, patience.first * 2.0 ** min(max(still.failures - 1, 0), 30)) * (0.5 + 0.5 * chance)
+    wanted = max(grown, min(fault.asked, LONGEST_ASKED) * (1 + 0.1 * chance))
+    return min(wanted, left) if left > 0 else wanted
+
+
+def asked_seconds(retry_after: str, now: int) -> float:
+    """Read a Retry-After header: seconds, or the date until which to wait. What is neither asks for nothing.
+
+    `now` is Unix ns.
+    """
+    if retry_after.isascii() and retry_after.isdecimal():
+        return min(float(retry_after[:9]), LONGEST_ASKED)
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max(until.timestamp() - now / 1e9, 0.0), LONGEST_ASKED)
+
+
+class Passing(StorageFailure):
+    """A failure that may pass by itself; an `Effort` tries again while its patience lasts."""
+
+    retryable_by_default = True
+    fault = Fault("the server cannot be reached", answered=False)
+
+    def because(self, fault: Fault) -> "Passing":
+        """Set what the pause before the next attempt depends on."""
+        self.fault = fault
+        return self
+
+
+class GaveUp(StorageFailure):
+    """The end of an effort whose patience is over. Trying the same again at once is of no use; later it may be."""
+
+    retryable_by_default = True
+
+
+def _silent(text: str) -> None:
+    """The listener of work that tells nobody."""
+
+
+class Effort:
+    """One piece of work, such as the staging of an input, whose requests share their patience.
+
+    `tell` is given what the work waits for, as in "the store answers 503, again in 8 s". `heard`: the server is known
+    to be there.
+    """
+
+    def __init__(self, patience: Patience, tell: Callable[[str], None] = _silent, *, heard: bool = False) -> None:
+        self.patience, self._tell, self._heard = patience, tell, heard
+        self._since: float | None = None
+
+    def advance(self) -> None:
+        """Note progress."""
+        self._since, self._heard = None, True
+
+    async def pause(self, fault: Fault, failures: int) -> bool:
+        """Wait before the next attempt; return False at once when it was the last.
+
+        `failures` counts the attempts that failed since this part of the work came forward.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._since is None:
+            self._since = now
+        self._heard = self._heard or fault.answered
+        still = Standstill(now - self._since, failures, self._heard)
+        seconds = next_pause(self.patience, fault, still, random.random())
+        if seconds is None:
+            return False
+        self._tell(f"{fault.text}, again in {math.ceil(seconds)} s")
+        await asyncio.sleep(seconds)
+        return True
+
+    async def persist(self, attempt: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
+        """Attempt it until it is done. `reached` (bytes) tells whether a failed attempt came further than those before.
+
+        Raises GaveUp when patience is over, and at once what cannot pass.
+        """
+        failures, attempts, best = 0, 0, reached()
+        while True:
+            try:
+                done = await attempt()
+            except Passing as e:
+                attempts += 1
+                failures += 1
+                if (now := reached()) > best:
+                    failures, best = 0, now
+                    self.advance()
+                if not await self.pause(e.fault, failures):
+                    raise self._given_up(e, attempts) from e
+            else:
+                self.advance()
+                return done
+
+    def _given_up(self, failure: Passing, attempts: int) -> GaveUp:
+        waited = round(asyncio.get_running_loop().time() - (self._since or 0.0))
+        still = f", {show_duration(waited)} without progress" if waited else ""
+        told = f" (gave up after {attempts} attempts{still})" if attempts > 1 else ""
+        return GaveUp(failure.message + told, hint=failure.hint, component=failure.component)
