@@ -134,7 +134,7 @@ class DockerApi:
             try:
                 await docker.containers.container(name).delete(force=True, v=True)
             except DockerError as e:
-                if e.status not in (404, 409):
+                if e.status != 409 and not _is_gone(e):
                     raise
 
     async def list_by_label(self, label: str) -> list[dict[str, Any]]:
@@ -171,7 +171,7 @@ class DockerApi:
         async def where() -> tuple[URL, bytes | None, bool]:
             return URL(f"containers/{name}/attach").with_query(stream="1", stdout="1", stderr="1"), None, False
 
-        with self._translated("attach to container"):
+        with self._translated("start container"):  # for Podman, this is the first half of it
             async with Stream(docker, where, _ENDLESS) as stream:
                 yield _attached(stream)
 
@@ -274,7 +274,7 @@ class DockerApi:
         try:
             return await request
         except DockerError as e:
-            if e.status == 404:
+            if _is_gone(e):
                 return None
             raise
 
@@ -299,6 +299,11 @@ class DockerApi:
             raise EngineFailure(
                 f"failed to {doing}: the answer cannot be read: {e}", retryable=True, component="Docker"
             ) from e
+
+
+def _is_gone(error: DockerError) -> bool:
+    """Tell whether the named thing is not there. Podman answers 500 for one that goes meanwhile."""
+    return error.status == 404 or "no such container" in error.message
 
 
 def _reason(error: BaseException) -> str:

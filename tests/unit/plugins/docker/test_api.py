@@ -51,3 +51,42 @@ async def test_a_daemon_whose_process_1_cannot_be_run_has_none(told, has_init):
             assert await api.info() == Facts(("runc", "runsc"), has_init, is_podman=False)
         finally:
             await api.close()
+
+
+PODMAN = {"ApiVersion": "1.41", "Version": "4.3.1", "Components": [{"Name": "Podman Engine"}]}
+
+
+async def test_a_container_that_podman_is_removing_is_gone():
+    async def daemon(request):
+        if request.path.endswith("/version"):
+            return answer(PODMAN)
+        return answer({"message": "container 1fe does not exist in database: no such container"}, 500)
+
+    async with scripted_api(daemon) as url:
+        api = DockerApi(url)
+        try:
+            await api.stop("1fe", 0)
+            await api.remove("1fe")
+            assert await api.inspect("1fe") is None
+        finally:
+            await api.close()
+
+
+async def test_a_program_that_podman_misses_when_it_is_attached_to_is_told_as_by_docker():
+    words = "executable file not found in $PATH: OCI runtime attempted to invoke a command that was not found"
+
+    async def daemon(request):
+        if request.path.endswith("/version"):
+            return answer(PODMAN)
+        return answer(f'preparing container for attach: runc: exec: "nope": {words}', 409)
+
+    async with scripted_api(daemon) as url:
+        api = DockerApi(url)
+        try:
+            with pytest.raises(EngineFailure) as failed:
+                async with api.attach("1fe"):
+                    pass
+            told = 'failed to start container: executable file not found: exec: "nope"'
+            assert failed.value.message.startswith(told)
+        finally:
+            await api.close()
