@@ -182,7 +182,7 @@ async def test_an_explanation_of_what_cannot_run_is_its_error(tmp_path):
         answer = (await room.http.post(f"{JOBS}/explain", json={"Job": a_job()})).json()
         assert (answer["State"], answer["Message"], answer["Hint"]) == (
             "Failed",
-            "no node can run docker: no compute node has joined",
+            "no compute node has joined: no node can run docker",
             "see `bacalhau node list`",
         )
         wrong = await room.http.post(f"{JOBS}/explain", json={"Job": a_job(Type="")})

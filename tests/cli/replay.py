@@ -27,7 +27,9 @@ _DOCUMENT = re.compile(r"(?!Error)[A-Z]\w*:( |\n)")
 # Progress on stderr, and what a quick execution is not always seen to do.
 _PASSING = re.compile(
     r"^(NAME (placed on"
-    r" NAME|pulling|staging|running|publishing)\b.*|queued\b.*|completed|failed|stopped)$|(Execution|State Update)"
+    r" NAME|pulling|staging|running|publishing)\b.*|"
+    r"\d+ of \d+ (placed|preparing|pulling|staging|running|publishing)\b.*|"
+    r"queued\b.*|completed|failed|stopped)$|(Execution|State Update)"
     r" Running$"
 )
 _FORMS = (

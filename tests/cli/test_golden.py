@@ -156,7 +156,7 @@ DEPARTURES = {
         "Job in progress .* err ❌",
         'Error: failed to start container: executable file not found: exec: "nonexistent"',
     ),
-    "v1.2.2 run-too-much": Ours(FAILS, 1, "err ❌", "Error: no node can run docker: NAME: needs 64 CPU, has 8"),
+    "v1.2.2 run-too-much": Ours(FAILS, 1, "err ❌", "Error: needs 64 CPU, has 8"),
     "v1.2.2 run-s3-noendpoint-bucket": Ours(FAILS, 1, "err ❌", "Error: s3: bucket nosuch does not exist"),
     "v1.2.2 validate-j122b": Ours("one validator for validate and create", 0, "^The Job is valid$", ""),
     "v1.2.2 create-j122bad": Ours(
@@ -207,8 +207,7 @@ DEPARTURES = {
         FAILS,
         1,
         "err ❌",
-        "^Flag --selector has been deprecated, use --constraints\nError: no node can run docker: NAME: label"
-        " os_type is",
+        "^Flag --selector has been deprecated, use --constraints\nError: label os_type is",
     ),
     "v1.9.3 docker-run-timeout": Ours(FAILS, 1, "err ❌", "^Error: timed out after 1 s"),
     "v1.9.3 s3pub-nobucket-get": Ours("that folder was emptied before", 1, "", "cannot merge results"),

@@ -67,12 +67,12 @@ def test_a_job_that_fits_no_node_fails_at_once_with_every_reason():
     assert made.job.state.state_type == S.FAILED
     assert (
         made.job.state.message
-        == "no node can run docker: n-1: cannot reach the Docker API at /x; n-2: needs 0.5 CPU, has 0.1"
+        == "cannot reach the Docker API at /x (n-1); needs 0.5 CPU, has 0.1 (n-2): no node can run docker"
     )
 
 
 def test_a_job_without_any_node_fails_but_not_while_nodes_may_still_come_back():
-    assert plan(make_job(), candidates=()).job.state.message == "no node can run docker: no compute node has joined"
+    assert plan(make_job(), candidates=()).job.state.message == "no compute node has joined: no node can run docker"
     assert plan(make_job(), candidates=(), settled=False).job.state.state_type == S.QUEUED
     assert plan(make_job(queue=60), candidates=()).job.state.state_type == S.QUEUED
 

@@ -100,11 +100,11 @@ def test_ops_without_a_matching_node_fails_at_once_or_waits_if_it_may():
     nobody = (make_candidate("n-1", engines=("noop",)),)
     assert (
         plan(job(state=S.PENDING), candidates=nobody).job.state.message
-        == "no node can run docker: n-1: cannot run docker"
+        == "cannot run docker (n-1): no node can run docker"
     )
     assert (
         plan(job(state=S.PENDING), candidates=()).job.state.message
-        == "no node can run docker: no compute node has joined"
+        == "no compute node has joined: no node can run docker"
     )
     waits = plan(job(state=S.PENDING, queue=60), candidates=nobody)
     assert (waits.job.state.state_type, waits.next_evaluation) == (S.QUEUED, NOW + 60 * SECOND)

@@ -84,7 +84,7 @@ def test_a_cordoned_node_gets_nothing_new_and_the_job_says_why(changes, reason):
 
 def test_a_node_that_waits_for_approval_is_no_candidate():
     plan = plan_job(JobView(make_job(), ()), make_context(candidate(membership=PENDING)))
-    assert plan.job.state.message == "no node can run docker: n-1: waits for approval"
+    assert plan.job.state.message == "waits for approval (n-1): no node can run docker"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_refusals_are_no_attempts():
 def test_when_nobody_is_left_the_job_fails_with_the_reason():
     made = plan(make_job(), refused())
     assert made.job.state.state_type == S.FAILED
-    assert made.job.state.message == "no node can run docker: n-1: the probe says no"
+    assert made.job.state.message == "the probe says no (n-1): no node can run docker"
 
 
 def test_a_job_that_may_wait_waits_and_asks_again():
@@ -79,7 +79,7 @@ def test_a_source_and_a_publisher_of_one_name_have_reasons_of_their_own():
     local = SpecConfig(type="local")
     job = needs(make_job(), publisher=local, input_sources=(InputSource(source=local, target="/in"),))
     made = plan(job, candidates=(candidate,))
-    assert made.job.state.message == "no node can run docker: n-1: no local paths are allowed; port 6001 is in use"
+    assert made.job.state.message == "no local paths are allowed; port 6001 is in use (n-1): no node can run docker"
     assert hints(made) == {"see `bacalhau node list`"}
     assert hints(
         plan(
@@ -99,7 +99,7 @@ def test_nodes_that_say_the_same_are_told_together():
     ]
     assert (
         plan(make_job(), candidates=candidates).job.state.message
-        == "no node can run docker: n-1, n-2: no Docker; n-3, n-4, n-5: Docker is full (and 2 more nodes)"
+        == "no Docker (n-1, n-2); Docker is full (n-3, n-4, n-5) (and 2 more nodes): no node can run docker"
     )
 
 
@@ -109,7 +109,7 @@ def test_what_a_node_refuses_always_is_not_asked_of_it():
     assert [e.node_id for e in made.asks] == ["n-2"]
     assert (
         plan(make_job(), candidates=(candidate,)).job.state.message
-        == "no node can run docker: n-1: does not accept jobs without inputs"
+        == "does not accept jobs without inputs (n-1): no node can run docker"
     )
 
 

@@ -215,18 +215,17 @@ def find_cure(job: Job, candidates: Candidates) -> str:
 
 
 def explain(job: Job, shortage: Shortage) -> str:
-    """One line a person can act on: `no node can run docker: n-1234: cannot reach the Docker API at …`."""
+    """Say in one line why no node can run a job, the reason first: `cannot reach the Docker API at … (n-1234): no node
+    can run docker`.
+    """
     kind = job.task.engine.kind
     if not shortage.number:
-        return f"no node can run {kind}: no compute node has joined"
+        return f"no compute node has joined: no node can run {kind}"
     nodes: dict[str, list[str]] = {}
     for refusal in shortage.told:
         nodes.setdefault(refusal.reason, []).append(short_id(refusal.node_id))
-    return (
-        f"no node can run {kind}: "
-        + "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in nodes.items())
-        + _more(shortage, TOLD)
-    )
+    reasons = "; ".join(f"{reason} ({', '.join(ids)})" for reason, ids in nodes.items())
+    return f"{reasons}{_more(shortage, TOLD)}: no node can run {kind}"
 
 
 def explain_waiting(shortage: Shortage) -> str:
