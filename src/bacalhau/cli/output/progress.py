@@ -1,11 +1,12 @@
 """A job's progress, on stderr: queued, placed, pulling, staging with objects and bytes, running, publishing, completed.
 
-On a terminal one line is rewritten. Elsewhere a line is written when an execution comes to another stage, and now and
-then while that lasts; no line is written twice in a row. Of many executions their number in each stage is told, instead
-of a line for each.
+On a terminal, unless it is a dumb one, one line is rewritten. Elsewhere a line is written when an execution comes to
+another stage, and now and then while that lasts; no line is written twice in a row. Of many executions their number in
+each stage is told, instead of a line for each.
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -82,7 +83,7 @@ class ProgressLine:
     """
 
     def __init__(self, wanted: int = 0) -> None:
-        self._tty = sys.stderr.isatty()
+        self._tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._stages = _Stages(wanted)
         self._told: dict[str, _Told] = {}
         self._last = ""
