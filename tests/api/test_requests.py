@@ -80,6 +80,20 @@ async def test_unknown_fields_are_warned_of_but_envelope_keys_are_not(tmp_path):
         assert sorted(answer["Warnings"]) == ["unknown field 'Dry' is ignored", "unknown field 'Job.Nope' is ignored"]
 
 
+async def test_unknown_parameters_are_warned_of_and_named_where_the_job_is_refused(tmp_path):
+    task = {"Name": "main", "Engine": {"Type": "noop", "Params": {"Exitcode": 0, "Sleeep": 1}}}
+    path = "'Job.Tasks[0].Engine.Params'"
+    note = f"unknown field: 'Sleeep' in {path} (did you mean 'Sleep'?), ignored"
+    async with open_room(tmp_path) as room:
+        for method, route in (("PUT", JOBS), ("POST", f"{JOBS}/explain")):
+            answer = await room.http.request(method, route, json={"Job": a_job(Tasks=[task])})
+            assert (answer.status_code, answer.json()["Warnings"]) == (200, [note])
+        refused = await room.http.put(JOBS, json={"Job": a_job(Type="bach", Tasks=[task])})
+        assert refused.json()["Message"].splitlines()[1:] == [note]
+        task["Engine"]["Params"] = {f"k{number}": 1 for number in range(2000)}
+        assert len((await room.http.put(JOBS, json={"Job": a_job(Tasks=[task])})).json()["Warnings"]) == 100
+
+
 async def test_of_very_many_unknown_fields_the_first_are_told(tmp_path):
     async with open_room(tmp_path) as room:
         warnings = (await room.http.put(JOBS, json={"Job": a_job(**{f"k{i}": 1 for i in range(200)})})).json()[

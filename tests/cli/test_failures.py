@@ -73,6 +73,24 @@ def test_a_good_job_file(system, tmp_path):
     assert json.loads(system.cli("validate", "--output-schema").stdout)["$defs"]["Job"]
 
 
+def test_what_is_ignored_is_told(system, tmp_path):
+    """One of the original's own examples, and a file with what an earlier generation had."""
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "Name: x\nType: batch\nTasks: [{Name: main, Engine: {Type: noop, Params: {Retries: 1}}, Nope: 1, Publisher:"
+        " {Type: local, Params: {TargetPath: /t}}}]\n---\nName: y\n"
+    )
+    in_file = ["one that begins at line 4 is ignored", "unknown field: 'Nope' in 'Job.Tasks[0]', ignored"]
+    params = [f"'Job.Tasks[0].{place}.Params', ignored" for place in ("Engine", "Publisher")]
+    for command in (["validate"], ["job", "validate"], ["job", "run", "--dry-run"]):
+        told = system.cli(*command, path).stderr
+        assert [told.count(text) for text in (*in_file, *params)] == [1, 1, 1, 1], command
+    seed = tmp_path / "seed.yaml"
+    seed.write_text("APIVersion: V1beta1\nSpec: {Engine: Docker, Verifier: Noop, Docker: {Image: a}}\n")
+    for command in (["create", "--dry-run"], ["validate"]):
+        assert "Warning: unknown field: 'Verifier' in 'Job.Spec', ignored" in system.cli(*command, seed).stderr
+
+
 @pytest.mark.parametrize("command", ["create", "validate"])
 def test_a_file_that_is_not_there(system, command):
     done = system.cli(command, "nofile.yaml", code=1)

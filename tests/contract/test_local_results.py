@@ -9,7 +9,7 @@ import pytest
 from bacalhau.app.devstack import free_port
 from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.local.publisher import LocalPublisher, check_publisher
+from bacalhau.plugins.local.publisher import LocalPublisher
 from bacalhau.plugins.url.download import UrlDownloader
 from bacalhau.ports.progress import Step, ignore
 from bacalhau.ports.publisher import Result
@@ -94,12 +94,6 @@ async def test_the_link_names_the_configured_address(result, tmp_path):
     async with LocalPublisher(tmp_path / "kept", "fd00::7", free_port()) as publisher:
         spec = await publisher.publish(result, ignore)
         assert spec.params["URL"].startswith("http://[fd00::7]:")
-
-
-def test_parameters_are_refused():
-    assert check_publisher(SpecConfig(type="local", params={"Key": 1})) == [
-        "publisher local has no parameter 'Key': leave it out"
-    ]
 
 
 @pytest.mark.parametrize("address", ["::1", "[::1]"])

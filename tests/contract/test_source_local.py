@@ -178,5 +178,5 @@ async def test_nothing_is_made_behind_a_link_that_appears_meanwhile(data, into, 
 
 
 async def test_a_bad_spec_is_refused(data):
-    with pytest.raises(BadRequest, match="unknown parameter Nope"):
-        await LocalSource(["**"]).resolve(spec(data, Nope=1))
+    with pytest.raises(BadRequest, match="field 'SourcePath'"):
+        await LocalSource(["**"]).resolve(SpecConfig(type="local", params={"SourcePath": []}))

@@ -115,7 +115,7 @@ def test_its_check_refuses_bad_parameters_here_and_offline(system, site, tmp_pat
     bad = shout(Engine={"Type": "shout", "Params": {"Times": 0, "Loud": 1}})
     with pytest.raises(BadRequest) as refused:
         system.client.submit(bad)
-    assert "invalid shout param: unknown parameter Loud: known is Times" in refused.value.message
+    assert "unknown field: 'Loud' in 'Job.Tasks[0].Engine.Params', ignored" in refused.value.message
     assert "invalid shout param: Times must be at least 1, not 0" in refused.value.message
     (tmp_path / "job.json").write_text(json.dumps(bad))
     offline = system.cli("validate", tmp_path / "job.json", code=1, PYTHONPATH=str(site))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.wire import Model
-from bacalhau.models.job.spec import SpecConfig, refuse_params, require_params
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.ports.plugin import ResultServer, Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
@@ -64,7 +64,3 @@ def make(setting: Setting) -> ShelfPublisher:
 
 def make_downloader(server: ResultServer) -> ShelfDownloader:
     return ShelfDownloader()
-
-
-def check(spec: SpecConfig) -> list[str]:
-    return refuse_params(spec, "publisher shelf")

@@ -61,7 +61,13 @@ def orchestrator_plugins(config: Config) -> OrchestratorPlugins:
     parts = {name: _part(offer, config) for name, offer in known.publishers.items() if offer.part.orchestrator}
     refused = {name: Refusal(part.refusal) for name, part in parts.items() if part.refusal}
     checks = Checks(
-        found.engines, found.sources, {**found.publishers, **refused}, found.located, found.whole, found.results
+        found.engines,
+        found.sources,
+        {**found.publishers, **refused},
+        found.located,
+        found.whole,
+        found.results,
+        found.params,
     )
     signers = [part.sign_upload for part in parts.values() if part.sign_upload]
     return OrchestratorPlugins(checks, _presign(parts), signers[0] if signers else None)

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
@@ -402,7 +403,10 @@ def _pass_on(answer: ListHistoryResponse, on_event: OnEvent | None) -> None:
 def _job_of(job: Job | dict[str, Any] | str) -> Job:
     if isinstance(job, Job):
         return job
-    return read_job_text(job if isinstance(job, str) else encode(job).decode(), strict=True)[0]
+    read, notes = read_job_text(job if isinstance(job, str) else encode(job).decode(), strict=True)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return read
 
 
 def _is_running(event: JobHistory) -> bool:

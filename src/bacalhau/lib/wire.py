@@ -154,7 +154,7 @@ def _plan(kind: Any) -> _Plan:
     try:
         return _plans[kind]
     except KeyError:
-        core = _core(kind)
+        core = core_type(kind)
         made: _Plan = None
         if isinstance(core, type) and issubclass(core, msgspec.Struct):
             made = {
@@ -168,7 +168,7 @@ def _plan(kind: Any) -> _Plan:
         return made
 
 
-def _core(kind: Any) -> Any:
+def core_type(kind: Any) -> Any:
     """`X | None` → `X`."""
     if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
         rest = [a for a in get_args(kind) if a is not type(None)]

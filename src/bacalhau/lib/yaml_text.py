@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
@@ -25,7 +26,37 @@ def load_yaml(text: str | bytes, loader: Callable[[Any], Any] = safe_loader) -> 
         _weigh_events(yaml, yaml.parse(text, Loader=kind))
         return yaml.load(text, Loader=kind)
     except (yaml.YAMLError, ValueError) as e:
-        raise BadRequest(_fault(e)) from e
+        raise broken_yaml(e) from e
+
+
+def load_first(text: str, loader: Callable[[Any], Any]) -> tuple[Any, int]:
+    """Read the first document, and return with it the line at which another begins, 0 where there is none.
+
+    Raises BadRequest as `load_yaml` does, but not for what is broken behind the first document.
+    """
+    yaml = import_module("yaml")
+    kind = loader(yaml)
+    events = yaml.parse(text, Loader=kind)
+    try:
+        _weigh_events(yaml, takewhile(lambda event: not isinstance(event, yaml.DocumentEndEvent), events))
+        reader = kind(text)
+        try:
+            tree = reader.get_data() if reader.check_data() else None
+        finally:
+            reader.dispose()
+    except (yaml.YAMLError, ValueError) as e:
+        raise broken_yaml(e) from e
+    return tree, _next_line(yaml, events)
+
+
+def _next_line(yaml: Any, events: Iterator[Any]) -> int:
+    try:
+        following: Any = next(events, None)
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        return mark.line + 1 if mark else 1
+    ends = following is None or isinstance(following, yaml.StreamEndEvent)
+    return 0 if ends else following.start_mark.line + 1
 
 
 def _weigh_events(yaml: Any, events: Iterator[Any]) -> None:
@@ -61,12 +92,12 @@ def _add(parts: list[tuple[str | None, int]], sizes: dict[str, int | None], anch
     parts.append((outer, count + size))
 
 
-def _fault(error: Exception) -> str:
-    """`broken YAML at line 2, column 1: …`, lines and columns counted from 1."""
+def broken_yaml(error: Exception) -> BadRequest:
+    """Make the error `broken YAML at line 2, column 1: …`, lines and columns counted from 1."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     told = getattr(error, "problem", None) or getattr(error, "context", None) or " ".join(str(error).split())
-    return f"broken YAML{where}: {told}"
+    return BadRequest(f"broken YAML{where}: {told}")
 
 
 def too_deep() -> BadRequest:

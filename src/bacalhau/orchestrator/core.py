@@ -10,6 +10,7 @@ from bacalhau.lib.errors import Conflict
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.unused import NO_NAMES, ParamNames
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.state.board import Board
@@ -36,7 +37,8 @@ class Checks:
     """Pure parameter checks by lower-case type name: what this system knows at all.
 
     `located`: sources that one node may have and another not; `whole`: how sources are checked instead in a job that is
-    not divided by a count; `results` judge what nodes report, by the type of the job's publisher.
+    not divided by a count; `results` judge what nodes report, by the type of the job's publisher; `params`
+    tell of parameters that are ignored.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -45,6 +47,7 @@ class Checks:
     located: frozenset[str] = frozenset()
     whole: Mapping[str, SpecCheck] = field(default_factory=dict)
     results: Mapping[str, ResultCheck] = field(default_factory=dict)
+    params: ParamNames = NO_NAMES
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""

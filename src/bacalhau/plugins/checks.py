@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bacalhau.lib.errors import Unavailable
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, unknown_params
+from bacalhau.models.job.unused import ParamNames, Unused
 from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Offer, Registry
 from bacalhau.ports.content import SpecCheck
@@ -44,6 +45,23 @@ class PluginCheck(NamedTuple):
         call("bacalhau.plugins.loading:import_target", self.owner, object, self.target)
 
 
+class PluginParams(NamedTuple):
+    """The names of a type's parameters, read from the model that `target` names when the first job needs them."""
+
+    target: Target | None
+    owner: Owner
+
+    def __call__(self, spec: SpecConfig, place: str) -> list[str]:
+        """Tell of parameters that are ignored; of none where the plug-in does not name its own."""
+        if self.target is None:
+            return []
+        try:
+            kind = call("bacalhau.plugins.loading:import_target", self.owner, type, self.target)
+        except Unavailable:  # then the check of this type refuses the job
+            return []
+        return unknown_params(spec, kind, place)
+
+
 class TypeCheck(NamedTuple):
     """A check of results by their type alone: one of `kinds`, which are in lower case."""
 
@@ -58,7 +76,7 @@ class PluginChecks(NamedTuple):
 
     `located` are the sources that one node may have and another not; `whole` are in place of the sources' own checks in
     a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
-    has one.
+    has one. `params` tell of parameters that are ignored.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -67,6 +85,7 @@ class PluginChecks(NamedTuple):
     located: frozenset[str]
     whole: Mapping[str, SpecCheck]
     results: Mapping[str, ResultCheck]
+    params: ParamNames
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
@@ -80,7 +99,12 @@ def plugin_checks(known: Registry) -> PluginChecks:
         located=frozenset(name for name, offer in sources if offer.part.located),
         results={name: _result_check(known, name, offer) for name, offer in known.publishers.items()},
         whole={n: PluginCheck(o.part.check_whole, o.owner) for n, o in sources if o.part.check_whole},
+        params=ParamNames(_params(known, "engine"), _params(known, "source"), _params(known, "publisher")),
     )
+
+
+def _params(known: Registry, role: str) -> Unused:
+    return {name: PluginParams(offer.part.params, offer.owner) for name, offer in known.table(role).items()}
 
 
 def _result_check(known: Registry, name: str, offer: Offer[PublisherType]) -> ResultCheck:

@@ -44,11 +44,16 @@ class Scheme(msgspec.Struct, frozen=True):
 
 
 class EngineType(msgspec.Struct, frozen=True):
-    """An engine. `make` is a target `(Setting) -> ports.engine.Engine`, `check` one `(SpecConfig) -> list[str]`."""
+    """An engine. `make` is a target `(Setting) -> ports.engine.Engine`, `check` one `(SpecConfig) -> list[str]`.
+
+    `params` is the target of a `lib.wire.Model` with the names of all parameters: users are warned of others, which
+    are ignored. Without it nobody is warned.
+    """
 
     name: Name
     make: Target
     check: Target
+    params: Target | None = None
 
 
 class SourceType(msgspec.Struct, frozen=True):
@@ -56,7 +61,7 @@ class SourceType(msgspec.Struct, frozen=True):
 
     `check` and `check_whole` are targets `(SpecConfig) -> list[str]`; the second is for jobs that no count divides,
     None where that is the same. `located` sources are on one node and not on another: the orchestrator asks the
-    nodes before it places a job (see ports.storage.Located).
+    nodes before it places a job (see ports.storage.Located). `params`: see EngineType.
     """
 
     name: Name
@@ -65,6 +70,7 @@ class SourceType(msgspec.Struct, frozen=True):
     check_whole: Target | None = None
     schemes: tuple[Scheme, ...] = ()
     located: bool = False
+    params: Target | None = None
 
 
 class PublisherType(msgspec.Struct, frozen=True):
@@ -73,7 +79,8 @@ class PublisherType(msgspec.Struct, frozen=True):
     `check` is a target `(SpecConfig) -> list[str]`. Without `schemes` users write the bare name. `orchestrator` is a
     target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do. `check_result` is a target
     `(ports.publisher.Published) -> list[str]`: what a node reports is no result where it finds a problem. Without it a
-    result must be of the publisher's own type or of one that a downloader of the same plug-in fetches.
+    result must be of the publisher's own type or of one that a downloader of the same plug-in fetches. `params`: see
+    EngineType.
     """
 
     name: Name
@@ -82,6 +89,7 @@ class PublisherType(msgspec.Struct, frozen=True):
     schemes: tuple[Scheme, ...] = ()
     orchestrator: Target | None = None
     check_result: Target | None = None
+    params: Target | None = None
 
 
 class DownloaderType(msgspec.Struct, frozen=True):

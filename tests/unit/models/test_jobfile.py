@@ -7,15 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import encode
+from bacalhau.lib.wire import decode, encode
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import ResourcesConfig
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.models.job.validate import normalized
 from bacalhau.models.seed.view import seed_dry_run, seed_job
 from bacalhau.models.text.jobfile import read_job_text
+from bacalhau.plugins.docker.params import DockerParams
 
 TODAY = """
 Name: hello
@@ -71,12 +72,12 @@ def test_any_case_any_wrapping(text):
         ("", "no content provided"),
         ("- a", "a job file must hold one job, found a list"),
         ("null", "a job file must hold one job, found nothing"),
-        ("yes: no", "unknown field: 'True' in 'Job'"),
+        ("yes: no", "unknown field: 'yes' in 'Job'"),
+        ("a.b.c: 1", "unknown field: 'c' in 'Job.a.b'"),
+        ("[a]: 1", "broken YAML at line 1, column 1: a key must be a text"),
         ("Name: [\n", "broken YAML at line 2, column 1: did not find expected node content"),
         ("Name: x\n Type: b", "broken YAML at line 2, column 6: mapping values are not allowed in this context"),
-        ("Name: a\nName: b", "broken YAML at line 2, column 1: key 'Name' is given twice"),
         ("Namee: x", "unknown field: 'Namee' in 'Job' (did you mean 'Name'?)"),
-        ("Tasks: [{Engin: {}}]", "unknown field: 'Engin' in 'Job.Tasks[0]' (did you mean 'Engine'?)"),
         ("Xyz: 1", "unknown field: 'Xyz' in 'Job'"),
         ("ID: j-1", "field: 'ID' in 'Job' is not allowed"),
         ("Count: abc", "field 'Count': expected `int | null`, got `str` (value: 'abc')"),
@@ -177,6 +178,97 @@ def test_lenient_reading_warns():
     job, warnings = read_job_text("ID: j-1\nNamee: x\nType: batch", strict=False)
     assert (job.id, job.type) == ("j-1", "batch")
     assert warnings == ["unknown field: 'Namee' in 'Job' (did you mean 'Name'?), ignored"]
+
+
+def notes_of(text: str) -> list[str]:
+    return read_job_text(text, strict=True)[1]
+
+
+def test_fields_deep_in_a_job_that_nobody_knows_are_told_and_ignored():
+    text = "Name: x\nTasks: [{Engin: {}, Env: {a: b}, InputSources: [{Source: {Typ: s3}, nope.x: 1}]}]"
+    assert notes_of(text) == [
+        "unknown field: 'Engin' in 'Job.Tasks[0]' (did you mean 'Engine'?), ignored",
+        "unknown field: 'Typ' in 'Job.Tasks[0].InputSources[0].Source' (did you mean 'Type'?), ignored",
+        "unknown field: 'x' in 'Job.Tasks[0].InputSources[0].nope', ignored",
+    ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["Verifier: Noop", "Sharding: {BatchSize: 1, GlobPattern: ''}", "Contexts: []", "JobPlan: {}", "Language: {}"],
+)
+def test_fields_of_earlier_generations_are_told_and_ignored(field):
+    """As in public files with APIVersion V1beta1."""
+    text = f"APIVersion: V1beta1\nMetadata: {{Old: 1}}\nSpec: {{Docker: {{Image: a}}, {field}}}\nStatus: {{}}"
+    name = field.partition(":")[0]
+    assert notes_of(text) == [
+        "unknown field: 'Old' in 'Job.Metadata', ignored",
+        f"unknown field: '{name}' in 'Job.Spec', ignored",
+        "unknown field: 'Status' in 'Job', ignored",
+    ]
+
+
+PLAIN = ["0644", "1.10", "1e3", "0x1F", "0o17", "22:22", "yes", "no", "on", "off", "=", "2024-01-01", "1_000", "+3"]
+PLAIN += ["~", "true", "True", "5", "0.5", ".inf", "12345678901234567890123", "5.", "-0", "null", "3.0", "1:30:00"]
+
+
+@pytest.mark.parametrize("written", PLAIN)
+def test_text_is_as_it_was_written(written):
+    """Also in parameters, which are JSON until an engine reads them."""
+    text = f"Name: {written}\nLabels: {{a: {written}}}\nConstraints: [{{Key: k, Operator: {written}}}]\nTasks: [{{"
+    text += (
+        f"Env: {{MODE: {written}}}, Engine: {{Type: docker, Params: {{Image: a, Parameters: [echo, {written}]}}}}}}]"
+    )
+    job, notes = read_job_text(text, strict=True)
+    params = require_params(decode(encode(job.task.engine), SpecConfig), DockerParams)
+    assert (params.parameters, notes) == (("echo", written), [])
+    if written not in ("~", "null"):
+        assert (job.name, job.constraints[0].operator) == (written, written)
+    if written != "null":
+        assert (job.labels, job.task.env) == ({"a": written}, {"MODE": written})
+
+
+@given(st.lists(st.floats(allow_nan=False) | st.integers(-(2**70), 2**70) | st.booleans(), max_size=5))
+def test_numbers_of_json_are_as_they_were_written_too(values):
+    text = '{"Tasks": [{"Engine": {"Params": {"Parameters": ' + json.dumps(values) + "}}}]}"
+    engine = read_job_text(text.replace("Infinity", "1e999"), strict=True)[0].task.engine
+    params = require_params(decode(encode(engine), SpecConfig), DockerParams)
+    assert params.parameters == tuple(json.dumps(value).replace("Infinity", "1e999") for value in values)
+
+
+def test_numbers_and_truth_values_are_what_they_mean_where_those_belong():
+    spec = "Spec: {Docker: {Image: a}, DoNotTrack: yes, Deal: {TargetingMode: on}, Timeout: 010}"
+    assert read_job_text(spec, strict=True)[0].task.timeouts == Timeouts(execution_timeout=10)
+    job, _ = read_job_text("Count: 0x1F\nPriority: 010\nTasks: [{Publisher: ~, Env: {A: null, B: }}]", strict=True)
+    assert (job.count, job.priority, job.task.env, job.task.publisher) == (31, 10, {}, Task().publisher)
+    with pytest.raises(BadRequest, match="field 'Count': expected"):
+        read_job_text("Count: 1_0", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("Name: a\nName: b", "key 'Name' is given twice (line 2, column 1): the last one counts"),
+        ('{"Name": "a", "Name": "b"}', "key 'Name' is given twice: the last one counts"),
+        (
+            "Name: b\n---\nName: a",
+            "the file holds more than one document: the one that begins at line 2 is ignored",
+        ),
+        ("Name: b\n...\n%% [", "the file holds more than one document: the one that begins at line 3 is ignored"),
+    ],
+)
+def test_what_stands_there_twice(text, note):
+    job, notes = read_job_text(text, strict=True)
+    assert (job.name, notes) == ("b", [note])
+
+
+def test_merged_keys_are_not_given_twice():
+    text = "Tasks: [{Env: &e {A: '1', B: '2'}}, {Env: &f {<<: *e, B: '3'}}, {Env: {<<: [*f, *e], B: '4'}}]"
+    job, notes = read_job_text(text, strict=True)
+    assert ([task.env for task in job.tasks], notes) == (
+        [{"A": "1", "B": "2"}, {"A": "1", "B": "3"}, {"A": "1", "B": "4"}],
+        [],
+    )
 
 
 TUTORIAL = """

@@ -4,7 +4,7 @@ import pytest
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import Model
-from bacalhau.models.job.spec import SpecConfig, read_params, require_params
+from bacalhau.models.job.spec import SpecConfig, read_exactly, read_params, require_params, unknown_params
 
 
 class Params(Model):
@@ -31,20 +31,34 @@ def test_names_are_read_in_any_case():
 
 def test_unknown_names_do_not_keep_the_others_from_being_read():
     found, problems = read_params(spec(URL="u", a=1, b=2), Params)
+    assert (found, problems) == (Params(url="u"), [])
+    assert unknown_params(spec(URL="u", a=1, Siz=2), Params, "Engine.Params") == [
+        "unknown field: 'a' in 'Engine.Params', ignored",
+        "unknown field: 'Siz' in 'Engine.Params' (did you mean 'Size'?), ignored",
+    ]
+
+
+def test_unknown_names_are_problems_where_no_person_wrote_them():
+    found, problems = read_exactly(spec(URL="u", a=1, b=2), Params)
     assert found == Params(url="u")
     assert problems == ["unknown parameter a: known are URL and Size", "unknown parameter b: known are URL and Size"]
-    assert read_params(spec(a=1), One)[1] == ["unknown parameter a: known is URL"]
+    assert read_exactly(spec(a=1), One)[1] == ["unknown parameter a: known is URL"]
+
+
+def test_numbers_are_texts_where_texts_belong():
+    assert read_params(spec(URL=1.5, Size=3), Params) == (Params(url="1.5", size=3), [])
+    assert read_params(spec(URL=True), Params) == (Params(url="true"), [])
 
 
 def test_wrong_types_are_all_named_and_nothing_is_read():
-    found, problems = read_params(spec(URL=1, Size="x\ny", a=1), Params)
+    found, problems = read_params(spec(URL=[1], Size="x\ny", a=1), Params)
     assert found is None
-    assert [problem.split()[1] for problem in problems] == ["parameter", "'URL':", "'Size':"]
+    assert [problem.split()[1] for problem in problems] == ["'URL':", "'Size':"]
 
 
 def test_who_needs_them_gets_the_problems_as_a_list():
     assert require_params(spec(url="u"), Params) == Params(url="u")
     with pytest.raises(BadRequest) as refused:
-        require_params(spec(a=1, Size="x"), Params)
+        require_params(spec(URL=[], Size="x"), Params)
     assert len(refused.value.problems) == 2
     assert refused.value.message == "\n".join(refused.value.problems)

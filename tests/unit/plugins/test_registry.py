@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from bacalhau.models.job.job import InputSource, Job, Task
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.unused import unused_params
 from bacalhau.plugins.checks import plugin_checks
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.loading import call, import_target
@@ -45,6 +48,34 @@ def test_every_check_can_be_loaded():
     for check in (*found.engines.values(), *found.sources.values(), *found.publishers.values(), *found.whole.values()):
         check.load()
     assert found.whole.keys() <= found.sources.keys()
+
+
+def test_every_part_names_its_parameters():
+    """So that users are warned of others, which the original ignores: `Publisher: {Type: local, Params: {…}}`."""
+    job = Job(
+        tasks=(
+            Task(
+                engine=SpecConfig(type="Docker", params={"Image": "a", "Entrypont": [], "Env": None, "Pull": "always"}),
+                input_sources=tuple(
+                    InputSource(source=SpecConfig(type=kind, params={"Nope": 1})) for kind in (*OWN.sources, "other")
+                ),
+                publisher=SpecConfig(type="local", params={"TargetPath": "/t"}),
+            ),
+        )
+    )
+    where = "Job.Tasks[0]"
+    assert unused_params(job, plugin_checks(OWN).params) == [
+        f"unknown field: 'Entrypont' in '{where}.Engine.Params' (did you mean 'Entrypoint'?), ignored",
+        f"unknown field: 'Pull' in '{where}.Engine.Params', ignored",
+        *(
+            f"unknown field: 'Nope' in '{where}.InputSources[{number}].Source.Params', ignored"
+            for number in range(len(OWN.sources))
+        ),
+        f"unknown field: 'TargetPath' in '{where}.Publisher.Params', ignored",
+    ]
+    kept = {name for name, offer in OWN.publishers.items() if offer.part.make}
+    tell = plugin_checks(OWN).params.publishers
+    assert all(tell[name](SpecConfig(type=name, params={"Nope": 1}), "P") for name in kept)
 
 
 def test_every_source_that_can_say_what_is_here_is_asked_but_the_one_that_travels_with_the_job(tmp_path):

@@ -4,12 +4,14 @@ import msgspec
 
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.flags import Flags
+from bacalhau.cli.frame.report import say_warning
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.older import Validate
 from bacalhau.cli.output.render import json_text
 from bacalhau.cli.spec.job_file import InvalidJob, read_job_file
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.unused import unused_params
 from bacalhau.models.job.validate import normalized, sanitized, validate_job
 from bacalhau.plugins.checks import plugin_checks
 from bacalhau.plugins.registry import all_plugins
@@ -40,9 +42,11 @@ def job_validate(call: Call[Flags]) -> int:
 def _check(call: Call[Flags]) -> list[str]:
     """The warnings. Raises BadRequest with every problem."""
     job, warnings = sanitized(normalized(read_job_file(call)))
-    problems = _problems(job)
-    if problems:
-        raise InvalidJob(problems, _SPECIFICATION)
+    problems, unused = _problems(job), unused_params(job, plugin_checks(all_plugins()).params)
+    if problems:  # a parameter that is missing may stand there under another name
+        raise InvalidJob([*problems, *unused], _SPECIFICATION)
+    for warning in unused:
+        say_warning(warning)
     return warnings
 
 

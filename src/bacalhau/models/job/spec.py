@@ -3,7 +3,9 @@
 from typing import Any, TypeVar
 
 from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, always, convert_sound, fold_keys
+from bacalhau.lib.unknown import unknown_fields
+from bacalhau.lib.wire import MAX_PROBLEMS, Model, always, convert_sound, fold_keys
+from bacalhau.lib.written import settled
 
 P = TypeVar("P", bound=Model)
 
@@ -23,16 +25,33 @@ class SpecConfig(Model):
         return self.kind in names
 
 
+class NoParams(Model):
+    """The parameters of what takes none."""
+
+
 def read_params(spec: SpecConfig, kind: type[P]) -> tuple[P | None, list[str]]:
     """Read the parameters of a spec, names in any case and absent where they are null; list every problem.
 
-    The parameters are None where one has the wrong type. Unknown names are problems too, but the others can be read.
+    The parameters are None where one has the wrong type. A number is taken where a text belongs. Unknown names are no
+    problems: `unknown_params` tells of them.
     """
-    given = {name: value for name, value in (spec.params or {}).items() if value is not None}
-    folded, unknown = fold_keys(given, kind)
-    found, wrong = convert_sound(folded, kind)
+    given, _ = _folded(spec, kind)
+    found, wrong = convert_sound(settled(given, kind), kind)
+    return None if wrong else found, wrong
+
+
+def read_exactly(spec: SpecConfig, kind: type[P]) -> tuple[P | None, list[str]]:
+    """Read parameters as `read_params` does, but list unknown names as problems: for what no person wrote."""
+    found, problems = read_params(spec, kind)
     known = _listed(kind.__struct_encode_fields__)
-    return None if wrong else found, [*(f"unknown parameter {name}: known {known}" for name in unknown), *wrong]
+    return found, [*(f"unknown parameter {name}: known {known}" for name in _folded(spec, kind)[1]), *problems]
+
+
+def unknown_params(spec: SpecConfig, kind: type[Model], place: str) -> list[str]:
+    """Tell of parameters that `kind` does not have and that are therefore ignored, and where they stand: of the first
+    MAX_PROBLEMS.
+    """
+    return [f"{text}, ignored" for text in unknown_fields(_folded(spec, kind)[1][:MAX_PROBLEMS], kind, place)]
 
 
 def require_params(spec: SpecConfig, kind: type[P]) -> P:
@@ -43,9 +62,14 @@ def require_params(spec: SpecConfig, kind: type[P]) -> P:
     return found
 
 
-def refuse_params(spec: SpecConfig, owner: str) -> list[str]:
-    """List the parameters of a spec as problems, for an `owner` (such as `publisher ipfs`) that takes none."""
-    return [f"{owner} has no parameter '{name}': leave it out" for name in sorted(spec.params or {})]
+def check_nothing(spec: SpecConfig) -> list[str]:
+    """List the problems of a spec that takes no parameters: none."""
+    return []
+
+
+def _folded(spec: SpecConfig, kind: type[Model]) -> tuple[dict[str, Any], list[str]]:
+    folded, unknown = fold_keys({name: value for name, value in (spec.params or {}).items() if value is not None}, kind)
+    return folded, unknown
 
 
 def _listed(names: tuple[str, ...]) -> str:

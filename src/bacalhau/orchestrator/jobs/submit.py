@@ -11,6 +11,7 @@ from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import CLIENT_META, Job, JobState
 from bacalhau.models.job.state import JobStateType
+from bacalhau.models.job.unused import unused_params
 from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
@@ -48,15 +49,16 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     """The job as it will be stored, and the warnings; raises BadRequest with every problem."""
     complete, notes = _completed(orch, job)
     problems = _problems(orch, complete)
-    if problems:
-        raise BadRequest(problems, component="APIServer")
+    unused = unused_params(complete, orch.checks.params)
+    if problems:  # a parameter that is missing may stand there under another name
+        raise BadRequest([*problems, *unused], component="APIServer")
     job_id = complete.id or new_job_id()
     meta = dict(complete.meta or {}) | {
         "bacalhau.org/orchestrator.id": orch.node_id,
         "bacalhau.org/requester.id": orch.node_id,
     }
     meta |= {key: value for key, value in ((CLIENT_META, client), (INSTANCE_META, instance)) if value}
-    return msgspec.structs.replace(complete, id=job_id, name=complete.name or job_id, meta=meta), notes
+    return msgspec.structs.replace(complete, id=job_id, name=complete.name or job_id, meta=meta), [*notes, *unused]
 
 
 def job_problems(orch: Orchestrator, job: Job) -> list[str]:

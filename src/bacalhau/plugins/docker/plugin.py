@@ -9,6 +9,7 @@ PLUGIN = Plugin(
             "docker",
             make="bacalhau.plugins.docker.engine:make_engine",
             check="bacalhau.plugins.docker.params:check_engine",
+            params="bacalhau.plugins.docker.params:DockerParams",
         ),
     ),
 )

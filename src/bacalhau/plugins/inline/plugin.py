@@ -9,6 +9,7 @@ PLUGIN = Plugin(
             "inline",
             make="bacalhau.plugins.inline.source:make_source",
             check="bacalhau.plugins.inline.data_url:check_source",
+            params="bacalhau.plugins.inline.data_url:InlineParams",
         ),
     ),
 )

@@ -11,7 +11,8 @@ PLUGIN = Plugin(
             "ipfs",
             make="bacalhau.plugins.ipfs.source:make_source",
             check="bacalhau.plugins.ipfs.source:check_source",
-            schemes=(Scheme("ipfs", "bacalhau.plugins.ipfs.uri:read_input", form="ipfs://CID"),),
+            params="bacalhau.plugins.ipfs.source:IpfsParams",
+            schemes=(Scheme("ipfs", "bacalhau.plugins.ipfs.uri:read_input", form="ipfs://CID[/path]"),),
             located=True,
         ),
     ),
@@ -19,7 +20,8 @@ PLUGIN = Plugin(
         PublisherType(
             "ipfs",
             make="bacalhau.plugins.ipfs.publisher:make_publisher",
-            check="bacalhau.plugins.ipfs.publisher:check_publisher",
+            check="bacalhau.models.job.spec:check_nothing",
+            params="bacalhau.models.job.spec:NoParams",
             # Estuary was the original's way to IPFS; its name still means that results go there.
             schemes=(Scheme("ipfs", _PUBLISHER, form="ipfs"), Scheme("estuary", _PUBLISHER)),
             check_result="bacalhau.plugins.ipfs.publisher:check_result",

@@ -6,7 +6,7 @@ from functools import partial
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure
-from bacalhau.models.job.spec import SpecConfig, read_params, refuse_params
+from bacalhau.models.job.spec import SpecConfig, read_exactly
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.source import IpfsParams
 from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
@@ -74,14 +74,9 @@ class IpfsPublisher:
         await gather_bounded(_PUTS_AT_ONCE, [partial(self._content.put, share) for share in _shares(wanted, blocks)])
 
 
-def check_publisher(spec: SpecConfig) -> list[str]:
-    """List every problem: this publisher takes no parameters."""
-    return refuse_params(spec, "publisher ipfs")
-
-
 def check_result(published: Published) -> list[str]:
     """List why a node's report is no tree: it must be of type ipfs, and its CID must parse and have no path."""
-    params, problems = read_params(published.result, IpfsParams)
+    params, problems = read_exactly(published.result, IpfsParams)
     try:
         parse_cid(params.cid if params else "")
     except BadRequest as e:

@@ -1,4 +1,4 @@
-"""IPFS on the command line: `ipfs://CID` as an input, `ipfs` as a publisher."""
+"""IPFS on the command line: `ipfs://CID[/path]` as an input, `ipfs` as a publisher."""
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
@@ -6,17 +6,13 @@ from bacalhau.models.text.grammar import host_and_path, refuse_options
 
 
 def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
-    """Read `ipfs://CID` as an input source. Raises BadRequest."""
+    """Read `ipfs://CID` or `ipfs://CID/path/below/it` as an input source. Raises BadRequest."""
     refuse_options(options, (), "storage ipfs")
     cid, path = host_and_path(uri)
     if not cid:
         raise BadRequest("invalid ipfs params. cid cannot be empty", hint=f"write ipfs://CID in place of {uri}")
-    if path.strip("/"):
-        raise BadRequest(
-            f"{uri} has a path after the CID",
-            hint=f"name the whole object, ipfs://{cid}, and use {path} inside the job",
-        )
-    return SpecConfig(type="ipfs", params={"CID": cid})
+    below = path.strip("/")
+    return SpecConfig(type="ipfs", params={"CID": f"{cid}/{below}" if below else cid})
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:

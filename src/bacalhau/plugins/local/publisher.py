@@ -20,7 +20,7 @@ from bacalhau.border.names import shorten
 from bacalhau.lib.errors import PublisherFailure, Unavailable
 from bacalhau.lib.network import bare_host, host_in_url
 from bacalhau.lib.wire import Model
-from bacalhau.models.job.spec import SpecConfig, read_params, refuse_params
+from bacalhau.models.job.spec import SpecConfig, read_exactly
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Published, Result, wrong_type
@@ -29,11 +29,6 @@ SUFFIX = ".tar.gz"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\.tar\.gz")
 _SERVER = re.compile(r"http://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _KEY = "Publishers.Types.Local.Port"
-
-
-def check_publisher(spec: SpecConfig) -> list[str]:
-    """List every problem. There are no parameters: where results are reached is the node's configuration."""
-    return refuse_params(spec, "publisher local")
 
 
 class LocalResult(Model):
@@ -46,7 +41,7 @@ def check_result(published: Published) -> list[str]:
     """List why a report is no result of this execution on a node. Which host a node has is known to the node alone; the
     rest of the URL is not its to choose.
     """
-    params, problems = read_params(published.result, LocalResult)
+    params, problems = read_exactly(published.result, LocalResult)
     name = f"/{published.execution_id}{SUFFIX}"
     if params and not (params.url.endswith(name) and _SERVER.fullmatch(params.url.removesuffix(name))):
         problems.append(f"URL {shorten(params.url)!r} is not http://ADDRESS:PORT{name}")

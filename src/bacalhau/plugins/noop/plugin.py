@@ -6,7 +6,10 @@ PLUGIN = Plugin(
     "noop",
     engines=(
         EngineType(
-            "noop", make="bacalhau.plugins.noop.engine:make_engine", check="bacalhau.plugins.noop.engine:check_engine"
+            "noop",
+            make="bacalhau.plugins.noop.engine:make_engine",
+            check="bacalhau.plugins.noop.engine:check_engine",
+            params="bacalhau.plugins.noop.engine:NoopParams",
         ),
     ),
     publishers=(PublisherType("noop", make=None, check="bacalhau.plugins.noop.engine:check_publisher"),),

