@@ -54,6 +54,14 @@ async def test_a_file_in_a_folder_of_its_own(tmp_path):
         )
 
 
+async def test_the_file_itself_where_that_is_asked_for(tmp_path):
+    async with file_server() as server, UrlSource() as source:
+        server.files["/a/x.csv"] = b"content"
+        asked = SpecConfig(type="urlDownload", params={"URL": f"{server.url}/a/x.csv", "AsFile": True})
+        volume = await source.fetch(await source.resolve(asked), tmp_path, ignore)
+        assert (volume.path, volume.path.read_bytes()) == (tmp_path / "x.csv", b"content")
+
+
 @pytest.mark.parametrize(
     ("how", "size"),
     [

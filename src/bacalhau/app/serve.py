@@ -21,6 +21,7 @@ from bacalhau.app.plugins import log_faults
 from bacalhau.app.start_lines import find_open_api, find_open_server, start_line
 from bacalhau.app.tls import server_tls
 from bacalhau.compute.core import ComputeNode
+from bacalhau.config.foreign import refuse_state_of_original
 from bacalhau.config.schema import Config
 from bacalhau.lib.network import bare_host
 from bacalhau.orchestrator.core import Orchestrator
@@ -47,6 +48,7 @@ async def serve(
     `keys` are the settings that somebody has set, `files` where some of them stand.
     """
     data = Path(config.data_dir)
+    refuse_state_of_original(data)
     check_access(config.api)
     log_faults()
     who = load_identity(data, name or new_name(config.name_provider))

@@ -3,6 +3,7 @@
 All faults name key, value and origin.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from bacalhau.config.foreign import is_of_original
 from bacalhau.config.inert import check_inert, is_inert
 from bacalhau.config.keys import Key, find_key, read_value
 from bacalhau.config.schema import Config
@@ -17,6 +19,7 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.network import host_in_url
 from bacalhau.lib.yaml_text import load_yaml
 
+log = logging.getLogger(__name__)
 _ALIASES = {
     "LOG_LEVEL": "Logging.Level",
     "BACALHAU_DIR": "DataDir",
@@ -64,9 +67,23 @@ def load_settings(overrides: list[str], env: Mapping[str, str], flags: Mapping[s
     weak: dict[str, Any] = {}
     files = _files(paths, home)
     for path in files:
-        weak |= _settled(_from_file(path))
+        weak |= _settled(_ours(_from_file(path)) if path.parent == Path(home) and not paths else _from_file(path))
     settings = weak | strong
     return Loaded(_assembled(settings, env), frozenset(settings), tuple(files))
+
+
+def _ours(settings: list[Given]) -> list[Given]:
+    """Leave out, with a warning, keys that are not ours where the original wrote the file: clients share its folder."""
+    foreign = [given for given in settings if not isinstance(find_key(given.key), Key) and not is_inert(given.key)]
+    if not foreign or not is_of_original(Path(foreign[0].origin).parent):
+        return settings
+    log.warning(
+        "%s is of the original: %d of its keys mean nothing here, such as %s",
+        foreign[0].origin,
+        len(foreign),
+        foreign[0].key,
+    )
+    return [given for given in settings if given not in foreign]
 
 
 def _settled(settings: Iterable[Given]) -> dict[str, Any]:

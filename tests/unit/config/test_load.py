@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bacalhau.config.foreign import refuse_state_of_original
 from bacalhau.config.inert import HARMLESS, REFUSED
 from bacalhau.config.job_defaults import job_defaults
 from bacalhau.config.keys import config_rows, config_tree, find_key
 from bacalhau.config.load import client_endpoint, load_config
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.errors import BadRequest, Conflict
 from bacalhau.models.job.validate import JobDefault
 
 
@@ -169,6 +170,34 @@ def test_refusals(home, text, message):
 )
 def test_what_changes_nothing_is_accepted(home, text):
     assert load(home, text) == load(home)
+
+
+def test_the_file_of_the_original_is_read_as_far_as_it_can_be(home, tmp_path, caplog):
+    """A client that shares its folder goes on; elsewhere an unknown key is a mistake."""
+    folder = tmp_path / ".bacalhau"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("Node: {ClientAPI: {Host: x, Port: 2}}\nUser: {KeyPath: k}\nAPI: {Port: 7}\n")
+    with pytest.raises(BadRequest, match="no matching config key"):
+        load(home)
+    (folder / "repo.version").write_text('{"Version":1}')
+    assert load(home).api.port == 7
+    told = f"{folder}/config.yaml is of the original: 3 of its keys mean nothing here, such as Node.ClientAPI.Host"
+    assert caplog.messages == [told]
+
+
+@pytest.mark.parametrize("name", ["orchestrator/state_boltdb.db", "compute/state_boltdb.db", "orchestrator/nats-store"])
+def test_no_server_begins_in_the_state_of_the_original(tmp_path, name):
+    for mark in ("system_metadata.yaml", "user_id.pem", "config.yaml"):
+        (tmp_path / mark).touch()
+    refuse_state_of_original(tmp_path)
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).touch()
+    with pytest.raises(Conflict) as refused:
+        refuse_state_of_original(tmp_path)
+    assert refused.value.message.startswith(f"{tmp_path} holds the state of another program, Bacalhau in Go ({name})")
+    assert "BACALHAU_DIR or --data-dir" in refused.value.hint
+    (tmp_path / "node.json").touch()
+    refuse_state_of_original(tmp_path)
 
 
 def test_other_faults_of_files(home, tmp_path):

@@ -362,6 +362,24 @@ def test_all_of_the_older_form():
     assert job == Job(type="batch", count=3, constraints=constraints, labels={"a": "", "b": ""}, tasks=(task,))
 
 
+def test_files_from_the_web_stand_side_by_side_in_one_folder():
+    """As that generation put them; a URL by itself stays a folder with a file in it."""
+    urls = ["https://h/a/x.csv", " 'https://h/b/y%20z.txt?c=/d#e' ", "https://h", "http://[h"]
+    inputs = [{"StorageSource": "URLDownload", "URL": url, "Path": "/inputs/"} for url in urls]
+    inputs += [{"StorageSource": "IPFS", "CID": "Qm", "path": "/inputs"}]
+    inputs += [{"StorageSource": "urlDownload", "URL": "https://h/z", "Path": "/alone"}]
+    text = json.dumps({"APIVersion": "V1beta1", "Spec": {"Docker": {"Image": "a"}, "Inputs": inputs}})
+    found = read_job_text(text, strict=True)[0].task.input_sources
+    assert [(item.target, item.source.params.get("AsFile", False)) for item in found] == [
+        ("/inputs/x.csv", True),
+        ("/inputs/y z.txt", True),
+        ("/inputs/", False),
+        ("/inputs/", False),
+        ("/inputs", False),
+        ("/alone", False),
+    ]
+
+
 def test_all_nodes_is_an_ops_job():
     job, _ = read_job_text("Spec: {Docker: {Image: a}, Deal: {TargetingMode: true}}", strict=True)
     assert (job.type, job.count) == ("ops", 0)

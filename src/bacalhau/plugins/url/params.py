@@ -12,7 +12,18 @@ _PREFIX = "invalid url storage params: "
 
 
 class UrlParams(Model):
+    """`as_file`: the target is the file itself, not a folder with the file in it. It is ours, and lets several files
+    stand side by side in one folder.
+    """
+
     url: str = ""
+    as_file: bool = False
+
+
+def is_file(spec: SpecConfig) -> bool:
+    """Tell whether a URL is to be the target itself."""
+    params, _ = read_params(spec, UrlParams)
+    return params is not None and params.as_file
 
 
 def read_url(spec: SpecConfig) -> str:

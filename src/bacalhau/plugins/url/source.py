@@ -20,7 +20,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
-from bacalhau.plugins.url.params import read_url
+from bacalhau.plugins.url.params import is_file, read_url
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
@@ -55,7 +55,7 @@ class UrlSource:
         return Manifest(source, (await self._client.persist(partial(self._look, url)),))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        """The volume is a folder with the file in it.
+        """The volume is a folder with the file in it, or the file where the parameters say so.
 
         The server's present version must have the manifest's ETag, if that has one.
         """
@@ -70,7 +70,7 @@ class UrlSource:
         except OSError as e:
             raise _disk_failure(e, entry.key, into) from e
         report(Step("staging", 1, 1, download.reached, max(entry.size, download.reached)))
-        return Volume(into)
+        return Volume(into / entry.path if is_file(manifest.source) else into)
 
     async def _look(self, url: str) -> Entry:
         """HEAD; where that is refused or says no size, the answer to a GET of one byte."""
