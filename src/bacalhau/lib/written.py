@@ -31,6 +31,11 @@ class Written:
         return self.value if json_text(self.value) == self.text else self.text
 
 
+def truth_of(value: object) -> bool | None:
+    """Return the truth value that a word means, in YAML of either version and in any case; None for other words."""
+    return _TRUTH.get(str(value).strip().lower())
+
+
 def json_text(value: Any) -> str:
     """Return the JSON of a value as text."""
     return msgspec.json.encode(value).decode()

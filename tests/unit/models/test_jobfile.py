@@ -17,6 +17,8 @@ from bacalhau.models.job.validate import normalized
 from bacalhau.models.seed.view import seed_dry_run, seed_job
 from bacalhau.models.text.jobfile import read_job_text
 from bacalhau.plugins.docker.params import DockerParams
+from bacalhau.plugins.local.params import LocalParams, check_source
+from bacalhau.plugins.s3.params import check_publisher
 
 TODAY = """
 Name: hello
@@ -260,6 +262,16 @@ def test_numbers_and_truth_values_are_what_they_mean_where_those_belong():
 def test_what_stands_there_twice(text, note):
     job, notes = read_job_text(text, strict=True)
     assert (job.name, notes) == ("b", [note])
+
+
+@pytest.mark.parametrize("word", ["yes", "On", "TRUE", "true", "'true'"])
+def test_truth_values_of_parameters_in_the_words_of_either_yaml(word):
+    text = f"Tasks: [{{Publisher: {{Type: s3, Params: {{Compress: {word}}}}}, InputSources: [{{Source: {{Type: local,"
+    text += f" Params: {{SourcePath: /a, ReadWrite: {word}}}}}}}]}}]"
+    task = read_job_text(text, strict=True)[0].task
+    [source] = task.input_sources
+    assert (check_source(source.source), require_params(source.source, LocalParams).write) == ([], True)
+    assert not any("compress" in problem for problem in check_publisher(task.publisher))
 
 
 def test_merged_keys_are_not_given_twice():

@@ -2,6 +2,7 @@
 
 from bacalhau.border.places import CreateAs
 from bacalhau.lib.wire import Model
+from bacalhau.lib.written import truth_of
 from bacalhau.models.job.spec import SpecConfig, read_params
 
 _PREFIX = "invalid local storage params: "
@@ -21,7 +22,7 @@ class LocalParams(Model):
 
     @property
     def write(self) -> bool:
-        return str(self.read_write).strip().lower() == "true"
+        return truth_of(self.read_write) is True
 
     @property
     def create(self) -> CreateAs:
@@ -44,7 +45,7 @@ def _problems(params: LocalParams) -> list[str]:
         found.append(f"source path {params.place!r} is not an absolute path")
     if params.source_path and params.path and params.source_path != params.path:
         found.append(f"Path {params.path!r} contradicts SourcePath {params.source_path!r}: give one of them")
-    if str(params.read_write).strip().lower() not in ("true", "false", ""):
+    if str(params.read_write).strip() and truth_of(params.read_write) is None:
         found.append(f"ReadWrite must be true or false, not {params.read_write!r}")
     if params.create_as.strip().lower() not in ("", *CreateAs):
         found.append(f"CreateAs must be dir, file or noCreate, not {params.create_as!r}")

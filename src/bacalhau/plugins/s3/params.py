@@ -10,6 +10,7 @@ import msgspec
 from bacalhau.border.names import shorten
 from bacalhau.border.patterns import Pattern, PatternFault
 from bacalhau.lib.wire import Model, always
+from bacalhau.lib.written import truth_of
 from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.godate import LONGEST_LAYOUT, GoLayout
@@ -87,7 +88,7 @@ class S3PublisherParams(Model):
     def is_plain(self) -> bool:
         if self.encoding:
             return self.encoding.strip().lower() == "plain"
-        return str(self.compress).strip().lower() == "false"
+        return truth_of(self.compress) is False
 
 
 class PreSignedParams(Model):
@@ -229,17 +230,15 @@ def _key_problems(key: str) -> list[str]:
 
 
 def _encoding_problems(params: S3PublisherParams) -> list[str]:
-    encoding, compress = (
-        params.encoding.strip().lower(),
-        str(params.compress if params.compress is not None else "").strip().lower(),
-    )
+    encoding, compress = params.encoding.strip().lower(), truth_of(params.compress)
+    given = "" if params.compress is None else str(params.compress).strip()
     found = []
     if encoding not in ("", "gzip", "plain"):
         found.append(f"encoding must be either 'plain' or 'gzip', not {params.encoding!r}")
-    if compress not in ("", "true", "false"):
+    if given and compress is None:
         found.append(f"compress must be true or false, not {params.compress!r}")
-    elif encoding and compress and (encoding == "gzip") != (compress == "true"):
-        found.append(f"encoding={encoding} contradicts compress={compress}: give one of them")
+    elif encoding and given and (encoding == "gzip") != compress:
+        found.append(f"encoding={encoding} contradicts compress={given.lower()}: give one of them")
     return found
 
 
