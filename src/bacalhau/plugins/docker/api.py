@@ -37,6 +37,7 @@ _UNREADABLE = (
     HttpProcessingError,
 )  # no JSON, or a line longer than the client library takes: events hold the labels of images
 _NOT_THERE = "N/A"  # the commit of a program that the daemon could not run
+_TAKEN = "is already in use by"  # of a name; Podman answers 500 for it
 _LOST = 900  # the client library's status for "no connection"
 
 
@@ -100,7 +101,7 @@ class DockerApi:
             try:
                 return (await docker.containers.create(config, name=name)).id
             except DockerError as e:
-                if e.status == 409:
+                if e.status == 409 or _TAKEN in e.message:
                     return ""
                 raise
 

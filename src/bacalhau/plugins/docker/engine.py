@@ -297,7 +297,9 @@ class DockerEngine:
                 ) from e
             found = await self._api.inspect(name)
             if found is not None and found["State"]["Status"] not in useless:
-                return found["Id"], {"Image": found["Config"]["Image"], "Status": found["State"]["Status"]}
+                named = str(found["Config"]["Image"])  # Podman keeps a tag, which may lead to another image by now
+                image = named if "sha256:" in named else str(found["Image"])
+                return found["Id"], {"Image": image, "Status": found["State"]["Status"]}
             # The name is taken by one that an earlier process was making or removing.
             await self._api.remove(name)
             await asyncio.sleep(RETRY_SECONDS)

@@ -90,3 +90,18 @@ async def test_a_program_that_podman_misses_when_it_is_attached_to_is_told_as_by
             assert failed.value.message.startswith(told)
         finally:
             await api.close()
+
+
+async def test_a_name_that_podman_has_given_already_is_taken():
+    async def daemon(request):
+        if request.path.endswith("/version"):
+            return answer(PODMAN)
+        told = 'creating container storage: the container name "b" is already in use by c9. You have to remove it'
+        return answer({"message": f"container create: {told}"}, 500)
+
+    async with scripted_api(daemon) as url:
+        api = DockerApi(url)
+        try:
+            assert await api.create("b", {}) == ""
+        finally:
+            await api.close()
