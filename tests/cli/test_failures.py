@@ -139,7 +139,7 @@ def test_a_job_no_node_can_run(system):
 def test_a_folder_no_node_allows(system, tmp_path):
     done = system.cli("docker", "run", "--id-only", "-i", f"file://{tmp_path}", system.image, "--", "true", code=1)
     first, second = done.stderr.splitlines()
-    assert first.endswith("no local paths are allowed on this node") and second.startswith(
+    assert first.startswith("Error: no local paths are allowed on this node (") and second.startswith(
         "Hint:  Compute.AllowListedLocalPaths"
     )
 

@@ -73,7 +73,7 @@ def test_a_variable_of_the_node_that_is_allowed_is_read_there_and_kept_nowhere(s
 def test_what_the_node_refuses_it_explains(strict, changes, reason):
     job = good(strict, "true", **changes)
     assert job.state.state_type == "Failed"
-    assert job.state.message.endswith(f": {reason}")
+    assert job.state.message.startswith(f"{reason} ({strict.node_id[:10]})")
     assert states(strict, job.id) == [(strict.node_id, "AskForBidRejected", reason)]
 
 
@@ -226,7 +226,7 @@ def test_gpus_are_offered_with_their_names_and_counted(plain):
     refused = plain.client.wait(
         plain.client.submit({"Type": "batch", "Tasks": [task | {"Resources": {"GPU": "3"}}]}), 30
     )
-    assert refused.state.message.endswith("needs 3 GPU, has 2")
+    assert refused.state.message.startswith("needs 3 GPU, has 2 (")
 
 
 def test_results_on_the_nodes_own_disk(plain, tmp_path):
