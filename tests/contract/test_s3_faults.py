@@ -358,3 +358,13 @@ async def test_a_server_that_answers_an_error_with_nonsense_is_told_in_a_line(se
         with pytest.raises(StorageFailure) as failed:
             await client.call(Request(address, method, "k"), read_all)
         assert len(failed.value.message) < 400 and "\n" not in failed.value.message
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_server_that_sends_its_clients_on_is_not_followed_and_named(client, server, method, status):
+    server.answers = [says(status, Location="https://user:secret@elsewhere.example:9/b/k")]
+    with pytest.raises(StorageFailure) as raised:
+        await client.call(Request(BucketAddress("b", "", server.url), method, "k"), read_all)
+    assert raised.value.message == f"s3: {server.url} sends its clients on to https://elsewhere.example:9"
+    assert "endpoint" in raised.value.hint and not raised.value.retryable

@@ -7,7 +7,6 @@ proxy is found here.
 import asyncio
 import ipaddress
 import socket
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, is_own
+from bacalhau.border.proxies import find_proxy, list_proxies
 
 
 def open_session(
@@ -107,7 +107,7 @@ class _Resolver(AbstractResolver):
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self._inner = aiohttp.DefaultResolver()
-        self._proxy_names = {(parts.hostname or "", parts.port or 0) for parts in map(urlsplit, _proxies())}
+        self._proxy_names = {(parts.hostname or "", parts.port or 0) for parts in map(urlsplit, list_proxies())}
         self.proxies: set[tuple[str, int]] = set(self._proxy_names)
 
     async def resolve(
@@ -178,15 +178,3 @@ def connect_blocking(reach: Reach, host: str, port: int, timeout: float) -> sock
             link.close()
             failure = e
     raise failure
-
-
-def _proxies() -> list[str]:
-    return list(urllib.request.getproxies().values())
-
-
-def find_proxy(url: str) -> str | None:
-    """Find the environment's proxy for a URL; None where it is connected to directly."""
-    parts = urlsplit(url)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)

@@ -14,6 +14,7 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from bacalhau.border.proxies import find_proxy
 from bacalhau.client.log_piece import LogPiece
 from bacalhau.client.transport import PREFIX, Endpoint, path_part, unreachable
 from bacalhau.client.waiting import FIRST_RETRY, PATIENCE, SLOWEST_RETRY
@@ -82,6 +83,7 @@ class LogReader:
                 self._url(base),
                 additional_headers=dict(self._endpoint.headers),
                 ssl=self._tls,
+                proxy=find_proxy(base),
                 open_timeout=_OPEN_SECONDS,
                 close_timeout=_CLOSE_SECONDS,
                 max_size=None,

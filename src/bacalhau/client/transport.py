@@ -17,6 +17,7 @@ import msgspec
 
 from bacalhau.border.bodies import ANSWER, read_body
 from bacalhau.border.names import require_name, require_start_of_id
+from bacalhau.border.proxies import find_proxy
 from bacalhau.client.tokens import bearer, put_token
 from bacalhau.config.plugins import ResultDownloaders
 from bacalhau.lib import wire
@@ -220,7 +221,9 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
     # Reading the certificates takes longer than most requests: without TLS only a file that was named is checked.
     tls = scheme == "https"
     trust = endpoint.trust() if tls or endpoint.ca_file else False
-    async with httpx.AsyncClient(headers=headers, verify=trust, follow_redirects=tls) as http:
+    async with httpx.AsyncClient(
+        headers=headers, verify=trust, follow_redirects=tls, proxy=find_proxy(endpoint.url), trust_env=False
+    ) as http:
         yield Transport(http, endpoint)
 
 

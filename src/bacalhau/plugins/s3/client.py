@@ -18,7 +18,8 @@ import yarl
 
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
 from bacalhau.border.bodies import PAGE, read_body
-from bacalhau.border.connect import find_proxy, open_session
+from bacalhau.border.connect import open_session
+from bacalhau.border.proxies import find_proxy
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.patience import USUAL, Effort, Patience, asked_seconds
@@ -315,7 +316,9 @@ async def _confirmed(request: Request) -> AsyncIterator[bytes]:
 async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
     body = await read_up_to(_TROUBLE_BYTES, response.content.iter_any())
     after = asked_seconds(response.headers.get("Retry-After", ""), now_ns())
-    return read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), body)._replace(after=after)
+    location = response.headers.get("Location", "") if response.status < 400 else ""
+    found = read_trouble(response.status, response.headers.get("x-amz-bucket-region", ""), body)
+    return found._replace(after=after, location=location)
 
 
 async def _correct(request: Request, course: _Course, trouble: Trouble) -> bool:

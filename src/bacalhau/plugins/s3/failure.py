@@ -6,6 +6,8 @@ from typing import NamedTuple
 import aiohttp
 
 from bacalhau.border.addresses import AddressRefused
+from bacalhau.border.names import shorten
+from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.patience import Fault, Passing
@@ -46,7 +48,7 @@ class Trouble(NamedTuple):
     """An answer that is no success.
 
     `code` and `message` are "" where it had no body; `region` is where the server says the bucket is; `after` is how
-    many seconds it asked to wait.
+    many seconds it asked to wait; `location` is where else it sends its clients.
     """
 
     status: int
@@ -54,6 +56,7 @@ class Trouble(NamedTuple):
     message: str
     region: str
     after: float = 0.0
+    location: str = ""
 
     @property
     def is_transient(self) -> bool:
@@ -91,7 +94,7 @@ def _tag(text: str, name: str) -> str:
 
 def answer_failure(trouble: Trouble, address: BucketAddress, key: str, who: str) -> StorageFailure:
     """Make the error of a server that refused, naming bucket and key."""
-    known = _refusal(trouble, address, key, who) or _absence(trouble, address, key)
+    known = _redirect(trouble, address) or _refusal(trouble, address, key, who) or _absence(trouble, address, key)
     if known:
         return known
     said = trouble.code or f"status {trouble.status}"
@@ -102,6 +105,15 @@ def answer_failure(trouble: Trouble, address: BucketAddress, key: str, who: str)
     hint = f"the S3 server at {address.server} may be overloaded; try again later"
     answer = " ".join(filter(None, (str(trouble.status) if trouble.status >= 300 else "", trouble.code)))
     return Passing(text, hint=hint, component="S3").because(Fault(f"the store answers {answer}", trouble.after))
+
+
+def _redirect(trouble: Trouble, address: BucketAddress) -> StorageFailure | None:
+    """A signature is for one host, so nothing is sent on."""
+    if not trouble.location:
+        return None
+    there = shorten(without_credentials("/".join(trouble.location.split("/")[:3])))
+    hint = "name that server as the endpoint: opt=endpoint=…, Endpoint in the job, or endpoint_url of the AWS profile"
+    return StorageFailure(f"s3: {address.server} sends its clients on to {there}", hint=hint, component="S3")
 
 
 def _refusal(trouble: Trouble, address: BucketAddress, key: str, who: str) -> StorageFailure | None:

@@ -14,7 +14,8 @@ import aiohttp
 import yarl
 
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
-from bacalhau.border.connect import find_proxy, open_session
+from bacalhau.border.connect import open_session
+from bacalhau.border.proxies import find_proxy
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault, tls_fault
