@@ -2,13 +2,7 @@
 checksums.
 """
 
-import logging
-import subprocess
-import sysconfig
-from pathlib import Path
-
 import pytest
-from moto.server import ThreadedMotoServer
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
@@ -18,45 +12,8 @@ from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from tests.contract.test_s3_source import read_tree
-from tests.support.s3 import ACCESS_KEY, SECRET_KEY, boto_client
 
 pytestmark = pytest.mark.usefixtures("credentials")
-
-
-@pytest.fixture(scope="module")
-def moto():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    boto = boto_client(f"http://{host}:{port}")
-    yield f"http://{host}:{port}", boto
-    boto.close()
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def rclone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rclone")
-    (folder / "data" / "box").mkdir(parents=True)
-    program = Path(sysconfig.get_path("scripts")) / "rclone"
-    command = [
-        program,
-        "serve",
-        "s3",
-        "--addr",
-        "127.0.0.1:0",
-        "--auth-key",
-        f"{ACCESS_KEY},{SECRET_KEY}",
-        "--config",
-        "",
-        folder / "data",
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
-        address = next(line.split("http://")[1].split("/")[0] for line in child.stderr if "http://" in line)
-        yield f"http://{address}", folder / "data" / "box"
-        child.terminate()
-        child.stderr.read()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.archive import stream, tree, tree_size
+from bacalhau.border.names import path_fault, shorten
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
@@ -28,6 +29,7 @@ from bacalhau.ports.publisher import Result
 
 log = logging.getLogger(__name__)
 
+LONGEST_KEY = 1024  # bytes, as S3 has them
 _PIECE_BYTES = 1 << 20
 _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
     16,
@@ -119,7 +121,7 @@ async def _publish_archive(target: Target, folder: Path, progress: _Sending) -> 
 
 async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> dict[str, str]:
     """No checksum speaks for many objects: each carries its own, which the server checks and `get` compares."""
-    files = await asyncio.to_thread(_plain_files, folder)
+    files = await asyncio.to_thread(_plain_files, folder, target.key)
     progress.expect(len(files), sum(size for _, size in files))
 
     async def put_file(name: str, size: int) -> None:
@@ -137,8 +139,8 @@ async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> di
     return {"VersionID": "", "ChecksumSHA256": ""}
 
 
-def _plain_files(folder: Path) -> list[tuple[str, int]]:
-    """Regular files and links to them, sizes in bytes.
+def _plain_files(folder: Path, prefix: str) -> list[tuple[str, int]]:
+    """Regular files and links to them, sizes in bytes. Raises StorageFailure for a name that can be no key.
 
     A link that leads out of the result would publish the node's own files.
     """
@@ -147,23 +149,26 @@ def _plain_files(folder: Path) -> list[tuple[str, int]]:
     for name, status in tree(folder):
         target = (folder / name).resolve()
         if stat.S_ISREG(status.st_mode):
-            files.append((_utf8(name), status.st_size))
+            files.append((_keyed(name, prefix), status.st_size))
         elif stat.S_ISLNK(status.st_mode) and target.is_relative_to(inside) and target.is_file():
-            files.append((_utf8(name), target.stat().st_size))
+            files.append((_keyed(name, prefix), target.stat().st_size))
         elif stat.S_ISLNK(status.st_mode):
             log.warning("symlink %s is not published: it points out of the result, at a directory or at nothing", name)
     return files
 
 
-def _utf8(name: str) -> str:
+def _keyed(name: str, prefix: str) -> str:
+    """Return the name of a file that can be a key after `prefix`, and a file again when it is fetched."""
     try:
-        name.encode()
-    except UnicodeEncodeError as e:
-        raise StorageFailure(
-            f"file name {name!r} is not UTF-8 and cannot be an S3 key",
-            hint="publish with encoding gzip",
-            component="S3",
-        ) from e
+        length = len((prefix + name).encode())
+        fault = path_fault(name)
+        if length > LONGEST_KEY:
+            fault = f"its key would have {length:,} bytes, and S3 allows {LONGEST_KEY:,}"
+    except UnicodeEncodeError:
+        fault = "it is not UTF-8"
+    if fault:
+        said = f"file name {shorten(name)!r} cannot be an S3 key: {fault}"
+        raise StorageFailure(said, hint="publish with encoding gzip, or name the file otherwise", component="S3")
     return name
 
 

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
+from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
@@ -102,6 +103,9 @@ def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFai
             f"s3: filter {params.filter!r} matches none of {len(listed)} objects with prefix {params.prefix!r} in"
             f" bucket {params.bucket}"
         )
+    elif listed:
+        keys = f"keys that end in / and stand for folders, such as {shorten(listed[0].key)!r}"
+        said = f"s3: prefix {params.prefix!r} in bucket {params.bucket} matches only {keys}"
     else:
         said = f"s3: nothing matches prefix {params.prefix!r} in bucket {params.bucket}"
     return StorageFailure(
