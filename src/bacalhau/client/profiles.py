@@ -14,7 +14,9 @@ import msgspec
 from bacalhau.client.private_file import write_private
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.lib.units import parse_duration
-from bacalhau.lib.yaml_text import load_yaml
+from bacalhau.lib.written import settled
+from bacalhau.lib.yaml_text import read_text
+from bacalhau.models.text.document import read_document
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CURRENT = "current"
@@ -74,13 +76,13 @@ class Profiles:
         """Read a profile. Raises NotFound, or BadRequest for a file that holds no profile."""
         path = self._path(name)
         try:
-            tree = load_yaml(path.read_bytes())
+            tree, _ = read_document(read_text(path))
         except FileNotFoundError as e:
             raise NotFound(f'profile "{name}" not found', hint="`bacalhau profile list` lists them") from e
         except (OSError, BadRequest) as e:
             raise BadRequest(f"cannot read the profile {path}: {e}") from e
         try:
-            return msgspec.convert(tree, Profile)
+            return msgspec.convert(settled(tree, Profile), Profile)
         except msgspec.ValidationError as e:
             raise BadRequest(
                 f"cannot read the profile {path}: {e}", hint="`bacalhau profile save` writes it anew"

@@ -17,7 +17,9 @@ from bacalhau.config.keys import Key, find_key, read_value
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.network import host_in_url
-from bacalhau.lib.yaml_text import load_yaml
+from bacalhau.lib.written import is_null, settled
+from bacalhau.lib.yaml_text import read_text
+from bacalhau.models.text.document import read_document
 
 log = logging.getLogger(__name__)
 _ALIASES = {
@@ -145,13 +147,17 @@ def _files(paths: list[str], home: str) -> list[Path]:
 
 def _from_file(path: Path) -> list[Given]:
     try:
-        tree = load_yaml(path.read_bytes())
+        tree, notes = read_document(read_text(path))
     except BadRequest as e:
         raise BadRequest(f"cannot read the configuration file {path}: {e.message}", hint=e.hint) from e
     except OSError as e:
         raise BadRequest(f"cannot read the configuration file {path}: {(e.strerror or str(e)).lower()}") from e
+    for note in notes:
+        log.warning("configuration file %s: %s", path, note)
+    tree = None if is_null(tree) else tree
     if tree is not None and not isinstance(tree, dict):
-        raise BadRequest(f"the configuration file {path} must hold keys and values, found a {type(tree).__name__}")
+        kind = type(settled(tree, Any)).__name__
+        raise BadRequest(f"the configuration file {path} must hold keys and values, found a {kind}")
     return list(_flat(tree or {}, "", str(path)))
 
 
@@ -159,10 +165,11 @@ def _flat(tree: Mapping[Any, Any], prefix: str, origin: str) -> Iterable[Given]:
     """Leaves of the tree. A map that is itself a value, such as Labels, is a leaf; null is not given."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
-        if isinstance(value, dict) and not isinstance(find_key(key), Key) and not is_inert(key):
+        found = find_key(key)
+        if isinstance(value, dict) and not isinstance(found, Key) and not is_inert(key):
             yield from _flat(value, f"{key}.", origin)
-        elif value is not None:
-            yield Given(key, value, origin)
+        elif not is_null(value):
+            yield Given(key, settled(value, found.kind if isinstance(found, Key) else Any), origin)
 
 
 def _assembled(settings: Mapping[str, Any], env: Mapping[str, str]) -> Config:

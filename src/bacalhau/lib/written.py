@@ -60,11 +60,11 @@ def settled(value: Any, kind: Any) -> Any:
 def _settled_map(value: Mapping[Any, Any], core: Any) -> dict[Any, Any]:
     if isinstance(core, type) and issubclass(core, msgspec.Struct):
         kinds = {field.encode_name: field.type for field in msgspec.structs.fields(core)}
-        return {key: settled(each, kinds.get(key, Any)) for key, each in value.items() if not _is_null(each)}
+        return {key: settled(each, kinds.get(key, Any)) for key, each in value.items() if not is_null(each)}
     inner = get_args(core)[1] if get_origin(core) is dict else Any
     if core_type(inner) is str:
-        return {key: settled(each, inner) for key, each in value.items() if not _is_null(each) or _text(each) == "~"}
-    return {key: None if _is_null(each) else settled(each, inner) for key, each in value.items()}
+        return {key: settled(each, inner) for key, each in value.items() if not is_null(each) or _text(each) == "~"}
+    return {key: None if is_null(each) else settled(each, inner) for key, each in value.items()}
 
 
 def _settled_item(value: Any, kind: Any) -> Any:
@@ -83,7 +83,8 @@ def _settled_leaf(value: Any, core: Any) -> Any:
     return value
 
 
-def _is_null(value: Any) -> bool:
+def is_null(value: Any) -> bool:
+    """Tell whether a value is null, however that was written."""
     return value is None or (isinstance(value, Written) and value.value is None)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
@@ -14,6 +15,14 @@ MAX_VALUES = 5_000_000  # counted as if every alias were written out; a job of 6
 def safe_loader(yaml: Any) -> Any:
     """Return the quicker of the library's safe loaders, the one in C where it is there."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_text(path: Path) -> str:
+    """Read a file of people. Raises BadRequest for what is not UTF-8, and OSError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise BadRequest(f"broken YAML: it is no UTF-8 text ({e.reason})") from e
 
 
 def load_yaml(text: str | bytes, loader: Callable[[Any], Any] = safe_loader) -> Any:

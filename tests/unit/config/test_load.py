@@ -172,6 +172,21 @@ def test_what_changes_nothing_is_accepted(home, text):
     assert load(home, text) == load(home)
 
 
+def test_text_is_as_it_was_written(home, tmp_path, caplog):
+    """A token of digits is no octal number, a version no fraction."""
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "Orchestrator: {Auth: {Token: 012345}}\nLabels: {a: 1.10, b: yes, c: 0644, d: 2}\nNameProvider: hostname\n"
+        "API: {Port: 7, Host: ~}\nAPI: {Port: 8}\n"
+    )
+    config = load(home, str(file))
+    assert (config.orchestrator.auth.token, config.api.port, config.api.host) == ("012345", 8, "127.0.0.1")
+    assert config.labels == {"a": "1.10", "b": "yes", "c": "0644", "d": "2"}
+    assert caplog.messages == [
+        f"configuration file {file}: key 'API' is given twice (line 5, column 1): the last one counts"
+    ]
+
+
 def test_the_file_of_the_original_is_read_as_far_as_it_can_be(home, tmp_path, caplog):
     """A client that shares its folder goes on; elsewhere an unknown key is a mistake."""
     folder = tmp_path / ".bacalhau"

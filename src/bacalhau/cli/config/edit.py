@@ -24,7 +24,9 @@ from bacalhau.config.schema import Config
 from bacalhau.config.section import Seconds
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.units import show_duration
-from bacalhau.lib.yaml_text import load_yaml
+from bacalhau.lib.written import settled
+from bacalhau.lib.yaml_text import read_text
+from bacalhau.models.text.document import read_document
 
 _COLUMNS = (
     Column("key", lambda row: row.key),
@@ -108,7 +110,7 @@ def _config(call: Call[Flags]) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = load_yaml(path.read_bytes())
+        tree = settled(read_document(read_text(path))[0], Any)
     except FileNotFoundError:
         return {}
     except BadRequest as e:
