@@ -1,8 +1,8 @@
 """Large values that nobody needs any more, let go piece by piece.
 
-The interpreter frees a value with all that belongs to it in one step. For 100,000 executions of a job that takes 0.2 s
-in which a server answers nobody. So the parts are collected here, and a few of them are dropped in each step of the
-event loop.
+The interpreter frees a value with all that belongs to it in one step. For 100,000 executions of a job that takes about
+30 ms of processor time, more on a busy machine, in which a server answers nobody. So the parts are collected here, and
+a few of them are dropped in each step of the event loop.
 """
 
 import asyncio
