@@ -31,7 +31,7 @@ QUOTAS = {"default": Quota(cpu=5.0), "other": Quota(executions=3)}
 GRACE = 10 * SECOND
 ROUND = 5 * SECOND
 LONGEST = 13  # rounds in which nothing changes: what a node refused may be tried there again after 60 s
-CPU = st.sampled_from(["1", "1", "2", "0.5"])
+CPU = st.sampled_from(["1", "1", "2", "0.5", "4"])
 COUNT = st.sampled_from([1, 2, 3, 7])
 
 
@@ -62,7 +62,7 @@ class Killed(Walk):
         count=COUNT,
         cpu=CPU,
         priority=st.sampled_from([0, 0, 1]),
-        namespace=st.sampled_from(["default", "default", "other"]),
+        namespace=st.sampled_from(["default", "other", "free", "free"]),
         kind=st.sampled_from(["batch", "batch", "service", "service", "ops", "daemon"]),
     )
     def submit(self, count, cpu, priority, namespace, kind):
