@@ -209,12 +209,13 @@ class WaitingLine:
         self._raise_levels(now)
         is_kept_room = self.claim is not None and self.claim.node_id in self._offered
         self._spread_offers()
-        heads = list(self._heads())
+        found = list(self._heads())
         if is_kept_room and self.claim is not None and (claimant := self._entries.get(self.claim.job_id)):
-            heads.append((self._order(claimant.level, claimant.rank, claimant.line), {self.claim.node_id: None}))
+            found.append((self._order(claimant.level, claimant.rank, claimant.line), {self.claim.node_id: None}))
+        heads = [(order, number, hopes) for number, (order, hopes) in enumerate(found)]  # the claimant may be in twice
         heapq.heapify(heads)
         while heads:
-            order, hopes = heapq.heappop(heads)
+            order, _, hopes = heapq.heappop(heads)
             entry = self._entries[order[-1]]
             if self._fits_hope(entry.waiting, hopes):
                 return Turn(entry.waiting.job.id, self._most(entry))
