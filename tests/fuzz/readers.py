@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from bacalhau.border.tar import Member, join
 from bacalhau.lib.errors import BacalhauError, StorageFailure
+from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs import download as ipfs_download
 from bacalhau.plugins.ipfs import remote
@@ -46,6 +47,7 @@ ARCHIVE = gzip.compress(
     join([(Member("stdout", len(BODY)), BODY), (Member("d/", is_folder=True), b""), (Member("d/x", 1), b"x")]), mtime=0
 )
 ARCHIVE_DIGEST = base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode()
+HURRIED = Patience(seconds=0.1, unheard=0.1, attempts=2, first=0.001, longest=0.01)
 HONEST = Script((), ())
 Read = Callable[[Liar, Path], Awaitable[None]]
 
@@ -58,7 +60,6 @@ def hurried() -> Iterator[None]:
         (ipfs_download, "_SILENCE", 0.2),
         (s3_client, "_CONNECT_SECONDS", 1),
         (url_client, "_CONNECT_SECONDS", 1),
-        (s3_client, "_FIRST_WAIT", 0.001),
         (s3_client, "_SILENCE_SECONDS", 0.2),
         (bulk, "_SILENCE_SECONDS", 0.2),
         (url_client, "_SILENCE_SECONDS", 0.2),
@@ -191,7 +192,7 @@ def knock_buckets(search: Search) -> None:
         return SpecConfig(type="s3", params=params)
 
     async def bring(spec: SpecConfig, into: Path) -> dict[str, bytes]:
-        source = S3Source(most_objects=10_000)
+        source = S3Source(most_objects=10_000, patience=HURRIED)
         try:
             await source.fetch(await source.resolve(spec), into, _bounded)
         finally:
@@ -205,12 +206,12 @@ def knock_buckets(search: Search) -> None:
         assert await bring(named(liar, "p/a", ChecksumSHA256=DIGEST), into) == {"a": BODY}
 
     async def plain(liar: Liar, into: Path) -> None:
-        await S3Downloader(liar.url).download(named(liar, "p/"), into, _bounded)
+        await S3Downloader(liar.url, HURRIED).download(named(liar, "p/"), into, _bounded)
 
     async def archive(liar: Liar, into: Path) -> None:
         source = {"Bucket": "b", "Key": "r.tar.gz", "Endpoint": liar.url, "ChecksumSHA256": ARCHIVE_DIGEST}
         params = {"SourceSpec": source, "PreSignedURL": f"{liar.url}/b/r.tar.gz?signed"}
-        await S3Downloader(liar.url).download(SpecConfig(type="s3PreSigned", params=params), into, _bounded)
+        await S3Downloader(liar.url, HURRIED).download(SpecConfig(type="s3PreSigned", params=params), into, _bounded)
         assert files_below(into) == {"stdout": BODY, "d/x": b"x"}
 
     _search(search, truth, _JUNK | _XML, prefix, single, plain, archive)

@@ -173,21 +173,23 @@ class _Archive:
 
     async def _fill(self, request: Request, descriptor: int, start: int) -> None:
         """Receive the rest of an archive; what breaks off is gone on with from there while it is the same object."""
-        at, total, pin = start, 0, ""
+        at, total, pin, furthest = start, 0, "", start
 
         async def attempt() -> None:
             ranged = (("Range", f"bytes={at}-"), *((("If-Match", pin),) if pin else ())) if at else ()
             await client.once(request._replace(headers=ranged), keep)
 
         async def keep(response: aiohttp.ClientResponse) -> None:
-            nonlocal at, total, pin
+            nonlocal at, total, pin, furthest
             at = at if response.status == 206 else 0
             os.ftruncate(descriptor, at)
             total, pin = at + (response.content_length or 0), strong_etag(response)
             async for block in blocks(read_chunks(response.content)):
                 await asyncio.to_thread(write_at, descriptor, block, at)
                 at += sum(map(len, block))
-                effort.advance()
+                if at > furthest:  # what comes once more is no progress
+                    furthest = at
+                    effort.advance()
                 self._report(Step("downloading", 0, 1, at, total))
 
         def wait(note: str) -> None:
