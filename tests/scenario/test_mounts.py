@@ -102,6 +102,7 @@ def test_a_container_of_any_user_reads_its_inputs_and_adds_to_their_folders(
             InputSources=[s3_input(s3.url, bucket, "in/", "/in"), inline_input("lone", "/lone")],
         )
         assert (job.state.state_type, system.output(job.id)) == ("Completed", "1234\nxlonerefused\n")
+        containers.until("destroy", job.id)
 
 
 def test_a_job_does_not_see_what_another_job_puts_in_the_place_of_its_folder(
@@ -135,6 +136,7 @@ def test_a_container_of_any_user_writes_its_outputs_where_no_other_user_of_the_m
     with System(tmp_path / "system", docker_url, image=plain_user_image) as system:
         job = system.run("id -u > /outputs/who; cat /outputs/who", ResultPaths=OUTPUTS, Publisher={"Type": "local"})
         assert (job.state.state_type, system.output(job.id)) == ("Completed", "1234\n")
+        containers.until("destroy", job.id)
         closed = [system.dir / name for name in ("compute", "compute/executions", "orchestrator")]
         assert [oct(folder.stat().st_mode & 0o777) for folder in closed] == [oct(0o700)] * 3
 

@@ -15,12 +15,15 @@ class Mount(NamedTuple):
 
     Where `held` is given, `host_path` leads to it, through `/proc`: jobs may change the folders of `held.place`. An
     engine mounts what is held, or raises EngineFailure; it does not look the place up again.
+    `own`: it lies in the folder of the execution. This process can read and remove what the task left there when `run`
+    returns.
     """
 
     host_path: Path
     target: str
     read_only: bool
     held: Held | None = None
+    own: bool = False
 
 
 class EngineTask(NamedTuple):

@@ -87,7 +87,7 @@ async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into
     if not volume.path.is_relative_to(into):
         return _mount(source, volume)
     await asyncio.to_thread(open_copy, volume.path)
-    return _mount(source, volume._replace(read_only=False))
+    return _mount(source, volume._replace(read_only=False))._replace(own=True)
 
 
 def _mount(source: InputSource, volume: Volume) -> Mount:

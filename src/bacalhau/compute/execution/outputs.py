@@ -26,7 +26,7 @@ def make_result_tree(task: Task, result: Path) -> tuple[Mount, ...]:
         folder = result / output.name
         folder.mkdir(exist_ok=True)
         folder.chmod(FOLDER_MODE)
-        mounts.append(Mount(folder, output.path, False))
+        mounts.append(Mount(folder, output.path, False, own=True))
     return tuple(mounts)
 
 

@@ -19,6 +19,7 @@ class MountRecord(Model):
     host_path: str
     target: str
     read_only: bool
+    own: bool = False
 
 
 class Attempt(Model):
@@ -40,13 +41,15 @@ class Attempt(Model):
         return bool(self.mounts or self.ports or self.gpus)
 
     def as_mounts(self) -> tuple[Mount, ...]:
-        return tuple(Mount(Path(m.host_path), m.target, m.read_only) for m in self.mounts)
+        return tuple(Mount(Path(m.host_path), m.target, m.read_only, own=m.own) for m in self.mounts)
 
 
 def record_mounts(mounts: tuple[Mount, ...]) -> tuple[MountRecord, ...]:
     """Record mounts by the paths that people know: what is held open ends with this process."""
     return tuple(
-        MountRecord(host_path=m.held.place if m.held else str(m.host_path), target=m.target, read_only=m.read_only)
+        MountRecord(
+            host_path=m.held.place if m.held else str(m.host_path), target=m.target, read_only=m.read_only, own=m.own
+        )
         for m in mounts
     )
 

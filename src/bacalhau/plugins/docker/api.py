@@ -4,6 +4,7 @@ The one place that sees the client library and its errors.
 """
 
 import asyncio
+import gzip
 import io
 import json
 import os
@@ -38,6 +39,7 @@ _UNREADABLE = (
 )  # no JSON, or a line longer than the client library takes: events hold the labels of images
 _NOT_THERE = "N/A"  # the commit of a program that the daemon could not run
 _TAKEN = "is already in use by"  # of a name; Podman answers 500 for it
+_PIECE = 1 << 20  # bytes of an archive that are written at a time
 _LOST = 900  # the client library's status for "no connection"
 
 
@@ -223,6 +225,22 @@ class DockerApi:
         with self._translated(f"import image {repo}:{tag}"):
             async with self._stream("POST", "images/create", query, io.BytesIO(archive), _STEADY) as response:
                 await response.read()
+
+    async def put_archive(self, name: str, path: str, archive: bytes) -> None:
+        """Unpack a tar archive at `path` of a container, also of one that has ended."""
+        with self._translated(f"write to {path} of the container"):
+            async with self._stream(
+                "PUT", f"containers/{name}/archive", {"path": path}, io.BytesIO(archive), _STEADY
+            ) as response:
+                await response.read()
+
+    async def save_archive(self, name: str, path: str, into: Path) -> None:
+        """Write a file or folder of a container to `into`, as tar.gz."""
+        with self._translated(f"read {path} of the container"):
+            async with self._stream("GET", f"containers/{name}/archive", {"path": path}, limit=_STEADY) as response:
+                with gzip.open(into, "wb", compresslevel=1) as file:
+                    async for chunk in response.content.iter_chunked(_PIECE):
+                        await asyncio.to_thread(file.write, chunk)
 
     async def _client(self) -> Docker:
         async with self._opening:

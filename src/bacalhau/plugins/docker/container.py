@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from bacalhau.lib.errors import EngineFailure
+from bacalhau.lib.wire import encode
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import Resources
 from bacalhau.plugins.docker.extras import ANY_EXTRAS, Allowance, Extras
@@ -15,6 +16,7 @@ from bacalhau.ports.engine import EngineTask
 EXECUTOR_LABEL = "bacalhau-executor"
 JOB_LABEL = "bacalhau-jobID"
 EXECUTION_LABEL = "bacalhau-executionID"
+OWN_LABEL = "bacalhau-own"  # targets of the execution's own folders, as a JSON list
 DOMAINS_LABEL = "bacalhau-domains"
 
 MIN_CPU = 0.01  # the least the daemon accepts
@@ -72,6 +74,8 @@ def container_config(task: EngineTask, params: DockerParams, image: str, around:
             **_limits(task.resources),
         },
     }
+    if own := [mount.target for mount in task.mounts if mount.own]:
+        config["Labels"][OWN_LABEL] = encode(own).decode()
     _add_extras(config["HostConfig"], task, params.extras, around.allowance)
     if params.entrypoint:
         config["Entrypoint"] = list(params.entrypoint)

@@ -31,6 +31,7 @@ from bacalhau.plugins.docker.egress import Egress
 from bacalhau.plugins.docker.endings import Endings
 from bacalhau.plugins.docker.extras import FILES
 from bacalhau.plugins.docker.failure import INIT_FAILED, FilesLimitRefused, not_executed
+from bacalhau.plugins.docker.handover import hand_over
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.isolation import KEY, USUAL, Facts, Isolation, read_isolation
 from bacalhau.plugins.docker.mounts import check_held, naming_places
@@ -188,6 +189,7 @@ class DockerEngine:
         self._stops[execution_id] = grace
         try:
             await self._api.stop(name, math.ceil(grace))
+            await hand_over(self._api, name)
             await self._api.remove(name)
         finally:
             self._stops.pop(execution_id, None)
@@ -197,6 +199,7 @@ class DockerEngine:
         for found in await self._api.list_by_label(f"{EXECUTOR_LABEL}={node_id}"):
             execution_id = found["Labels"].get(EXECUTION_LABEL, "")
             if execution_id not in keep and execution_id not in self._watches:
+                await hand_over(self._api, found["Id"])
                 await self._api.remove(found["Id"])
                 removed.append(execution_id)
         return removed
@@ -215,6 +218,7 @@ class DockerEngine:
             try:
                 with naming_places(task.mounts):
                     end = await self._make_and_watch(name, task, config, watch)
+                    await hand_over(self._api, name)
                 break
             except EngineFailure:
                 self._discard(name)
@@ -393,6 +397,7 @@ class DockerEngine:
         """Remove the container as soon as the daemon can be reached."""
         while True:
             try:
+                await hand_over(self._api, name)
                 return await self._api.remove(name)
             except Unavailable:
                 if self._leaving:

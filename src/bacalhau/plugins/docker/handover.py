@@ -1,0 +1,94 @@
+"""Files that a container left in the execution's own folders, for a node that is not root.
+
+A container's programs are other users of the machine. A node that is an ordinary user can neither read their private
+files nor empty their folders. The daemon can: through its archive API, while the container still exists, folders are
+opened, and private files are copied. Nothing outside of the execution's own folders is touched.
+"""
+
+import asyncio
+import logging
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bacalhau.border.archive import unpack_async
+from bacalhau.border.tar import Member, join
+from bacalhau.lib.errors import BacalhauError, StorageFailure, Unavailable
+from bacalhau.lib.tree import walk
+from bacalhau.lib.wire import decode
+from bacalhau.plugins.docker.api import DockerApi
+from bacalhau.plugins.docker.container import OWN_LABEL
+
+_OPEN = 0o777
+_ALL = os.R_OK | os.W_OK | os.X_OK
+log = logging.getLogger(__name__)
+
+
+async def hand_over(api: DockerApi, name: str) -> None:
+    """Make all that a container left in the execution's own folders readable and removable by this process.
+
+    A container that still runs is killed. Root needs nothing. Raises Unavailable when the daemon is away; what it
+    refuses is logged.
+    """
+    if os.geteuid() == 0 or (found := await api.inspect(name)) is None:
+        return
+    own = decode((found["Config"]["Labels"] or {}).get(OWN_LABEL, "[]").encode(), list[str])
+    try:
+        if own and found["State"]["Running"]:
+            await api.stop(name, 0)
+        for mount in found["Mounts"]:
+            if mount["RW"] and mount["Destination"] in {target.rstrip("/") for target in own}:
+                await _open_folders(api, found["Id"], mount)
+                await _copy_files(api, found["Id"], mount)
+    except Unavailable:
+        raise
+    except (BacalhauError, OSError) as e:
+        log.warning("files of container %s cannot be read or removed: %s", name, e)
+
+
+async def _open_folders(api: DockerApi, container: str, mount: dict[str, Any]) -> None:
+    """Open folder after folder, because what is in a closed one is not known."""
+    known: set[str] = set()
+    while closed := set(await asyncio.to_thread(_list_closed, Path(mount["Source"]))) - known:
+        members = [(Member(folder, mode=_OPEN, is_folder=True), b"") for folder in sorted(closed)]
+        await api.put_archive(container, mount["Destination"], join(members))
+        known |= closed
+
+
+def _list_closed(root: Path) -> list[str]:
+    """List the folders that this process may not read, enter and change."""
+    todo, closed = [""], []
+    while todo:
+        at = todo.pop()
+        if at and not _may(root / at, _ALL):
+            closed.append(at)
+        if root.is_dir() and _may(root / at, os.R_OK | os.X_OK):
+            todo += [os.path.join(at, one.name) for one in os.scandir(root / at) if one.is_dir(follow_symlinks=False)]
+    return closed
+
+
+async def _copy_files(api: DockerApi, container: str, mount: dict[str, Any]) -> None:
+    """Put a copy of our own in the place of each file that only others may read."""
+    root = Path(mount["Source"])
+    for name in await asyncio.to_thread(_list_private, root):
+        with tempfile.TemporaryDirectory(dir=root, prefix=".copy-") as scratch:
+            archive, into = Path(scratch) / "archive", Path(scratch) / "content"
+            into.mkdir()
+            await api.save_archive(container, f"{mount['Destination']}/{name}", archive)
+            await unpack_async(archive, into)
+            copy = into / os.path.basename(name)
+            if not copy.is_file():
+                raise StorageFailure(f"the daemon gave no file for {name}")
+            copy.replace(root / name)
+
+
+def _list_private(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    return [name for name, status in walk(root) if stat.S_ISREG(status.st_mode) and not _may(root / name, os.R_OK)]
+
+
+def _may(path: Path, how: int) -> bool:
+    return os.access(path, how, effective_ids=True)
