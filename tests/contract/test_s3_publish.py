@@ -218,8 +218,21 @@ async def test_an_overwritten_result_is_not_taken_for_the_recorded_one(
 ):
     spec = await publisher.publish(result(s3, tree, bucket, "k"), ignore)
     s3.fill(bucket, {"k.tar.gz": gzip.compress(b"something else")})
-    with pytest.raises(StorageFailure, match="checksum mismatch"):
+    with pytest.raises(StorageFailure, match=r"checksum mismatch.*changed after it was published, at .*GMT"):
         await downloader.download(spec, tmp_path / "got", ignore)
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_a_result_that_another_execution_replaced_says_which(
+    s3, bucket, publisher, downloader, tree, tmp_path, large
+):
+    first = await publisher.publish(result(s3, tree, bucket, "same"), ignore)
+    (tree / "outputs" / "more").write_bytes(os.urandom(20 << 20 if large else 10))
+    other = result(s3, tree, bucket, "same")._replace(job_id="j-9", execution_id="e-8")
+    await publisher.publish(other, ignore)
+    with pytest.raises(StorageFailure, match=r"overwritten by execution e-8 of job j-9, at .*GMT") as raised:
+        await downloader.download(first, tmp_path / "mine", ignore)
+    assert "{executionID}" in raised.value.hint
 
 
 async def test_a_partial_archive_is_continued(s3, bucket, publisher, downloader, tree, tmp_path):

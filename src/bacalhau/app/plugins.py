@@ -55,20 +55,12 @@ def orchestrator_plugins(config: Config) -> OrchestratorPlugins:
     known = all_plugins()
     found = plugin_checks(known)
     specs = (found.engines, found.sources, found.publishers, found.whole)
-    for check in chain(found.results.values(), *(table.values() for table in specs)):
+    for check in chain(found.results.values(), found.overlaps.values(), *(table.values() for table in specs)):
         if isinstance(check, PluginCheck):
             _load(check)
     parts = {name: _part(offer, config) for name, offer in known.publishers.items() if offer.part.orchestrator}
     refused = {name: Refusal(part.refusal) for name, part in parts.items() if part.refusal}
-    checks = Checks(
-        found.engines,
-        found.sources,
-        {**found.publishers, **refused},
-        found.located,
-        found.whole,
-        found.results,
-        found.params,
-    )
+    checks = Checks(*found._replace(publishers={**found.publishers, **refused}))
     signers = [part.sign_upload for part in parts.values() if part.sign_upload]
     return OrchestratorPlugins(checks, _presign(parts), signers[0] if signers else None)
 

@@ -9,6 +9,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Conflict
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.overlap import OverlapChecks
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.unused import NO_NAMES, ParamNames
 from bacalhau.orchestrator.scheduling.place import needed_resources
@@ -38,7 +39,7 @@ class Checks:
 
     `located`: sources that one node may have and another not; `whole`: how sources are checked instead in a job that is
     not divided by a count; `results` judge what nodes report, by the type of the job's publisher; `params`
-    tell of parameters that are ignored.
+    tell of parameters that are ignored; `overlaps` say which results of a job replace one another.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -48,6 +49,7 @@ class Checks:
     whole: Mapping[str, SpecCheck] = field(default_factory=dict)
     results: Mapping[str, ResultCheck] = field(default_factory=dict)
     params: ParamNames = NO_NAMES
+    overlaps: OverlapChecks = field(default_factory=dict)
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bacalhau.lib.errors import Unavailable
+from bacalhau.models.job.overlap import OverlapChecks, PublisherUse
 from bacalhau.models.job.spec import SpecConfig, unknown_params
 from bacalhau.models.job.unused import ParamNames, Unused
 from bacalhau.plugins.loading import Owner, call
@@ -23,7 +24,7 @@ class Refusal(NamedTuple):
         """Make the check of a plug-in that cannot be used."""
         return cls(f"{error.message} ({error.hint})")
 
-    def __call__(self, spec: SpecConfig | Published) -> list[str]:
+    def __call__(self, spec: SpecConfig | Published | PublisherUse) -> list[str]:
         return [self.problem]
 
 
@@ -33,7 +34,7 @@ class PluginCheck(NamedTuple):
     target: Target
     owner: Owner
 
-    def __call__(self, spec: SpecConfig | Published) -> list[str]:
+    def __call__(self, spec: SpecConfig | Published | PublisherUse) -> list[str]:
         try:
             problems: list[str] = call(self.target, self.owner, list, spec)
         except Unavailable as e:
@@ -76,7 +77,7 @@ class PluginChecks(NamedTuple):
 
     `located` are the sources that one node may have and another not; `whole` are in place of the sources' own checks in
     a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
-    has one. `params` tell of parameters that are ignored.
+    has one. `params` tell of parameters that are ignored, `overlaps` which results of a job replace one another.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -86,20 +87,21 @@ class PluginChecks(NamedTuple):
     whole: Mapping[str, SpecCheck]
     results: Mapping[str, ResultCheck]
     params: ParamNames
+    overlaps: OverlapChecks
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
     """Collect the checks of all types; those of plug-ins that cannot be used refuse every job."""
-    sources = known.sources.items()
+    sources, publishers = known.sources.items(), known.publishers.items()
     return PluginChecks(
         engines=_refusals(known, "engine") | {n: PluginCheck(o.part.check, o.owner) for n, o in known.engines.items()},
         sources=_refusals(known, "source") | {n: PluginCheck(o.part.check, o.owner) for n, o in sources},
-        publishers=_refusals(known, "publisher")
-        | {n: PluginCheck(o.part.check, o.owner) for n, o in known.publishers.items()},
+        publishers=_refusals(known, "publisher") | {n: PluginCheck(o.part.check, o.owner) for n, o in publishers},
         located=frozenset(name for name, offer in sources if offer.part.located),
-        results={name: _result_check(known, name, offer) for name, offer in known.publishers.items()},
+        results={name: _result_check(known, name, offer) for name, offer in publishers},
         whole={n: PluginCheck(o.part.check_whole, o.owner) for n, o in sources if o.part.check_whole},
         params=ParamNames(_params(known, "engine"), _params(known, "source"), _params(known, "publisher")),
+        overlaps={n: PluginCheck(o.part.check_overlap, o.owner) for n, o in publishers if o.part.check_overlap},
     )
 
 

@@ -79,8 +79,10 @@ class PublisherType(msgspec.Struct, frozen=True):
     `check` is a target `(SpecConfig) -> list[str]`. Without `schemes` users write the bare name. `orchestrator` is a
     target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do. `check_result` is a target
     `(ports.publisher.Published) -> list[str]`: what a node reports is no result where it finds a problem. Without it a
-    result must be of the publisher's own type or of one that a downloader of the same plug-in fetches. `params`: see
-    EngineType.
+    result must be of the publisher's own type or of one that a downloader of the same plug-in fetches.
+    `check_overlap` is a target `(models.job.overlap.PublisherUse) -> list[str]` that says which results of a job
+    replace one another; without it none do.
+    `params`: see EngineType.
     """
 
     name: Name
@@ -90,6 +92,7 @@ class PublisherType(msgspec.Struct, frozen=True):
     orchestrator: Target | None = None
     check_result: Target | None = None
     params: Target | None = None
+    check_overlap: Target | None = None
 
 
 class DownloaderType(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from bacalhau.cli.output.render import json_text
 from bacalhau.cli.spec.job_file import InvalidJob, read_job_file
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.overlap import list_overlaps
 from bacalhau.models.job.unused import unused_params
 from bacalhau.models.job.validate import normalized, sanitized, validate_job
 from bacalhau.plugins.checks import plugin_checks
@@ -47,7 +48,7 @@ def _check(call: Call[Flags]) -> list[str]:
         raise InvalidJob([*problems, *unused], _SPECIFICATION)
     for warning in unused:
         say_warning(warning)
-    return warnings
+    return [*warnings, *list_overlaps(job, plugin_checks(all_plugins()).overlaps)[1]]
 
 
 def job_problems(job: Job) -> list[str]:
@@ -57,4 +58,5 @@ def job_problems(job: Job) -> list[str]:
 
 def _problems(job: Job) -> list[str]:
     known = plugin_checks(all_plugins())
-    return validate_job(job, known.engines, known.sources, known.publishers, known.whole)
+    found = validate_job(job, known.engines, known.sources, known.publishers, known.whole)
+    return found or list_overlaps(job, known.overlaps)[0]

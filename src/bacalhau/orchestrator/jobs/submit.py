@@ -10,6 +10,7 @@ from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import CLIENT_META, Job, JobState
+from bacalhau.models.job.overlap import list_overlaps
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.unused import unused_params
 from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
@@ -52,6 +53,7 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     unused = unused_params(complete, orch.checks.params)
     if problems:  # a parameter that is missing may stand there under another name
         raise BadRequest([*problems, *unused], component="APIServer")
+    notes = [*notes, *list_overlaps(complete, orch.checks.overlaps)[1]]
     job_id = complete.id or new_job_id()
     meta = dict(complete.meta or {}) | {
         "bacalhau.org/orchestrator.id": orch.node_id,
@@ -74,7 +76,7 @@ def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
 def _problems(orch: Orchestrator, job: Job) -> list[str]:
     known = orch.checks
     found = validate_job(job, known.engines, known.sources, known.publishers, known.whole)
-    return found or _over_quota(orch, job)
+    return found or list_overlaps(job, known.overlaps)[0] or _over_quota(orch, job)
 
 
 def _over_quota(orch: Orchestrator, job: Job) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import aiohttp
 
 from bacalhau.border.archive import unpack_async
 from bacalhau.border.connect import reach_beside, read_chunks
+from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
@@ -31,7 +33,14 @@ from bacalhau.plugins.s3.fetch import (
     strong_etag,
     write_at,
 )
-from bacalhau.plugins.s3.operation import head, version_query
+from bacalhau.plugins.s3.operation import (
+    DIGEST_HEADER,
+    DIGEST_METADATA,
+    EXECUTION_METADATA,
+    JOB_METADATA,
+    head,
+    version_query,
+)
 from bacalhau.plugins.s3.params import (
     PreSignedParams,
     S3SourceParams,
@@ -47,6 +56,7 @@ from bacalhau.ports.storage import Entry
 log = logging.getLogger(__name__)
 
 _HEADS_AT_ONCE = 16
+_OWN_KEY = "what was published is gone; next time give each execution a key of its own, with {executionID}"
 
 
 class S3Downloader:
@@ -119,6 +129,7 @@ class _Archive:
         # The address of a signed link is its own: the configuration of this machine says nothing about it.
         self._address = BucketAddress(source.bucket, source.region, source.endpoint)
         self._entry = Entry(source.key, "", -1, checksum=self._digest)
+        self._headers: Mapping[str, str] = {}
 
     async def bring(self, link: str, into: Path, only: str) -> None:
         part = into / f".{base64.b64decode(self._digest).hex()[:16] or 'archive'}.part"
@@ -169,7 +180,19 @@ class _Archive:
         finally:
             os.close(descriptor)
         if self._digest:
-            compare_digest(self._address, self._entry, self._digest, await asyncio.to_thread(hash_file, part))
+            self._compare(await asyncio.to_thread(hash_file, part))
+
+    def _compare(self, digest: bytes) -> None:
+        """Compare the digest of what came with that of what was published. Raises StorageFailure that says who wrote
+        over it, or when it was changed.
+        """
+        try:
+            compare_digest(self._address, self._entry, self._digest, digest)
+        except StorageFailure as e:
+            found = base64.b64encode(digest).decode()
+            if cause := _explain_change(self._headers, found):
+                raise StorageFailure(f"{e.message}: {cause}", hint=_OWN_KEY, component="S3") from e
+            raise
 
     async def _fill(self, request: Request, descriptor: int, start: int) -> None:
         """Receive the rest of an archive; what breaks off is gone on with from there while it is the same object."""
@@ -181,6 +204,7 @@ class _Archive:
 
         async def keep(response: aiohttp.ClientResponse) -> None:
             nonlocal at, total, pin, furthest
+            self._headers = response.headers
             at = at if response.status == 206 else 0
             os.ftruncate(descriptor, at)
             total, pin = at + (response.content_length or 0), strong_etag(response)
@@ -199,6 +223,20 @@ class _Archive:
         client = self._client.under(effort)
         await client.persist(attempt, lambda: at)
         self._report(Step("downloading", 1, 1, at, at))
+
+
+def _explain_change(headers: Mapping[str, str], found: str) -> str:
+    """Say who wrote an object that is not what was published, by its headers; "" where they say that what came is not
+    what stands there.
+    """
+    written = headers.get(DIGEST_METADATA, "") or headers.get(DIGEST_HEADER, "")
+    if written and not is_composite(written) and written != found:
+        return ""
+    when = shorten(headers.get("Last-Modified", "")) or "a time that the server does not tell"
+    execution, job = shorten(headers.get(EXECUTION_METADATA, "")), shorten(headers.get(JOB_METADATA, ""))
+    if execution:
+        return f"overwritten by execution {execution} of job {job}, at {when}"
+    return f"changed after it was published, at {when}"
 
 
 def _size(path: Path) -> int:

@@ -17,6 +17,7 @@ from bacalhau.plugins.s3.failure import read_trouble
 
 DIGEST_HEADER = "x-amz-checksum-sha256"
 DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep the header above
+EXECUTION_METADATA, JOB_METADATA = "x-amz-meta-bacalhau-execution", "x-amz-meta-bacalhau-job"
 CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
 
 _SIZE_DIGITS = 18
@@ -156,6 +157,6 @@ def digest_text(body: bytes) -> str:
 
 async def put(client: S3Client, request: Request, digest: str) -> Stored:
     """Store a whole object as `request` says; `digest` is its base64 SHA-256, which the server checks and keeps."""
-    headers = ((DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
+    headers = (*request.headers, (DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
     answer = await client.call(request._replace(headers=headers), read_all)
     return Stored(answer.headers.get("ETag", ""), read_version(answer.headers))

@@ -11,6 +11,7 @@ from bacalhau.border.names import shorten
 from bacalhau.border.patterns import Pattern, PatternFault
 from bacalhau.lib.wire import Model, always
 from bacalhau.lib.written import truth_of
+from bacalhau.models.job.overlap import NODES, ONCE, PARTS, PublisherUse
 from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.godate import LONGEST_LAYOUT, GoLayout
@@ -70,7 +71,7 @@ class S3SourceParams(Model):
 
 class S3PublisherParams(Model):
     """`encoding` gzip (one archive) or plain (one object a file); `compress` is the older spelling of the
-    same choice.
+    same choice. `overwrite` (ours): results that take the same key may replace one another.
     """
 
     bucket: str = ""
@@ -80,6 +81,7 @@ class S3PublisherParams(Model):
     encoding: str = ""
     compress: bool | str | None = None
     requester_pays: bool = False
+    overwrite: bool = False
 
     def place(self, settings: Settings) -> BucketAddress:
         return find_bucket(settings, self.bucket, self.region, self.endpoint, is_paying=self.requester_pays)
@@ -89,6 +91,23 @@ class S3PublisherParams(Model):
         if self.encoding:
             return self.encoding.strip().lower() == "plain"
         return truth_of(self.compress) is False
+
+
+def check_overlap(use: PublisherUse) -> list[str]:
+    """List the results of a job that would take the same key, unless its publisher says that they may."""
+    params, _ = read_params(use.publisher, S3PublisherParams)
+    if params is None or params.overwrite:
+        return []
+    own = {ONCE: ("jobID", "executionID"), PARTS: ("executionID",), NODES: ("executionID", "nodeID")}[use.results]
+    if any(f"{{{name}}}" in params.key for name in own):
+        return []
+    whose = {
+        ONCE: "this job and of others that name it",
+        PARTS: "the partitions of the job",
+        NODES: "the nodes of the job",
+    }[use.results]
+    said = f"s3 key {shorten(params.key)!r} is the same for results of {whose}, which replace one another"
+    return [f"{said}: put {{{own[0]}}} into it, or set Overwrite: true (-p s3://…,opt=overwrite=true)"]
 
 
 class PreSignedParams(Model):

@@ -20,6 +20,7 @@ from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key
 from bacalhau.plugins.s3.ledger import Ledger
+from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.plugins.s3.upload import Target, abort_left, upload_stream
@@ -68,13 +69,14 @@ class S3Publisher:
             raise PublisherFailure(problems, component="S3")
         params = require_params(result.publisher, S3PublisherParams)
         key = fill_key(params.key, result, is_plain=params.is_plain)
+        origin = ((EXECUTION_METADATA, result.execution_id), (JOB_METADATA, result.job_id))
         progress = _Sending(report)
         client = self._client.under(Effort(self._patience, progress.wait, heard=True))
         try:
             address = params.place(await current_settings())
             ledger = await asyncio.to_thread(Ledger, result.folder.parent)
             await abort_left(client, ledger)
-            target = Target(client, address, key, ledger, result.confirm)
+            target = Target(client, address, key, ledger, result.confirm, origin)
             stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, progress)
             region = await self._client.region_of(address)
         except StorageFailure as e:

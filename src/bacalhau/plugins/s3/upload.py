@@ -42,7 +42,7 @@ _PARTS_LOST = ("NoSuchUpload", "InvalidPart")
 class Target(NamedTuple):
     """The destination of an object; `confirm` is awaited right before it can be seen there.
 
-    `ledger` records uploads in parts while they are under way.
+    `ledger` records uploads in parts while they are under way. `origin` are headers that say who published it.
     """
 
     client: S3Client
@@ -50,6 +50,7 @@ class Target(NamedTuple):
     key: str
     ledger: Ledger
     confirm: Confirm = always_allowed
+    origin: tuple[tuple[str, str], ...] = ()
 
 
 class Part(NamedTuple):
@@ -179,7 +180,8 @@ async def abort_left(client: S3Client, ledger: Ledger) -> None:
 
 async def begin_upload(target: Target, digest: str = "") -> Upload:
     """Begin an upload in parts; `digest` of the whole goes along as metadata where it is known already."""
-    headers = (("x-amz-checksum-algorithm", "SHA256"), *(((DIGEST_METADATA, digest),) if digest else ()))
+    known = ((DIGEST_METADATA, digest),) if digest else ()
+    headers = (("x-amz-checksum-algorithm", "SHA256"), *target.origin, *known)
     answer = await call_xml(target.client, Request(target.address, "POST", target.key, (("uploads", ""),), headers))
     upload = Upload(target, read_text(answer.root, "UploadId"))
     upload.record()
@@ -209,7 +211,7 @@ async def upload_stream(
     parts = _Parts(pieces, part_size(expected))
     first = await parts.take()
     if len(first) < parts.size:
-        request = Request(target.address, "PUT", target.key, body=first, confirm=target.confirm)
+        request = Request(target.address, "PUT", target.key, headers=target.origin, body=first, confirm=target.confirm)
         stored = await put(target.client, request, parts.digest())
         sent(len(first))
         return Uploaded(stored, parts.digest(), len(first))

@@ -16,7 +16,8 @@ _INPUT_OPTIONS = {
         "ChecksumSHA256",
     ),
 }
-_PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", "requester-pays")
+_SWITCHES = {"requester-pays": "RequesterPays", "overwrite": "Overwrite"}
+_PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", *_SWITCHES)
 _FORM = "write s3://bucket/key, with {date}, {time}, {jobID} or {executionID} in the key where wanted"
 
 
@@ -30,7 +31,7 @@ def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
         )
     params = dict.fromkeys(("Bucket", "Key", "Filter", "Region", "Endpoint", "VersionID", "ChecksumSHA256"), "")
     params |= {_INPUT_OPTIONS[name]: value for name, value in options.items() if name in _INPUT_OPTIONS}
-    return SpecConfig(type="s3", params=params | _paying(options) | {"Bucket": bucket, "Key": key.lstrip("/")})
+    return SpecConfig(type="s3", params=params | _switches(options) | {"Bucket": bucket, "Key": key.lstrip("/")})
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:
@@ -48,11 +49,10 @@ def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:
         raise BadRequest(f"invalid s3 params. encoding must be either 'plain' or 'gzip', not {params['encoding']!r}")
     if "compress" in params:
         parse_bool(params["compress"], "compress")
-    paying = _paying(params)
-    params.pop("requester-pays", "")
-    return SpecConfig(type="s3", params=params | paying)
+    switches = _switches(params)
+    return SpecConfig(type="s3", params={k: v for k, v in params.items() if k not in _SWITCHES} | switches)
 
 
-def _paying(options: dict[str, str]) -> dict[str, Any]:
-    given = options.get("requester-pays")
-    return {} if given is None else {"RequesterPays": parse_bool(given, "requester-pays")}
+def _switches(options: dict[str, str]) -> dict[str, Any]:
+    """Read the options that are true or false, under the names of their parameters. Raises BadRequest."""
+    return {name: parse_bool(options[key], key) for key, name in _SWITCHES.items() if key in options}
