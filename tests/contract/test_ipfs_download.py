@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau.lib.errors import Forbidden, NotFound, StorageFailure, Unavailable
+from bacalhau.lib.errors import Forbidden, NotFound, StorageFailure
+from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.ipfs import remote
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.download import IpfsDownloader
 from bacalhau.plugins.ipfs.source import IpfsSource
@@ -26,10 +26,7 @@ MIXED = {
     "small": {f"{i:03}": b"%d" % i for i in range(50)},
 }
 
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch):
-    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.001)
+FEW = Patience(seconds=0, attempts=4, first=0.001)
 
 
 def named(cid):
@@ -59,7 +56,7 @@ async def test_a_tree_comes_in_one_stream(tmp_path, profile):
 async def test_the_tutorial(tmp_path):
     store, cid = await kept(tmp_path, TREES["tutorial"][0])
     async with gateway(store) as door:
-        await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
     assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
 
 
@@ -75,7 +72,7 @@ async def test_any_tree_comes_whatever_breaks(tmp_path_factory, tree, chunk, sha
     store, cid = await kept(tmp_path, tree, V0._replace(chunk=chunk, width=2, shard_above=shard_above))
     async with gateway(store) as door:
         door.cuts = cuts
-        await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
     assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
 
 
@@ -84,7 +81,7 @@ async def test_a_broken_stream_goes_on_where_it_broke(tmp_path, profile):
     store, cid = await kept(tmp_path, {"f": os.urandom(LEAF * 200), "g": b"1"}, profile)
     async with gateway(store) as door:
         door.cuts = [LEAF * 60 + 5, LEAF * 70]
-        await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
     assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
     assert door.sent < LEAF * 215
     assert any("entity-bytes" in asked for asked in door.asked)
@@ -94,8 +91,8 @@ async def fail(door, cid, into):
     """A download that ends for good in the middle."""
     door.refusals = []
     door.cuts += [0] * 50
-    with pytest.raises(Unavailable, match="cannot be reached") as failed:
-        await IpfsDownloader(door.url).download(named(cid), into, ignore)
+    with pytest.raises(StorageFailure, match="cannot be reached") as failed:
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), into, ignore)
     assert failed.value.retryable
     door.cuts.clear()
 
@@ -111,7 +108,7 @@ async def test_the_next_attempt_fetches_only_what_is_lacking(tmp_path):
         assert not (tmp_path / "into" / "b" / "c").exists()
         sent = door.sent
         steps = []
-        await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", steps.append)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", steps.append)
         assert door.sent - sent < LEAF * 50
     assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
     assert steps[-1].done == 4
@@ -125,10 +122,10 @@ async def test_what_an_earlier_attempt_left_is_not_believed(tmp_path):
         (into / f".{root_cid(tmp_path / 't' / 'c')}.part").write_bytes(
             b"0" * LEAF + (tmp_path / "t" / "c").read_bytes()[LEAF : LEAF * 2] + b"junk" * LEAF
         )
-        await IpfsDownloader(door.url).download(named(cid), into, ignore)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), into, ignore)
         assert snapshot(into) == snapshot(tmp_path / "t")
         asked = len(door.asked)
-        await IpfsDownloader(door.url).download(named(cid), into, ignore)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), into, ignore)
         assert len(door.asked) == asked + 1
     assert snapshot(into) == snapshot(tmp_path / "t")
 
@@ -137,14 +134,14 @@ async def test_a_gateway_in_trouble_is_asked_again(tmp_path):
     store, cid = await kept(tmp_path, {"a": b"1"})
     async with gateway(store) as door:
         door.refusals = [503, 429, 500]
-        await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+        await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
         assert snapshot(tmp_path / "into") == {"a": b"1"}
         door.refusals = [502] * 9
-        with pytest.raises(Unavailable, match="status 502"):
-            await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+        with pytest.raises(StorageFailure, match="status 502"):
+            await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
         door.refusals = [403]
         with pytest.raises(Forbidden):
-            await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+            await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
 
 
 async def test_a_gateway_that_lies(tmp_path):
@@ -153,7 +150,7 @@ async def test_a_gateway_that_lies(tmp_path):
         async with gateway(store) as door:
             door.lies = {lie: lie.upper()}
             with pytest.raises(StorageFailure, match="does not hash to its CID") as failed:
-                await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+                await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
             assert "lies" in failed.value.hint
         assert not (tmp_path / "into" / harmed).exists()
 
@@ -165,7 +162,7 @@ async def test_a_gateway_that_lies_about_the_way_to_a_file(tmp_path, way, shard_
     truth, forged = (root_cid(tmp_path / "t" / name).multihash for name in "ab")
     async with gateway(store) as door:
         door.lies = {truth: forged}
-        downloader = IpfsDownloader(door.url)
+        downloader = IpfsDownloader(door.url, patience=FEW)
         with pytest.raises(StorageFailure, match="does not hash to its CID"):
             if way == "a path of the result":
                 await downloader.download(named(cid), tmp_path / "into", ignore, "a")
@@ -191,14 +188,14 @@ async def test_something_that_is_no_gateway(tmp_path):
     async with gateway(store) as door:
         door.lies = {b"roots": b"trees", b"version": b"fashion"}
         with pytest.raises(StorageFailure, match="not a CAR"):
-            await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+            await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
 
 
 @pytest.mark.parametrize("profile", [V0, V0._replace(shard_above=100)])
 async def test_only_one_path(tmp_path, profile):
     store, cid = await kept(tmp_path, MIXED, profile)
     async with gateway(store) as door:
-        downloader = IpfsDownloader(door.url)
+        downloader = IpfsDownloader(door.url, patience=FEW)
         await downloader.download(named(cid), tmp_path / "into", ignore, "d/deep")
         assert snapshot(tmp_path / "into") == {"d": None, "d/deep": None, "d/deep/twin": b"x" * 700_000}
         await downloader.download(named(cid), tmp_path / "into", ignore, "/small/007")
@@ -212,7 +209,7 @@ async def test_a_file_alone(tmp_path):
     store, cid = await kept(tmp_path, {"f": os.urandom(LEAF * 2)})
     async with gateway(store) as door:
         for _ in range(2):
-            await IpfsDownloader(door.url).download(named(f"{cid}/f"), tmp_path / "into", ignore)
+            await IpfsDownloader(door.url, patience=FEW).download(named(f"{cid}/f"), tmp_path / "into", ignore)
     (only,) = snapshot(tmp_path / "into").values()
     assert only == (tmp_path / "t" / "f").read_bytes()
 
@@ -222,7 +219,7 @@ async def test_unknown_content(tmp_path):
     cid = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN"
     async with gateway(store) as door:
         with pytest.raises(NotFound, match=f"content {cid} is not held"):
-            await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+            await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
 
 
 async def test_a_folder_that_cannot_be_written(tmp_path):
@@ -230,8 +227,20 @@ async def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "into" / "a").write_text("in the way")
     async with gateway(store) as door:
         with pytest.raises(StorageFailure, match=r"cannot write .*/into/a"):
-            await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+            await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
         (tmp_path / "into" / "a").unlink()
         (tmp_path / "into" / "a").symlink_to(tmp_path)
         with pytest.raises(StorageFailure, match="a symbolic link is in the way"):
-            await IpfsDownloader(door.url).download(named(cid), tmp_path / "into", ignore)
+            await IpfsDownloader(door.url, patience=FEW).download(named(cid), tmp_path / "into", ignore)
+
+
+async def test_a_server_that_is_away_for_longer_than_attempts_is_waited_for(tmp_path):
+    store, cid = await kept(tmp_path, {"f": os.urandom(LEAF * 3), "g": b"1"})
+    notes = set()
+    patient = Patience(seconds=3600, unheard=3600, attempts=0, first=0.001, longest=0.002)
+    async with gateway(store) as door:
+        door.refusals = [503] * 20
+        downloader = IpfsDownloader(door.url, patience=patient)
+        await downloader.download(named(cid), tmp_path / "into", lambda step: notes.add(step.note))
+    assert snapshot(tmp_path / "into") == snapshot(tmp_path / "t")
+    assert any("again in 1 s" in note for note in notes)

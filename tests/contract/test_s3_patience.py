@@ -13,6 +13,7 @@ from bacalhau.lib.errors import PublisherFailure, StorageFailure
 from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
+from bacalhau.plugins.s3.managed import ManagedBucket, S3ManagedPublisher
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
@@ -219,3 +220,24 @@ async def test_a_stop_ends_the_waiting_and_leaves_no_parts(proxy, s3, bucket, in
     with pytest.raises(asyncio.CancelledError):
         await task
     assert uploads(s3, bucket) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [([503] * 20, 20), ([403], 1), ([403, 403], None), ([400], None)],
+    ids=["away", "an old link", "not allowed", "refused"],
+)
+async def test_a_result_that_goes_by_a_signed_link(proxy, s3, bucket, in_parts, answers, expected):
+    left = list(answers)
+    proxy.choose = lambda request: refuses(left.pop(0), "Because") if left else None
+    place = ManagedBucket(bucket, "us-east-1", proxy.url, "r", 600)
+    publisher = S3ManagedPublisher(place.sign_upload, LONG)
+    result = Result(in_parts.tree, SpecConfig(type="s3managed"), "j", "e", "n", 0)
+    if expected is None:
+        with pytest.raises(PublisherFailure, match=f"refused the result: {answers[0]}") as raised:
+            await publisher.publish(result, ignore)
+        assert not raised.value.retryable
+    else:
+        await publisher.publish(result, ignore)
+        assert [each["Key"] for each in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]] == ["r/j/e.tar.gz"]
+    assert len(proxy.requests) == len(answers) + (expected is not None)

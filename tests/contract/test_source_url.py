@@ -11,12 +11,15 @@ import pytest
 from bacalhau.app.tls import server_tls
 from bacalhau.config.access import ApiTLS
 from bacalhau.lib.errors import BadRequest, StorageFailure
+from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.progress import ignore
 from tests.support.web import file_server
 
 MIB = 1 << 20
+
+FEW = Patience(seconds=0, attempts=3, first=0.001)
 
 
 def spec(url):
@@ -26,7 +29,7 @@ def spec(url):
 async def bring(url, into, report=ignore):
     """The manifest, and the folder's only file by name and content."""
     into.mkdir(exist_ok=True)
-    async with UrlSource(first_wait=0.001) as source:
+    async with UrlSource(FEW) as source:
         await source.check()
         manifest = await source.resolve(spec(url))
         volume = await source.fetch(manifest, into, report)
@@ -184,9 +187,10 @@ async def test_an_answer_cut_short_without_length_is_noticed(tmp_path):
 async def test_a_connection_that_always_breaks_ends(tmp_path):
     async with file_server() as server:
         server.files["/big"] = bytes(MIB)
-        server.cuts = [1000] * 4
+        server.cuts = [1000] * 5
+        server.no_range = True  # so that no attempt comes further than the first
         with pytest.raises(
-            StorageFailure, match=r"/big: the connection was lost: the answer broke off \(gave up after 4 attempts\)"
+            StorageFailure, match=r"/big: the connection was lost: the answer broke off \(gave up after 5 attempts\)"
         ) as failed:
             await bring(f"{server.url}/big", tmp_path / "in")
         assert failed.value.retryable
@@ -203,7 +207,7 @@ async def test_two_versions_are_never_mixed(tmp_path):
             server.files["/f"], server.etag = b"\1" * (8 * MIB), '"two"'
 
         server.cuts = [5 * MIB]
-        async with UrlSource(first_wait=0.001) as source:
+        async with UrlSource(FEW) as source:
             manifest = await source.resolve(spec(f"{server.url}/f"))
             with pytest.raises(
                 StorageFailure, match=r'/f changed while it was read: its ETag was "one", is "two"'
@@ -285,7 +289,28 @@ async def test_a_bad_url_is_refused():
 
 @pytest.mark.parametrize("retries", [0, 1])
 async def test_how_often_is_the_administrators_choice(retries):
-    async with file_server() as server, UrlSource(first_wait=0.001, retries=retries) as source:
+    async with file_server() as server, UrlSource(FEW._replace(attempts=retries)) as source:
         server.refusals = [503] * 20
-        with pytest.raises(StorageFailure, match=rf"\(gave up after {1 + retries} attempts\)"):
+        with pytest.raises(StorageFailure, match="503"):
             await source.resolve(spec(f"{server.url}/f"))
+        assert [method for method, *_ in server.asked] == ["HEAD", "GET"] * (1 + retries)
+
+
+async def test_a_server_that_is_away_for_longer_than_attempts_is_waited_for(tmp_path):
+    notes = set()
+    async with file_server() as server, UrlSource(FEW._replace(seconds=3600, attempts=0, longest=0.002)) as source:
+        server.files["/f"] = b"x" * 1000
+        server.refusals = [503] * 20
+        manifest = await source.resolve(spec(f"{server.url}/f"))
+        server.refusals = [503] * 20
+        await source.fetch(manifest, tmp_path, lambda step: notes.add(step.note))
+    assert (tmp_path / "f").read_bytes() == b"x" * 1000
+    assert notes == {"", "the server answers 503, again in 1 s"}
+
+
+async def test_a_file_that_breaks_off_again_and_again_is_gone_on_with(tmp_path):
+    async with file_server() as server, UrlSource(FEW._replace(attempts=0)) as source:
+        server.files["/f"] = bytes(range(256)) * 8000
+        server.cuts = [100_000] * 20
+        await source.fetch(await source.resolve(spec(f"{server.url}/f")), tmp_path, ignore)
+    assert (tmp_path / "f").read_bytes() == bytes(range(256)) * 8000

@@ -124,7 +124,7 @@ def knock_urls(search: Search) -> None:
         return part_of(BODY, headers, {"ETag": '"one"'})
 
     async def source(liar: Liar, into: Path) -> None:
-        async with UrlSource(first_wait=0.001) as reader:
+        async with UrlSource(HURRIED) as reader:
             manifest = await reader.resolve(SpecConfig(type="urlDownload", params={"URL": f"{liar.url}/a/file"}))
             await reader.fetch(manifest, into, _bounded)
         (name,) = os.listdir(into)
@@ -135,7 +135,7 @@ def knock_urls(search: Search) -> None:
 
     async def result(liar: Liar, into: Path) -> None:
         spec = SpecConfig(type="urlDownload", params={"URL": f"{liar.url}/a/result.tar.gz"})
-        await UrlDownloader(liar.url).download(spec, into, _bounded)
+        await UrlDownloader(liar.url, HURRIED).download(spec, into, _bounded)
 
     _search(search, truth, _JUNK, source)
     _search(search, archives, _JUNK, result)
@@ -241,7 +241,9 @@ def knock_content(search: Search) -> None:
         return Reply(car) if "format=car" in query else Reply(held.get(name, b""), 200 if name in held else 404)
 
     async def gateway(liar: Liar, into: Path) -> None:
-        await IpfsDownloader(liar.url).download(SpecConfig(type="ipfs", params={"CID": str(root)}), into, ignore)
+        await IpfsDownloader(liar.url, patience=HURRIED).download(
+            SpecConfig(type="ipfs", params={"CID": str(root)}), into, ignore
+        )
         assert files_below(into) == shown
 
     async def kubo(liar: Liar, into: Path) -> None:

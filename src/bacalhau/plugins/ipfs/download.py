@@ -11,10 +11,11 @@ import aiohttp
 
 from bacalhau.border.connect import open_session
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.remote import GatewayReader
-from bacalhau.plugins.ipfs.tree import Tell, safe_name, write_tree
+from bacalhau.plugins.ipfs.tree import safe_name, write_tree
 from bacalhau.plugins.ipfs.unixfs.cid import parse_path
 from bacalhau.plugins.ipfs.unixfs.read import Reader, StoreReader, VerifiedReader, resolve
 from bacalhau.ports.plugin import ResultServer
@@ -34,7 +35,9 @@ class IpfsDownloader:
         endpoint: str = "",
         headers: dict[str, str] | None = None,
         tls: ssl.SSLContext | bool = True,
+        patience: Patience = DOWNLOAD,
     ) -> None:
+        self._patience = patience
         self._base_url = base_url
         self._endpoint = endpoint
         self._headers = headers
@@ -46,7 +49,8 @@ class IpfsDownloader:
         NotFound when `only` is not in it.
         """
         cid, path = parse_path(_cid_of(result))
-        async with self._reader() as reader:
+        telling = _Telling(report)
+        async with self._reader(Effort(self._patience, telling.wait)) as reader:
             root, _ = await resolve(reader, cid, path)
             target = into
             if only:
@@ -54,10 +58,10 @@ class IpfsDownloader:
                 target = into.joinpath(
                     *(safe_name(name.encode("utf-8", "surrogateescape"), cid) for name in only.split("/") if name)
                 )
-            await write_tree(reader, root, target, into, _teller(report))
+            await write_tree(reader, root, target, into, telling.tell)
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[Reader]:
+    async def _reader(self, effort: Effort) -> AsyncIterator[Reader]:
         if self._endpoint:
             async with Kubo.open(self._endpoint) as kubo:
                 yield VerifiedReader(StoreReader(kubo))
@@ -71,23 +75,27 @@ class IpfsDownloader:
             headers=self._headers,
             read_bufsize=1 << 20,
         ) as session:
-            reader = GatewayReader(session, self._base_url)
+            reader = GatewayReader(session, self._base_url, effort)
             try:
                 yield VerifiedReader(reader)
             finally:
                 await reader.close()
 
 
-def _teller(report: Report) -> Tell:
-    files = size = 0
+class _Telling:
+    """The step that is reported."""
 
-    def tell(more_files: int, more_bytes: int, total: int) -> None:
-        nonlocal files, size
-        files += more_files
-        size += more_bytes
-        report(Step("downloading", files, 0, size, total))
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._step = Step("downloading")
 
-    return tell
+    def tell(self, more_files: int, more_bytes: int, total: int) -> None:
+        done, size = self._step.done + more_files, self._step.bytes_done + more_bytes
+        self._step = Step("downloading", done, 0, size, total)
+        self._report(self._step)
+
+    def wait(self, note: str) -> None:
+        self._report(self._step._replace(note=note))
 
 
 def _cid_of(result: SpecConfig) -> str:
@@ -99,4 +107,5 @@ def _cid_of(result: SpecConfig) -> str:
 
 def make_downloader(server: ResultServer) -> IpfsDownloader:
     tls = server.trust() if server.url.startswith("https") else True
-    return IpfsDownloader(server.url, server.config.types.ipfs.endpoint, dict(server.headers), tls)
+    patience = DOWNLOAD._replace(seconds=server.config.patience)
+    return IpfsDownloader(server.url, server.config.types.ipfs.endpoint, dict(server.headers), tls, patience)

@@ -2,7 +2,6 @@
 it does not.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
@@ -10,14 +9,13 @@ from functools import partial
 import aiohttp
 
 from bacalhau.lib.aio import gather_bounded, read_up_to
-from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized, Unavailable
+from bacalhau.lib.errors import BacalhauError, Forbidden, NotFound, StorageFailure, Unauthorized
 from bacalhau.lib.network import network_fault
+from bacalhau.lib.patience import Effort, Fault, Passing
 from bacalhau.plugins.ipfs.unixfs.car import CarBlock, read_car
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, Cid
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor
 
-_TRIES = 5
-_FIRST_PAUSE = 0.1
 _REMEMBERED_BYTES = 8 << 20
 # A stream that begins in the middle of a file repeats the nodes above that place; no tree is deeper.
 _LONGEST_WAY = 16
@@ -37,8 +35,8 @@ class GatewayReader:
     singly. A lost connection is taken up again at the anchor of the block that is wanted.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
-        self._session = session
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, effort: Effort) -> None:
+        self._session, self._effort = session, effort
         self._base = base_url.rstrip("/")
         self._recent: OrderedDict[Cid, bytes] = OrderedDict()
         self._recent_bytes = 0
@@ -63,19 +61,19 @@ class GatewayReader:
         self._car = self._response = self._read = None
 
     async def _persist(self, cid: Cid, upcoming: Sequence[Cid], anchor: Anchor | None) -> bytes:
-        pause = _FIRST_PAUSE
-        for tries_left in reversed(range(_TRIES)):
+        async def attempt() -> bytes:
             try:
                 return await self._find(cid, upcoming, anchor)
             except _LOST as e:
                 await self.close()
-                if not tries_left:
-                    raise Unavailable(
-                        f"{self._base} cannot be reached: {network_fault(e)}", hint="Try again: what is complete stays."
-                    ) from e
-            await asyncio.sleep(pause)
-            pause *= 2
-        raise AssertionError("the last try returns or raises")
+                answered = not isinstance(e, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+                lost = Passing(
+                    f"{self._base} cannot be reached: {network_fault(e)}", hint="Try again: what is complete stays."
+                )
+                fault = Fault(f"the server cannot be reached ({network_fault(e)})", answered=answered)
+                raise lost.because(fault) from e
+
+        return await self._effort.persist(attempt)
 
     async def _find(self, cid: Cid, upcoming: Sequence[Cid], anchor: Anchor | None) -> bytes:
         for _ in range(2):

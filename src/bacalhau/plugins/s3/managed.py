@@ -18,20 +18,22 @@ from bacalhau.border.connect import open_session
 from bacalhau.config.plugins import S3Managed
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import read_up_to
-from bacalhau.lib.errors import BadRequest, PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
+from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience, asked_seconds
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
-from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload
+from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload, publisher_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Published, Result
 
 KIND = "s3managed"
 _LARGEST = 5 << 30  # bytes that S3 takes in one request
 _PIECE = 1 << 20
-_PASSING = (403, 408, 429)  # a link that has expired is answered 403, and the next attempt has a new one
+_PASSING = (408, 429)
 
 
 class ManagedBucket(NamedTuple):
@@ -73,11 +75,15 @@ class ManagedBucket(NamedTuple):
         return presigned_url(ambient, self.region, address.url(key, (), self.region), self.seconds, method)
 
 
+class _LinkRefused(Passing):
+    """The answer to a link that has expired, or that leads to what its signer may not write."""
+
+
 class S3ManagedPublisher:
     """A Publisher. Each attempt asks for a link of its own."""
 
-    def __init__(self, sign: SignUpload) -> None:
-        self._sign = sign
+    def __init__(self, sign: SignUpload, patience: Patience = USUAL) -> None:
+        self._sign, self._patience = sign, patience
 
     async def check(self) -> None:
         return None
@@ -93,9 +99,7 @@ class S3ManagedPublisher:
                     hint="publish it to S3 with `-p s3://bucket/key`",
                     component="S3",
                 )
-            link = await self._sign(result.job_id, result.execution_id)
-            await result.confirm()
-            await _put(link, Path(name), size, report)
+            await self._store(result, Path(name), size, report)
         except OSError as e:
             raise PublisherFailure(
                 f"the result cannot be packed beside {result.folder}: {e.strerror or e}", retryable=True, component="S3"
@@ -103,6 +107,34 @@ class S3ManagedPublisher:
         finally:
             Path(name).unlink(missing_ok=True)
         return SpecConfig(type=KIND, params={"JobID": result.job_id, "ExecutionID": result.execution_id})
+
+    async def _store(self, result: Result, path: Path, size: int, report: Report) -> None:
+        is_last = False  # the next refusal is no matter of the link's age
+
+        def wait(note: str) -> None:
+            report(Step("publishing", 0, 1, 0, size, note))
+
+        async def attempt() -> None:
+            try:
+                link = await self._sign(result.job_id, result.execution_id)
+            except BacalhauError as e:
+                if not e.retryable:
+                    raise
+                raise Passing(e.message, hint=e.hint, component="S3").because(Fault(e.message)) from e
+            await result.confirm()
+            nonlocal is_last
+            try:
+                await _put(link, path, size, report)
+            except _LinkRefused as e:
+                if is_last:
+                    raise PublisherFailure(e.message, component="S3") from e
+                is_last = True
+                raise
+
+        try:
+            await Effort(self._patience, wait, heard=True).persist(attempt)
+        except StorageFailure as e:
+            raise PublisherFailure(e.message, hint=e.hint, retryable=False, component=e.component) from e
 
 
 def _write(folder: Path, path: Path) -> int:
@@ -123,12 +155,16 @@ async def _put(link: str, path: Path, size: int, report: Report) -> None:
         ):
             if response.status >= 300:
                 said = (await read_up_to(500, response.content.iter_any())).decode(errors="replace")
-                passing = response.status >= 500 or response.status in _PASSING
-                raise PublisherFailure(
-                    f"{server} refused the result: {response.status} {said}".rstrip(), retryable=passing, component="S3"
-                )
+                text = f"{server} refused the result: {response.status} {said}".rstrip()
+                if response.status == 403:
+                    raise _LinkRefused(text, component="S3")
+                if response.status < 500 and response.status not in _PASSING:
+                    raise PublisherFailure(text, component="S3")
+                asked = asked_seconds(response.headers.get("Retry-After", ""), now_ns())
+                raise Passing(text, component="S3").because(Fault(f"the store answers {response.status}", asked))
     except (aiohttp.ClientError, TimeoutError) as e:
-        raise PublisherFailure(f"{server} cannot be reached: {network_fault(e)}", retryable=True, component="S3") from e
+        text = f"{server} cannot be reached: {network_fault(e)}"
+        raise Passing(text, component="S3").because(Fault(text)) from e
 
 
 async def _pieces(path: Path, size: int, report: Report) -> AsyncIterator[bytes]:
@@ -141,7 +177,7 @@ async def _pieces(path: Path, size: int, report: Report) -> AsyncIterator[bytes]
 
 
 def make_publisher(setting: Setting) -> S3ManagedPublisher:
-    return S3ManagedPublisher(setting.sign_upload)
+    return S3ManagedPublisher(setting.sign_upload, publisher_patience(setting.config))
 
 
 def make_part(config: Config) -> OrchestratorPart:

@@ -1,14 +1,12 @@
-"""HTTP as downloads need it: redirects counted, silence limited, what may pass tried again.
+"""HTTP as downloads need it: redirects counted, silence limited, what may pass told apart.
 
 The one place that reads aiohttp's errors.
 """
 
-import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import aiohttp
 import yarl
@@ -16,36 +14,22 @@ import yarl
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
 from bacalhau.border.connect import open_session
 from bacalhau.border.proxies import find_proxy
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault, tls_fault
+from bacalhau.lib.patience import Fault, Passing, asked_seconds
 
-RETRIES = 3
 _REDIRECTS = 10
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
-_LONGEST_WAIT = 30.0  # seconds; a server may ask for more, but then another node or a later attempt is the better cure
-_PROGRESS_BYTES = 1 << 20
 _REACHABLE = "is the server up, and reachable from the node?"
-
-T = TypeVar("T")
-
-
-class Passing(StorageFailure):
-    """A failure that may pass by itself. `wait`: seconds the server asked for."""
-
-    retryable_by_default = True
-    wait = 0.0
 
 
 class UrlClient:
-    """Open with `async with`. `first_wait`: seconds before the first of `retries` further attempts, doubled
-    after each. `reach` says which addresses may be connected to.
-    """
+    """Open with `async with`. `reach` says which addresses may be connected to."""
 
-    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES, reach: Reach = EVERYWHERE) -> None:
+    def __init__(self, reach: Reach = EVERYWHERE) -> None:
         self._reach = reach
-        self._first_wait = first_wait
-        self._attempts = 1 + retries
 
     async def __aenter__(self) -> Self:
         self._session = open_session(
@@ -83,24 +67,6 @@ class UrlClient:
         except (aiohttp.ClientError, ConnectionError, TimeoutError, AddressRefused) as e:
             raise _translated(url, e) from e
 
-    async def persist(self, attempt: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
-        """Do it again, later and later, while its failure may pass; `reached` (bytes) tells whether it comes forward
-        meanwhile.
-        """
-        tried, best = 0, 0
-        while True:
-            try:
-                return await attempt()
-            except Passing as e:
-                now = reached()
-                tried, best = (1, now) if now >= best + _PROGRESS_BYTES else (tried + 1, best)
-                if tried >= self._attempts:
-                    raise StorageFailure(
-                        f"{e.message} (gave up after {tried} attempts)", hint=e.hint, retryable=True
-                    ) from e
-                wait = max(self._first_wait * 2 ** (tried - 1) * random.uniform(0.5, 1), e.wait)
-            await asyncio.sleep(min(wait, _LONGEST_WAIT))
-
 
 def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
     led = "" if not response.history else f" (after {len(response.history)} redirects)"
@@ -109,10 +75,9 @@ def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
     )
     if response.status not in (408, 429) and response.status < 500:
         return StorageFailure(said, hint="check the URL; the node asks without credentials")
-    passing = Passing(said, hint="the server is busy or broken; try again later")
-    after = response.headers.get("Retry-After", "")
-    passing.wait = float(after) if after.isdecimal() else 0.0
-    return passing
+    asked = asked_seconds(response.headers.get("Retry-After", ""), now_ns())
+    fault = Fault(f"the server answers {response.status}", asked)
+    return Passing(said, hint="the server is busy or broken; try again later").because(fault)
 
 
 def _translated(url: str, error: Exception) -> StorageFailure:
@@ -135,15 +100,18 @@ def _translated(url: str, error: Exception) -> StorageFailure:
         )
         return StorageFailure(f"URL {name} cannot be trusted: {fault}", hint=hint)
     if isinstance(error, TimeoutError):
-        return Passing(f"URL {name} was silent for too long: {_silence(error)}", hint=_REACHABLE)
+        silence = Fault("the server is silent", answered=not isinstance(error, aiohttp.ConnectionTimeoutError))
+        return Passing(f"URL {name} was silent for too long: {_silence(error)}", hint=_REACHABLE).because(silence)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Passing(f"URL {name} cannot be reached: {network_fault(error)}", hint=_REACHABLE)
+        away = Fault(f"the server cannot be reached ({network_fault(error)})", answered=False)
+        return Passing(f"URL {name} cannot be reached: {network_fault(error)}", hint=_REACHABLE).because(away)
     if isinstance(error, aiohttp.ClientResponseError):
         return StorageFailure(
             f"URL {name} is not answered in HTTP", hint="check the port, and whether it is http or https"
         )
     broken = "the answer broke off" if isinstance(error, aiohttp.ClientPayloadError) else network_fault(error).lower()
-    return Passing(f"URL {name}: the connection was lost: {broken}", hint=_REACHABLE)
+    lost = Passing(f"URL {name}: the connection was lost: {broken}", hint=_REACHABLE)
+    return lost.because(Fault("the connection was lost"))
 
 
 def _silence(error: TimeoutError) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bacalhau.border.archive import unpack_async
 from bacalhau.border.connect import reach_beside
 from bacalhau.lib.errors import NotFound
+from bacalhau.lib.patience import DOWNLOAD, Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.plugin import ResultServer
@@ -24,14 +25,14 @@ class UrlDownloader:
     `server` is the URL of the client's API, beside which a node may be on the client's own machine.
     """
 
-    def __init__(self, server: str) -> None:
-        self._server = server
+    def __init__(self, server: str, patience: Patience = DOWNLOAD) -> None:
+        self._server, self._patience = server, patience
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         def tell(step: Step) -> None:
             report(step._replace(stage="downloading"))
 
-        async with UrlSource(reach=await reach_beside(self._server)) as source:
+        async with UrlSource(self._patience, await reach_beside(self._server)) as source:
             manifest = await source.resolve(result)
             await source.fetch(manifest, into, tell)
         name = manifest.entries[0].path
@@ -47,4 +48,4 @@ class UrlDownloader:
 
 
 def make_downloader(server: ResultServer) -> UrlDownloader:
-    return UrlDownloader(server.url)
+    return UrlDownloader(server.url, DOWNLOAD._replace(seconds=server.config.patience))

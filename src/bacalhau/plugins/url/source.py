@@ -15,13 +15,15 @@ from typing import Self
 import aiohttp
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
+from bacalhau.border.connect import read_chunks
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import USUAL, Effort, Passing, Patience
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.url.client import RETRIES, Passing, UrlClient
+from bacalhau.plugins.url.client import UrlClient
 from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
 from bacalhau.plugins.url.params import is_file, read_url
-from bacalhau.ports.plugin import Setting
+from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
@@ -29,13 +31,14 @@ _WRITE_BYTES = 1 << 20
 
 
 class UrlSource:
-    """A Storage; open with `async with`. `first_wait`: seconds before the first of `retries`, doubled after each.
+    """A Storage; open with `async with`. What breaks off is gone on with while `patience` lasts.
 
     `reach` says which addresses may be connected to.
     """
 
-    def __init__(self, first_wait: float = 0.5, retries: int = RETRIES, reach: Reach = EVERYWHERE) -> None:
-        self._client = UrlClient(first_wait, retries, reach)
+    def __init__(self, patience: Patience = USUAL, reach: Reach = EVERYWHERE) -> None:
+        self._patience = patience
+        self._client = UrlClient(reach)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -52,7 +55,7 @@ class UrlSource:
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         """One entry, `key` being the URL; its size is -1 where the server does not tell."""
         url = read_url(source)
-        return Manifest(source, (await self._client.persist(partial(self._look, url)),))
+        return Manifest(source, (await Effort(self._patience).persist(partial(self._look, url)),))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         """The volume is a folder with the file in it, or the file where the parameters say so.
@@ -64,7 +67,8 @@ class UrlSource:
         try:
             with part.open("wb", buffering=0) as file:
                 download = _Download(self._client, entry, file, report)
-                await self._client.persist(download.attempt, lambda: download.reached)
+                effort = Effort(self._patience, download.wait, heard=True)
+                await effort.persist(download.attempt, lambda: download.reached)
             part.chmod(0o644)
             part.rename(into / entry.path)
         except OSError as e:
@@ -107,6 +111,14 @@ class _Download:
             await self._begin(response.status, response.headers)
             await self._receive(response.content)
 
+    def wait(self, note: str) -> None:
+        """Report what the download waits for."""
+        self._report(self._step._replace(note=note))
+
+    @property
+    def _step(self) -> Step:
+        return Step("staging", 0, 1, self.reached, max(self._entry.size, 0))
+
     async def _begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Go on where the last attempt broke off if the server does, else from the start."""
         name, etag = without_credentials(self._entry.key), strong_etag(headers)
@@ -131,7 +143,7 @@ class _Download:
         held: list[bytes] = []
         size = 0
         try:
-            async for chunk in content.iter_any():
+            async for chunk in read_chunks(content):
                 # Some servers answer HEAD with length 0 for what they make only when it is read.
                 if 0 < self._entry.size < self.reached + size + len(chunk):
                     name = without_credentials(self._entry.key)
@@ -151,7 +163,7 @@ class _Download:
     async def _write(self, chunks: list[bytes]) -> None:
         await asyncio.to_thread(_write_at, self._file, chunks, self.reached)
         self.reached += sum(map(len, chunks))
-        self._report(Step("staging", 0, 1, self.reached, max(self._entry.size, 0)))
+        self._report(self._step)
 
 
 def _write_at(file: RawIOBase, chunks: list[bytes], offset: int) -> None:
@@ -174,4 +186,4 @@ def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
 
 
 def make_source(setting: Setting) -> UrlSource:
-    return UrlSource(retries=setting.config.input_sources.max_retry_count, reach=setting.reach)
+    return UrlSource(source_patience(setting.config.input_sources), setting.reach)
