@@ -162,6 +162,9 @@ def missing(theirs: Any, ours: Any, path: str = "") -> list[str]:
             else:
                 found += missing(value, ours[key], here)
         return found
+    if isinstance(theirs, list) and isinstance(ours, list) and theirs and ours and "Key" in theirs[0]:
+        mine = {item["Key"]: item for item in ours}  # settings: only those that both know are alike
+        return [gap for item in theirs for gap in missing(item, mine.get(item["Key"], item), f"{path}[{item['Key']}]")]
     if isinstance(theirs, list) and isinstance(ours, list):
         return missing(theirs[0], ours[0], f"{path}[]") if theirs and ours else []
     if ours is None or theirs is None:
