@@ -21,6 +21,7 @@ from bacalhau.plugins.checks import plugin_checks
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.registry import own_plugins
 from bacalhau.ports.logs import Quota
+from bacalhau.ports.publisher import Published
 from bacalhau.store.logs import FileLogs
 from bacalhau.store.store import SqliteStore
 
@@ -59,8 +60,8 @@ class LogBus:
             self.closed.set()
 
 
-async def _as_published(spec: SpecConfig) -> SpecConfig:
-    return spec
+async def _as_published(published: Published) -> SpecConfig:
+    return published.result
 
 
 def _as_sent(job: Job) -> Job:

@@ -91,6 +91,7 @@ async def orchestrator(
             checks=own.checks,
             fill_defaults=_defaults(config),
             presign=own.presign,
+            sign_links=own.sign_links,
             sign_upload=own.sign_upload,
             cluster=_cluster(config),
             rejoin_ns=0 if bus.presence else int(manager.disconnect_timeout * BEATS_TO_REJOIN * SECOND_NS),

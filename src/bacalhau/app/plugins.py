@@ -20,7 +20,7 @@ from bacalhau.plugins.checks import PluginCheck, Refusal, plugin_checks
 from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Offer, all_plugins
 from bacalhau.ports.engine import Engine
-from bacalhau.ports.plugin import OrchestratorPart, Presign, Setting, SignUpload
+from bacalhau.ports.plugin import Links, LinkWish, OrchestratorPart, Presign, Setting, SignLinks, SignUpload
 from bacalhau.ports.publisher import Published, Publisher
 from bacalhau.ports.storage import Storage
 
@@ -37,10 +37,11 @@ class Closes(Protocol):
 
 
 class OrchestratorPlugins(NamedTuple):
-    """The orchestrator's side of all plug-ins: `presign` makes a published result fetchable."""
+    """The orchestrator's side of all plug-ins: `presign` makes a published result fetchable, `sign_links` its parts."""
 
     checks: Checks
     presign: Presign
+    sign_links: SignLinks
     sign_upload: SignUpload | None
 
 
@@ -62,7 +63,7 @@ def orchestrator_plugins(config: Config) -> OrchestratorPlugins:
     refused = {name: Refusal(part.refusal) for name, part in parts.items() if part.refusal}
     checks = Checks(*found._replace(publishers={**found.publishers, **refused}))
     signers = [part.sign_upload for part in parts.values() if part.sign_upload]
-    return OrchestratorPlugins(checks, _presign(parts), signers[0] if signers else None)
+    return OrchestratorPlugins(checks, _presign(parts), _sign_links(parts), signers[0] if signers else None)
 
 
 def _load(check: PluginCheck) -> None:
@@ -88,6 +89,16 @@ def _presign(parts: Mapping[str, OrchestratorPart]) -> Presign:
         return await part.presign(published) if part and part.presign else published.result
 
     return presign
+
+
+def _sign_links(parts: Mapping[str, OrchestratorPart]) -> SignLinks:
+    async def sign(published: Published, wish: LinkWish) -> Links:
+        part = parts.get(published.publisher.kind)
+        if part is None or part.sign_links is None:
+            raise BadRequest(f"results of publisher {published.publisher.kind} are not fetched by links to their parts")
+        return await part.sign_links(published, wish)
+
+    return sign
 
 
 async def node_plugins(stack: AsyncExitStack, setting: Setting) -> Plugins:

@@ -117,15 +117,35 @@ async def gather_bounded(limit: int, work: list[Callable[[], Coroutine[Any, Any,
 
 
 async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    """Run coroutines side by side; the first error cancels the others and is raised bare, not in a group."""
-    if len(work) == 1:
-        return [await work[0]]
+    """Run coroutines side by side; the first error cancels the others and is raised bare, not in a group.
+
+    An asyncio.TaskGroup would leave its caller marked as cancelled after an error (Python 3.11 and 3.12), and whatever
+    looks at that mark later, such as a timeout, would end work that nobody cancelled.
+    """
+    if len(work) < 2:
+        return [await each for each in work]
+    tasks, errors = [asyncio.ensure_future(each) for each in work], list[BaseException]()
+    for task in tasks:
+        task.add_done_callback(partial(_note_error, errors))
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(w) for w in work]
-    except BaseExceptionGroup as group_error:
-        raise (error := first_error(group_error)) from error.__cause__
-    return [t.result() for t in tasks]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        if not all(task.done() for task in tasks):
+            await uninterrupted(_all_ended(tasks))
+    if errors:
+        raise errors[0]
+    return [task.result() for task in tasks]
+
+
+def _note_error(errors: list[BaseException], task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        errors.append(error)
+
+
+async def _all_ended(tasks: list["asyncio.Task[Any]"]) -> None:
+    await asyncio.wait(tasks)
 
 
 async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from bacalhau.lib.aio import uninterrupted
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import Conflict
+from bacalhau.lib.errors import BadRequest, Conflict
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.overlap import OverlapChecks
@@ -28,7 +28,7 @@ from bacalhau.orchestrator.state.story import log_change
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
-from bacalhau.ports.plugin import Presign
+from bacalhau.ports.plugin import Links, LinkWish, Presign, SignLinks
 from bacalhau.ports.publisher import Published, ResultCheck
 from bacalhau.ports.store import PendingMessage, Store
 
@@ -59,12 +59,18 @@ class Checks:
         return [f"the job's publisher, {kind or 'none'}, makes no results"]
 
 
+async def sign_nothing(published: Published, wish: LinkWish) -> Links:
+    """Refuse: no publisher of this orchestrator signs links."""
+    raise BadRequest("this orchestrator signs no links to parts of results")
+
+
 @dataclass
 class Orchestrator:
     """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable,
     and is asked only about those that belong to their execution.
 
-    `sign_upload` is where a node may put an execution's result (job id, execution id); None where none are kept here.
+    `sign_links` gives links to the parts of one. `sign_upload` is where a node may put an execution's result
+    (job id, execution id); None where none are kept here.
     `rejoin_ns`: after a start the absence of a node counts from so much later on; 0 where nodes see the restart.
     `placing` are executions that are reserved for and not yet stored.
     """
@@ -79,6 +85,7 @@ class Orchestrator:
     cluster: Cluster
     gate: Gate
     logs: LogBook
+    sign_links: SignLinks = sign_nothing
     sign_upload: Callable[[str, str], Awaitable[str]] | None = None
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000

@@ -145,14 +145,34 @@ class ResultServer(NamedTuple):
     config: ResultDownloaders
 
 
+class LinkWish(NamedTuple):
+    """Objects of a result that a client wants links to, and the token after which it goes on listing them."""
+
+    keys: tuple[str, ...] = ()
+    after: str = ""
+
+
+class Links(NamedTuple):
+    """Links that need no credentials: to a page of the listing of a result, and to the objects asked for, in order."""
+
+    listing: str
+    objects: tuple[str, ...]
+
+
+# Signs links to the objects of a result that consists of many. Raises BadRequest for an object that is not one of it,
+# Unavailable where nothing can be signed.
+SignLinks = Callable[[Published, LinkWish], Awaitable[Links]]
+
+
 class OrchestratorPart(NamedTuple):
     """The orchestrator's work for a publisher.
 
     `refusal` says why no job may use the publisher here, "" when jobs may. `presign` turns a published result, which
-    was checked, into one that clients can fetch. `sign_upload` gives nodes links to put results to; one publisher of a
-    system can have it.
+    was checked, into one that clients can fetch. `sign_links` gives links to the objects of one. `sign_upload` gives
+    nodes links to put results to; one publisher of a system can have it.
     """
 
     refusal: str = ""
     presign: Presign | None = None
+    sign_links: SignLinks | None = None
     sign_upload: SignUpload | None = None

@@ -218,3 +218,52 @@ async def test_work_that_nobody_cancels_returns_its_result_or_raises_its_error()
     assert await uninterrupted(value(3)) == 3
     with pytest.raises(ValueError, match="no"):
         await uninterrupted(fail())
+
+
+async def test_an_error_side_by_side_leaves_nobody_marked_as_cancelled():
+    async def fail():
+        await checkpoint()
+        raise ValueError("first")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="first"):
+            await together(fail(), asyncio.Event().wait())
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
+
+
+async def test_the_first_error_in_time_is_raised_when_all_have_ended():
+    ended = []
+
+    async def fail_late():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("late")
+            raise KeyError("second")
+
+    async def fail():
+        raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        await together(fail_late(), fail())
+    assert ended == ["late"]
+
+
+async def test_a_cancelled_caller_waits_for_all_of_its_work():
+    began, ended = asyncio.Event(), []
+
+    async def work(number):
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            await checkpoint()
+            ended.append(number)
+
+    task = asyncio.ensure_future(together(work(1), work(2)))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(ended) == [1, 2]

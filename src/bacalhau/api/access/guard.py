@@ -45,7 +45,7 @@ _READING = ("GET", "HEAD")
 _QUESTIONS = tuple(
     f"/requester/{word}" for word in ("list", "states", "results", "events")
 )  # the older generation asks with POST
-_EXPLAINED = "/orchestrator/jobs/explain"  # changes nothing
+_EXPLAINED, _LINKS = "/orchestrator/jobs/explain", "/results/links"  # they change nothing
 _REMEMBERED = 1024  # good credentials; checking a bcrypt hash takes longer than most requests
 
 
@@ -61,7 +61,8 @@ def is_open(path: str) -> bool:
 def needed_action(method: str, path: str) -> str:
     """`read:job`; a place that belongs to no resource needs the right to change nodes."""
     found = max((place for place in _RESOURCES if path == place or path.startswith(place + "/")), key=len, default="")
-    verb = "read" if method in _READING or path.removeprefix("/api/v1") in (*_QUESTIONS, _EXPLAINED) else "write"
+    is_question = path.removeprefix("/api/v1") in (*_QUESTIONS, _EXPLAINED) or path.endswith(_LINKS)
+    verb = "read" if method in _READING or is_question else "write"
     return f"{verb}:{_RESOURCES[found]}" if found else "write:node"
 
 

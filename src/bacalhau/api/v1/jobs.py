@@ -26,12 +26,15 @@ from bacalhau.models.wire.api import (
     ListResultsResponse,
     PutJobRequest,
     PutJobResponse,
+    SignLinksRequest,
+    SignLinksResponse,
     StopJobRequest,
     StopJobResponse,
 )
 from bacalhau.models.wire.paging import PagingToken, parse_token
 from bacalhau.orchestrator.jobs import delete as deletion
 from bacalhau.orchestrator.jobs import read
+from bacalhau.orchestrator.jobs.links import sign_links
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.ports.store import ExecutionPage, HistoryQuery, JobQuery, Place, place_of
 
@@ -212,6 +215,14 @@ async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsRespon
     )
 
 
+@post("/jobs/{job_id:str}/results/links", status_code=200, query=Query, body=SignLinksRequest)
+async def sign_result_links(request: Ask, job_id: FromPath[str]) -> SignLinksResponse:
+    """Sign links to a result that consists of many objects: a page of its listing, and objects by key."""
+    query = read_query(request.scope["query_string"], Query)
+    body, _ = await read_body(request, SignLinksRequest)
+    return await sign_links(orchestrator(request), named_job(job_id), query.namespace, body)
+
+
 JOB_ROUTES: list[ControllerRouterHandler] = [
     put_job,
     list_jobs,
@@ -222,4 +233,5 @@ JOB_ROUTES: list[ControllerRouterHandler] = [
     list_executions,
     list_versions,
     list_results,
+    sign_result_links,
 ]

@@ -85,6 +85,21 @@ class StopJobResponse(Model):
     evaluation_id: str = always(factory=str)
 
 
+class SignLinksRequest(Model):
+    """Objects of a published result, by key, that links are wanted for; `after` is the listing's continuation token."""
+
+    execution_id: str = always(factory=str)
+    keys: tuple[str, ...] = always(factory=tuple)
+    after: str = ""
+
+
+class SignLinksResponse(Model):
+    """`listing` is a link to the page of the result's objects after the token, `links` are those to the objects."""
+
+    listing: str = always(factory=str)
+    links: tuple[str, ...] = always(factory=tuple)
+
+
 class StorageArea(Model):
     """Part of what a process keeps. `bytes` are those on the disk; `limit` is the configured most, 0 for none."""
 

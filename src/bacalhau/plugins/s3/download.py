@@ -20,7 +20,6 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
-from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.fetch import (
     RANGED_BYTES,
@@ -33,6 +32,7 @@ from bacalhau.plugins.s3.fetch import (
     strong_etag,
     write_at,
 )
+from bacalhau.plugins.s3.linked import Links, LinkSigner, linked_address, list_by_links
 from bacalhau.plugins.s3.operation import (
     DIGEST_HEADER,
     DIGEST_METADATA,
@@ -42,6 +42,7 @@ from bacalhau.plugins.s3.operation import (
     version_query,
 )
 from bacalhau.plugins.s3.params import (
+    LinkedParams,
     PreSignedParams,
     S3SourceParams,
     full_checksum,
@@ -62,11 +63,12 @@ _OWN_KEY = "what was published is gone; next time give each execution a key of i
 class S3Downloader:
     """A Downloader for the types `s3` and `s3PreSigned`; its connections live as long as a download.
 
-    `server` is the URL of the client's API, beside which an S3 server may be on the client's own machine.
+    `server` is the URL of the client's API, beside which an S3 server may be on the client's own machine. `api` is
+    asked for links to the objects of plain results; without it they are fetched by the client's own credentials alone.
     """
 
-    def __init__(self, server: str, patience: Patience = DOWNLOAD) -> None:
-        self._server, self._patience = server, patience
+    def __init__(self, server: str, patience: Patience = DOWNLOAD, api: ResultServer | None = None) -> None:
+        self._server, self._patience, self._api = server, patience, api
 
     async def download(self, result: SpecConfig, into: Path, report: Report, only: str = "") -> None:
         if result.is_type("s3presigned"):
@@ -78,7 +80,9 @@ class S3Downloader:
             if link or is_archive(source.key):
                 await _Archive(client, source, self._patience, report).bring(link, into, only)
             else:
-                await _Plain(client, source, self._patience, report).bring(into, only)
+                asked = require_params(result, LinkedParams)
+                signer = LinkSigner(self._api, asked) if self._api and asked.execution_id else None
+                await _Plain(client, source, self._patience, report).bring(signer, into, only)
 
 
 class _Plain:
@@ -87,13 +91,24 @@ class _Plain:
     def __init__(self, client: S3Client, source: S3SourceParams, patience: Patience, report: Report) -> None:
         self._client, self._source, self._patience, self._report = client, source, patience, report
 
-    async def bring(self, into: Path, only: str) -> None:
-        entries = await resolve_entries(self._client, self._source)
-        if only:
-            wanted = only.strip("/")
-            entries = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
-            if not entries:
-                raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
+    async def bring(self, signer: LinkSigner | None, into: Path, only: str) -> None:
+        """Bring the result by the links of `signer`, and by the client's own credentials where that does not work."""
+        if signer:
+            try:
+                return await self._bring_by_links(signer, into, only)
+            except StorageFailure as failure:
+                with suppress(StorageFailure):
+                    return await self._bring_as_own(into, only)
+                raise failure
+        await self._bring_as_own(into, only)
+
+    async def _bring_by_links(self, signer: LinkSigner, into: Path, only: str) -> None:
+        entries = _only(await list_by_links(self._client, self._source, signer), only)
+        origin = Origin(self._client, linked_address(self._source), "downloading", self._patience)
+        await fetch_entries(origin._replace(link=Links(signer, entries).find), entries, into, self._report)
+
+    async def _bring_as_own(self, into: Path, only: str) -> None:
+        entries = _only(await resolve_entries(self._client, self._source), only)
         address = await bucket_of(self._source)
 
         async def pin(entry: Entry) -> Entry | None:
@@ -119,6 +134,15 @@ class _Plain:
         )
 
 
+def _only(entries: tuple[Entry, ...], only: str) -> tuple[Entry, ...]:
+    """Pick the objects at or below a path. Raises NotFound where there are none."""
+    wanted = only.strip("/")
+    found = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
+    if wanted and not found:
+        raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
+    return found if wanted else entries
+
+
 class _Archive:
     """One archive: received beside its contents, under a name that a later attempt finds again, verified, unpacked."""
 
@@ -126,8 +150,7 @@ class _Archive:
         self._client, self._source, self._patience, self._report = client, source, patience, report
         checksum = full_checksum(source.checksum_sha256) if source.checksum_sha256 else ""
         self._digest = "" if is_composite(checksum) else checksum
-        # The address of a signed link is its own: the configuration of this machine says nothing about it.
-        self._address = BucketAddress(source.bucket, source.region, source.endpoint)
+        self._address = linked_address(source)
         self._entry = Entry(source.key, "", -1, checksum=self._digest)
         self._headers: Mapping[str, str] = {}
 
@@ -252,4 +275,4 @@ def _digest(path: Path) -> str:
 
 
 def make_downloader(server: ResultServer) -> S3Downloader:
-    return S3Downloader(server.url, DOWNLOAD._replace(seconds=server.config.patience))
+    return S3Downloader(server.url, DOWNLOAD._replace(seconds=server.config.patience), server)

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -45,12 +45,16 @@ class _RangeIgnored(Exception):
 
 
 class Origin(NamedTuple):
-    """The bucket that objects come from, the stage that progress is reported as, and how long to go on without any."""
+    """The bucket that objects come from, the stage that progress is reported as, and how long to go on without any.
+
+    `link` finds the signed address of a key; without it objects are asked for with the client's own credentials.
+    """
 
     client: S3Client
     address: BucketAddress
     stage: str = "staging"
     patience: Patience = USUAL
+    link: Callable[[str], Awaitable[str]] | None = None
 
 
 class _Progress:
@@ -173,12 +177,25 @@ def disk_failure(error: OSError, into: Path) -> StorageFailure:
 class _Fetch:
     def __init__(self, origin: Origin, into: Path, scratch: Path, progress: _Progress) -> None:
         self._address, self._into, self._scratch, self._progress = origin.address, into, scratch, progress
-        self._client = origin.client.under(progress.effort)
+        self._client, self._link = origin.client.under(progress.effort), origin.link
         self._streams = asyncio.Semaphore(STREAMS)
 
-    def _request(self, span: Span) -> Request:
+    async def _request(self, span: Span) -> Request:
         entry = span.entry
-        return Request(self._address, "GET", entry.key, version_query(entry.version), span.headers())
+        request = Request(self._address, "GET", entry.key, version_query(entry.version), span.headers())
+        if self._link is None:
+            return request
+        # A header of S3's own that is not in the signature of a link is refused.
+        plain = tuple(header for header in request.headers if not header[0].startswith("x-amz-"))
+        return request._replace(url=await self._link(entry.key), headers=plain)
+
+    async def _get(self, span: Span, keep: Callable[[aiohttp.ClientResponse], Coroutine[Any, Any, None]]) -> None:
+        """Ask for what is missing of a span, over breaks of the connection, until `keep` has taken all of it."""
+
+        async def attempt() -> None:
+            await self._client.once(await self._request(span), keep)
+
+        await self._client.persist(attempt, lambda: span.at)
 
     async def _within(self, span: Span, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body of an object or a part of it, of which the server has said the length (-1: it has not)."""
@@ -205,7 +222,7 @@ class _Fetch:
                 span.at += len(chunk)
             _check_length(span)
 
-        await self._client.persist(lambda: self._client.once(self._request(span), keep), lambda: span.at)
+        await self._get(span, keep)
         body = b"".join(held)
         if span.expected:
             compare_digest(self._address, entry, span.expected, hashlib.sha256(body).digest())
@@ -238,7 +255,7 @@ class _Fetch:
 
     async def _stretch(self, span: Span, path: Path) -> None:
         async with self._streams:
-            signed = await self._client.signed(self._request(span))
+            signed = await self._client.signed(await self._request(span))
             if signed:
                 stretch = Stretch(*signed, path, span.start, span.end, self._client.reach_of(self._address))
                 span.at = await self._client.bulk.receive(stretch, partial(self._progress.add, 0))
@@ -257,7 +274,7 @@ class _Fetch:
 
         descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY)
         try:
-            await self._client.persist(lambda: self._client.once(self._request(span), keep), lambda: span.at)
+            await self._get(span, keep)
         finally:
             os.close(descriptor)
 

@@ -81,23 +81,36 @@ async def list_objects(client: S3Client, address: BucketAddress, prefix: str, mo
     """
     token, count = "", 0
     while True:
-        query = [
-            ("list-type", "2"),
-            ("encoding-type", "url"),
-            ("prefix", prefix),
-            *([("continuation-token", token)] if token else []),
-        ]
-        root = (await call_xml(client, Request(address, "GET", "", tuple(query)))).root
-        for entry in _read_page(root):
+        page = await list_page(client, Request(address, "GET", "", list_query(prefix, token)))
+        for entry in page.objects:
             count += 1
             if count > most:
                 said = f"s3: more than {most:,} objects begin with {shorten(prefix)!r} in bucket {address.bucket}"
                 raise StorageFailure(said, hint="name a longer prefix", component="S3")
             yield entry
-        following = read_text(root, "NextContinuationToken")
-        if read_text(root, "IsTruncated") != "true" or not following or following == token:
+        if not page.following or page.following == token:
             return
-        token = following
+        token = page.following
+
+
+class Page(NamedTuple):
+    """Part of a listing; `following` is the token of the next part, "" after the last one."""
+
+    objects: list[Listed]
+    following: str
+
+
+def list_query(prefix: str, token: str) -> tuple[tuple[str, str], ...]:
+    """Make the query of a listing, from the token on."""
+    after = (("continuation-token", token),) if token else ()
+    return (("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *after)
+
+
+async def list_page(client: S3Client, request: Request) -> Page:
+    """Read one page of a listing."""
+    root = (await call_xml(client, request)).root
+    is_cut = read_text(root, "IsTruncated") == "true"
+    return Page(list(_read_page(root)), read_text(root, "NextContinuationToken") if is_cut else "")
 
 
 def _read_page(root: ET.Element) -> Iterable[Listed]:

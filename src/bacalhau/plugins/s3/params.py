@@ -110,6 +110,13 @@ def check_overlap(use: PublisherUse) -> list[str]:
     return [f"{said}: put {{{own[0]}}} into it, or set Overwrite: true (-p s3://…,opt=overwrite=true)"]
 
 
+class LinkedParams(Model):
+    """The result that an orchestrator signs links to the objects of; both "" where it signs none."""
+
+    job_id: str = ""
+    execution_id: str = ""
+
+
 class PreSignedParams(Model):
     """A result as the orchestrator hands it out."""
 

@@ -3,18 +3,21 @@ of its own.
 """
 
 import logging
+from typing import NamedTuple
 
 import msgspec
 
+from bacalhau.border.names import shorten
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import result_buckets
-from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
+from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, presigned_url
+from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import PAYER
-from bacalhau.plugins.s3.operation import version_query
-from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams, is_archive
-from bacalhau.ports.plugin import OrchestratorPart
+from bacalhau.plugins.s3.operation import list_query, version_query
+from bacalhau.plugins.s3.params import LinkedParams, PreSignedParams, S3SourceParams, is_archive
+from bacalhau.ports.plugin import Links, LinkWish, OrchestratorPart
 from bacalhau.ports.publisher import Published
 
 log = logging.getLogger(__name__)
@@ -23,31 +26,77 @@ _DEFAULT_SECONDS = 900  # life of a link where the configuration does not say
 _LONGEST_SECONDS = 7 * 24 * 3600  # what S3 accepts
 
 
-async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
-    """An archive as `s3PreSigned` for `expires` seconds.
+class _Signer(NamedTuple):
+    """The orchestrator's credentials for the bucket of a result. Links hold for `seconds`."""
 
-    Plain results, and all results where there are no credentials, stay as they are.
-    """
-    params = require_params(result, S3SourceParams)
+    ambient: Ambient
+    address: BucketAddress
+    region: str
+    seconds: int
+
+    def link(self, key: str, query: tuple[tuple[str, str], ...]) -> str:
+        """Sign a link to an object, or to the bucket where `key` is empty."""
+        query += (PAYER,) if self.address.is_paying else ()
+        return presigned_url(self.ambient, self.region, self.address.url(key, query, self.region), self.seconds)
+
+
+async def _find_signer(params: S3SourceParams, expires: float) -> _Signer | None:
+    """Find credentials for the place of a result; None, with the reason in the log, where there are none."""
     try:
         ambient = await AMBIENT.current()
     except StorageFailure as e:
         log.warning("results are handed out without signed links: %s", e.message)
-        return result
-    if not ambient.credentials or not is_archive(params.key):
-        return result
+        return None
+    if not ambient.credentials:
+        return None
     address = params.place(ambient.settings)
     if not address.takes(ambient.settings):
         log.warning(
             "results at %s get no signed links: the credentials are for %s", address.server, ambient.settings.endpoint
         )
-        return result
-    region = address.region or ambient.region
+        return None
     seconds = max(1, min(int(expires), _LONGEST_SECONDS))
-    query = version_query(params.version_id) + ((PAYER,) if address.is_paying else ())
-    url = presigned_url(ambient, region, address.url(params.key, query, region), seconds)
+    return _Signer(ambient, address, address.region or ambient.region, seconds)
+
+
+async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
+    """Return an archive as `s3PreSigned` for `expires` seconds.
+
+    Plain results, and all results where there are no credentials, stay as they are.
+    """
+    params = require_params(result, S3SourceParams)
+    if not is_archive(params.key) or (signer := await _find_signer(params, expires)) is None:
+        return result
+    url = signer.link(params.key, version_query(params.version_id))
     return SpecConfig(
         type="s3PreSigned", params=msgspec.to_builtins(PreSignedParams(source_spec=params, pre_signed_url=url))
+    )
+
+
+async def offer_links(published: Published) -> SpecConfig:
+    """Return a plain result with the execution that links to its objects can be asked for, where they can be signed."""
+    result = published.result
+    if await _find_signer(require_params(result, S3SourceParams), 1) is None:
+        return result
+    asked = LinkedParams(job_id=published.job_id, execution_id=published.execution_id)
+    return msgspec.structs.replace(result, params=(result.params or {}) | msgspec.to_builtins(asked))
+
+
+async def sign_objects(published: Published, wish: LinkWish, expires: float) -> Links:
+    """Sign links to a page of the listing of a plain result, and to its objects. No server is asked.
+
+    Raises BadRequest for a key that is not below the result's, Unavailable where there are no credentials for it.
+    """
+    params = require_params(published.result, S3SourceParams)
+    if is_archive(params.key):
+        raise BadRequest("the result is one object, which has a link already")
+    if strange := next((key for key in wish.keys if not key.startswith(params.prefix)), None):
+        raise BadRequest(f"object {shorten(strange)!r} is not one of the result at {shorten(params.prefix)!r}")
+    signer = await _find_signer(params, expires)
+    if signer is None:
+        raise Unavailable("this orchestrator has no credentials for the bucket of the result")
+    return Links(
+        signer.link("", list_query(params.prefix, wish.after)), tuple(signer.link(key, ()) for key in wish.keys)
     )
 
 
@@ -59,11 +108,22 @@ def make_part(config: Config) -> OrchestratorPart:
     buckets = result_buckets(config)
     seconds = int(signing.pre_signed_url_expiration) or _DEFAULT_SECONDS
 
-    async def presign(published: Published) -> SpecConfig:
-        bucket = require_params(published.result, S3SourceParams).bucket
-        if refusal := buckets.refusal(bucket, published.namespace):
-            log.warning("the result of execution %s is not signed: %s", published.execution_id, refusal)
-            return published.result
-        return await presign_result(published.result, seconds)
+    def refusal(published: Published) -> str:
+        return buckets.refusal(require_params(published.result, S3SourceParams).bucket, published.namespace)
 
-    return OrchestratorPart(presign=None if signing.pre_signed_url_disabled else presign)
+    async def presign(published: Published) -> SpecConfig:
+        if reason := refusal(published):
+            log.warning("the result of execution %s is not signed: %s", published.execution_id, reason)
+            return published.result
+        if is_archive(require_params(published.result, S3SourceParams).key):
+            return await presign_result(published.result, seconds)
+        return await offer_links(published)
+
+    async def sign_links(published: Published, wish: LinkWish) -> Links:
+        if reason := refusal(published):
+            raise BadRequest(reason)
+        return await sign_objects(published, wish, seconds)
+
+    if signing.pre_signed_url_disabled:
+        return OrchestratorPart()
+    return OrchestratorPart(presign=presign, sign_links=sign_links)
