@@ -16,7 +16,7 @@ from bacalhau.plugins.ipfs.source import IpfsSource, check_source
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build, root_cid
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of
 from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_shard
-from bacalhau.ports.progress import ignore
+from bacalhau.ports.progress import Step, ignore
 from bacalhau.ports.publisher import Result
 from bacalhau.ports.storage import Manifest
 from tests.unit.plugins.ipfs.test_unixfs import TREES, plant
@@ -169,7 +169,7 @@ async def test_progress_ends_at_the_manifests_size(tmp_path):
     manifest = await source.resolve(input_of(await keep(store, tmp_path / "t")))
     await source.fetch(manifest, tmp_path / "in", steps.append)
     assert manifest.size == LEAF * 9 + 1
-    assert steps[-1] == ("staging", 2, 2, manifest.size, manifest.size)
+    assert steps[-1] == Step("staging", 2, 2, manifest.size, manifest.size)
     assert len(steps) > 4
 
 

@@ -21,7 +21,6 @@ from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs import download as ipfs_download
-from bacalhau.plugins.ipfs import remote
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.download import IpfsDownloader
 from bacalhau.plugins.ipfs.source import IpfsSource
@@ -56,14 +55,12 @@ Read = Callable[[Liar, Path], Awaitable[None]]
 def hurried() -> Iterator[None]:
     """Make waits between attempts, and for silent servers, so short that thousands of them can be tried."""
     changes: list[tuple[Any, str, Any]] = [
-        (remote, "_FIRST_PAUSE", 0.001),
         (ipfs_download, "_SILENCE", 0.2),
         (s3_client, "_CONNECT_SECONDS", 1),
         (url_client, "_CONNECT_SECONDS", 1),
         (s3_client, "_SILENCE_SECONDS", 0.2),
         (bulk, "_SILENCE_SECONDS", 0.2),
         (url_client, "_SILENCE_SECONDS", 0.2),
-        (url_client, "_LONGEST_WAIT", 0.01),
     ]
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_EC2_METADATA_DISABLED": "true"}
     with ExitStack() as stack:

@@ -4,9 +4,10 @@ credentials.
 
 import json
 
+import httpx
 import pytest
 
-from tests.support.system import OUTPUTS, OWNER
+from tests.support.system import OUTPUTS, OWNER, shell_job
 
 MANAGED = {"Type": "s3managed"}
 
@@ -48,9 +49,10 @@ def test_stored_by_the_node_and_fetched_by_the_client_with_links(managed, s3, tm
     assert "s3:///" not in managed.cli("job", "describe", job.id).stdout
 
 
-def test_parameters_are_refused(managed):
-    with pytest.raises(Exception, match="publisher s3managed has no parameter 'Bucket'"):
-        managed.submit("true", Publisher={"Type": "s3managed", "Params": {"Bucket": "b"}})
+def test_parameters_have_no_effect_and_are_named(managed):
+    job = shell_job(managed.image, "true", Publisher={"Type": "s3managed", "Params": {"Bucket": "b"}})
+    answer = httpx.put(f"{managed.url}/api/v1/orchestrator/jobs", json={"Job": job}).json()
+    assert "'Bucket' in 'Job.Tasks[0].Publisher.Params'" in answer["Warnings"][0]
 
 
 def test_without_a_bucket_the_publisher_is_refused_at_submission(system):

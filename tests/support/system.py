@@ -211,13 +211,15 @@ class System:
             subprocess.run([*docker, "rm", "-f", *left], capture_output=True, check=False)
 
     def start(self) -> None:
-        """Start what does not run, and wait until the API answers and the node has joined."""
+        """Start what does not run, and wait until both APIs answer and the node has joined."""
         mark = len(self.orchestrator.lines)
         if not self.orchestrator.is_running:
             self.orchestrator.start()
             self.orchestrator.until("API: ", mark)
         if not self.node.is_running:
+            own_mark = len(self.node.lines)
             self.node.start()
+            self.node.until("API of this node alone: ", own_mark)
         self.until_joined(mark)
 
     def until_joined(self, mark: int) -> None:

@@ -62,8 +62,8 @@ def machine_labels(name: str) -> dict[str, str]:
 async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: str) -> tuple[str, ...]:
     states = await together(*(_ask(plugin) for plugin in plugins.values()))
     for name, (reason, cure) in zip(plugins, states, strict=True):
-        level = logging.WARNING if role == "engine" or node.told else logging.INFO  # much is not set up on purpose
-        _log_change(level, f"{name} {role}", node.unavailable.get(f"{name} {role}", ""), reason)
+        if role == "engine" or node.told:  # at the start, of the others many are not set up on purpose
+            _log_change(f"{name} {role}", node.unavailable.get(f"{name} {role}", ""), reason)
         for told, text in ((node.unavailable, reason), (node.cures, cure)):
             if text:
                 told[f"{name} {role}"] = text
@@ -72,10 +72,10 @@ async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: st
     return tuple(sorted(name for name, (reason, _) in zip(plugins, states, strict=True) if not reason))
 
 
-def _log_change(level: int, what: str, before: str, reason: str) -> None:
+def _log_change(what: str, before: str, reason: str) -> None:
     """Log once that a plug-in does not work, with the reason, and once that it works again."""
     if reason and reason != before:
-        log.log(level, "the %s of this node does not work: %s", what, reason)
+        log.warning("the %s of this node does not work: %s", what, reason)
     elif before and not reason:
         log.info("the %s of this node works again", what)
 
