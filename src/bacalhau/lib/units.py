@@ -1,5 +1,6 @@
 """Quantities as users write them: CPU in cores or millicores, bytes with decimal or binary suffixes, Go durations."""
 
+import math
 import re
 from functools import lru_cache
 
@@ -75,7 +76,9 @@ def show_bytes(count: float) -> str:
 
 
 def show_duration(seconds: float) -> str:
-    """Seconds as Go writes them: `1h2m3.5s`, `250ms`, `0s`."""
+    """Seconds as Go writes them: `1h2m3.5s`, `250ms`, `0s`; `inf` and `nan` as they are, which a file may say."""
+    if not math.isfinite(seconds):
+        return str(seconds)
     nanos = abs(round(seconds * 1e9))
     sign = "-" if seconds < 0 else ""
     if nanos < 1_000_000_000:

@@ -150,3 +150,9 @@ def test_what_it_took(deal):
         submission_problems(spec_from(EngineSpec=ENGINE, Deal=deal, PublisherSpec={"Type": "IPFS"}), ("ipfs", "noop"))
         == []
     )
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("-inf"), float("nan")])
+def test_a_timeout_that_is_no_number_of_seconds_is_named(seconds):
+    _, problems = job_from_seed(SeedJob(spec=spec_from(EngineSpec=ENGINE, Timeout=seconds)))
+    assert problems == [f"field 'Spec.Timeout': {seconds} is no number of seconds"]

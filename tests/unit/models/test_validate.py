@@ -394,6 +394,8 @@ def test_checking_a_job_takes_microseconds():
         (1.5, "1.5s"),
         (2e-6, "2µs"),
         (5e-9, "5ns"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
     ],
 )
 def test_durations(seconds, text):

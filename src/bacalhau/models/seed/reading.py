@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 from urllib.parse import unquote
 
@@ -55,7 +55,7 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
         result_paths=_outputs(spec),
         resources=_resources(spec.resources, problems),
         network=NetworkConfig(type=spec.network.type or "None", domains=spec.network.domains or ()),
-        timeouts=Timeouts(execution_timeout=ceil(spec.timeout)),
+        timeouts=Timeouts(execution_timeout=_timeout(spec.timeout, problems)),
     )
     job = Job(
         type="ops" if everywhere else "batch",
@@ -67,6 +67,14 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
         tasks=(task,),
     )
     return job, problems
+
+
+def _timeout(seconds: float, problems: list[str]) -> int:
+    """Read a limit of time, in whole seconds. YAML and JSON can also say infinity and no number at all."""
+    if isfinite(seconds):
+        return ceil(seconds)
+    problems.append(f"field 'Spec.Timeout': {seconds} is no number of seconds")
+    return 0
 
 
 def submission_problems(spec: SeedSpec, publishers: Iterable[str]) -> list[str]:
