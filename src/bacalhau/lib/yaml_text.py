@@ -12,6 +12,10 @@ from bacalhau.lib.wire import MAX_DEPTH
 MAX_VALUES = 5_000_000  # counted as if every alias were written out; a job of 64 MB has fewer
 
 
+# The library raises these, with words about itself, for a value that is none of the type of its tag: `!!timestamp soon`.
+_MISTAGGED = (AttributeError, LookupError, TypeError, OverflowError)
+
+
 def safe_loader(yaml: Any) -> Any:
     """Return the quicker of the library's safe loaders, the one in C where it is there."""
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,7 +38,7 @@ def load_yaml(text: str | bytes, loader: Callable[[Any], Any] = safe_loader) -> 
     try:
         _weigh_events(yaml, yaml.parse(text, Loader=kind))
         return yaml.load(text, Loader=kind)
-    except (yaml.YAMLError, ValueError) as e:
+    except (yaml.YAMLError, ValueError, *_MISTAGGED) as e:
         raise broken_yaml(e) from e
 
 
@@ -53,7 +57,7 @@ def load_first(text: str, loader: Callable[[Any], Any]) -> tuple[Any, int]:
             tree = reader.get_data() if reader.check_data() else None
         finally:
             reader.dispose()
-    except (yaml.YAMLError, ValueError) as e:
+    except (yaml.YAMLError, ValueError, *_MISTAGGED) as e:
         raise broken_yaml(e) from e
     return tree, _next_line(yaml, events)
 
@@ -103,6 +107,8 @@ def _add(parts: list[tuple[str | None, int]], sizes: dict[str, int | None], anch
 
 def broken_yaml(error: Exception) -> BadRequest:
     """Make the error `broken YAML at line 2, column 1: …`, lines and columns counted from 1."""
+    if isinstance(error, _MISTAGGED):
+        return BadRequest("broken YAML: a value is not of the type that its tag names", hint="leave the !!tag out")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     told = getattr(error, "problem", None) or getattr(error, "context", None) or " ".join(str(error).split())
