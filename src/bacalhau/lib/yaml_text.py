@@ -12,7 +12,7 @@ from bacalhau.lib.wire import MAX_DEPTH
 MAX_VALUES = 5_000_000  # counted as if every alias were written out; a job of 64 MB has fewer
 
 
-# The library raises these, with words about itself, for a value that is none of the type of its tag: `!!timestamp soon`.
+# The library raises these, with words about itself, for a value that is not of the type of its tag: `!!timestamp x`.
 _MISTAGGED = (AttributeError, LookupError, TypeError, OverflowError)
 
 
