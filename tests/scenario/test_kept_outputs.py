@@ -90,7 +90,8 @@ def test_a_failure_says_where_the_outputs_are_and_one_command_publishes_them(kep
     assert f"bacalhau job publish {job.id}" in told.stderr
     s3.boto.create_bucket(Bucket=bucket)
     said = kept.cli("job", "publish", job.id, "-e", failed.id[:12])
-    assert f"Job {job.id} is Completed." in said.stdout
+    assert f"bacalhau job get {job.id}" in said.stdout
+    until(lambda: kept.client.get_job(job.id).state.state_type == "Completed", "the job is complete")
     (done,) = kept.client.executions(job.id)
     assert (done.id, done.state.label, done.run_output.stdout) == (failed.id, "Completed", "computed")
     kept.cli("job", "get", job.id, "--output-dir", ".", cwd=tmp_path)

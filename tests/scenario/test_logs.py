@@ -140,7 +140,7 @@ def test_following_begins_before_the_job_is_placed(split):
 
 
 def test_logs_outlive_their_node(split):
-    job = split.run(f"{LONG}; echo problem >&2")
+    job = split.run(f"{LONG}; sleep 1; echo problem >&2")
     stopped = split.submit(f"echo so far; {HOLD}")
     with split.following("logs", "-f", stopped) as following:
         assert following.stdout.readline() == "so far\n"

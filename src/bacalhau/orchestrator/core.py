@@ -1,12 +1,13 @@
 """The orchestrator: what its parts share, and the one way in which anything changes."""
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bacalhau.lib.aio import uninterrupted
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Conflict
+from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.overlap import OverlapChecks
@@ -147,6 +148,13 @@ class Orchestrator:
             self.cluster.quotas.forget(job.id)
         self._wake_for_quota({*(execution.namespace for execution in ended), *(job.namespace for job in over)})
 
+    def release(self, executions: Iterable[Execution]) -> None:
+        """Give back what was reserved for executions that are not started after all, and evaluate who waited for it."""
+        left = list(executions)
+        for execution in left:
+            self.cluster.release(execution.id)
+        self._wake_for_quota({execution.namespace for execution in left})
+
     def _wake_for_quota(self, namespaces: set[str]) -> None:
         """Evaluate jobs again that may start something within their namespace's quota now."""
         for namespace in namespaces:
@@ -172,8 +180,7 @@ class Orchestrator:
             self._check_fence(change)
             return await self.store.apply(change)
         except BaseException:
-            for execution in unplanned:
-                self.cluster.release(execution.id)
+            self.release(unplanned)
             raise
 
     def _check_fence(self, change: Change) -> None:

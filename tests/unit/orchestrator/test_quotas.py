@@ -13,11 +13,13 @@ from bacalhau.models.execution.execution import ComputeStateType as C
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType as S
+from bacalhau.orchestrator.jobs.submit import submit_job
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.quotas import Allowance, Quota, Quotas
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.state.cluster import Cluster
-from tests.unit.orchestrator.make import NOW, make_candidate, make_context, make_job
+from tests.unit.orchestrator.house import open_house, wanted
+from tests.unit.orchestrator.make import NOW, make_candidate, make_context, make_execution, make_job
 
 QUOTAS = {"a": Quota(cpu=3.0), "b": Quota(executions=2), "*": Quota(memory=250_000_000)}
 NAMESPACES = ("a", "b", "c")
@@ -131,3 +133,17 @@ def test_a_wrong_quota_is_named(limits, text):
     with pytest.raises(BadRequest) as e:
         read_quotas({"team-a": limits})
     assert e.value.message == text and e.value.hint
+
+
+async def test_quota_that_was_reserved_and_is_not_used_after_all_wakes_who_waits_for_it(tmp_path):
+    async with open_house(tmp_path) as house:
+        house.orch.cluster.quotas = Quotas({"default": Quota(executions=1)})
+        await house.join("n-1")
+        planned = replace(make_execution(), namespace="default")
+        house.orch.cluster.hold(planned, wanted("first"))
+        await submit_job(house.orch, wanted("second"), force=False, warnings=(), client="", instance="")
+        await house.settle()
+        assert await house.states() == {"second": "Queued"}
+        house.orch.release([planned])
+        await house.settle()
+        assert await house.states() == {"second": "Running"}

@@ -25,9 +25,7 @@ async def _publish(call: Call[JobPublish]) -> int:
         job = await client.get_job(call.args[0], namespace=flags.namespace)
         say(f"Publishing the outputs of job {short_id(job.id)} that were kept...", err=True)
         executions = await client.publish(job.id, publisher, execution_id=flags.execution_id, namespace=flags.namespace)
-        ended = await client.get_job(job.id)
     code = _say_ends(executions)
-    say(f"Job {job.id} is {ended.state.state_type.value}.")
     if any(execution.published_result.type for execution in executions):
         say(f"To download the results, execute:\n\tbacalhau job get {job.id}")
     return code

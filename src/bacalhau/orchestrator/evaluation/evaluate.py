@@ -203,8 +203,7 @@ async def _commit_plan(orch: Orchestrator, job_id: str, first: Change, plan: Pla
         await orch.commit(_joined(first, plan_change(plan)))
     except (Conflict, Unavailable):
         orch.queue.come_back(job_id, now_ns())
-        for execution in plan.asks:
-            orch.cluster.release(execution.id)
+        orch.release(plan.asks)
         raise
     finally:
         orch.placing.difference_update(execution.id for execution in plan.asks)

@@ -104,6 +104,5 @@ def holding(orch: Orchestrator, executions: Iterable[Execution], job: Job) -> It
     try:
         yield
     except BaseException:
-        for execution in new:
-            orch.cluster.release(execution.id)
+        orch.release(new)
         raise

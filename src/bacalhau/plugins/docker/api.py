@@ -141,11 +141,12 @@ class DockerApi:
                     raise
 
     async def list_by_label(self, label: str) -> list[dict[str, Any]]:
-        """Containers in any state with `name=value`, as {"Id", "Labels"}."""
+        """Containers with `name=value` in any state, but for those that are being removed, as {"Id", "Labels"}."""
         docker = await self._client()
         with self._translated("list containers"):
             found = await docker.containers.list(all=True, filters=json.dumps({"label": [label]}))
-        return [{"Id": one["Id"], "Labels": one["Labels"]} for one in found]
+        there = (one for one in found if one["State"] != "removing")
+        return [{"Id": one["Id"], "Labels": one["Labels"]} for one in there]
 
     async def create_network(self, config: dict[str, Any]) -> None:
         docker = await self._client()

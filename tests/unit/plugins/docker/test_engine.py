@@ -27,7 +27,9 @@ class Daemon:
             if request.path.endswith("/create"):
                 return answer({"message": "the name is taken"}, 409)
             if request.path.endswith("/json"):
-                return answer({"Id": "c1", "State": {"Status": "running"}, "Config": {"Image": "i"}})
+                return answer(
+                    {"Id": "c1", "Image": "sha256:i", "State": {"Status": "running"}, "Config": {"Image": "i"}}
+                )
             if request.path.endswith("/logs"):
                 self.followed.set()
             await self.away.wait()
