@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bacalhau.plugins.s3.publisher import S3Publisher
+from bacalhau.plugins.s3.source import S3Source
 from tests.support.answering import Server, listening
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY, boto_client
 
@@ -54,3 +56,17 @@ def rclone(tmp_path_factory):
         yield f"http://{address}", folder / "data" / "box"
         child.terminate()
         child.stderr.read()
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[S3Source]:
+    made = S3Source()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def publisher() -> AsyncIterator[S3Publisher]:
+    made = S3Publisher()
+    yield made
+    await made.close()

@@ -16,8 +16,6 @@ from aiohttp import web
 from bacalhau.lib.errors import PublisherFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
-from bacalhau.plugins.s3.publisher import S3Publisher
-from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from tests.contract.test_s3_faults import error
@@ -83,20 +81,6 @@ def methods(request):
 async def store(s3, request, methods):
     async with listening(Refusing(s3.url, request.param, methods)) as made:
         yield made
-
-
-@pytest.fixture
-async def source():
-    made = S3Source()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def publisher():
-    made = S3Publisher()
-    yield made
-    await made.close()
 
 
 async def test_inputs_are_read_and_the_refusal_is_learned(s3, store, methods, bucket, source, tmp_path):

@@ -10,11 +10,9 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.managed import managed_bucket
-from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.reported import check_result
 from bacalhau.plugins.s3.settings import current_settings, read_settings
 from bacalhau.plugins.s3.sign import make_part
-from bacalhau.plugins.s3.source import S3Source
 from bacalhau.plugins.s3.uri import read_input, read_publisher
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Published, Result
@@ -40,20 +38,6 @@ def configure(tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
 
     return write
-
-
-@pytest.fixture
-async def source():
-    made = S3Source()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def publisher():
-    made = S3Publisher()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import pytest
 from bacalhau.lib.errors import PublisherFailure, StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
-from bacalhau.plugins.s3.publisher import S3Publisher
-from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from tests.contract.test_s3_source import read_tree, spec, stage
@@ -35,20 +33,6 @@ def box(store, request) -> str:
     name = f"odd-{abs(hash(request.node.nodeid)) % 10**9}"
     store.boto.create_bucket(Bucket=name)
     return name
-
-
-@pytest.fixture
-async def source():
-    made = S3Source()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def publisher():
-    made = S3Publisher()
-    yield made
-    await made.close()
 
 
 def result(store: S3, box: str, folder, encoding: str) -> Result:

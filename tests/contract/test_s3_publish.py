@@ -14,7 +14,6 @@ import pytest
 from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
-from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.plugins.s3.sign import presign_result
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import Step, ignore
@@ -24,13 +23,6 @@ from tests.support.s3 import S3, clear_aws
 
 pytestmark = pytest.mark.usefixtures("credentials")
 STARTED = 1_710_513_000_000_000_000  # 2024-03-15 14:30:00 UTC
-
-
-@pytest.fixture
-async def publisher():
-    made = S3Publisher()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

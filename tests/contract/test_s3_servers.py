@@ -8,19 +8,11 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.publisher import S3Publisher
-from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from tests.contract.test_s3_source import read_tree
 
 pytestmark = pytest.mark.usefixtures("credentials")
-
-
-@pytest.fixture
-async def source():
-    made = S3Source()
-    yield made
-    await made.close()
 
 
 def spec(url: str, bucket: str, key: str, **params: object) -> SpecConfig:

@@ -18,13 +18,6 @@ from tests.support.s3 import PUBLIC_BUCKET, S3, TUTORIAL_PREFIX
 pytestmark = pytest.mark.usefixtures("credentials")
 
 
-@pytest.fixture
-async def source():
-    made = S3Source()
-    yield made
-    await made.close()
-
-
 def spec(s3: S3, bucket: str, key: str, **params: object) -> SpecConfig:
     return SpecConfig(
         type="s3", params={"Bucket": bucket, "Key": key, "Endpoint": s3.url, "Region": "us-east-1", **params}

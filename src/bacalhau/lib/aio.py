@@ -133,7 +133,7 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
         for task in tasks:
             task.cancel()
         if not all(task.done() for task in tasks):
-            await uninterrupted(_all_ended(tasks))
+            await uninterrupted(asyncio.wait(tasks))
     if errors:
         raise errors[0]
     return [task.result() for task in tasks]
@@ -142,10 +142,6 @@ async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
 def _note_error(errors: list[BaseException], task: "asyncio.Task[Any]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         errors.append(error)
-
-
-async def _all_ended(tasks: list["asyncio.Task[Any]"]) -> None:
-    await asyncio.wait(tasks)
 
 
 async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:

@@ -9,10 +9,9 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.wire.api import DeleteJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs.read import walk_executions
-from bacalhau.orchestrator.state.specs import LARGE
+from bacalhau.orchestrator.state.forgotten import forget_jobs
 from bacalhau.ports.content import Freed
 
-SLICE = 1000  # executions or events in one transaction
 ALL_VERSIONS = -1
 log = logging.getLogger(__name__)
 
@@ -50,10 +49,7 @@ async def delete_job(orch: Orchestrator, job_id: str, namespace: str) -> DeleteJ
         state = job.state.state_type if not job.is_done else "being stopped on its node"
         raise Conflict(f"job {job.id} is {state}: only a job that has ended can be deleted", hint="stop it first")
     freed = await _drop_content(orch, job.id, made)
-    large = await orch.store.list_large_versions([job.id], LARGE)
-    await orch.store.forget_jobs([job.id])
-    await orch.specs.remove(large)
-    await _sweep(orch)
+    await forget_jobs(orch.store, orch.specs, orch.on_forgotten, [job.id])
     log.info("job %s (%s) was deleted, with %s of content", job.id, job.name, show_bytes(freed.bytes))
     return DeleteJobResponse(job_id=job.id, freed_bytes=freed.bytes, kept_results=tuple(sorted(made.elsewhere)))
 
@@ -64,12 +60,3 @@ async def _drop_content(orch: Orchestrator, job_id: str, made: _Made) -> Freed:
         return Freed(0, 0)
     kept = await orch.store.list_published_content(job_id)
     return await orch.content.drop(sorted(made.content), kept, made.ended)
-
-
-async def _sweep(orch: Orchestrator) -> None:
-    """Remove the rows of deleted jobs, and the output that is kept of their executions."""
-    is_more = True
-    while is_more:
-        execution_ids, is_more = await orch.store.sweep_forgotten(SLICE)
-        if execution_ids:
-            await orch.on_forgotten(execution_ids)

@@ -9,15 +9,14 @@ from collections.abc import Awaitable, Callable
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.orchestrator.state.forgotten import PAUSE, forget_jobs, sweep_forgotten
 from bacalhau.orchestrator.state.limits import OnForgotten, Retention, limits_of
-from bacalhau.orchestrator.state.specs import LARGE, Specs
+from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.ports.content import OwnContent
 from bacalhau.ports.store import RetentionStore
 
 EVERY = 60.0  # seconds between two looks
 STEP = 100  # jobs
-SLICE = 1000  # executions or events in one transaction: a few ms each
-PAUSE = 0.02  # seconds between two steps
 log = logging.getLogger(__name__)
 
 
@@ -58,20 +57,8 @@ class Keeper:
 
     async def _forget_jobs(self) -> int:
         limits, count = limits_of(self._retention.jobs_age, self._retention.jobs_count), 0
-        await self._sweep()  # what an earlier process left half forgotten
+        await sweep_forgotten(self._store, self._on_forgotten)  # what an earlier process left half forgotten
         while any(limits) and (job_ids := await self._store.list_expired_jobs(limits, STEP)):
-            large = await self._store.list_large_versions(job_ids, LARGE)
-            await self._store.forget_jobs(job_ids)
-            await self._specs.remove(large)
-            await self._sweep()
+            await forget_jobs(self._store, self._specs, self._on_forgotten, job_ids)
             count += len(job_ids)
         return count
-
-    async def _sweep(self) -> None:
-        """Remove what is left of forgotten jobs, with a pause after each slice: one job may have 100,000 executions."""
-        is_more = True
-        while is_more:
-            executions, is_more = await self._store.sweep_forgotten(SLICE)
-            if executions:
-                await self._on_forgotten(executions)
-            await Signal().wait(PAUSE)

@@ -7,8 +7,8 @@ import logging
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.retention.forget import PAUSE, SLICE
 from bacalhau.orchestrator.scheduling.spent import list_spent
+from bacalhau.orchestrator.state.forgotten import PAUSE, SLICE
 from bacalhau.orchestrator.state.limits import SECOND, limits_of
 from bacalhau.orchestrator.state.specs import LARGE
 from bacalhau.ports.store import Limits
