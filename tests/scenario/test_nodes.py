@@ -13,6 +13,7 @@ from bacalhau.app.identity import load_identity
 from tests.scenario.test_tasks import WILLING
 from tests.support.containers import HOLD
 from tests.support.system import OUTPUTS, System, new_node_name, s3_publisher
+from tests.support.until import until
 
 GRACE = 3
 SECOND = new_node_name()
@@ -140,7 +141,9 @@ def test_draining_lets_work_finish_and_moves_it_when_the_deadline_has_come(pair,
         containers.until("start", job_id, 2)
     change(pair, pair.node_id, "drain")
     containers.until("destroy", daemon)
-    assert sorted(states(pair, daemon)) == sorted([(pair.node_id, "Cancelled"), (SECOND, "BidAccepted")])
+    # The container goes before the orchestrator hears that it has gone.
+    moved = sorted([(pair.node_id, "Cancelled"), (SECOND, "BidAccepted")])
+    until(lambda: sorted(states(pair, daemon)) == moved, "the daemon job has left the drained node")
     containers.let_all_go(everywhere)
     assert pair.client.wait(everywhere, 60).state.state_type == "Completed"
     assert sorted(states(pair, everywhere)) == sorted([(pair.node_id, "Completed"), (SECOND, "Completed")])
