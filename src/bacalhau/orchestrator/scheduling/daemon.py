@@ -21,9 +21,7 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     stopped = stop_all(astray, "Execution stopped because the node's labels no longer match", around.now)
     ended = {e.id: e for e in stopped.cancels}
     nodes = by_node([ended.get(e.id, e) for e in current])
-    found = spread(
-        view, nodes, frozenset(e.node_id for e in outdated if e.is_live), partial(_decide, job, around), around
-    )
+    found = spread(view, nodes, partial(_decide, job, around), around)
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):
         plan = plan._replace(waiting=explain_absence(sum_up(found.refusals)))

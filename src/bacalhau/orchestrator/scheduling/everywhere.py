@@ -57,10 +57,8 @@ def wait_for_engine(job: Job, mine: Sequence[Execution], around: Context) -> Say
     return Say(Turn.WAIT, f"{RETRYING}{last.compute_state.message}", until) if until > around.now else Say(Turn.START)
 
 
-def spread(
-    view: JobView, nodes: Mapping[str, Sequence[Execution]], busy_with: frozenset[str], decide: Decide, around: Context
-) -> Spread:
-    """Start it wherever it is to be started. `busy_with`: nodes on which an older version still runs."""
+def spread(view: JobView, nodes: Mapping[str, Sequence[Execution]], decide: Decide, around: Context) -> Spread:
+    """Start it wherever it is to be started, but for nodes that the roll-out of its version has not reached."""
     job, fenced = view.job, _find_fenced(view, around)
     need, bars = needed_resources(job), find_bars(job, (), around)
     able: list[str] = []
@@ -68,7 +66,7 @@ def spread(
     waiting, next_evaluation = "", 0
     for candidate in takewhile(lambda _: len(able) <= SLICE, around.candidates):
         say = decide(nodes.get(candidate.node_id, ()))
-        if say.turn == Turn.OVER or candidate.node_id in busy_with:
+        if say.turn == Turn.OVER or candidate.node_id in around.later:
             continue
         refusal = match_candidate(job, need, around.candidates, candidate, bars)
         if refusal is not None:

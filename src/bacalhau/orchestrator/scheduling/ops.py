@@ -15,12 +15,16 @@ from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earlie
 
 
 def fill_ops(view: JobView, around: Context) -> Plan:
-    """Plan one execution on every matching node. Only executions of this version count."""
+    """Plan one execution on every matching node. Only executions of this version count.
+
+    The job is judged when nothing of any version runs, and its roll-out is over or held up.
+    """
     job, current = view.job, view.current()
     nodes = by_node(current)
-    found = spread(view, nodes, frozenset(), partial(_decide, job, around), around)
-    live = any(e.is_live for e in current)
-    if found.plan.asks or found.plan.waiting or live:
+    found = spread(view, nodes, partial(_decide, job, around), around)
+    live = bool(view.live_on)
+    is_rolled_out = not around.later or around.is_held_up
+    if found.plan.asks or found.plan.waiting or live or not is_rolled_out:
         return wait_or_run(job, found.plan, live, around)
     if nodes and not around.settled and any(not r.never for r in found.refusals):
         return wait_or_run(job, found.plan._replace(waiting="waiting for nodes to come back"), False, around)
@@ -30,7 +34,7 @@ def fill_ops(view: JobView, around: Context) -> Plan:
     if away is not None:
         waiting = f"{RETRYING}{away.compute_state.message}"
         return wait_or_run(job, found.plan._replace(waiting=waiting), False, around)
-    return _judge(job, [mine[-1] for mine in nodes.values()], around.now)
+    return _judge(job, [mine[-1] for mine in nodes.values()], around)
 
 
 def _may_come_back(last: Execution, around: Context) -> bool:
@@ -75,15 +79,17 @@ def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     )
 
 
-def _judge(job: Job, last: Sequence[Execution], now: int) -> Plan:
+def _judge(job: Job, last: Sequence[Execution], around: Context) -> Plan:
     """`last`: how it ended on each node."""
+    now = around.now
     failed = [e for e in last if is_failure(e)]
     if failed:
         worst = min(failed, key=lambda e: (e.modify_time, e.id))
         count = f"{len(failed)} of {len(last)} executions failed: " if len(last) > 1 else ""
-        return fail(
-            job, (), f"{count}{worst.compute_state.message}", (worst.compute_state.details or {}).get("Hint", ""), now
-        )
+        text = f"{count}{worst.compute_state.message}"
+        if around.later:
+            text += f"; version {job.version} was not started on {len(around.later)} more nodes"
+        return fail(job, (), text, (worst.compute_state.details or {}).get("Hint", ""), now)
     if any(e.state == ComputeStateType.COMPLETED for e in last):
         return finish(job, now)
     return fail(job, (), f"no node took it: {last[-1].compute_state.message}", "see `bacalhau job executions`", now)

@@ -1,6 +1,6 @@
 """The choice of the node that runs an execution, and the reasons against every other node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from itertools import islice
 from typing import NamedTuple
 
@@ -103,6 +103,13 @@ def list_able(job: Job, need: Resources, candidates: Candidates) -> list[Candida
         for candidate in candidates
         if candidate.node.connection_state.status == CONNECTED and not never(candidate)
     ]
+
+
+def find_able(job: Job, need: Resources, candidates: Candidates) -> Set[str]:
+    """Find the ids of the nodes that could ever run the job, connected or not."""
+    never = _never(job, need, candidates)
+    candidates.ask_all(never)
+    return never.able
 
 
 def find_shortage(job: Job, need: Resources, candidates: Candidates, bars: Bars = NO_BARS) -> Shortage:

@@ -15,7 +15,7 @@ from bacalhau.orchestrator.scheduling.daemon import fill_daemon
 from bacalhau.orchestrator.scheduling.leave import plan_departures
 from bacalhau.orchestrator.scheduling.ops import fill_ops
 from bacalhau.orchestrator.scheduling.place import needed_resources
-from bacalhau.orchestrator.scheduling.rollout import decide_rollout
+from bacalhau.orchestrator.scheduling.rollout import announce, decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
 from bacalhau.orchestrator.scheduling.steps import ENDS, UPDATED, Context, fail, finish, limits_of, stop_all
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest, slot_of
@@ -93,10 +93,13 @@ def _roll_and_fill(view: JobView, around: Context) -> Plan:
     if stopped.is_partial:
         return stopped
     with view.trial(stopped.cancels):
-        plan = FILLS[view.job.type](view, around)
+        following = around._replace(later=rollout.later, is_held_up=bool(rollout.held_up))
+        plan = FILLS[view.job.type](view, following)
     ended = plan.job is not None and plan.job.is_done
-    if ended and rollout.stay:
+    if ended and rollout.later:
         stopped = stop_all(view.outdated, UPDATED, around.now)
+    if not ended:
+        plan = announce(view.job, plan, rollout.held_up, around.now)
     if rollout.held_up and not ended:
         before = f"{plan.waiting}; " if plan.waiting else RETRYING
         plan = plan._replace(waiting=before + rollout.held_up)

@@ -30,7 +30,8 @@ def _needed(job: Job, ended: Iterable[Execution], node_ids: Set[str], now: int) 
     current = [e for e in ended if e.job_version == job.version]
     recent = {e.id for e in ended if e.modify_time + REFUSAL_HOLDS_NS > now}  # their permits may not have run out
     if job.type == "ops":
-        return recent | {e.id for e in current}
+        rolled = () if job.is_done else (e for e in ended if e.modify_time > job.submitted)  # a roll-out goes by them
+        return recent | {e.id for e in (*current, *rolled)}
     if job.type == "batch":
         return recent | {e.id for e in current if e.state == ComputeStateType.COMPLETED or is_failure(e)}
     return recent | _latest(job, current, node_ids)

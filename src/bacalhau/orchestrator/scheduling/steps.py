@@ -33,6 +33,7 @@ from bacalhau.orchestrator.scheduling.view import (
     Fence,
     Holders,
     Plan,
+    Slot,
     earliest,
 )
 
@@ -64,6 +65,7 @@ class Context(NamedTuple):
     evaluation, for what it starts. `holders` of the job's inputs. `claim`: the node that is kept for another job, where
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
     `allowance`: what the job's namespace may use. `fence`: the slots in which an attempt may still publish.
+    `later`: the slots that the roll-out of the job's version has not reached; `is_held_up`: nor does it go on.
     """
 
     candidates: Candidates
@@ -78,6 +80,8 @@ class Context(NamedTuple):
     allowance: Allowance = UNLIMITED
     fence: Fence = OPEN
     is_preparing: Callable[[str, str], bool] = _is_not
+    later: frozenset[Slot] = frozenset()
+    is_held_up: bool = False
 
     def tell_return(self, job: Job) -> Callable[[str], int]:
         """Make the function that tells when a node had the job's engine again (Unix ns), 0 where it never lacked it."""
