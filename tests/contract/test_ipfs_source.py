@@ -8,17 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bacalhau.config.plugins import InputSources
+from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest, NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.ipfs import source as ipfs_source
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
-from bacalhau.plugins.ipfs.source import IpfsSource, check_source
+from bacalhau.plugins.ipfs.source import IpfsSource, check_source, make_source
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build, root_cid
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of
 from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_shard
+from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Step, ignore
 from bacalhau.ports.publisher import Result
-from bacalhau.ports.storage import Manifest
+from bacalhau.ports.storage import Entry, Manifest
 from tests.unit.plugins.ipfs.test_unixfs import TREES, plant
 
 LEAF = 262_144
@@ -345,3 +349,54 @@ async def test_checks(tmp_path, params, says):
     if says:
         with pytest.raises(BadRequest):
             await IpfsSource(BlockStore(tmp_path)).resolve(SpecConfig(type="ipfs", params=params))
+
+
+class Late(Memory):
+    """Answers when it may."""
+
+    def __init__(self, blocks):
+        super().__init__(blocks)
+        self.may_answer = asyncio.Event()
+
+    async def get(self, cid):
+        await self.may_answer.wait()
+        return await super().get(cid)
+
+
+async def test_content_that_is_slow_is_named_in_the_progress(tmp_path, monkeypatch):
+    monkeypatch.setattr(ipfs_source, "_SLOW_SECONDS", 0.01)
+    (tmp_path / "in").mkdir()
+    content = Late([(FILE_CID, FILE_BLOCK)])
+    notes = []
+
+    def report(step):
+        notes.append(step.note)
+        content.may_answer.set()
+
+    manifest = Manifest(input_of(FILE_CID), (Entry(str(FILE_CID), "f", len(FILE_BLOCK)),))
+    await IpfsSource(content).fetch(manifest, tmp_path / "in", report)
+    assert notes[0] == f"waiting for content {FILE_CID}" and notes[-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [({}, 240.0), ({"read_timeout": 50.0}, 40.0), ({"patience": 20.0}, 20.0), ({"patience": 0.0}, 60.0)],
+)
+def test_the_time_of_a_block_is_the_configurations(tmp_path, settings, seconds):
+    config = Config(input_sources=InputSources(**settings))
+    assert make_source(Setting(BlockStore(tmp_path), config))._patience == seconds
+
+
+async def test_content_that_nobody_has_ends_the_search_for_good(tmp_path):
+    """Another attempt would search as long again."""
+
+    async def answer(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        source = IpfsSource(BlockStore(tmp_path), endpoint, patience=0.2)
+        with pytest.raises(StorageFailure, match=f"content {FILE_CID} did not come within 0.2 s") as raised:
+            await source.resolve(input_of(FILE_CID))
+    assert not raised.value.retryable and "InputSources.ReadTimeout" in raised.value.hint

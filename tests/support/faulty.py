@@ -1,5 +1,6 @@
 """A proxy before a real server that lets requests fail as a test says, and passes all others on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -87,3 +88,23 @@ async def loses_answer(proxy: FaultyProxy, request: web.Request) -> web.StreamRe
     await proxy.fetch(request)
     request.transport.close()
     return web.Response()
+
+
+async def stops_reading(proxy: FaultyProxy, request: web.Request) -> web.StreamResponse:
+    """Take the beginning of a request's body, and nothing more."""
+    await request.content.readany()
+    return await asyncio.Event().wait()
+
+
+def stops_sending(after: int) -> Fail:
+    """Send so many bytes of the answer, and nothing more."""
+
+    async def fail(proxy: FaultyProxy, request: web.Request) -> web.StreamResponse:
+        status, headers, data = await proxy.fetch(request)
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = len(data)
+        await response.prepare(request)
+        await response.write(data[:after])
+        return await asyncio.Event().wait()
+
+    return fail

@@ -189,7 +189,13 @@ class InputSources(Section):
     ] = ()
     read_timeout: Annotated[
         Seconds,
-        Meta(description="Limit for finding out what a source holds; long, because some IPFS content is slow to find."),
+        Meta(
+            description=(
+                "Limit for finding out what the sources of a task hold; long, because some IPFS content is slow to"
+                " find. One block of IPFS content is waited for for four fifths of it, or for Patience where that is"
+                " less."
+            )
+        ),
     ] = Seconds(300.0)
     patience: Annotated[
         Seconds,

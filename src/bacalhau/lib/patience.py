@@ -18,6 +18,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_duration
 
 LONGEST_ASKED = 120.0  # seconds that a server may ask for; it may be well again before
+_LONGEST_SILENCE = 60.0  # seconds after which a connection that moves no byte is taken for dead
 T = TypeVar("T")
 
 
@@ -34,6 +35,11 @@ class Patience(NamedTuple):
     attempts: int = 3
     first: float = 0.2
     longest: float = 20.0
+
+    @property
+    def silence(self) -> float:
+        """Tell how many seconds one attempt bears in which no byte moves."""
+        return min(self.seconds, _LONGEST_SILENCE) or _LONGEST_SILENCE
 
 
 USUAL = Patience()

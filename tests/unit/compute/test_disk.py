@@ -9,6 +9,7 @@ import pytest
 
 from bacalhau.border.addresses import Reach
 from bacalhau.compute.core import ComputeNode, Plugins, Running
+from bacalhau.compute.execution.inputs import stage_inputs
 from bacalhau.compute.execution.runner import run_execution
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.lib.aio import crew
@@ -28,6 +29,7 @@ from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_no
 from bacalhau.plugins.noop.engine import NoopEngine
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.plugins.url.source import UrlSource
+from bacalhau.ports.storage import Manifest, Partition, Volume
 from tests.support.endless import MB, Endless
 
 
@@ -186,3 +188,36 @@ async def test_a_limit_of_time_holds_while_a_result_is_published(tmp_path, limit
     outcome = await run(tmp_path, wanted, disk=MB, publishers={"slow": publisher})
     assert (publisher.published, outcome.kind) == (1, TIMEOUT)
     assert outcome.error.message == f"timed out after 1 s: {whose} time limit is over (while its result was published)"
+
+
+class Unknown:
+    """A Storage of which nobody knows what it holds until it may answer."""
+
+    def __init__(self):
+        self.may_answer = asyncio.Event()
+
+    async def resolve(self, source, part):
+        await self.may_answer.wait()
+        return Manifest(source, ())
+
+    async def fetch(self, manifest, into, report):
+        return Volume(into)
+
+
+async def test_the_progress_names_the_inputs_that_are_still_to_be_found_out_about(tmp_path):
+    slow, notes = Unknown(), []
+
+    def report(step):
+        notes.append(step.note)
+        if step.note == "finding out what ipfs at /inputs/1 holds":
+            slow.may_answer.set()
+
+    quick = SpecConfig(type="inline", params={"URL": "data:;base64," + b64encode(b"x").decode()})
+    job = Job(id="j-1", tasks=(task(quick, SpecConfig(type="ipfs", params={})),))
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    async with crew() as people:
+        plugins = Plugins({}, {"inline": InlineSource(), "ipfs": slow}, {})
+        node = ComputeNode("n-1", tmp_path, None, Silent(), plugins, Capacity(Resources()), people)
+        await stage_inputs(node, job, Partition(0, 1), folder, MB, report)
+    assert notes[0] == "finding out what inline at /inputs/0, ipfs at /inputs/1 holds" and notes[-1] == ""

@@ -30,7 +30,7 @@ async def stage_inputs(
         raise StorageFailure(objections)
     inputs = job.task.input_sources or ()
     sources = [_source(node, source) for source in inputs]
-    manifests = await _resolve_all(node, inputs, sources, part)
+    manifests = await _resolve_all(node, inputs, sources, part, report)
     needed = sum(m.size for m in manifests)
     await free_disk(node, folder, needed)
     _check_room(folder, needed)
@@ -67,18 +67,31 @@ def _source(node: ComputeNode, source: InputSource) -> Storage:
 
 
 async def _resolve_all(
-    node: ComputeNode, inputs: tuple[InputSource, ...], sources: list[Storage], part: Partition
+    node: ComputeNode, inputs: tuple[InputSource, ...], sources: list[Storage], part: Partition, report: Report
 ) -> list[Manifest]:
+    """Find out what all inputs hold, side by side. The inputs that are still waited for are told meanwhile."""
+    open_inputs = [i.alias or f"{i.source.type} at {i.target}" for i in inputs]
+
+    def tell() -> None:
+        note = f"finding out what {', '.join(open_inputs)} holds" if open_inputs else ""
+        report(Step("staging", note=note))
+
+    async def resolve(source: Storage, wanted: InputSource, name: str) -> Manifest:
+        manifest = await source.resolve(wanted.source, part)
+        open_inputs.remove(name)
+        tell()
+        return manifest
+
+    tell()
     try:
         async with asyncio.timeout(node.read_timeout):
             manifests: list[Manifest] = await together(
-                *(source.resolve(i.source, part) for source, i in zip(sources, inputs, strict=True))
+                *(resolve(*each) for each in zip(sources, inputs, tuple(open_inputs), strict=True))
             )
             return manifests
     except TimeoutError as e:
-        names = ", ".join(i.alias or i.source.type for i in inputs)
         raise StorageFailure(
-            f"what {names} holds was not found out within {node.read_timeout:g} s", retryable=True
+            f"what {', '.join(open_inputs)} holds was not found out within {node.read_timeout:g} s", retryable=True
         ) from e
 
 

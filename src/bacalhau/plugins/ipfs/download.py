@@ -21,8 +21,6 @@ from bacalhau.plugins.ipfs.unixfs.read import Reader, StoreReader, VerifiedReade
 from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report, Step
 
-_SILENCE = 60
-
 
 class IpfsDownloader:
     """`base_url` like `http://127.0.0.1:1234`, `headers` go with each request to it; `endpoint` is a Kubo RPC address
@@ -63,10 +61,10 @@ class IpfsDownloader:
     @asynccontextmanager
     async def _reader(self, effort: Effort) -> AsyncIterator[Reader]:
         if self._endpoint:
-            async with Kubo.open(self._endpoint) as kubo:
+            async with Kubo.open(self._endpoint, self._patience.silence) as kubo:
                 yield VerifiedReader(StoreReader(kubo))
             return
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self._patience.silence)
         connection = {"ssl": self._tls}
         async with open_session(
             server=self._base_url,

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -15,6 +15,7 @@ import aiohttp
 
 from bacalhau.border.bodies import SMALL, read_body
 from bacalhau.border.connect import open_session
+from bacalhau.border.sending import sending
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
@@ -72,8 +73,10 @@ class Kubo:
             return str(decode(answer, dict[str, Any]).get("ID", ""))
 
     async def get(self, cid: str) -> bytes:
-        """One block, unverified; from the node's peers if it has to. NotFound when nobody offers it in time."""
-        async with self._call(f"block/get?arg={cid}&timeout={max(1, round(self._patience * 0.9))}s") as response:
+        """Read one block, unverified; from the node's peers if it has to, which is waited for as long as silence is
+        borne. Raises NotFound where the node has it not and asks nobody.
+        """
+        async with self._call(f"block/get?arg={cid}") as response:
             return await read_up_to(LARGEST_BLOCK + 1, response.content.iter_any())
 
     async def holds(self, cid: str) -> bool:
@@ -105,7 +108,10 @@ class Kubo:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Kubo's one translation of errors."""
         try:
-            async with self._session.post(f"{self._url}/api/v0/{call}", data=data, headers=headers) as response:
+            async with AsyncExitStack() as stack:
+                body = await stack.enter_async_context(sending(data, self._patience)) if data else None
+                post = self._session.post(f"{self._url}/api/v0/{call}", data=body, headers=headers)
+                response = await stack.enter_async_context(post)
                 if response.status != 200:
                     raise _refusal(
                         call,
@@ -115,7 +121,7 @@ class Kubo:
                 yield response
         except TimeoutError as e:
             raise Unavailable(
-                f"Kubo at {self._url} was silent for {self._patience:.0f} s ({call.partition('?')[0]})"
+                f"Kubo at {self._url} was silent for {self._patience:g} s ({call.partition('?')[0]})"
             ) from e
         except aiohttp.ClientError as e:
             raise Unavailable(

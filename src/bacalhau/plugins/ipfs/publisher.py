@@ -6,13 +6,14 @@ from functools import partial
 
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure
+from bacalhau.lib.patience import USUAL, Patience
 from bacalhau.models.job.spec import SpecConfig, read_exactly
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.source import IpfsParams
 from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
 from bacalhau.plugins.ipfs.unixfs.cid import parse_cid
 from bacalhau.ports.content import ContentStore
-from bacalhau.ports.plugin import Setting
+from bacalhau.ports.plugin import Setting, publisher_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Published, Result, wrong_type
 
@@ -22,11 +23,15 @@ _PUTS_AT_ONCE = 4
 
 
 class IpfsPublisher:
-    """`endpoint` is the RPC address of a Kubo node (URL or multiaddress); without one, results go to `content`."""
+    """`endpoint` is the RPC address of a Kubo node (URL or multiaddress); without one, results go to `content`.
 
-    def __init__(self, content: ContentStore, endpoint: str = "") -> None:
+    `patience` is for a Kubo node that takes or answers nothing.
+    """
+
+    def __init__(self, content: ContentStore, endpoint: str = "", patience: Patience = USUAL) -> None:
         self._content = content
         self._endpoint = endpoint
+        self._patience = patience
 
     async def check(self) -> None:
         if self._endpoint:
@@ -50,7 +55,7 @@ class IpfsPublisher:
     async def _to_kubo(self, result: Result, report: Report) -> str:
         total = await asyncio.to_thread(content_size, result.folder)
         report(Step("publishing", bytes_total=total))
-        async with Kubo.open(self._endpoint) as kubo:
+        async with Kubo.open(self._endpoint, self._patience.seconds or self._patience.silence) as kubo:
             cid = await kubo.add(result.folder)
         report(Step("publishing", bytes_done=total, bytes_total=total))
         return cid
@@ -98,4 +103,5 @@ def _shares(wanted: list[str], blocks: dict[str, bytes]) -> Iterator[dict[str, b
 
 
 def make_publisher(setting: Setting) -> IpfsPublisher:
-    return IpfsPublisher(setting.content, setting.config.publishers.types.ipfs.endpoint)
+    endpoint = setting.config.publishers.types.ipfs.endpoint
+    return IpfsPublisher(setting.content, endpoint, publisher_patience(setting.config))

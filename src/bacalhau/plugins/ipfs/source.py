@@ -1,7 +1,7 @@
 """Inputs by content: from the content store, and from a Kubo node's network where one is configured."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,13 @@ from bacalhau.plugins.ipfs.tree import safe_name, too_many_entries, write_tree
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, Reader, StoreReader, VerifiedReader, resolve, view
 from bacalhau.ports.content import ContentStore
-from bacalhau.ports.plugin import Setting
+from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
+
+
+def _untold(note: str) -> None:
+    """The listener of work that tells nobody."""
 
 
 class IpfsParams(Model):
@@ -32,12 +36,12 @@ class IpfsParams(Model):
 class IpfsSource:
     """`endpoint` is the RPC address of a Kubo node (URL or multiaddress), asked for what `content` does not hold.
 
-    `patience`: seconds to wait for one block. Trees of more than `most_entries` are refused: a few blocks can describe
-    billions.
+    `patience` is how many seconds are waited for one block. Trees of more than `most_entries` are refused: a few
+    blocks can describe billions.
     """
 
     def __init__(
-        self, content: ContentStore, endpoint: str = "", patience: float = 60.0, most_entries: int = 1_000_000
+        self, content: ContentStore, endpoint: str = "", patience: float = 300.0, most_entries: int = 1_000_000
     ) -> None:
         self._content = content
         self._endpoint = endpoint
@@ -74,33 +78,32 @@ class IpfsSource:
         cid, path = _path_of(require_params(manifest.source, IpfsParams))
         files = size = 0
 
-        def tell(more_files: int, more_bytes: int, _: int) -> None:
+        def tell(more_files: int, more_bytes: int, _: int, note: str = "") -> None:
             nonlocal files, size
             files += more_files
             size += more_bytes
-            report(Step("staging", files, len(manifest.entries), size, manifest.size))
+            report(Step("staging", files, len(manifest.entries), size, manifest.size, note))
 
         limits = Limits(manifest.size, self._most_entries)
-        async with self._reader() as reader:
+        async with self._reader(partial(tell, 0, 0, 0)) as reader:
             at, _ = await resolve(reader, cid, path)
             return Volume(await write_tree(reader, at, into, into, tell, limits))
 
     @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[Reader]:
+    async def _reader(self, wait: Callable[[str], None] = _untold) -> AsyncIterator[Reader]:
         if not self._endpoint:
-            yield VerifiedReader(StoreReader(_Near(self._content, None, self._patience)))
+            yield VerifiedReader(StoreReader(_Near(self._content, None, self._patience, wait)))
             return
         async with Kubo.open(self._endpoint, self._patience) as kubo:
-            yield VerifiedReader(StoreReader(_Near(self._content, kubo, self._patience)))
+            yield VerifiedReader(StoreReader(_Near(self._content, kubo, self._patience, wait)))
 
 
 class _Near:
-    """Blocks from the content store, else from Kubo, within a time limit."""
+    """Blocks from the content store, else from Kubo, within a time limit. `wait` is told of one that is slow."""
 
-    def __init__(self, content: ContentStore, kubo: Kubo | None, patience: float) -> None:
-        self._content = content
-        self._kubo = kubo
-        self._patience = patience
+    def __init__(self, content: ContentStore, kubo: Kubo | None, patience: float, wait: Callable[[str], None]) -> None:
+        self._content, self._kubo = content, kubo
+        self._patience, self._wait = patience, wait
 
     async def get_many(self, cids: Sequence[str]) -> list[bytes]:
         if isinstance(self._content, ManyBlocks):
@@ -109,17 +112,22 @@ class _Near:
         return await gather_bounded(WINDOW, [partial(self.get, cid) for cid in cids])
 
     async def get(self, cid: str) -> bytes:
+        slow = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._wait, f"waiting for content {cid}")
         try:
             async with asyncio.timeout(self._patience):
                 return await self._find(cid)
         except TimeoutError as e:
             raise StorageFailure(
-                f"content {cid} did not come within {self._patience:g} s", hint=_WHERE, retryable=True
+                f"content {cid} did not come within {self._patience:g} s",
+                hint=_WHERE if self._kubo is None else _LONGER,
+                retryable=self._kubo is None,
             ) from e
         except NotFound as e:
             raise StorageFailure(
                 f"content {cid} is not there: {e.message}", hint=_WHERE, retryable=self._kubo is not None
             ) from e
+        finally:
+            slow.cancel()
 
     async def _find(self, cid: str) -> bytes:
         try:
@@ -130,6 +138,12 @@ class _Near:
         return await self._kubo.get(cid)
 
 
+_SLOW_SECONDS = 3.0  # after which a block that is waited for is told
+_SHARE = 0.8  # of the time for finding out what inputs hold
+_LONGER = (
+    "No IPFS node that this node's own reaches has it, or it takes longer to find: see InputSources.ReadTimeout and"
+    " InputSources.Patience."
+)
 _WHERE = (
     "Without an IPFS endpoint only content published here can be read; set InputSources.Types.IPFS.Endpoint to reach"
     " more."
@@ -193,4 +207,8 @@ def _below(path: str, name: str, directory: Cid) -> str:
 
 
 def make_source(setting: Setting) -> IpfsSource:
-    return IpfsSource(setting.content, setting.config.input_sources.types.ipfs.endpoint)
+    config = setting.config.input_sources
+    patience = source_patience(config)
+    # A block has less time than finding out what all inputs hold, so that the error names the content.
+    seconds = min(patience.seconds or patience.silence, config.read_timeout * _SHARE)
+    return IpfsSource(setting.content, config.types.ipfs.endpoint, seconds)

@@ -24,7 +24,6 @@ from bacalhau.border.connect import connect_blocking
 log = logging.getLogger(__name__)
 STREAMS = 6
 _BUFFER_BYTES = 1 << 20
-_SILENCE_SECONDS = 60
 
 
 class Stretch(NamedTuple):
@@ -66,9 +65,10 @@ class _Call:
 
 
 class BulkReader:
-    """Threads and idle connections; `close` ends both."""
+    """Threads and idle connections; `close` ends both. A connection bears `silence` seconds without a byte."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
         self._threads = ThreadPoolExecutor(STREAMS, "s3-bulk")
         self._local = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
@@ -143,7 +143,7 @@ class BulkReader:
         """Open a socket to an address that the stretch's rule allows. Raises OSError."""
         parts = urlsplit(stretch.url)
         host, is_secure = parts.hostname or "", parts.scheme == "https"
-        link = connect_blocking(stretch.reach, host, parts.port or (443 if is_secure else 80), _SILENCE_SECONDS)
+        link = connect_blocking(stretch.reach, host, parts.port or (443 if is_secure else 80), self._silence)
         if not is_secure:
             return link
         context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)

@@ -7,7 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused
 from bacalhau.border.bodies import PAGE, read_body
 from bacalhau.border.connect import open_session
 from bacalhau.border.proxies import find_proxy
+from bacalhau.border.sending import sending
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.patience import USUAL, Effort, Patience, asked_seconds
@@ -36,7 +37,7 @@ T = TypeVar("T")
 _REFUSAL_SECONDS = 60.0
 _CHUNK_BYTES = 256 << 10
 _LOST = (aiohttp.ClientError, AddressRefused, TimeoutError)
-_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
+_CONNECT_SECONDS = 10
 _CONNECTIONS = 96
 _TROUBLE_BYTES = 1 << 16
 _CHECKSUM_MODE = "x-amz-checksum-mode"
@@ -70,6 +71,9 @@ class Answer(NamedTuple):
 
 Consume = Callable[[aiohttp.ClientResponse], Awaitable[T]]
 """Reads a successful response. It runs again from its beginning when the stream breaks."""
+
+
+_Ask = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 
 
 class Troubled(Exception):
@@ -128,12 +132,12 @@ class S3Client:
 
     def __init__(self, reach: Reach = EVERYWHERE, patience: Patience = USUAL) -> None:
         self._reach = reach
-        self._effort = Effort(patience)
+        self._effort, self._silence = Effort(patience), patience.silence
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
         self._plain: set[str] = set()  # servers that refuse checksums
-        self.bulk = BulkReader()
+        self.bulk = BulkReader(self._silence)
 
     async def aclose(self) -> None:
         self.bulk.close()
@@ -231,19 +235,21 @@ class S3Client:
         return _Course(learned, region, ambient, is_plain=address.endpoint in self._plain)
 
     def _open(self, request: Request, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        headers = self._headers(request, url, course)
-        data = None
-        if request.body:
-            headers["Content-Length"] = str(len(request.body))
-            data = _confirmed(request)
-        return self._session(self.reach_of(request.address)).request(
+        ask = partial(
+            self._session(self.reach_of(request.address)).request,
             request.method,
             yarl.URL(url, encoded=True),
-            headers=headers,
-            data=data,
+            headers=self._headers(request, url, course),
             allow_redirects=False,
             proxy=self._proxy(url),
         )
+        return self._send(request, ask) if request.body else ask()
+
+    @asynccontextmanager
+    async def _send(self, request: Request, ask: _Ask) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request's body along. Raises TimeoutError where the server takes none of it for too long."""
+        async with sending(_confirmed(request), self._silence) as body, ask(data=body) as response:
+            yield response
 
     def _headers(self, request: Request, url: str, course: _Course) -> dict[str, str]:
         headers = {
@@ -256,6 +262,8 @@ class S3Client:
             headers = signed_headers(course.ambient, course.region, request.method, url, headers)
         # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
         headers["Accept-Encoding"] = "identity"
+        if request.body:
+            headers["Content-Length"] = str(len(request.body))
         return headers
 
     def _proxy(self, url: str) -> str | None:
@@ -273,7 +281,7 @@ class S3Client:
                     "limit": _CONNECTIONS,
                     "ssl": ssl.create_default_context(cafile=bundle) if bundle else True,
                 },
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._silence),
                 auto_decompress=False,
                 read_bufsize=1 << 20,
                 skip_auto_headers=("User-Agent", "Content-Type"),

@@ -15,6 +15,7 @@ import yarl
 
 from bacalhau.border.archive import pack
 from bacalhau.border.connect import open_session
+from bacalhau.border.sending import sending
 from bacalhau.config.plugins import S3Managed
 from bacalhau.config.schema import Config
 from bacalhau.lib.aio import read_up_to
@@ -32,7 +33,7 @@ from bacalhau.ports.publisher import Published, Result
 
 KIND = "s3managed"
 _LARGEST = 5 << 30  # bytes that S3 takes in one request
-_PIECE = 1 << 20
+_PIECE = 256 << 10
 _PASSING = (408, 429)
 
 
@@ -124,7 +125,7 @@ class S3ManagedPublisher:
             await result.confirm()
             nonlocal is_last
             try:
-                await _put(link, path, size, report)
+                await _put(link, path, size, report, self._patience.silence)
             except _LinkRefused as e:
                 if is_last:
                     raise PublisherFailure(e.message, component="S3") from e
@@ -144,14 +145,15 @@ def _write(folder: Path, path: Path) -> int:
         return file.tell()
 
 
-async def _put(link: str, path: Path, size: int, report: Report) -> None:
+async def _put(link: str, path: Path, size: int, report: Report, silence: float) -> None:
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
     server = yarl.URL(link).host
-    limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    limit = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
     try:
         async with (
             open_session(server=link, timeout=limit) as session,
-            session.put(yarl.URL(link, encoded=True), data=_pieces(path, size, report), headers=headers) as response,
+            sending(_pieces(path, size, report), silence) as body,
+            session.put(yarl.URL(link, encoded=True), data=body, headers=headers) as response,
         ):
             if response.status >= 300:
                 said = (await read_up_to(500, response.content.iter_any())).decode(errors="replace")

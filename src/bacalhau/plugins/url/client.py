@@ -18,24 +18,26 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.network import network_fault, tls_fault
-from bacalhau.lib.patience import Fault, Passing, asked_seconds
+from bacalhau.lib.patience import USUAL, Fault, Passing, asked_seconds
 
 _REDIRECTS = 10
-_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 60
+_CONNECT_SECONDS = 10
 _REACHABLE = "is the server up, and reachable from the node?"
 
 
 class UrlClient:
-    """Open with `async with`. `reach` says which addresses may be connected to."""
+    """Open with `async with`. `reach` says which addresses may be connected to, and a connection bears `silence`
+    seconds without a byte.
+    """
 
-    def __init__(self, reach: Reach = EVERYWHERE) -> None:
-        self._reach = reach
+    def __init__(self, reach: Reach = EVERYWHERE, silence: float = USUAL.silence) -> None:
+        self._reach, self._silence = reach, silence
 
     async def __aenter__(self) -> Self:
         self._session = open_session(
             self._reach,
             connection={"limit": 0},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._silence),
             auto_decompress=False,
             read_bufsize=1 << 20,
             headers={"Accept-Encoding": "identity", "User-Agent": "bacalhau"},
@@ -65,7 +67,7 @@ class UrlClient:
                     raise _refusal(url, response)
                 yield response
         except (aiohttp.ClientError, ConnectionError, TimeoutError, AddressRefused) as e:
-            raise _translated(url, e) from e
+            raise _translated(url, e, self._silence) from e
 
 
 def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
@@ -80,7 +82,7 @@ def _refusal(url: str, response: aiohttp.ClientResponse) -> StorageFailure:
     return Passing(said, hint="the server is busy or broken; try again later").because(fault)
 
 
-def _translated(url: str, error: Exception) -> StorageFailure:
+def _translated(url: str, error: Exception, silence: float) -> StorageFailure:
     name = without_credentials(url)
     if refusal := refused_address(error):
         return StorageFailure(f"URL {name} may not be read here: {refusal.reason}", hint=refusal.hint)
@@ -100,8 +102,9 @@ def _translated(url: str, error: Exception) -> StorageFailure:
         )
         return StorageFailure(f"URL {name} cannot be trusted: {fault}", hint=hint)
     if isinstance(error, TimeoutError):
-        silence = Fault("the server is silent", answered=not isinstance(error, aiohttp.ConnectionTimeoutError))
-        return Passing(f"URL {name} was silent for too long: {_silence(error)}", hint=_REACHABLE).because(silence)
+        silent = Fault("the server is silent", answered=not isinstance(error, aiohttp.ConnectionTimeoutError))
+        said = f"URL {name} was silent for too long: {_silence(error, silence)}"
+        return Passing(said, hint=_REACHABLE).because(silent)
     if isinstance(error, aiohttp.ClientConnectorError):
         away = Fault(f"the server cannot be reached ({network_fault(error)})", answered=False)
         return Passing(f"URL {name} cannot be reached: {network_fault(error)}", hint=_REACHABLE).because(away)
@@ -114,6 +117,6 @@ def _translated(url: str, error: Exception) -> StorageFailure:
     return lost.because(Fault("the connection was lost"))
 
 
-def _silence(error: TimeoutError) -> str:
+def _silence(error: TimeoutError, seconds: float) -> str:
     connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-    return f"no connection within {_CONNECT_SECONDS} s" if connecting else f"nothing came for {_SILENCE_SECONDS} s"
+    return f"no connection within {_CONNECT_SECONDS} s" if connecting else f"nothing came for {seconds:g} s"

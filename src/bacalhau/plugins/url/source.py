@@ -38,7 +38,7 @@ class UrlSource:
 
     def __init__(self, patience: Patience = USUAL, reach: Reach = EVERYWHERE) -> None:
         self._patience = patience
-        self._client = UrlClient(reach)
+        self._client = UrlClient(reach, patience.silence)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
