@@ -4,6 +4,10 @@ Nodes and clients are processes of their own. All the while one client asks ever
 Questions that were due while it waited for an answer count with the time that they would have waited, so a pause of the
 server counts as often as it is long.
 
+Server, message server, nodes and clients share the processors of one machine. So an answer may also be late because
+the server or the client was ready to run and got no processor. The kernel counts that time for each thread; `pause` is
+the longest answer without it: how long the server itself kept the client waiting.
+
 python -m benchmarks.large [parts]
 """
 
@@ -11,12 +15,14 @@ import asyncio
 import json
 import math
 import multiprocessing
+import os
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any
 
 from benchmarks.fleet import Handle, Plan, fleet
@@ -31,25 +37,46 @@ SETTINGS = ("Orchestrator.Retention.JobsMaxAge=1s", "Logging.Level=error")
 PATIENCE = 900.0  # seconds
 
 
-async def _probe(url: str, pipe: Pipe) -> None:
+def _waited(pid: int) -> float:
+    """Count the seconds so far in which the event loop of a server, or this process, was ready to run and had no
+    processor.
+    """
+    files = (Path(f"/proc/{owner}/task/{owner}/schedstat") for owner in (pid, os.getpid()))
+    return sum(int(file.read_bytes().split()[1]) for file in files) / 1e9
+
+
+class _Answers:
+    """The ms that answers took: `taken` as asked, `paused` without the time that nobody had a processor for them."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+        self.paused: list[float] = []
+
+    def note(self, took: float, waited: float) -> None:
+        """Note an answer that took so many seconds, of which so many were waits for a processor."""
+        self.taken += [1000 * (took - missed * PROBE_EVERY) for missed in range(1 + int(took / PROBE_EVERY))]
+        self.paused.append(1000 * max(0.0, took - waited))
+
+
+async def _probe(url: str, pid: int, pipe: Pipe) -> None:
     """Ask whether the server is alive until the pipe says "end"; answer "take" with the ms each question took."""
-    taken: list[float] = []
+    answers = _Answers()
     async with Connection(url) as connection:
         while True:
-            began = time.perf_counter()
+            began, before = time.perf_counter(), _waited(pid)
             await connection.ask("GET", "/agent/alive")
             took = time.perf_counter() - began
-            taken += [1000 * (took - missed * PROBE_EVERY) for missed in range(1 + int(took / PROBE_EVERY))]
+            answers.note(took, _waited(pid) - before)
             if pipe.poll():
                 if pipe.recv() == "end":
                     return
-                pipe.send(taken)
-                taken = []
+                pipe.send((answers.taken, answers.paused))
+                answers = _Answers()
             await asyncio.sleep(max(0.0, PROBE_EVERY - took))
 
 
-def _run_probe(url: str, pipe: Pipe) -> None:
-    asyncio.run(_probe(url, pipe))
+def _run_probe(url: str, pid: int, pipe: Pipe) -> None:
+    asyncio.run(_probe(url, pid, pipe))
 
 
 class Probe:
@@ -57,22 +84,24 @@ class Probe:
         self._pipe = pipe
 
     def take(self, name: str) -> dict[str, float]:
-        """Return the median, p99 and maximum since the last call, ms."""
+        """Return the median, p99 and maximum since the last call, and the longest pause of the server, ms."""
         self._pipe.send("take")
-        taken = sorted(self._pipe.recv())
+        taken, paused = self._pipe.recv()
+        taken.sort()
         return {
             f"{name}_alive_p50_ms": taken[len(taken) // 2],
             f"{name}_alive_p99_ms": taken[math.ceil(0.99 * len(taken)) - 1],
             f"{name}_alive_max_ms": taken[-1],
+            f"{name}_pause_ms": max(paused),
         }
 
 
 @contextmanager
-def probing(url: str) -> Iterator[Probe]:
+def probing(url: str, pid: int) -> Iterator[Probe]:
     """Ask whether the server is alive, from a process of its own, while the block runs."""
     spawn = multiprocessing.get_context("spawn")
     mine, theirs = spawn.Pipe()
-    process = spawn.Process(target=_run_probe, args=(url, theirs), daemon=True)
+    process = spawn.Process(target=_run_probe, args=(url, pid, theirs), daemon=True)
     process.start()
     try:
         probe = Probe(mine)
@@ -170,7 +199,7 @@ def measure(parts: int = PARTS) -> dict[str, float]:
     with (
         orchestrator(*SETTINGS) as served,
         fleet(served.nats_url, Plan(NODES, seconds=0.0)) as nodes,
-        probing(served.url) as probe,
+        probing(served.url, served.pid) as probe,
     ):
         figures |= {"before_mb": served.resident_mb()} | _run(served, probe, parts)
         figures |= {"run_mb": served.resident_mb(), "forget_s": _forget(served)} | probe.take("forget")

@@ -156,9 +156,11 @@ def _large(_: str) -> Iterator[Row]:
         f" {found['start_cpu_ms']:.2f} / {found['stop_cpu_ms']:.2f} ms of the server's processor each",
     )
     yield Row(
-        "“alive?” asked every 10 ms meanwhile: p99 / longest while it runs, starts, stops and is forgotten",
+        "“alive?” asked every 10 ms meanwhile: p99 / longest / longest but for waits for a processor, while it runs,"
+        " starts, stops and is forgotten",
         ", ".join(
-            f"{found[f'{name}_alive_p99_ms']:.0f} / {found[f'{name}_alive_max_ms']:.0f} ms"
+            f"{found[f'{name}_alive_p99_ms']:.0f} / {found[f'{name}_alive_max_ms']:.0f} /"
+            f" {found[f'{name}_pause_ms']:.0f} ms"
             for name in ("run", "start", "stop", "forget_stopped")
         ),
     )
