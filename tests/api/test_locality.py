@@ -161,7 +161,7 @@ async def test_an_explanation_says_who_has_what(tmp_path, data):
             await fleet.room.http.post(f"{JOBS}/explain", json={"Job": reading(data, tmp_path / "more", Count=3)})
         ).json()
         assert [place["NodeID"] for place in answer["Places"]] == ["n-2", "n-2"]
-        there, here = answer["Nodes"]
+        here, there = answer["Nodes"]
         assert (there["Never"], there["Reason"]) == (
             True,
             f"volume {data} is not allowlisted; volume {tmp_path / 'more'} is not allowlisted",

@@ -10,6 +10,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.execution import ComputeStateType
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.state import JobStateType
+from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from bacalhau.orchestrator.scheduling.quotas import Quota, Quotas
 from tests.api.room import JOBS, a_job, open_room
@@ -174,6 +175,50 @@ async def test_an_explanation_names_every_node_and_stores_nothing(tmp_path):
         ]
         assert answer["Needs"] == {"CPU": 0.5}
         assert (await room.http.get(JOBS)).json()["Items"] == []
+
+
+async def test_an_explanation_counts_all_nodes_and_lists_them_page_by_page(tmp_path):
+    async with open_room(tmp_path) as room:
+        for number in range(40):
+            join(room, f"n-{number:03}", engines=("docker",) if number % 2 else ("noop",), cpu=1.0 if number % 3 else 0)
+        task = a_job()["Tasks"][0] | {"Resources": {"CPU": "0.5"}}
+
+        async def ask(**query):
+            answer = await room.http.post(f"{JOBS}/explain", params=query, json={"Job": a_job(Count=30, Tasks=[task])})
+            return answer.json()
+
+        whole = await ask()
+        assert "NextToken" not in whole and len(whole["Nodes"]) == 40
+        counts = {"Fits": 13, "NotNow": 0, "Never": 27}
+        assert whole["NodeCounts"] == counts and whole["PlaceCount"] == len(whole["Places"]) == 26
+        pages = [await ask(limit=15)]
+        while token := pages[-1].get("NextToken"):
+            pages.append(await ask(next_token=token))
+        assert [len(page["Nodes"]) for page in pages] == [15, 15, 10]
+        assert [node for page in pages for node in page["Nodes"]] == whole["Nodes"]
+        assert [node["Fits"] for node in whole["Nodes"]] == [True] * 13 + [False] * 27
+        assert all(page["NodeCounts"] == counts for page in pages)
+        assert pages[0]["Places"] == whole["Places"][:15] and pages[0]["PlaceCount"] == 26
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"limit": 1001}, "query parameter 'limit' must be a whole number from 0 to 1000, not '1001'"),
+        ({"next_token": PagingToken("id", False, 5, 0, "j-1", "j-1").encoded()}, "is of another list"),
+        ({"next_token": PagingToken("", False, 5, 5).encoded()}, "is of another list"),
+        ({"next_token": PagingToken("", False, 5000, 0, "1", "n-1").encoded()}, "is of another list"),
+    ],
+)
+async def test_a_page_of_an_explanation_that_is_none(tmp_path, query, words):
+    async with open_room(tmp_path) as room:
+        job_id = await room.submit()
+        for ask in (
+            room.http.post(f"{JOBS}/explain", params=query, json={"Job": a_job()}),
+            room.http.get(f"{JOBS}/{job_id}/explain", params=query),
+        ):
+            answer = await ask
+            assert answer.status_code == 400 and words in answer.json()["Message"]
 
 
 async def test_an_explanation_of_what_cannot_run_is_its_error(tmp_path):

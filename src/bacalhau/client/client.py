@@ -123,18 +123,28 @@ class AsyncClient:
             DiffJobResponse, "PUT", "/orchestrator/jobs/diff", DiffJobRequest(job=_job_of(job))
         )
 
-    async def explain(self, job: Job | dict[str, Any] | str) -> ExplainJobResponse:
-        """Tell what the job would lead to if it were submitted now, without submitting it.
+    async def explain(
+        self, job: Job | dict[str, Any] | str, *, limit: int = 0, next_token: str = ""
+    ) -> ExplainJobResponse:
+        """Tell what the job would lead to if it were submitted now, without submitting it: with at most `limit` nodes
+        (1,000 at most, 0 is 100), after those of the page that gave `next_token`.
 
         Ours alone: others' servers raise NotFound.
         """
         return await self.transport.tell(
-            ExplainJobResponse, "POST", "/orchestrator/jobs/explain", ExplainJobRequest(job=_job_of(job))
+            ExplainJobResponse,
+            "POST",
+            "/orchestrator/jobs/explain",
+            ExplainJobRequest(job=_job_of(job)),
+            {"limit": limit, "next_token": next_token},
         )
 
-    async def explain_stored(self, job_id: str, *, namespace: str = "") -> ExplainJobResponse:
+    async def explain_stored(
+        self, job_id: str, *, namespace: str = "", limit: int = 0, next_token: str = ""
+    ) -> ExplainJobResponse:
         """Explain a job that is there, as `explain` does."""
-        return await self.transport.ask(ExplainJobResponse, job_path(job_id, "explain"), {"namespace": namespace})
+        query = {"namespace": namespace, "limit": limit, "next_token": next_token}
+        return await self.transport.ask(ExplainJobResponse, job_path(job_id, "explain"), query)
 
     async def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
         """The job's next version, with the spec of `version` or of the latest.

@@ -112,11 +112,13 @@ class Client:
     def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
         return self._run(self._client.diff(job))
 
-    def explain(self, job: Job | dict[str, Any] | str) -> ExplainJobResponse:
-        return self._run(self._client.explain(job))
+    def explain(self, job: Job | dict[str, Any] | str, *, limit: int = 0, next_token: str = "") -> ExplainJobResponse:
+        return self._run(self._client.explain(job, limit=limit, next_token=next_token))
 
-    def explain_stored(self, job_id: str, *, namespace: str = "") -> ExplainJobResponse:
-        return self._run(self._client.explain_stored(job_id, namespace=namespace))
+    def explain_stored(
+        self, job_id: str, *, namespace: str = "", limit: int = 0, next_token: str = ""
+    ) -> ExplainJobResponse:
+        return self._run(self._client.explain_stored(job_id, namespace=namespace, limit=limit, next_token=next_token))
 
     def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
         return self._run(self._client.rerun(job_id, version=version, reason=reason, namespace=namespace))

@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
@@ -17,9 +18,9 @@ from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import (
     NO_BARS,
     Bars,
+    Matching,
     decide_claim,
     find_shortage,
-    match_candidate,
     needed_resources,
     place,
     sum_up,
@@ -56,7 +57,8 @@ JOBS = (
 
 def search_all(job, candidates, failures, bars):
     """The slow way: every node is matched, the best is chosen by the rules."""
-    able = [c for c in candidates if match_candidate(job, needed_resources(job), candidates, c, bars) is None]
+    matching = Matching(job, needed_resources(job), candidates, bars)
+    able = [c for c in candidates if matching.refuse(c) is None]
     sign = 1 if candidates.pack else -1
     order = sorted(able, key=lambda c: c.node_id, reverse=not candidates.pack)
     return min(
@@ -69,12 +71,11 @@ def search_all(job, candidates, failures, bars):
 def claim_all(job, candidates, bars):
     """The slow way: of all nodes that others keep busy the one that lacks least."""
     need = needed_resources(job)
+    matching = Matching(job, need, candidates, bars)
     busy = [
         c
         for c in candidates
-        if (refusal := match_candidate(job, need, candidates, c, bars))
-        and refusal.is_busy
-        and job.task.static_ports.isdisjoint(c.ports)
+        if (refusal := matching.refuse(c)) and refusal.is_busy and job.task.static_ports.isdisjoint(c.ports)
     ]
     return max(
         busy,
@@ -159,8 +160,9 @@ class Searches(RuleBasedStateMachine):
         claim = claim_all(job, candidates, bars)
         assert decide_claim(job, need, candidates, bars) == (claim.node_id if claim else "")
         if best is None:
-            refusals = [match_candidate(job, need, candidates, c, bars) for c in candidates]
-            assert find_shortage(job, need, candidates, bars) == sum_up(refusals)
+            matching = Matching(job, need, candidates, bars)
+            refused = [(c, matching.judge(c)) for c in candidates]
+            assert find_shortage(job, need, candidates, bars) == sum_up(matching, refused)
 
     def around(self):
         return make_context()._replace(candidates=self.cluster.candidates)
@@ -173,12 +175,13 @@ def allocated(need):
     return replace(make_execution().allocated_resources, tasks={"main": need})
 
 
-def calls_of(work):
+def calls_of(work, *names):
+    """Count the calls of functions: of all, or of these names."""
     calls = 0
 
     def count(frame, event, _):
         nonlocal calls
-        calls += event == "call"
+        calls += event == "call" and (not names or frame.f_code.co_name in names)
 
     sys.setprofile(count)
     try:
@@ -214,6 +217,15 @@ def test_the_first_search_of_a_new_shape_passes_over_all_nodes_with_too_little_m
             candidates = Candidates(full_nodes(count), pack=pack)
             costs.append(calls_of(partial(place, job, needed_resources(job), candidates, {})))
     assert max(costs) - min(costs) <= 10
+
+
+@pytest.mark.parametrize("kind", ["batch", "service", "ops", "daemon"])
+@pytest.mark.parametrize("zone", [(), ("eu",)])
+def test_only_the_reasons_that_are_told_are_put_into_words(kind, zone):
+    asked = tuple(LabelSelectorRequirement(key="zone", operator="=", values=(value,)) for value in zone)
+    job = make_job(cpu="1", kind=kind, constraints=asked)
+    around = Context(Candidates(full_nodes(2000)), NOW, iter(()))
+    assert calls_of(partial(plan_job, JobView(job), around), "lacks", "word", "_complaint") <= 60
 
 
 def test_nodes_of_one_kind_are_asked_once():

@@ -8,7 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, ignored, named_job, orchestrator, read_body, read_job_body
-from bacalhau.api.v1.query import Query, read_query
+from bacalhau.api.v1.query import MOST_SHOWN, ExplainJob, Query, read_query
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import (
     DiffJobRequest,
@@ -20,6 +20,7 @@ from bacalhau.models.wire.api import (
     RerunJobRequest,
     RerunJobResponse,
 )
+from bacalhau.models.wire.paging import parse_token
 from bacalhau.orchestrator.jobs import explain, publish, versions
 
 
@@ -50,18 +51,30 @@ async def publish_job(request: Ask, job_id: FromPath[str]) -> PublishJobResponse
     return await publish.publish_job(orchestrator(request), named_job(job_id), query.namespace, asked)
 
 
-@post("/jobs/explain", status_code=200, body=ExplainJobRequest)
+@post("/jobs/explain", status_code=200, query=ExplainJob, body=ExplainJobRequest)
 async def explain_job(request: Ask) -> ExplainJobResponse:
-    """Show where a job would run now, and for every other node why not; nothing is stored."""
+    """Show where a job would run now, and for other nodes, page by page, why not; nothing is stored."""
+    page = _page(read_query(request.scope["query_string"], ExplainJob))
     asked, unknown = await read_job_body(request, ExplainJobRequest)
-    return await explain.explain_new(orchestrator(request), _given(asked.job), ignored(unknown))
+    return await explain.explain_new(orchestrator(request), _given(asked.job), ignored(unknown), page)
 
 
-@get("/jobs/{job_id:str}/explain", query=Query)
+@get("/jobs/{job_id:str}/explain", query=ExplainJob)
 async def explain_stored_job(request: Ask, job_id: FromPath[str]) -> ExplainJobResponse:
-    """Show where a stored job runs or would run next, and for every other node why not."""
-    query = read_query(request.scope["query_string"], Query)
-    return await explain.explain_stored(orchestrator(request), named_job(job_id), query.namespace)
+    """Show where a stored job runs or would run next, and for other nodes, page by page, why not."""
+    query = read_query(request.scope["query_string"], ExplainJob)
+    page = _page(query)
+    return await explain.explain_stored(orchestrator(request), named_job(job_id), query.namespace, page)
+
+
+def _page(query: ExplainJob) -> explain.Page:
+    """Read the page that is asked for. Raises BadRequest for a token of another list."""
+    if not query.next_token:
+        return explain.Page(query.limit or explain.SHOWN)
+    token = parse_token(query.next_token)
+    if not (token.key.isascii() and token.key.isdigit() and token.id and token.limit <= MOST_SHOWN):
+        raise refused(f"invalid paging token: {query.next_token} is of another list: begin again")
+    return explain.Page(query.limit or token.limit or explain.SHOWN, (int(token.key[:9]), token.id))
 
 
 def _given(job: Job | None) -> Job:

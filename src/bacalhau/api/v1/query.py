@@ -20,7 +20,9 @@ _TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fr
     ("0", "f", "F", "FALSE", "false", "False"), False
 )
 
+MOST_SHOWN = 1000  # nodes of one explanation
 Limit = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Shown = Annotated[int, msgspec.Meta(ge=0, le=MOST_SHOWN)]
 Wait = Annotated[int, msgspec.Meta(ge=0, le=60)]
 Since = Annotated[int, msgspec.Meta(ge=0, le=2**33)]
 EventType = Literal["all", "job", "execution"]
@@ -58,6 +60,13 @@ class GetJob(Query, frozen=True, kw_only=True):
     include: str = ""
     job_version: Number = 0
     wait: Wait = 0
+
+
+class ExplainJob(Query, frozen=True, kw_only=True):
+    """`limit`: how many nodes and places are listed, 0 is 100."""
+
+    limit: Shown = 0
+    next_token: str = ""
 
 
 class StopJob(Query, frozen=True, kw_only=True):

@@ -29,8 +29,10 @@ class _Wide(Flags, section="Output"):
     wide: bool = switch("--wide", help="Full values, no shortening.")
 
 
-class Explain(Namespaced, Template, _Wide, Document):
+class Explain(Namespaced, Template, _Wide, Page, Document, section="Paging"):
     """Flags of `job explain`."""
+
+    limit: int = rows(20)
 
 
 class _FromVersion(Flags):
@@ -169,8 +171,8 @@ job = Tree(
             "bacalhau.cli.job.explaining:explain",
             Operands("ID|NAME|FILE", 0, 1),
             help=(
-                "Show what would run where, what it would read, and for every node why not; of a job, or of a file"
-                " that is not submitted."
+                "Show what would run where, what it would read, how many nodes would take it, and for each why not; of"
+                " a job, or of a file that is not submitted."
             ),
             brief="Show what would run where, and why not elsewhere",
         ),

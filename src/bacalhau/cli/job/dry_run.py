@@ -18,6 +18,8 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, NotFound, 
 from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.wire.api import DiffJobResponse, ExplainJobResponse
 
+NODES = 20  # that are listed
+
 
 def say_job(job: Job) -> int:
     """Print a job as a file that `job run` takes, without the fields that only the server sets."""
@@ -64,9 +66,15 @@ def say_difference(call: Call[Flags], job: Job) -> int:
         say(f"job not found: {job.name}: it would be a new job" if job.name else "it would be a new job", err=True)
         say_job(job)
     if found.explained:
-        sys.stdout.flush()
-        say("\n".join(["", *explanation(found.explained, sys.stderr)]), err=True)
+        _say_explanation(found.explained)
     return 0
+
+
+def _say_explanation(explained: ExplainJobResponse) -> None:
+    sys.stdout.flush()
+    say("\n".join(["", *explanation(explained, sys.stderr)]), err=True)
+    if explained.next_token:
+        say("\nTo see the other nodes use:\n\tbacalhau job explain FILE --limit 0", err=True)
 
 
 async def _ask(call: Call[Flags], job: Job) -> Forecast:
@@ -76,7 +84,7 @@ async def _ask(call: Call[Flags], job: Job) -> Forecast:
         except NotFound:
             diff = None
         try:
-            return Forecast(diff, await client.explain(job))
+            return Forecast(diff, await client.explain(job, limit=NODES))
         except (BadRequest, Unauthorized, Forbidden, Unavailable):
             raise
         except BacalhauError:

@@ -129,6 +129,11 @@ def selector_problems(requirement: LabelSelectorRequirement) -> list[str]:
     return found
 
 
+def meets_labels(requirements: Sequence[LabelSelectorRequirement], labels: Mapping[str, str]) -> bool:
+    """Tell whether `match_labels` would find no complaint."""
+    return all(_meets(r, labels.get(r.key)) for r in requirements)
+
+
 def match_labels(requirements: Sequence[LabelSelectorRequirement], labels: Mapping[str, str]) -> list[str]:
     """List why `labels` do not meet the requirements, one text each; empty when they do.
 

@@ -153,10 +153,21 @@ class NodeAnswer(Model):
     holds: tuple[str, ...] = ()
 
 
+class NodeCounts(Model):
+    """The number of nodes by their answer: they would take one more execution now, not now, or never."""
+
+    fits: int = always(factory=int)
+    not_now: int = always(factory=int)
+    never: int = always(factory=int)
+
+
 class ExplainJobResponse(Model):
     """The plan that a job would lead to at this moment.
 
     `state` is the job's next one and `message` the reason, when it waits or fails.
+
+    `nodes` are a page of the answers, those that take it first, and `next_token` is where the next page begins;
+    `node_counts` are of all nodes. `places` are the first of `place_count`.
 
     `node_id` is the node that was asked about the inputs, "" where none was. `turn` says what the position follows
     from: the priority, and the share and weight of the namespace.
@@ -175,6 +186,9 @@ class ExplainJobResponse(Model):
     inputs: tuple[InputAnswer, ...] = always(factory=tuple)
     node_id: str = ""
     warnings: tuple[str, ...] | None = always(factory=lambda: None)
+    node_counts: NodeCounts = always(factory=NodeCounts)
+    place_count: int = always(factory=int)
+    next_token: str = ""
 
 
 class ListJobsResponse(Model):

@@ -1,6 +1,11 @@
 """The result a job would have now: the scheduler's own plan and every node's own answer, with nothing changed."""
 
+import asyncio
 import logging
+from collections import Counter
+from collections.abc import Sequence
+from heapq import nsmallest
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -9,37 +14,65 @@ from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
-from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, Placement
+from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, NodeCounts, Placement
 from bacalhau.models.wire.messages import ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import context_of
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
 from bacalhau.orchestrator.jobs.change import read_view
 from bacalhau.orchestrator.jobs.submit import prepare_job
-from bacalhau.orchestrator.scheduling.place import match_candidate, needed_resources
+from bacalhau.orchestrator.scheduling.place import Fit, Matching, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import Context, find_all_bars
-from bacalhau.orchestrator.scheduling.view import Plan
+from bacalhau.orchestrator.scheduling.view import Candidate, Plan
 from bacalhau.orchestrator.state.line import Standing
 
 log = logging.getLogger(__name__)
 
 
-async def explain_new(orch: Orchestrator, job: Job, warnings: tuple[str, ...]) -> ExplainJobResponse:
+SHOWN = 100  # nodes, and places, in an answer unless another number is asked for
+STEP = 500  # nodes that are judged in one step of the event loop: some 2 ms
+
+
+class Page(NamedTuple):
+    """The part of the nodes that is answered: at most `limit`, after the place (class, node id) of the last one."""
+
+    limit: int = SHOWN
+    after: tuple[int, str] = (-1, "")
+
+
+FIRST = Page()
+
+
+class Survey(NamedTuple):
+    """The answers of all nodes by class. `shown` are the places of a page, `has_more` tells whether others follow.
+    `able` is the first node of our make that takes the job now, "" where there is none.
+    """
+
+    counts: NodeCounts
+    shown: Sequence[tuple[int, str]]
+    has_more: bool
+    able: str
+
+
+async def explain_new(
+    orch: Orchestrator, job: Job, warnings: tuple[str, ...], page: Page = FIRST
+) -> ExplainJobResponse:
     """Explain a job as if it were submitted now. Raises BadRequest with every problem."""
     ready, notes = prepare_job(orch, job, "", "")
     now = now_ns()
     new = replace(
         ready, version=1, revision=1, create_time=now, modify_time=now, state=JobState(state_type=JobStateType.PENDING)
     )
-    answer = await _explain(orch, JobView(new, ()))
+    answer = await _explain(orch, JobView(new, ()), page)
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
 
-async def explain_stored(orch: Orchestrator, job_id: str, namespace: str) -> ExplainJobResponse:
+async def explain_stored(orch: Orchestrator, job_id: str, namespace: str, page: Page = FIRST) -> ExplainJobResponse:
     """Explain a stored job as it is now. Raises NotFound."""
     view = await read_view(orch, job_id, namespace)
-    answer = await _explain(orch, view)
+    answer = await _explain(orch, view, page)
     standing = orch.queue.standing(view.job.id)
     return (
         answer
@@ -57,28 +90,71 @@ def _turn(job: Job, standing: Standing) -> str:
     )
 
 
-async def _explain(orch: Orchestrator, view: JobView) -> ExplainJobResponse:
-    """Nodes are asked anew which inputs they have."""
+async def _explain(orch: Orchestrator, view: JobView, page: Page) -> ExplainJobResponse:
+    """Nodes are asked anew which inputs they have. All nodes are judged, and those of the page answer in words."""
     job = view.job
     inputs = [] if job.type in EVERYWHERE else located_inputs(orch, job)
     found = await ask_nodes(orch, nodes_to_ask(orch, job), [item.source for item in inputs]) if inputs else {}
-    answer = explain_view(view, context_of(orch, job)._replace(holders=sum_up(found)))
+    holders = sum_up(found)
+    bars = find_all_bars(view, context_of(orch, job)._replace(holders=holders))
+    matching = Matching(job, needed_resources(job), orch.cluster.candidates, bars)
+    survey = await _survey(orch, matching, page)
+    answer = explain_view(view, context_of(orch, job)._replace(holders=holders), page.limit)
     holds = {
         node_id: tuple(item.target for item, place in zip(inputs, places, strict=True) if place.here)
         for node_id, places in found.items()
     }
-    told = replace(answer, nodes=tuple(replace(node, holds=holds.get(node.node_id, ())) for node in answer.nodes))
-    return await _with_inputs(orch, job, told)
+    known = orch.cluster.candidates.by_id
+    told = replace(
+        answer,
+        nodes=tuple(_word(matching, known[i], holds.get(i, ())) for _, i in survey.shown if i in known),
+        node_counts=survey.counts,
+        next_token=_token(page, survey),
+    )
+    return await _with_inputs(orch, job, told, survey.able)
 
 
-async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse) -> ExplainJobResponse:
+async def _survey(orch: Orchestrator, matching: Matching, page: Page) -> Survey:
+    """Judge all nodes, some at a time, so that everybody else waits for a few only."""
+    known, found, able = orch.cluster.candidates.by_id, list[tuple[int, str]](), ""
+    ids = list(known)
+    for start in range(0, len(ids), STEP):
+        for candidate in filter(None, map(known.get, ids[start : start + STEP])):
+            fit = matching.judge(candidate)
+            found.append((fit.value, candidate.node_id))
+            if fit == Fit.NOW and not able and candidate.node.native:
+                able = candidate.node_id
+        await asyncio.sleep(0)
+    shown = nsmallest(page.limit + 1, (place for place in found if place > page.after))
+    by_class = Counter(fit for fit, _ in found)
+    counts = NodeCounts(
+        fits=by_class[Fit.NOW], not_now=by_class[Fit.BUSY] + by_class[Fit.AWAY], never=by_class[Fit.NEVER]
+    )
+    return Survey(counts, shown[: page.limit], len(shown) > page.limit, able)
+
+
+def _word(matching: Matching, candidate: Candidate, holds: tuple[str, ...]) -> NodeAnswer:
+    refusal = matching.refuse(candidate)
+    if refusal is None:
+        return NodeAnswer(node_id=candidate.node_id, fits=True, holds=holds)
+    return NodeAnswer(node_id=candidate.node_id, never=refusal.never, reason=refusal.reason, holds=holds)
+
+
+def _token(page: Page, survey: Survey) -> str:
+    if not survey.has_more:
+        return ""
+    fit, node_id = survey.shown[-1]
+    return PagingToken(limit=page.limit, key=str(fit), id=node_id).encoded()
+
+
+async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse, able: str) -> ExplainJobResponse:
     """The first node that runs the job, or could, is asked what its inputs hold.
 
     Without one, or an answer, that stays unknown.
     """
     inputs = job.task.input_sources or ()
-    able = [place.node_id for place in answer.places] + [node.node_id for node in answer.nodes if node.fits]
-    native = [node_id for node_id in able if (node := orch.cluster.get(node_id)) and node.native]
+    running = (place.node_id for place in answer.places)
+    native = [node_id for node_id in (*running, able) if (node := orch.cluster.get(node_id)) and node.native]
     if not inputs or not native:
         return answer
     try:
@@ -91,27 +167,19 @@ async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse)
     )
 
 
-def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
+def explain_view(view: JobView, around: Context, limit: int = SHOWN) -> ExplainJobResponse:
+    """Explain what an evaluation of a job would lead to, with the first `limit` of its places."""
     job = view.job
     plan = plan_job(view, around)
     after = plan.job or job
-    need = needed_resources(job)
-    current = view.current()
-    bars = find_all_bars(view, around)
-    refusals = [
-        (candidate.node_id, match_candidate(job, need, around.candidates, candidate, bars))
-        for candidate in around.candidates
-    ]
     ended = {e.id for e in plan.cancels + plan.updates}
-    live = (
-        Placement(node_id=e.node_id, partition_index=e.partition_index, execution_id=e.id)
-        for e in current
-        if e.is_live and e.id not in ended
-    )
-    asked = (Placement(node_id=e.node_id, partition_index=e.partition_index) for e in plan.asks)
-    nodes = (
-        NodeAnswer(node_id=i, fits=r is None, never=r is not None and r.never, reason=r.reason if r else "")
-        for i, r in refusals
+    live = [e for e in view.live_current() if e.id not in ended]
+    places = (
+        *(
+            Placement(node_id=e.node_id, partition_index=e.partition_index, execution_id=e.id)
+            for e in nsmallest(limit, live, key=lambda e: e.partition_index)
+        ),
+        *(Placement(node_id=e.node_id, partition_index=e.partition_index) for e in plan.asks),
     )
     return ExplainJobResponse(
         job_id=job.id,
@@ -119,9 +187,9 @@ def explain_view(view: JobView, around: Context) -> ExplainJobResponse:
         state=after.state.state_type,
         message=plan.waiting or after.state.message,
         hint=_hint(plan),
-        needs=need,
-        places=(*live, *asked),
-        nodes=tuple(nodes),
+        needs=needed_resources(job),
+        places=places[:limit],
+        place_count=len(live) + len(plan.asks),
     )
 
 

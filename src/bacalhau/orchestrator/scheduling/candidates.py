@@ -43,19 +43,20 @@ def _nothing_listens(node_id: str, news: News) -> None:
 
 
 class Ask(NamedTuple):
-    """A question to nodes, in two steps. `of_kind` lists the objections that all nodes of a kind have; `of_node` makes
-    of them, and of what is the node's own, the answer.
+    """A question to nodes, in two steps. `of_kind` lists the objections that all nodes of a kind have. With them and
+    what is the node's own, `is_never` gives the answer and `word` the reason, which few nodes are asked for.
     """
 
     of_kind: Callable[[NodeState], list[str]]
-    of_node: Callable[[NodeState, list[str]], str]
+    is_never: Callable[[NodeState, list[str]], bool]
+    word: Callable[[NodeState, list[str]], str]
 
 
 class Answers:
     """The answers of nodes to one shape of job, kept until the node changes. `kinds` holds the kind of each node.
 
-    `never` says by node why it could not even take the job when it is idle, "" where it could; `able` are the nodes
-    that could. `leads` are the only nodes that may have room for it, None where that is not known; `read` is how much
+    `never` says by node whether it could not even take the job when it is idle; `able` are the nodes that could.
+    `leads` are the only nodes that may have room for it, None where that is not known; `read` is how much
     of the list of growing nodes they include.
     """
 
@@ -65,19 +66,23 @@ class Answers:
         self._ask = ask
         self._kinds = kinds
         self._of_kind: dict[bytes, list[str]] = {}
-        self.never: dict[str, str] = {}
+        self.never: dict[str, bool] = {}
         self.able: set[str] = set()
         self.leads: set[str] | None = None
         self.read = 0
 
-    def __call__(self, candidate: Candidate) -> str:
+    def __call__(self, candidate: Candidate) -> bool:
         node_id = candidate.node_id
         found = self.never.get(node_id)
         if found is None:
-            found = self.never[node_id] = self._ask.of_node(candidate.node, self._ask_kind(candidate))
+            found = self.never[node_id] = self._ask.is_never(candidate.node, self._ask_kind(candidate))
             if not found:
                 self.able.add(node_id)
         return found
+
+    def explain(self, candidate: Candidate) -> str:
+        """Say why a node could not even take the job when it is idle."""
+        return self._ask.word(candidate.node, self._ask_kind(candidate))
 
     def _ask_kind(self, candidate: Candidate) -> list[str]:
         kind = self._kinds[candidate.node_id]

@@ -8,7 +8,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.selector import match_labels
 from bacalhau.orchestrator.scheduling.everywhere import Say, Turn, by_node, spread, wait_for_engine
-from bacalhau.orchestrator.scheduling.place import explain_absence, sum_up
+from bacalhau.orchestrator.scheduling.place import explain_absence
 from bacalhau.orchestrator.scheduling.retry import SHORT_REFUSAL_NS, decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, stop_all, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, Plan
@@ -24,7 +24,7 @@ def fill_daemon(view: JobView, around: Context) -> Plan:
     found = spread(view, nodes, partial(_decide, job, around), around)
     plan, live = found.plan, any(e.is_live for mine in nodes.values() for e in mine)
     if not (plan.asks or plan.waiting or live or outdated):
-        plan = plan._replace(waiting=explain_absence(sum_up(found.refusals)))
+        plan = plan._replace(waiting=explain_absence(found.shortage))
     plan = wait_or_run(job, plan, live or bool(outdated), around)
     return plan._replace(
         cancels=stopped.cancels,
@@ -39,8 +39,6 @@ def _has_strayed(job: Job, execution: Execution, around: Context) -> bool:
 
 
 def _decide(job: Job, around: Context, mine: Sequence[Execution]) -> Say:
-    if not mine:
-        return Say(Turn.START)
     last = mine[-1]
     if last.is_live:
         return Say(Turn.OVER)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
-from bacalhau.orchestrator.scheduling.place import explain_waiting, match_candidate, needed_resources, sum_up
+from bacalhau.orchestrator.scheduling.place import Answer, Fit, Matching, explain_waiting, needed_resources, sum_up
 from bacalhau.orchestrator.scheduling.retry import list_away
 from bacalhau.orchestrator.scheduling.steps import Context, find_bars, new_execution
-from bacalhau.orchestrator.scheduling.view import FENCED, OPEN, RETRYING, SECOND, SLICE, Plan, Refusal, earliest
+from bacalhau.orchestrator.scheduling.view import FENCED, OPEN, RETRYING, SECOND, SLICE, Plan, Shortage, earliest
 
 
 class Turn(Enum):
@@ -30,11 +30,14 @@ class Say(NamedTuple):
     at: int = 0
 
 
+FIRST = Say(Turn.START)  # of a node that has none
+
+
 class Spread(NamedTuple):
-    """`plan` asks and waits; `refusals` are those of the nodes that could not be asked."""
+    """`plan` asks and waits; `shortage` sums up why the nodes that could not be asked could not."""
 
     plan: Plan
-    refusals: tuple[Refusal, ...]
+    shortage: Shortage
 
 
 Decide = Callable[[Sequence[Execution]], Say]
@@ -60,33 +63,34 @@ def wait_for_engine(job: Job, mine: Sequence[Execution], around: Context) -> Say
 def spread(view: JobView, nodes: Mapping[str, Sequence[Execution]], decide: Decide, around: Context) -> Spread:
     """Start it wherever it is to be started, but for nodes that the roll-out of its version has not reached."""
     job, fenced = view.job, _find_fenced(view, around)
-    need, bars = needed_resources(job), find_bars(job, (), around)
-    able: list[str] = []
-    refusals: list[Refusal] = []
+    need = needed_resources(job)
+    matching = Matching(job, need, around.candidates, find_bars(job, (), around))
+    able, refused = list[str](), list[Answer]()
     waiting, next_evaluation = "", 0
-    for candidate in takewhile(lambda _: len(able) <= SLICE, around.candidates):
-        say = decide(nodes.get(candidate.node_id, ()))
-        if say.turn == Turn.OVER or candidate.node_id in around.later:
+    for node_id, candidate in takewhile(lambda _: len(able) <= SLICE, around.candidates.by_id.items()):
+        say = decide(nodes[node_id]) if node_id in nodes else FIRST
+        if say.turn == Turn.OVER or node_id in around.later:
             continue
-        refusal = match_candidate(job, need, around.candidates, candidate, bars)
-        if refusal is not None:
-            refusals.append(refusal)
-        elif (wait := fenced.get(candidate.node_id, say)).turn == Turn.WAIT:
+        fit = matching.judge(candidate)
+        if fit != Fit.NOW:
+            refused.append((candidate, fit))
+        elif (wait := fenced.get(node_id, say)).turn == Turn.WAIT:
             waiting, next_evaluation = wait.why, earliest(next_evaluation, wait.at)
         else:
-            able.append(candidate.node_id)
-    full = [r for r in refusals if r.is_busy]
-    if not around.settled and any(not r.never for r in refusals):
+            able.append(node_id)
+    shortage = sum_up(matching, refused)
+    if not around.settled and not shortage.is_hopeless:
         next_evaluation = earliest(next_evaluation, around.now + SECOND)
-    waiting = explain_waiting(sum_up(full)) if full else waiting
-    waits_on = frozenset(r.node_id for r in full)
+    if full := [answer for answer in refused if answer[1] == Fit.BUSY]:
+        waiting = explain_waiting(sum_up(matching, full))
+    waits_on = frozenset(candidate.node_id for candidate, _ in full)
     allowed = able[: around.allowance.most(need)]
     if len(allowed) < len(able):
         waiting = around.allowance.explain(need, len(allowed))
     asks = tuple(new_execution(job, 0, node_id, need, around) for node_id in allowed[:SLICE])
     is_partial = len(asks) < len(allowed)
     plan = Plan(asks=asks, waiting=waiting, next_evaluation=next_evaluation, waits_on=waits_on, is_partial=is_partial)
-    return Spread(plan, tuple(refusals))
+    return Spread(plan, shortage)
 
 
 def _find_fenced(view: JobView, around: Context) -> dict[str, Say]:

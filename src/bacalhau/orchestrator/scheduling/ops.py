@@ -8,7 +8,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import NODE_LOST
 from bacalhau.orchestrator.scheduling.everywhere import Say, Spread, Turn, by_node, spread, wait_for_engine
-from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure, sum_up
+from bacalhau.orchestrator.scheduling.place import explain, explain_absence, find_cure
 from bacalhau.orchestrator.scheduling.retry import decide_retry, is_failure
 from bacalhau.orchestrator.scheduling.steps import Context, fail, finish, limits_of, wait_or_run
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest
@@ -26,7 +26,7 @@ def fill_ops(view: JobView, around: Context) -> Plan:
     is_rolled_out = not around.later or around.is_held_up
     if found.plan.asks or found.plan.waiting or live or not is_rolled_out:
         return wait_or_run(job, found.plan, live, around)
-    if nodes and not around.settled and any(not r.never for r in found.refusals):
+    if nodes and not around.settled and not found.shortage.is_hopeless:
         return wait_or_run(job, found.plan._replace(waiting="waiting for nodes to come back"), False, around)
     if not nodes:
         return _nobody(job, found, around)
@@ -43,8 +43,6 @@ def _may_come_back(last: Execution, around: Context) -> bool:
 
 
 def _decide(job: Job, around: Context, mine: Sequence[Execution]) -> Say:
-    if not mine:
-        return Say(Turn.START)
     last = mine[-1]
     if (waits := wait_for_engine(job, mine, around)) is not None:
         return waits
@@ -64,14 +62,14 @@ def _decide(job: Job, around: Context, mine: Sequence[Execution]) -> Say:
 
 def _nobody(job: Job, found: Spread, around: Context) -> Plan:
     """No node matches, or none that does is there."""
-    away = any(not r.never for r in found.refusals)
+    away = not found.shortage.is_hopeless
     if around.settled and not away and not limits_of(job).queue_timeout:
-        return fail(job, (), explain(job, sum_up(found.refusals)), find_cure(job, around.candidates), around.now)
+        return fail(job, (), explain(job, found.shortage), find_cure(job, around.candidates), around.now)
     next_evaluation = 0 if around.settled else around.now + SECOND
     return wait_or_run(
         job,
         found.plan._replace(
-            waiting=explain_absence(sum_up(found.refusals)),
+            waiting=explain_absence(found.shortage),
             next_evaluation=earliest(found.plan.next_evaluation, next_evaluation),
         ),
         False,

@@ -1,13 +1,18 @@
-"""The choice of the node that runs an execution, and the reasons against every other node."""
+"""The choice of the node that runs an execution, and the reasons against every other node.
+
+There may be 10,000 nodes. So each is first put into a class (`Fit`), and reasons are put into words only for the few
+that somebody reads.
+"""
 
 from collections.abc import Mapping, Sequence, Set
+from enum import IntEnum
 from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
 from bacalhau.models.job.job import LONG_RUNNING, Job, Task
 from bacalhau.models.job.resources import Resources, ResourcesConfig
-from bacalhau.models.job.selector import match_labels
+from bacalhau.models.job.selector import match_labels, meets_labels
 from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Answers, Ask, Candidates, shape_of
@@ -71,28 +76,66 @@ def place(
     return best
 
 
-def match_candidate(
-    job: Job, need: Resources, candidates: Candidates, candidate: Candidate, bars: Bars = NO_BARS
-) -> Refusal | None:
-    """Say why a node cannot take one more execution of the job now; None when it can."""
-    node_id = candidate.node_id
-    never = _never(job, need, candidates)(candidate)
-    if never:
-        return Refusal(node_id, never, True)
-    if node_id in bars.lacking:
-        return Refusal(node_id, bars.lacking[node_id], True)
-    if node_id in bars.refused:
-        return Refusal(node_id, bars.refused[node_id], job.type not in LONG_RUNNING)
-    excuse = _excuse(candidate) or bars.away.get(node_id)
-    if excuse:
-        return Refusal(node_id, excuse, False)
-    taken = job.task.static_ports & candidate.ports
-    if taken:
-        return Refusal(node_id, f"busy: port {min(taken)} is in use", False, is_busy=True)
-    busy = candidate.lacks(need)
-    if busy:
-        return Refusal(node_id, "busy: " + "; ".join(busy), False, is_busy=True)
-    return Refusal(node_id, bars.kept[node_id], False, is_busy=True) if node_id in bars.kept else None
+class Fit(IntEnum):
+    """The answer of a node to the question whether it takes one more execution of a job, the best one first.
+
+    NOW: it does. BUSY: it would, were others not there. AWAY: it takes nothing at the moment. NEVER: it could not even
+    take the job when it is idle.
+    """
+
+    NOW = 0
+    BUSY = 1
+    AWAY = 2
+    NEVER = 3
+
+
+Answer = tuple[Candidate, Fit]
+
+
+class Matching:
+    """The comparison of one job with nodes: by class for all of them, in words for some."""
+
+    __slots__ = ("_bars", "_need", "_never", "_ports", "_refused")
+
+    def __init__(self, job: Job, need: Resources, candidates: Candidates, bars: Bars = NO_BARS) -> None:
+        self._never, self._need, self._bars = _never(job, need, candidates), need, bars
+        self._ports = job.task.static_ports
+        self._refused = Fit.AWAY if job.type in LONG_RUNNING else Fit.NEVER
+
+    def judge(self, candidate: Candidate) -> Fit:
+        """Find the class of a node's answer."""
+        return self._find(candidate)[0]
+
+    def refuse(self, candidate: Candidate) -> Refusal | None:
+        """Say in words why a node cannot take one more execution of the job now; None when it can."""
+        fit, reason = self._find(candidate)
+        if fit == Fit.NOW:
+            return None
+        node_id = candidate.node_id
+        if fit == Fit.BUSY:
+            return Refusal(node_id, self._word_busy(candidate), False, is_busy=True)
+        return Refusal(node_id, reason or self._never.explain(candidate), fit == Fit.NEVER)
+
+    def _find(self, candidate: Candidate) -> tuple[Fit, str]:
+        """Find the class, and the reason where it is there already."""
+        node_id, bars = candidate.node_id, self._bars
+        if self._never(candidate):
+            return Fit.NEVER, ""
+        if node_id in bars.lacking:
+            return Fit.NEVER, bars.lacking[node_id]
+        if node_id in bars.refused:
+            return self._refused, bars.refused[node_id]
+        if excuse := _excuse(candidate) or bars.away.get(node_id):
+            return Fit.AWAY, excuse
+        has_room = candidate.holds(self._need) and self._ports.isdisjoint(candidate.ports) and node_id not in bars.kept
+        return (Fit.NOW if has_room else Fit.BUSY), ""
+
+    def _word_busy(self, candidate: Candidate) -> str:
+        taken = self._ports & candidate.ports
+        if taken:
+            return f"busy: port {min(taken)} is in use"
+        busy = candidate.lacks(self._need)
+        return "busy: " + "; ".join(busy) if busy else self._bars.kept[candidate.node_id]
 
 
 def list_able(job: Job, need: Resources, candidates: Candidates) -> list[Candidate]:
@@ -122,16 +165,18 @@ def find_shortage(job: Job, need: Resources, candidates: Candidates, bars: Bars 
     out = {*bars.lacking, *(() if job.type in LONG_RUNNING else bars.refused)} & never.able
     count = len(never.able) - len(out)
     relevant = (c for c in candidates if not count or (c.node_id in never.able and c.node_id not in out))
-    refusals = (match_candidate(job, need, candidates, candidate, bars) for candidate in relevant)
+    matching = Matching(job, need, candidates, bars)
+    refusals = (matching.refuse(candidate) for candidate in relevant)
     told = tuple(islice((refusal for refusal in refusals if refusal is not None), TOLD))
     return Shortage(told, count or len(candidates.by_id), not count)
 
 
-def sum_up(refusals: Sequence[Refusal]) -> Shortage:
-    """Sum up the refusals of all nodes."""
-    could = [refusal for refusal in refusals if not refusal.never]
-    relevant = could or refusals
-    return Shortage(tuple(relevant[:TOLD]), len(relevant), not could)
+def sum_up(matching: Matching, refused: Sequence[Answer]) -> Shortage:
+    """Sum up the answers of all nodes, none of which takes the job now."""
+    could = [answer for answer in refused if answer[1] != Fit.NEVER]
+    relevant = could or refused
+    told = (matching.refuse(candidate) for candidate, _ in relevant[:TOLD])
+    return Shortage(tuple(refusal for refusal in told if refusal is not None), len(relevant), not could)
 
 
 def decide_claim(job: Job, need: Resources, candidates: Candidates, bars: Bars = NO_BARS) -> str:
@@ -167,12 +212,16 @@ def _never(job: Job, need: Resources, candidates: Candidates) -> Answers:
         size = list_size_objections(too_large, node)
         return _mismatches(job.task, offer) + size + offer.max_job_requirements.lacks(need)
 
-    def of_node(node: NodeState, objections: list[str]) -> str:
-        if job.constraints:
-            objections = objections + match_labels(job.constraints, node.info.labels or {})
-        return _membership(node) or "; ".join(objections)
+    constraints = job.constraints or ()
 
-    return candidates.answers(shape_of(job, need), Ask(of_kind, of_node))
+    def is_never(node: NodeState, objections: list[str]) -> bool:
+        is_able = node.membership == APPROVED and not objections
+        return not (is_able and meets_labels(constraints, node.info.labels or {}))
+
+    def word(node: NodeState, objections: list[str]) -> str:
+        return _membership(node) or "; ".join(objections + match_labels(constraints, node.info.labels or {}))
+
+    return candidates.answers(shape_of(job, need), Ask(of_kind, is_never, word))
 
 
 def _is_barred(node_id: str, bars: Bars) -> bool:

@@ -20,7 +20,7 @@ from sortedcontainers import SortedList
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.orchestrator.scheduling.candidates import Candidates
-from bacalhau.orchestrator.scheduling.place import NO_BARS, Bars, match_candidate
+from bacalhau.orchestrator.scheduling.place import NO_BARS, Bars, Fit, Matching
 from bacalhau.orchestrator.scheduling.shares import Shares
 from bacalhau.orchestrator.scheduling.view import Claim
 
@@ -287,7 +287,7 @@ class WaitingLine:
             return False
         if self.claim is not None and self.claim.node_id == node_id and self.must_mind(waiting.job):
             return False
-        return match_candidate(waiting.job, waiting.need, self._candidates, candidate, waiting.bars) is None
+        return Matching(waiting.job, waiting.need, self._candidates, waiting.bars).judge(candidate) == Fit.NOW
 
     def _most(self, entry: _Entry) -> int | None:
         """Count how many executions the job may start before the order is decided again."""
