@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -59,12 +60,18 @@ def settled(value: Any, kind: Any) -> Any:
 
 def _settled_map(value: Mapping[Any, Any], core: Any) -> dict[Any, Any]:
     if isinstance(core, type) and issubclass(core, msgspec.Struct):
-        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(core)}
+        kinds = _kinds_of(core)
         return {key: settled(each, kinds.get(key, Any)) for key, each in value.items() if not is_null(each)}
     inner = get_args(core)[1] if get_origin(core) is dict else Any
     if core_type(inner) is str:
         return {key: settled(each, inner) for key, each in value.items() if not is_null(each) or _text(each) == "~"}
     return {key: None if is_null(each) else settled(each, inner) for key, each in value.items()}
+
+
+@cache
+def _kinds_of(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """Find the types of a struct's fields, by their names on the wire."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def _settled_item(value: Any, kind: Any) -> Any:

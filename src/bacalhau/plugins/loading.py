@@ -5,6 +5,7 @@ when one of its targets is called, becomes an Unavailable that names the package
 """
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
@@ -66,6 +67,7 @@ def call(target: Target, owner: Owner, kind: type, *args: Any) -> Any:
     return made
 
 
+@cache
 def import_target(target: Target) -> Any:
     """Return the attribute that `module:attribute` names, importing its module now."""
     module, _, attribute = target.partition(":")

@@ -4,7 +4,6 @@ A job may have 100,000 partitions, and every report of a node leads to an evalua
 for each of them: `JobView.note` keeps the figures up to date, one execution at a time.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -44,11 +43,11 @@ class Tally:
         self.live_on: dict[str, dict[str, Execution]] = {}
         self.outdated: dict[str, Execution] = {}
         self.failed: dict[int, dict[str, Execution]] = {}
-        self.failures_on: Counter[str] = Counter()
+        self.failures_on: dict[str, int] = {}
         self.refused: dict[str, Execution] = {}
         self.away: dict[str, Execution] = {}
         self.completed: dict[int, int] = {}
-        self._held: Counter[int] = Counter()
+        self._held: dict[int, int] = {}
         self._reopened: dict[int, None] = {}
         self._untouched = 0  # partitions from this one on have never had an execution
         for execution in executions:
@@ -75,7 +74,7 @@ class Tally:
         for gap in range(self._untouched, index):
             self._reopened[gap] = None
         self._untouched = max(self._untouched, index + 1)
-        if self._held[index] or index in self.completed:
+        if self._held.get(index) or index in self.completed:
             self._reopened.pop(index, None)
         else:
             self._reopened[index] = None
@@ -83,7 +82,7 @@ class Tally:
     def _add(self, e: Execution) -> None:
         if e.is_live:
             self.live_on.setdefault(e.node_id, {})[e.id] = e
-            self._held[e.partition_index] += 1
+            self._held[e.partition_index] = self._held.get(e.partition_index, 0) + 1
             if e.job_version != self.version:
                 self.outdated[e.id] = e
         if e.job_version != self.version:
@@ -93,7 +92,7 @@ class Tally:
             self.away[e.id] = e
         elif e.state == ComputeStateType.FAILED:
             self.failed.setdefault(e.partition_index, {})[e.id] = e
-            self.failures_on[e.node_id] += 1
+            self.failures_on[e.node_id] = self.failures_on.get(e.node_id, 0) + 1
         elif e.state == ComputeStateType.COMPLETED:
             self.completed[e.partition_index] = self.completed.get(e.partition_index, 0) + 1
         elif e.state == ComputeStateType.ASK_FOR_BID_REJECTED:
@@ -117,6 +116,8 @@ class Tally:
             if not self.failed[e.partition_index]:
                 del self.failed[e.partition_index]
             self.failures_on[e.node_id] -= 1
+            if not self.failures_on[e.node_id]:
+                del self.failures_on[e.node_id]
         elif e.state == ComputeStateType.COMPLETED:
             self.completed[e.partition_index] -= 1
             if not self.completed[e.partition_index]:

@@ -39,8 +39,8 @@ def new_ids() -> Iterator[str]:
         yield new_execution_id()
 
 
-def context_of(orch: Orchestrator, job: Job) -> Context:
-    """The job's surroundings as they are now."""
+def context_of(orch: Orchestrator, job: Job, eval_id: str = "", most: int | None = None) -> Context:
+    """The job's surroundings as they are now, for the evaluation of that id, which may start `most` executions."""
     now = now_ns()
     return Context(
         orch.cluster.candidates,
@@ -49,6 +49,8 @@ def context_of(orch: Orchestrator, job: Job) -> Context:
         orch.is_settled(now),
         orch.queue.binding_claim(job),
         orch.outbox.is_undelivered,
+        eval_id,
+        most=most,
         holders=orch.locality.holders(job),
         allowance=orch.cluster.quotas.allowance(job.namespace),
         fence=orch.permits.fence(job.id, job.create_time),
@@ -77,7 +79,7 @@ def evaluation_of(view: JobView) -> str:
 
 
 def _plan(orch: Orchestrator, view: JobView, most: int | None = None) -> Plan | None:
-    around = context_of(orch, view.job)._replace(eval_id=evaluation_of(view), most=most)
+    around = context_of(orch, view.job, evaluation_of(view), most)
     try:
         if must_ask(orch, view.job):
             return None

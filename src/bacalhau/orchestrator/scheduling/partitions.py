@@ -47,12 +47,13 @@ def place_open(view: JobView, around: Context) -> Plan:
         for index in (index for index in tally.open_partitions() if index not in due.late):
             if len(asks) == most:
                 return wait_or_run(job, _limited(plan._replace(asks=tuple(asks)), need, around), has_live, around)
+            if asks:
+                around.candidates.take(asks[-1].node_id, need, job.task.static_ports)
             node_id = place(job, need, around.candidates, tally.failures_on, bars, around.holders.held)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 shortage = find_shortage(job, need, around.candidates, bars)
                 break
             asks.append(new_execution(job, index, node_id, need, around))
-            around.candidates.take(node_id, need, job.task.static_ports)
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), has_live, around)
     may_wait = limits_of(job).queue_timeout or tally.away or view.outdated

@@ -51,8 +51,6 @@ class Allowance(NamedTuple):
 
     def _bounds(self, need: Resources) -> list[Bound]:
         quota, used = self.quota, self.used
-        if quota == NO_QUOTA:
-            return []
         cpu, memory = f"{used.cpu:g} of {quota.cpu or 0:g} CPU", f"{show_bytes(used.memory)} of"
         bounds: tuple[tuple[float | None, float, float, str], ...] = (
             (quota.cpu, used.cpu, need.cpu, cpu),
@@ -64,6 +62,8 @@ class Allowance(NamedTuple):
 
     def most(self, need: Resources) -> int | None:
         """Return how many more executions may start; None is no limit."""
+        if self.quota is NO_QUOTA:
+            return None
         counts = [
             max(0, int((bound.limit - bound.used) / bound.need + 1e-9)) for bound in self._bounds(need) if bound.need
         ]
@@ -71,6 +71,8 @@ class Allowance(NamedTuple):
 
     def find_excess(self, need: Resources, count: int = 1) -> str:
         """Say why `count` executions exceed the quota even when the namespace has nothing else; "" when they do not."""
+        if self.quota is NO_QUOTA:
+            return ""
         idle = self._replace(used=Resources(), executions=0)
         most = idle.most(need)
         if most is None or most >= count:
@@ -124,12 +126,16 @@ class Quotas:
         return Allowance(namespace, quota, used, self._executions.get(namespace, 0))
 
     def take(self, namespace: str, need: Resources) -> None:
-        """Count one more execution."""
+        """Count one more execution, where there are quotas at all."""
+        if not self._quotas:
+            return
         self._used[namespace] = self._used.get(namespace, Resources()).plus(need)
         self._executions[namespace] = self._executions.get(namespace, 0) + 1
 
     def give_back(self, namespace: str, need: Resources) -> None:
         """Count one execution less, taken with the same values before."""
+        if not self._quotas:
+            return
         self._used[namespace] = self._used[namespace].minus(need)
         self._executions[namespace] -= 1
         if not self._executions[namespace]:

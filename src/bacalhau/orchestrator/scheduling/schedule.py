@@ -40,6 +40,8 @@ def plan_job(view: JobView, around: Context) -> Plan:
     left = plan_departures(view, around)
     if left.is_partial:
         return left
+    if left.is_empty:
+        return _roll_and_fill(view, around)
     with view.trial(left.updates + left.cancels):
         then = _roll_and_fill(view, around)
     return then._replace(
@@ -88,6 +90,8 @@ def _roll_and_fill(view: JobView, around: Context) -> Plan:
     """Stop what a newer version replaces now, and start what is missing. The second waits while the first takes more
     than one plan.
     """
+    if not view.outdated:
+        return FILLS[view.job.type](view, around)
     rollout = decide_rollout(view, around)
     stopped = stop_all(rollout.stop, UPDATED, around.now)
     if stopped.is_partial:

@@ -95,8 +95,11 @@ def limits_of(job: Job) -> Timeouts:
 
 def find_all_bars(view: JobView, around: Context) -> Bars:
     """List the nodes that do not count now for a job of partitions."""
+    bars = find_bars(view.job, view.tally.refused.values(), around)
+    if not view.tally.away:
+        return bars
     away = list_away(view.tally.away.values(), around.tell_return(view.job))
-    return find_bars(view.job, view.tally.refused.values(), around)._replace(
+    return bars._replace(
         away={node_id: e.compute_state.message for node_id, (e, until) in away.items() if until > around.now}
     )
 
@@ -117,6 +120,8 @@ def _find_lacking(around: Context) -> Mapping[str, str]:
     Where nobody has, a run tells the user best.
     """
     held, lacking = around.holders
+    if not lacking:
+        return lacking
     is_somewhere = any(node_id not in lacking and node_id in around.candidates.by_id for node_id in held)
     return lacking if is_somewhere or not around.settled else NOT_TOLD.lacking
 
