@@ -40,7 +40,6 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
 from bacalhau.lib.network import bare_host, host_in_url
 from bacalhau.orchestrator.core import Orchestrator
 
-MAX_BODY = 64_000_000  # bytes; the largest job
 IDLE_SECONDS = 75  # a connection without requests; clients that poll keep theirs
 STOP_SECONDS = 2  # for answers under way
 
@@ -62,7 +61,6 @@ class HttpApi:
             response_class=Answer,
             exception_handlers={BacalhauError: on_expected, HTTPException: on_framework, Exception: on_crash},
             openapi_config=openapi_config(server_version()),
-            request_max_body_size=MAX_BODY,
             logging_config=None,
         )
         self.end_waits = waits.end

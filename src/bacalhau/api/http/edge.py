@@ -16,7 +16,7 @@ from bacalhau.api.http.answer import PRETTY, go_json
 from bacalhau.api.http.client_version import HEADER, decide_refusal
 from bacalhau.api.http.errors import REQUEST_ID
 from bacalhau.api.http.origin import Door
-from bacalhau.api.http.request import SLASH
+from bacalhau.api.http.request import HEADERS, SLASH
 from bacalhau.models.node.version import BuildVersion
 from bacalhau.models.wire.api import ErrorBody
 
@@ -55,7 +55,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         _tidy(scope)
-        asked = dict(scope["headers"])
+        asked = scope[HEADERS] = dict(scope["headers"])
         origin, host = (asked.get(name, b"").decode("latin-1") for name in (b"origin", b"host"))
         allowed = [(b"access-control-allow-origin", origin.encode("latin-1"))] if self._may_read(origin, host) else []
         if scope["type"] == "http" and scope["method"] == "OPTIONS":

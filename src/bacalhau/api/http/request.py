@@ -10,6 +10,8 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from bacalhau.api.http.answer import JSON
 from bacalhau.api.http.errors import COMPONENT, refused
@@ -28,10 +30,12 @@ T = TypeVar("T", bound=Model)
 J = TypeVar("J", PutJobRequest, DiffJobRequest, ExplainJobRequest)
 R = TypeVar("R")
 
+MAX_BODY = 64_000_000  # bytes; the largest job
 BODY_SECONDS = 60.0
 LARGE = 100_000  # bytes: a body that takes long enough to be felt by others
 LARGE_BODIES = 16  # held at once
 _PARSER = ThreadPoolExecutor(1, "parser")  # one large body at a time: what is made of it is many times its size
+HEADERS = "bacalhau.headers"  # in a request's scope: all headers as they came, by their names in lower case
 SLASH = "\ue000"  # stands for an escaped slash inside a path segment; see edge.py
 
 # Keys that clients add to every body; they say nothing to this server.
@@ -94,21 +98,27 @@ async def read_body(
     return await parse_request(request, lambda text: parse_body(text, kind, nulls=nulls, check=check))
 
 
+def header(request: Ask, name: bytes) -> str:
+    """Return a header of a request, "" where it has none. The framework would make a map of all headers first."""
+    headers: dict[bytes, bytes] = cast(Any, request.scope)[HEADERS]
+    return headers.get(name, b"").decode("latin-1")
+
+
 async def parse_request(request: Ask, parse: Callable[[bytes], R]) -> R:
     """Read the body and return what `parse` makes of it. Raises TooSlow; NotJson when the body calls itself something
     else; Unavailable while too many large bodies are on their way.
     """
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+    if (encoding := header(request, b"content-encoding") or "identity") != "identity":
         raise BadRequest(
             f"the body has Content-Encoding {encoding}, which is not read here",
             hint="send it as it is",
             component=COMPONENT,
         )
-    _check_is_json(request.headers.get("content-type", ""))
+    _check_is_json(header(request, b"content-type"))
     async with waits(request).large_body() if _may_be_large(request) else nullcontext():
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                text = await request.body()
+                text = await _read_all(request)
         except TimeoutError as e:
             raise TooSlow(f"the body did not come within {BODY_SECONDS:g} s", component=COMPONENT) from e
         return (
@@ -130,8 +140,25 @@ def _check_is_json(content_type: str) -> None:
 
 
 def _may_be_large(request: Ask) -> bool:
-    length = request.headers.get("content-length", "0")
-    return "transfer-encoding" in request.headers or len(length) > len(str(LARGE)) or int(length) > LARGE
+    length = header(request, b"content-length") or "0"
+    return bool(header(request, b"transfer-encoding")) or len(length) > len(str(LARGE)) or int(length) > LARGE
+
+
+async def _read_all(request: Ask) -> bytes:
+    """Read the body as it comes. Raises RequestEntityTooLarge as soon as it is, or says that it will be, too large."""
+    pieces, size, is_whole = [], 0, False
+    if int(header(request, b"content-length") or 0) > MAX_BODY:
+        raise RequestEntityTooLarge
+    while not is_whole:
+        event = await request.receive()
+        if event["type"] != "http.request":
+            raise InternalServerException("the client went away before the end of its body")
+        pieces.append(event["body"])
+        size += len(event["body"])
+        if size > MAX_BODY:
+            raise RequestEntityTooLarge
+        is_whole = not event["more_body"]
+    return b"".join(pieces)
 
 
 def parse_body(

@@ -11,7 +11,7 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.answer import PlainAnswer
 from bacalhau.api.http.client_version import HEADER, needs_states_in_history
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, ignored, named_job, orchestrator, read_body, read_job_body, waits
+from bacalhau.api.http.request import Ask, header, ignored, named_job, orchestrator, read_body, read_job_body, waits
 from bacalhau.api.v1.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.execution.event import with_states
@@ -50,8 +50,7 @@ async def put_job(request: Ask) -> PutJobResponse:
     asked, unknown = await read_job_body(request, PutJobRequest)
     if asked.job is None:
         raise refused("empty/nil job")
-    headers = request.headers
-    client, instance = headers.get("x-bacalhau-installationid", ""), headers.get("x-bacalhau-instanceid", "")
+    client, instance = header(request, b"x-bacalhau-installationid"), header(request, b"x-bacalhau-instanceid")
     return await submit_job(
         orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), client=client, instance=instance
     )
