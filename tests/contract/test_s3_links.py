@@ -27,19 +27,6 @@ from tests.support.system import OWNER, bare_environment
 COUNT = 1100  # files: more than one page of a listing, and than one batch of links
 
 
-@pytest.fixture(params=["seaweedfs", "moto", "rclone"])
-def store(request):
-    """The address of a server and a bucket on it."""
-    if request.param == "seaweedfs":
-        s3 = request.getfixturevalue("s3")
-        return s3.url, s3.new_bucket()
-    if request.param == "moto":
-        url, boto = request.getfixturevalue("moto")
-        boto.create_bucket(Bucket="linked")
-        return url, "linked"
-    return request.getfixturevalue("rclone")[0], "box"
-
-
 @pytest.fixture(autouse=True)
 def owner(monkeypatch):
     for name, value in OWNER.items():
@@ -57,9 +44,9 @@ def tree(tmp_path):
     return folder
 
 
-async def publish(room, store, tree, key="links/{executionID}/"):
+async def publish(room, place, tree, key="links/{executionID}/"):
     """A job that published a tree, and ended."""
-    url, bucket = store
+    url, bucket = place
     params = {"Bucket": bucket, "Key": key, "Endpoint": url, "Region": "us-east-1", "Encoding": "plain"}
     wanted = SpecConfig(type="s3", params=params)
     job = a_job()
@@ -110,7 +97,7 @@ async def get(room, tmp_path, job_id):
 async def test_a_client_without_credentials_gets_every_object(store, tree, tmp_path):
     async with open_room(tmp_path / "room") as room:
         sign(room)
-        job_id, _ = await publish(room, store, tree)
+        job_id, _ = await publish(room, (store.url, store.new_bucket()), tree)
         code, said = await get(room, tmp_path, job_id)
         assert code == 0, said
     assert read_tree(tmp_path / "got") == read_tree(tree)

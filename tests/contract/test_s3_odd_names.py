@@ -1,5 +1,6 @@
-"""Names that are odd but names, on three S3 servers: staged, published both ways and fetched as they are, or refused by
-name with the rule.
+"""Names that are odd but names, on every S3 server of the tests.
+
+They are staged, published both ways and fetched as they are, or refused by name with the rule.
 """
 
 import pytest
@@ -10,7 +11,7 @@ from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from tests.contract.test_s3_source import read_tree, spec, stage
-from tests.support.s3 import S3, boto_client
+from tests.support.s3 import S3
 
 pytestmark = pytest.mark.usefixtures("credentials")
 LONG = "x" * 255
@@ -19,20 +20,9 @@ KEPT += ['q"uote', "<lt>", "semi;colon", "star*", "co:lon", "~", "eq=", "(bracke
 REFUSED = ["new\nline", "esc\x1b[2J", "\x7f", "return\rx"]
 
 
-@pytest.fixture(params=["s3", "moto", "rclone"])
-def store(request) -> S3:
-    found = request.getfixturevalue(request.param)
-    url = found.url if request.param == "s3" else found[0]
-    boto = boto_client(url)
-    yield S3(url, boto)
-    boto.close()
-
-
 @pytest.fixture
-def box(store, request) -> str:
-    name = f"odd-{abs(hash(request.node.nodeid)) % 10**9}"
-    store.boto.create_bucket(Bucket=name)
-    return name
+def box(store) -> str:
+    return store.new_bucket()
 
 
 def result(store: S3, box: str, folder, encoding: str) -> Result:
@@ -88,10 +78,9 @@ async def test_a_key_longer_than_s3_allows_is_named_before_it_is_published(store
 
 
 async def test_keys_that_stand_for_folders_alone_are_named(moto, source):
-    url, boto = moto
-    boto.create_bucket(Bucket="folders-alone")
-    boto.put_object(Bucket="folders-alone", Key="in/dir/", Body=b"")
+    bucket = moto.new_bucket()
+    moto.boto.put_object(Bucket=bucket, Key="in/dir/", Body=b"")
     with pytest.raises(
         StorageFailure, match="matches only keys that end in / and stand for folders, such as 'in/dir/'"
     ):
-        await source.resolve(spec(S3(url, boto), "folders-alone", "in/"))
+        await source.resolve(spec(moto, bucket, "in/"))

@@ -21,7 +21,7 @@ def spec(url: str, bucket: str, key: str, **params: object) -> SpecConfig:
 
 @pytest.mark.parametrize("key", ["../up", "a/../../b", "/rooted"])
 async def test_keys_that_would_leave_the_mount_are_refused(moto, source, key):
-    url, boto = moto
+    url, boto = moto.url, moto.boto
     boto.create_bucket(Bucket="hostile")
     boto.put_object(Bucket="hostile", Key=key, Body=b"x")
     with pytest.raises(StorageFailure, match="would be written outside of the mount") as raised:
@@ -31,7 +31,7 @@ async def test_keys_that_would_leave_the_mount_are_refused(moto, source, key):
 
 
 async def test_keys_that_clash_are_refused_by_name(moto, source):
-    url, boto = moto
+    url, boto = moto.url, moto.boto
     for bucket, keys in {"clash-one": ("both", "both/x"), "clash-two": ("a//b", "a/b")}.items():
         boto.create_bucket(Bucket=bucket)
         for key in keys:
@@ -42,7 +42,7 @@ async def test_keys_that_clash_are_refused_by_name(moto, source):
 
 
 async def test_odd_but_harmless_keys_are_staged(moto, source, tmp_path):
-    url, boto = moto
+    url, boto = moto.url, moto.boto
     boto.create_bucket(Bucket="odd")
     keys = {"x//y": "x/y", "d/./e": "d/e", "tab\tkey": "tab\tkey", "back\\slash": "back\\slash"}
     for key in keys:
@@ -52,7 +52,7 @@ async def test_odd_but_harmless_keys_are_staged(moto, source, tmp_path):
 
 
 async def test_versions_and_missing_ones(moto, source, tmp_path):
-    url, boto = moto
+    url, boto = moto.url, moto.boto
     boto.create_bucket(Bucket="versions")
     boto.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
     old = boto.put_object(Bucket="versions", Key="k", Body=b"old")["VersionId"]
@@ -64,7 +64,7 @@ async def test_versions_and_missing_ones(moto, source, tmp_path):
 
 
 async def test_a_composite_checksum_is_compared_with_the_servers(moto, source, tmp_path):
-    url, boto = moto
+    url, boto = moto.url, moto.boto
     boto.create_bucket(Bucket="composite")
     upload = boto.create_multipart_upload(Bucket="composite", Key="k", ChecksumAlgorithm="SHA256")["UploadId"]
     parts = []
@@ -79,7 +79,7 @@ async def test_a_composite_checksum_is_compared_with_the_servers(moto, source, t
 
 
 async def test_a_directory_object_means_what_is_below_it(moto, source):
-    url, boto = moto
+    url, boto = moto.url, moto.boto
     boto.create_bucket(Bucket="folders")
     boto.put_object(Bucket="folders", Key="dir", Body=b"", ContentType="application/x-directory; charset=UTF-8")
     for key in ("dir/a", "dir/sub/b", "dir2/c"):
@@ -89,15 +89,14 @@ async def test_a_directory_object_means_what_is_below_it(moto, source):
 
 
 async def test_ranges_answered_with_status_200(rclone, source, tmp_path):
-    url, box = rclone
-    body = bytes(range(256)) * (66 << 12)
-    (box / "large").write_bytes(body)
-    volume = await source.fetch(await source.resolve(spec(url, "box", "large")), tmp_path, ignore)
+    body, box = bytes(range(256)) * (66 << 12), rclone.new_bucket()
+    rclone.fill(box, {"large": body})
+    volume = await source.fetch(await source.resolve(spec(rclone.url, box, "large")), tmp_path, ignore)
     assert (volume.path / "large").read_bytes() == body
 
 
 async def test_results_on_a_server_that_keeps_no_checksums(rclone, tmp_path):
-    url, _ = rclone
+    box = rclone.new_bucket()
     tree = tmp_path / "tree"
     (tree / "outputs").mkdir(parents=True)
     (tree / "outputs" / "big").write_bytes(bytes(range(256)) * (9 << 12))
@@ -105,7 +104,7 @@ async def test_results_on_a_server_that_keeps_no_checksums(rclone, tmp_path):
     publisher, downloader = S3Publisher(), S3Downloader("http://127.0.0.1:1234")
     for encoding in ("gzip", "plain"):
         wanted = SpecConfig(
-            type="s3", params={"bucket": "box", "key": f"r/{encoding}", "endpoint": url, "encoding": encoding}
+            type="s3", params={"bucket": box, "key": f"r/{encoding}", "endpoint": rclone.url, "encoding": encoding}
         )
         published = await publisher.publish(Result(tree, wanted, "j", "e", "n", 0), ignore)
         await downloader.download(published, tmp_path / encoding, ignore)

@@ -1,4 +1,6 @@
-"""S3 as an input, on SeaweedFS: which objects, which paths, pinned, verified, and what is said when it cannot be."""
+"""S3 as an input, on SeaweedFS and Ceph: which objects, which paths, pinned, verified, and what is said when it cannot
+be.
+"""
 
 import base64
 import hashlib
@@ -16,6 +18,12 @@ from bacalhau.ports.storage import Partition
 from tests.support.s3 import PUBLIC_BUCKET, S3, TUTORIAL_PREFIX
 
 pytestmark = pytest.mark.usefixtures("credentials")
+
+
+@pytest.fixture(params=["seaweedfs", "ceph"])
+def s3(request, s3) -> S3:
+    """The two servers that people run, in turn."""
+    return request.getfixturevalue("ceph") if request.param == "ceph" else s3
 
 
 def spec(s3: S3, bucket: str, key: str, **params: object) -> SpecConfig:

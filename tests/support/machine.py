@@ -47,6 +47,9 @@ NEEDS = (
     Need("docker-registry", "images to pull on loopback", _on_path("docker-registry")),
     Need("busybox-static", "what is inside the images", _has_static_busybox),
     Need("util-linux", "processes that end with the tests, namespaces", _on_path("setpriv", "unshare")),
+    Need("ceph-mon", "the monitor of a small Ceph", _on_path("ceph-mon", "ceph", "monmaptool")),
+    Need("ceph-osd", "its store", _on_path("ceph-osd")),
+    Need("radosgw", "its S3 server", _on_path("radosgw", "radosgw-admin")),
     Need("mount", "a disk that is small enough to fill", _on_path("mount", "umount")),
 )
 

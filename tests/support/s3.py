@@ -33,6 +33,13 @@ class S3(NamedTuple):
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda item: self.boto.put_object(Bucket=bucket, Key=item[0], Body=item[1]), objects.items()))
 
+    def fill_tutorial(self) -> None:
+        """Make the bucket of the tutorial."""
+        self.boto.create_bucket(Bucket=PUBLIC_BUCKET)
+        for kind, size in (("M3C01", 1000), ("M3C02", 10)):
+            names = {i: f"{TUTORIAL_PREFIX}{kind}_G16_s2000001120{i:04d}.nc" for i in range(20)}
+            self.fill(PUBLIC_BUCKET, {name: bytes([i]) * size for i, name in names.items()})
+
 
 def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
     config = importlib.import_module("botocore.config").Config(
@@ -59,11 +66,8 @@ async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3]:
         folder, access_key=ACCESS_KEY, secret_key=SECRET_KEY, public_buckets=(PUBLIC_BUCKET,)
     ) as store:
         boto = boto_client(store.url)
-        boto.create_bucket(Bucket=PUBLIC_BUCKET)
         made = S3(store.url, boto)
-        for i in range(20):
-            made.fill(PUBLIC_BUCKET, {f"{TUTORIAL_PREFIX}M3C01_G16_s2000001120{i:04d}.nc": bytes([i]) * 1000})
-            made.fill(PUBLIC_BUCKET, {f"{TUTORIAL_PREFIX}M3C02_G16_s2000001120{i:04d}.nc": b"x" * 10})
+        made.fill_tutorial()
         yield made
         boto.close()
 

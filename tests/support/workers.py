@@ -17,6 +17,15 @@ from bacalhau.app.dockerd import docker_available, ensure_image
 ORDER = ("peers", "scenario", "cli", "contract", "api")
 # A second daemon writes the machine's packet filter anew, under the feet of tasks that are on a network.
 NETWORK = {"test_engine_docker", "test_engine_dockerd", "test_engine_http", "test_offer", "test_tasks"}
+# One worker starts the S3 servers that these share.
+STORES = {
+    "test_s3_links",
+    "test_s3_odd_names",
+    "test_s3_publish",
+    "test_s3_servers",
+    "test_s3_source",
+    "test_s3_stores",
+}
 # Long, and every test has its own system.
 SINGLY = {"test_failpoints", "test_nodes"}
 
@@ -29,6 +38,8 @@ class ByModule(LoadScopeScheduling):
         name = PurePosixPath(path).stem
         if name in SINGLY:
             return nodeid
+        if name in STORES:
+            return "stores"
         return "network" if name in NETWORK else path
 
 
