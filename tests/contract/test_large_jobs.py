@@ -26,7 +26,7 @@ from bacalhau.orchestrator.run import run_orchestrator
 from bacalhau.orchestrator.scheduling import sizes
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.gate import Gate
-from bacalhau.orchestrator.state.limits import Retention, forget_nothing
+from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.noop.engine import check_engine
@@ -156,7 +156,7 @@ async def test_the_blocks_of_a_job_have_the_same_names_over_restarts_and_go_with
         newer = await orch.specs.keep(second)
         moved = replace(kept, revision=9, modify_time=77, state=JobState(state_type=JobStateType.RUNNING))
         assert await orch.specs.keep(moved) == names[kept.id] and newer[0] != names[kept.id][0]
-        keeper = Keeper(orch.store, orch.content, Retention(jobs_age=1e-9), forget_nothing)
+        keeper = Keeper(orch.forgetting, orch.content, Retention(jobs_age=1e-9))
         await keeper.forget()
         assert await orch.content.missing(names[gone.id]) == list(names[gone.id])
         assert await orch.content.missing(names[kept.id]) == []

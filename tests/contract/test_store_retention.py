@@ -12,14 +12,23 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.retention.forget import Keeper
+from bacalhau.orchestrator.state.forgotten import Forgetting
 from bacalhau.orchestrator.state.limits import Retention
+from bacalhau.orchestrator.state.outbox import Outbox
+from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.unixfs.cid import RAW, cid_of
-from bacalhau.ports.store import HistoryQuery, JobQuery, Limits
+from bacalhau.ports.store import HistoryQuery, JobQuery, Limits, Swept
 from bacalhau.store.store import SqliteStore
 from tests.unit.store.samples import a_job, an_execution, entry, submitted
 
 COMPLETED = JobState(state_type=JobStateType.COMPLETED)
+NOTHING = Swept([], [])
+
+
+def a_keeper(store, folder, note, **limits):
+    blocks = BlockStore(folder / "blocks")
+    return Keeper(Forgetting(store, Specs(blocks), Outbox(), note), blocks, Retention(**limits))
 
 
 @pytest.fixture
@@ -71,8 +80,8 @@ async def test_a_job_goes_with_everything_of_its_own_and_nothing_of_others(store
     assert len(await store.list_history(HistoryQuery(other.id))) == 2
     assert len((await store.load_views([other.id]))[other.id].executions) == 1
     await store.apply(submitted(a_job(1)))  # its name and id are free again
-    assert await store.sweep_forgotten(1) == ([an_execution(job, 1).id], True)
-    assert await store.sweep_forgotten(1) == ([], False)
+    assert await store.sweep_forgotten(1) == (Swept([an_execution(job, 1).id], []), True)
+    assert await store.sweep_forgotten(1) == (NOTHING, False)
     assert [h.seq_num for h in await store.list_history(HistoryQuery(job.id))] == [1]
 
 
@@ -85,7 +94,7 @@ async def test_open_jobs_and_jobs_with_something_on_a_node_stay(store):
     again = replace(job, revision=3, version=2, state=JobState(state_type=JobStateType.PENDING))
     await store.apply(Change(jobs=(again,)))
     await store.forget_jobs([job.id])
-    assert await store.sweep_forgotten(10) == ([], False)
+    assert await store.sweep_forgotten(10) == (NOTHING, False)
     assert len(await store.list_history(HistoryQuery(job.id))) == 2
 
 
@@ -99,14 +108,12 @@ async def test_the_keeper_forgets_to_the_limits_and_tells(store, tmp_path):
     async def note(executions):
         told.extend(executions)
 
-    keeper = Keeper(
-        store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=60, jobs_count=200, dead_letters_count=3), note
-    )
+    keeper = a_keeper(store, tmp_path, note, jobs_age=60, jobs_count=200, dead_letters_count=3)
     await keeper.forget()
     assert await left(store) == list(range(51, 251))
     assert len(told) == len(set(told)) == 50
     assert await store.forget_dead_letters(Limits(keep=2), 10) == 1
-    await Keeper(store, BlockStore(tmp_path / "blocks"), Retention(), note).forget()
+    await a_keeper(store, tmp_path, note).forget()
     assert len(await left(store)) == 200
 
 
@@ -119,7 +126,7 @@ async def test_much_is_forgotten_in_steps_and_others_write_between_them(store, t
         steps.append(len(executions))
         await store.apply(submitted(a_job(1000 + len(steps))))
 
-    await Keeper(store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=1), note).forget()
+    await a_keeper(store, tmp_path, note, jobs_age=1).forget()
     assert steps == [100, 100, 50]
     assert await left(store) == [1001, 1002, 1003]
 
@@ -139,7 +146,7 @@ async def test_a_large_job_is_forgotten_in_slices_also_after_a_kill_and_its_numb
         if len(slices) == 2:
             raise Unavailable("killed here")
 
-    keeper = Keeper(store, BlockStore(tmp_path / "blocks"), Retention(jobs_age=1), note)
+    keeper = a_keeper(store, tmp_path, note, jobs_age=1)
     with pytest.raises(Unavailable):
         await keeper.forget()
     assert await left(store) == []
@@ -147,7 +154,7 @@ async def test_a_large_job_is_forgotten_in_slices_also_after_a_kill_and_its_numb
     assert (await store.load_views([a_job(2).id]))[a_job(2).id].size == 0
     await keeper.forget()
     assert slices == [1000, 1000, 500]
-    assert await store.sweep_forgotten(10) == ([], False)
+    assert await store.sweep_forgotten(10) == (NOTHING, False)
     assert len(await store.list_history(HistoryQuery(a_job(2).id))) == 1
 
 

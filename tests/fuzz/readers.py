@@ -17,16 +17,15 @@ from urllib.parse import unquote
 from hypothesis import strategies as st
 
 from bacalhau.border.tar import Member, join
+from bacalhau.lib import patience
 from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.ipfs import download as ipfs_download
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.download import IpfsDownloader
 from bacalhau.plugins.ipfs.source import IpfsSource
 from bacalhau.plugins.ipfs.unixfs.build import V1, build
 from bacalhau.plugins.ipfs.unixfs.car import car_frame, car_header
-from bacalhau.plugins.s3 import bulk
 from bacalhau.plugins.s3 import client as s3_client
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.source import S3Source
@@ -46,7 +45,7 @@ ARCHIVE = gzip.compress(
     join([(Member("stdout", len(BODY)), BODY), (Member("d/", is_folder=True), b""), (Member("d/x", 1), b"x")]), mtime=0
 )
 ARCHIVE_DIGEST = base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode()
-HURRIED = Patience(seconds=0.1, unheard=0.1, attempts=2, first=0.001, longest=0.01)
+HURRIED = Patience(seconds=0.2, unheard=0.1, attempts=2, first=0.001, longest=0.01)
 HONEST = Script((), ())
 Read = Callable[[Liar, Path], Awaitable[None]]
 
@@ -55,12 +54,9 @@ Read = Callable[[Liar, Path], Awaitable[None]]
 def hurried() -> Iterator[None]:
     """Make waits between attempts, and for silent servers, so short that thousands of them can be tried."""
     changes: list[tuple[Any, str, Any]] = [
-        (ipfs_download, "_SILENCE", 0.2),
         (s3_client, "_CONNECT_SECONDS", 1),
         (url_client, "_CONNECT_SECONDS", 1),
-        (s3_client, "_SILENCE_SECONDS", 0.2),
-        (bulk, "_SILENCE_SECONDS", 0.2),
-        (url_client, "_SILENCE_SECONDS", 0.2),
+        (patience, "_LONGEST_SILENCE", 0.2),
     ]
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_EC2_METADATA_DISABLED": "true"}
     with ExitStack() as stack:

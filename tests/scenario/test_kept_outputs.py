@@ -186,3 +186,12 @@ def test_a_node_that_dies_while_it_publishes_kept_outputs_goes_on(kept, s3, poin
         kept.start()
         assert child.wait(60) == 0
     assert kept.client.get_job(job.id).state.state_type == "Completed"
+
+
+def test_a_job_that_is_deleted_leaves_nothing_on_the_node(kept, s3):
+    job, _ = fail_publishing(kept, s3)
+    (failed,) = until_kept(kept, job.id)
+    (folder,) = kept.node_dir.rglob(failed.id)
+    assert (folder / "result").exists()
+    kept.cli("job", "delete", job.id)
+    until(lambda: not (folder / "result" / "exitCode").exists(), "the node has removed what it kept")

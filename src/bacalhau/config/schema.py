@@ -261,8 +261,8 @@ class ComputeRetention(Section):
         Meta(
             description=(
                 "Time that a node keeps the outputs of an execution that ran and whose result was not published, for"
-                " `bacalhau job publish`; a day, so that somebody sees it. Where running tasks or new inputs need the"
-                " disk, the oldest go before. 0s keeps none."
+                " `bacalhau job publish`; a day, so that somebody sees it. They go before that with their job, and the"
+                " oldest where running tasks or new inputs need the disk. 0s keeps none."
             )
         ),
     ] = Seconds(24 * 3600.0)

@@ -17,6 +17,7 @@ from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.state.board import Board
 from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.forgotten import Forgetting
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.limits import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.state.locality import Locality
@@ -106,6 +107,10 @@ class Orchestrator:
     def __post_init__(self) -> None:
         self.queue = EvaluationQueue(self.cluster.candidates, self.cluster.shares, self.ageing_ns)
         self.specs = Specs(self.content)
+
+    @property
+    def forgetting(self) -> Forgetting:
+        return Forgetting(self.store, self.specs, self.outbox, self.on_forgotten)
 
     async def commit(self, change: Change) -> None:
         """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first.

@@ -22,7 +22,7 @@ from bacalhau.orchestrator.retention.trim import trim
 async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
     """Take up where the last process stopped, then serve nodes until the block ends."""
     await load_state(orch)
-    keeper = Keeper(orch.store, orch.content, orch.retention, orch.on_forgotten)
+    keeper = Keeper(orch.forgetting, orch.content, orch.retention)
     async with (
         orch.bus.serve(partial(on_message, orch), partial(on_request, orch), partial(on_gone, orch)),
         background(

@@ -187,6 +187,15 @@ class Limits(NamedTuple):
     keep: int = 0
 
 
+class Swept(NamedTuple):
+    """The ids of executions that were removed, and the messages, in the outbox already, by which nodes hear that the
+    outputs that they keep of these are of no use any more.
+    """
+
+    execution_ids: list[str]
+    messages: list[PendingMessage]
+
+
 class RetentionStore(Protocol):
     """Forgetting in steps of at most `count`, each a short transaction."""
 
@@ -208,9 +217,9 @@ class RetentionStore(Protocol):
         """List the CIDs of all results that are published to IPFS, but for those of the job `besides`."""
         ...
 
-    async def sweep_forgotten(self, count: int) -> tuple[list[str], bool]:
-        """Remove at most `count` executions, events and versions of forgotten jobs. Return the ids of the executions,
-        and whether something is left.
+    async def sweep_forgotten(self, count: int) -> tuple[Swept, bool]:
+        """Remove at most `count` executions, events and versions of forgotten jobs. Return what went, and whether
+        something is left.
         """
         ...
 
@@ -218,8 +227,8 @@ class RetentionStore(Protocol):
         """Jobs that go on, or had several versions, and may be beyond a limit."""
         ...
 
-    async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
-        """Remove ended executions of a job with their events. The ids of those that were there."""
+    async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> Swept:
+        """Remove ended executions of a job with their events. Return those that were there."""
         ...
 
     async def forget_history(self, job_id: str, keep: int, count: int) -> int:

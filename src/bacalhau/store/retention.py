@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from bacalhau.lib.wire import encode
-from bacalhau.ports.store import Limits
+from bacalhau.ports.store import Limits, PendingMessage, Swept
 from bacalhau.store.statement import Row, Statement, Transaction
 
 EVERYTHING = 1 << 62
-_SWEEP = ("sweep_history", "sweep_versions", "sweep_executions", "sweep_forgotten")
+_SWEEP = ("sweep_history", "sweep_versions", "tell_swept", "sweep_executions", "sweep_forgotten")
+_FORGET = ("forget_history_of_executions", "tell_some_executions", "forget_some_executions")
 
 
 def limit_params(limits: Limits, count: int) -> dict[str, int]:
@@ -30,7 +31,7 @@ def long_params(executions: Limits, history: Limits, versions: Limits) -> dict[s
 
 def delete_executions(job_id: str, execution_ids: Sequence[str]) -> Transaction:
     params = {"job_id": job_id, "ids": encode(list(execution_ids)).decode()}
-    return tuple(Statement(name, params) for name in ("forget_history_of_executions", "forget_some_executions"))
+    return tuple(Statement(name, params) for name in _FORGET)
 
 
 def delete_history(job_id: str, keep: int, count: int) -> Statement:
@@ -43,6 +44,12 @@ def delete_versions(job_id: str, keep: int) -> Statement:
 
 def delete_dead_letters(limits: Limits, count: int) -> Statement:
     return Statement("forget_dead_letters", limit_params(limits, count))
+
+
+def read_swept(rows: list[Row]) -> Swept:
+    """Read what went: rows of one column name executions, the others are messages."""
+    ids = [row[0] for row in rows if len(row) == 1]
+    return Swept(ids, [PendingMessage(*row) for row in rows if len(row) > 1])
 
 
 def read_ids(rows: list[Row]) -> list[str]:

@@ -27,6 +27,7 @@ from bacalhau.ports.store import (
     Limits,
     PendingMessage,
     StoredEvent,
+    Swept,
 )
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed, Lane
@@ -125,10 +126,10 @@ class SqliteStore(Housed):
     async def forget_jobs(self, job_ids: Sequence[str]) -> None:
         await self._database.apply(retention.delete_jobs(job_ids))
 
-    async def sweep_forgotten(self, count: int) -> tuple[list[str], bool]:
+    async def sweep_forgotten(self, count: int) -> tuple[Swept, bool]:
         if not await self._any_forgotten():
-            return [], False
-        gone = retention.read_ids(await self._database.apply(retention.sweep(count)))
+            return Swept([], []), False
+        gone = retention.read_swept(await self._database.apply(retention.sweep(count)))
         return gone, await self._any_forgotten()
 
     async def _any_forgotten(self) -> bool:
@@ -145,8 +146,8 @@ class SqliteStore(Housed):
         params = retention.long_params(executions, history, versions)
         return await self._database.read("list_long_jobs", params, retention.read_ids, "lists")
 
-    async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> list[str]:
-        return retention.read_ids(await self._database.apply(retention.delete_executions(job_id, execution_ids)))
+    async def forget_executions(self, job_id: str, execution_ids: Sequence[str]) -> Swept:
+        return retention.read_swept(await self._database.apply(retention.delete_executions(job_id, execution_ids)))
 
     async def forget_history(self, job_id: str, keep: int, count: int) -> int:
         return len(await self._database.apply((retention.delete_history(job_id, keep, count),)))

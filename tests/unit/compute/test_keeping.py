@@ -7,19 +7,21 @@ import pytest
 
 from bacalhau.compute.core import FINISHED, ComputeNode, Plugins
 from bacalhau.compute.execution.keeping import expire_kept, fit_kept, free_disk, keep_outputs, load_kept
-from bacalhau.compute.messages.inbox import cancel
+from bacalhau.compute.messages.inbox import cancel, on_message
 from bacalhau.compute.messages.outbox import report_end
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.kept import KEPT, read_kept
 from bacalhau.lib.aio import crew
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Unavailable
 from bacalhau.lib.wire import decode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import AllocatedResources, Execution
 from bacalhau.models.job.job import Job, Task
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.wire.messages import ComputeError, RunResult
+from bacalhau.models.wire.messages import ComputeError, ForgetOutputs, RunResult
+from bacalhau.ports.bus import Delivery
 from bacalhau.store.journal import NodeJournal
 
 MB = 1_000_000
@@ -127,3 +129,43 @@ async def test_time_ends_the_keeping(tmp_path):
         assert await keep_outputs(node, await ran(node, an_execution("e-2")))
         await expire_kept(node)
         assert (list(node.kept), read_kept(node.execution_folder("e-1"))) == (["e-2"], None)
+
+
+async def forget(node, name):
+    await on_message(node, Delivery("o", "ForgetOutputs", ForgetOutputs(execution_id=name)))
+
+
+async def test_outputs_of_a_job_that_is_deleted_go_at_once(tmp_path):
+    async with a_node(tmp_path) as node:
+        for name in ("e-1", "e-2"):
+            one = await ran(node, an_execution(name))
+            await report_end(node, one, FINISHED, failure(one))
+        for name in ("e-1", "e-1", "e-9"):  # again, and of nobody
+            await forget(node, name)
+        assert not node.execution_folder("e-1").exists() and node.execution_folder("e-2").exists()
+        assert (await node.journal.list_ids([FINISHED]), list(node.kept)) == (["e-1"], ["e-2"])
+
+
+class FullOnce(NodeJournal):
+    """A journal that cannot be written, once."""
+
+    is_full = False
+
+    async def set_state(self, execution_id, state):
+        if self.is_full:
+            self.is_full = False
+            raise Unavailable("the disk is full")
+        await super().set_state(execution_id, state)
+
+
+async def test_outputs_whose_removal_cannot_be_noted_are_removed_when_it_is_asked_for_again(tmp_path):
+    async with FullOnce(tmp_path / "journal.db") as journal, crew() as people:
+        capacity = Capacity(Resources())
+        node = ComputeNode("n-1", tmp_path / "executions", journal, None, Plugins({}, {}, {}), capacity, people)
+        assert await keep_outputs(node, await ran(node, an_execution("e-1")))
+        journal.is_full = True
+        with pytest.raises(Unavailable, match="the disk is full"):
+            await forget(node, "e-1")
+        assert list(node.kept) == ["e-1"]
+        await forget(node, "e-1")
+        assert (await journal.list_ids([FINISHED]), list(node.kept)) == (["e-1"], [])

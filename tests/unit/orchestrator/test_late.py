@@ -5,11 +5,13 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.lib.errors import BadRequest, Conflict, NotFound, Unavailable
+from bacalhau.lib.wire import decode
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire import messages as m
 from bacalhau.models.wire.api import PublishJobRequest
 from bacalhau.orchestrator.core import Checks
+from bacalhau.orchestrator.jobs.delete import delete_job
 from bacalhau.orchestrator.jobs.publish import publish_job
 from bacalhau.orchestrator.jobs.submit import submit_job
 from bacalhau.orchestrator.jobs.versions import rerun_job
@@ -17,10 +19,13 @@ from bacalhau.orchestrator.messages.inbox import on_message
 from bacalhau.orchestrator.nodes.fencing import answer_publish
 from bacalhau.orchestrator.nodes.handshake import on_gone
 from bacalhau.orchestrator.nodes.watch import load_state
+from bacalhau.orchestrator.retention.forget import Keeper
+from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.ports.bus import Delivery
 from tests.unit.orchestrator.house import House, make_orchestrator, open_house, wanted
 
 HOUR = 3600 * 1_000_000_000
+GONE = make_event(Topic.PUBLISHING_RESULTS, "gone", 1, FailureKind="publish")
 SHELF, RACK = SpecConfig(type="shelf"), SpecConfig(type="rack")
 
 
@@ -201,3 +206,39 @@ async def test_a_run_again_publishes_what_is_kept_and_computes_the_rest(house):
     gone = make_event(Topic.PUBLISHING_RESULTS, "gone", now_ns(), KeptUntil="", FailureKind="publish", Retryable="true")
     await tell(house, first, m.ComputeError(execution_id=first.id, job_id=job_id, events=(gone,)))
     assert await state(house, job_id) == "Running"  # it is computed again
+
+
+@pytest.mark.parametrize("how", ["deleted", "forgotten", "trimmed"])
+async def test_nodes_hear_that_outputs_which_they_keep_are_forgotten_with_their_executions(house, how):
+    job_id = await submit(house, count=3)
+    first, second, third = await house.live()
+    await fail(house, first)
+    await tell(house, second, m.ComputeError(execution_id=second.id, job_id=job_id, events=(GONE,)))
+    await tell(house, third, m.ComputeError(execution_id=third.id, job_id=job_id, events=(GONE,)))
+    assert await waiting(house) == []
+    if how == "deleted":
+        await delete_job(house.orch, job_id, "")
+    elif how == "forgotten":
+        await Keeper(house.orch.forgetting, house.orch.content, Retention(jobs_age=1e-9)).forget()
+    else:
+        gone = await house.orch.store.forget_executions(job_id, [first.id, second.id])
+        await house.orch.forgetting.tell(gone)
+    assert await waiting(house) == [("n-1", "ForgetOutputs", first.id)]
+    assert [seq for seq, _ in house.orch.outbox.unsent()] == ["n-1"]
+
+
+async def test_a_node_that_reports_kept_outputs_of_a_forgotten_execution_hears_the_same(house):
+    job_id = await submit(house)
+    (only,) = await house.live()
+    await tell(house, only, m.ComputeError(execution_id=only.id, job_id=job_id, events=(GONE,)))
+    await delete_job(house.orch, job_id, "")
+    for report in (GONE, make_event(Topic.PUBLISHING_RESULTS, "full", now_ns(), KeptUntil=rfc3339(now_ns() + HOUR))):
+        assert await waiting(house) == []
+        await tell(house, only, m.ComputeError(execution_id=only.id, job_id=job_id, events=(report,)))
+    assert await waiting(house) == [("n-1", "ForgetOutputs", only.id)]
+
+
+async def waiting(house):
+    """The messages in the store that tell nodes to forget outputs."""
+    found = await house.orch.store.list_messages("n-1", 0, 0)
+    return [(e.node_id, e.type, decode(e.body, m.Wish).execution_id) for e in found if e.type == "ForgetOutputs"]

@@ -96,14 +96,34 @@ async def free_disk(node: ComputeNode, folder: Path, size: int) -> None:
         await _drop(node, next(iter(node.kept)), "the node's disk is needed")
 
 
+async def forget_kept(node: ComputeNode, execution_id: str) -> None:
+    """Remove the outputs of an execution that the orchestrator has forgotten, durably. Raises Unavailable."""
+    if (kept := node.kept.get(execution_id)) is None:
+        return
+    log.info("execution %s: its outputs, which were not published, are removed with its job", execution_id)
+    try:
+        await _remove(node, execution_id)
+    except Unavailable:
+        node.kept[execution_id] = kept  # it is told again
+        raise
+
+
 async def _drop(node: ComputeNode, execution_id: str, why: str) -> None:
     log.warning("execution %s: its outputs, which were not published, are removed: %s", execution_id, why)
+    try:
+        await _remove(node, execution_id)
+    except Unavailable as e:  # the next start of the node finds it without outputs
+        log.error("execution %s: %s", execution_id, e)
+
+
+async def _remove(node: ComputeNode, execution_id: str) -> None:
+    """Remove kept outputs. Raises Unavailable where they are not wholly gone, and counts them no more all the same."""
     node.kept.pop(execution_id, None)
     try:
         await asyncio.to_thread(forget_files, node.execution_folder(execution_id))
         await node.journal.set_state(execution_id, FINISHED)
-    except (OSError, Unavailable) as e:  # the next start of the node finds it without outputs
-        log.error("execution %s: %s", execution_id, e)
+    except OSError as e:
+        raise Unavailable(f"its outputs cannot be removed: {e.strerror or e}") from e
 
 
 def _make_record(folder: Path, until: int) -> KeptRecord | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from bacalhau.compute.core import FINISHED, ComputeNode, Running
 from bacalhau.compute.execution.ending import tell_cancelled, tell_gone, tell_outcome
+from bacalhau.compute.execution.keeping import forget_kept
 from bacalhau.compute.execution.outputs import read_output
 from bacalhau.compute.execution.runner import Cancelled, Outcome, run_execution, stop_engine, try_stop
 from bacalhau.compute.messages.admission import find_refusal
@@ -62,6 +63,8 @@ async def _handle(node: ComputeNode, delivery: Delivery) -> None:
         await cancel(node, message.execution_id)
     elif isinstance(message, m.PublishOutputs):
         await _on_publish(node, message)
+    elif isinstance(message, m.ForgetOutputs):
+        await forget_kept(node, message.execution_id)
     else:
         log.warning("%s is not a message for a node", delivery.type)
 

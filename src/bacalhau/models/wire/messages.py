@@ -62,6 +62,10 @@ class PublishOutputs(Wish):
     may_run_again: bool = False
 
 
+class ForgetOutputs(Wish):
+    """Remove the outputs that the node kept of an execution, of which nothing is known any more (ours)."""
+
+
 class Told(Model):
     """The first fields of what a node says of an execution."""
 
@@ -351,6 +355,7 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "BidRejected": BidRejected,
     "CancelExecution": CancelExecution,
     "PublishOutputs": PublishOutputs,
+    "ForgetOutputs": ForgetOutputs,
     "BidResult": BidResult,
     "RunResult": RunResult,
     "ComputeError": ComputeError,

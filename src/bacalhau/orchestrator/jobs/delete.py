@@ -9,7 +9,6 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.wire.api import DeleteJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs.read import walk_executions
-from bacalhau.orchestrator.state.forgotten import forget_jobs
 from bacalhau.ports.content import Freed
 
 ALL_VERSIONS = -1
@@ -39,7 +38,8 @@ async def delete_job(orch: Orchestrator, job_id: str, namespace: str) -> DeleteJ
     """Delete a job that has ended. Raises NotFound, and Conflict for one that has not.
 
     Its content goes first: a job whose deletion was cut short is still listed, and can be deleted again. Content that
-    other jobs published too stays, as do results in S3 and on nodes.
+    other jobs published too stays, as do results in S3 and on nodes. Nodes remove the outputs that they keep because
+    they were not published.
     """
     job = await orch.store.find_job(job_id, namespace)
     made = _Made()
@@ -49,7 +49,7 @@ async def delete_job(orch: Orchestrator, job_id: str, namespace: str) -> DeleteJ
         state = job.state.state_type if not job.is_done else "being stopped on its node"
         raise Conflict(f"job {job.id} is {state}: only a job that has ended can be deleted", hint="stop it first")
     freed = await _drop_content(orch, job.id, made)
-    await forget_jobs(orch.store, orch.specs, orch.on_forgotten, [job.id])
+    await orch.forgetting.forget_jobs([job.id])
     log.info("job %s (%s) was deleted, with %s of content", job.id, job.name, show_bytes(freed.bytes))
     return DeleteJobResponse(job_id=job.id, freed_bytes=freed.bytes, kept_results=tuple(sorted(made.elsewhere)))
 

@@ -9,12 +9,18 @@ from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.execution.event import Event, Topic, make_event
-from bacalhau.models.execution.execution import ComputeStateType, DesiredStateType, Execution, RunCommandResult
+from bacalhau.models.execution.execution import (
+    KEPT_UNTIL,
+    ComputeStateType,
+    DesiredStateType,
+    Execution,
+    RunCommandResult,
+)
 from bacalhau.models.execution.plan import Change, HistoryEntry, OutgoingMessage
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.retry import ENGINE, FAILURE_KIND, PUBLISH, STAGING, TIMEOUT
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.wire.messages import BidAccepted, BidResult, ComputeError, Progress, RunResult
+from bacalhau.models.wire.messages import BidAccepted, BidResult, ComputeError, ForgetOutputs, Progress, RunResult
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
 from bacalhau.orchestrator.messages.ends import note_end, wants_end
@@ -64,6 +70,7 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported) -> 
             log.warning(
                 "%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id
             )
+            await orch.commit(Change(messages=_disown(delivery.node_id, message)))
             return
         if stored.node_id != delivery.node_id or not (stored.is_live or wants_end(stored, message)):
             return
@@ -94,6 +101,14 @@ async def _stored(orch: Orchestrator, message: Reported) -> tuple[Execution, Job
     """Find an execution with its job. Raises NotFound."""
     known = orch.views.find(message.job_id, message.execution_id)
     return known or await orch.store.load_execution(message.execution_id)
+
+
+def _disown(node_id: str, message: Reported) -> tuple[OutgoingMessage, ...]:
+    """Tell a node that keeps outputs of an execution that is forgotten: nobody can ask for them any more."""
+    if not any((event.details or {}).get(KEPT_UNTIL) for event in message.events or ()):
+        return ()
+    body = encode(ForgetOutputs(execution_id=message.execution_id))
+    return (OutgoingMessage(node_id=node_id, type="ForgetOutputs", body=body),)
 
 
 def _answer(execution: Execution, message: Model) -> tuple[OutgoingMessage, ...]:

@@ -9,11 +9,9 @@ from collections.abc import Awaitable, Callable
 
 from bacalhau.lib.aio import Signal
 from bacalhau.lib.errors import BacalhauError, Unavailable
-from bacalhau.orchestrator.state.forgotten import PAUSE, forget_jobs, sweep_forgotten
-from bacalhau.orchestrator.state.limits import OnForgotten, Retention, limits_of
-from bacalhau.orchestrator.state.specs import Specs
+from bacalhau.orchestrator.state.forgotten import PAUSE, Forgetting
+from bacalhau.orchestrator.state.limits import Retention, limits_of
 from bacalhau.ports.content import OwnContent
-from bacalhau.ports.store import RetentionStore
 
 EVERY = 60.0  # seconds between two looks
 STEP = 100  # jobs
@@ -34,14 +32,10 @@ async def retain_forever(*steps: Callable[[], Awaitable[None]]) -> None:
 
 
 class Keeper:
-    def __init__(
-        self, store: RetentionStore, content: OwnContent, retention: Retention, on_forgotten: OnForgotten
-    ) -> None:
-        self._store = store
+    def __init__(self, forgetting: Forgetting, content: OwnContent, retention: Retention) -> None:
+        self._forgetting, self._store = forgetting, forgetting.store
         self._content = content
-        self._specs = Specs(content)
         self._retention = retention
-        self._on_forgotten = on_forgotten
 
     async def forget(self) -> None:
         """Everything that is beyond the limits now."""
@@ -57,8 +51,8 @@ class Keeper:
 
     async def _forget_jobs(self) -> int:
         limits, count = limits_of(self._retention.jobs_age, self._retention.jobs_count), 0
-        await sweep_forgotten(self._store, self._on_forgotten)  # what an earlier process left half forgotten
+        await self._forgetting.sweep()  # what an earlier process left half forgotten
         while any(limits) and (job_ids := await self._store.list_expired_jobs(limits, STEP)):
-            await forget_jobs(self._store, self._specs, self._on_forgotten, job_ids)
+            await self._forgetting.forget_jobs(job_ids)
             count += len(job_ids)
         return count

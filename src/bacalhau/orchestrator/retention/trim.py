@@ -40,8 +40,9 @@ async def _trim_job(orch: Orchestrator, job_id: str, limits: Limits) -> None:
     for start in range(0, len(spent), SLICE):
         gone = await orch.store.forget_executions(job_id, [e.id for e in spent[start : start + SLICE]])
         orch.views.forget(job_id)
-        await orch.on_forgotten(gone)
-        log.info("%d ended executions of job %s were old, or too many, and are forgotten", len(gone), job_id)
+        await orch.forgetting.tell(gone)
+        count = len(gone.execution_ids)
+        log.info("%d ended executions of job %s were old, or too many, and are forgotten", count, job_id)
         await Signal().wait(PAUSE)
     keep = orch.retention.history_count
     while keep and await orch.store.forget_history(job_id, keep, SLICE):

@@ -34,6 +34,18 @@ delete from job_versions where (job, version) in (
     select v.job, v.version from forgotten f cross join job_versions v on v.job = f.job limit :limit
 );
 
+-- The nodes that keep outputs of the executions that go next are told that nobody can ask for them any more. What the
+-- first condition lets through is read; most executions keep nothing.
+
+-- name: tell_swept
+insert into outbox (node_id, type, body)
+select json_extract(cast(e.body as text), '$.NodeID'), 'ForgetOutputs', cast(json_object('ExecutionID', e.id) as blob)
+from executions e where e.number in (
+    select e.number from forgotten f cross join executions e on e.job = f.job limit :limit
+) and instr(e.body, cast('KeptUntil' as blob)) > 0
+    and json_extract(cast(e.body as text), '$.ComputeState.Details.KeptUntil') <> ''
+returning seq, node_id, type, body;
+
 -- name: sweep_executions
 delete from executions where number in (
     select e.number from forgotten f cross join executions e on e.job = f.job limit :limit
@@ -71,6 +83,14 @@ where (select count(*) from executions e where e.job = found.number) > :keep
 delete from history where job = (select number from jobs where id = :job_id)
     and execution_id in (select value from json_each(:ids))
     and seq < (select max(seq) from history h where h.job = (select number from jobs where id = :job_id));
+
+-- name: tell_some_executions
+insert into outbox (node_id, type, body)
+select json_extract(cast(e.body as text), '$.NodeID'), 'ForgetOutputs', cast(json_object('ExecutionID', e.id) as blob)
+from executions e where e.is_live = 0 and e.job = (select number from jobs where id = :job_id)
+    and e.id in (select value from json_each(:ids)) and instr(e.body, cast('KeptUntil' as blob)) > 0
+    and json_extract(cast(e.body as text), '$.ComputeState.Details.KeptUntil') <> ''
+returning seq, node_id, type, body;
 
 -- name: forget_some_executions
 delete from executions where is_live = 0 and job = (select number from jobs where id = :job_id) and id in (select value from json_each(:ids)) returning id;
