@@ -46,11 +46,12 @@ async def docker_rig(url: str, image: str) -> AsyncIterator[Rig]:
     await api.close()
 
 
-@pytest.fixture(params=["noop", "docker"])
+@pytest.fixture(params=["noop", "docker", "podman"])
 def rig(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Rig]:
     if request.param == "noop":
         return noop_rig()
-    return docker_rig(request.getfixturevalue("docker_url"), request.getfixturevalue("docker_image"))
+    url, image = (request.getfixturevalue(f"{request.param}_{what}") for what in ("url", "image"))
+    return docker_rig(url, image)
 
 
 async def stop_until_ended(engine: Engine, execution_id: str, run: "asyncio.Task[Any]") -> None:

@@ -61,10 +61,10 @@ def bits(text: str) -> dict[str, set[int]]:
     ],
 )
 async def test_capabilities(
-    docker_url: str, docker_image: str, tmp_path: Path, settings: tuple[str, ...], capabilities: set[int]
+    engine_url: str, engine_image: str, tmp_path: Path, settings: tuple[str, ...], capabilities: set[int]
 ) -> None:
-    task = shell(tmp_path, docker_image, "grep -e CapEff -e CapBnd /proc/self/status")
-    found = bits(await printed(engine_with(docker_url, *settings), task))
+    task = shell(tmp_path, engine_image, "grep -e CapEff -e CapBnd /proc/self/status")
+    found = bits(await printed(engine_with(engine_url, *settings), task))
     assert found == {"CapEff:": capabilities, "CapBnd:": capabilities}
 
 
@@ -76,11 +76,11 @@ async def test_open_files_and_processes_are_limited(docker_url: str, docker_imag
 
 
 async def test_where_the_daemon_may_not_raise_the_limit_of_files_its_own_holds(
-    docker_url: str, docker_image: str, tmp_path: Path
+    engine_url: str, engine_image: str, tmp_path: Path
 ) -> None:
-    engine, tasks = engine_with(docker_url, "MaxOpenFiles=2000000000"), []
+    engine, tasks = engine_with(engine_url, "MaxOpenFiles=2000000000"), []
     for _ in range(2):
-        tasks.append(shell(tmp_path, docker_image, "ulimit -Hn"))
+        tasks.append(shell(tmp_path, engine_image, "ulimit -Hn"))
     async with engine:
         ends = await together(*(engine.run(task, ignore) for task in tasks))
     assert [end.code for end in ends] == [0, 0]
@@ -135,12 +135,12 @@ async def test_a_task_without_handlers_ends_when_it_is_asked_to(
     assert end.code == 128 + 15
 
 
-async def test_a_read_only_root(docker_url: str, docker_image: str, tmp_path: Path) -> None:
+async def test_a_read_only_root(engine_url: str, engine_image: str, tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     script = "touch /etc/x 2>/dev/null || echo refused; echo 'echo ran' > /tmp/x; sh /tmp/x; echo kept > /outputs/x"
-    task = shell(tmp_path, docker_image, script, mounts=(Mount(outputs, "/outputs", False),))
-    assert await printed(engine_with(docker_url, "ReadonlyRootfs=true"), task) == "refused\nran\n"
+    task = shell(tmp_path, engine_image, script, mounts=(Mount(outputs, "/outputs", False),))
+    assert await printed(engine_with(engine_url, "ReadonlyRootfs=true"), task) == "refused\nran\n"
     assert (outputs / "x").read_text() == "kept\n"
 
 
@@ -165,24 +165,26 @@ async def test_a_task_gets_the_memory_folders_and_limits_it_asks_for_and_they_co
 
 @pytest.mark.parametrize(("setting", "bit"), [("NoNewPrivileges=true", "1"), ("NoNewPrivileges=false", "0")])
 async def test_set_user_id_programs_are_the_administrators_choice(
-    docker_url: str, docker_image: str, tmp_path: Path, setting: str, bit: str
+    engine_url: str, engine_image: str, tmp_path: Path, setting: str, bit: str
 ) -> None:
-    task = shell(tmp_path, docker_image, "grep NoNewPrivs /proc/self/status")
-    assert (await printed(engine_with(docker_url, setting), task)).split() == ["NoNewPrivs:", bit]
+    task = shell(tmp_path, engine_image, "grep NoNewPrivs /proc/self/status")
+    assert (await printed(engine_with(engine_url, setting), task)).split() == ["NoNewPrivs:", bit]
 
 
-async def test_the_runtime_is_one_that_the_daemon_knows(docker_url: str, docker_image: str, tmp_path: Path) -> None:
-    assert await printed(engine_with(docker_url, "Runtime=runc"), shell(tmp_path, docker_image, "echo ran")) == "ran\n"
-    async with engine_with(docker_url, "Runtime=none-such") as engine:
+async def test_the_runtime_is_one_that_the_daemon_knows(engine_url: str, engine_image: str, tmp_path: Path) -> None:
+    assert await printed(engine_with(engine_url, "Runtime=runc"), shell(tmp_path, engine_image, "echo ran")) == "ran\n"
+    async with engine_with(engine_url, "Runtime=none-such") as engine:
         with pytest.raises(Unavailable, match=r"Engines.Types.Docker.Runtime is none-such") as caught:
             await engine.check()
     assert "it knows " in caught.value.hint
     assert "runc" in caught.value.hint
 
 
-async def test_images_of_other_registries_are_not_pulled(docker_url: str, registry: str, tmp_path: Path) -> None:
+async def test_images_of_other_registries_are_not_pulled(
+    docker_url: str, engine_url: str, registry: str, tmp_path: Path
+) -> None:
     digest = push_new(docker_url, f"{registry}/team/allowed:1", 1000)
-    async with engine_with(docker_url, f"AllowedRegistries={registry}/team/*") as engine:
+    async with engine_with(engine_url, f"AllowedRegistries={registry}/team/*") as engine:
         assert await engine.prepare({"Image": f"{registry}/team/allowed:1"}, ignore) == digest
         assert await engine.prepare({"Image": digest}, ignore) == digest
         for image in (f"{registry}/other/tool:1", "alpine", digest.replace("/team/", "/teams/")):
@@ -205,16 +207,16 @@ async def test_an_id_does_not_lead_to_an_image_of_another_registry(docker_url: s
 
 
 async def test_a_container_that_newer_settings_refuse_is_taken_away(
-    docker_url: str, docker_image: str, tmp_path: Path
+    engine_url: str, engine_image: str, tmp_path: Path
 ) -> None:
-    task = shell(tmp_path, docker_image, "sleep 1000", network=NetworkConfig(type="Host"))
+    task = shell(tmp_path, engine_image, "sleep 1000", network=NetworkConfig(type="Host"))
     name = container_name(task.execution_id)
-    docker = ["docker", "--host", docker_url]
-    start = [*docker, "run", "--detach", "--name", name, docker_image, "sleep", "1000"]
+    docker = ["docker", "--host", engine_url]
+    start = [*docker, "run", "--detach", "--name", name, engine_image, "sleep", "1000"]
     await asyncio.to_thread(subprocess.run, start, check=True, capture_output=True)
-    async with engine_with(docker_url, "Networks=None,Bridge") as engine:
+    async with engine_with(engine_url, "Networks=None,Bridge") as engine:
         with pytest.raises(EngineFailure, match="this node does not give network Host: "):
             await engine.run(task, ignore)
-    api = DockerApi(docker_url)
+    api = DockerApi(engine_url)
     assert await api.inspect(name) is None
     await api.close()

@@ -64,9 +64,9 @@ SWEPT = new_node_id()  # other sessions may run these tests on the same daemon
 
 
 @pytest.fixture
-def task(docker_image: str, tmp_path: Path) -> EngineTask:
+def task(engine_image: str, tmp_path: Path) -> EngineTask:
     os.mkfifo(tmp_path / "gate")
-    params = {"Image": docker_image, "Entrypoint": ["sh", "-c"], "Parameters": [SCRIPT]}
+    params = {"Image": engine_image, "Entrypoint": ["sh", "-c"], "Parameters": [SCRIPT]}
     return make_task(tmp_path, new_execution_id(), params, mounts=(Mount(tmp_path, "/shared", False),))
 
 
@@ -99,7 +99,7 @@ def open_gate(task: EngineTask) -> None:
 
 def check_end(task: EngineTask, end: Exit) -> None:
     assert end.code == 7
-    assert end.image.startswith("sha256:")
+    assert "sha256:" in end.image
     assert task.stdout.read_bytes() == STDOUT
     assert task.stderr.read_bytes() == b"early\n"
     assert (task.stdout.parent / "starts").read_text() == "start\n"
@@ -113,31 +113,31 @@ async def end_with_a_new_engine(url: str, task: EngineTask) -> Exit:
 
 
 @pytest.mark.parametrize("after", [0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5])
-async def test_killed_at_any_moment(docker_url: str, task: EngineTask, after: float) -> None:
-    with child_running(docker_url, task) as child, pytest.raises(subprocess.TimeoutExpired):
+async def test_killed_at_any_moment(engine_url: str, task: EngineTask, after: float) -> None:
+    with child_running(engine_url, task) as child, pytest.raises(subprocess.TimeoutExpired):
         child.wait(after)
-    check_end(task, await end_with_a_new_engine(docker_url, task))
+    check_end(task, await end_with_a_new_engine(engine_url, task))
 
 
-async def test_killed_and_the_container_ends_meanwhile(docker_url: str, task: EngineTask) -> None:
-    api = DockerApi(docker_url)
-    with child_running(docker_url, task) as child:
+async def test_killed_and_the_container_ends_meanwhile(engine_url: str, task: EngineTask) -> None:
+    api = DockerApi(engine_url)
+    with child_running(engine_url, task) as child:
         reader = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
         child.kill()
         child.wait(10)
         os.close(reader)
     assert await api.wait(container_name(task.execution_id)) == 7
-    async with DockerEngine(docker_url) as engine:
+    async with DockerEngine(engine_url) as engine:
         check_end(task, await engine.run(task, ignore))
     assert await api.inspect(container_name(task.execution_id)) is None
     await api.close()
 
 
-async def test_killed_while_the_log_of_the_engine_loses_its_beginning(docker_url: str, task: EngineTask) -> None:
+async def test_killed_while_the_log_of_the_engine_loses_its_beginning(engine_url: str, task: EngineTask) -> None:
     """The bounds of both copies are small here; the child's are not, so its log is made here."""
     script = "echo begun; cat /shared/gate; seq 1 300000; printf 'the end'"
     task = task._replace(params=task.params | {"Parameters": [script]}, output_limit=100_000)
-    async with DockerEngine(docker_url) as engine, crew() as c:
+    async with DockerEngine(engine_url) as engine, crew() as c:
         run = c.start(engine.run(task, ignore))
         gate = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
         while not task.stdout.read_bytes():
@@ -145,12 +145,12 @@ async def test_killed_while_the_log_of_the_engine_loses_its_beginning(docker_url
         run.cancel()
         await asyncio.wait([run])
     os.close(gate)
-    api = DockerApi(docker_url)
+    api = DockerApi(engine_url)
     assert await api.wait(container_name(task.execution_id)) == 0
     async with api.logs(container_name(task.execution_id), follow=False) as chunks:
         assert sum([len(chunk.data) async for chunk in chunks]) < 200_000
     await api.close()
-    async with DockerEngine(docker_url) as engine:
+    async with DockerEngine(engine_url) as engine:
         assert (await engine.run(task, ignore)).code == 0
     text = task.stdout.read_text()
     assert text.startswith("begun\n\n[output may be missing or repeated here") and text.endswith(
@@ -159,14 +159,14 @@ async def test_killed_while_the_log_of_the_engine_loses_its_beginning(docker_url
     assert text.count("299999\n") == 1 and len(text) < 110_000
 
 
-async def test_killed_and_stopped_by_the_next_process(docker_url: str, task: EngineTask) -> None:
-    with child_running(docker_url, task):
+async def test_killed_and_stopped_by_the_next_process(engine_url: str, task: EngineTask) -> None:
+    with child_running(engine_url, task):
         writer = await asyncio.to_thread(os.open, task.stdout.parent / "gate", os.O_WRONLY)
-    async with DockerEngine(docker_url) as engine:
+    async with DockerEngine(engine_url) as engine:
         await engine.stop(task.execution_id, 0)
         await engine.stop(task.execution_id, 0)
     os.close(writer)
-    api = DockerApi(docker_url)
+    api = DockerApi(engine_url)
     assert await api.inspect(container_name(task.execution_id)) is None
     await api.close()
 
@@ -211,8 +211,8 @@ class Line:
 
 
 @pytest.mark.parametrize("mended_first", [True, False])
-async def test_a_lost_daemon_is_found_again(docker_url: str, task: EngineTask, mended_first: bool) -> None:
-    line = Line(docker_url, task.stdout.parent / "line.sock")
+async def test_a_lost_daemon_is_found_again(engine_url: str, task: EngineTask, mended_first: bool) -> None:
+    line = Line(engine_url, task.stdout.parent / "line.sock")
     await line.open()
     async with DockerEngine(f"unix://{line.path}") as engine, crew() as c, asyncio.timeout(60):
         run = c.start(engine.run(task, ignore))
@@ -229,9 +229,9 @@ async def test_a_lost_daemon_is_found_again(docker_url: str, task: EngineTask, m
 
 
 async def test_output_that_was_cut_off_is_read_again_though_the_end_is_heard_of(
-    docker_url: str, task: EngineTask
+    engine_url: str, task: EngineTask
 ) -> None:
-    line = Line(docker_url, task.stdout.parent / "line.sock", spared=b"/wait")
+    line = Line(engine_url, task.stdout.parent / "line.sock", spared=b"/wait")
     await line.open()
     async with DockerEngine(f"unix://{line.path}") as engine, crew() as c, asyncio.timeout(60):
         run = c.start(engine.run(task, ignore))
@@ -245,14 +245,14 @@ async def test_output_that_was_cut_off_is_read_again_though_the_end_is_heard_of(
 
 
 async def test_sweep_takes_what_nobody_wants_and_leaves_the_rest(
-    docker_url: str, docker_image: str, tmp_path: Path
+    engine_url: str, engine_image: str, tmp_path: Path
 ) -> None:
-    params = {"Image": docker_image, "Parameters": ["sleep", "600"]}
+    params = {"Image": engine_image, "Parameters": ["sleep", "600"]}
     wanted, unwanted = (make_task(tmp_path, new_execution_id(), params, node_id=SWEPT) for _ in range(2))
-    async with DockerEngine(docker_url) as engine, crew() as c:
+    async with DockerEngine(engine_url) as engine, crew() as c:
         runs = [c.start(engine.run(task, ignore)) for task in (wanted, unwanted)]
         assert await engine.sweep(SWEPT, frozenset()) == []
-        api = DockerApi(docker_url)
+        api = DockerApi(engine_url)
         async with asyncio.timeout(30):
             while len(await api.list_by_label(f"bacalhau-executor={SWEPT}")) < 2:
                 await asyncio.wait(runs, timeout=0.02)

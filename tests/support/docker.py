@@ -1,4 +1,4 @@
-"""A real Docker daemon, an image and registries on loopback for tests; what is missing is installed
+"""A real Docker daemon, a real Podman, an image and registries on loopback for tests; what is missing is installed
 (Debian, as root).
 """
 
@@ -20,6 +20,7 @@ from bacalhau.lib.ids import new_node_id
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.ports.engine import EngineTask
+from tests.support.podman import serve_podman
 
 NODE_ID = new_node_id()  # this session's own: nobody else's containers are looked at
 
@@ -36,6 +37,28 @@ async def docker_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 @pytest.fixture(scope="session")
 async def docker_image(docker_url: str) -> str:
     return await ensure_image(docker_url, print)
+
+
+@pytest.fixture(scope="session")
+def podman_url(registry: str, locked_registry: str) -> Iterator[str]:
+    with serve_podman(registry, locked_registry) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def podman_image(podman_url: str) -> str:
+    return await ensure_image(podman_url, print)
+
+
+@pytest.fixture(scope="session", params=["docker", "podman"])
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """For tests that hold with Docker and with Podman."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture(scope="session")
+async def engine_image(engine_url: str) -> str:
+    return await ensure_image(engine_url, print)
 
 
 @pytest.fixture(scope="session")

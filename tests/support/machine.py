@@ -43,6 +43,7 @@ def _has_static_busybox() -> bool:
 NEEDS = (
     Need("docker.io", "the daemon that runs the containers", _on_path("dockerd")),
     Need("docker-cli", "the client that looks at them from outside", _on_path("docker")),
+    Need("podman", "the other engine that runs the containers", _on_path("podman", "conmon")),
     Need("iptables", "the containers' network", _on_path("iptables")),
     Need("docker-registry", "images to pull on loopback", _on_path("docker-registry")),
     Need("busybox-static", "what is inside the images", _has_static_busybox),

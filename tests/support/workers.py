@@ -30,10 +30,16 @@ STORES = {
 SINGLY = {"test_failpoints", "test_nodes"}
 
 
+def _is_podman(nodeid: str) -> bool:
+    return "[podman" in nodeid or "test_engine_podman" in nodeid
+
+
 class ByModule(LoadScopeScheduling):
     """A module's tests share its fixtures, so one worker has them all."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if _is_podman(nodeid):
+            return "podman"  # one service for all
         path = nodeid.partition("::")[0]
         name = PurePosixPath(path).stem
         if name in SINGLY:
@@ -51,7 +57,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByModule:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         places = {name: place for place, name in enumerate(ORDER)}
-        items.sort(key=lambda item: places.get(item.path.relative_to(config.rootpath / "tests").parts[0], len(places)))
+
+        def place(item: pytest.Item) -> int:
+            folder = item.path.relative_to(config.rootpath / "tests").parts[0]
+            return -1 if _is_podman(item.nodeid) else places.get(folder, len(places))
+
+        items.sort(key=place)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -40,14 +40,19 @@ class Held:
     def mode(self) -> int:
         return os.fstat(self.descriptor).st_mode
 
+    def is_same(self, other: "Held") -> bool:
+        """Tell whether both are one file or folder, whatever names and mounts led there."""
+        return os.path.samestat(os.fstat(self.descriptor), os.fstat(other.descriptor))
 
-def hold_place(path: str, create: CreateAs = CreateAs.NO_CREATE) -> Held:
+
+def hold_place(path: str, create: CreateAs = CreateAs.NO_CREATE, root: str = "/") -> Held:
     """Open an absolute path without `.` and `..`, and make what is missing as `create` says, for this user alone.
 
+    The path begins at `root`, such as `/proc/1/root/.` for the files that process 1 sees.
     Raises OSError; its `errno` is ELOOP where a symbolic link stands in the path.
     """
     names = [name for name in path.split("/") if name]
-    held = Held(os.open("/", _LOOK), "/")
+    held = Held(os.open(root, _LOOK), "/")
     for at, name in enumerate(names, 1):
         held = _step(held, name, create if at == len(names) or create is CreateAs.NO_CREATE else CreateAs.DIR)
     return held

@@ -46,7 +46,7 @@ class DockerSettings(Section):
         Meta(
             description=(
                 "Runtime of containers, one that the Docker daemon knows, such as runsc (gVisor); empty is the"
-                " daemon's own choice."
+                " daemon's own choice. Podman gives all containers the runtime of its containers.conf."
             )
         ),
     ] = ""

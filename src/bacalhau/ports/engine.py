@@ -14,7 +14,7 @@ class Mount(NamedTuple):
     """A host path that appears at `target` (absolute) inside the task.
 
     Where `held` is given, `host_path` leads to it, through `/proc`: jobs may change the folders of `held.place`. An
-    engine mounts what is held, or raises EngineFailure; it does not look the place up again.
+    engine mounts what is held, or compares what it mounted with it before the task starts, or raises EngineFailure.
     `own`: it lies in the folder of the execution. This process can read and remove what the task left there when `run`
     returns.
     """

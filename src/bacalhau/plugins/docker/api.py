@@ -29,6 +29,7 @@ from bacalhau.plugins.docker.reference import full_name
 
 T = TypeVar("T")
 
+OLDEST = "1.24"  # version of the API, for a daemon that does not tell its own
 CONNECT_SECONDS = 10  # a daemon starting forty containers answers late
 REQUEST_SECONDS = 300  # a loaded daemon queues starts; beyond this it is stuck
 _ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
@@ -82,10 +83,11 @@ class DockerApi:
             await docker.connector.close()
 
     async def ping(self) -> None:
+        """Return when the daemon answers. It is not asked for its version: Podman runs programs to tell it."""
         docker = await self._client()
-        with self._translated("ask the daemon for its version"):
+        with self._translated("ask the daemon whether it is there"):
             async with asyncio.timeout(CONNECT_SECONDS):
-                await docker.version()
+                await _get(docker, "_ping")
 
     async def info(self) -> Facts:
         """Ask the daemon what it has; it runs programs to find out, so ask rarely."""
@@ -94,7 +96,9 @@ class DockerApi:
             async with asyncio.timeout(CONNECT_SECONDS):
                 told = await docker.system.info()
         has_init = bool(told.get("InitBinary")) and (told.get("InitCommit") or {}).get("ID") != _NOT_THERE
-        return Facts(tuple(sorted(told.get("Runtimes") or ())), has_init, self.is_podman)
+        # Podman lists runtimes that are not installed, too, and takes no word about them in a request.
+        runtimes = [told.get("DefaultRuntime", "")] if self.is_podman else sorted(told.get("Runtimes") or ())
+        return Facts(tuple(runtimes), has_init, self.is_podman, self.is_podman and bool(told.get("Rootless")))
 
     async def create(self, name: str, config: dict[str, Any]) -> str:
         """The new container's id, "" when the name is taken. NotFound when the image is not there."""
@@ -121,7 +125,11 @@ class DockerApi:
         """The exit code, once the container is no longer running (or `removed`)."""
         docker = await self._client()
         with self._translated("wait for container"):
-            return int((await docker.containers.container(name).wait(condition=condition))["StatusCode"])
+            code = int((await docker.containers.container(name).wait(condition=condition))["StatusCode"])
+        if self.is_podman and await self.inspect(name) is None:
+            # Podman says 0 of one that was removed while it ran.
+            raise NotFound(f"failed to wait for container: {name} is gone", component="Docker")
+        return code
 
     async def stop(self, name: str, grace: int) -> None:
         """SIGTERM, then SIGKILL after `grace` seconds; nothing when it is not running or not there."""
@@ -260,12 +268,13 @@ class DockerApi:
                 continue
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    version = await docker.version()
-            except (DockerError, aiohttp.ClientError, OSError) as e:
+                    version = decode(await _get(docker, "version"), dict[str, Any])
+            except (DockerError, aiohttp.ClientError, OSError, *_UNREADABLE) as e:
                 failure = unreachable(url, _reason(e))
                 await docker.close()
                 await docker.connector.close()
                 continue
+            docker.api_version = f"v{version.get('ApiVersion') or OLDEST}"  # else the library asks again
             self.url = url
             self.is_podman = any(
                 "podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or ()
@@ -286,8 +295,7 @@ class DockerApi:
         docker = await self._client()
         url = f"{docker.docker_host}/{docker.api_version}/{path}"
         async with docker.session.request(method, url, params=query, data=body, timeout=limit) as response:
-            if response.status >= 400:
-                raise DockerError(response.status, decode(await response.read(), dict[str, Any])["message"])
+            await _check_status(response)
             yield response
 
     async def _or_none(self, request: Awaitable[T]) -> T | None:
@@ -319,6 +327,18 @@ class DockerApi:
             raise EngineFailure(
                 f"failed to {doing}: the answer cannot be read: {e}", retryable=True, component="Docker"
             ) from e
+
+
+async def _get(docker: Docker, path: str) -> bytes:
+    """Return the answer to a request that is the same in each version of the API."""
+    async with docker.session.get(f"{docker.docker_host}/{path}") as response:
+        await _check_status(response)
+        return await response.read()
+
+
+async def _check_status(response: aiohttp.ClientResponse) -> None:
+    if response.status >= 400:
+        raise DockerError(response.status, decode(await response.read(), dict[str, Any])["message"])
 
 
 def _is_gone(error: DockerError) -> bool:

@@ -62,14 +62,14 @@ class Surroundings(NamedTuple):
 
 def container_config(task: EngineTask, params: DockerParams, image: str, around: Surroundings) -> dict[str, Any]:
     """Make the body of the Engine API's container create."""
-    detour = around.detour
+    detour, podman = around.detour, around.facts.is_podman
     config: dict[str, Any] = {
         "Image": image,
         "Env": merge_env(task.env, params.environment_variables or ()),
         "Labels": {EXECUTOR_LABEL: task.node_id, JOB_LABEL: task.job_id, EXECUTION_LABEL: task.execution_id},
         "HostConfig": {
-            "Mounts": [mount_config(mount) for mount in task.mounts],
-            "LogConfig": _log(task.output_limit, podman=around.facts.is_podman),
+            "Mounts": [mount_config(mount, podman=podman) for mount in task.mounts],
+            "LogConfig": _log(task.output_limit, podman=podman),
             **around.isolation.host_config(task.resources, frozenset(m.target for m in task.mounts), around.facts),
             **_limits(task.resources),
         },

@@ -34,9 +34,10 @@ from bacalhau.plugins.docker.failure import INIT_FAILED, FilesLimitRefused, not_
 from bacalhau.plugins.docker.handover import hand_over
 from bacalhau.plugins.docker.image import Images
 from bacalhau.plugins.docker.isolation import KEY, USUAL, Facts, Isolation, read_isolation
-from bacalhau.plugins.docker.mounts import check_held, naming_places
+from bacalhau.plugins.docker.mounts import check_held, check_mounted, naming_places
 from bacalhau.plugins.docker.output import OutputFiles, read_short
 from bacalhau.plugins.docker.params import DockerParams, check_engine
+from bacalhau.plugins.docker.podman import check_podman
 from bacalhau.plugins.docker.rules import ANOTHER_NODE, FREE, Rules, read_rules
 from bacalhau.ports.engine import EngineTask, Exit
 from bacalhau.ports.plugin import Setting
@@ -151,7 +152,7 @@ class DockerEngine:
             program = (await self._images.program_of(image)).first(params)
             suited = self._isolation.suited_to(program)
             around = Surroundings(suited, await self._ask_facts(), detour, self._rules.allowance)
-            await self._check_mounts(task, around.facts)
+            await self._check_task(task, params, around.facts)
             try:
                 return await self._run(task, container_config(task, params, image, around), watch)
             except FilesLimitRefused:
@@ -204,9 +205,20 @@ class DockerEngine:
                 removed.append(execution_id)
         return removed
 
-    async def _check_mounts(self, task: EngineTask, facts: Facts) -> None:
+    async def _check_task(self, task: EngineTask, params: DockerParams, facts: Facts) -> None:
+        if facts.is_podman:
+            await asyncio.to_thread(check_podman, task, params.extras, facts, self._api.url)
         if any(mount.held for mount in task.mounts):
             await asyncio.to_thread(check_held, task.mounts, self._api.url, podman=facts.is_podman)
+
+    async def _check_mounted(self, container_id: str, task: EngineTask) -> None:
+        """Compare what Podman has mounted with what is held, between its two steps of a start."""
+        if not self._api.is_podman or not any(mount.held for mount in task.mounts):
+            return
+        found = await self._api.inspect(container_id)
+        if found is None:
+            raise NotFound(f"container {container_id} is gone", component="Docker")
+        await asyncio.to_thread(check_mounted, task.mounts, int(found["State"]["Pid"]))
 
     async def _run(self, task: EngineTask, config: dict[str, Any], watch: _Watch) -> Exit:
         """Until the container's end, through losses of the daemon once the container has run."""
@@ -316,6 +328,7 @@ class DockerEngine:
         with OutputFiles(task, resumes=found is not None) as files:
             if found is None:
                 async with self._api.attach(container_id) as chunks:
+                    await self._check_mounted(container_id, task)
                     if not await self._start(container_id, watch):
                         return KILLED
                     code = await self._follow(container_id, files, chunks)

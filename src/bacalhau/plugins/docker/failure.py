@@ -15,6 +15,13 @@ _MISSING = re.compile(r"manifest unknown|not found|repository does not exist|no 
 _DENIED = re.compile(r"unauthorized|no basic auth|denied|forbidden", re.I)
 _INIT = re.compile(r"\[FATAL tini \(\d+\)\] exec (.*) failed: (.*)\n")
 _FILES_LIMIT = re.compile(r"rlimit type [67]\b|RLIMIT_(NOFILE|NPROC)")
+_CURES = (
+    ("could not select device driver", "install the NVIDIA Container Toolkit for this node's Docker daemon"),
+    (
+        "bind source path does not exist",
+        "the Docker daemon must see the folders of this node: let DOCKER_HOST name one of this machine",
+    ),
+)
 INIT_FAILED = (1, 126, 127)  # its exit codes then
 _BUSY = re.compile(r"toomanyrequests|too many requests|\b50[0-9]\b", re.I)
 
@@ -31,11 +38,7 @@ def refused(doing: str, status: int, message: str) -> EngineFailure:
     """The daemon's answer to a request. Its own faults (5xx) may pass or be this node's alone; the task's will not."""
     if _FILES_LIMIT.search(message):
         return FilesLimitRefused(f"failed to {doing}: {_cause(message)}", component="Docker")
-    hint = (
-        "install the NVIDIA Container Toolkit for this node's Docker daemon"
-        if "could not select device driver" in message
-        else ""
-    )
+    hint = next((cure for sign, cure in _CURES if sign in message), "")
     return EngineFailure(
         f"failed to {doing}: {_cause(message)}", hint=hint, retryable=status >= 500, component="Docker"
     )

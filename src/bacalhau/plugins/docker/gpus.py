@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bacalhau.lib.errors import EngineFailure
-from bacalhau.models.job.resources import GPU
+from bacalhau.models.job.resources import GPU, Resources
 
 _BY_PATH = Path("/dev/dri/by-path")
 _KFD = Path("/dev/kfd")
 _BY_FILE = ("AMD", "INTEL")
+
+
+def needs_driver(need: Resources) -> bool:
+    """Tell whether a task has a GPU that only a driver of the daemon gives, because it is no device file."""
+    return need.gpu > 0 and not (need.gpus and all(gpu.vendor.upper().startswith(_BY_FILE) for gpu in need.gpus))
 
 
 def gpu_settings(gpus: Sequence[GPU], by_path: Path = _BY_PATH, kfd: Path = _KFD) -> dict[str, Any]:

@@ -23,12 +23,19 @@ NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYS
 SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM"""
 
 
+_OTHER_DOCKER = "others are named in its daemon.json, under runtimes"
+_OTHER_PODMAN = "this is Podman, which takes its own runtime for all containers: set it in its containers.conf"
+
+
 class Facts(NamedTuple):
-    """A daemon's own account: the runtimes it knows, and whether it has a program for `Init`."""
+    """A daemon's own account: the runtimes that containers may get, whether it has a program for `Init`, and whether
+    it is Podman, run by another user than root.
+    """
 
     runtimes: tuple[str, ...] = ()
     has_init: bool = False
     is_podman: bool = False
+    is_rootless: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Isolation:
         if self.runtime and self.runtime not in facts.runtimes:
             raise Unavailable(
                 f"{KEY}.Runtime is {self.runtime}, which the Docker daemon does not know",
-                hint=f"it knows {', '.join(facts.runtimes)}; others are named in its daemon.json, under runtimes",
+                hint=f"it knows {', '.join(facts.runtimes)}; {_OTHER_PODMAN if facts.is_podman else _OTHER_DOCKER}",
                 component="Docker",
             )
         if self.userns_mode not in ("", "host") and not facts.is_podman:
