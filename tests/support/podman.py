@@ -48,6 +48,7 @@ def serve_podman(*registries: str) -> Iterator[str]:
                 stdout=log,
                 stderr=log,
                 env=environment,
+                cwd=folder,  # conmon notes there that the kernel killed for want of memory
                 start_new_session=True,
             )
             try:
