@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.lib.clock import now_ns
 from tests.api.room import a_job, open_room
 from tests.unit.orchestrator.make import make_candidate

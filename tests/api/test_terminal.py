@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from bacalhau.border.names import has_control
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.lib.clock import now_ns
 from bacalhau.models.execution.event import Topic, make_event
 from bacalhau.models.execution.execution import ComputeState, ComputeStateType, Execution, RunCommandResult

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from tests.cli.conftest import plain
 
 IMAGE, STORE = "127.0.0.1:5000/alpine", "http://127.0.0.1:8333"

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bacalhau import AsyncClient
 from bacalhau.api.access.signature import client_id_of, is_signed, read_public_key
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.client import sso
 from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.overrides import Overrides

@@ -142,3 +142,25 @@ async def test_ctrl_c_in_a_program_is_a_keyboard_interrupt_and_the_client_is_sti
         ended, out, err = await interrupt(child, signal.SIGINT)
     assert (ended, out, err) == (0, "KeyboardInterrupt\nj-1\n", "")
     assert os.path.isdir(tmp_path / "made/by/itself") == ("get" in use)
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("click", ["--help"]),
+        ("click", ["docker", "run", "i:1"]),
+        ("httpx", ["list"]),
+        ("yaml", ["validate", "job.yaml"]),
+    ],
+)
+async def test_a_signal_while_the_program_is_being_loaded(module, command, tmp_path):
+    """A module that never ends loading stands for any that is loaded at that moment."""
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / f"{module}.py").write_text("import os, signal\nos.write(1, b'loading')\nsignal.pause()\n")
+    (tmp_path / "job.yaml").write_text("Name: n\n")
+    child = await start(
+        "env", f"PYTHONPATH={tmp_path / 'slow'}", PROGRAM, *command, url="http://127.0.0.1:1", folder=tmp_path
+    )
+    assert await child.stdout.readexactly(7) == b"loading"
+    code, out, err = await interrupt(child, signal.SIGINT)
+    assert (code, out, err.strip()) == (130, "", "")

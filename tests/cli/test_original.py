@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from tests.support.original import RECORDED, original_server
 
 RECORDINGS = Path(__file__).with_name("original_api.jsonl")

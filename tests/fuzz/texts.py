@@ -16,7 +16,7 @@ from bacalhau.api.app import check_access
 from bacalhau.app.plugins import orchestrator_plugins
 from bacalhau.app.quotas import read_quotas
 from bacalhau.app.reach import node_reach
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.config.load import load_config
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bacalhau.cli.frame.completing import next_words
-from bacalhau.cli.main import run, tree
+from bacalhau.cli.frame.program import run, tree
 
 
 def words(*args):

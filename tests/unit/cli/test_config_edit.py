@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 
 
 def test_a_new_file_is_for_nobody_else(tmp_path):

@@ -17,7 +17,7 @@ from bacalhau.cli.frame import report
 from bacalhau.cli.frame.command import Call, Command, Tree
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.pflag import shown_name
-from bacalhau.cli.main import run, tree
+from bacalhau.cli.frame.program import run, tree
 from bacalhau.lib.errors import BadRequest
 
 
@@ -190,7 +190,8 @@ def test_values_that_hold_values_are_shown_as_json(monkeypatch, tmp_path, capsys
     "args", [["--help"], ["docker", "run", "--help"], ["job", "list", "--help"], ["serve", "--help"]], ids=" ".join
 )
 def test_help_loads_nothing_heavy(args):
-    code = f"import sys, json, bacalhau.cli.main as m; m.run({args!r}); print('\\n' + json.dumps(sorted(sys.modules)))"
+    code = f"import sys, json; from bacalhau.cli.frame.program import run; run({args!r})"
+    code += "; print('\\n' + json.dumps(sorted(sys.modules)))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {
         "msgspec",

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from bacalhau.app.tls import server_tls
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.client.endpoint import resolve_endpoint
 from bacalhau.client.overrides import Overrides
 from bacalhau.config.access import ApiTLS

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from bacalhau.api.http.errors import envelope
+from bacalhau.cli.frame.program import run
 from bacalhau.cli.frame.report import say_error, say_warning
-from bacalhau.cli.main import run
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.log import set_up_logging

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.client.profiles import Profiles
 from bacalhau.config.load import load_config
 from bacalhau.lib.errors import BadRequest

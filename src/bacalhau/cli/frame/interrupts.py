@@ -5,6 +5,7 @@ SIGTERM does what Ctrl-C does, so that both end a command in order: requests are
 traceback is printed.
 """
 
+import os
 import signal
 from types import FrameType
 
@@ -12,8 +13,16 @@ _BASE = 128  # to which shells add the signal's number
 _last = signal.SIGINT
 
 
+def leave_at_once() -> None:
+    """Let Ctrl-C end the process without a word until `listen`: nothing has begun that would have to end in order."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
 def listen() -> None:
-    """Handle SIGTERM from now on. A caller that ignores it goes on ignoring it."""
+    """Let both signals end a command in order from now on. A caller that ignores one goes on ignoring it."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
 
@@ -21,6 +30,10 @@ def listen() -> None:
 def exit_code() -> int:
     """Return the exit code of a command that was interrupted: 130, or 143 by SIGTERM."""
     return _BASE + _last
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(_BASE + number)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
