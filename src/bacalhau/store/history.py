@@ -1,5 +1,6 @@
 """The events of jobs and executions, numbered from 1 in each job; the numbers are given by the database."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bacalhau.lib.clock import rfc3339
@@ -11,15 +12,14 @@ from bacalhau.store.paging import SLICE
 from bacalhau.store.statement import Row, Statement
 
 
-def insert_history(entry: HistoryEntry, now: int) -> Statement:
-    columns = {
-        "job_id": entry.job_id,
-        "job_version": entry.job_version,
-        "execution_id": entry.execution_id,
-        "time": now,
-        "event": encode(entry.event),
-    }
-    return Statement("insert_history", columns, 1, f"job not found: {entry.job_id}")
+def insert_history(entries: Iterable[HistoryEntry], now: int) -> Iterator[Statement]:
+    """Write events in their order, those of one job with one statement."""
+    by_job: dict[str, list[tuple[int, str, Event]]] = {}
+    for entry in entries:
+        by_job.setdefault(entry.job_id, []).append((entry.job_version, entry.execution_id, entry.event))
+    for job_id, mine in by_job.items():
+        params = {"job_id": job_id, "time": now, "entries": encode(mine).decode()}
+        yield Statement("insert_history", params, len(mine), f"job not found: {job_id}")
 
 
 def history_params(query: HistoryQuery) -> dict[str, Any]:

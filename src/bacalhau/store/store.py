@@ -190,6 +190,5 @@ def _statements(change: Change, now: int) -> Iterator[Statement]:
     yield from map(jobs.update_job, change.jobs)
     yield from map(executions.update_execution, change.executions)
     yield from map(executions.insert_execution, change.new_executions)
-    for entry in change.history:
-        yield history.insert_history(entry, now)
+    yield from history.insert_history(change.history, now)
     yield from map(outbox.insert_message, change.messages)

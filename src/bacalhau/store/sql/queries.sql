@@ -101,9 +101,12 @@ from jobs j where j.id = :job_id;
 -- History --------------------------------------------------------------------------------------------------------
 
 -- name: insert_history
+-- `entries` is a JSON list of [version, execution id, event].
 insert into history (job, seq, job_version, execution_id, time, event)
-select j.number, coalesce((select max(seq) from history where job = j.number), 0) + 1, :job_version, :execution_id, :time, :event
-from jobs j where j.id = :job_id;
+select
+    j.number, coalesce((select max(seq) from history where job = j.number), 0) + 1 + n.key,
+    json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'), :time, cast(json_extract(n.value, '$[2]') as blob)
+from jobs j cross join json_each(:entries) n where j.id = :job_id;
 
 -- name: list_history
 select h.seq, h.job_version, h.execution_id, h.time, h.event from jobs j join history h on h.job = j.number
