@@ -49,8 +49,8 @@ def always(*, factory: Callable[[], T]) -> T:
     """
     is_struct = isinstance(factory, type) and issubclass(factory, msgspec.Struct)
     make: Callable[[], T] = cache(factory) if is_struct else factory
-    # The lambda matters: msgspec would recognise a bare `dict` or `list` factory and omit empty values.
-    made: T = msgspec.field(default_factory=lambda: make())
+    # The lambda matters: msgspec recognises the types of lists and maps, and would omit empty ones.
+    made: T = msgspec.field(default_factory=make if is_struct or factory in (str, int) else lambda: make())
     return made
 
 

@@ -53,11 +53,12 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._limit: asyncio.TimerHandle | None = None
         self._head = 0
+        self._is_in_head = True
 
     # Uvicorn's own narrowing
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, Joined(transport, self.loop)))
-        self._expect_head()
+        self._limit = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_limit()
@@ -65,23 +66,21 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect_head()
+        self._stop_limit()
+        self._head, self._is_in_head = 0, True
 
     def on_headers_complete(self) -> None:
         self._stop_limit()
+        self._is_in_head = False
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._limit is not None:
+        if self._is_in_head:  # a head that came whole needs no limit
+            self._limit = self._limit or self.loop.call_later(HEAD_SECONDS, self.transport.close)
             self._head += len(data)
             if self._head > MAX_HEAD:
                 self.send_400_response(f"The head of the request is longer than {MAX_HEAD} bytes.")
-
-    def _expect_head(self) -> None:
-        self._stop_limit()
-        self._head = 0
-        self._limit = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _stop_limit(self) -> None:
         if self._limit is not None:
