@@ -20,7 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CLOSE_SECONDS = 30.0
-A_STEP = 32  # results given back in one step of the event loop: about 5 ms of work for those who asked
+A_STEP = 16  # results given back in one step of the event loop: about 2 ms of work for those who asked
 
 
 class Worker(Generic[T, R]):
