@@ -23,6 +23,7 @@ from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
+from bacalhau.plugins.s3.operation import list_objects
 from bacalhau.plugins.s3.settings import read_settings
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.storage import Entry
@@ -152,6 +153,26 @@ async def test_what_a_refusal_becomes(client, server, answer, message):
     server.answers = [answer]
     with pytest.raises(StorageFailure, match=message):
         await get(client, server)
+
+
+@pytest.mark.parametrize(
+    "body", ["<html><body>Welcome to nginx</body></html>", '{"service": "Welcome to nginx"}', "", "<a>Welcome to nginx"]
+)
+async def test_a_listing_of_something_that_is_not_s3_shows_its_first_words(client, server, body):
+    server.answers = [says(200, body)]
+    with pytest.raises(StorageFailure, match="answered something that is not S3") as raised:
+        [each async for each in list_objects(client, BucketAddress("b", endpoint=server.url), "", 10)]
+    assert ("Welcome to nginx" in raised.value.message) == bool(body)
+
+
+@pytest.mark.parametrize("bad", ["a\x01b", "a&#1;b", "a&b"])
+async def test_a_key_that_makes_a_listing_unreadable_is_named(client, server, bad):
+    rows = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in ("good", bad))
+    server.answers = [says(200, f"<ListBucketResult>{rows}</ListBucketResult>")]
+    with pytest.raises(StorageFailure) as raised:
+        [each async for each in list_objects(client, BucketAddress("b", endpoint=server.url), "", 10)]
+    assert raised.value.message == f"s3: {server.url} lists key {bad!r} of bucket b in a form that is no XML"
+    assert "longer prefix" in raised.value.hint
 
 
 async def test_something_that_is_not_s3(server):

@@ -8,6 +8,7 @@ import pytest
 from bacalhau.lib.errors import PublisherFailure, StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
+from bacalhau.plugins.s3.params import check_publisher
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
 from tests.contract.test_s3_source import read_tree, spec, stage
@@ -84,3 +85,41 @@ async def test_keys_that_stand_for_folders_alone_are_named(moto, source):
         StorageFailure, match="matches only keys that end in / and stand for folders, such as 'in/dir/'"
     ):
         await source.resolve(spec(moto, bucket, "in/"))
+
+
+async def test_a_name_that_a_server_keeps_as_another_is_named(store, box, publisher, source, tmp_path):
+    outputs = tmp_path / "tree" / "outputs"
+    outputs.mkdir(parents=True)
+    (outputs / "back\\slash").write_text("x")
+    try:
+        published = await publisher.publish(result(store, box, tmp_path / "tree", "plain"), ignore)
+    except PublisherFailure as e:
+        folded = [each["Key"] for each in store.boto.list_objects_v2(Bucket=box)["Contents"]]
+        assert folded == ["r-plain/outputs/back/slash"]
+        assert e.message.startswith(r"file name 'outputs/back\\slash' cannot be an S3 key at http://127.0.0.1:")
+        with pytest.raises(StorageFailure, match="nothing matches prefix") as raised:
+            await source.resolve(spec(store, box, "r-plain/outputs/back\\"))
+        assert r"some servers keep \ as /" in raised.value.hint
+    else:
+        await S3Downloader("http://127.0.0.1:1").download(published, tmp_path / "got", ignore)
+        assert read_tree(tmp_path / "got") == read_tree(tmp_path / "tree")
+    await publisher.publish(result(store, box, tmp_path / "tree", "gzip"), ignore)
+
+
+async def test_blanks_around_a_key_count_where_there_is_such_an_object(store, box, source, tmp_path):
+    store.fill(box, {"d/k ": b"with", "d/k": b"without"})
+    for key, body in {"d/k ": b"with", "d/k": b"without", " d/k ": b"without"}.items():
+        (entry,) = (await source.resolve(spec(store, box, key))).entries
+        assert entry.size == len(body)
+
+
+def test_a_key_of_results_that_begins_with_a_blank_is_refused():
+    place = {"Bucket": "b", "Key": " r"}
+    assert check_publisher(SpecConfig("s3", place)) == [
+        "invalid s3 params. key ' r' begins with white space, which is left out where the result is read: leave it out"
+    ]
+
+
+async def test_a_bucket_that_is_not_there_is_no_empty_input(store, source):
+    with pytest.raises(StorageFailure, match="s3: bucket no-such-bucket does not exist"):
+        await source.resolve(spec(store, "no-such-bucket", "", AllowEmpty=True))

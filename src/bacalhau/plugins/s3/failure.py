@@ -44,6 +44,14 @@ _DAMAGED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch
 _TAGS = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "Region")}
 
 
+class AccessRefused(StorageFailure):
+    """The credentials may not do it."""
+
+
+class AbsentObject(StorageFailure):
+    """A bucket that is there has no such object."""
+
+
 class Trouble(NamedTuple):
     """An answer that is no success.
 
@@ -131,7 +139,7 @@ def _refusal(trouble: Trouble, address: BucketAddress, key: str, who: str) -> St
     if trouble.code in _REFUSED or (trouble.is_refusal and not trouble.code):
         where = f" for {key}" if key else ""
         hint = f"give the node credentials that may use s3://{address.bucket}/{key}, or make the bucket public"
-        return StorageFailure(f"s3: access denied to bucket {address.bucket} {who}{where}", hint=hint, component="S3")
+        return AccessRefused(f"s3: access denied to bucket {address.bucket} {who}{where}", hint=hint, component="S3")
     return None
 
 
@@ -147,7 +155,7 @@ def _absence(trouble: Trouble, address: BucketAddress, key: str) -> StorageFailu
         )
     if trouble.status == 404:
         hint = "keys are case-sensitive; end the key with * or / to take every object below it"
-        return StorageFailure(f"s3: no object {key} in bucket {address.bucket}", hint=hint, component="S3")
+        return AbsentObject(f"s3: no object {key} in bucket {address.bucket}", hint=hint, component="S3")
     if trouble.status == 412:
         hint = "run the job again to take the new content"
         return StorageFailure(

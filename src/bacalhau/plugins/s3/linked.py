@@ -17,9 +17,8 @@ from bacalhau.models.wire.api import SignLinksRequest, SignLinksResponse
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.keys import plan_entries
-from bacalhau.plugins.s3.operation import Listed, list_page
+from bacalhau.plugins.s3.operation import MOST_OBJECTS, Listed, list_page
 from bacalhau.plugins.s3.params import LinkedParams, S3SourceParams
-from bacalhau.plugins.s3.source import MOST_OBJECTS
 from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.storage import Entry
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NamedTuple
@@ -20,7 +21,10 @@ DIGEST_METADATA = "x-amz-meta-bacalhau-sha256"  # for servers that do not keep t
 EXECUTION_METADATA, JOB_METADATA = "x-amz-meta-bacalhau-execution", "x-amz-meta-bacalhau-job"
 CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
 
+MOST_OBJECTS = 2_000_000  # in one listing, which takes some 800 MB of memory
 _SIZE_DIGITS = 18
+_WORDS_BYTES = 400  # of an answer, of which a message shows the first words
+_KEYS = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 
 
 class Head(NamedTuple):
@@ -108,7 +112,7 @@ def list_query(prefix: str, token: str) -> tuple[tuple[str, str], ...]:
 
 async def list_page(client: S3Client, request: Request) -> Page:
     """Read one page of a listing."""
-    root = (await call_xml(client, request)).root
+    root = (await call_xml(client, request, "ListBucketResult")).root
     is_cut = read_text(root, "IsTruncated") == "true"
     return Page(list(_read_page(root)), read_text(root, "NextContinuationToken") if is_cut else "")
 
@@ -132,8 +136,8 @@ class XmlAnswer(NamedTuple):
     root: ET.Element
 
 
-async def call_xml(client: S3Client, request: Request) -> XmlAnswer:
-    """Do a request that is answered in XML.
+async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer:
+    """Do a request that is answered in XML with the element `wanted`. Raises StorageFailure for any other answer.
 
     Servers announce success before they are done with what takes long, so a failure may come with status 200. It is
     taken as if it had come with its own status.
@@ -142,8 +146,11 @@ async def call_xml(client: S3Client, request: Request) -> XmlAnswer:
     async def read(response: aiohttp.ClientResponse) -> XmlAnswer:
         answer = await read_all(response)
         root = _parse_answer(answer.body, request.address)
-        if root.tag.rpartition("}")[2] == "Error":
+        name = root.tag.rpartition("}")[2]
+        if name == "Error":
             raise Troubled(read_trouble(response.status, "", answer.body))
+        if name != wanted:
+            raise _not_s3(answer.body, request.address)
         return XmlAnswer(answer.headers, root)
 
     return await client.call(request, read)
@@ -153,11 +160,30 @@ def _parse_answer(body: bytes, address: BucketAddress) -> ET.Element:
     try:
         return ET.fromstring(body)
     except ET.ParseError as e:
-        raise StorageFailure(
-            f"s3: {address.server} answered something that is not S3: {body[:80]!r}",
-            hint="check the endpoint",
-            component="S3",
-        ) from e
+        if (key := _unreadable_key(body)) is not None:
+            said = (
+                f"s3: {address.server} lists key {shorten(key)!r} of bucket {address.bucket} in a form that is no XML"
+            )
+            hint = "name a longer prefix that leaves the object out, or rename it"
+            raise StorageFailure(said, hint=hint, component="S3") from e
+        raise _not_s3(body, address) from e
+
+
+def _unreadable_key(body: bytes) -> str | None:
+    """Find the key that makes a listing unreadable: some servers escape nothing, whatever they are asked for."""
+    for key in _KEYS.findall(body):
+        try:
+            ET.fromstring(b"<Key>%b</Key>" % key)
+        except ET.ParseError:
+            return str(key, "utf-8", "replace")
+    return None
+
+
+def _not_s3(body: bytes, address: BucketAddress) -> StorageFailure:
+    """Make the error of an endpoint where something else answers."""
+    words = " ".join(body[:_WORDS_BYTES].decode("utf-8", "replace").split())
+    said = f"s3: {address.server} answered something that is not S3: {shorten(words)!r}"
+    return StorageFailure(said, hint="check the endpoint", component="S3")
 
 
 def read_text(element: ET.Element, name: str) -> str:

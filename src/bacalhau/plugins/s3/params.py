@@ -244,6 +244,10 @@ def _single_problems(params: S3SourceParams) -> list[str]:
 def _key_problems(key: str) -> list[str]:
     if not key.strip():
         return ["key cannot be empty"]
+    if key[0].isspace():
+        return [
+            f"key {shorten(key)!r} begins with white space, which is left out where the result is read: leave it out"
+        ]
     if len(key.encode()) > 900:
         return ["key is longer than S3 allows: 1024 bytes with its placeholders filled in"]
     names = re.findall(r"\{([^{}]*)\}", key)

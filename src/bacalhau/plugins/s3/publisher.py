@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import stat
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -17,10 +18,11 @@ from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, result_buckets
 from bacalhau.plugins.s3.client import S3Client
+from bacalhau.plugins.s3.failure import AccessRefused
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.keys import fill_key
 from bacalhau.plugins.s3.ledger import Ledger
-from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA
+from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, list_objects
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.plugins.s3.upload import Target, abort_left, upload_stream
@@ -31,6 +33,8 @@ from bacalhau.ports.publisher import Result
 log = logging.getLogger(__name__)
 
 LONGEST_KEY = 1024  # bytes, as S3 has them
+_USUAL_KEY = re.compile(r"[\w./ =+-]*", re.ASCII)
+_RENAME = "publish with encoding gzip, or name the file otherwise"
 _PIECE_BYTES = 1 << 20
 _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
     16,
@@ -138,7 +142,29 @@ async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> di
     large = [partial(put_file, name, size) for name, size in files if size > _PIECE_BYTES]
     await gather_bounded(_SMALL_AT_ONCE, list(small))
     await gather_bounded(_LARGE_AT_ONCE, list(large))
+    await _require_kept(target, [target.key + name for name, _ in files])
     return {"VersionID": "", "ChecksumSHA256": ""}
+
+
+async def _require_kept(target: Target, keys: list[str]) -> None:
+    """Raise StorageFailure for a key that the server has changed, and so nobody would find: some turn \\ into /.
+
+    Keys of usual characters are not looked for, and none where the credentials may write and not list.
+    """
+    missing = {key for key in keys if not _USUAL_KEY.fullmatch(key)}
+    if not missing:
+        return
+    try:
+        async for each in list_objects(target.client, target.address, target.key, MOST_OBJECTS):
+            missing.discard(each.key)
+            if not missing:
+                return
+    except AccessRefused as e:
+        log.info("the names of a result were not compared with the server's: %s", e.message)
+        return
+    name = shorten(min(missing).removeprefix(target.key))
+    said = f"file name {name!r} cannot be an S3 key at {target.address.server}: the server keeps it as another"
+    raise StorageFailure(said, hint=_RENAME, component="S3")
 
 
 def _plain_files(folder: Path, prefix: str) -> list[tuple[str, int]]:
@@ -170,7 +196,7 @@ def _keyed(name: str, prefix: str) -> str:
         fault = "it is not UTF-8"
     if fault:
         said = f"file name {shorten(name)!r} cannot be an S3 key: {fault}"
-        raise StorageFailure(said, hint="publish with encoding gzip, or name the file otherwise", component="S3")
+        raise StorageFailure(said, hint=_RENAME, component="S3")
     return name
 
 

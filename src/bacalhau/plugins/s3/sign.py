@@ -65,7 +65,12 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
     Plain results, and all results where there are no credentials, stay as they are.
     """
     params = require_params(result, S3SourceParams)
-    if not is_archive(params.key) or (signer := await _find_signer(params, expires)) is None:
+    return await _presign_archive(result, params, expires) if is_archive(params.key) else result
+
+
+async def _presign_archive(result: SpecConfig, params: S3SourceParams, expires: float) -> SpecConfig:
+    signer = await _find_signer(params, expires)
+    if signer is None:
         return result
     url = signer.link(params.key, version_query(params.version_id))
     return SpecConfig(
@@ -73,21 +78,20 @@ async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
     )
 
 
-async def offer_links(published: Published) -> SpecConfig:
+async def _offer_links(published: Published, params: S3SourceParams) -> SpecConfig:
     """Return a plain result with the execution that links to its objects can be asked for, where they can be signed."""
     result = published.result
-    if await _find_signer(require_params(result, S3SourceParams), 1) is None:
+    if await _find_signer(params, 1) is None:
         return result
     asked = LinkedParams(job_id=published.job_id, execution_id=published.execution_id)
     return msgspec.structs.replace(result, params=(result.params or {}) | msgspec.to_builtins(asked))
 
 
-async def sign_objects(published: Published, wish: LinkWish, expires: float) -> Links:
+async def _sign_objects(params: S3SourceParams, wish: LinkWish, expires: float) -> Links:
     """Sign links to a page of the listing of a plain result, and to its objects. No server is asked.
 
     Raises BadRequest for a key that is not below the result's, Unavailable where there are no credentials for it.
     """
-    params = require_params(published.result, S3SourceParams)
     if is_archive(params.key):
         raise BadRequest("the result is one object, which has a link already")
     if strange := next((key for key in wish.keys if not key.startswith(params.prefix)), None):
@@ -108,21 +112,20 @@ def make_part(config: Config) -> OrchestratorPart:
     buckets = result_buckets(config)
     seconds = int(signing.pre_signed_url_expiration) or _DEFAULT_SECONDS
 
-    def refusal(published: Published) -> str:
-        return buckets.refusal(require_params(published.result, S3SourceParams).bucket, published.namespace)
-
     async def presign(published: Published) -> SpecConfig:
-        if reason := refusal(published):
+        params = require_params(published.result, S3SourceParams)
+        if reason := buckets.refusal(params.bucket, published.namespace):
             log.warning("the result of execution %s is not signed: %s", published.execution_id, reason)
             return published.result
-        if is_archive(require_params(published.result, S3SourceParams).key):
-            return await presign_result(published.result, seconds)
-        return await offer_links(published)
+        if is_archive(params.key):
+            return await _presign_archive(published.result, params, seconds)
+        return await _offer_links(published, params)
 
     async def sign_links(published: Published, wish: LinkWish) -> Links:
-        if reason := refusal(published):
+        params = require_params(published.result, S3SourceParams)
+        if reason := buckets.refusal(params.bucket, published.namespace):
             raise BadRequest(reason)
-        return await sign_objects(published, wish, seconds)
+        return await _sign_objects(params, wish, seconds)
 
     if signing.pre_signed_url_disabled:
         return OrchestratorPart()

@@ -1,6 +1,7 @@
 """S3 as an input: which objects a job's key means, pinned as they are now, and their way into a mount."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
@@ -11,9 +12,10 @@ from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, input_buckets
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import S3Client
+from bacalhau.plugins.s3.failure import AbsentObject
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.keys import plan_entries, safe_path
-from bacalhau.plugins.s3.operation import Head, Listed, head, list_objects
+from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.partition import pick_share
 from bacalhau.plugins.s3.settings import current_settings
@@ -21,7 +23,6 @@ from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
 
-MOST_OBJECTS = 2_000_000  # in one listing, which takes some 800 MB of memory
 _DIRECTORY_TYPE = "application/x-directory"
 
 
@@ -73,7 +74,7 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
     address, key = await bucket_of(params), params.prefix
     listed_as = key
     if params.is_single:
-        found = await head(client, address, key, params.version_id)
+        key, found = await _find_single(client, address, params)
         if not found.content_type.startswith(_DIRECTORY_TYPE):
             return (_single_entry(params, key, found),)
         listed_as = key + "/"
@@ -82,6 +83,14 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
     if not entries and not params.allow_empty:
         raise _nothing_matches(params, listed)
     return entries
+
+
+async def _find_single(client: S3Client, address: BucketAddress, params: S3SourceParams) -> tuple[str, Head]:
+    """Find the object that a key names: blanks around it count where there is such an object."""
+    if params.key != params.prefix:
+        with suppress(AbsentObject):
+            return params.key, await head(client, address, params.key, params.version_id)
+    return params.prefix, await head(client, address, params.prefix, params.version_id)
 
 
 def _single_entry(params: S3SourceParams, key: str, found: Head) -> Entry:
@@ -108,11 +117,9 @@ def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFai
         said = f"s3: prefix {params.prefix!r} in bucket {params.bucket} matches only {keys}"
     else:
         said = f"s3: nothing matches prefix {params.prefix!r} in bucket {params.bucket}"
-    return StorageFailure(
-        said,
-        hint="check the key, which is case-sensitive; AllowEmpty: true lets the job run without input",
-        component="S3",
-    )
+    folded = "; some servers keep \\ as /" if "\\" in params.prefix else ""
+    hint = f"check the key, which is case-sensitive{folded}; AllowEmpty: true lets the job run without input"
+    return StorageFailure(said, hint=hint, component="S3")
 
 
 def make_source(setting: Setting) -> S3Source:

@@ -95,7 +95,7 @@ class Upload(NamedTuple):
         target = self.target
         request = Request(target.address, "POST", target.key, query, body=body.encode(), confirm=target.confirm)
         try:
-            answer = await call_xml(target.client, request)
+            answer = await call_xml(target.client, request, "CompleteMultipartUploadResult")
         except StorageFailure as e:
             if _code_of(e) not in _PARTS_LOST:
                 raise
@@ -182,7 +182,8 @@ async def begin_upload(target: Target, digest: str = "") -> Upload:
     """Begin an upload in parts; `digest` of the whole goes along as metadata where it is known already."""
     known = ((DIGEST_METADATA, digest),) if digest else ()
     headers = (("x-amz-checksum-algorithm", "SHA256"), *target.origin, *known)
-    answer = await call_xml(target.client, Request(target.address, "POST", target.key, (("uploads", ""),), headers))
+    request = Request(target.address, "POST", target.key, (("uploads", ""),), headers)
+    answer = await call_xml(target.client, request, "InitiateMultipartUploadResult")
     upload = Upload(target, read_text(answer.root, "UploadId"))
     upload.record()
     return upload
