@@ -44,6 +44,7 @@ class S3(NamedTuple):
 def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> Any:
     config = importlib.import_module("botocore.config").Config(
         retries={"max_attempts": 1},
+        signature_version="s3v4",
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
