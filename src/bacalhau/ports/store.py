@@ -114,6 +114,22 @@ class JobReader(Protocol):
 
     async def list_jobs(self, query: JobQuery) -> list[Job]: ...
 
+    async def number_jobs(self, query: JobQuery) -> list[int]:
+        """List the numbers under which the store keeps the jobs of a list, in its order, as it is at one moment."""
+        ...
+
+    async def load_jobs(self, numbers: Sequence[int]) -> list[Job]:
+        """Read jobs by these numbers, in this order, but for those that are gone."""
+        ...
+
+    async def number_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[int]:
+        """List the numbers of the executions that `list_executions` would list."""
+        ...
+
+    async def load_executions(self, job_id: str, numbers: Sequence[int]) -> list[Execution]:
+        """Read executions of a job by these numbers, in this order, but for those that are gone."""
+        ...
+
     async def list_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[Execution]:
         """List executions with their jobs filled in, all as they were at one moment; `job_version` 0 is the latest,
         -1 all.

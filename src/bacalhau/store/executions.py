@@ -2,6 +2,7 @@
 its version.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,7 +14,16 @@ from bacalhau.models.job.job import Job
 from bacalhau.ports.store import ORDERS, ExecutionPage, Found
 from bacalhau.store.database import Snapshot
 from bacalhau.store.jobs import HIGHEST
-from bacalhau.store.paging import SLICE, load_list, load_rows, page_terms, read_concatenated, read_numbers, slices
+from bacalhau.store.paging import (
+    SLICE,
+    find_rows,
+    load_list,
+    load_rows,
+    page_terms,
+    read_concatenated,
+    read_numbers,
+    slices,
+)
 from bacalhau.store.statement import Row, Statement, catalogue
 
 _MODIFIED = "json_extract(cast(e.body as text), '$.ModifyTime')"
@@ -71,7 +81,16 @@ def list_executions(job_id: str, version: int, page: ExecutionPage) -> tuple[str
 
 def load_page(job_id: str, version: int, page: ExecutionPage, snapshot: Snapshot) -> list[Execution]:
     """Read executions, each with the job as it was when its version began."""
-    found = load_list(snapshot, *list_executions(job_id, version, page), "load_executions", Execution)
+    return load_numbered(job_id, find_rows(snapshot, *list_executions(job_id, version, page)), snapshot)
+
+
+def find_numbers(job_id: str, version: int, page: ExecutionPage, snapshot: Snapshot) -> list[int]:
+    return find_rows(snapshot, *list_executions(job_id, version, page))
+
+
+def load_numbered(job_id: str, numbers: Sequence[int], snapshot: Snapshot) -> list[Execution]:
+    """Read executions of one job, each with the job as it was when its version began."""
+    found = load_rows(snapshot, "load_executions", list(numbers), Execution)
     versions = encode(sorted({execution.job_version for execution in found})).decode()
     first = snapshot.rows("load_first_states", {"job_id": job_id, "versions": versions})[0][0]
     jobs = {job.version: job for job in read_concatenated(first, Job)}

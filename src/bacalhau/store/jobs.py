@@ -1,5 +1,6 @@
 """Jobs and their versions as statements and queries."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
@@ -7,7 +8,7 @@ from bacalhau.lib.wire import decode, encode
 from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.ports.store import JobQuery
 from bacalhau.store.database import Snapshot
-from bacalhau.store.paging import load_list, page_terms
+from bacalhau.store.paging import find_rows, load_list, load_rows, page_terms
 from bacalhau.store.statement import Row, Statement, catalogue
 
 COMPONENT = "JobStore"
@@ -64,6 +65,14 @@ def list_jobs(query: JobQuery) -> tuple[str, dict[str, Any]]:
 
 def load_page(query: JobQuery, snapshot: Snapshot) -> list[Job]:
     return load_list(snapshot, *list_jobs(query), "load_jobs", Job)
+
+
+def find_numbers(query: JobQuery, snapshot: Snapshot) -> list[int]:
+    return find_rows(snapshot, *list_jobs(query))
+
+
+def load_numbered(numbers: Sequence[int], snapshot: Snapshot) -> list[Job]:
+    return load_rows(snapshot, "load_jobs", list(numbers), Job)
 
 
 def load_open(snapshot: Snapshot) -> list[Job]:

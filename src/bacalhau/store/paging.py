@@ -53,9 +53,14 @@ def load_rows(snapshot: Snapshot, statement: str, numbers: list[int], kind: type
     return found
 
 
+def find_rows(snapshot: Snapshot, sql: str, params: Params) -> list[int]:
+    """Read the numbers of the rows that the text `sql` gives, in their order."""
+    return read_numbers(snapshot.rows_of(sql, params)[0][0])
+
+
 def load_list(snapshot: Snapshot, sql: str, params: Params, statement: str, kind: type[T]) -> list[T]:
     """Read the rows whose numbers the text `sql` gives, by the statement of that name."""
-    return load_rows(snapshot, statement, read_numbers(snapshot.rows_of(sql, params)[0][0]), kind)
+    return load_rows(snapshot, statement, find_rows(snapshot, sql, params), kind)
 
 
 def read_concatenated(text: str | None, kind: type[T]) -> list[T]:

@@ -64,6 +64,12 @@ class SqliteStore(Housed):
         lane: Lane = "points" if 0 < query.limit <= SLICE else "lists"
         return await self._database.read_whole(partial(jobs.load_page, query), lane)
 
+    async def number_jobs(self, query: JobQuery) -> list[int]:
+        return await self._database.read_whole(partial(jobs.find_numbers, query), "lists")
+
+    async def load_jobs(self, numbers: Sequence[int]) -> list[Job]:
+        return await self._database.read_whole(partial(jobs.load_numbered, numbers), "lists")
+
     async def list_open_jobs(self) -> list[Job]:
         return await self._database.read_whole(jobs.load_open, "lists")
 
@@ -80,6 +86,12 @@ class SqliteStore(Housed):
     async def list_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[Execution]:
         lane: Lane = "points" if executions.is_short(page) else "lists"
         return await self._database.read_whole(partial(executions.load_page, job_id, job_version, page), lane)
+
+    async def number_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[int]:
+        return await self._database.read_whole(partial(executions.find_numbers, job_id, job_version, page), "lists")
+
+    async def load_executions(self, job_id: str, numbers: Sequence[int]) -> list[Execution]:
+        return await self._database.read_whole(partial(executions.load_numbered, job_id, numbers), "lists")
 
     async def find_executions(self, job_id: str, prefix: str) -> Found:
         params = executions.find_params(job_id, prefix)

@@ -1,14 +1,14 @@
 """Routes of jobs: submit, look, stop. Each reads its request, makes one call to the orchestrator and answers."""
 
-from collections.abc import Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 from litestar import delete, get, post, route
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from bacalhau.api.http.answer import PlainAnswer
+from bacalhau.api.http.answer import PlainAnswer, send_after
 from bacalhau.api.http.client_version import HEADER, needs_states_in_history
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, header, ignored, named_job, orchestrator, read_body, read_job_body, waits
@@ -38,7 +38,9 @@ from bacalhau.orchestrator.jobs.links import sign_links
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.ports.store import ExecutionPage, HistoryQuery, JobQuery, Place, place_of
 
+T = TypeVar("T")
 HISTORY_PAGE = 100
+MOST_EVENTS = 1000  # of one answer, whatever the limit
 LARGEST = 2**32 - 1
 LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
 EXECUTION_ORDERS = ("created_at", "create_time", "modified_at", "modify_time", "id", "state")
@@ -58,13 +60,21 @@ async def put_job(request: Ask) -> PutJobResponse:
 
 @get("/jobs", query=ListJobs)
 async def list_jobs(request: Ask) -> ListJobsResponse:
-    """Jobs of a namespace (empty or `*`: of all), oldest first."""
+    """Jobs of a namespace (empty or `*`: of all), oldest first. With labels a page has 1,000 jobs at most."""
     query = read_query(request.scope["query_string"], ListJobs)
     page = _page(query, "created_at", "modified_at", "id")
     selector = read_labels(query.labels)
     wanted = JobQuery(query.namespace, page.sort_by, page.reverse, page.limit, _after(page))
-    jobs, more = await read.list_jobs(orchestrator(request), wanted, selector)
-    return ListJobsResponse(next_token=_following(page, jobs, more), items=tuple(jobs))
+    found = await read.list_jobs(orchestrator(request), wanted, selector)
+    return ListJobsResponse(next_token=_following(page, found.last), items=_items(request, found))
+
+
+def _items(request: Ask, found: read.Listing[T]) -> tuple[T, ...]:
+    """Return the first items of a list, and have the answer go on with the rest."""
+    items = tuple(found.items)
+    if found.rest is not None:
+        send_after(request, items, found.rest)
+    return items
 
 
 def _page(query: ListJobs | ListExecutions, *orders: str) -> PagingToken:
@@ -92,11 +102,11 @@ def _after(page: PagingToken) -> Place | None:
     return Place(int(page.key), page.id)
 
 
-def _following(page: PagingToken, items: Sequence[Job | Execution], more: bool) -> str:
-    """Return the token of the page after these items, "" after the last one."""
-    if not more:
+def _following(page: PagingToken, end: Job | Execution | None) -> str:
+    """Return the token of the page after this item, "" where none follows."""
+    if end is None:
         return ""
-    key, last = place_of(items[-1], page.sort_by)
+    key, last = place_of(end, page.sort_by)
     return page._replace(key=f"{key:d}" if isinstance(key, int) else key, id=last).encoded()
 
 
@@ -126,8 +136,8 @@ async def get_job(request: Ask, job_id: FromPath[str]) -> GetJobResponse:
         wanted = HistoryQuery(job.id, limit=HISTORY_PAGE, job_version=job.version)
         history = ListHistoryResponse(items=(await read.wait_history(orch, wanted, wait=0, progress_seq=0)).items)
     if "executions" in include:
-        found, _ = await read.list_executions(orch, job.id, version=job.version)
-        executions = ListExecutionsResponse(items=tuple(found))
+        found = await read.list_executions(orch, job.id, version=job.version)
+        executions = ListExecutionsResponse(items=_items(request, found))
     return GetJobResponse(job=job, history=history, executions=executions)
 
 
@@ -148,7 +158,7 @@ async def remove_job(request: Ask, job_id: FromPath[str]) -> DeleteJobResponse:
 
 @get("/jobs/{job_id:str}/history", query=ListHistory)
 async def get_history(request: Ask, job_id: FromPath[str]) -> ListHistoryResponse:
-    """Events after the token's place; `NextToken` is empty when nothing more can come.
+    """Events after the token's place, 1,000 at most; `NextToken` is empty when nothing more can come.
 
     With `wait` the answer comes when there is something new, at the latest after that many seconds.
     """
@@ -177,7 +187,7 @@ def _history_query(query: ListHistory, job_id: str) -> HistoryQuery:
     return HistoryQuery(
         job_id,
         after_seq=max(0, page.offset - 1),
-        limit=query.limit or page.limit or HISTORY_PAGE,
+        limit=min(query.limit or page.limit or HISTORY_PAGE, MOST_EVENTS),
         job_version=version,
         level=LEVELS[query.event_type],
         execution_id=query.execution_id,
@@ -192,8 +202,8 @@ async def list_executions(request: Ask, job_id: FromPath[str]) -> ListExecutions
     version = query.job_version or (-1 if query.all_job_versions else 0)
     page = _page(query, *EXECUTION_ORDERS)
     wanted = ExecutionPage(page.sort_by, page.reverse, page.limit, _after(page))
-    found, more = await read.list_executions(orchestrator(request), named_job(job_id), query.namespace, version, wanted)
-    return ListExecutionsResponse(next_token=_following(page, found, more), items=tuple(found))
+    found = await read.list_executions(orchestrator(request), named_job(job_id), query.namespace, version, wanted)
+    return ListExecutionsResponse(next_token=_following(page, found.last), items=_items(request, found))
 
 
 @get("/jobs/{job_id:str}/versions", query=Query)

@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, named_node, orchestrator, read_body
 from bacalhau.api.v1.query import ListNodes, Query, read_labels, read_query
-from bacalhau.models.job.selector import match_labels
+from bacalhau.models.job.selector import meets_labels
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
 from bacalhau.orchestrator.nodes import handshake as nodes
@@ -35,7 +35,7 @@ async def list_nodes(request: Ask) -> ListNodesResponse:
     query = read_query(request.scope["query_string"], ListNodes)
     selector = read_labels(query.labels)
     known = await nodes.list_nodes(orchestrator(request))
-    found = [n for n in known if _is_asked_for(n, query) and not match_labels(selector, n.info.labels or {})]
+    found = [n for n in known if _is_asked_for(n, query) and meets_labels(selector, n.info.labels or {})]
     found.sort(key=_SORTS[query.order_by], reverse=query.reverse)
     return ListNodesResponse(nodes=tuple(found[: query.limit or None]))
 

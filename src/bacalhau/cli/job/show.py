@@ -75,7 +75,7 @@ def history(call: Call[History]) -> int:
 
 
 async def _history(call: Call[History]) -> int:
-    """Print the history; without a limit, all of its pages so far."""
+    """Print the history so far, up to the limit: as many pages as that takes."""
     flags = call.flags
     query = {
         "event_type": flags.event_type,
@@ -86,8 +86,9 @@ async def _history(call: Call[History]) -> int:
     async with connect(call.settings) as client:
         page = await client.history(call.args[0], **query, **_versions(flags))
         items = list(page.items)
-        while page.items and page.next_token and not flags.limit:
-            page = await client.history(call.args[0], **{**query, "next_token": page.next_token}, **_versions(flags))
+        while page.items and page.next_token and (not flags.limit or len(items) < flags.limit):
+            left = {"limit": max(0, flags.limit - len(items)), "next_token": page.next_token}
+            page = await client.history(call.args[0], **{**query, **left}, **_versions(flags))
             items += page.items
     show_items(flags, _HISTORY, items)
     if flags.limit and len(items) == flags.limit:

@@ -1,7 +1,9 @@
 """Reading for clients: jobs, executions, history as a cursor that can wait, and the places of results."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -9,7 +11,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, NotFound
 from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.job.job import EVERYWHERE, LONG_RUNNING, Job, LabelSelectorRequirement
-from bacalhau.models.job.selector import match_labels
+from bacalhau.models.job.selector import meets_labels
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ListHistoryResponse
@@ -18,8 +20,11 @@ from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.ports.publisher import Published
 from bacalhau.ports.store import ALL, ExecutionPage, HistoryQuery, JobQuery, place_of
 
+T = TypeVar("T")
+Load = Callable[[Sequence[int]], Awaitable[list[T]]]
 MAX_WAIT = 60.0
 PAGE = 200
+MOST_LABELLED = 1000
 log = logging.getLogger(__name__)
 WITH_RESULTS = (ComputeStateType.COMPLETED, ComputeStateType.FAILED)
 
@@ -50,14 +55,65 @@ async def wait_job(orch: Orchestrator, job_id: str, wait: float) -> Job:
         return await watch.wait_end(min(wait, MAX_WAIT)) or await orch.store.find_job(job_id)
 
 
+class Listing(NamedTuple, Generic[T]):
+    """A list of any length: `items` are its first, and `rest` reads the others, some at a time, as they are then.
+    `last` is its last item where the limit left others out, else None.
+    """
+
+    items: list[T]
+    rest: AsyncIterator[list[T]] | None = None
+    last: T | None = None
+
+
 async def list_jobs(
     orch: Orchestrator, query: JobQuery, selector: tuple[LabelSelectorRequirement, ...]
-) -> tuple[list[Job], bool]:
-    """A page, and whether more match after it."""
-    if not selector:
-        jobs = await orch.store.list_jobs(query._replace(limit=query.limit + 1 if query.limit else 0))
-        return (jobs[: query.limit], len(jobs) > query.limit) if query.limit else (jobs, False)
-    return await list_matching_jobs(orch, query, lambda job: not match_labels(selector, job.labels or {}))
+) -> Listing[Job]:
+    """List jobs. With labels, a list with a limit has 1,000 jobs at most."""
+    if selector and query.limit:
+        limited = query._replace(limit=min(query.limit, MOST_LABELLED))
+        jobs, more = await list_matching_jobs(orch, limited, partial(_matches, selector))
+        return Listing(jobs, None, jobs[-1] if more else None)
+    if 0 < query.limit <= PAGE:
+        return _cut(await orch.store.list_jobs(query._replace(limit=query.limit + 1)), query.limit)
+
+    async def load(numbers: Sequence[int]) -> list[Job]:
+        return [job for job in await orch.store.load_jobs(numbers) if _matches(selector, job)]
+
+    numbers = await orch.store.number_jobs(query._replace(limit=query.limit + 1 if query.limit else 0))
+    return await _list_numbered(numbers, query.limit, load)
+
+
+def _matches(selector: tuple[LabelSelectorRequirement, ...], job: Job) -> bool:
+    return meets_labels(selector, job.labels or {})
+
+
+def _cut(found: list[T], limit: int) -> Listing[T]:
+    """Make a list of one item more than the limit, if there is one."""
+    return Listing(found[:limit], None, found[limit - 1] if len(found) > limit else None)
+
+
+async def _list_numbered(numbers: Sequence[int], limit: int, load: Load[T]) -> Listing[T]:
+    """Make a list of rows that are known by number; there is one more than the limit, if others follow."""
+    shown = numbers[:limit] if limit else numbers
+    last = await _load_last(shown, load) if len(shown) < len(numbers) else []
+    items, start = list[T](), 0
+    while start < len(shown) and not items:
+        items, start = await load(shown[start : start + PAGE]), start + PAGE
+    rest = _read_rest(shown[start:], load) if start < len(shown) else None
+    return Listing(items, rest, last[0] if last else None)
+
+
+async def _load_last(numbers: Sequence[int], load: Load[T]) -> list[T]:
+    """Read the last row that is still there."""
+    for number in reversed(numbers):
+        if found := await load([number]):
+            return found
+    return []
+
+
+async def _read_rest(numbers: Sequence[int], load: Load[T]) -> AsyncIterator[list[T]]:
+    for start in range(0, len(numbers), PAGE):
+        yield await load(numbers[start : start + PAGE])
 
 
 async def list_matching_jobs(
@@ -77,14 +133,16 @@ async def list_matching_jobs(
 
 async def list_executions(
     orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0, page: ExecutionPage = ALL
-) -> tuple[list[Execution], bool]:
-    """A page, and whether more are after it. `version` 0 is the latest, -1 all."""
+) -> Listing[Execution]:
+    """List executions of a job. `version` 0 is the latest, -1 all."""
     job = await orch.store.find_job(id_or_name, namespace)
     if namespace not in ("", job.namespace):
-        return [], False
-    asked = page._replace(limit=page.limit + 1 if page.limit else 0)
-    found = await orch.store.list_executions(job.id, version or job.version, asked)
-    return (found[: page.limit], len(found) > page.limit) if page.limit else (found, False)
+        return Listing([])
+    version, asked = version or job.version, page._replace(limit=page.limit + 1 if page.limit else 0)
+    if 0 < page.limit <= PAGE:
+        return _cut(await orch.store.list_executions(job.id, version, asked), page.limit)
+    numbers = await orch.store.number_executions(job.id, version, asked)
+    return await _list_numbered(numbers, page.limit, partial(orch.store.load_executions, job.id))
 
 
 async def walk_executions(orch: Orchestrator, job_id: str, version: int) -> AsyncIterator[Execution]:

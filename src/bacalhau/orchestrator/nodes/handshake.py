@@ -1,5 +1,6 @@
 """Nodes come, beat, change and go: membership, reconciliation and the answers to control requests."""
 
+import asyncio
 import logging
 from functools import partial
 
@@ -33,11 +34,18 @@ from bacalhau.ports.bus import Delivery
 
 COMPONENT = "NodesManager"
 AT_ONCE = 64  # forgotten executions that end side by side, in shared commits
+SHOWN_AT_ONCE = 200  # nodes that are put together in one step of the event loop
 log = logging.getLogger(__name__)
 
 
 async def list_nodes(orch: Orchestrator) -> list[NodeState]:
-    return [orch.cluster.shown(node) for node in orch.cluster.nodes()]
+    """List all known nodes as people see them, put together some at a time."""
+    found: list[NodeState] = []
+    for number, node in enumerate(orch.cluster.nodes(), 1):
+        found.append(orch.cluster.shown(node))
+        if number % SHOWN_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return found
 
 
 async def get_node(orch: Orchestrator, id_prefix: str) -> NodeState:
