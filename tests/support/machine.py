@@ -51,7 +51,9 @@ NEEDS = (
     Need("ceph-mon", "the monitor of a small Ceph", _on_path("ceph-mon", "ceph", "monmaptool")),
     Need("ceph-osd", "its store", _on_path("ceph-osd")),
     Need("radosgw", "its S3 server", _on_path("radosgw", "radosgw-admin")),
-    Need("mount", "a disk that is small enough to fill", _on_path("mount", "umount")),
+    Need("exfatprogs", "a disk that takes upper and lower case for one", _on_path("mkfs.exfat")),
+    Need("exfat-fuse", "its driver", _on_path("mount.exfat-fuse")),
+    Need("mount", "a disk that is small enough to fill", _on_path("mount", "umount", "losetup")),
 )
 
 
