@@ -6,7 +6,8 @@ server counts as often as it is long.
 
 Server, message server, nodes and clients share the processors of one machine. So an answer may also be late because
 the server or the client was ready to run and got no processor. The kernel counts that time for each thread; `pause` is
-the longest answer without it: how long the server itself kept the client waiting.
+the longest answer without it: how long the server itself kept the client waiting. While the event loop slept, it may
+have waited for the interpreter, held by another thread of the server that got no processor; that counts likewise.
 
 python -m benchmarks.large [parts]
 """
@@ -15,7 +16,6 @@ import asyncio
 import json
 import math
 import multiprocessing
-import os
 import sqlite3
 import sys
 import time
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.fleet import Handle, Plan, fleet
 from benchmarks.noop import ENDS, TASK, Connection
@@ -37,12 +37,34 @@ SETTINGS = ("Orchestrator.Retention.JobsMaxAge=1s", "Logging.Level=error")
 PATIENCE = 900.0  # seconds
 
 
-def _waited(pid: int) -> float:
-    """Count the seconds so far in which the event loop of a server, or this process, was ready to run and had no
-    processor.
+class Times(NamedTuple):
+    """Seconds so far: what the event loop of a server ran, and what it, the server's other threads and this process
+    were ready to run and had no processor.
     """
-    files = (Path(f"/proc/{owner}/task/{owner}/schedstat") for owner in (pid, os.getpid()))
-    return sum(int(file.read_bytes().split()[1]) for file in files) / 1e9
+
+    ran: float
+    loop: float
+    others: float
+    here: float
+
+    def wait_since(self, before: "Times", took: float) -> float:
+        """Find how much of the seconds since `before` somebody waited for a processor. What the server's other threads
+        waited counts at most for the time in which the event loop slept.
+        """
+        ran, loop, others, here = (now - then for now, then in zip(self, before, strict=True))
+        return loop + here + min(others, max(0.0, took - ran - loop - here))
+
+
+def _read_times(pid: int) -> Times:
+    threads = [(int(path.name), _schedule(path)) for path in Path(f"/proc/{pid}/task").iterdir()]
+    (ran, loop), others = dict(threads)[pid], sum(waited for thread, (_, waited) in threads if thread != pid)
+    return Times(ran, loop, others, _schedule(Path("/proc/self"))[1])
+
+
+def _schedule(path: Path) -> tuple[float, float]:
+    """Read the seconds that a thread ran, and that it was ready to run and had no processor."""
+    ran, waited, _ = path.joinpath("schedstat").read_bytes().split()
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 class _Answers:
@@ -63,10 +85,10 @@ async def _probe(url: str, pid: int, pipe: Pipe) -> None:
     answers = _Answers()
     async with Connection(url) as connection:
         while True:
-            began, before = time.perf_counter(), _waited(pid)
+            began, before = time.perf_counter(), _read_times(pid)
             await connection.ask("GET", "/agent/alive")
             took = time.perf_counter() - began
-            answers.note(took, _waited(pid) - before)
+            answers.note(took, _read_times(pid).wait_since(before, took))
             if pipe.poll():
                 if pipe.recv() == "end":
                     return
