@@ -12,8 +12,7 @@ import click
 import pytest
 import yaml
 
-from bacalhau.cli import main
-from bacalhau.cli.frame import report
+from bacalhau.cli.frame import program, report
 from bacalhau.cli.frame.command import Call, Command, Tree
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.frame.pflag import shown_name
@@ -139,7 +138,7 @@ def test_what_a_command_raises_becomes_an_exit_code(raised, code, monkeypatch, c
     def work():
         raise raised
 
-    monkeypatch.setattr(main, "tree", click.Command("x", callback=work))
+    monkeypatch.setattr(program, "tree", click.Command("x", callback=work))
     assert run([]) == code
     assert "Traceback" not in capsys.readouterr().err
 

@@ -56,13 +56,13 @@ def start() -> int:
     """Run the command line of this process; return the exit code."""
     sys.excepthook = report.crashed
     open_streams()
+    interrupts.listen()
     return run(sys.argv[1:])
 
 
 def run(args: list[str]) -> int:
     """Run one command line; return the exit code."""
     try:
-        interrupts.listen()
         load_dotenv(os.environ)
         if os.environ.get(_COMPLETION):
             return int(resolve("bacalhau.cli.frame.completing:complete")(tree, os.environ[_COMPLETION]))
