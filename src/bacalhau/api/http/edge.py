@@ -135,10 +135,11 @@ def _tidy(scope: Scope) -> None:
     A name with an escaped slash stays one segment; `request.named` gives the slash back.
     """
     raw = scope.get("raw_path") or b""
-    if b"%2f" in raw.lower():
+    if b"%" in raw and b"%2f" in raw.lower():
         segments = raw.decode("ascii", "replace").split("/")
         scope["path"] = "/".join(unquote(segment).replace("/", SLASH) for segment in segments)
-    scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
+    path = _SLASHES.sub("/", scope["path"]) if "//" in scope["path"] else scope["path"]
+    scope["path"] = path.rstrip("/") or "/"
 
 
 def _wants_pretty(scope: Scope) -> bool:
