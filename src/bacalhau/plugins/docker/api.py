@@ -98,7 +98,9 @@ class DockerApi:
         has_init = bool(told.get("InitBinary")) and (told.get("InitCommit") or {}).get("ID") != _NOT_THERE
         # Podman lists runtimes that are not installed, too, and takes no word about them in a request.
         runtimes = [told.get("DefaultRuntime", "")] if self.is_podman else sorted(told.get("Runtimes") or ())
-        return Facts(tuple(runtimes), has_init, self.is_podman, self.is_podman and bool(told.get("Rootless")))
+        is_rootless = self.is_podman and bool(told.get("Rootless"))
+        has_limits = not is_rootless or str(told.get("CgroupVersion")) != "1"
+        return Facts(tuple(runtimes), has_init, self.is_podman, is_rootless, has_limits)
 
     async def create(self, name: str, config: dict[str, Any]) -> str:
         """The new container's id, "" when the name is taken. NotFound when the image is not there."""

@@ -57,6 +57,7 @@ KILLED = 137  # 128 + SIGKILL: what the kernel's memory killer leaves, too
 # 143 is 128 + SIGTERM, 255 is "unknown".
 STOPPED = (KILLED, 143, 255)
 LIVE_RESTORE = "stop jobs by `bacalhau job stop`; Docker's live-restore keeps containers while the daemon is restarted"
+NO_LIMITS = "Podman is not run by root, and the control groups of this machine are of version 1"
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +178,8 @@ class DockerEngine:
             until, facts = self._facts
             if time.monotonic() >= until:
                 facts = await self._api.info()
+                if not until and not facts.has_limits:
+                    log.warning("limits of CPU, memory and processes do not hold: %s", NO_LIMITS)
                 self._facts = (time.monotonic() + FACTS_SECONDS, facts)
             return facts
 

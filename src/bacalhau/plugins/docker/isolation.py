@@ -28,14 +28,15 @@ _OTHER_PODMAN = "this is Podman, which takes its own runtime for all containers:
 
 
 class Facts(NamedTuple):
-    """A daemon's own account: the runtimes that containers may get, whether it has a program for `Init`, and whether
-    it is Podman, run by another user than root.
+    """A daemon's own account: the runtimes that containers may get, whether it has a program for `Init`, whether it is
+    Podman, run by another user than root, and whether limits of CPU, memory and processes hold.
     """
 
     runtimes: tuple[str, ...] = ()
     has_init: bool = False
     is_podman: bool = False
     is_rootless: bool = False
+    has_limits: bool = True
 
 
 @dataclass(frozen=True)

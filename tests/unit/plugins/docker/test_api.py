@@ -56,6 +56,30 @@ async def test_a_daemon_whose_process_1_cannot_be_run_has_none(told, has_init):
 PODMAN = {"ApiVersion": "1.41", "Version": "4.3.1", "Components": [{"Name": "Podman Engine"}]}
 
 
+@pytest.mark.parametrize(
+    ("told", "facts"),
+    [
+        ({"Rootless": False, "CgroupVersion": "1"}, Facts(("crun",), False, True)),
+        ({"Rootless": True, "CgroupVersion": "2"}, Facts(("crun",), False, True, is_rootless=True)),
+        ({"Rootless": True, "CgroupVersion": "1"}, Facts(("crun",), False, True, is_rootless=True, has_limits=False)),
+    ],
+)
+async def test_what_podman_cannot_do_is_seen_in_what_it_tells(told, facts):
+    """It says that it knows runsc where that is not installed, and that it limits memory where it does not."""
+
+    async def daemon(request):
+        if request.path.endswith("/version"):
+            return answer(PODMAN)
+        return answer({"DefaultRuntime": "crun", "Runtimes": {"crun": {}, "runsc": {}}, "MemoryLimit": True, **told})
+
+    async with scripted_api(daemon) as url:
+        api = DockerApi(url)
+        try:
+            assert await api.info() == facts
+        finally:
+            await api.close()
+
+
 async def test_a_container_that_podman_is_removing_is_gone():
     async def daemon(request):
         if request.path.endswith("/version"):
