@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.border.room import leaving_room
 from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, refuse_existing, refuse_merge
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
@@ -22,6 +23,8 @@ from bacalhau.plugins.registry import find_downloader
 from bacalhau.ports.download import Downloader
 from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.progress import Report
+
+_ROOM = "free space there, or name a directory on another disk with --output-dir"
 
 
 class Fetch(NamedTuple):
@@ -47,9 +50,10 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
     part = _part(fetch)
     with writing(fetch.into):
         try:
-            for name, result in named.items():
-                (part / name).mkdir(parents=True, exist_ok=True)
-                await _download(result, part / name, fetch, report)
+            async with leaving_room(fetch.into, "the results", _ROOM):
+                for name, result in named.items():
+                    (part / name).mkdir(parents=True, exist_ok=True)
+                    await _download(result, part / name, fetch, report)
             _put_in_place([part / name for name in named], fetch)
         finally:
             _remove_if_empty(part)
