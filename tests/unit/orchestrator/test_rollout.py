@@ -113,6 +113,17 @@ def test_state_and_history_tell_once_that_a_rollout_is_held_up_and_once_that_it_
     assert told == [f"Roll-out held up. {HELD_UP}", "Roll-out goes on"]
 
 
+@pytest.mark.parametrize("kind", ["service", "daemon"])
+def test_a_rollout_that_nothing_stands_before_any_more_is_not_told_as_held_up(kind):
+    run = Run(kind)
+    run.look(1)
+    run.fail_new()
+    run.look(1)
+    assert run.job.state.message == HELD_UP
+    run.end(1, C.COMPLETED)
+    assert run.look(4) == (0, COUNT) and run.job.state.message == ""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_attempt_must_run_for_longer_than_the_one_that_failed_before_the_next_step(kind):
     run = Run(kind)

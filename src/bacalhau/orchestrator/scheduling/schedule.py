@@ -90,7 +90,7 @@ def _roll_and_fill(view: JobView, around: Context) -> Plan:
     """Stop what a newer version replaces now, and start what is missing. The second waits while the first takes more
     than one plan.
     """
-    if not view.outdated:
+    if view.job.version == 1:  # nothing is replaced
         return FILLS[view.job.type](view, around)
     rollout = decide_rollout(view, around)
     stopped = stop_all(rollout.stop, UPDATED, around.now)
