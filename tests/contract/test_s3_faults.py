@@ -175,6 +175,13 @@ async def test_a_key_that_makes_a_listing_unreadable_is_named(client, server, ba
     assert "longer prefix" in raised.value.hint
 
 
+async def test_an_answer_that_opens_keys_and_closes_none_is_read_once(client, server):
+    """A pattern that looked for the end of each would take minutes, in which the node does nothing else."""
+    server.answers = [says(200, "<ListBucketResult>" + "<Key>" * 1_000_000)]
+    with pytest.raises(StorageFailure, match="answered something that is not S3"):
+        [each async for each in list_objects(client, BucketAddress("b", endpoint=server.url), "", 10)]
+
+
 async def test_something_that_is_not_s3(server):
     server.answers = [says(200, "<html>hello")]
     downloader = S3Downloader("http://127.0.0.1:1234", FEW)
