@@ -387,10 +387,15 @@ def test_the_time_of_a_block_is_the_configurations(tmp_path, settings, seconds):
     assert make_source(Setting(BlockStore(tmp_path), config))._patience == seconds
 
 
-async def test_content_that_nobody_has_ends_the_search_for_good(tmp_path):
-    """Another attempt would search as long again."""
+@pytest.mark.parametrize(
+    "peers", ['{"Peers": [{"Addr": "/ip4/192.0.2.1/tcp/4001", "Peer": "12D3"}]}', '{"Peers": null}', "?"]
+)
+async def test_content_that_nobody_has_ends_the_search_for_good_but_where_the_ipfs_node_is_cut_off(tmp_path, peers):
+    """Another attempt would search as long again, unless another node is connected to more."""
 
     async def answer(reader, writer):
+        if b"swarm/peers" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(peers)}\r\n\r\n{peers}".encode())
         await reader.read()
         writer.close()
 
@@ -399,4 +404,6 @@ async def test_content_that_nobody_has_ends_the_search_for_good(tmp_path):
         source = IpfsSource(BlockStore(tmp_path), endpoint, patience=0.2)
         with pytest.raises(StorageFailure, match=f"content {FILE_CID} did not come within 0.2 s") as raised:
             await source.resolve(input_of(FILE_CID))
-    assert not raised.value.retryable and "InputSources.ReadTimeout" in raised.value.hint
+    is_cut_off = "Addr" not in peers
+    assert raised.value.retryable == is_cut_off == ("is connected to no other" in raised.value.message)
+    assert is_cut_off or "InputSources.ReadTimeout" in raised.value.hint

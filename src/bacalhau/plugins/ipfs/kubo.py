@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from bacalhau.border.bodies import SMALL, read_body
+from bacalhau.border.bodies import PAGE, SMALL, read_body
 from bacalhau.border.connect import open_session
 from bacalhau.border.sending import sending
 from bacalhau.lib.aio import read_up_to
@@ -31,6 +31,7 @@ _ADD = (
 )
 _MULTIADDR = re.compile(r"^/(ip4|ip6|dns|dns4|dns6)/([^/]+)/tcp/(\d+)(?:/(http|https))?/?$")
 _ROOT = "result"
+_WORD_SECONDS = 5.0
 
 
 def rpc_url(endpoint: str) -> str:
@@ -78,6 +79,15 @@ class Kubo:
         """
         async with self._call(f"block/get?arg={cid}") as response:
             return await read_up_to(LARGEST_BLOCK + 1, response.content.iter_any())
+
+    async def is_cut_off(self) -> bool:
+        """Tell whether the node is connected to no other one, or does not say so within 5 s."""
+        try:
+            async with asyncio.timeout(_WORD_SECONDS), self._call("swarm/peers") as response:
+                answer = await read_body(response.content.iter_any(), PAGE, f"Kubo at {self._url}")
+                return not decode(answer, dict[str, Any]).get("Peers")
+        except (TimeoutError, BacalhauError):
+            return True
 
     async def holds(self, cid: str) -> bool:
         """Tell whether the node has the block itself."""

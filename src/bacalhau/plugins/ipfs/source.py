@@ -117,17 +117,24 @@ class _Near:
             async with asyncio.timeout(self._patience):
                 return await self._find(cid)
         except TimeoutError as e:
-            raise StorageFailure(
-                f"content {cid} did not come within {self._patience:g} s",
-                hint=_WHERE if self._kubo is None else _LONGER,
-                retryable=self._kubo is None,
-            ) from e
+            raise await self._late(cid) from e
         except NotFound as e:
             raise StorageFailure(
                 f"content {cid} is not there: {e.message}", hint=_WHERE, retryable=self._kubo is not None
             ) from e
         finally:
             slow.cancel()
+
+    async def _late(self, cid: str) -> StorageFailure:
+        """Make the error of a block that did not come in time. Another node may find it where this one's own IPFS node
+        is cut off; where it is not, another search would only take as long again.
+        """
+        said = f"content {cid} did not come within {self._patience:g} s"
+        if self._kubo is None:
+            return StorageFailure(said, hint=_WHERE, retryable=True)
+        if await self._kubo.is_cut_off():
+            return StorageFailure(f"{said}: this node's own IPFS node is connected to no other", retryable=True)
+        return StorageFailure(said, hint=_LONGER)
 
     async def _find(self, cid: str) -> bytes:
         try:
