@@ -51,3 +51,13 @@ async def test_work_that_ends_in_time_and_its_own_failures_pass(tmp_path):
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01), leaving_room(tmp_path, "the results", ""):
             await asyncio.Event().wait()
+
+
+async def test_a_disk_that_cannot_be_looked_at_ends_the_work(tmp_path):
+    """Nobody would know that it fills."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError):
+        async with leaving_room(folder, "the results", ""):
+            folder.rmdir()
+            await asyncio.Event().wait()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bacalhau.lib.aio import background
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
 
@@ -37,12 +38,8 @@ async def leaving_room(folder: Path, whose: str, hint: str) -> AsyncIterator[Non
                 limit.reschedule(asyncio.get_running_loop().time())
 
     try:
-        async with asyncio.timeout(None) as limit:
-            watcher = asyncio.create_task(watch())
-            try:
-                yield
-            finally:
-                watcher.cancel()
+        async with asyncio.timeout(None) as limit, background(watch()):
+            yield
     except TimeoutError as e:
         if left < 0:
             raise
