@@ -464,6 +464,15 @@ async def test_a_body_that_does_not_come_is_answered(tmp_path, monkeypatch):
             assert answer.startswith(b"HTTP/1.1 408 ") and b"the body did not come within 0.1 s" in answer
 
 
+async def test_a_length_with_many_zeros_is_a_length(tmp_path):
+    async with open_room(tmp_path) as room:
+        body = json.dumps({"Job": a_job()}).encode()
+        head = (
+            f"PUT {JOBS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body):05000d}\r\n\r\n"
+        )
+        assert (await raw(room, head.encode() + body)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_large_bodies_wait_for_room_and_small_ones_do_not(tmp_path, monkeypatch):
     monkeypatch.setattr(request, "BODY_SECONDS", 0.1)
     monkeypatch.setattr(request, "LARGE_BODIES", 0)

@@ -140,14 +140,20 @@ def _check_is_json(content_type: str) -> None:
 
 
 def _may_be_large(request: Ask) -> bool:
-    length = header(request, b"content-length") or "0"
-    return bool(header(request, b"transfer-encoding")) or len(length) > len(str(LARGE)) or int(length) > LARGE
+    return bool(header(request, b"transfer-encoding")) or _announced(request) > LARGE
+
+
+def _announced(request: Ask) -> int:
+    """Return the length in bytes that a request announces, 0 where it announces none. More zeros may stand before it
+    than Python reads in a number.
+    """
+    return int(header(request, b"content-length").lstrip("0") or 0)
 
 
 async def _read_all(request: Ask) -> bytes:
     """Read the body as it comes. Raises RequestEntityTooLarge as soon as it is, or says that it will be, too large."""
     pieces, size, is_whole = [], 0, False
-    if int(header(request, b"content-length") or 0) > MAX_BODY:
+    if _announced(request) > MAX_BODY:
         raise RequestEntityTooLarge
     while not is_whole:
         event = await request.receive()
