@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from bacalhau.lib.aio import crew
 from bacalhau.models.execution.execution import ComputeState, ComputeStateType
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import JobState
+from bacalhau.models.job.state import JobStateType
 from bacalhau.models.node.node import NodeInfo, NodeState
 from bacalhau.ports.store import ALL, ExecutionPage, Found, HistoryQuery, JobQuery, place_of
 from bacalhau.store.paging import SLICE
@@ -131,6 +133,28 @@ async def test_a_list_that_is_decoded_in_slices_is_whole_and_in_order():
         assert await store.list_live_executions() == [*reversed(many), theirs]
         views = await store.load_views([job.id, other.id])
         assert views[job.id].executions == tuple(reversed(many)) and views[other.id].executions == (theirs,)
+
+
+async def test_a_number_that_is_given_again_brings_nobody_elses_rows_into_a_list():
+    async with open_store() as store:
+        mine, other = a_job(1, namespace="lab"), a_job(2)
+        ended = an_execution(mine, 1, compute_state=ComputeState(state_type=ComputeStateType.FAILED))
+        await store.apply(Change(new_jobs=(mine, other), new_executions=(ended,)))
+        numbers = await store.number_executions(mine.id, -1)
+        await store.forget_executions(mine.id, [ended.id])
+        await store.apply(Change(new_executions=(an_execution(other, 2),)))
+        assert await store.number_executions(other.id, -1) == numbers
+        assert await store.load_executions(mine.id, numbers) == []
+
+        done = a_job(3, namespace="lab", state=JobState(state_type=JobStateType.COMPLETED))
+        await store.apply(submitted(done))
+        numbers = await store.number_jobs(JobQuery("lab"))
+        await store.forget_jobs([done.id])
+        while (await store.sweep_forgotten(10))[1]:
+            pass
+        await store.apply(submitted(a_job(4)))
+        assert numbers[-1] in await store.number_jobs(JobQuery("default"))
+        assert [job.id for job in await store.load_jobs("lab", numbers)] == [mine.id]
 
 
 async def test_executions_are_found_by_the_beginning_of_their_id():

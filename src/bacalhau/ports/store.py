@@ -118,8 +118,10 @@ class JobReader(Protocol):
         """List the numbers under which the store keeps the jobs of a list, in its order, as it is at one moment."""
         ...
 
-    async def load_jobs(self, numbers: Sequence[int]) -> list[Job]:
-        """Read jobs by these numbers, in this order, but for those that are gone."""
+    async def load_jobs(self, namespace: str, numbers: Sequence[int]) -> list[Job]:
+        """Read jobs of a namespace by these numbers, in this order, but for those that are gone. An empty namespace or
+        `*` stands for all.
+        """
         ...
 
     async def number_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[int]:

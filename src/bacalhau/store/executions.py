@@ -89,8 +89,11 @@ def find_numbers(job_id: str, version: int, page: ExecutionPage, snapshot: Snaps
 
 
 def load_numbered(job_id: str, numbers: Sequence[int], snapshot: Snapshot) -> list[Execution]:
-    """Read executions of one job, each with the job as it was when its version began."""
-    found = load_rows(snapshot, "load_executions", list(numbers), Execution)
+    """Read executions of one job, each with the job as it was when its version began. The number of one that is gone
+    may be that of another job's by now.
+    """
+    read = load_rows(snapshot, "load_executions", list(numbers), Execution)
+    found = [execution for execution in read if execution.job_id == job_id]
     versions = encode(sorted({execution.job_version for execution in found})).decode()
     first = snapshot.rows("load_first_states", {"job_id": job_id, "versions": versions})[0][0]
     jobs = {job.version: job for job in read_concatenated(first, Job)}

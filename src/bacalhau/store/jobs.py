@@ -13,6 +13,7 @@ from bacalhau.store.statement import Row, Statement, catalogue
 
 COMPONENT = "JobStore"
 DEFAULT_NAMESPACE = "default"
+EVERY_NAMESPACE = ("", "*")
 HIGHEST = "\U0010ffff"
 ORDERS = {"": "create_time", "created_at": "create_time", "modified_at": "modify_time", "id": "id"}
 
@@ -57,8 +58,7 @@ def list_jobs(query: JobQuery) -> tuple[str, dict[str, Any]]:
             f"cannot order jobs by {query.order_by}", hint="Use created_at, modified_at or id.", component=COMPONENT
         )
     terms = page_terms(column, "id", query.reverse, query.after)
-    everywhere = query.namespace in ("", "*")
-    where = terms.where if everywhere else f"namespace = :namespace and {terms.where}"
+    where = terms.where if query.namespace in EVERY_NAMESPACE else f"namespace = :namespace and {terms.where}"
     text = catalogue()["list_jobs"].format(where=where, order=terms.order)
     return text, {"limit": query.limit or -1, "namespace": query.namespace} | terms.params
 
@@ -71,8 +71,10 @@ def find_numbers(query: JobQuery, snapshot: Snapshot) -> list[int]:
     return find_rows(snapshot, *list_jobs(query))
 
 
-def load_numbered(numbers: Sequence[int], snapshot: Snapshot) -> list[Job]:
-    return load_rows(snapshot, "load_jobs", list(numbers), Job)
+def load_numbered(namespace: str, numbers: Sequence[int], snapshot: Snapshot) -> list[Job]:
+    """Read jobs of a namespace. The number of a job that is gone may be that of a new one by now."""
+    found = load_rows(snapshot, "load_jobs", list(numbers), Job)
+    return found if namespace in EVERY_NAMESPACE else [job for job in found if job.namespace == namespace]
 
 
 def load_open(snapshot: Snapshot) -> list[Job]:

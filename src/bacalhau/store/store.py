@@ -67,8 +67,8 @@ class SqliteStore(Housed):
     async def number_jobs(self, query: JobQuery) -> list[int]:
         return await self._database.read_whole(partial(jobs.find_numbers, query), "lists")
 
-    async def load_jobs(self, numbers: Sequence[int]) -> list[Job]:
-        return await self._database.read_whole(partial(jobs.load_numbered, numbers), "lists")
+    async def load_jobs(self, namespace: str, numbers: Sequence[int]) -> list[Job]:
+        return await self._database.read_whole(partial(jobs.load_numbered, namespace, numbers), "lists")
 
     async def list_open_jobs(self) -> list[Job]:
         return await self._database.read_whole(jobs.load_open, "lists")

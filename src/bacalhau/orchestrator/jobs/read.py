@@ -77,7 +77,7 @@ async def list_jobs(
         return _cut(await orch.store.list_jobs(query._replace(limit=query.limit + 1)), query.limit)
 
     async def load(numbers: Sequence[int]) -> list[Job]:
-        return [job for job in await orch.store.load_jobs(numbers) if _matches(selector, job)]
+        return [job for job in await orch.store.load_jobs(query.namespace, numbers) if _matches(selector, job)]
 
     numbers = await orch.store.number_jobs(query._replace(limit=query.limit + 1 if query.limit else 0))
     return await _list_numbered(numbers, query.limit, load)

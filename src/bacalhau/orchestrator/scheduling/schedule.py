@@ -1,6 +1,6 @@
-"""One look at one job of any type: a pure function from what is to what should happen next.
+"""The evaluation of one job of any type: a pure function from what is to what should happen next.
 
-Looking again changes nothing.
+To evaluate again changes nothing.
 """
 
 from collections.abc import Callable, Mapping
