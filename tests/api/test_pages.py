@@ -9,7 +9,7 @@ import pytest
 
 from bacalhau.api.http.answer import SLICE
 from bacalhau.api.v1.jobs import MOST_EVENTS
-from bacalhau.cli.main import run
+from bacalhau.cli.frame.program import run
 from bacalhau.models.execution.execution import ComputeState, ComputeStateType
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.wire.paging import PagingToken
