@@ -147,6 +147,9 @@ DEPARTURES = {
     ),
     "v1.2.2 run-bad-network": Ours(SEED_FLAG, 1, "", "models.Network: unknown type 'zzz'"),
     "v1.2.2 run-bad-opt": Ours(SEED_FLAG, 1, "", 'unknown option "nope" for storage s3'),
+    "v1.9.3 docker-run-dup-target": Ours(
+        "says what to write", 1, "", "input source with target '/x' already exists: give each input a target of its own"
+    ),
     "v1.9.3 docker-run-bad-label": Ours(
         SEED_FLAG, 1, "", 'flag: received invalid job labels: key: Invalid value: "a b": name part must consist of'
     ),

@@ -69,6 +69,14 @@ def test_get_of_one_file_brings_that_file_alone(system, job_id, tmp_path):
     assert (tmp_path / files[0]).read_bytes() == bytes([7]) * 1000
 
 
+def test_files_from_the_web_without_a_target_stand_side_by_side(system, s3):
+    stem = f"{s3.url}/{PUBLIC_BUCKET}/{TUTORIAL_PREFIX}M3C01_G16_s2000001120"
+    inputs = [word for number in (3, 4) for word in ("-i", f"{stem}{number:04d}.nc")]
+    job_id = system.cli("docker", "run", *inputs, "--id-only", "--wait", system.image, "--", "ls", "/inputs").stdout
+    names = [f"OR_ABI-L1b-RadC-M3C01_G16_s2000001120{number:04d}.nc" for number in (3, 4)]
+    assert system.cli("logs", job_id.strip()).stdout.splitlines() == names
+
+
 @pytest.mark.parametrize("key", ["plain-key/{jobID}", "result-{date}-{jobID}"])
 def test_results_in_s3_have_the_checksum_they_say(system, s3, bucket, tmp_path, key):
     publisher = f"s3://{bucket}/{key},opt=endpoint={s3.url},opt=region=us-east-1"

@@ -65,6 +65,15 @@ def test_both_generations_of_flags():
     assert job("--count", "2", "--constraints", "a=b", "i").constraints == made.constraints
 
 
+def test_files_from_the_web_stand_side_by_side_where_no_target_or_the_same_is_given():
+    made = job("-i", "https://h/a.txt", "-i", "https://h:9/d/b.txt?x:/inputs/", "-i", "https://h/c:/c", "alpine")
+    assert [(item.target, item.source.params.get("AsFile", False)) for item in made.task.input_sources] == [
+        ("/inputs/a.txt", True),
+        ("/inputs/b.txt", True),
+        ("/c", False),
+    ]
+
+
 def test_outputs_under_another_name():
     assert job("-o", "results:/outputs", "i").task.result_paths == (ResultPath(name="results", path="/outputs"),)
 

@@ -247,7 +247,10 @@ def source(target="/in", alias="", kind="s3"):
             (source(kind="ftp"),),
             "invalid input sources: invalid input source: unknown source type 'ftp': this system knows ipfs, s3",
         ),
-        ((source(), source("/in/")), "input source with target '/in' already exists"),
+        (
+            (source(), source("/in/")),
+            "input source with target '/in' already exists: give each input a target of its own, such as '/in/1'",
+        ),
         ((source("/a", "x"), source("/b", "x")), "input source with alias 'x' already exists"),
         ((source("/a"), source("/b")), None),
     ],

@@ -16,6 +16,7 @@ from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.selector import parse_selector
+from bacalhau.models.job.shared_target import place_side_by_side
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import parse_env, parse_label, parse_network, parse_output
 from bacalhau.plugins.uris import parse_input, parse_publisher
@@ -47,12 +48,13 @@ def job_of_engine(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, 
 
 
 def _task(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, ...]) -> Task:
+    named = [_read("-i, --input", text, parse_input) for text in flags.input]
     return Task(
         name=flags.task_name,
         engine=engine,
         publisher=_read("-p, --publisher", flags.publisher, parse_publisher),
         env=merged_pairs("-e, --env", flags.env, parse_env) or None,
-        input_sources=(*(_read("-i, --input", text, parse_input) for text in flags.input), *inputs) or None,
+        input_sources=(*place_side_by_side(named), *inputs) or None,
         result_paths=_outputs(flags.output),
         resources=ResourcesConfig(cpu=flags.cpu, memory=flags.memory, disk=flags.disk, gpu=flags.gpu),
         network=_network(flags),

@@ -133,7 +133,8 @@ def _inputs(inputs: tuple[InputSource, ...], sources: SpecChecks) -> Iterator[st
             yield f"invalid input sources: input source target '{item.target}' must be an absolute path below /"
     yield from (f"input source with alias '{alias}' already exists" for alias in _repeated(i.alias for i in inputs))
     yield from (
-        f"input source with target '{target}' already exists" for target in _repeated(_place(i.target) for i in inputs)
+        f"input source with target '{target}' already exists: give each input a target of its own, such as '{target}/1'"
+        for target in _repeated(_place(i.target) for i in inputs)
     )
 
 

@@ -2,22 +2,19 @@
 network.
 """
 
-import posixpath
 import re
-from collections import Counter
 from collections.abc import Iterable
 from math import ceil, isfinite
 from typing import Any
-from urllib.parse import unquote
 
 from msgspec.structs import replace
 
-from bacalhau.border.names import plain_name
 from bacalhau.lib.clock import ZERO_TIME
 from bacalhau.lib.units import MAX_SECONDS
 from bacalhau.models.job.job import InputSource, Job, LabelSelectorRequirement, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import ResourcesConfig
+from bacalhau.models.job.shared_target import place_side_by_side
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.seed.seed import (
     SeedEngine,
@@ -51,7 +48,7 @@ def job_from_seed(seed: SeedJob) -> tuple[Job, list[str]]:
         engine=_engine(spec, problems),
         publisher=_publisher(spec),
         env=(spec.wasm.environment_variables or None) if _is_older_wasm(spec) else None,
-        input_sources=(*_wasm_modules(spec, problems), *_side_by_side(inputs)) or None,
+        input_sources=(*_wasm_modules(spec, problems), *place_side_by_side(inputs)) or None,
         result_paths=_outputs(spec),
         resources=_resources(spec.resources, problems),
         network=NetworkConfig(type=spec.network.type or "None", domains=spec.network.domains or ()),
@@ -219,25 +216,6 @@ def _input(path: str, storage: SeedStorage, problems: list[str]) -> InputSource:
             " urlDownload, localDirectory or inline)"
         )
     return InputSource(source=source, alias=storage.name, target=storage.path or DEFAULT_TARGET)
-
-
-def _side_by_side(inputs: list[InputSource]) -> list[InputSource]:
-    """Give each file from the web its own place where inputs share a target: that generation put the files into it."""
-    shared = Counter(posixpath.normpath(item.target) for item in inputs)
-    return [
-        _as_file(item) if item.source.kind == "urldownload" and shared[posixpath.normpath(item.target)] > 1 else item
-        for item in inputs
-    ]
-
-
-def _as_file(item: InputSource) -> InputSource:
-    params = item.source.params or {}
-    path = re.split(r"[?#]", str(params.get("URL", "")).partition("://")[2])[0].partition("/")[2]
-    name = plain_name(unquote(path.strip(" \"'/")))
-    if not name:
-        return item
-    source = replace(item.source, params=params | {"AsFile": True})
-    return replace(item, source=source, target=posixpath.join(item.target, name))
 
 
 def _inferred(storage: SeedStorage) -> str:
