@@ -1,5 +1,6 @@
 """What scenarios share: Docker's own account of containers, and whole systems, one for all tests of a module."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.containers import Containers
-from tests.support.system import System
+from tests.support.system import System, new_node_name
 
 StartSystem = Callable[..., System]
 
@@ -38,3 +39,16 @@ def start_system(
 def system(start_system: StartSystem) -> System:
     """One process with room for many small jobs."""
     return start_system(settings={"Compute.AllocatedCapacity.CPU": 16, "Compute.AllocatedCapacity.Memory": "64gb"})
+
+
+@pytest.fixture
+def plain_user_image(docker_url, docker_image):
+    """An image whose programs run as a user of its own."""
+    docker = ["docker", "--host", docker_url]
+    made = subprocess.run([*docker, "create", docker_image, "true"], check=True, capture_output=True, text=True)
+    image = f"bacalhau-test/user-{new_node_name()}:1"
+    change = ["--change", "USER 1234:1234"]
+    subprocess.run([*docker, "commit", *change, made.stdout.strip(), image], check=True, capture_output=True)
+    subprocess.run([*docker, "rm", made.stdout.strip()], check=True, capture_output=True)
+    yield image
+    subprocess.run([*docker, "rmi", image], check=True, capture_output=True)

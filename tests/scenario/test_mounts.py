@@ -1,12 +1,10 @@
 """Folders that jobs see: those of a node, changed under each other's feet, and inputs and outputs of their own."""
 
-import subprocess
-
 import pytest
 
 from tests.support.containers import HOLD
 from tests.support.gate import Gate
-from tests.support.system import OUTPUTS, System, new_node_name, s3_input
+from tests.support.system import OUTPUTS, Identity, System, s3_input
 
 
 @pytest.fixture
@@ -27,19 +25,6 @@ def inline_input(text, target):
     return {"Source": {"Type": "inline", "Params": {"URL": f"data:,{text}"}}, "Target": target}
 
 
-@pytest.fixture
-def plain_user_image(docker_url, docker_image):
-    """An image whose programs run as a user of its own."""
-    docker = ["docker", "--host", docker_url]
-    made = subprocess.run([*docker, "create", docker_image, "true"], check=True, capture_output=True, text=True)
-    image = f"bacalhau-test/user-{new_node_name()}:1"
-    change = ["--change", "USER 1234:1234"]
-    subprocess.run([*docker, "commit", *change, made.stdout.strip(), image], check=True, capture_output=True)
-    subprocess.run([*docker, "rm", made.stdout.strip()], check=True, capture_output=True)
-    yield image
-    subprocess.run([*docker, "rmi", image], check=True, capture_output=True)
-
-
 def test_a_program_works_beside_its_input_and_mounts_lie_below_one_another(
     data, docker_url, docker_image, containers, s3, bucket, tmp_path
 ):
@@ -54,7 +39,7 @@ def test_a_program_works_beside_its_input_and_mounts_lie_below_one_another(
         docker_url,
         image=docker_image,
         settings={"Compute.AllowListedLocalPaths": f"{data.parent}/*"},
-        identity={"umask": 0o077},
+        identity=Identity(umask=0o077),
     ) as system:
         ro = {"Source": {"Type": "local", "Params": {"SourcePath": str(data)}}, "Target": "/in/part/node"}
         inputs = [
@@ -96,7 +81,7 @@ def test_a_container_of_any_user_reads_its_inputs_and_adds_to_their_folders(
     docker_url, plain_user_image, containers, s3, bucket, tmp_path
 ):
     s3.fill(bucket, {"in/x": b"x"})
-    with System(tmp_path / "system", docker_url, image=plain_user_image, identity={"umask": 0o077}) as system:
+    with System(tmp_path / "system", docker_url, image=plain_user_image, identity=Identity(umask=0o077)) as system:
         job = system.run(
             "id -u; cat /in/x > /in/x.new; cat /in/x.new /lone; echo > /in/x || echo refused",
             InputSources=[s3_input(s3.url, bucket, "in/", "/in"), inline_input("lone", "/lone")],

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bacalhau.app.devstack import free_port
 from bacalhau.app.identity import load_identity
@@ -26,6 +26,14 @@ OUTPUTS = [{"Name": "outputs", "Path": "/outputs"}]
 START_SECONDS = STOP_SECONDS = 30
 
 
+class Identity(NamedTuple):
+    """Another identity of a process: its `umask`, its working folder, and the `command` that becomes another user."""
+
+    umask: int = -1
+    cwd: Path | None = None
+    command: tuple[str, ...] = ()
+
+
 class Process:
     """One `bacalhau serve`, leader of a process group that ends with the tests."""
 
@@ -35,11 +43,11 @@ class Process:
         folder: Path,
         log: Path,
         environment: dict[str, str],
-        identity: dict[str, int] | None = None,
+        identity: Identity | None = None,
     ) -> None:
-        """`identity` are `umask`, `user` and `group` of the process, where they are not those of the tests."""
-        self._identity = identity or {}
-        self._command = ["setpriv", "--pdeathsig", "KILL", PROGRAM, "serve", *args]
+        """`identity` of the process, where it is not that of the tests."""
+        self._identity, self._args = identity or Identity(), args
+        self._command = [*self._identity.command, "setpriv", "--pdeathsig", "KILL", PROGRAM, "serve", *args]
         self.folder, self._log, self._environment = folder, log, environment | {"BACALHAU_DIR": str(folder)}
         self._changed = threading.Condition()
         self.lines: list[str] = []
@@ -55,7 +63,8 @@ class Process:
             text=True,
             env=environment,
             start_new_session=True,
-            **self._identity,
+            umask=self._identity.umask,
+            cwd=self._identity.cwd,
         )
         self._reader = threading.Thread(target=self._read, args=(self.child.stderr,), daemon=True)
         self._reader.start()
@@ -81,7 +90,7 @@ class Process:
 
         with self._changed:
             line = self._changed.wait_for(found, seconds)
-        assert line, f"no {text!r} in the log of {' '.join(self._command[3:8])}:\n" + "".join(self.lines[-30:])
+        assert line, f"no {text!r} in the log of serve {' '.join(self._args[:3])}:\n" + "".join(self.lines[-30:])
         return line
 
     @property
@@ -136,7 +145,7 @@ class System:
         settings: dict[str, Any] | None = None,
         variables: dict[str, str] | None = None,
         node_dir: Path | None = None,
-        identity: dict[str, int] | None = None,
+        identity: Identity | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.image, self.split = folder, image, split
@@ -148,7 +157,7 @@ class System:
         self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (
             settings or {}
         )  # however slow this machine: who comes back keeps its work
-        self._docker_url, self._identity = docker_url, identity or {}
+        self._docker_url, self._identity = docker_url, identity
         self._processes: list[Process] = []
         self.dir = folder / "orchestrator"
         self.node_dir = node_dir or (folder / "node" if split else self.dir)

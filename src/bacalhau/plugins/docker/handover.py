@@ -22,6 +22,7 @@ from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import OWN_LABEL
 
 _OPEN = 0o777
+_ABOVE = "/above"
 _ALL = os.R_OK | os.W_OK | os.X_OK
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,34 @@ async def hand_over(api: DockerApi, name: str) -> None:
             await api.stop(name, 0)
         for mount in found["Mounts"]:
             if mount["RW"] and mount["Destination"] in {target.rstrip("/") for target in own}:
+                await _open_mount(api, found, Path(mount["Source"]))
                 await _open_folders(api, found["Id"], mount)
                 await _copy_files(api, found["Id"], mount)
     except Unavailable:
         raise
     except (BacalhauError, OSError) as e:
         log.warning("files of container %s cannot be read or removed: %s", name, e)
+
+
+async def _open_mount(api: DockerApi, found: dict[str, Any], folder: Path) -> None:
+    """Open the folder of a mount itself, which a container may have given to another user.
+
+    The daemon opens what is in a folder, never that folder. So the one above is mounted into a second container, which
+    is never started. Of an earlier process it may still be there.
+    """
+    if not folder.is_dir() or _may(folder, _ALL):
+        return
+    labels = {name: text for name, text in found["Config"]["Labels"].items() if name != OWN_LABEL}
+    mounts = [{"Type": "bind", "Source": str(folder.parent), "Target": _ABOVE}]
+    config = {"Image": found["Image"], "Cmd": ["true"], "Labels": labels}
+    name = f"{found['Id'][:12]}-above"
+    await api.remove(name)
+    await api.create(name, config | {"HostConfig": {"Mounts": mounts, "NetworkMode": "none"}})
+    try:
+        member = Member(folder.name, mode=_OPEN, is_folder=True)
+        await api.put_archive(name, _ABOVE, join([(member, b"")]))
+    finally:
+        await api.remove(name)
 
 
 async def _open_folders(api: DockerApi, container: str, mount: dict[str, Any]) -> None:
