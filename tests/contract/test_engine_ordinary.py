@@ -36,6 +36,7 @@ async def test_what_a_container_leaves_is_read_and_removed_by_a_node_that_is_not
     assert json.loads(done.stdout) == {
         "a/archive": zeros,
         "a/b/private": "private\n",
+        "number": True,
         "open": "open\n",
     }
     assert not (folder / "out").exists() or not list((folder / "out").iterdir())

@@ -2,7 +2,7 @@
 
 It begins as root, because the interpreter may stand where nobody else may look, and becomes another user when all
 modules are loaded. `FOLDER/out` is the task's own, `FOLDER/local` is not. It prints what it can read in `out`
-afterwards, and removes that.
+afterwards, `number` being whether a private file is still the same one and no copy, and removes that.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from tests.support.docker import make_task
 USER = 54_321
 SCRIPT = """
 umask 077; mkdir -p /out/a/b; echo private > /out/a/b/private; echo open > /out/open; chmod 644 /out/open
+stat -c %i /out/a/b/private > /out/number
 ln -s /etc/passwd /out/a/link; head -c 3000000 /dev/zero > /out/a/archive; echo kept > /local/private
 """
 
@@ -43,6 +44,7 @@ async def run(socket: Path, image: str, folder: Path) -> None:
         await engine.run(make_task(folder / "second/result", "e-second", params, mounts=mounts), ignore)
     out = folder / "out"
     files = {name: (out / name).read_bytes()[:10].decode() for name, status in walk(out) if S_ISREG(status.st_mode)}
+    files["number"] = str((out / "a/b/private").stat().st_ino).startswith(files["number"].strip())
     remove_tree(out)
     sys.stdout.write(json.dumps(files))
 

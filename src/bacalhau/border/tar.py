@@ -1,4 +1,4 @@
-"""Writing of tar archives: the same members always give the same bytes. Owner, group and times are zero.
+"""Writing of tar archives: the same members always give the same bytes. Group and times are zero.
 
 Reading is `archive`, whose archives may mean harm; no other module opens one.
 """
@@ -9,13 +9,17 @@ from typing import NamedTuple
 
 
 class Member(NamedTuple):
-    """One member: a symlink where `link` is its target, a folder, or else a file of `size` bytes."""
+    """One member: a link where `link` is its target (a symbolic one, unless `is_hard`), a folder, or else a file of
+    `size` bytes.
+    """
 
     name: str
     size: int = 0
     mode: int = 0o644
     link: str = ""
     is_folder: bool = False
+    is_hard: bool = False
+    owner: int = 0
 
 
 END = bytes(2 * tarfile.BLOCKSIZE)
@@ -25,9 +29,10 @@ END = bytes(2 * tarfile.BLOCKSIZE)
 def header(member: Member) -> bytes:
     """Make what stands before the content of a member."""
     info = tarfile.TarInfo(member.name)
-    info.mode = member.mode
+    info.mode, info.uid = member.mode, member.owner
     if member.link:
-        info.type, info.linkname = tarfile.SYMTYPE, member.link
+        info.type = tarfile.LNKTYPE if member.is_hard else tarfile.SYMTYPE
+        info.linkname = member.link
     elif member.is_folder:
         info.type = tarfile.DIRTYPE
     else:

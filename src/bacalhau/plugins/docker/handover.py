@@ -2,7 +2,8 @@
 
 A container's programs are other users of the machine. A node that is an ordinary user can neither read their private
 files nor empty their folders. The daemon can: through its archive API, while the container still exists, folders are
-opened, and private files are copied. Nothing outside of the execution's own folders is touched.
+opened, and private files get this process as their owner; where a daemon does not do that, they are copied. Nothing
+outside of the execution's own folders is touched.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import OWN_LABEL
 
 _OPEN = 0o777
+_PRIVATE = 0o600
+_AT_ONCE = 1000  # files in one request
 _ABOVE = "/above"
 _ALL = os.R_OK | os.W_OK | os.X_OK
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ async def hand_over(api: DockerApi, name: str) -> None:
             if mount["RW"] and mount["Destination"] in {target.rstrip("/") for target in own}:
                 await _open_mount(api, found, Path(mount["Source"]))
                 await _open_folders(api, found["Id"], mount)
+                await _take_files(api, found["Id"], mount)
                 await _copy_files(api, found["Id"], mount)
     except Unavailable:
         raise
@@ -90,6 +94,35 @@ def _list_closed(root: Path) -> list[str]:
         if root.is_dir() and _may(root / at, os.R_OK | os.X_OK):
             todo += [os.path.join(at, one.name) for one in os.scandir(root / at) if one.is_dir(follow_symlinks=False)]
     return closed
+
+
+async def _take_files(api: DockerApi, container: str, mount: dict[str, Any]) -> None:
+    """Become the owner of the files that only others may read, many at a time.
+
+    Docker sets the owner of a hard link that it unpacks, and so that of the file. What a daemon leaves is copied later.
+    """
+    root = Path(mount["Source"])
+    names = await asyncio.to_thread(_list_private, root)
+    for begin in range(0, len(names), _AT_ONCE):
+        some = names[begin : begin + _AT_ONCE]
+        with tempfile.TemporaryDirectory(dir=root, prefix=".take-") as scratch:
+            at, owner = os.path.basename(scratch), os.geteuid()
+            members = [
+                Member(f"{at}/{n}", mode=_PRIVATE, link=name, is_hard=True, owner=owner) for n, name in enumerate(some)
+            ]
+            try:
+                await api.put_archive(container, mount["Destination"], join((member, b"") for member in members))
+            except BacalhauError as e:
+                log.debug("files of container %s are copied one by one: %s", container, e)
+                return
+        await asyncio.to_thread(_make_readable, root, some)
+
+
+def _make_readable(root: Path, names: list[str]) -> None:
+    for path in (root / name for name in names):
+        status = path.lstat()
+        if status.st_uid == os.geteuid() and not _may(path, os.R_OK):
+            path.chmod(stat.S_IMODE(status.st_mode) | _PRIVATE)
 
 
 async def _copy_files(api: DockerApi, container: str, mount: dict[str, Any]) -> None:
