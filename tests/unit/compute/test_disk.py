@@ -204,6 +204,21 @@ class Unknown:
         return Volume(into)
 
 
+async def test_of_many_inputs_the_progress_names_a_few(tmp_path):
+    """Each that is found out about makes a new note: thousands of names in each would be much to send."""
+    notes, folder = [], tmp_path / "inputs"
+    folder.mkdir()
+    quick = SpecConfig(type="inline", params={"URL": "data:;base64," + b64encode(b"x").decode()})
+    async with crew() as people:
+        node = ComputeNode(
+            "n-1", tmp_path, None, Silent(), Plugins({}, {"inline": InlineSource()}, {}), Capacity(Resources()), people
+        )
+        job = Job(id="j-1", tasks=(task(*[quick] * 5),))
+        await stage_inputs(node, job, Partition(0, 1), folder, MB, lambda step: notes.append(step.note))
+    names = ", ".join(f"inline at /inputs/{n}" for n in range(3))
+    assert notes[0] == f"finding out what {names} and 2 more holds"
+
+
 async def test_the_progress_names_the_inputs_that_are_still_to_be_found_out_about(tmp_path):
     slow, notes = Unknown(), []
 

@@ -15,6 +15,7 @@ from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import InPlace, Manifest, Partition, Storage, Volume
 
+_NAMED = 3  # inputs of a note or an error, which say how many more there are
 _MORE_DISK = "ask for more disk (Resources.Disk), or name fewer objects"
 
 
@@ -73,7 +74,7 @@ async def _resolve_all(
     open_inputs = [i.alias or f"{i.source.type} at {i.target}" for i in inputs]
 
     def tell() -> None:
-        note = f"finding out what {', '.join(open_inputs)} holds" if open_inputs else ""
+        note = f"finding out what {_shown(open_inputs)} holds" if open_inputs else ""
         report(Step("staging", note=note))
 
     async def resolve(source: Storage, wanted: InputSource, name: str) -> Manifest:
@@ -91,8 +92,14 @@ async def _resolve_all(
             return manifests
     except TimeoutError as e:
         raise StorageFailure(
-            f"what {', '.join(open_inputs)} holds was not found out within {node.read_timeout:g} s", retryable=True
+            f"what {_shown(open_inputs)} holds was not found out within {node.read_timeout:g} s", retryable=True
         ) from e
+
+
+def _shown(names: list[str]) -> str:
+    """Name the first inputs of a list, and count the others: a job may have thousands."""
+    others = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {others} more" if others > 0 else "")
 
 
 async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into: Path, report: Report) -> Mount:
