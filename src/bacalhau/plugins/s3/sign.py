@@ -60,15 +60,8 @@ async def _find_signer(params: S3SourceParams, expires: float) -> _Signer | None
 
 
 async def presign_result(result: SpecConfig, expires: float) -> SpecConfig:
-    """Return an archive as `s3PreSigned` for `expires` seconds.
-
-    Plain results, and all results where there are no credentials, stay as they are.
-    """
+    """Return an archive as `s3PreSigned` for `expires` seconds, or as it is where there are no credentials."""
     params = require_params(result, S3SourceParams)
-    return await _presign_archive(result, params, expires) if is_archive(params.key) else result
-
-
-async def _presign_archive(result: SpecConfig, params: S3SourceParams, expires: float) -> SpecConfig:
     signer = await _find_signer(params, expires)
     if signer is None:
         return result
@@ -118,7 +111,7 @@ def make_part(config: Config) -> OrchestratorPart:
             log.warning("the result of execution %s is not signed: %s", published.execution_id, reason)
             return published.result
         if is_archive(params.key):
-            return await _presign_archive(published.result, params, seconds)
+            return await presign_result(published.result, seconds)
         return await _offer_links(published, params)
 
     async def sign_links(published: Published, wish: LinkWish) -> Links:
