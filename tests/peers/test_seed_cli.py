@@ -121,7 +121,8 @@ def test_exit_code_and_streams(cli, system):
     output = execution["RunOutput"]
     assert (output["stdout"], output["stderr"], output["exitCode"]) == ("out\n", "err\n", 3)
     assert execution["PublishedResults"]["CID"] == "QmRg1xCUY3Pi8obpRkHpdATiR29Cse4LdSKsVjv3UF3x1C"
-    frames = cli.logs(job_id, execution["ComputeReference"])
+    # The two come by ways of their own, so either may be the first.
+    frames = sorted(cli.logs(job_id, execution["ComputeReference"]), key=lambda frame: frame["Tag"])
     assert frames == [{"Tag": 1, "Data": "out\n", "ErrorMessage": ""}, {"Tag": 2, "Data": "err\n", "ErrorMessage": ""}]
 
 

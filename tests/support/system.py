@@ -154,9 +154,9 @@ class System:
         self.environment = (
             bare_environment(folder) | {"DOCKER_HOST": docker_url} | (OWNER if variables is None else variables)
         )
-        self.settings = {"Orchestrator.NodeManager.LostGrace": "60s"} | (
-            settings or {}
-        )  # however slow this machine: who comes back keeps its work
+        # However slow this machine: who comes back keeps its work. And no two systems serve results on one port.
+        own = {"Orchestrator.NodeManager.LostGrace": "60s", "Publishers.Types.Local.Port": free_port()}
+        self.settings = own | (settings or {})
         self._docker_url, self._identity = docker_url, identity
         self._processes: list[Process] = []
         self.dir = folder / "orchestrator"

@@ -135,7 +135,8 @@ class XmlAnswer(NamedTuple):
 
 
 async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer:
-    """Do a request that is answered in XML with the element `wanted`. Raises StorageFailure for any other answer.
+    """Do a request that is answered in XML with an element whose name begins with `wanted`: some servers leave the
+    word Result off. Raises StorageFailure for any other answer.
 
     Servers announce success before they are done with what takes long, so a failure may come with status 200. It is
     taken as if it had come with its own status.
@@ -147,7 +148,7 @@ async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer
         name = root.tag.rpartition("}")[2]
         if name == "Error":
             raise Troubled(read_trouble(response.status, "", answer.body))
-        if name != wanted:
+        if not name.startswith(wanted):
             raise _not_s3(answer.body, request.address)
         return XmlAnswer(answer.headers, root)
 

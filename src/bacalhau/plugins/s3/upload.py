@@ -95,7 +95,7 @@ class Upload(NamedTuple):
         target = self.target
         request = Request(target.address, "POST", target.key, query, body=body.encode(), confirm=target.confirm)
         try:
-            answer = await call_xml(target.client, request, "CompleteMultipartUploadResult")
+            answer = await call_xml(target.client, request, "CompleteMultipartUpload")
         except StorageFailure as e:
             if _code_of(e) not in _PARTS_LOST:
                 raise
@@ -183,7 +183,7 @@ async def begin_upload(target: Target, digest: str = "") -> Upload:
     known = ((DIGEST_METADATA, digest),) if digest else ()
     headers = (("x-amz-checksum-algorithm", "SHA256"), *target.origin, *known)
     request = Request(target.address, "POST", target.key, (("uploads", ""),), headers)
-    answer = await call_xml(target.client, request, "InitiateMultipartUploadResult")
+    answer = await call_xml(target.client, request, "InitiateMultipartUpload")
     upload = Upload(target, read_text(answer.root, "UploadId"))
     upload.record()
     return upload
