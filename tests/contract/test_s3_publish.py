@@ -26,9 +26,10 @@ STARTED = 1_710_513_000_000_000_000  # 2024-03-15 14:30:00 UTC
 
 
 @pytest.fixture(params=["seaweedfs", "ceph"])
-def s3(request, s3) -> S3:
+def s3(request) -> S3:
     """The two servers that people run, in turn."""
-    return request.getfixturevalue("ceph") if request.param == "ceph" else s3
+    found: S3 = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

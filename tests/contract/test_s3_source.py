@@ -21,9 +21,10 @@ pytestmark = pytest.mark.usefixtures("credentials")
 
 
 @pytest.fixture(params=["seaweedfs", "ceph"])
-def s3(request, s3) -> S3:
+def s3(request) -> S3:
     """The two servers that people run, in turn."""
-    return request.getfixturevalue("ceph") if request.param == "ceph" else s3
+    found: S3 = request.getfixturevalue(request.param)
+    return found
 
 
 def spec(s3: S3, bucket: str, key: str, **params: object) -> SpecConfig:

@@ -128,6 +128,8 @@ def test_the_flags_know_its_schemes(system, site):
     made = system.cli(*args, PYTHONPATH=str(site)).stdout
     assert all(text in made for text in ("shelf", "greeting", "Name: all"))
     refused = system.cli(*args, code=1).stderr
+    assert "unknown storage schema: greeting" in refused
+    refused = system.cli("docker", "run", "--dry-run", "-p", "shelf", "alpine", code=1).stderr
     assert "unknown publisher type: shelf" in refused
     unknown = system.cli("docker", "run", "--dry-run", "-i", "nope://x", "alpine", code=1, PYTHONPATH=str(site)).stderr
     assert "file:///path or greeting://NAME, followed by :/target" in unknown

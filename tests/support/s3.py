@@ -60,7 +60,7 @@ def boto_client(url: str, access_key: str = ACCESS_KEY, secret_key: str = SECRET
 
 
 @pytest.fixture(scope="session")
-async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3]:
+async def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3]:
     """A running server; the bucket of the tutorial is there and public, with 20 + 20 objects."""
     folder = tmp_path_factory.mktemp("seaweedfs")
     async with object_store(
@@ -71,6 +71,14 @@ async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3]:
         made.fill_tutorial()
         yield made
         boto.close()
+
+
+@pytest.fixture(scope="session")
+def s3(seaweedfs: S3) -> S3:
+    """The server of tests that need one. Modules that run on several give the name to each of these in turn; the
+    servers themselves have names of their own, so that they go on meanwhile.
+    """
+    return seaweedfs
 
 
 @pytest.fixture
