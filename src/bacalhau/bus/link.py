@@ -71,6 +71,13 @@ class _Lean(Client):
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
         return await super()._process_headers(headers) if headers and headers.startswith(STATUS_LINE) else None
 
+    async def _flusher(self) -> None:
+        """Send what waits, as the library does. It writes once more to a connection that it has just found to be lost;
+        that error has no reader, so it would stand in the log without a reason.
+        """
+        with suppress(ConnectionError):
+            await super()._flusher()
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         await super()._process_msg(sid, subject, reply, data, headers)
         self._taken += 1
