@@ -70,7 +70,8 @@ async def _update(orch: Orchestrator, delivery: Delivery, message: Reported) -> 
             log.warning(
                 "%s from %s for unknown execution %s is ignored", delivery.type, delivery.node_id, message.execution_id
             )
-            await orch.commit(Change(messages=_disown(delivery.node_id, message)))
+            if unwanted := _disown(delivery.node_id, message):
+                await orch.commit(Change(messages=unwanted))
             return
         if stored.node_id != delivery.node_id or not (stored.is_live or wants_end(stored, message)):
             return
