@@ -137,9 +137,43 @@ async def test_an_object_that_changed_after_listing_is_noticed(s3, bucket, sourc
     s3.fill(bucket, {"d/k": b"before"})
     manifest = await source.resolve(spec(s3, bucket, "d/"))
     s3.fill(bucket, {"d/k": b"after!"})
-    with pytest.raises(StorageFailure, match="changed after it was listed") as raised:
+    listed, found = manifest.entries[0].etag, s3.boto.head_object(Bucket=bucket, Key="d/k")["ETag"]
+    said = f"object d/k in bucket {bucket} changed after it was listed: {listed} was listed, {found} is there"
+    with pytest.raises(StorageFailure, match=said) as raised:
         await source.fetch(manifest, tmp_path, ignore)
-    assert raised.value.retryable
+    assert not raised.value.retryable
+    s3.boto.delete_object(Bucket=bucket, Key="d/k")
+    with pytest.raises(StorageFailure, match=f"object d/k in bucket {bucket} is gone: {listed} was listed"):
+        await source.fetch(manifest, tmp_path, ignore)
+
+
+async def list_all(source, wanted):
+    """Every page; and how many there were."""
+    found, places, pages = [], [""], 0
+    while places:
+        page = await source.list_page(wanted, places.pop())
+        found += page.entries
+        places += page.following
+        pages += 1
+    return found, pages
+
+
+@pytest.mark.parametrize("key", ["", "a/*", "a/", "a/2", "b"])
+async def test_pages_hold_what_a_whole_listing_holds(s3, bucket, source, key):
+    objects = {f"a/{n % 7}/{n:04d}": b"x" * (n % 5) for n in range(1300)} | {"a/top": b"t", "b": b"b", "c/": b""}
+    s3.fill(bucket, objects)
+    wanted = spec(s3, bucket, key, Filter="" if key == "b" else "[0-8]$|top|b")
+    found, pages = await list_all(source, wanted) if key != "a/2" else await list_all(source, spec(s3, bucket, "a/2*"))
+    whole = await source.resolve(wanted if key != "a/2" else spec(s3, bucket, "a/2*"))
+    assert sorted(found) == sorted(whole.entries) and len({each.key for each in found}) == len(found)
+    assert pages > 2 if key in ("", "a/*", "a/") else pages == 1
+
+
+async def test_a_place_outside_of_the_prefix_is_refused(s3, bucket, source):
+    with pytest.raises(StorageFailure, match="is not below 'a/'"):
+        await source.list_page(spec(s3, bucket, "a/"), '["b/","",""]')
+    with pytest.raises(StorageFailure, match="is not a place in a listing"):
+        await source.list_page(spec(s3, bucket, "a/"), "nonsense")
 
 
 async def test_nothing_matches(s3, bucket, source):

@@ -13,6 +13,7 @@ from bacalhau.models.job.job import JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.orchestrator.retention.forget import Keeper
 from bacalhau.orchestrator.state.forgotten import Forgetting
+from bacalhau.orchestrator.state.inventories import Inventories
 from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.orchestrator.state.outbox import Outbox
 from bacalhau.orchestrator.state.specs import Specs
@@ -28,7 +29,7 @@ NOTHING = Swept([], [])
 
 def a_keeper(store, folder, note, **limits):
     blocks = BlockStore(folder / "blocks")
-    return Keeper(Forgetting(store, Specs(blocks), Outbox(), note), blocks, Retention(**limits))
+    return Keeper(Forgetting(store, Specs(blocks), Inventories(blocks), Outbox(), note), blocks, Retention(**limits))
 
 
 @pytest.fixture

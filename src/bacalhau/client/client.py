@@ -146,12 +146,15 @@ class AsyncClient:
         query = {"namespace": namespace, "limit": limit, "next_token": next_token}
         return await self.transport.ask(ExplainJobResponse, job_path(job_id, "explain"), query)
 
-    async def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
+    async def rerun(
+        self, job_id: str, *, version: int = 0, reason: str = "", same_inputs: bool = False, namespace: str = ""
+    ) -> RerunJobResponse:
         """The job's next version, with the spec of `version` or of the latest.
 
-        Raises Conflict while the job waits to run.
+        `same_inputs`: it reads the objects that were listed for that version, although the bucket may hold others by
+        now. Raises Conflict while the job waits to run, and where no list of inputs is held.
         """
-        body = RerunJobRequest(job_version=version, reason=reason)
+        body = RerunJobRequest(job_version=version, reason=reason, same_inputs=same_inputs)
         return await self.transport.tell(
             RerunJobResponse, "PUT", job_path(job_id, "rerun"), body, {"namespace": namespace}
         )

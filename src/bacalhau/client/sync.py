@@ -120,8 +120,12 @@ class Client:
     ) -> ExplainJobResponse:
         return self._run(self._client.explain_stored(job_id, namespace=namespace, limit=limit, next_token=next_token))
 
-    def rerun(self, job_id: str, *, version: int = 0, reason: str = "", namespace: str = "") -> RerunJobResponse:
-        return self._run(self._client.rerun(job_id, version=version, reason=reason, namespace=namespace))
+    def rerun(
+        self, job_id: str, *, version: int = 0, reason: str = "", same_inputs: bool = False, namespace: str = ""
+    ) -> RerunJobResponse:
+        return self._run(
+            self._client.rerun(job_id, version=version, reason=reason, same_inputs=same_inputs, namespace=namespace)
+        )
 
     def publish(
         self, job_id: str, publisher: SpecConfig | None = None, *, execution_id: str = "", namespace: str = ""

@@ -20,6 +20,7 @@ class Point(StrEnum):
 
     SUBMITTING = "orchestrator.submitting"
     SUBMITTED = "orchestrator.submitted"
+    LISTED = "orchestrator.listed"
     PLANNED = "orchestrator.planned"
     PLACED = "orchestrator.placed"
     SENDING = "orchestrator.sending"

@@ -19,6 +19,7 @@ from bacalhau.orchestrator.state.board import Board
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.forgotten import Forgetting
 from bacalhau.orchestrator.state.gate import Gate
+from bacalhau.orchestrator.state.inventories import Inventories
 from bacalhau.orchestrator.state.limits import OnForgotten, Retention, forget_nothing
 from bacalhau.orchestrator.state.locality import Locality
 from bacalhau.orchestrator.state.logbook import LogBook
@@ -39,9 +40,10 @@ from bacalhau.ports.store import PendingMessage, Store
 class Checks:
     """Pure parameter checks by lower-case type name: what this system knows at all.
 
-    `located`: sources that one node may have and another not; `whole`: how sources are checked instead in a job that is
-    not divided by a count; `results` judge what nodes report, by the type of the job's publisher; `params`
-    tell of parameters that are ignored; `overlaps` say which results of a job replace one another.
+    `located`: sources that one node may have and another not; `listed`: those that are listed before a job is placed;
+    `whole`: how sources are checked instead in a job that is not divided by a count; `results` judge what nodes report,
+    by the type of the job's publisher; `params` tell of parameters that are ignored; `overlaps` say which results of a
+    job replace one another.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -52,6 +54,7 @@ class Checks:
     results: Mapping[str, ResultCheck] = field(default_factory=dict)
     params: ParamNames = NO_NAMES
     overlaps: OverlapChecks = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""
@@ -107,10 +110,11 @@ class Orchestrator:
     def __post_init__(self) -> None:
         self.queue = EvaluationQueue(self.cluster.candidates, self.cluster.shares, self.ageing_ns)
         self.specs = Specs(self.content)
+        self.inventories = Inventories(self.content)
 
     @property
     def forgetting(self) -> Forgetting:
-        return Forgetting(self.store, self.specs, self.outbox, self.on_forgotten)
+        return Forgetting(self.store, self.specs, self.inventories, self.outbox, self.on_forgotten)
 
     async def commit(self, change: Change) -> None:
         """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first.

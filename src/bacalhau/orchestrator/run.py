@@ -7,6 +7,7 @@ from functools import partial
 from bacalhau.lib.aio import background
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
+from bacalhau.orchestrator.evaluation.inventory import list_forever
 from bacalhau.orchestrator.evaluation.locating import locate_forever
 from bacalhau.orchestrator.messages.dispatcher import dispatch_forever
 from bacalhau.orchestrator.messages.inbox import on_message
@@ -29,6 +30,7 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
             greet_nodes(orch),
             evaluate_forever(orch),
             orch.views.scrap.drop_forever(),
+            list_forever(orch),
             locate_forever(orch),
             dispatch_forever(orch),
             watch_nodes_forever(orch),

@@ -75,7 +75,8 @@ class TypeCheck(NamedTuple):
 class PluginChecks(NamedTuple):
     """Checks by lower-case type name.
 
-    `located` are the sources that one node may have and another not; `whole` are in place of the sources' own checks in
+    `located` are the sources that one node may have and another not, `listed` those that are listed before a job is
+    placed; `whole` are in place of the sources' own checks in
     a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
     has one. `params` tell of parameters that are ignored, `overlaps` which results of a job replace one another.
     """
@@ -88,6 +89,7 @@ class PluginChecks(NamedTuple):
     results: Mapping[str, ResultCheck]
     params: ParamNames
     overlaps: OverlapChecks
+    listed: frozenset[str]
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
@@ -102,6 +104,7 @@ def plugin_checks(known: Registry) -> PluginChecks:
         whole={n: PluginCheck(o.part.check_whole, o.owner) for n, o in sources if o.part.check_whole},
         params=ParamNames(_params(known, "engine"), _params(known, "source"), _params(known, "publisher")),
         overlaps={n: PluginCheck(o.part.check_overlap, o.owner) for n, o in publishers if o.part.check_overlap},
+        listed=frozenset(name for name, offer in sources if offer.part.listed),
     )
 
 

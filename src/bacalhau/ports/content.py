@@ -46,6 +46,10 @@ class OwnContent(ContentStore, Protocol):
         """Keep blocks of plain bytes, durably when the call returns; return their CIDs in order."""
         ...
 
+    async def remove(self, cids: Sequence[str]) -> None:
+        """Remove blocks; those that are not held are fine."""
+        ...
+
     async def remove_raw(self, blocks: Sequence[bytes]) -> None:
         """Remove blocks of plain bytes; those that are not held are fine."""
         ...

@@ -61,7 +61,8 @@ class SourceType(msgspec.Struct, frozen=True):
 
     `check` and `check_whole` are targets `(SpecConfig) -> list[str]`; the second is for jobs that no count divides,
     None where that is the same. `located` sources are on one node and not on another: the orchestrator asks the
-    nodes before it places a job (see ports.storage.Located). `params`: see EngineType.
+    nodes before it places a job (see ports.storage.Located). `listed` sources may hold another thing tomorrow: they are
+    listed once for all executions of a job (see ports.storage.Listable). `params`: see EngineType.
     """
 
     name: Name
@@ -70,6 +71,7 @@ class SourceType(msgspec.Struct, frozen=True):
     check_whole: Target | None = None
     schemes: tuple[Scheme, ...] = ()
     located: bool = False
+    listed: bool = False
     params: Target | None = None
 
 

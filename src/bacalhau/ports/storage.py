@@ -1,5 +1,6 @@
 """The port of sources, which bring the inputs of a task: S3, IPFS, URLs, the node's disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -83,6 +84,43 @@ class Storage(Protocol):
         raises StorageFailure when all inputs of the task together take more than its disk: a source that writes tells
         it at least every few megabytes, or keeps to the manifest's `room` by itself.
         """
+        ...
+
+
+class ListedPage(NamedTuple):
+    """A part of what a source holds, and the tokens under which the other parts are; those may be asked for side by
+    side, and each names parts of its own.
+    """
+
+    entries: tuple[Entry, ...]
+    following: tuple[str, ...] = ()
+
+
+class Sharing(NamedTuple):
+    """The way in which the objects of a source are divided among the partitions of a job.
+
+    `by` is "whole" where each execution gets all of them, "owner" where `mark` says whose an object is (a number from
+    0), and "bytes" or "count" where the shares shall be even; then objects of the same `mark` (a text) stay together,
+    and those without one stand alone.
+    """
+
+    by: str = "whole"
+    mark: Callable[[Entry], int | str] | None = None
+
+
+@runtime_checkable
+class Listable(Protocol):
+    """A source that may hold a million objects, and so is listed page by page."""
+
+    async def list_page(self, source: SpecConfig, after: str) -> ListedPage:
+        """List the first part, or with `after` that of a token. Objects come in any order, each once.
+
+        Raises StorageFailure; nothing that matches is no error here.
+        """
+        ...
+
+    def sharing(self, source: SpecConfig, count: int) -> Sharing:
+        """Say how the objects are shared out among `count` partitions. Raises StorageFailure where they cannot be."""
         ...
 
 

@@ -1,12 +1,14 @@
 """The port of the store, the orchestrator's memory. One transaction is one `Change`; everything else is reading."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.inventory import InputSummary, Row
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
 
@@ -196,6 +198,47 @@ class OutboxStore(Protocol):
         ...
 
 
+class DraftPage(NamedTuple):
+    """Objects of one input of an inventory, as many as make a page, in the order of their partitions and keys."""
+
+    input: int
+    rows: list[Row]
+
+
+class InventoryDraft(Protocol):
+    """The objects of a job's inputs while they are listed. It keeps them sorted, without holding them in memory."""
+
+    async def add(self, index: int, rows: Sequence[Row], marks: Sequence[str]) -> int:
+        """Add objects of an input, in any order; return how many were added so far. `marks` name the groups that stay
+        together, one for each row, or none. An object that comes twice is kept once.
+        """
+        ...
+
+    async def share(self, index: int, by: str, count: int) -> InputSummary:
+        """End an input: check that its objects fit in one folder, and share them out (`ports.storage.Sharing.by`) among
+        `count` partitions. Raises StorageFailure.
+        """
+        ...
+
+    def pages(self) -> AsyncIterator[DraftPage]:
+        """Read all objects, input by input."""
+        ...
+
+
+class DraftStore(Protocol):
+    def draft_inventory(self) -> AbstractAsyncContextManager[InventoryDraft]:
+        """Open an empty draft, which is gone with the block."""
+        ...
+
+    async def list_inventories(self, job_ids: Sequence[str]) -> list[str]:
+        """List the roots of the inventories of all versions of these jobs."""
+        ...
+
+    async def list_open_inventories(self) -> list[str]:
+        """List the roots of the inventories of jobs that are not finished."""
+        ...
+
+
 class Limits(NamedTuple):
     """Limits of an age and a number: what is older than `before` (Unix ns) goes, and what is beyond the `keep` newest;
     0 is no limit.
@@ -214,7 +257,7 @@ class Swept(NamedTuple):
     messages: list[PendingMessage]
 
 
-class RetentionStore(Protocol):
+class RetentionStore(DraftStore, Protocol):
     """Forgetting in steps of at most `count`, each a short transaction."""
 
     async def list_expired_jobs(self, limits: Limits, count: int) -> list[str]:

@@ -4,6 +4,7 @@ What the rows look like is left to the modules of the things themselves.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bacalhau.ports.store import (
     Found,
     HistoryCursor,
     HistoryQuery,
+    InventoryDraft,
     JobQuery,
     Limits,
     PendingMessage,
@@ -31,6 +33,7 @@ from bacalhau.ports.store import (
 )
 from bacalhau.store import executions, history, jobs, nodes, outbox, retention
 from bacalhau.store.database import Housed, Lane
+from bacalhau.store.drafts import new_draft
 from bacalhau.store.jobs import COMPONENT, DEFAULT_NAMESPACE, HIGHEST
 from bacalhau.store.paging import SLICE
 from bacalhau.store.statement import Row, Statement
@@ -150,6 +153,16 @@ class SqliteStore(Housed):
     async def list_large_versions(self, job_ids: Sequence[str], size: int) -> list[Job]:
         params = {"ids": encode(list(job_ids)).decode(), "size": size}
         return await self._database.read("list_large_versions", params, jobs.read_jobs, "lists")
+
+    def draft_inventory(self) -> AbstractAsyncContextManager[InventoryDraft]:
+        return new_draft()
+
+    async def list_inventories(self, job_ids: Sequence[str]) -> list[str]:
+        params = {"ids": encode(list(job_ids)).decode()}
+        return await self._database.read("list_inventories", params, retention.read_ids, "lists")
+
+    async def list_open_inventories(self) -> list[str]:
+        return await self._database.read("list_open_inventories", {}, retention.read_ids, "lists")
 
     async def list_published_content(self, besides: str) -> list[str]:
         return await self._database.read("list_published_content", {"job": besides}, retention.read_ids, "lists")

@@ -70,6 +70,7 @@ class House:
         labels: dict[str, str] | None = None,
         engines: tuple[str, ...] = ("noop",),
         publishers: tuple[str, ...] = ("shelf", "rack"),
+        sources: tuple[str, ...] = (),
     ) -> None:
         """The node registers, also again, with all that it should have."""
         size = Resources(cpu=cpu, memory=10**10, disk=10**11)
@@ -79,6 +80,7 @@ class House:
             compute_node_info=ComputeNodeInfo(
                 execution_engines=engines,
                 publishers=publishers,
+                storage_sources=sources,
                 max_capacity=size,
                 max_job_requirements=size,
                 available_capacity=size,

@@ -39,7 +39,12 @@ async def rerun_job(request: Ask, job_id: FromPath[str]) -> RerunJobResponse:
     if not 0 <= asked.job_version < 2**63:
         raise refused(f"field 'JobVersion' must be 0 (the latest) or a version's number, not {asked.job_version}")
     return await versions.rerun_job(
-        orchestrator(request), named_job(job_id), query.namespace, asked.job_version, asked.reason
+        orchestrator(request),
+        named_job(job_id),
+        query.namespace,
+        asked.job_version,
+        asked.reason,
+        same_inputs=asked.same_inputs,
     )
 
 

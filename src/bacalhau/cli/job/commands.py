@@ -42,6 +42,10 @@ class _FromVersion(Flags):
 class Rerun(Waiting, _FromVersion, Namespaced):
     """Flags of `job rerun`."""
 
+    same_inputs: bool = switch(
+        "--same-inputs", help="Read the same objects again, although the source holds others now."
+    )
+
 
 class _JobLabels(Flags):
     labels: str = text(

@@ -96,7 +96,10 @@ def job_run(call: Call[JobRun]) -> int:
 
 def job_rerun(call: Call[Rerun]) -> int:
     async def ask(client: AsyncClient) -> RerunJobResponse:
-        return await client.rerun(call.args[0], version=call.flags.version, namespace=call.flags.namespace)
+        flags = call.flags
+        return await client.rerun(
+            call.args[0], version=flags.version, same_inputs=flags.same_inputs, namespace=flags.namespace
+        )
 
     return Submission(call, Ask(ask), MODERN).run()
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import shutil
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.execution.keeping import free_disk
 from bacalhau.compute.execution.mounts import open_copy
+from bacalhau.compute.remote.inventory import fetch_share
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
@@ -31,7 +34,12 @@ async def stage_inputs(
         raise StorageFailure(objections)
     inputs = job.task.input_sources or ()
     sources = [_source(node, source) for source in inputs]
-    manifests = await _resolve_all(node, inputs, sources, part, report)
+    listed = await fetch_share(node, job.inventory, part.index) if job.inventory else {}
+    finding = [
+        _known(Manifest(item.source, listed[n])) if n in listed else sources[n].resolve(item.source, part)
+        for n, item in enumerate(inputs)
+    ]
+    manifests = await _resolve_all(node, inputs, finding, report)
     needed = sum(m.size for m in manifests)
     await free_disk(node, folder, needed)
     _check_room(folder, needed)
@@ -67,8 +75,13 @@ def _source(node: ComputeNode, source: InputSource) -> Storage:
         raise StorageFailure(f"this node cannot read inputs from {source.source.kind}") from e
 
 
+async def _known(manifest: Manifest) -> Manifest:
+    """Return what the job's inventory says of an input."""
+    return manifest
+
+
 async def _resolve_all(
-    node: ComputeNode, inputs: tuple[InputSource, ...], sources: list[Storage], part: Partition, report: Report
+    node: ComputeNode, inputs: tuple[InputSource, ...], finding: list[Coroutine[Any, Any, Manifest]], report: Report
 ) -> list[Manifest]:
     """Find out what all inputs hold, side by side. The inputs that are still waited for are told meanwhile."""
     open_inputs = [i.alias or f"{i.source.type} at {i.target}" for i in inputs]
@@ -77,8 +90,8 @@ async def _resolve_all(
         note = f"finding out what {_shown(open_inputs)} holds" if open_inputs else ""
         report(Step("staging", note=note))
 
-    async def resolve(source: Storage, wanted: InputSource, name: str) -> Manifest:
-        manifest = await source.resolve(wanted.source, part)
+    async def resolve(find: Coroutine[Any, Any, Manifest], name: str) -> Manifest:
+        manifest = await find
         open_inputs.remove(name)
         tell()
         return manifest
@@ -87,7 +100,7 @@ async def _resolve_all(
     try:
         async with asyncio.timeout(node.read_timeout):
             manifests: list[Manifest] = await together(
-                *(resolve(*each) for each in zip(sources, inputs, tuple(open_inputs), strict=True))
+                *(resolve(find, name) for find, name in zip(finding, tuple(open_inputs), strict=True))
             )
             return manifests
     except TimeoutError as e:

@@ -7,6 +7,7 @@ from functools import partial
 
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.messages.control import beat_or_join
+from bacalhau.compute.messages.listing import list_input
 from bacalhau.compute.messages.locality import locate
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import BacalhauError, BadRequest
@@ -16,6 +17,7 @@ from bacalhau.models.wire.messages import (
     HelloRequest,
     HelloResponse,
     InputAnswer,
+    ListInputRequest,
     LocateInputsRequest,
     LocateInputsResponse,
     ResolveInputsRequest,
@@ -40,6 +42,8 @@ async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
                 await gather_bounded(AT_ONCE, [partial(locate, node, source, GLANCE) for source in message.sources])
             )
         )
+    if isinstance(message, ListInputRequest):
+        return await list_input(node, message)
     if isinstance(message, HelloRequest):
         await beat_or_join(node)
         return HelloResponse()
@@ -57,7 +61,7 @@ async def _find_out(node: ComputeNode, source: InputSource) -> InputAnswer:
         async with asyncio.timeout(PATIENCE):
             manifest = await storage.resolve(source.source)
     except BacalhauError as e:
-        return InputAnswer(type=answer.type, target=answer.target, error=e.message)
+        return InputAnswer(type=answer.type, target=answer.target, error=e.message, hint=e.hint)
     except TimeoutError:
         return InputAnswer(type=answer.type, target=answer.target, error=f"not found out within {PATIENCE:g} s")
     return InputAnswer(type=answer.type, target=answer.target, objects=len(manifest.entries), bytes=manifest.size)

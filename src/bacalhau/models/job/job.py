@@ -3,6 +3,7 @@
 import msgspec
 
 from bacalhau.lib.wire import Model, always
+from bacalhau.models.job.inventory import Inventory
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.retry import RetryPolicy
@@ -12,7 +13,9 @@ from bacalhau.models.job.state import JobStateType, check_job_move
 NO_PORTS: frozenset[int] = frozenset()
 
 RESERVED_META = "bacalhau.org/"
-SERVERS_KEYS = frozenset({"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"})  # nobody else sets them
+SERVERS_KEYS = frozenset(  # nobody else sets them
+    {"ID", "State", "Version", "Revision", "CreateTime", "ModifyTime", "Inventory"}
+)
 CLIENT_META = "bacalhau.org/client.installation.id"
 LONG_RUNNING = ("service", "daemon")
 EVERYWHERE = ("ops", "daemon")
@@ -89,6 +92,7 @@ class Job(Model):
     """Times are Unix nanoseconds.
 
     `version` counts specs, `revision` counts every change; `submit_time` (ours) is when a later version came.
+    `inventory` (ours) is what the inputs of this version hold, None while nobody has found out, or need not.
     """
 
     id: str = always(factory=str)
@@ -107,6 +111,7 @@ class Job(Model):
     create_time: int = always(factory=int)
     modify_time: int = always(factory=int)
     submit_time: int = 0
+    inventory: Inventory | None = None
 
     @property
     def submitted(self) -> int:

@@ -142,7 +142,9 @@ def sanitized(job: Job) -> tuple[Job, list[str]]:
     timeless = tuple(_timeless(task) for task in tasks[:1]) if job.type in LONG_RUNNING else tasks[:1]
     if timeless != tasks[:1]:
         warnings.append(f"execution and total timeouts are ignored: a {job.type} job runs until it is stopped")
-    blank = replace(job, state=JobState(), version=0, revision=0, create_time=0, modify_time=0, submit_time=0)
+    blank = replace(
+        job, state=JobState(), version=0, revision=0, create_time=0, modify_time=0, submit_time=0, inventory=None
+    )
     return replace(blank, id=job_id, tasks=timeless, meta=meta), warnings
 
 

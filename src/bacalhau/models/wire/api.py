@@ -39,10 +39,11 @@ class PutJobResponse(Model):
 
 
 class RerunJobRequest(Model):
-    """`job_version` 0 is the latest."""
+    """`job_version` 0 is the latest. `same_inputs` (ours): read what that version listed, and list nothing anew."""
 
     job_version: int = 0
     reason: str = ""
+    same_inputs: bool = False
 
 
 class RerunJobResponse(Model):

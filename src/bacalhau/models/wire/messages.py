@@ -1,9 +1,9 @@
 """Messages between orchestrator and node. Names and fields are the original's, so a foreign node may join.
 
 Extensions of ours: `PublishOutputs` (of what a node kept), `transport.Running…` (what a node has in hand),
-`transport.Progress` (at most once, never stored),
-`transport.ResolveInputs…` and `transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish),
-`content.*` (blocks of published results), `logs.*` (what executions print).
+`transport.Progress` (at most once, never stored), `transport.ResolveInputs…`, `transport.ListInput…` and
+`transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of published
+results), `logs.*` (what executions print).
 """
 
 from typing import Any
@@ -211,6 +211,7 @@ class InputAnswer(Model):
     objects: int = always(factory=int)
     bytes: int = always(factory=int)
     error: str = ""
+    hint: str = ""
 
 
 class ResolveInputsRequest(Model):
@@ -221,6 +222,29 @@ class ResolveInputsRequest(Model):
 
 class ResolveInputsResponse(Model):
     inputs: tuple[InputAnswer, ...] = always(factory=tuple)
+
+
+class ListInputRequest(Model):
+    """A question to a node (ours): what an input holds, a page at a time. `after` is "" for the first page, else one
+    of the tokens that an answer named; `count` is the number of partitions among which the input is shared out, 0
+    for a job that is not divided. `namespace` is the job's.
+    """
+
+    input: InputSource = always(factory=InputSource)
+    namespace: str = always(factory=str)
+    count: int = always(factory=int)
+    after: str = ""
+
+
+class ListInputResponse(Model):
+    """`page` holds rows of an inventory (`models.job.inventory`), the partition in each being that of the object where
+    `sharing` is "owner". `marks` name what stays together where it is "bytes" or "count", one for each row, or none.
+    """
+
+    page: bytes = always(factory=bytes)
+    following: tuple[str, ...] = ()
+    sharing: str = always(factory=str)
+    marks: tuple[str, ...] = ()
 
 
 class InputPresence(Model):
@@ -377,6 +401,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "transport.HelloResponse": HelloResponse,
     "transport.ResolveInputsRequest": ResolveInputsRequest,
     "transport.ResolveInputsResponse": ResolveInputsResponse,
+    "transport.ListInputRequest": ListInputRequest,
+    "transport.ListInputResponse": ListInputResponse,
     "transport.LocateInputsRequest": LocateInputsRequest,
     "transport.LocateInputsResponse": LocateInputsResponse,
     "content.MissingBlocksRequest": MissingBlocksRequest,

@@ -21,6 +21,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.wire.messages import AskForBid, CancelExecution
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.inventory import must_list
 from bacalhau.orchestrator.evaluation.locating import must_ask
 from bacalhau.orchestrator.scheduling.candidates import shape_of
 from bacalhau.orchestrator.scheduling.place import Bars, decide_claim, needed_resources
@@ -61,7 +62,7 @@ def context_of(orch: Orchestrator, job: Job, eval_id: str = "", most: int | None
 def plan_and_hold(orch: Orchestrator, view: JobView, turn: Turn) -> Plan | None:
     """Plan one job, reserve what it starts and note whether it waits, so that the next plan sees all that.
 
-    Returns None while nodes are asked about the job; then it stands in no line.
+    Returns None while nodes are asked about the job or its inputs; then it stands in no line.
     """
     plan = _plan(orch, view, turn.most)
     if plan is None:
@@ -81,7 +82,7 @@ def evaluation_of(view: JobView) -> str:
 def _plan(orch: Orchestrator, view: JobView, most: int | None = None) -> Plan | None:
     around = context_of(orch, view.job, evaluation_of(view), most)
     try:
-        if must_ask(orch, view.job):
+        if must_list(orch, view.job) or must_ask(orch, view.job):
             return None
         return plan_job(view, around)
     except Exception as e:  # supervised: a fault of ours fails this job, not the server

@@ -130,6 +130,7 @@ def next_version(existing: Job, job: Job, why: str) -> Job:
         tasks=job.tasks,
         version=existing.version + 1,
         submit_time=now,
+        inventory=None,
     )
 
 

@@ -43,13 +43,18 @@ def _lines(job: Job) -> list[str]:
     return str(yaml.safe_dump(asked, allow_unicode=True, width=1000)).splitlines()
 
 
-async def rerun_job(orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str) -> RerunJobResponse:
+async def rerun_job(
+    orch: Orchestrator, job_id: str, namespace: str, version: int, reason: str, *, same_inputs: bool = False
+) -> RerunJobResponse:
     """Run a version (0: the latest) again, as a new one. Raises NotFound, and Conflict for a job that has
     not run yet.
+
+    `same_inputs`: with what the inputs held for that version. Raises Conflict where that is not known any more.
     """
 
     async def decide() -> Decision:
-        return await _next_run(orch, job_id, namespace, version, reason)
+        decision = await _next_run(orch, job_id, namespace, version, reason)
+        return await _with_inputs(orch, decision, version) if same_inputs else decision
 
     changed = (await change_job(orch, job_id, decide)).job
     return RerunJobResponse(
@@ -67,10 +72,26 @@ async def _next_run(orch: Orchestrator, job_id: str, namespace: str, version: in
         raise Conflict(
             text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore"
         )
-    wanted = job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
+    wanted = await _version_of(orch, job, version)
     changed = next_version(job, wanted, RERUN)
     entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
     return Decision(changed, entry, view, _first_step(orch, view, changed) if wanted is job else Late())
+
+
+async def _version_of(orch: Orchestrator, job: Job, version: int) -> Job:
+    return job if version in (0, job.version) else await orch.store.get_job_version(job.id, version)
+
+
+async def _with_inputs(orch: Orchestrator, decision: Decision, version: int) -> Decision:
+    """Have a run read the objects of an earlier one."""
+    before = await _version_of(orch, (decision.before or JobView(decision.job, ())).job, version)
+    inventory = before.inventory
+    if inventory is None or not inventory.root or not await orch.inventories.names_of(inventory.root):
+        raise Conflict(
+            f"no list of the inputs of job {before.id}, version {before.version} is held",
+            hint="run it again without --same-inputs: its inputs are listed anew",
+        )
+    return decision._replace(job=msgspec.structs.replace(decision.job, inventory=inventory))
 
 
 def _first_step(orch: Orchestrator, view: JobView, changed: Job) -> Late:

@@ -46,6 +46,7 @@ class Keeper:
             limits_of(self._retention.jobs_age, self._retention.dead_letters_count), STEP
         ):
             await Signal().wait(PAUSE)
+        await self._forgetting.inventories.touch(await self._store.list_open_inventories())
         if self._retention.content_age:
             await self._content.forget(limits_of(self._retention.content_age, 0).before)
 

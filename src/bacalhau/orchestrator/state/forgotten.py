@@ -1,4 +1,5 @@
-"""Forgetting jobs that have ended: their rows, the blocks of large specifications, the output that is kept, and the
+"""Forgetting jobs that have ended: their rows, the blocks of large specifications and of inventories, the
+output that is kept, and the
 outputs that nodes keep because they were not published.
 """
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bacalhau.lib.aio import Signal
+from bacalhau.orchestrator.state.inventories import Inventories
 from bacalhau.orchestrator.state.limits import OnForgotten
 from bacalhau.orchestrator.state.outbox import Outbox
 from bacalhau.orchestrator.state.specs import LARGE, Specs
@@ -20,14 +22,18 @@ class Forgetting(NamedTuple):
 
     store: RetentionStore
     specs: Specs
+    inventories: Inventories
     outbox: Outbox
     on_forgotten: OnForgotten
 
     async def forget_jobs(self, job_ids: Sequence[str]) -> None:
         """Forget jobs; those that are open again stay."""
         large = await self.store.list_large_versions(job_ids, LARGE)
+        roots = await self.store.list_inventories(job_ids)
         await self.store.forget_jobs(job_ids)
         await self.specs.remove(large)
+        kept = set(await self.store.list_inventories(job_ids)) if roots else set()
+        await self.inventories.remove([root for root in roots if root not in kept])
         await self.sweep()
 
     async def sweep(self) -> None:

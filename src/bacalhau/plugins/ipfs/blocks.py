@@ -112,7 +112,11 @@ class BlockStore:
 
     async def remove_raw(self, blocks: Sequence[bytes]) -> None:
         """Remove blocks of plain bytes; those that are not held are fine."""
-        for cid, _ in await self._off_loop(_named, blocks):
+        await self.remove([cid for cid, _ in await self._off_loop(_named, blocks)])
+
+    async def remove(self, cids: Sequence[str]) -> None:
+        """Remove blocks; those that are not held are fine."""
+        for cid in cids:
             await self._off_loop(self._path(parse_cid(cid)).unlink, missing_ok=True)
 
     async def forget(self, before: int) -> int:

@@ -41,6 +41,8 @@ _BAD_KEYS = frozenset(
 _OUTDATED = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
 _DAMAGED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 
+ANEW = "run the job again: its inputs are listed anew"
+
 _TAGS = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message", "Region")}
 
 
@@ -50,6 +52,10 @@ class AccessRefused(StorageFailure):
 
 class AbsentObject(StorageFailure):
     """A bucket that is there has no such object."""
+
+
+class ChangedObject(StorageFailure):
+    """An object is not the one that was listed."""
 
 
 class Trouble(NamedTuple):
@@ -157,12 +163,8 @@ def _absence(trouble: Trouble, address: BucketAddress, key: str) -> StorageFailu
         hint = "keys are case-sensitive; end the key with * or / to take every object below it"
         return AbsentObject(f"s3: no object {key} in bucket {address.bucket}", hint=hint, component="S3")
     if trouble.status == 412:
-        hint = "run the job again to take the new content"
-        return StorageFailure(
-            f"s3: object {key} in bucket {address.bucket} changed after it was listed",
-            hint=hint,
-            retryable=True,
-            component="S3",
+        return ChangedObject(
+            f"s3: object {key} in bucket {address.bucket} changed after it was listed", hint=ANEW, component="S3"
         )
     return None
 

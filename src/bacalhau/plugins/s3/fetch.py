@@ -23,7 +23,8 @@ from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
 from bacalhau.plugins.s3.client import Request, S3Client
-from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, version_query
+from bacalhau.plugins.s3.failure import ANEW, AbsentObject, ChangedObject
+from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, head, version_query
 from bacalhau.plugins.s3.params import is_composite
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry
@@ -195,7 +196,24 @@ class _Fetch:
         async def attempt() -> None:
             await self._client.once(await self._request(span), keep)
 
-        await self._client.persist(attempt, lambda: span.at)
+        try:
+            await self._client.persist(attempt, lambda: span.at)
+        except (AbsentObject, ChangedObject) as e:
+            raise await self._tell_change(span.entry) or e from e
+
+    async def _tell_change(self, entry: Entry) -> StorageFailure | None:
+        """Say what was listed of an object that is another one now, or gone, and what is there."""
+        if self._link is not None or not entry.etag:
+            return None
+        thing = f"s3: object {entry.key} in bucket {self._address.bucket}"
+        try:
+            found = await head(self._client, self._address, entry.key)
+        except AbsentObject:
+            return StorageFailure(f"{thing} is gone: {entry.etag} was listed", hint=ANEW, component="S3")
+        except StorageFailure:
+            return None
+        said = f"{thing} changed after it was listed: {entry.etag} was listed, {found.etag} is there"
+        return StorageFailure(said, hint=ANEW, component="S3")
 
     async def _within(self, span: Span, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body of an object or a part of it, of which the server has said the length (-1: it has not)."""

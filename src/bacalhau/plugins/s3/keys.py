@@ -18,14 +18,34 @@ def plan_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed
     Keys that end in a slash stand for folders and are left out, as is what `pattern` is not found in (searched in the
     key after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
     """
+    entries = choose_entries(bucket, prefix, pattern, listed)
+    _refuse_clashes(bucket, entries)
+    return entries
+
+
+def choose_entries(bucket: str, prefix: str, pattern: str, listed: Iterable[Listed]) -> tuple[Entry, ...]:
+    """Do as `plan_entries` for a part of a listing: whether two keys have the same path is for who knows all."""
     folder = prefix[: prefix.rfind("/") + 1]
     chosen = [each for each in listed if not each.key.endswith("/")]
     if pattern:
         keep = Pattern(pattern)
         chosen = [each for each in chosen if keep.search(each.key.removeprefix(prefix))]
-    entries = tuple(Entry(each.key, safe_path(bucket, each.key, folder), each.size, each.etag) for each in chosen)
-    _refuse_clashes(bucket, entries)
-    return entries
+    return tuple(Entry(each.key, safe_path(bucket, each.key, folder), each.size, each.etag) for each in chosen)
+
+
+def check_entries(bucket: str, prefix: str, entries: Iterable[Entry]) -> None:
+    """Check objects that another node may have listed: each is below the job's prefix, under the path of its key.
+
+    Raises StorageFailure.
+    """
+    folder = prefix[: prefix.rfind("/") + 1]
+    for entry in entries:
+        if not entry.key.strip().startswith(prefix) or safe_path(bucket, entry.key, folder) != entry.path:
+            raise StorageFailure(
+                f"s3: object {shorten(entry.key)!r} was listed for {shorten(prefix)!r}, to which it does not belong",
+                hint="a node of this system lists wrongly: see the job's history for its name",
+                component="S3",
+            )
 
 
 def safe_path(bucket: str, key: str, folder: str) -> str:

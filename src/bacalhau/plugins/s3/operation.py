@@ -96,23 +96,28 @@ async def list_objects(client: S3Client, address: BucketAddress, prefix: str, mo
 
 
 class Page(NamedTuple):
-    """Part of a listing; `following` is the token of the next part, "" after the last one."""
+    """Part of a listing; `following` is the token of the next part, "" after the last one. `folders` are prefixes that
+    stand for all that begins with them, where the query groups by a delimiter.
+    """
 
     objects: list[Listed]
     following: str
+    folders: tuple[str, ...] = ()
 
 
-def list_query(prefix: str, token: str) -> tuple[tuple[str, str], ...]:
-    """Make the query of a listing, from the token on."""
-    after = (("continuation-token", token),) if token else ()
-    return (("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *after)
+def list_query(prefix: str, token: str = "", start: str = "", delimiter: str = "") -> tuple[tuple[str, str], ...]:
+    """Make the query of a listing, from the token on, or after the key `start`."""
+    more = (("continuation-token", token), ("start-after", start), ("delimiter", delimiter))
+    given = tuple((name, value) for name, value in more if value)
+    return (("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix), *given)
 
 
 async def list_page(client: S3Client, request: Request) -> Page:
     """Read one page of a listing."""
     root = (await call_xml(client, request, "ListBucketResult")).root
     is_cut = read_text(root, "IsTruncated") == "true"
-    return Page(list(_read_page(root)), read_text(root, "NextContinuationToken") if is_cut else "")
+    following = read_text(root, "NextContinuationToken") if is_cut else ""
+    return Page(list(_read_page(root)), following, tuple(_read_folders(root)))
 
 
 def _read_page(root: ET.Element) -> Iterable[Listed]:
@@ -132,6 +137,13 @@ class XmlAnswer(NamedTuple):
 
     headers: Mapping[str, str]
     root: ET.Element
+
+
+def _read_folders(root: ET.Element) -> Iterable[str]:
+    is_escaped = read_text(root, "EncodingType") == "url"
+    for item in root.iterfind("{*}CommonPrefixes"):
+        prefix = read_text(item, "Prefix")
+        yield unquote_plus(prefix) if is_escaped else prefix
 
 
 async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer:

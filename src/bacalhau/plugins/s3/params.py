@@ -21,17 +21,22 @@ PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
 _SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
+EVEN = ("bytes", "count")  # types of partition (ours) whose shares are even
 _COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
 
 
 class PartitionParams(Model):
-    """The rule by which executions share the objects of a source, see `partition`; present and empty in results."""
+    """The rule by which executions share the objects of a source, see `partition`; present and empty in results.
+
+    `group_by` (ours) is for the types bytes and count: objects in whose keys the pattern finds the same stay together.
+    """
 
     type: str = always(factory=str)
     pattern: str = always(factory=str)
     start_index: int = always(factory=int)
     end_index: int = always(factory=int)
     date_format: str = always(factory=str)
+    group_by: str = ""
 
     @property
     def kind(self) -> str:
@@ -204,8 +209,12 @@ def _partition_problems(partition: PartitionParams) -> list[str]:
         return _range_problems(partition.start_index, partition.end_index)
     if kind == "date":
         return _date_problems(partition.date_format)
-    known = "none, object, regex, substring or date"
-    return [] if kind in ("none", "object") else [f"unsupported partition type {partition.type!r}: use {known}"]
+    known = "none, object, regex, substring, date, bytes or count"
+    if partition.group_by and kind in EVEN:
+        return _pattern_problems("partition group by", partition.group_by)
+    if partition.group_by:
+        return [f"partition group by needs the type bytes or count, not {kind}"]
+    return [] if kind in ("none", "object", *EVEN) else [f"unsupported partition type {partition.type!r}: use {known}"]
 
 
 def _range_problems(start: int, end: int) -> list[str]:

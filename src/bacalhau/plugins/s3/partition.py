@@ -3,14 +3,17 @@
 Pure.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bacalhau.border.patterns import Pattern
+from bacalhau.lib.balance import share_out
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.models.job.inventory import name_group, weigh
 from bacalhau.plugins.s3.godate import GoLayout
-from bacalhau.plugins.s3.params import PartitionParams, S3SourceParams
-from bacalhau.ports.storage import Entry, Partition
+from bacalhau.plugins.s3.params import EVEN, PartitionParams, S3SourceParams
+from bacalhau.ports.storage import Entry, Partition, Sharing
 
 _OFFSET, _PRIME = 0x811C9DC5, 0x01000193
 _JOINT = "\x1f"  # between what several groups of a pattern have found
@@ -36,18 +39,51 @@ def pick_share(params: S3SourceParams, entries: tuple[Entry, ...], part: Partiti
 
     Raises StorageFailure when nobody can say whose is what.
     """
+    sharing = sharing_of(params, part.count)
+    if sharing.mark is None:
+        return entries
+    marks = [sharing.mark(entry) for entry in entries]
+    owners = marks if sharing.by == "owner" else _even(sharing.by, entries, marks, part.count)
+    return tuple(entry for entry, owner in zip(entries, owners, strict=True) if owner == part.index)
+
+
+def sharing_of(params: S3SourceParams, count: int) -> Sharing:
+    """Say how a job of `count` partitions shares out the objects of its source.
+
+    Raises StorageFailure when nobody can say whose is what.
+    """
     partition = params.partition or PartitionParams()
     if partition.kind == "none":
-        return entries
-    if part.count < 1:
+        return Sharing()
+    if count < 1:
         hint = "use a batch or service job with a Count, or leave Partition out to give every node all objects"
         raise StorageFailure(
             f"s3: partition type {partition.kind} needs a job that is divided by its Count", hint=hint, component="S3"
         )
-    if part.count == 1:
-        return entries
+    if count == 1:
+        return Sharing()
+    if partition.kind in EVEN:
+        return Sharing(partition.kind, _grouping(params, partition))
     marker = _MARKERS[partition.kind](partition)
-    return tuple(entry for entry in entries if _owner(marker(_key(params, entry)), part.count) == part.index)
+    return Sharing("owner", lambda entry: _owner(marker(_key(params, entry)), count))
+
+
+def _even(by: str, entries: tuple[Entry, ...], marks: Sequence[int | str], count: int) -> list[int]:
+    """Share groups of entries out, so that the shares have about the same bytes or number of objects."""
+    names = [name_group(entry.key, str(mark)) for entry, mark in zip(entries, marks, strict=True)]
+    weights = Counter[str]()
+    for name, entry in zip(names, entries, strict=True):
+        weights[name] += weigh(by, entry.size)
+    shares = dict(share_out(sorted(weights.items(), key=lambda item: (-item[1], item[0])), count))
+    return [shares[name] for name in names]
+
+
+def _grouping(params: S3SourceParams, partition: PartitionParams) -> Callable[[Entry], str]:
+    """Name the group of an object by what the pattern `GroupBy` finds in its key; "" where it finds nothing."""
+    if not partition.group_by:
+        return lambda _: ""
+    marker = _by_regex(PartitionParams(pattern=partition.group_by))
+    return lambda entry: marker(_key(params, entry)) or ""
 
 
 def _key(params: S3SourceParams, entry: Entry) -> _Key:

@@ -13,6 +13,7 @@ PLUGIN = Plugin(
             check="bacalhau.plugins.s3.params:check_source",
             params="bacalhau.plugins.s3.params:S3SourceParams",
             check_whole="bacalhau.plugins.s3.params:check_whole",
+            listed=True,
             schemes=(Scheme("s3", "bacalhau.plugins.s3.uri:read_input", form="s3://bucket/key"),),
         ),
     ),

@@ -14,14 +14,15 @@ from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.failure import AbsentObject
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
-from bacalhau.plugins.s3.keys import plan_entries, safe_path
+from bacalhau.plugins.s3.keys import check_entries, plan_entries, safe_path
+from bacalhau.plugins.s3.listing import Lister, Mark, read_mark
 from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, Listed, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
-from bacalhau.plugins.s3.partition import pick_share
+from bacalhau.plugins.s3.partition import pick_share, sharing_of
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report
-from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
+from bacalhau.ports.storage import WHOLE, Entry, ListedPage, Manifest, Partition, Sharing, Volume
 
 _DIRECTORY_TYPE = "application/x-directory"
 
@@ -58,8 +59,24 @@ class S3Source:
         entries = await resolve_entries(client, params, self._most_objects)
         return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
 
+    async def list_page(self, source: SpecConfig, after: str) -> ListedPage:
+        params = require_params(source, S3SourceParams)
+        client, address = self._client.under(Effort(self._patience)), await bucket_of(params)
+        if params.is_single and not after:
+            entry = await _find_single(client, address, params)
+            return ListedPage((entry,)) if entry else ListedPage((), (Mark(params.prefix + "/").text,))
+        mark = read_mark(after) if after else Mark(params.prefix)
+        if not mark.prefix.startswith(params.prefix):
+            raise StorageFailure(f"s3: {shorten(mark.prefix)!r} is not below {shorten(params.prefix)!r}")
+        return await Lister(client, address, params).page(mark)
+
+    def sharing(self, source: SpecConfig, count: int) -> Sharing:
+        return sharing_of(require_params(source, S3SourceParams), count)
+
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
-        address = await bucket_of(require_params(manifest.source, S3SourceParams))
+        params = require_params(manifest.source, S3SourceParams)
+        await asyncio.to_thread(check_entries, params.bucket, params.prefix, manifest.entries)
+        address = await bucket_of(params)
         await fetch_entries(Origin(self._client, address, patience=self._patience), manifest.entries, into, report)
         return Volume(into, read_only=True)
 
@@ -74,9 +91,8 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
     address, key = await bucket_of(params), params.prefix
     listed_as = key
     if params.is_single:
-        key, found = await _find_single(client, address, params)
-        if not found.content_type.startswith(_DIRECTORY_TYPE):
-            return (_single_entry(params, key, found),)
+        if entry := await _find_single(client, address, params):
+            return (entry,)
         listed_as = key + "/"
     listed = [each async for each in list_objects(client, address, listed_as, most)]
     entries = await asyncio.to_thread(plan_entries, params.bucket, key, params.filter, listed)
@@ -85,12 +101,18 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
     return entries
 
 
-async def _find_single(client: S3Client, address: BucketAddress, params: S3SourceParams) -> tuple[str, Head]:
-    """Find the object that a key names: blanks around it count where there is such an object."""
-    if params.key != params.prefix:
+async def _find_single(client: S3Client, address: BucketAddress, params: S3SourceParams) -> Entry | None:
+    """Find the one object that a key names; blanks around the key count where there is such an object.
+
+    None where the key is a folder on its server.
+    """
+    key = params.prefix
+    if params.key != key:
         with suppress(AbsentObject):
-            return params.key, await head(client, address, params.key, params.version_id)
-    return params.prefix, await head(client, address, params.prefix, params.version_id)
+            await head(client, address, params.key, params.version_id)
+            key = params.key
+    found = await head(client, address, key, params.version_id)
+    return None if found.content_type.startswith(_DIRECTORY_TYPE) else _single_entry(params, key, found)
 
 
 def _single_entry(params: S3SourceParams, key: str, found: Head) -> Entry:

@@ -14,6 +14,17 @@ where modify_time < :before or age <= (select count(*) from jobs where is_open =
 select v.body from job_versions v
 where v.job in (select number from jobs where id in (select value from json_each(:ids))) and length(v.body) > :size;
 
+-- name: list_inventories
+select json_extract(cast(body as text), '$.Inventory.Root') as root from jobs
+where root is not null and id in (select value from json_each(:ids))
+union
+select json_extract(cast(final as text), '$.Inventory.Root') as root from job_versions
+where root is not null and job in (select number from jobs where id in (select value from json_each(:ids)));
+
+-- name: list_open_inventories
+select json_extract(cast(body as text), '$.Inventory.Root') from jobs
+where is_open = 1 and json_extract(cast(body as text), '$.Inventory.Root') is not null;
+
 -- Both within one transaction: a job that was opened again meanwhile keeps everything.
 
 -- name: mark_forgotten

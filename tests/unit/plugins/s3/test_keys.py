@@ -117,7 +117,7 @@ def test_troubles_are_read_from_header_and_body():
 
 @pytest.mark.parametrize(
     ("status", "retryable"),
-    [(403, False), (404, False), (412, True), (500, True), (503, True), (429, True), (400, False)],
+    [(403, False), (404, False), (412, False), (500, True), (503, True), (429, True), (400, False)],
 )
 def test_whether_a_retry_can_help(status, retryable):
     failure = answer_failure(Trouble(status, "", "", ""), BucketAddress("b"), "k", "without credentials")

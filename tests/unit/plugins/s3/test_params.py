@@ -69,7 +69,7 @@ def test_good_sources(params):
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "ünicode"}, "is no SHA-256"),
         (
             {"Bucket": "b", "Partition": {"Type": "hash"}},
-            "unsupported partition type 'hash': use none, object, regex, substring or date",
+            "unsupported partition type 'hash': use none, object, regex, substring, date, bytes or count",
         ),
         ({"Bucket": "b", "Partition": {"Type": "regex"}}, "partition pattern cannot be empty"),
         (

@@ -1,0 +1,54 @@
+"""Fetching an execution's part of its job's inventory from the orchestrator's content store."""
+
+from collections import defaultdict
+from functools import partial
+
+from bacalhau.border.names import path_fault
+from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.remote.content import RemoteContent
+from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.models.job.inventory import Inventory, Root, Row, unpack_root, unpack_rows
+from bacalhau.ports.storage import Entry
+
+AT_ONCE = 8  # pages
+
+Listed = dict[int, tuple[Entry, ...]]
+"""The objects of an execution, by the number of the input in its task."""
+
+
+async def fetch_share(node: ComputeNode, inventory: Inventory, part: int) -> Listed:
+    """Fetch what a partition reads. Raises StorageFailure where the inputs could not be listed, or the inventory is
+    not held any more, and Unavailable.
+    """
+    if inventory.error:
+        raise StorageFailure(inventory.error, hint=inventory.hint, retryable=False)
+    content = RemoteContent(node.bus)
+    try:
+        root = unpack_root(await content.get(inventory.root))
+        names = [page.name for page in root.pages_of(part)]
+        blocks = await gather_bounded(AT_ONCE, [partial(content.get, name) for name in names])
+    except NotFound as e:
+        raise StorageFailure(
+            "the list of this job's inputs is not held any more",
+            hint="run the job again: its inputs are listed anew",
+            retryable=False,
+        ) from e
+    return _pick(root, [unpack_rows(block) for block in blocks], part)
+
+
+def _pick(root: Root, pages: list[list[Row]], part: int) -> Listed:
+    """Pick a partition's objects out of the pages that hold them, and of the inputs that all partitions read."""
+    is_shared = {each.index: each.is_shared for each in root.inputs}
+    found: defaultdict[int, list[Entry]] = defaultdict(list)
+    for page, rows in zip(root.pages_of(part), pages, strict=True):
+        wanted = rows if not is_shared[page.input] else [row for row in rows if row.part == part]
+        found[page.input] += [_entry(row) for row in wanted]
+    return {index: tuple(found[index]) for index in is_shared}
+
+
+def _entry(row: Row) -> Entry:
+    """Read an object that another node listed: its path must stay inside the input's folder."""
+    if fault := path_fault(row.path):
+        raise StorageFailure(f"the list of this job's inputs names a path that can be no file: {fault}")
+    return Entry(*row[1:])

@@ -1,0 +1,230 @@
+"""Inputs are listed once for a version of a job, by a node that can, before anything is placed."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from msgspec.structs import replace
+
+from bacalhau.lib.aio import Signal
+from bacalhau.lib.errors import Conflict, Forbidden, StorageFailure, TimedOut, Unavailable
+from bacalhau.models.job.inventory import Row, pack_rows, unpack_root, unpack_rows
+from bacalhau.models.job.job import InputSource, Timeouts
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import (
+    InputAnswer,
+    ListInputRequest,
+    ListInputResponse,
+    ResolveInputsRequest,
+    ResolveInputsResponse,
+)
+from bacalhau.orchestrator.core import Checks
+from bacalhau.orchestrator.evaluation.inventory import list_forever
+from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
+from bacalhau.orchestrator.jobs.versions import rerun_job
+from bacalhau.orchestrator.scheduling.view import SECOND
+from tests.support.clock import MovedClock
+from tests.unit.orchestrator.house import open_house, wanted
+
+PAGE = 3
+
+
+class Box:
+    """A bucket, and the nodes that read it: `failing` by node id raise instead."""
+
+    def __init__(self):
+        self.keys = [f"k{n:02d}" for n in range(10)]
+        self.failing = {}
+        self.began, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    async def ask(self, node_id, message, seconds):
+        self.began.set()
+        await self.gate.wait()
+        if error := self.failing.get(node_id):
+            raise error
+        if isinstance(message, ResolveInputsRequest):
+            error = "" if self.keys else "nothing matches"
+            return ResolveInputsResponse(inputs=(InputAnswer(error=error, hint="look at the key"),))
+        assert isinstance(message, ListInputRequest)
+        start = int(message.after or 0)
+        keys = self.keys[start : start + PAGE]
+        rows = [Row((start + n) % message.count, key, key, 10, f'"{key}"', "", "") for n, key in enumerate(keys)]
+        more = (str(start + PAGE),) if start + PAGE < len(self.keys) else ()
+        return ListInputResponse(page=pack_rows(rows), following=more, sharing="owner")
+
+    async def disconnect(self, node_id):
+        pass
+
+
+@asynccontextmanager
+async def opened(tmp_path, box):
+    async with open_house(tmp_path) as house:
+        orch = house.orch
+        orch.bus = box
+        orch.checks = Checks({"noop": lambda _: []}, {"box": lambda _: []}, {}, listed=frozenset({"box"}))
+        await house.join("n-1", sources=("box",))
+        await house.join("n-2", sources=("box",))
+        listing = asyncio.ensure_future(list_forever(orch))
+        try:
+            yield house
+        finally:
+            listing.cancel()
+
+
+def reading(name, count=3):
+    job = wanted(name, count=count, cpu="0.1")
+    source = InputSource(source=SpecConfig(type="box"), target="/in")
+    return replace(job, tasks=(replace(job.task, input_sources=(source,)),))
+
+
+async def submit(house, job):
+    answer = await submit_job(house.orch, job, force=True, warnings=(), client="", instance="")
+    return answer.job_id
+
+
+async def placed(house, job_id, version=1):
+    """Evaluate until the version's executions are there; return the job and what they will read, by partition."""
+    orch = house.orch
+    async with asyncio.timeout(10):
+        while True:
+            await house.settle()
+            view = (await orch.views.load(orch.store, [job_id]))[job_id]
+            live = [e for e in view.current() if e.is_live and e.job_version == version]
+            if live or view.job.is_done:
+                return view.job, live
+            await Signal().wait(0.001)
+
+
+async def shares(house, job):
+    """The keys of each partition, as a node finds them."""
+    content = house.orch.content
+    root = unpack_root(await content.get(job.inventory.root))
+    found = {}
+    for part in range(job.wanted):
+        pages = [unpack_rows(await content.get(page.name)) for page in root.pages_of(part)]
+        found[part] = [row.key for rows in pages for row in rows if row.part == part]
+    return found
+
+
+async def test_all_executions_of_a_version_read_what_was_listed_and_a_rerun_lists_anew(tmp_path):
+    box = Box()
+    async with opened(tmp_path, box) as house:
+        job_id = await submit(house, reading("a"))
+        assert not await house.live()
+        job, live = await placed(house, job_id)
+        assert {e.partition_index for e in live} == {0, 1, 2}
+        assert (job.inventory.objects, job.inventory.bytes) == (10, 100)
+        first = await shares(house, job)
+        assert sorted(key for keys in first.values() for key in keys) == box.keys
+        assert first[1] == ["k01", "k04", "k07"] and job.inventory.node_id in ("n-1", "n-2")
+        box.keys = [*box.keys, "later"]
+        await house.tell(live[0], "failed")
+        again, _ = await placed(house, job_id)
+        assert again.inventory == job.inventory and await shares(house, again) == first
+        await rerun_job(house.orch, job_id, job.namespace, 0, "a test")
+        second, _ = await placed(house, job_id, 2)
+        assert second.inventory.objects == 11 and second.inventory.root != job.inventory.root
+        assert (await house.orch.store.get_job_version(job_id, 1)).inventory == job.inventory
+        await rerun_job(house.orch, job_id, job.namespace, 1, "a test", same_inputs=True)
+        third, _ = await placed(house, job_id, 3)
+        assert third.inventory == job.inventory and await shares(house, third) == first
+
+
+async def test_the_same_inputs_of_a_job_that_listed_none_are_refused(tmp_path):
+    async with opened(tmp_path, Box()) as house:
+        job_id = await submit(house, wanted("plain", cpu="0.1"))
+        await house.settle()
+        with pytest.raises(Conflict, match=f"no list of the inputs of job {job_id}, version 1 is held"):
+            await rerun_job(house.orch, job_id, "default", 0, "a test", same_inputs=True)
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), TimedOut("late", retryable=True), Forbidden("no")])
+async def test_where_one_node_cannot_another_lists(tmp_path, error):
+    box = Box()
+    box.failing = {"n-1": error}
+    async with opened(tmp_path, box) as house:
+        job, _ = await placed(house, await submit(house, reading("a")))
+        assert job.inventory.node_id == "n-2" and job.inventory.objects == 10
+
+
+async def test_what_no_node_can_list_is_said_by_each_execution(tmp_path):
+    box = Box()
+    box.failing = {
+        "n-1": StorageFailure("bucket b does not exist", hint="check the name"),
+        "n-2": Unavailable("gone"),
+    }
+    async with opened(tmp_path, box) as house:
+        job, live = await placed(house, await submit(house, reading("a")))
+        assert (job.inventory.error, job.inventory.hint) == ("bucket b does not exist", "check the name")
+        assert not job.inventory.root and len(live) == 3
+
+
+async def test_an_input_that_may_not_be_empty_says_so(tmp_path):
+    box = Box()
+    box.keys = []
+    async with opened(tmp_path, box) as house:
+        job, _ = await placed(house, await submit(house, reading("a")))
+        assert (job.inventory.error, job.inventory.hint) == ("nothing matches", "look at the key")
+
+
+async def test_a_listing_that_comes_too_late_leaves_nothing_behind(tmp_path):
+    box = Box()
+    box.gate.clear()
+    async with opened(tmp_path, box) as house:
+        job_id = await submit(house, reading("a"))
+        await house.settle()
+        await box.began.wait()
+        await stop_job(house.orch, job_id, "default", "a test")
+        box.gate.set()
+        async with asyncio.timeout(10):
+            while job_id in house.orch.inventories.listing:
+                await house.settle()
+                await Signal().wait(0.001)
+        job, live = await placed(house, job_id)
+        assert job.inventory is None and not live
+        assert not [path for path in (tmp_path / "content").rglob("*") if path.is_file()]
+
+
+async def test_a_job_whose_time_is_over_while_its_inputs_are_listed_ends_in_time(tmp_path):
+    box = Box()
+    box.gate.clear()
+    async with opened(tmp_path, box) as house:
+        job = reading("a")
+        limited = replace(job, tasks=(replace(job.task, timeouts=Timeouts(total_timeout=60)),))
+        with MovedClock() as clock:
+            job_id = await submit(house, limited)
+            await house.settle()
+            await box.began.wait()
+            clock.move(61 * SECOND)
+            job, _ = await placed(house, job_id)
+            assert job.is_done and "timed out" in job.state.message
+            box.gate.set()
+
+
+async def test_a_new_version_that_comes_while_the_old_one_is_listed_is_listed_itself(tmp_path):
+    box = Box()
+    box.gate.clear()
+    async with opened(tmp_path, box) as house:
+        job_id = await submit(house, reading("a"))
+        await house.settle()
+        await box.began.wait()
+        assert await submit(house, reading("a", count=2)) == job_id
+        box.gate.set()
+        job, live = await placed(house, job_id, 2)
+        assert job.version == 2 and {e.partition_index for e in live} == {0, 1}
+        assert sorted(key for keys in (await shares(house, job)).values() for key in keys) == box.keys
+
+
+async def test_a_forgotten_job_takes_its_inventory_along(tmp_path):
+    box = Box()
+    async with opened(tmp_path, box) as house:
+        orch = house.orch
+        job_id, other_id = await submit(house, reading("a")), await submit(house, reading("b"))
+        await placed(house, job_id)
+        other, _ = await placed(house, other_id)
+        await stop_job(orch, job_id, "default", "a test")
+        await house.settle()
+        await orch.forgetting.forget_jobs([job_id, other_id])
+        assert len([path for path in (tmp_path / "content").rglob("*") if path.is_file()]) == 2
+        assert len(await orch.inventories.names_of(other.inventory.root)) == 2
