@@ -44,6 +44,10 @@ class Pattern:
         """Match the whole text, and return what `search` returns."""
         return _groups(self._compiled.fullmatch(_bytes(text)))
 
+    def matches(self, text: str) -> bool:
+        """Tell whether the whole text matches."""
+        return self._compiled.fullmatch(_bytes(text)) is not None
+
 
 class Glob:
     """A pattern in which `*` is any text and `?` any character, neither of them a slash; `**` is any text with slashes.
@@ -57,7 +61,7 @@ class Glob:
 
     def matches(self, text: str) -> bool:
         """Tell whether the whole text matches."""
-        return self._pattern.fullmatch(text) is not None
+        return self._pattern.matches(text)
 
 
 def _groups(found: Any) -> tuple[str | None, ...] | None:

@@ -7,21 +7,38 @@ reason alone; whoever read the flag names the flag.
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
+
+import msgspec
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import ResultPath
 from bacalhau.models.job.label import label_problem
 from bacalhau.models.job.network import NetworkType
+from bacalhau.models.job.selection import Selection, option_name
 from bacalhau.models.job.spec import SpecConfig
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
+class Options(dict[str, str]):
+    """The options of a URI by their names. One that is given several times has its last value here, and all of them in
+    `given`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, list[str]] = {}
+
+    def add(self, name: str, value: str) -> None:
+        self[name] = value
+        self.given.setdefault(name, []).append(value)
+
+
 ReadUri = Callable[[str, dict[str, str]], SpecConfig]
-"""Read a URI and its options as a spec. Raises BadRequest."""
+"""Read a URI and its options, which are `Options`, as a spec. Raises BadRequest."""
 
 
 class Uris(NamedTuple):
@@ -103,6 +120,21 @@ def refuse_options(options: Iterable[str], allowed: Collection[str], owner: str)
         if name not in allowed:
             cure = f"options are {', '.join(allowed)}" if allowed else f"{owner} has no options"
             raise BadRequest(f'unknown option "{name}" for {owner}', hint=cure)
+
+
+SELECTION_OPTIONS = tuple(map(option_name, Selection.__struct_fields__))
+
+
+def read_selection(options: dict[str, str]) -> dict[str, Any]:
+    """Read the options that choose objects of a source, as parameters: `include` and `exclude` may come several times.
+    Values are left to the check of the parameters.
+    """
+    given = options.given if isinstance(options, Options) else {name: [text] for name, text in options.items()}
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Selection):
+        if texts := given.get(option_name(field.name)):
+            found[field.encode_name] = texts if field.type is not str else texts[-1]
+    return found
 
 
 def listed(forms: Sequence[str], word: str) -> str:

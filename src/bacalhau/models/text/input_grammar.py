@@ -9,7 +9,7 @@ import re
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.text.grammar import Field, Uris, listed, scheme_of, split_fields
+from bacalhau.models.text.grammar import Field, Options, Uris, listed, scheme_of, split_fields
 
 DEFAULT_TARGET = "/inputs"
 _HOST_WITH_PORT = re.compile(r"https?://[^/]*$")
@@ -18,7 +18,7 @@ _HOST_WITH_PORT = re.compile(r"https?://[^/]*$")
 def parse_input(text: str, uris: Uris, default: str = DEFAULT_TARGET) -> InputSource:
     """Read one flag value as an input source, mounted at `default` where it does not say. Raises BadRequest."""
     source, target = "", default
-    options: dict[str, str] = {}
+    options = Options()
     for field in split_fields(text, "storage"):
         if field.key == "":
             source, target = _positional(field.value, default)
@@ -42,10 +42,10 @@ def _bare(text: str) -> str:
     return text.strip(" \"'")
 
 
-def _add_option(options: dict[str, str], field: Field) -> None:
+def _add_option(options: Options, field: Field) -> None:
     name, _, value = field.value.partition("=")
     if name:
-        options[name] = value
+        options.add(name, value)
 
 
 def _positional(text: str, default: str) -> tuple[str, str]:
