@@ -14,10 +14,10 @@ from bacalhau.border.connect import open_session
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.wire.api import SignLinksRequest, SignLinksResponse
+from bacalhau.plugins.objects.keys import Listed, plan_entries
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
-from bacalhau.plugins.s3.keys import plan_entries
-from bacalhau.plugins.s3.operation import MOST_OBJECTS, Listed, list_page
+from bacalhau.plugins.s3.operation import MOST_OBJECTS, list_page
 from bacalhau.plugins.s3.params import LinkedParams, S3SourceParams
 from bacalhau.ports.plugin import ResultServer
 from bacalhau.ports.storage import Entry

@@ -11,9 +11,9 @@ import msgspec
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import decode, encode
+from bacalhau.plugins.objects.keys import choose_entries
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
-from bacalhau.plugins.s3.keys import choose_entries
 from bacalhau.plugins.s3.operation import Page, list_page, list_query
 from bacalhau.plugins.s3.params import S3SourceParams
 from bacalhau.ports.storage import ListedPage

@@ -11,6 +11,7 @@ import aiohttp
 
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.plugins.objects.keys import Listed
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client, Troubled, read_all
 from bacalhau.plugins.s3.failure import read_trouble
@@ -38,12 +39,6 @@ class Head(NamedTuple):
     checksum: str
     recorded: str
     content_type: str
-
-
-class Listed(NamedTuple):
-    key: str
-    size: int
-    etag: str
 
 
 class Stored(NamedTuple):

@@ -7,40 +7,19 @@ from typing import Any
 
 import msgspec
 
-from bacalhau.border.names import shorten
-from bacalhau.border.patterns import Pattern, PatternFault
 from bacalhau.lib.wire import Model, always
 from bacalhau.lib.written import truth_of
-from bacalhau.models.job.overlap import NODES, ONCE, PARTS, PublisherUse
+from bacalhau.models.job.overlap import PublisherUse
 from bacalhau.models.job.spec import SpecConfig, read_params
+from bacalhau.plugins.objects.results import key_problems, overlap_problems
+from bacalhau.plugins.objects.shares import PartitionParams, partition_problems, pattern_problems, whole_problems
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
-from bacalhau.plugins.s3.godate import LONGEST_LAYOUT, GoLayout
 from bacalhau.plugins.s3.settings import Settings
 
-PLACEHOLDERS = ("jobID", "executionID", "nodeID", "date", "time")
 _SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
-EVEN = ("bytes", "count")  # types of partition (ours) whose shares are even
 _COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
-
-
-class PartitionParams(Model):
-    """The rule by which executions share the objects of a source, see `partition`; present and empty in results.
-
-    `group_by` (ours) is for the types bytes and count: objects in whose keys the pattern finds the same stay together.
-    """
-
-    type: str = always(factory=str)
-    pattern: str = always(factory=str)
-    start_index: int = always(factory=int)
-    end_index: int = always(factory=int)
-    date_format: str = always(factory=str)
-    group_by: str = ""
-
-    @property
-    def kind(self) -> str:
-        return self.type.strip().lower() or "none"
 
 
 class S3SourceParams(Model):
@@ -103,16 +82,7 @@ def check_overlap(use: PublisherUse) -> list[str]:
     params, _ = read_params(use.publisher, S3PublisherParams)
     if params is None or params.overwrite:
         return []
-    own = {ONCE: ("jobID", "executionID"), PARTS: ("executionID",), NODES: ("executionID", "nodeID")}[use.results]
-    if any(f"{{{name}}}" in params.key for name in own):
-        return []
-    whose = {
-        ONCE: "this job and of others that name it",
-        PARTS: "the partitions of the job",
-        NODES: "the nodes of the job",
-    }[use.results]
-    said = f"s3 key {shorten(params.key)!r} is the same for results of {whose}, which replace one another"
-    return [f"{said}: put {{{own[0]}}} into it, or set Overwrite: true (-p s3://…,opt=overwrite=true)"]
+    return overlap_problems("s3", params.key, use)
 
 
 class LinkedParams(Model):
@@ -140,7 +110,7 @@ def check_whole(spec: SpecConfig) -> list[str]:
     """List every problem of an S3 input source of a job that runs everywhere, and so has no shares."""
     params, problems = read_params(spec, S3SourceParams)
     if params:
-        problems += _source_problems(params) or _share_problems(params)
+        problems += _source_problems(params) or whole_problems(params.partition)
     return [_SOURCE + text for text in problems]
 
 
@@ -149,7 +119,7 @@ def check_publisher(spec: SpecConfig) -> list[str]:
     params, problems = read_params(spec, S3PublisherParams)
     if params:
         problems += _bucket_problems(params.bucket, params.endpoint)
-        problems += _key_problems(params.key) + _encoding_problems(params)
+        problems += key_problems(params.key) + _encoding_problems(params)
     return [_PUBLISHER + text for text in problems]
 
 
@@ -158,14 +128,8 @@ def _source_problems(params: S3SourceParams) -> list[str]:
         *_bucket_problems(params.bucket, params.endpoint),
         *_filter_problems(params),
         *_single_problems(params),
-        *_partition_problems(params.partition or PartitionParams()),
+        *partition_problems(params.partition or PartitionParams()),
     ]
-
-
-def _share_problems(params: S3SourceParams) -> list[str]:
-    kind = (params.partition or PartitionParams()).kind
-    said = f"partition type {kind} needs a job that is divided by its Count, batch or service: without it"
-    return [] if kind == "none" else [f"{said} every node gets all objects"]
 
 
 def _bucket_problems(bucket: str, endpoint: str) -> list[str]:
@@ -182,53 +146,10 @@ def _bucket_problems(bucket: str, endpoint: str) -> list[str]:
 def _filter_problems(params: S3SourceParams) -> list[str]:
     if not params.filter:
         return []
-    found = _pattern_problems("filter", params.filter)
+    found = pattern_problems("filter", params.filter)
     if params.is_single:
         found.append(f"filter needs a prefix, and key {params.key!r} is one object: end the key with * or /")
     return found
-
-
-def _pattern_problems(name: str, pattern: str) -> list[str]:
-    label = f"{name} {shorten(pattern)!r}"
-    try:
-        Pattern(pattern)
-    except PatternFault as e:
-        return [f"{label} is an invalid regex pattern: {e}"]
-    return []
-
-
-def _partition_problems(partition: PartitionParams) -> list[str]:
-    kind = partition.kind
-    if kind == "regex":
-        return (
-            _pattern_problems("partition pattern", partition.pattern)
-            if partition.pattern
-            else ["partition pattern cannot be empty for regex partitioning"]
-        )
-    if kind == "substring":
-        return _range_problems(partition.start_index, partition.end_index)
-    if kind == "date":
-        return _date_problems(partition.date_format)
-    known = "none, object, regex, substring, date, bytes or count"
-    if partition.group_by and kind in EVEN:
-        return _pattern_problems("partition group by", partition.group_by)
-    if partition.group_by:
-        return [f"partition group by needs the type bytes or count, not {kind}"]
-    return [] if kind in ("none", "object", *EVEN) else [f"unsupported partition type {partition.type!r}: use {known}"]
-
-
-def _range_problems(start: int, end: int) -> list[str]:
-    found = [f"partition start index cannot be negative: {start}"] if start < 0 else []
-    return found if end > start else [*found, f"partition end index {end} must be greater than start index {start}"]
-
-
-def _date_problems(layout: str) -> list[str]:
-    hint = "write how 2 January 2006 would stand there, such as 2006-01-02 or 2006/01/02"
-    if not layout:
-        return [f"partition date format cannot be empty for date partitioning: {hint}"]
-    if len(layout) > LONGEST_LAYOUT:
-        return [f"partition date format has {len(layout)} characters, more than {LONGEST_LAYOUT}: {hint}"]
-    return [] if GoLayout(layout).has_date else [f"partition date format {layout!r} names no part of a date: {hint}"]
 
 
 def _single_problems(params: S3SourceParams) -> list[str]:
@@ -248,24 +169,6 @@ def _single_problems(params: S3SourceParams) -> list[str]:
                 f"checksumSHA256 {params.checksum_sha256!r} is no SHA-256: write it as base64 or as 64 hex digits"
             )
     return found
-
-
-def _key_problems(key: str) -> list[str]:
-    if not key.strip():
-        return ["key cannot be empty"]
-    if key[0].isspace():
-        return [
-            f"key {shorten(key)!r} begins with white space, which is left out where the result is read: leave it out"
-        ]
-    if len(key.encode()) > 900:
-        return ["key is longer than S3 allows: 1024 bytes with its placeholders filled in"]
-    names = re.findall(r"\{([^{}]*)\}", key)
-    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    return [
-        f"unknown placeholder {{{name}}} in key {key!r}: known are {known}"
-        for name in names
-        if name not in PLACEHOLDERS
-    ]
 
 
 def _encoding_problems(params: S3PublisherParams) -> list[str]:

@@ -15,12 +15,13 @@ from bacalhau.border.names import path_fault, shorten
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
-from bacalhau.models.job.spec import SpecConfig, require_params
-from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, result_buckets
+from bacalhau.models.job.spec import SpecConfig, read_params, require_params
+from bacalhau.plugins.objects.results import fill_key
+from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
+from bacalhau.plugins.s3.allow import result_buckets
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.failure import AccessRefused
 from bacalhau.plugins.s3.fetch import hash_file
-from bacalhau.plugins.s3.keys import fill_key
 from bacalhau.plugins.s3.ledger import Ledger
 from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, list_objects
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
@@ -65,7 +66,8 @@ class S3Publisher:
             raise Unavailable("no AWS credentials on this node, so it cannot publish to S3", hint=hint)
 
     def list_objections(self, spec: SpecConfig, namespace: str) -> list[str]:
-        return self._buckets.list_objections(spec, S3PublisherParams, namespace)
+        params, _ = read_params(spec, S3PublisherParams)
+        return self._buckets.list_objections(params.bucket if params else None, namespace)
 
     async def publish(self, result: Result, report: Report) -> SpecConfig:
         problems = check_publisher(result.publisher)

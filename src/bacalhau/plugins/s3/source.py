@@ -8,17 +8,18 @@ from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Patience
-from bacalhau.models.job.spec import SpecConfig, require_params
-from bacalhau.plugins.s3.allow import ALL_BUCKETS, BucketRules, input_buckets
+from bacalhau.models.job.spec import SpecConfig, read_params, require_params
+from bacalhau.plugins.objects.keys import Listed, check_entries, plan_entries, safe_path
+from bacalhau.plugins.objects.partition import pick_share, sharing_of
+from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
+from bacalhau.plugins.s3.allow import input_buckets
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.failure import AbsentObject
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
-from bacalhau.plugins.s3.keys import check_entries, plan_entries, safe_path
 from bacalhau.plugins.s3.listing import Lister, Mark, read_mark
-from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, Listed, head, list_objects
+from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
-from bacalhau.plugins.s3.partition import pick_share, sharing_of
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report
@@ -51,7 +52,8 @@ class S3Source:
         return None
 
     def list_objections(self, spec: SpecConfig, namespace: str) -> list[str]:
-        return self._buckets.list_objections(spec, S3SourceParams, namespace)
+        params, _ = read_params(spec, S3SourceParams)
+        return self._buckets.list_objections(params.bucket if params else None, namespace)
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
         params = require_params(source, S3SourceParams)

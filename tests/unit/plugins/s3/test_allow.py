@@ -23,8 +23,8 @@ from bacalhau.models.seed.reading import job_from_seed
 from bacalhau.models.seed.seed import SeedJob, SeedS3, SeedSpec, SeedStorage
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.noop.engine import NoopEngine
+from bacalhau.plugins.objects.rules import read_rules
 from bacalhau.plugins.s3 import publisher, sign, source
-from bacalhau.plugins.s3.allow import read_rules
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.publisher import Published
 

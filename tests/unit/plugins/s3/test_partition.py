@@ -3,8 +3,9 @@
 import pytest
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.plugins.s3.params import PartitionParams, S3SourceParams
-from bacalhau.plugins.s3.partition import fnv1a, pick_share
+from bacalhau.plugins.objects.partition import fnv1a, pick_share
+from bacalhau.plugins.objects.shares import PartitionParams
+from bacalhau.plugins.s3.params import S3SourceParams
 from bacalhau.ports.storage import Entry, Partition
 
 

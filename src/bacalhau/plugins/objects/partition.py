@@ -5,18 +5,28 @@ Pure.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from bacalhau.border.patterns import Pattern
 from bacalhau.lib.balance import share_out
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.inventory import name_group, weigh
-from bacalhau.plugins.s3.godate import GoLayout
-from bacalhau.plugins.s3.params import EVEN, PartitionParams, S3SourceParams
+from bacalhau.plugins.objects.godate import GoLayout
+from bacalhau.plugins.objects.shares import EVEN, PartitionParams
 from bacalhau.ports.storage import Entry, Partition, Sharing
 
 _OFFSET, _PRIME = 0x811C9DC5, 0x01000193
 _JOINT = "\x1f"  # between what several groups of a pattern have found
+
+
+class Shared(Protocol):
+    """The parameters of a source that shares its objects out."""
+
+    @property
+    def prefix(self) -> str: ...
+
+    @property
+    def partition(self) -> PartitionParams | None: ...
 
 
 class _Key(NamedTuple):
@@ -34,7 +44,7 @@ def fnv1a(text: str) -> int:
     return value
 
 
-def pick_share(params: S3SourceParams, entries: tuple[Entry, ...], part: Partition) -> tuple[Entry, ...]:
+def pick_share(params: Shared, entries: tuple[Entry, ...], part: Partition) -> tuple[Entry, ...]:
     """The entries of one execution; all of them where nothing is divided.
 
     Raises StorageFailure when nobody can say whose is what.
@@ -47,7 +57,7 @@ def pick_share(params: S3SourceParams, entries: tuple[Entry, ...], part: Partiti
     return tuple(entry for entry, owner in zip(entries, owners, strict=True) if owner == part.index)
 
 
-def sharing_of(params: S3SourceParams, count: int) -> Sharing:
+def sharing_of(params: Shared, count: int) -> Sharing:
     """Say how a job of `count` partitions shares out the objects of its source.
 
     Raises StorageFailure when nobody can say whose is what.
@@ -57,9 +67,7 @@ def sharing_of(params: S3SourceParams, count: int) -> Sharing:
         return Sharing()
     if count < 1:
         hint = "use a batch or service job with a Count, or leave Partition out to give every node all objects"
-        raise StorageFailure(
-            f"s3: partition type {partition.kind} needs a job that is divided by its Count", hint=hint, component="S3"
-        )
+        raise StorageFailure(f"partition type {partition.kind} needs a job that is divided by its Count", hint=hint)
     if count == 1:
         return Sharing()
     if partition.kind in EVEN:
@@ -78,7 +86,7 @@ def _even(by: str, entries: tuple[Entry, ...], marks: Sequence[int | str], count
     return [shares[name] for name in names]
 
 
-def _grouping(params: S3SourceParams, partition: PartitionParams) -> Callable[[Entry], str]:
+def _grouping(params: Shared, partition: PartitionParams) -> Callable[[Entry], str]:
     """Name the group of an object by what the pattern `GroupBy` finds in its key; "" where it finds nothing."""
     if not partition.group_by:
         return lambda _: ""
@@ -86,7 +94,7 @@ def _grouping(params: S3SourceParams, partition: PartitionParams) -> Callable[[E
     return lambda entry: marker(_key(params, entry)) or ""
 
 
-def _key(params: S3SourceParams, entry: Entry) -> _Key:
+def _key(params: Shared, entry: Entry) -> _Key:
     return _Key(entry.key, entry.key.removeprefix(params.prefix).removeprefix("/"))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau.plugins.s3.godate import GoLayout
+from bacalhau.plugins.objects.godate import GoLayout
 
 
 @pytest.mark.parametrize(

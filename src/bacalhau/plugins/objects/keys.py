@@ -1,0 +1,87 @@
+"""The path of an object under the mount. Pure; `store` is the name of the store in messages."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from bacalhau.border.names import clash, path_fault, shorten
+from bacalhau.border.patterns import Pattern
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.ports.storage import Entry
+
+
+class Listed(NamedTuple):
+    """An object of a listing."""
+
+    key: str
+    size: int
+    etag: str
+
+
+def plan_entries(
+    bucket: str, prefix: str, pattern: str, listed: Iterable[Listed], store: str = "s3"
+) -> tuple[Entry, ...]:
+    """Listed objects as entries. The folder part of `prefix`, up to its last slash, is dropped from each path.
+
+    Keys that end in a slash stand for folders and are left out, as is what `pattern` is not found in (searched in the
+    key after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
+    """
+    entries = choose_entries(bucket, prefix, pattern, listed, store)
+    _refuse_clashes(bucket, entries, store)
+    return entries
+
+
+def choose_entries(
+    bucket: str, prefix: str, pattern: str, listed: Iterable[Listed], store: str = "s3"
+) -> tuple[Entry, ...]:
+    """Do as `plan_entries` for a part of a listing: whether two keys have the same path is for who knows all."""
+    folder = prefix[: prefix.rfind("/") + 1]
+    chosen = [each for each in listed if not each.key.endswith("/")]
+    if pattern:
+        keep = Pattern(pattern)
+        chosen = [each for each in chosen if keep.search(each.key.removeprefix(prefix))]
+    return tuple(Entry(each.key, safe_path(bucket, each.key, folder, store), each.size, each.etag) for each in chosen)
+
+
+def check_entries(bucket: str, prefix: str, entries: Iterable[Entry], store: str = "s3") -> None:
+    """Check objects that another node may have listed: each is below the job's prefix, under the path of its key.
+
+    Raises StorageFailure.
+    """
+    folder = prefix[: prefix.rfind("/") + 1]
+    for entry in entries:
+        if not entry.key.strip().startswith(prefix) or safe_path(bucket, entry.key, folder, store) != entry.path:
+            said = f"object {shorten(entry.key)!r} was listed for {shorten(prefix)!r}, to which it does not belong"
+            raise StorageFailure(
+                f"{store}: {said}",
+                hint="a node of this system lists wrongly: see the job's history for its name",
+                component=store.upper(),
+            )
+
+
+def safe_path(bucket: str, key: str, folder: str, store: str = "s3") -> str:
+    """The key without `folder`, doubled slashes and dots folded.
+
+    Raises StorageFailure when it would lead out of the mount, or can be no file.
+    """
+    rest = key.removeprefix(folder)
+    path = "/".join(part for part in rest.split("/") if part not in ("", "."))
+    fault = "it would be written outside of the mount"
+    if path and ".." not in path.split("/") and (folder or not rest.startswith("/")):
+        fault = path_fault(path)
+    if fault:
+        hint = "rename the object, or choose a prefix or filter that leaves it out"
+        said = f"{store}: object {shorten(key)!r} in bucket {bucket} can be no file: {fault}"
+        raise StorageFailure(said, hint=hint, component=store.upper())
+    return path
+
+
+def _refuse_clashes(bucket: str, entries: tuple[Entry, ...], store: str) -> None:
+    found = clash(entry.path for entry in entries)
+    if found is None:
+        return
+    first, second = found
+    keys = [entry.key for path in dict.fromkeys(found) for entry in entries if entry.path == path]
+    said = f"{store}: object {keys[0]!r} in bucket {bucket} cannot be both a file and the folder of {keys[1]!r}"
+    if first == second:
+        said = f"{store}: objects {keys[0]!r} and {keys[1]!r} in bucket {bucket} would both become {first}"
+    raise StorageFailure(said, hint="choose a prefix or filter that leaves one of them out", component=store.upper())
