@@ -278,3 +278,21 @@ async def test_no_token_is_too_strange_for_a_refusal(part, tmp_path):
         for value in (f"Bearer {text}.{text}.x", f"Basic {text}", f"Bearer {text}"):
             answer = await room.http.get(JOBS, headers={"Authorization": value})
             assert (answer.status_code, answer.json()["Code"]) == (401, "Unauthorized")
+
+
+async def test_results_of_other_jobs_are_inputs_only_for_those_who_may_read_jobs(tmp_path):
+    writer = {"Alias": "writer", "APIKey": "another-key-of-letters", "Capabilities": [{"Actions": ["write:job"]}]}
+    both = {
+        "Alias": "both",
+        "APIKey": "a-third-key-of-letters",
+        "Capabilities": [{"Actions": ["write:job", "read:job"]}],
+    }
+    job = a_job()
+    job["Tasks"][0]["InputSources"] = [{"Source": {"Type": "job", "Params": {"Job": "first"}}, "Target": "/in"}]
+    async with open_room(tmp_path / "room", configured(tmp_path, writer, both)) as room:
+        for method, path in (("PUT", JOBS), ("PUT", f"{JOBS}/diff")):
+            answer = await room.http.request(method, path, json={"Job": job}, headers=bearer(writer["APIKey"]))
+            assert answer.status_code == 403 and "'read:job'" in answer.json()["Message"], answer.text
+        answer = await room.http.put(JOBS, json={"Job": job}, headers=bearer(both["APIKey"]))
+        assert answer.status_code == 400 and "job first is not known" in answer.json()["Message"]
+        assert (await room.http.put(JOBS, json={"Job": a_job()}, headers=bearer(writer["APIKey"]))).status_code == 200

@@ -7,6 +7,7 @@ with the reason and the cure, and the orchestrator refuses jobs that need it.
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -107,10 +108,12 @@ async def node_plugins(stack: AsyncExitStack, setting: Setting) -> Plugins:
     Raises BadRequest for a name in `Disabled` that means nothing: a node must not offer what its administrator believes
     to be off.
     """
-    config = setting.config
+    config, sources = setting.config, dict[str, Any]()
+    setting = replace(setting, sources=sources)
+    sources |= await _open(stack, _Role("source", "InputSources", Storage, config.input_sources.disabled), setting)
     return Plugins(
         engines=await _open(stack, _Role("engine", "Engines", Engine, config.engines.disabled), setting),
-        sources=await _open(stack, _Role("source", "InputSources", Storage, config.input_sources.disabled), setting),
+        sources=sources,
         publishers=await _open(stack, _Role("publisher", "Publishers", Publisher, config.publishers.disabled), setting),
     )
 

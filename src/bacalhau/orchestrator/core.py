@@ -15,6 +15,7 @@ from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.unused import NO_NAMES, ParamNames
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.view import Plan
+from bacalhau.orchestrator.state.awaited import Awaited
 from bacalhau.orchestrator.state.board import Board
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.forgotten import Forgetting
@@ -32,7 +33,7 @@ from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
 from bacalhau.ports.plugin import Links, LinkWish, Presign, SignLinks
-from bacalhau.ports.publisher import Published, ResultCheck
+from bacalhau.ports.publisher import AsInput, Published, ResultCheck
 from bacalhau.ports.store import PendingMessage, Store
 
 
@@ -43,7 +44,7 @@ class Checks:
     `located`: sources that one node may have and another not; `listed`: those that are listed before a job is placed;
     `whole`: how sources are checked instead in a job that is not divided by a count; `results` judge what nodes report,
     by the type of the job's publisher; `params` tell of parameters that are ignored; `overlaps` say which results of a
-    job replace one another.
+    job replace one another; `readers` say by which input another job reads a result, by the type of the publisher.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -55,6 +56,7 @@ class Checks:
     params: ParamNames = NO_NAMES
     overlaps: OverlapChecks = field(default_factory=dict)
     listed: frozenset[str] = frozenset()
+    readers: Mapping[str, AsInput] = field(default_factory=dict)
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""
@@ -100,6 +102,7 @@ class Orchestrator:
     queue: EvaluationQueue = field(init=False)
     on_forgotten: OnForgotten = forget_nothing
     board: Board = field(default_factory=Board)
+    awaited: Awaited = field(default_factory=Awaited)
     outbox: Outbox = field(default_factory=Outbox)
     locality: Locality = field(default_factory=Locality)
     views: Views = field(default_factory=Views)
@@ -206,4 +209,12 @@ class Orchestrator:
     def _announce(self, job: Job) -> None:
         if job.is_done and job.task.input_sources:
             self.locality.forget(job.id)
+        if job.is_done:
+            self.awaited.forget(job.id)
+            self._wake_readers(job.id)
         self.board.changed(job.id, job if job.is_done else None)
+
+    def _wake_readers(self, job_id: str) -> None:
+        """Evaluate jobs again that wait for the result of one that has ended or is gone."""
+        for reader in self.awaited.end(job_id):
+            self.queue.add(reader)

@@ -11,7 +11,7 @@ from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Offer, Registry
 from bacalhau.ports.content import SpecCheck
 from bacalhau.ports.plugin import PublisherType, Target
-from bacalhau.ports.publisher import Published, ResultCheck, wrong_type
+from bacalhau.ports.publisher import AsInput, Published, ResultCheck, ResultInput, wrong_type
 
 
 class Refusal(NamedTuple):
@@ -63,6 +63,17 @@ class PluginParams(NamedTuple):
         return unknown_params(spec, kind, place)
 
 
+class PluginInput(NamedTuple):
+    """The words of a publisher's plug-in about how its results are read, imported when the first job needs them."""
+
+    target: Target
+    owner: Owner
+
+    def __call__(self, spec: Published, path: str) -> ResultInput:
+        found: ResultInput = call(self.target, self.owner, ResultInput, spec, path)
+        return found
+
+
 class TypeCheck(NamedTuple):
     """A check of results by their type alone: one of `kinds`, which are in lower case."""
 
@@ -79,6 +90,7 @@ class PluginChecks(NamedTuple):
     placed; `whole` are in place of the sources' own checks in
     a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
     has one. `params` tell of parameters that are ignored, `overlaps` which results of a job replace one another.
+    `readers` say by which input another job reads a result, by the type of the publisher.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -90,6 +102,7 @@ class PluginChecks(NamedTuple):
     params: ParamNames
     overlaps: OverlapChecks
     listed: frozenset[str]
+    readers: Mapping[str, AsInput]
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
@@ -105,6 +118,7 @@ def plugin_checks(known: Registry) -> PluginChecks:
         params=ParamNames(_params(known, "engine"), _params(known, "source"), _params(known, "publisher")),
         overlaps={n: PluginCheck(o.part.check_overlap, o.owner) for n, o in publishers if o.part.check_overlap},
         listed=frozenset(name for name, offer in sources if offer.part.listed),
+        readers={n: PluginInput(o.part.as_input, o.owner) for n, o in publishers if o.part.as_input},
     )
 
 

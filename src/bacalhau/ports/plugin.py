@@ -21,6 +21,7 @@ from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.publisher import Published
+from bacalhau.ports.storage import Storage
 
 Target = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+._-]*$")]
@@ -82,6 +83,8 @@ class PublisherType(msgspec.Struct, frozen=True):
     target `(Config) -> OrchestratorPart`, None where the orchestrator has nothing to do. `check_result` is a target
     `(ports.publisher.Published) -> list[str]`: what a node reports is no result where it finds a problem. Without it a
     result must be of the publisher's own type or of one that a downloader of the same plug-in fetches.
+    `as_input` is a target `(ports.publisher.Published, str) -> ports.publisher.ResultInput`: the input that brings the
+    part of a result at that path. Without it other jobs cannot take results of this publisher.
     `check_overlap` is a target `(models.job.overlap.PublisherUse) -> list[str]` that says which results of a job
     replace one another; without it none do.
     `params`: see EngineType.
@@ -95,6 +98,7 @@ class PublisherType(msgspec.Struct, frozen=True):
     check_result: Target | None = None
     params: Target | None = None
     check_overlap: Target | None = None
+    as_input: Target | None = None
 
 
 class DownloaderType(msgspec.Struct, frozen=True):
@@ -120,12 +124,17 @@ async def _no_upload(job_id: str, execution_id: str) -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """The node that engines, sources and publishers are made for. `reach` says which addresses its jobs may reach."""
+    """The node that engines, sources and publishers are made for. `reach` says which addresses its jobs may reach.
+
+    `sources` are all sources of the node by type, for a source that is made of others. They are there when the node
+    runs, not yet when a plug-in is made.
+    """
 
     content: ContentStore
     config: Config = field(default_factory=Config)
     sign_upload: SignUpload = _no_upload
     reach: Reach = EVERYWHERE
+    sources: Mapping[str, Storage] = field(default_factory=dict)
 
 
 def source_patience(config: InputSources) -> Patience:

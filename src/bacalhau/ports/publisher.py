@@ -55,6 +55,26 @@ class Published(NamedTuple):
         return cls(result, publisher, job.id, execution.id, execution.node_id, job.namespace)
 
 
+class ResultInput(NamedTuple):
+    """The input that brings a published result, or the part of it at a path.
+
+    `is_archive`: it brings one archive of the whole result. `pick` is where the part stands in what it brings, "" where
+    it brings nothing else.
+    """
+
+    source: SpecConfig
+    pick: str = ""
+    is_archive: bool = False
+
+
+class AsInput(Protocol):
+    """The choice of the input that brings a result."""
+
+    def __call__(self, spec: Published, path: str) -> ResultInput:
+        """Say which input brings a result that was checked, or its part at a path. Raises BacalhauError."""
+        ...
+
+
 def wrong_type(published: Published, *kinds: str) -> list[str]:
     """List the fault of a result that is of none of these types."""
     found = published.result

@@ -15,7 +15,7 @@ import msgspec
 
 from bacalhau.api.access.token import TokenReader
 from bacalhau.api.http.edge import ASGIApp, Receive, Scope, Send, answer_now
-from bacalhau.api.http.errors import REQUEST_ID
+from bacalhau.api.http.errors import READS_JOBS, REQUEST_ID
 from bacalhau.config.access import HASHED, Auth, User
 from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.errors import Unauthorized, Unavailable
@@ -98,6 +98,7 @@ class Guard:
             reason = f"user '{caller.name}' does not have the required capability '{needed}'"
             await _refuse(scope, send, _body(403, "Request Forbidden", "Forbidden", reason))
             return
+        scope[READS_JOBS] = is_allowed(caller.actions, "read:job")
         await self._app(scope, receive, send)
 
     async def _caller(self, header: str) -> Caller:

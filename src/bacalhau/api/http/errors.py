@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 COMPONENT = "APIServer"
 MAX_MESSAGE = 16_000  # characters
 REQUEST_ID = "bacalhau.request_id"  # key of the ASGI scope
+READS_JOBS = "bacalhau.reads-jobs"  # in the scope: whether the user may read jobs; not there where there are no users
 
 NO_SUCH_PLACE = ErrorBody(
     status=404,

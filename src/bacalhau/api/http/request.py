@@ -14,11 +14,13 @@ from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from bacalhau.api.http.answer import JSON
-from bacalhau.api.http.errors import COMPONENT, refused
+from bacalhau.api.http.errors import COMPONENT, READS_JOBS, refused
 from bacalhau.border.names import require_name, require_start_of_id, shorten
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import BacalhauError, BadRequest, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, Unavailable
 from bacalhau.lib.wire import MAX_DEPTH, MAX_PROBLEMS, Model, convert_sound, decode, fold_keys, is_deep
+from bacalhau.models.job.job import Job
+from bacalhau.models.job.taken import taking_inputs
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.wire.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.orchestrator.core import Orchestrator
@@ -88,7 +90,18 @@ async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:
     the others make.
     """
     orch = orchestrator(request)
-    return await read_body(request, kind, check=lambda asked: job_problems(orch, asked.job) if asked.job else [])
+    asked, unknown = await read_body(
+        request, kind, check=lambda asked: job_problems(orch, asked.job) if asked.job else []
+    )
+    _require_right_to_inputs(request, asked.job or Job())
+    return asked, unknown
+
+
+def _require_right_to_inputs(request: Ask, job: Job) -> None:
+    """Raise Forbidden for a job that takes the results of others, from a user who may not read those."""
+    if not request.scope.get(READS_JOBS, True) and any(taking_inputs(job)):
+        said = "inputs that are results of other jobs need the capability 'read:job', which this user does not have"
+        raise Forbidden(said, component=COMPONENT)
 
 
 async def read_body(

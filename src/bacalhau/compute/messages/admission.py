@@ -8,6 +8,7 @@ from bacalhau.compute.state.policy import resolve_env
 from bacalhau.lib.wire import Model, encode
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job, Task
+from bacalhau.models.job.taken import kinds_of
 from bacalhau.models.node.admission import list_objections
 
 
@@ -36,7 +37,8 @@ async def find_refusal(node: ComputeNode, execution: Execution) -> str:
 
 def _missing_plugins(node: ComputeNode, task: Task) -> list[str]:
     wanted: list[tuple[str, str, Container[str]]] = [("run", task.engine.type, node.plugins.engines)]
-    wanted += [("read inputs from", source.source.type, node.plugins.sources) for source in task.input_sources or ()]
+    kinds = [kind for item in task.input_sources or () for kind in kinds_of(item.source)]
+    wanted += [("read inputs from", kind, node.plugins.sources) for kind in kinds]
     if task.publisher_type:
         wanted.append(("publish to", task.publisher_type, node.plugins.publishers))
     return [

@@ -36,6 +36,7 @@ from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.retry import normal_retry
 from bacalhau.models.job.selector import selector_problems
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.taken import unpinned
 from bacalhau.models.job.task_problems import SpecChecks, task_problems
 
 _NONE: SpecChecks = {}
@@ -145,7 +146,7 @@ def sanitized(job: Job) -> tuple[Job, list[str]]:
     blank = replace(
         job, state=JobState(), version=0, revision=0, create_time=0, modify_time=0, submit_time=0, inventory=None
     )
-    return replace(blank, id=job_id, tasks=timeless, meta=meta), warnings
+    return unpinned(replace(blank, id=job_id, tasks=timeless, meta=meta)), warnings
 
 
 def _timeless(task: Task) -> Task:
@@ -161,6 +162,7 @@ def _owned(job: Job) -> tuple[tuple[str, bool], ...]:
         ("version", job.version != 0),
         ("create time", job.create_time != 0),
         ("modify time", job.modify_time != 0),
+        ("pinned results", unpinned(job) != job),
     )
 
 

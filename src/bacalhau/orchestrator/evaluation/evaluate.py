@@ -26,7 +26,7 @@ from bacalhau.orchestrator.evaluation.locating import must_ask
 from bacalhau.orchestrator.scheduling.candidates import shape_of
 from bacalhau.orchestrator.scheduling.place import Bars, decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
-from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of
+from bacalhau.orchestrator.scheduling.steps import NOTHING, Awaits, Context, fail, find_all_bars, limits_of
 from bacalhau.orchestrator.scheduling.view import SECOND, TURN, Claim, Plan
 from bacalhau.orchestrator.state.line import Turn, Waiting
 from bacalhau.orchestrator.state.views import FEW
@@ -56,7 +56,13 @@ def context_of(orch: Orchestrator, job: Job, eval_id: str = "", most: int | None
         allowance=orch.cluster.quotas.allowance(job.namespace),
         fence=orch.permits.fence(job.id, job.create_time),
         is_preparing=orch.board.is_preparing,
+        awaits=_awaits(orch, job),
     )
+
+
+def _awaits(orch: Orchestrator, job: Job) -> Awaits:
+    found = orch.awaited.find(job.id, job.version)
+    return NOTHING if found is None else Awaits(found.text, found.hint, found.is_over)
 
 
 def plan_and_hold(orch: Orchestrator, view: JobView, turn: Turn) -> Plan | None:

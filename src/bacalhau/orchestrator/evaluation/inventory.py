@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError, Conflict, StorageFailure, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, StorageFailure, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.patience import USUAL, Effort, Fault, Passing
 from bacalhau.lib.units import show_bytes
@@ -25,6 +25,7 @@ from bacalhau.models.execution.event import Event, Topic, make_event
 from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.job.inventory import InputSummary, Inventory, unpack_rows
 from bacalhau.models.job.job import EVERYWHERE, InputSource, Job
+from bacalhau.models.job.taken import divide_input, is_pinned
 from bacalhau.models.wire.messages import (
     ListInputRequest,
     ListInputResponse,
@@ -33,9 +34,11 @@ from bacalhau.models.wire.messages import (
 )
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import nodes_to_ask
+from bacalhau.orchestrator.evaluation.pinning import Pinning, pin_inputs
 from bacalhau.orchestrator.scheduling.schedule import total_limit
 from bacalhau.orchestrator.scheduling.steps import limits_of
 from bacalhau.orchestrator.scheduling.view import SECOND
+from bacalhau.orchestrator.state.awaited import Wait
 from bacalhau.ports.store import InventoryDraft
 
 JOBS_AT_ONCE = 8
@@ -53,7 +56,9 @@ def must_list(orch: Orchestrator, job: Job) -> bool:
 
     Where no node of our make could ever run the job, there is nobody to ask, and its executions list for themselves.
     """
-    if job.inventory is not None or job.is_done or not _listed_inputs(orch, job) or not nodes_to_ask(orch, job):
+    if job.inventory is not None or job.is_done or not _listed_inputs(orch, job):
+        return False
+    if orch.awaited.find(job.id, job.version) or (is_pinned(job) and not nodes_to_ask(orch, job)):
         return False
     limit = _time_limit(job)
     if limit and limit < now_ns():
@@ -97,7 +102,7 @@ async def _list_job(orch: Orchestrator, job_id: str) -> None:
         view = (await orch.views.load(orch.store, [job_id])).get(job_id)
         if view is not None and view.job.inventory is None and not view.job.is_done:
             with suppress(_Outdated):
-                await _store(orch, view.job, await make_inventory(orch, view.job))
+                await _find_inputs(orch, view.job)
     except Unavailable as e:
         log.error("the inputs of job %s are listed later: %s", job_id, e)
         again = now_ns() + STORE_PAUSE
@@ -106,19 +111,49 @@ async def _list_job(orch: Orchestrator, job_id: str) -> None:
         orch.queue.add(job_id, again)
 
 
-async def _store(orch: Orchestrator, listed: Job, inventory: Inventory) -> None:
-    """Write the inventory of a version; drop it where the job changed or ended meanwhile. Raises Unavailable."""
+async def _find_inputs(orch: Orchestrator, job: Job) -> None:
+    """Find the results that a job takes of others, then list all its inputs. Raises Unavailable."""
+    if not is_pinned(job):
+        try:
+            pinned = await pin_inputs(orch, job)
+        except BadRequest as e:
+            orch.awaited.put(job.id, Wait(job.version, e.message, hint=e.hint, is_over=True))
+            return
+        if pinned.target:
+            await _wait(orch, job, pinned)
+            return
+        job = pinned.job
+    await _store(orch, job, await make_inventory(orch, job) if nodes_to_ask(orch, job) else None)
+
+
+async def _wait(orch: Orchestrator, job: Job, found: Pinning) -> None:
+    """Note what a job waits for, unless that has ended meanwhile: then it is looked at again."""
+    orch.awaited.put(job.id, Wait(job.version, found.awaits, found.target))
+    try:
+        is_over = (await orch.store.find_job(found.target)).is_done
+    except BacalhauError:  # it is gone, or the store is away
+        is_over = True
+    if is_over:
+        orch.awaited.forget(job.id)
+
+
+async def _store(orch: Orchestrator, listed: Job, inventory: Inventory | None) -> None:
+    """Write the inventory of a version, and the results that it takes; drop it where the job changed or ended
+    meanwhile. Raises Unavailable.
+    """
     reach(Point.LISTED)
     while True:
         view = (await orch.views.load(orch.store, [listed.id])).get(listed.id)
         if view is None or view.job.is_done or view.job.version != listed.version:
-            await orch.inventories.remove([inventory.root] if inventory.root else [])
+            await orch.inventories.remove([inventory.root] if inventory and inventory.root else [])
             return
         now = now_ns()
-        job = replace(view.job, inventory=inventory, revision=view.job.revision + 1, modify_time=now)
-        entry = HistoryEntry(job_id=job.id, job_version=job.version, event=_event(inventory, now))
+        tasks, revision = listed.tasks, view.job.revision + 1
+        job = replace(view.job, tasks=tasks, inventory=inventory, revision=revision, modify_time=now)
+        events = [_event(inventory, now)] if inventory else []
+        entries = tuple(HistoryEntry(job_id=job.id, job_version=job.version, event=event) for event in events)
         try:
-            await orch.commit(Change(jobs=(job,), history=(entry,)))
+            await orch.commit(Change(jobs=(job,), history=entries))
             return
         except Conflict:
             orch.views.forget(listed.id)
@@ -148,21 +183,21 @@ async def make_inventory(orch: Orchestrator, job: Job) -> Inventory:
 
 async def _list_input(asking: "_Asking", draft: InventoryDraft, index: int, item: InputSource) -> InputSummary:
     count = 0 if asking.job.type in EVERYWHERE else asking.job.wanted
-    places, sharing = deque([""]), set[str]()
+    places, sharing = deque((each, "") for each in divide_input(item)), set[str]()
 
-    async def take(place: str) -> None:
-        question = ListInputRequest(input=item, namespace=asking.job.namespace, count=count, after=place)
+    async def take(each: InputSource, place: str) -> None:
+        question = ListInputRequest(input=each, namespace=asking.job.namespace, count=count, after=place)
         answer = await asking.ask(question, ListInputResponse)
         total = await draft.add(index, unpack_rows(answer.page), answer.marks)
         if total > MOST_OBJECTS:
             raise StorageFailure(f"input {item.target} holds more than {MOST_OBJECTS:,} objects", hint="name less")
         sharing.add(answer.sharing)
-        places.extend(answer.following)
+        places.extend((each, following) for following in answer.following)
 
     while places:
         asking.require_current()
         some = [places.popleft() for _ in range(min(PAGES_AT_ONCE, len(places)))]
-        await gather_bounded(PAGES_AT_ONCE, [partial(take, place) for place in some])
+        await gather_bounded(PAGES_AT_ONCE, [partial(take, *place) for place in some])
     found = await draft.share(index, next(iter(sharing)), count)
     if not found.objects:
         await _confirm_empty(asking, item)

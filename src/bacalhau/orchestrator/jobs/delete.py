@@ -8,7 +8,7 @@ from bacalhau.lib.units import show_bytes
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.wire.api import DeleteJobResponse
 from bacalhau.orchestrator.core import Orchestrator
-from bacalhau.orchestrator.jobs.read import walk_executions
+from bacalhau.orchestrator.evaluation.published import walk_executions
 from bacalhau.ports.content import Freed
 
 ALL_VERSIONS = -1

@@ -20,11 +20,12 @@ from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import context_of
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
+from bacalhau.orchestrator.evaluation.pinning import pin_inputs
 from bacalhau.orchestrator.jobs.change import read_view
 from bacalhau.orchestrator.jobs.submit import prepare_job
 from bacalhau.orchestrator.scheduling.place import Fit, Matching, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.orchestrator.scheduling.steps import Context, find_all_bars
+from bacalhau.orchestrator.scheduling.steps import NOTHING, Awaits, Context, find_all_bars
 from bacalhau.orchestrator.scheduling.view import Candidate, Plan
 from bacalhau.orchestrator.state.line import Standing
 
@@ -61,11 +62,17 @@ async def explain_new(
 ) -> ExplainJobResponse:
     """Explain a job as if it were submitted now. Raises BadRequest with every problem."""
     ready, notes = prepare_job(orch, job, "", "")
+    pinned = await pin_inputs(orch, ready)
     now = now_ns()
     new = replace(
-        ready, version=1, revision=1, create_time=now, modify_time=now, state=JobState(state_type=JobStateType.PENDING)
+        pinned.job,
+        version=1,
+        revision=1,
+        create_time=now,
+        modify_time=now,
+        state=JobState(state_type=JobStateType.PENDING),
     )
-    answer = await _explain(orch, JobView(new, ()), page)
+    answer = await _explain(orch, JobView(new, ()), page, Awaits(pinned.awaits))
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
 
@@ -90,16 +97,18 @@ def _turn(job: Job, standing: Standing) -> str:
     )
 
 
-async def _explain(orch: Orchestrator, view: JobView, page: Page) -> ExplainJobResponse:
+async def _explain(orch: Orchestrator, view: JobView, page: Page, awaits: Awaits = NOTHING) -> ExplainJobResponse:
     """Nodes are asked anew which inputs they have. All nodes are judged, and those of the page answer in words."""
     job = view.job
     inputs = [] if job.type in EVERYWHERE else located_inputs(orch, job)
     found = await ask_nodes(orch, nodes_to_ask(orch, job), [item.source for item in inputs]) if inputs else {}
     holders = sum_up(found)
-    bars = find_all_bars(view, context_of(orch, job)._replace(holders=holders))
+    around = context_of(orch, job)._replace(holders=holders)
+    around = around if awaits == NOTHING else around._replace(awaits=awaits)
+    bars = find_all_bars(view, around)
     matching = Matching(job, needed_resources(job), orch.cluster.candidates, bars)
     survey = await _survey(orch, matching, page)
-    answer = explain_view(view, context_of(orch, job)._replace(holders=holders), page.limit)
+    answer = explain_view(view, around, page.limit)
     holds = {
         node_id: tuple(item.target for item, place in zip(inputs, places, strict=True) if place.here)
         for node_id, places in found.items()

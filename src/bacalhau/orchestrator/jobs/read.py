@@ -9,24 +9,23 @@ from msgspec.structs import replace
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, NotFound
-from bacalhau.models.execution.execution import ComputeStateType, Execution
-from bacalhau.models.job.job import EVERYWHERE, LONG_RUNNING, Job, LabelSelectorRequirement
+from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import LONG_RUNNING, Job, LabelSelectorRequirement
 from bacalhau.models.job.selector import meets_labels
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ListHistoryResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.published import PAGE, list_published
 from bacalhau.ports.publisher import Published
 from bacalhau.ports.store import ALL, ExecutionPage, HistoryQuery, JobQuery, place_of
 
 T = TypeVar("T")
 Load = Callable[[Sequence[int]], Awaitable[list[T]]]
 MAX_WAIT = 60.0
-PAGE = 200
 MOST_LABELLED = 1000
 log = logging.getLogger(__name__)
-WITH_RESULTS = (ComputeStateType.COMPLETED, ComputeStateType.FAILED)
 
 
 async def find_job(orch: Orchestrator, id_or_name: str, namespace: str = "", version: int = 0) -> Job:
@@ -145,17 +144,6 @@ async def list_executions(
     return await _list_numbered(numbers, page.limit, partial(orch.store.load_executions, job.id))
 
 
-async def walk_executions(orch: Orchestrator, job_id: str, version: int) -> AsyncIterator[Execution]:
-    """Read executions page by page, oldest first: those that were there from beginning to end, each once."""
-    page = ExecutionPage(limit=PAGE)
-    while found := await orch.store.list_executions(job_id, version, page):
-        for execution in found:
-            yield execution
-        if len(found) < PAGE:
-            break
-        page = page._replace(after=place_of(found[-1], page.order_by))
-
-
 async def list_versions(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[Job]:
     job = await orch.store.find_job(id_or_name, namespace)
     return await orch.store.list_job_versions(job.id)
@@ -210,14 +198,7 @@ async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "")
             f"a {job.type} job has no results: it runs until it is stopped",
             hint="read what it printed with `bacalhau job logs`",
         )
-    published = [
-        e
-        async for e in walk_executions(orch, job.id, job.version)
-        if e.published_result.type and e.state in WITH_RESULTS
-    ]
-    completed = {_part(job, e) for e in published if e.state == ComputeStateType.COMPLETED}
-    kept = [e for e in published if e.state == ComputeStateType.COMPLETED or _part(job, e) not in completed]
-    return [await _handed_out(orch, e, job) for e in sorted(kept, key=lambda e: e.partition_index)]
+    return [await _handed_out(orch, e, job) for e in await list_published(orch, job)]
 
 
 async def _handed_out(orch: Orchestrator, execution: Execution, job: Job) -> SpecConfig:
@@ -227,8 +208,3 @@ async def _handed_out(orch: Orchestrator, execution: Execution, job: Job) -> Spe
         log.warning("the result of execution %s is not signed: %s", execution.id, "; ".join(problems))
         return made.result
     return await orch.presign(made)
-
-
-def _part(job: Job, execution: Execution) -> object:
-    """Whose result it is: an ops job has one a node."""
-    return execution.node_id if job.type in EVERYWHERE else execution.partition_index

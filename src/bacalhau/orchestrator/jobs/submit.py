@@ -17,6 +17,7 @@ from bacalhau.models.job.validate import normalized, same_spec, sanitized, valid
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import evaluation_of
+from bacalhau.orchestrator.evaluation.pinning import pin_inputs
 from bacalhau.orchestrator.jobs.change import Decision, change_job, read_view
 from bacalhau.orchestrator.scheduling.place import needed_resources
 
@@ -31,6 +32,7 @@ async def submit_job(
     Raises BadRequest with every problem, Conflict when nothing changed.
     """
     ready, notes = prepare_job(orch, job, client, instance)
+    ready = (await pin_inputs(orch, ready)).job
 
     async def decide() -> Decision:
         existing = await find_namesake(orch, ready) if job.name else None

@@ -11,6 +11,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
+from bacalhau.models.job.taken import unpinned
 from bacalhau.models.job.validate import strip_job
 from bacalhau.models.wire.api import DiffJobResponse, RerunJobResponse
 from bacalhau.orchestrator.core import Orchestrator
@@ -73,7 +74,7 @@ async def _next_run(orch: Orchestrator, job_id: str, namespace: str, version: in
             text, hint="it will run as soon as a node takes it; stop it first to begin again", component="JobStore"
         )
     wanted = await _version_of(orch, job, version)
-    changed = next_version(job, wanted, RERUN)
+    changed = next_version(job, unpinned(wanted), RERUN)
     entry = submission_entry(changed, "Job rerun requested", changed.modify_time, Reason=reason or RERUN)
     return Decision(changed, entry, view, _first_step(orch, view, changed) if wanted is job else Late())
 
@@ -91,7 +92,7 @@ async def _with_inputs(orch: Orchestrator, decision: Decision, version: int) -> 
             f"no list of the inputs of job {before.id}, version {before.version} is held",
             hint="run it again without --same-inputs: its inputs are listed anew",
         )
-    return decision._replace(job=msgspec.structs.replace(decision.job, inventory=inventory))
+    return decision._replace(job=msgspec.structs.replace(decision.job, tasks=before.tasks, inventory=inventory))
 
 
 def _first_step(orch: Orchestrator, view: JobView, changed: Job) -> Late:

@@ -15,6 +15,7 @@ from bacalhau.lib.wire import encode
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.taken import kinds_of
 from bacalhau.models.node.node import CONNECTED, NodeState
 from bacalhau.orchestrator.scheduling.sizes import is_large
 from bacalhau.orchestrator.scheduling.view import Candidate
@@ -267,7 +268,7 @@ def shape_of(job: Job, need: Resources) -> Hashable:
     task = job.task
     return (
         task.engine.type,
-        tuple(s.source.type for s in task.input_sources or ()),
+        tuple(kinds_of(item.source) for item in task.input_sources or ()),
         task.publisher.type if task.publisher else "",
         (task.network or NetworkConfig()).type,
         tuple((c.key, c.operator, c.values) for c in job.constraints or ()),

@@ -13,6 +13,7 @@ from bacalhau.lib.ids import short_id
 from bacalhau.models.job.job import LONG_RUNNING, Job, Task
 from bacalhau.models.job.resources import Resources, ResourcesConfig
 from bacalhau.models.job.selector import match_labels, meets_labels
+from bacalhau.models.job.taken import kinds_of
 from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Answers, Ask, Candidates, shape_of
@@ -257,7 +258,10 @@ def _mismatches(task: Task, offer: ComputeNodeInfo) -> list[str]:
 
 def _parts(task: Task) -> list[tuple[str, str]]:
     """The plug-ins that the task needs, by name and role."""
-    found = [(task.engine.type, "engine"), *((source.source.type, "source") for source in task.input_sources or ())]
+    found = [
+        (task.engine.type, "engine"),
+        *((kind, "source") for item in task.input_sources or () for kind in kinds_of(item.source)),
+    ]
     if task.publisher_type:
         found.append((task.publisher_type, "publisher"))
     return [(kind.strip().lower(), role) for kind, role in found]

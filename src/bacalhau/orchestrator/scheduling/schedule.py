@@ -17,7 +17,16 @@ from bacalhau.orchestrator.scheduling.ops import fill_ops
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.rollout import announce, decide_rollout
 from bacalhau.orchestrator.scheduling.service import fill_service
-from bacalhau.orchestrator.scheduling.steps import ENDS, UPDATED, Context, fail, finish, limits_of, stop_all
+from bacalhau.orchestrator.scheduling.steps import (
+    ENDS,
+    UPDATED,
+    Context,
+    fail,
+    finish,
+    limits_of,
+    stop_all,
+    wait_or_run,
+)
 from bacalhau.orchestrator.scheduling.view import RETRYING, SECOND, Plan, earliest, slot_of
 
 NODE_DEADLINE_SLACK = 30 * SECOND  # the node enforces time limits itself; this is the backstop for a node that cannot
@@ -37,6 +46,8 @@ def plan_job(view: JobView, around: Context) -> Plan:
     excess = around.allowance.find_excess(needed_resources(job))
     if excess:
         return fail(job, view.live(), f"the task {excess}", around.allowance.cure, now)
+    if around.awaits.is_over:
+        return fail(job, view.live(), around.awaits.text, around.awaits.hint, now)
     left = plan_departures(view, around)
     if left.is_partial:
         return left
@@ -88,8 +99,10 @@ def _is_late_complete(view: JobView) -> bool:
 
 def _roll_and_fill(view: JobView, around: Context) -> Plan:
     """Stop what a newer version replaces now, and start what is missing. The second waits while the first takes more
-    than one plan.
+    than one plan, and both for the result of another job that must come first.
     """
+    if around.awaits.text:
+        return wait_or_run(view.job, Plan(waiting=around.awaits.text), bool(view.live_on), around)
     if view.job.version == 1:  # nothing is replaced
         return FILLS[view.job.type](view, around)
     rollout = decide_rollout(view, around)

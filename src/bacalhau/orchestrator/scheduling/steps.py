@@ -55,6 +55,17 @@ def _is_not(whose: str, execution_id: str) -> bool:
     return False
 
 
+class Awaits(NamedTuple):
+    """The result of another job that a job waits for, in words; where `is_over`, why it cannot come, with a `hint`."""
+
+    text: str = ""
+    hint: str = ""
+    is_over: bool = False
+
+
+NOTHING = Awaits()
+
+
 class Context(NamedTuple):
     """The surroundings of a decision.
 
@@ -66,6 +77,7 @@ class Context(NamedTuple):
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
     `allowance`: what the job's namespace may use. `fence`: the slots in which an attempt may still publish.
     `later`: the slots that the roll-out of the job's version has not reached; `is_held_up`: nor does it go on.
+    `awaits`: the result of another job that must come first.
     """
 
     candidates: Candidates
@@ -82,6 +94,7 @@ class Context(NamedTuple):
     is_preparing: Callable[[str, str], bool] = _is_not
     later: frozenset[Slot] = frozenset()
     is_held_up: bool = False
+    awaits: Awaits = NOTHING
 
     def tell_return(self, job: Job) -> Callable[[str], int]:
         """Make the function that tells when a node had the job's engine again (Unix ns), 0 where it never lacked it."""

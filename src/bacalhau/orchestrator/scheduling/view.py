@@ -16,6 +16,8 @@ with its next plans, so that everybody else waits for one slice only.
 """
 RETRYING = "retrying after: "
 """How a wait begins that is one before another attempt, not one for room."""
+RESULT = "waiting for the result of job "
+"""How a wait begins that is one for another job's result."""
 TURN = "waiting for its turn"
 """How a wait begins that is one for other jobs to start something first."""
 QUOTA = "waiting for quota: "
@@ -168,7 +170,7 @@ class Plan(NamedTuple):
 
     @property
     def wants_room(self) -> bool:
-        return bool(self.waiting) and not self.waiting.startswith((RETRYING, QUOTA))
+        return bool(self.waiting) and not self.waiting.startswith((RETRYING, QUOTA, RESULT))
 
     @property
     def wants_quota(self) -> bool:

@@ -25,6 +25,7 @@ PLUGIN = Plugin(
             # Estuary was the original's way to IPFS; its name still means that results go there.
             schemes=(Scheme("ipfs", _PUBLISHER, form="ipfs"), Scheme("estuary", _PUBLISHER)),
             check_result="bacalhau.plugins.ipfs.publisher:check_result",
+            as_input="bacalhau.plugins.ipfs.publisher:as_input",
         ),
     ),
     downloaders=(DownloaderType("ipfs", make="bacalhau.plugins.ipfs.download:make_downloader"),),

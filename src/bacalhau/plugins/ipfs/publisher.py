@@ -7,7 +7,7 @@ from functools import partial
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure
 from bacalhau.lib.patience import USUAL, Patience
-from bacalhau.models.job.spec import SpecConfig, read_exactly
+from bacalhau.models.job.spec import SpecConfig, read_exactly, require_params
 from bacalhau.plugins.ipfs.kubo import Kubo
 from bacalhau.plugins.ipfs.source import IpfsParams
 from bacalhau.plugins.ipfs.unixfs.build import Block, build_batches, content_size
@@ -15,7 +15,7 @@ from bacalhau.plugins.ipfs.unixfs.cid import parse_cid
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.plugin import Setting, publisher_patience
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.publisher import Published, Result, wrong_type
+from bacalhau.ports.publisher import Published, Result, ResultInput, wrong_type
 
 # A put to another node is one message, and those are limited to 1 MiB; two blocks of 256 KiB leave room for envelopes.
 _PUT_BYTES = 600_000
@@ -87,6 +87,12 @@ def check_result(published: Published) -> list[str]:
     except BadRequest as e:
         problems.append(e.message)
     return wrong_type(published, "ipfs") + problems
+
+
+def as_input(published: Published, path: str) -> ResultInput:
+    """Say which input brings a result, or its part at a path: content, which cannot change."""
+    cid = require_params(published.result, IpfsParams).cid
+    return ResultInput(SpecConfig(type="ipfs", params={"CID": f"{cid}/{path}" if path else cid}))
 
 
 def _shares(wanted: list[str], blocks: dict[str, bytes]) -> Iterator[dict[str, bytes]]:

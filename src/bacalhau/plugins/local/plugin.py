@@ -25,6 +25,7 @@ PLUGIN = Plugin(
             check="bacalhau.models.job.spec:check_nothing",
             params="bacalhau.models.job.spec:NoParams",
             check_result="bacalhau.plugins.local.publisher:check_result",
+            as_input="bacalhau.plugins.local.publisher:as_input",
         ),
     ),
 )

@@ -23,7 +23,7 @@ from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_exactly
 from bacalhau.ports.plugin import Setting
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.publisher import Published, Result, wrong_type
+from bacalhau.ports.publisher import Published, Result, ResultInput, wrong_type
 
 SUFFIX = ".tar.gz"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\.tar\.gz")
@@ -46,6 +46,11 @@ def check_result(published: Published) -> list[str]:
     if params and not (params.url.endswith(name) and _SERVER.fullmatch(params.url.removesuffix(name))):
         problems.append(f"URL {shorten(params.url)!r} is not http://ADDRESS:PORT{name}")
     return wrong_type(published, "urlDownload") + problems
+
+
+def as_input(published: Published, path: str) -> ResultInput:
+    """Say which input brings a result: the archive that its node serves."""
+    return ResultInput(SpecConfig(type="urlDownload", params=published.result.params), path, is_archive=True)
 
 
 class LocalPublisher:

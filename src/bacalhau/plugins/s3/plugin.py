@@ -26,6 +26,7 @@ PLUGIN = Plugin(
             schemes=(Scheme("s3", "bacalhau.plugins.s3.uri:read_publisher", form="s3://bucket/key"),),
             orchestrator="bacalhau.plugins.s3.sign:make_part",
             check_result="bacalhau.plugins.s3.reported:check_result",
+            as_input="bacalhau.plugins.s3.reported:as_input",
             check_overlap="bacalhau.plugins.s3.params:check_overlap",
         ),
         PublisherType(

@@ -5,11 +5,11 @@ place that its job's publisher names, and belong to the execution that reports i
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import Model
-from bacalhau.models.job.spec import read_exactly, read_params
+from bacalhau.models.job.spec import read_exactly, read_params, require_params
 from bacalhau.plugins.objects.results import is_key_of
-from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams
+from bacalhau.plugins.s3.params import S3PublisherParams, S3SourceParams, is_archive
 from bacalhau.plugins.s3.settings import read_settings
-from bacalhau.ports.publisher import Published, wrong_type
+from bacalhau.ports.publisher import Published, ResultInput, wrong_type
 
 
 class ManagedParams(Model):
@@ -34,6 +34,12 @@ def check_result(published: Published) -> list[str]:
     if params and wanted:
         problems += _place_problems(params, wanted, published)
     return wrong_type(published, "s3") + problems
+
+
+def as_input(published: Published, path: str) -> ResultInput:
+    """Say which input brings a result: its archive, or the objects of a plain one."""
+    params = require_params(published.result, S3SourceParams)
+    return ResultInput(published.result, path, is_archive=is_archive(params.key))
 
 
 def _place_problems(params: S3SourceParams, wanted: S3PublisherParams, published: Published) -> list[str]:

@@ -1,0 +1,42 @@
+"""Results of one job as inputs of the next: by name and id, whole and in part, from each place that keeps results."""
+
+import pytest
+
+from tests.support.system import OUTPUTS
+
+SCRIPT = "echo $BACALHAU_PARTITION_INDEX > /outputs/f"
+
+
+def taken(job, target="/in", **params):
+    return {"Source": {"Type": "job", "Params": {"Job": job, **params}}, "Target": target}
+
+
+@pytest.mark.parametrize("kind", ["ipfs", "local", "s3", "s3plain"])
+def test_the_next_job_reads_a_result_wherever_it_is(system, s3, kind):
+    params = {"Bucket": s3.new_bucket(), "Key": "r/{jobID}/{executionID}", "Endpoint": s3.url}
+    encoding = {"s3": "gzip", "s3plain": "plain"}.get(kind)
+    publisher = {"Type": "s3", "Params": params | {"Encoding": encoding}} if encoding else {"Type": kind}
+    first = system.run(SCRIPT, ResultPaths=OUTPUTS, Publisher=publisher)
+    assert first.state.state_type == "Completed", first.state.message
+    second = system.run(
+        "cat /in/outputs/f; ls /part", InputSources=[taken(first.id[:10]), taken(first.id, "/part", Path="outputs")]
+    )
+    assert (second.state.state_type, system.output(second.id)) == ("Completed", "0\nf\n"), second.state.message
+
+
+def test_several_results_stand_in_folders_of_their_own(system):
+    first = system.run(SCRIPT, ResultPaths=OUTPUTS, Publisher={"Type": "ipfs"}, job={"Count": 3, "Name": "three"})
+    assert first.state.state_type == "Completed", first.state.message
+    second = system.run("cat /in/*/f", InputSources=[taken("three", Path="outputs")])
+    assert (second.state.state_type, system.output(second.id)) == ("Completed", "0\n1\n2\n"), second.state.message
+    third = system.run("true", InputSources=[taken("three", Path="nope")])
+    assert third.state.state_type == "Failed"
+    assert third.state.message.startswith(f"the result of job {first.id}, execution e-")
+    assert third.state.message.endswith(" has no nope")
+
+
+def test_a_job_waits_for_the_result_of_another(system):
+    first = system.submit(f"sleep 2; {SCRIPT}", ResultPaths=OUTPUTS, Publisher={"Type": "ipfs"})
+    second = system.submit("cat /in/outputs/f", InputSources=[taken(first, Wait=True)])
+    system.until_event(second, lambda item: f"waiting for the result of job {first[:10]}" in item.event.message)
+    assert system.client.wait(second, 60).state.state_type == "Completed" and system.output(second) == "0\n"
