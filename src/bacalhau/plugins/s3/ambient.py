@@ -1,11 +1,10 @@
-"""Credentials for S3 where a job does not say: botocore's chain of credentials and botocore's signatures.
+"""Credentials for S3 where a job does not say: botocore's chain of credentials.
 
 Credentials that end are asked for once in their life: some time before the end a thread asks for the next, while
 requests go on with those that are valid. That this fails matters only when they have run out.
 """
 
 import asyncio
-import importlib
 import logging
 import math
 import os
@@ -13,7 +12,6 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from bacalhau.lib.clock import now_ns
@@ -29,8 +27,6 @@ _AGAIN_SECONDS = 60.0  # until the next look, where there were no credentials or
 _METADATA_ADDRESS = ("169.254.169.254", 80)
 _METADATA_SECONDS = 0.3
 _METADATA_SETTINGS = ("ec2_metadata_service_endpoint", "ec2_metadata_service_endpoint_mode", "imds_use_ipv6")
-# The payload's own digest travels in a signed header, so the signature need not cover the payload again.
-_UNSIGNED_PAYLOAD = SimpleNamespace(s3={"payload_signing_enabled": False})
 
 
 class Ambient(NamedTuple):
@@ -180,26 +176,3 @@ def _has_metadata_service() -> bool:
     except OSError:
         return False
     return True
-
-
-def signed_headers(ambient: Ambient, region: str, method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
-    """`headers` with the signature's own; without credentials they come back as they are.
-
-    Only what must be signed is: x-amz-…
-    """
-    if not ambient.credentials:
-        return dict(headers)
-    vendor = {name: value for name, value in headers.items() if name.startswith("x-amz-")}
-    request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url, headers=vendor)
-    request.context["client_config"] = _UNSIGNED_PAYLOAD
-    importlib.import_module("botocore.auth").S3SigV4Auth(ambient.credentials, "s3", region).add_auth(request)
-    return headers | dict(request.headers.items())
-
-
-def presigned_url(ambient: Ambient, region: str, url: str, seconds: int, method: str = "GET") -> str:
-    """A request that anyone may do for that long. Needs credentials."""
-    request = importlib.import_module("botocore.awsrequest").AWSRequest(method, url)
-    importlib.import_module("botocore.auth").S3SigV4QueryAuth(ambient.credentials, "s3", region, seconds).add_auth(
-        request
-    )
-    return str(request.url)

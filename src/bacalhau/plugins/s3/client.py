@@ -25,11 +25,12 @@ from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.patience import USUAL, Effort, Patience, asked_seconds
 from bacalhau.lib.throttle import Throttle
-from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, signed_headers
+from bacalhau.plugins.s3.ambient import AMBIENT, Ambient
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import BulkReader
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, refused, unreachable
 from bacalhau.plugins.s3.settings import Settings
+from bacalhau.plugins.s3.signature import signed_headers
 from bacalhau.ports.publisher import Confirm, always_allowed
 
 T = TypeVar("T")

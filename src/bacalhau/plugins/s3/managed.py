@@ -24,9 +24,10 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure, Sto
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience, asked_seconds
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.plugins.s3.ambient import AMBIENT, presigned_url
+from bacalhau.plugins.s3.ambient import AMBIENT
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
+from bacalhau.plugins.s3.signature import presigned_url
 from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload, publisher_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Published, Result

@@ -5,14 +5,16 @@ import logging
 import re
 import stat
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.archive import stream, tree, tree_size
 from bacalhau.border.names import path_fault, shorten
-from bacalhau.lib.aio import gather_bounded
+from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
@@ -23,10 +25,10 @@ from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.failure import AccessRefused
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.ledger import Ledger
-from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, list_objects
+from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, digest_text, list_objects
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.settings import current_settings
-from bacalhau.plugins.s3.upload import Target, abort_left, upload_stream
+from bacalhau.plugins.s3.upload import Target, abort_left, put_whole, upload_stream
 from bacalhau.ports.plugin import Setting, publisher_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
@@ -37,6 +39,7 @@ LONGEST_KEY = 1024  # bytes, as S3 has them
 _USUAL_KEY = re.compile(r"[\w./ =+-]*", re.ASCII)
 _RENAME = "publish with encoding gzip, or name the file otherwise"
 _PIECE_BYTES = 1 << 20
+_READ_BYTES, _READ_FILES = 4 << 20, 64  # that are read with one trip to a thread
 _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
     16,
     2,
@@ -132,20 +135,61 @@ async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> di
     files = await asyncio.to_thread(_plain_files, folder, target.key)
     progress.expect(len(files), sum(size for _, size in files))
 
-    async def put_file(name: str, size: int) -> None:
+    async def put_large(name: str, size: int) -> None:
         path = folder / name
-        digest = await asyncio.to_thread(_digest, path) if size > _PIECE_BYTES else ""
-        await upload_stream(
-            target._replace(key=target.key + name), _read(path), expected=size, sent=progress.sent, digest=digest
-        )
+        digest = await asyncio.to_thread(_digest, path)
+        own = target._replace(key=target.key + name)
+        await upload_stream(own, _read(path), expected=size, sent=progress.sent, digest=digest)
         progress.sent(0, 1)
 
-    small = [partial(put_file, name, size) for name, size in files if size <= _PIECE_BYTES]
-    large = [partial(put_file, name, size) for name, size in files if size > _PIECE_BYTES]
-    await gather_bounded(_SMALL_AT_ONCE, list(small))
+    small = _SmallFiles(folder, [each for each in files if each[1] <= _PIECE_BYTES])
+
+    async def put_small_ones() -> None:
+        while (found := await small.take()) is not None:
+            await put_whole(target._replace(key=target.key + found.name), found.body, found.digest)
+            progress.sent(len(found.body), 1)
+
+    await together(*(put_small_ones() for _ in range(_SMALL_AT_ONCE)))
+    large = [partial(put_large, name, size) for name, size in files if size > _PIECE_BYTES]
     await gather_bounded(_LARGE_AT_ONCE, list(large))
     await _require_kept(target, [target.key + name for name, _ in files])
     return {"VersionID": "", "ChecksumSHA256": ""}
+
+
+class _SmallFile(NamedTuple):
+    """A file in memory; `digest` is its base64 SHA-256."""
+
+    name: str
+    body: bytes
+    digest: str
+
+
+class _SmallFiles:
+    """Small files on their way to whoever sends them: read and hashed many at a time, because a trip to a thread costs
+    more than a file.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[tuple[str, int]]) -> None:
+        self._folder, self._files = folder, deque(files)
+        self._held = deque[_SmallFile]()
+        self._turn = asyncio.Lock()
+
+    async def take(self) -> _SmallFile | None:
+        """Return the next file, None after the last one. Raises OSError."""
+        if not self._held:
+            async with self._turn:
+                if not self._held:
+                    self._held.extend(await asyncio.to_thread(self._read))
+        return self._held.popleft() if self._held else None
+
+    def _read(self) -> list[_SmallFile]:
+        found, size = list[_SmallFile](), 0
+        while self._files and size < _READ_BYTES and len(found) < _READ_FILES:
+            name, expected = self._files.popleft()
+            body = (self._folder / name).read_bytes()
+            found.append(_SmallFile(name, body, digest_text(body)))
+            size += expected
+        return found
 
 
 async def _require_kept(target: Target, keys: list[str]) -> None:
@@ -177,10 +221,11 @@ def _plain_files(folder: Path, prefix: str) -> list[tuple[str, int]]:
     inside = folder.resolve()
     files = []
     for name, status in tree(folder):
-        target = (folder / name).resolve()
         if stat.S_ISREG(status.st_mode):
             files.append((_keyed(name, prefix), status.st_size))
-        elif stat.S_ISLNK(status.st_mode) and target.is_relative_to(inside) and target.is_file():
+            continue
+        target = (folder / name).resolve()
+        if stat.S_ISLNK(status.st_mode) and target.is_relative_to(inside) and target.is_file():
             files.append((_keyed(name, prefix), target.stat().st_size))
         elif stat.S_ISLNK(status.st_mode):
             log.warning("symlink %s is not published: it points out of the result, at a directory or at nothing", name)

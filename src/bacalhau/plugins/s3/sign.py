@@ -12,11 +12,12 @@ from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BadRequest, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.allow import result_buckets
-from bacalhau.plugins.s3.ambient import AMBIENT, Ambient, presigned_url
+from bacalhau.plugins.s3.ambient import AMBIENT, Ambient
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import PAYER
 from bacalhau.plugins.s3.operation import list_query, version_query
 from bacalhau.plugins.s3.params import LinkedParams, PreSignedParams, S3SourceParams, is_archive
+from bacalhau.plugins.s3.signature import presigned_url
 from bacalhau.ports.plugin import Links, LinkWish, OrchestratorPart
 from bacalhau.ports.publisher import Published
 

@@ -202,6 +202,12 @@ def part_size(expected: int) -> int:
     return min(max(PART_BYTES, -(-expected // _PARTS)), LARGEST_PART)
 
 
+async def put_whole(target: Target, body: bytes, digest: str) -> Stored:
+    """Store a small object with one request; `digest` is its base64 SHA-256."""
+    request = Request(target.address, "PUT", target.key, headers=target.origin, body=body, confirm=target.confirm)
+    return await put(target.client, request, digest)
+
+
 async def upload_stream(
     target: Target, pieces: AsyncIterator[bytes], *, expected: int, sent: Callable[[int], None], digest: str = ""
 ) -> Uploaded:
@@ -212,8 +218,7 @@ async def upload_stream(
     parts = _Parts(pieces, part_size(expected))
     first = await parts.take()
     if len(first) < parts.size:
-        request = Request(target.address, "PUT", target.key, headers=target.origin, body=first, confirm=target.confirm)
-        stored = await put(target.client, request, parts.digest())
+        stored = await put_whole(target, first, parts.digest())
         sent(len(first))
         return Uploaded(stored, parts.digest(), len(first))
     upload = await begin_upload(target, digest)
