@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Placed = tuple[Path, bytes]
+Placed = tuple[str, bytes]
 
 
 class _Held(NamedTuple):
@@ -49,7 +49,7 @@ class _Group:
     """Blocks that will be written and synced together."""
 
     def __init__(self) -> None:
-        self.blocks: dict[Path, bytes] = {}
+        self.blocks: dict[str, bytes] = {}
         self.done = False
 
 
@@ -117,7 +117,7 @@ class BlockStore:
     async def remove(self, cids: Sequence[str]) -> None:
         """Remove blocks; those that are not held are fine."""
         for cid in cids:
-            await self._off_loop(self._path(parse_cid(cid)).unlink, missing_ok=True)
+            await self._off_loop(Path(self._path(parse_cid(cid))).unlink, missing_ok=True)
 
     async def forget(self, before: int) -> int:
         """A folder at a time. A block that is asked after at that very moment stays."""
@@ -142,11 +142,11 @@ class BlockStore:
         """Remove a block that nobody asked after since; return its size in bytes, 0 when it stays."""
         path = self._path(cid)
         size = self._size(cid) or 0
-        return size if _remove_old(path, self._incoming / uuid4().hex, before) else 0
+        return size if _remove_old(Path(path), self._incoming / uuid4().hex, before) else 0
 
     def _size(self, cid: Cid) -> int | None:
         try:
-            return self._path(cid).stat().st_size
+            return os.stat(self._path(cid)).st_size
         except FileNotFoundError:
             return None
 
@@ -195,7 +195,7 @@ class BlockStore:
     def _missing(self, cids: list[str]) -> list[str]:
         return [cid for cid in cids if not _touch(self._path(parse_cid(cid)))]
 
-    def _checked(self, blocks: dict[str, bytes]) -> dict[Path, bytes]:
+    def _checked(self, blocks: dict[str, bytes]) -> dict[str, bytes]:
         placed = {}
         for text, block in blocks.items():
             cid = parse_cid(text)
@@ -203,7 +203,7 @@ class BlockStore:
                 raise BadRequest(f"block {text} has {len(block)} bytes, more than {LARGEST_BLOCK}")
             if not cid.matches(block):
                 raise BadRequest(f"block {text} does not hash to its CID")
-            if not (path := self._path(cid)).exists():
+            if not os.path.exists(path := self._path(cid)):
                 placed[path] = block
         return placed
 
@@ -220,10 +220,10 @@ class BlockStore:
         else:
             await self._off_loop(_sync_disk, self._folder)
 
-    def _stage(self, blocks: list[Placed], sync: bool) -> list[tuple[Path, Path]]:
+    def _stage(self, blocks: list[Placed], sync: bool) -> list[tuple[str, str]]:
         staged = []
         for path, block in blocks:
-            unnamed = self._incoming / uuid4().hex
+            unnamed = f"{self._incoming}/{uuid4().hex}"
             descriptor = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(block)
@@ -233,15 +233,17 @@ class BlockStore:
             staged.append((unnamed, path))
         return staged
 
-    def _name(self, staged: list[tuple[Path, Path]]) -> list[Path]:
+    def _name(self, staged: list[tuple[str, str]]) -> list[str]:
         """Give the files their names; returns the folders that changed."""
-        changed = set()
+        changed = set[str]()
         for unnamed, path in staged:
-            if not path.parent.is_dir():
-                path.parent.mkdir()
-                changed.add(self._folder)
+            parent = os.path.dirname(path)
+            if parent not in changed:
+                if not os.path.isdir(parent):
+                    os.mkdir(parent)
+                    changed.add(str(self._folder))
+                changed.add(parent)
             os.replace(unnamed, path)
-            changed.add(path.parent)
         return list(changed)
 
     def _read(self, cids: Sequence[str]) -> list[bytes]:
@@ -250,20 +252,21 @@ class BlockStore:
     def _read_one(self, cid: Cid) -> bytes:
         path = self._path(cid)
         try:
-            block = path.read_bytes()
+            with open(path, "rb", buffering=0) as file:
+                block = file.readall()
         except FileNotFoundError as e:
             raise NotFound(f"content {cid} is not held here") from e
         if not cid.matches(block):
-            path.rename(path.with_name(path.name + ".damaged"))
+            os.rename(path, path + ".damaged")
             raise StorageFailure(
                 f"block {cid} was damaged on disk",
                 hint="Publish the content again: blocks that are held are not sent twice.",
             )
         return block
 
-    def _path(self, cid: Cid) -> Path:
+    def _path(self, cid: Cid) -> str:
         key = cid.key
-        return self._folder / key[-2:] / key
+        return f"{self._folder}/{key[-2:]}/{key}"
 
     async def _off_loop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -298,7 +301,7 @@ def _remove_old(path: Path, aside: Path, before: int) -> bool:
     return False
 
 
-def _touch(path: Path) -> bool:
+def _touch(path: str) -> bool:
     """The block is wanted now; False when there is none."""
     try:
         os.utime(path)
@@ -323,7 +326,7 @@ def _sync_disk(folder: Path) -> None:
         os.close(handle)
 
 
-def _sync_folders(folders: list[Path]) -> None:
+def _sync_folders(folders: list[str]) -> None:
     for folder in folders:
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -111,24 +111,23 @@ class _Plain:
         entries = _only(await resolve_entries(self._client, self._source), only)
         address = await bucket_of(self._source)
 
-        async def pin(entry: Entry) -> Entry | None:
-            """Add the digest of an entry; return None when the file is here already. Large objects come in ranges,
-            whose answers carry no digest of the whole.
-            """
-            there = await asyncio.to_thread(_has_size, into / entry.path, entry.size)
-            if not there and entry.size <= RANGED_BYTES:
-                return entry
+        async def pin(entry: Entry, there: bool) -> Entry | None:
+            """Add the digest of an entry; return None when the file is here already."""
             found = await head(self._client, address, entry.key)
             digest = next((text for text in (found.checksum, found.recorded) if text and not is_composite(text)), "")
             if there and digest and await asyncio.to_thread(_digest, into / entry.path) == digest:
                 return None
             return entry._replace(checksum=digest)
 
-        work = [partial(pin, entry) for entry in entries]
-        pinned = await gather_bounded(_HEADS_AT_ONCE, list(work))
+        here = await asyncio.to_thread(_list_present, into, entries)
+        # Large objects come in ranges, whose answers carry no digest of the whole.
+        doubtful = [entry for entry in entries if entry.path in here or entry.size > RANGED_BYTES]
+        work = [partial(pin, entry, entry.path in here) for entry in doubtful]
+        pinned = dict(zip(doubtful, await gather_bounded(_HEADS_AT_ONCE, list(work)), strict=True))
+        wanted = (pinned.get(entry, entry) for entry in entries)
         await fetch_entries(
             Origin(self._client, address, "downloading", self._patience),
-            tuple(entry for entry in pinned if entry),
+            tuple(entry for entry in wanted if entry),
             into,
             self._report,
         )
@@ -266,8 +265,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+def _list_present(folder: Path, entries: tuple[Entry, ...]) -> set[str]:
+    """List the paths at which there is a file of the right size already."""
+    found = ((entry, folder / entry.path) for entry in entries)
+    return {entry.path for entry, path in found if path.is_file() and path.stat().st_size == entry.size}
 
 
 def _digest(path: Path) -> str:

@@ -175,11 +175,22 @@ def disk_failure(error: OSError, into: Path) -> StorageFailure:
     )
 
 
+class _Body(NamedTuple):
+    """A small object in memory; `expected` is its digest, "" where none is known."""
+
+    entry: Entry
+    number: int
+    body: bytes
+    expected: str
+
+
 class _Fetch:
     def __init__(self, origin: Origin, into: Path, scratch: Path, progress: _Progress) -> None:
         self._address, self._into, self._scratch, self._progress = origin.address, into, scratch, progress
         self._client, self._link = origin.client.under(progress.effort), origin.link
         self._streams = asyncio.Semaphore(STREAMS)
+        self._held: list[_Body] = []
+        self._turn = asyncio.Lock()
 
     async def _request(self, span: Span) -> Request:
         entry = span.entry
@@ -241,11 +252,24 @@ class _Fetch:
             _check_length(span)
 
         await self._get(span, keep)
-        body = b"".join(held)
-        if span.expected:
-            compare_digest(self._address, entry, span.expected, hashlib.sha256(body).digest())
-        _write_small(str(self._scratch / str(index)), str(self._into / entry.path), body)
-        self._progress.add(1, entry.size)
+        await self._keep(_Body(entry, index, b"".join(held), span.expected))
+
+    async def _keep(self, body: "_Body") -> None:
+        """Check and write an object. Those that come while others are being written go together, with one trip to a
+        thread.
+        """
+        self._held.append(body)
+        async with self._turn:
+            if self._held:
+                held, self._held = self._held, []
+                await asyncio.to_thread(self._write_bodies, held)
+                self._progress.add(len(held), sum(each.entry.size for each in held))
+
+    def _write_bodies(self, bodies: "list[_Body]") -> None:
+        for entry, number, body, expected in bodies:
+            if expected:
+                compare_digest(self._address, entry, expected, hashlib.sha256(body).digest())
+            _write_small(f"{self._scratch}/{number}", f"{self._into}/{entry.path}", body)
 
     async def large(self, entry: Entry, index: int) -> None:
         path = self._scratch / str(index)

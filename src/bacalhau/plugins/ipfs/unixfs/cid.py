@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from bacalhau.lib.errors import BadRequest
@@ -24,6 +25,7 @@ _HASHES: dict[int, Callable[[bytes], bytes]] = {
     0xB220: lambda block: hashlib.blake2b(block, digest_size=32).digest(),
 }
 _LONGEST_TEXT = 200
+_REMEMBERED = 8192  # texts; each block of a batch that is published has its own read or written four times
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_VALUE = {letter: value for value, letter in enumerate(_BASE58)}
 
@@ -138,6 +140,7 @@ def read_varint(data: bytes, start: int) -> tuple[int, int]:
     raise ValueError("a number in it is cut short or too long")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def to_base58(data: bytes) -> str:
     number, letters = int.from_bytes(data, "big"), []
     while number:
@@ -156,6 +159,7 @@ def from_base58(text: str) -> bytes:
     return b"\0" * (len(text) - len(text.lstrip("1"))) + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _parse(text: str) -> Cid:
     if not text:
         raise ValueError("it is empty")
