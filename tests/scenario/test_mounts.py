@@ -43,7 +43,7 @@ def test_a_program_works_beside_its_input_and_mounts_lie_below_one_another(
     ) as system:
         ro = {"Source": {"Type": "local", "Params": {"SourcePath": str(data)}}, "Target": "/in/part/node"}
         inputs = [
-            s3_input(s3.url, bucket, "in/", "/in"),
+            s3_input(s3.url, bucket, "in/", "/in", Writable=True),
             inline_input("inner", "/in/part/who"),
             inline_input("lone", "/in/lone"),
             inline_input("given", "/in/part/out/given"),
@@ -84,7 +84,7 @@ def test_a_container_of_any_user_reads_its_inputs_and_adds_to_their_folders(
     with System(tmp_path / "system", docker_url, image=plain_user_image, identity=Identity(umask=0o077)) as system:
         job = system.run(
             "id -u; cat /in/x > /in/x.new; cat /in/x.new /lone; echo > /in/x || echo refused",
-            InputSources=[s3_input(s3.url, bucket, "in/", "/in"), inline_input("lone", "/lone")],
+            InputSources=[s3_input(s3.url, bucket, "in/", "/in", Writable=True), inline_input("lone", "/lone")],
         )
         assert (job.state.state_type, system.output(job.id)) == ("Completed", "1234\nxlonerefused\n")
         containers.until("destroy", job.id)

@@ -347,11 +347,9 @@ def s3_publisher(endpoint: str, bucket: str, key: str) -> dict[str, Any]:
     return {"Type": "s3", "Params": {"Bucket": bucket, "Key": key, "Endpoint": endpoint, "Region": "us-east-1"}}
 
 
-def s3_input(endpoint: str, bucket: str, key: str, target: str = "/inputs") -> dict[str, Any]:
-    return {
-        "Source": {"Type": "s3", "Params": {"Bucket": bucket, "Key": key, "Endpoint": endpoint, "Region": "us-east-1"}},
-        "Target": target,
-    }
+def s3_input(endpoint: str, bucket: str, key: str, target: str = "/inputs", **params: Any) -> dict[str, Any]:
+    own = {"Bucket": bucket, "Key": key, "Endpoint": endpoint, "Region": "us-east-1"} | params
+    return {"Source": {"Type": "s3", "Params": own}, "Target": target}
 
 
 def bare_environment(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import msgspec
 
 from bacalhau.app.admission import node_admission, port_pool, task_address
 from bacalhau.app.bus_address import BusAddress, server_tls, trusting
+from bacalhau.app.cache import open_cache
 from bacalhau.app.folders import make_private
 from bacalhau.app.identity import Identity
 from bacalhau.app.offer import offered_capacity, offered_executions
@@ -193,7 +194,10 @@ async def compute_node(
             )
         )
         gpus, gpu_problems = await detect_gpus()
-        there = msgspec.structs.replace(detect_resources(data), gpu=len(gpus), gpus=gpus)
+        cache = await open_cache(stack, config.compute.cache, data)
+        found = detect_resources(data)
+        disk = found.disk + (cache.held_at(data) if cache else 0)
+        there = msgspec.structs.replace(found, disk=disk, gpu=len(gpus), gpus=gpus)
         reach = node_reach(config)
         plugins = await node_plugins(
             stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), reach)
@@ -221,6 +225,7 @@ async def compute_node(
             patience=publisher_patience(config),
             task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or shutil.disk_usage(data).total,
             shipping=Shipping(kept=output_limit(config.compute.logs)),
+            cache=cache,
         )
         await stack.enter_async_context(run_node(node))
         yield node

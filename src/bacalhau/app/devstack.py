@@ -19,7 +19,7 @@ from bacalhau.app.serve import Served, serve
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.messages.inbox import cancel
 from bacalhau.config.plugins import Publishers
-from bacalhau.config.schema import Config
+from bacalhau.config.schema import Compute, Config
 
 STOP_LIMIT = 20.0  # seconds that running containers get at the end
 
@@ -49,7 +49,10 @@ async def devstack(config: Config, folder: Path, computes: int, *, with_s3: bool
         for number in range(computes):
             data = folder / f"node-{number}"
             mine = msgspec.structs.replace(
-                config, data_dir=str(data), publishers=_own_results(config.publishers, number)
+                config,
+                data_dir=str(data),
+                publishers=_own_results(config.publishers, number),
+                compute=_own_cache(config.compute, number),
             )
             content = served.orchestrator.content if served.orchestrator else None
             nodes.append(
@@ -68,6 +71,12 @@ def _own_results(publishers: Publishers, number: int) -> Publishers:
     """Each node serves its local results at a port of its own: the configured one and those after it."""
     local = msgspec.structs.replace(publishers.types.local, port=publishers.types.local.port + number)
     return msgspec.structs.replace(publishers, types=msgspec.structs.replace(publishers.types, local=local))
+
+
+def _own_cache(compute: Compute, number: int) -> Compute:
+    """Each node keeps its inputs in a folder of its own below the configured one."""
+    path = compute.cache.path and str(Path(compute.cache.path) / f"node-{number}")
+    return msgspec.structs.replace(compute, cache=msgspec.structs.replace(compute.cache, path=path))
 
 
 async def _stop_all(nodes: Sequence[ComputeNode]) -> None:

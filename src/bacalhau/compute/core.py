@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.compute.state.cache import InputCache
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.kept import Kept
 from bacalhau.compute.state.policy import Admission
@@ -110,7 +111,7 @@ class ComputeNode:
     are these, the oldest first.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
-    asks for no disk. `patience` is that with stores which do not take a result.
+    asks for no disk. `patience` is that with stores which do not take a result. `cache` holds inputs of earlier tasks.
     """
 
     node_id: str
@@ -134,6 +135,7 @@ class ComputeNode:
     task_disk: int = 16_000_000_000
     max_interruptions: int = 3
     patience: Patience = USUAL
+    cache: InputCache | None = None
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)

@@ -126,6 +126,9 @@ async def tidy_forever(node: ComputeNode) -> None:
             await expire_kept(node)
             await node.journal.prune((FINISHED, CANCELLED), before, node.keep_records or sys.maxsize)
             await asyncio.to_thread(_sweep_folders, node, await _unfinished(node) | node.kept.keys())
+            if node.cache is not None:
+                trees = await asyncio.to_thread(node.cache.shelf.list_trees)  # before those are known that need them
+                await node.cache.tidy(trees - await _unfinished(node))
             await asyncio.sleep(TIDY_EVERY)
             await _sweep_engines(node, await _unfinished(node), logging.DEBUG)
         except Unavailable as e:

@@ -325,6 +325,31 @@ class TaskNetwork(Section):
     port_range_end: Annotated[Port, Meta(description="Last port for tasks that do not mind which.")] = 32000
 
 
+class Cache(Section):
+    """The inputs of earlier tasks that a node keeps."""
+
+    size: Annotated[
+        str,
+        Meta(
+            description=(
+                "Bytes of inputs from S3, IPFS and URLs that this node keeps for the next task that wants them, such as"
+                " 50Gb. What is not used goes first, also where tasks need the disk. Empty is a tenth of the disk that"
+                " is free at start, because four fifths are given to jobs, and at most 100Gb. 0 keeps none."
+            )
+        ),
+    ] = ""
+    path: Annotated[
+        str,
+        Meta(
+            description=(
+                "Folder of these inputs, which no other node may use; empty is compute/cache in the data directory."
+                " Tasks get them from there, for reading only, so nothing is copied, whatever disk it is on. Its file"
+                " system needs hard links."
+            )
+        ),
+    ] = ""
+
+
 class Compute(Section):
     enabled: Annotated[bool, Meta(description="Run a compute node in this process.")] = False
     orchestrators: Annotated[
@@ -364,6 +389,7 @@ class Compute(Section):
     ] = ""
     retention: ComputeRetention = ComputeRetention()
     logs: ComputeLogs = ComputeLogs()
+    cache: Cache = Cache()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()
 
 

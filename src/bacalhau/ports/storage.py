@@ -1,6 +1,6 @@
 """The port of sources, which bring the inputs of a task: S3, IPFS, URLs, the node's disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -132,6 +132,38 @@ class Located(Protocol):
         """Tell whether nothing has to be brought from elsewhere; found out without asking anybody but this node.
 
         Raises StorageFailure, not `retryable`, where this node cannot have it at all.
+        """
+        ...
+
+
+class Content(NamedTuple):
+    """The bytes of an entry, named. `name` is for people and begins as `Reusable.name_place` says; equal `identity`
+    means equal bytes, and "" that another time other bytes may be there.
+    """
+
+    name: str
+    identity: str
+
+
+@runtime_checkable
+class Reusable(Protocol):
+    """A source whose objects a node may keep and use again for another task, which then must not change them."""
+
+    async def name_place(self, source: SpecConfig) -> str:
+        """Return the text with which the names of all that a source may hold begin. Raises StorageFailure."""
+        ...
+
+    def wants_copy(self, source: SpecConfig) -> bool:
+        """Tell whether the task is to have a copy of its own, in which it may write."""
+        ...
+
+    async def name_contents(self, manifest: Manifest) -> Sequence[Content]:
+        """Name the bytes of each entry, in their order. Raises StorageFailure."""
+        ...
+
+    async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
+        """Bring the entries that are missing, as `fetch` does; the other files are in their places below `into`, are
+        used by other tasks, and are not written to.
         """
         ...
 

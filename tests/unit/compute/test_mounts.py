@@ -56,7 +56,7 @@ def test_a_mount_below_one_of_the_tasks_own_gets_a_place_there(own):
         Mount(own / "result/outputs", "/deep//x/y/out/", False),
         Mount(own / "data", "/deep/x", False),
     )
-    make_mount_points(mounts, own)
+    make_mount_points(mounts, (own,))
     assert modes(own / "data") == {"data": modes(own / "data")["data"], "y": "0o777", "file": "0o644", "out": "0o777"}
 
 
@@ -75,7 +75,7 @@ def test_a_mount_that_has_no_place_is_refused_by_both_names(own, inner, outer, s
     (own / "linked/in").symlink_to(own / "data")
     place = (own / outer).resolve()
     with pytest.raises(StorageFailure) as failed:
-        make_mount_points((Mount(own / inner, "/out/in", False), Mount(place, "/out", True)), own)
+        make_mount_points((Mount(own / inner, "/out/in", False), Mount(place, "/out", True)), (own,))
     assert failed.value.message == says
     assert "choose targets that do not lie below one another" in failed.value.hint
     assert ("on the node" in failed.value.hint) is (outer == "../node")
@@ -83,5 +83,5 @@ def test_a_mount_that_has_no_place_is_refused_by_both_names(own, inner, outer, s
 
 def test_nothing_is_made_in_a_folder_of_the_node_and_what_is_there_is_used(own):
     node = own.parent / "node"
-    make_mount_points((Mount(own / "data", "/in/there", False), Mount(node, "/in", True)), own)
+    make_mount_points((Mount(own / "data", "/in/there", False), Mount(node, "/in", True)), (own,))
     assert [path.name for path in node.iterdir()] == ["there"]

@@ -4,9 +4,10 @@ import asyncio
 import shutil
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.execution.cached import Way, bring_cached
 from bacalhau.compute.execution.keeping import free_disk
 from bacalhau.compute.execution.mounts import open_copy
 from bacalhau.compute.remote.inventory import fetch_share
@@ -16,7 +17,7 @@ from bacalhau.lib.units import show_bytes
 from bacalhau.models.job.job import InputSource, Job, Task
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import InPlace, Manifest, Partition, Storage, Volume
+from bacalhau.ports.storage import InPlace, Manifest, Partition, Reusable, Storage, Volume
 
 _NAMED = 3  # inputs of a note or an error, which say how many more there are
 _MORE_DISK = "ask for more disk (Resources.Disk), or name fewer objects"
@@ -41,8 +42,8 @@ async def stage_inputs(
     ]
     manifests = await _resolve_all(node, inputs, finding, report)
     needed = sum(m.size for m in manifests)
-    await free_disk(node, folder, needed)
-    _check_room(folder, needed)
+    ways = [_way(node, source, folder, n) for n, source in enumerate(sources)]
+    await _make_room(node, folder, sum(m.size for m, way in zip(manifests, ways, strict=True) if way is None))
     if needed > disk:
         raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)
     total = _Total(report, len(manifests), disk)
@@ -50,7 +51,8 @@ async def stage_inputs(
     for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
         into = folder / str(n)
         into.mkdir()
-        fetches.append(_fetch(sources[n], source, manifest._replace(room=disk), into, total.part(n)))
+        fetch = _Fetch(node, sources[n], source, manifest._replace(room=disk), into, total.part(n))
+        fetches.append(_fetch_cached(fetch, way) if (way := ways[n]) else _fetch(fetch))
     return tuple(await together(*fetches))
 
 
@@ -115,12 +117,41 @@ def _shown(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {others} more" if others > 0 else "")
 
 
-async def _fetch(storage: Storage, source: InputSource, manifest: Manifest, into: Path, report: Report) -> Mount:
-    volume = await storage.fetch(manifest, into, report)
-    if not volume.path.is_relative_to(into):
-        return _mount(source, volume)
+def _way(node: ComputeNode, source: Storage, folder: Path, number: int) -> Way | None:
+    """Find the way of an input by the cache; `folder` is that of the inputs of an execution."""
+    if node.cache is None or not isinstance(source, Reusable):
+        return None
+    return Way(node.cache, source, node.cache.tree(folder.parent.name) / str(number))
+
+
+class _Fetch(NamedTuple):
+    """An input that is brought into the folder `into`."""
+
+    node: ComputeNode
+    storage: Storage
+    source: InputSource
+    manifest: Manifest
+    into: Path
+    report: Report
+
+
+async def _fetch_cached(fetch: _Fetch, way: Way) -> Mount:
+    volume = await bring_cached(way, fetch.manifest, fetch.into, fetch.report)
+    if volume is None:
+        await _make_room(fetch.node, fetch.into.parent, fetch.manifest.size)
+        return await _fetch(fetch)
+    return await _own(fetch, volume) if volume.path.is_relative_to(fetch.into) else _mount(fetch.source, volume)
+
+
+async def _fetch(fetch: _Fetch) -> Mount:
+    volume = await fetch.storage.fetch(fetch.manifest, fetch.into, fetch.report)
+    return await _own(fetch, volume) if volume.path.is_relative_to(fetch.into) else _mount(fetch.source, volume)
+
+
+async def _own(fetch: _Fetch, volume: Volume) -> Mount:
+    """Give a task a copy that is its own."""
     await asyncio.to_thread(open_copy, volume.path)
-    return _mount(source, volume._replace(read_only=False))._replace(own=True)
+    return _mount(fetch.source, volume._replace(read_only=False))._replace(own=True)
 
 
 def _mount(source: InputSource, volume: Volume) -> Mount:
@@ -129,6 +160,13 @@ def _mount(source: InputSource, volume: Volume) -> Mount:
 
 def _beyond(disk: int) -> str:
     return f"more than the task's disk of {show_bytes(disk)}"
+
+
+async def _make_room(node: ComputeNode, folder: Path, size: int) -> None:
+    """Make room for inputs that are brought into the folder of an execution. Raises StorageFailure."""
+    if size:
+        await free_disk(node, folder, size)
+    _check_room(folder, size)
 
 
 def _check_room(folder: Path, size: int) -> None:

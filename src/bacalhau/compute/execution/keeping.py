@@ -91,9 +91,21 @@ async def fit_kept(node: ComputeNode) -> None:
 
 
 async def free_disk(node: ComputeNode, folder: Path, size: int) -> None:
-    """Remove the oldest outputs until so many bytes are free where `folder` is, or none are left."""
+    """Remove what the cache of inputs holds, and then the oldest outputs, until so many bytes are free where `folder`
+    is, or nothing is left to remove.
+    """
+    await spare_cache(node, folder, size)
     while node.kept and shutil.disk_usage(folder).free < size:
         await _drop(node, next(iter(node.kept)), "the node's disk is needed")
+
+
+async def spare_cache(node: ComputeNode, folder: Path, size: int) -> None:
+    """Remove what the cache of inputs holds until so many bytes are free where `folder` is."""
+    if node.cache is not None:
+        try:
+            await node.cache.leave_free(folder, size)
+        except (OSError, Unavailable) as e:
+            log.warning("the cache of inputs was not made smaller: %s", e)
 
 
 async def forget_kept(node: ComputeNode, execution_id: str) -> None:

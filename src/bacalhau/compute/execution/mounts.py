@@ -53,10 +53,10 @@ def _open_one(path: Path, status: os.stat_result) -> None:
         path.chmod(mode)
 
 
-def make_mount_points(mounts: Sequence[Mount], own: Path) -> None:
+def make_mount_points(mounts: Sequence[Mount], own: Sequence[Path]) -> None:
     """Make a place for each mount that lies below another one. Blocks.
 
-    `own` is the folder of the execution; only in it something is made. Raises StorageFailure naming both targets.
+    `own` are the folders of the execution; only in them something is made. Raises StorageFailure naming both targets.
     """
     targets = {_clean(mount.target): mount for mount in mounts}
     for target in sorted(targets, key=lambda each: len(each.parts)):
@@ -64,7 +64,8 @@ def make_mount_points(mounts: Sequence[Mount], own: Path) -> None:
         if above is not None:
             outer = targets[above]
             names = target.relative_to(above).parts
-            _make_point(targets[target], outer, names, is_own=outer.host_path.is_relative_to(own))
+            is_own = any(outer.host_path.is_relative_to(folder) for folder in own)
+            _make_point(targets[target], outer, names, is_own=is_own)
 
 
 def _clean(target: str) -> PurePosixPath:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache, partial
+from pathlib import Path
 from typing import NamedTuple, cast
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.execution.environment import task_environment
 from bacalhau.compute.execution.inputs import permit_again, stage_inputs
-from bacalhau.compute.execution.keeping import fit_kept
+from bacalhau.compute.execution.keeping import fit_kept, spare_cache
 from bacalhau.compute.execution.mounts import make_mount_points
 from bacalhau.compute.execution.outputs import (
     make_result_tree,
@@ -89,6 +90,7 @@ async def run_execution(node: ComputeNode, execution: Execution, running: Runnin
                 if late is None:  # to publish what is there needs no room
                     await work.queue(stack)
                     await fit_kept(node)
+                    await spare_cache(node, node.folder, work.granted.disk)
             except TimedOut as e:
                 return Outcome(error=e, topic=work.topic, kind=work.kind)
             return await work.run()
@@ -218,7 +220,7 @@ class _Work:
         ports = self.node.pool.reserve(self.execution.id, self._network())
         self.mounts = inputs + outputs
         if len(self.mounts) > 1:
-            await asyncio.to_thread(make_mount_points, self.mounts, self.folder)
+            await asyncio.to_thread(make_mount_points, self.mounts, self._own_folders())
         attempt = Attempt(
             image=image, started=started, mounts=record_mounts(self.mounts), ports=ports, gpus=self.granted.gpus
         )
@@ -226,6 +228,11 @@ class _Work:
             write_attempt(self.folder, attempt)
         reach(Point.NODE_PREPARED)
         return attempt
+
+    def _own_folders(self) -> tuple[Path, ...]:
+        """List the folders in which what this execution mounts is nobody else's."""
+        cache = self.node.cache
+        return (self.folder, cache.tree(self.execution.id)) if cache else (self.folder,)
 
     async def _mount_again(self, attempt: Attempt) -> None:
         """Ask for the mounts of an earlier process again. A task with a mount that is no longer allowed is stopped."""

@@ -52,6 +52,8 @@ async def report_end(node: ComputeNode, execution: Execution, state: str, messag
     """Report the end of an execution, as `report` does. Outputs that were not published are kept, and the report says
     so; then the state is that of the kept ones.
     """
+    if node.cache is not None:
+        await node.cache.release(execution.id)
     kept = None
     if isinstance(message, ComputeError) and not message.publish_result:
         kept = await keep_outputs(node, execution)

@@ -249,11 +249,12 @@ class ListInputResponse(Model):
 
 class InputPresence(Model):
     """The presence of an input on a node (`here`); what is not there may be brought, unless `error` says why the node
-    cannot have it at all.
+    cannot have it at all. `bytes` of what the input may hold are kept by the node from an earlier task.
     """
 
     here: bool = always(factory=bool)
     error: str = ""
+    bytes: int = 0
 
 
 class LocateInputsRequest(Model):

@@ -24,7 +24,7 @@ _COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
 
 class S3SourceParams(Model):
     """`key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see
-    `full_checksum`.
+    `full_checksum`. `writable` (ours): the task gets a copy of its own, and not what its node's cache holds.
     """
 
     bucket: str = always(factory=str)
@@ -37,6 +37,7 @@ class S3SourceParams(Model):
     partition: PartitionParams | None = always(factory=PartitionParams)
     allow_empty: bool = False
     requester_pays: bool = False
+    writable: bool = False
 
     def place(self, settings: Settings) -> BucketAddress:
         return find_bucket(settings, self.bucket, self.region, self.endpoint, is_paying=self.requester_pays)

@@ -15,6 +15,7 @@ from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
 from bacalhau.plugins.s3.allow import input_buckets
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import S3Client
+from bacalhau.plugins.s3.content import name_all, name_of
 from bacalhau.plugins.s3.failure import AbsentObject
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.listing import Lister, Mark, read_mark
@@ -22,8 +23,8 @@ from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, head, list_objects
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting, source_patience
-from bacalhau.ports.progress import Report
-from bacalhau.ports.storage import WHOLE, Entry, ListedPage, Manifest, Partition, Sharing, Volume
+from bacalhau.ports.progress import Report, Step, beside
+from bacalhau.ports.storage import WHOLE, Content, Entry, ListedPage, Manifest, Partition, Sharing, Volume
 
 _DIRECTORY_TYPE = "application/x-directory"
 
@@ -76,11 +77,28 @@ class S3Source:
         return sharing_of(require_params(source, S3SourceParams), count)
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        return await self.fetch_rest(manifest, manifest.entries, into, report)
+
+    async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
         params = require_params(manifest.source, S3SourceParams)
         await asyncio.to_thread(check_entries, params.bucket, params.prefix, manifest.entries)
         address = await bucket_of(params)
-        await fetch_entries(Origin(self._client, address, patience=self._patience), manifest.entries, into, report)
+        held = manifest.size - manifest._replace(entries=missing).size
+        tell = beside(report, len(manifest.entries) - len(missing), held)
+        tell(Step("staging", 0, len(missing)))
+        await fetch_entries(Origin(self._client, address, patience=self._patience), missing, into, tell)
         return Volume(into, read_only=True)
+
+    def wants_copy(self, source: SpecConfig) -> bool:
+        return require_params(source, S3SourceParams).writable
+
+    async def name_place(self, source: SpecConfig) -> str:
+        params = require_params(source, S3SourceParams)
+        return name_of(await bucket_of(params), params.prefix)
+
+    async def name_contents(self, manifest: Manifest) -> list[Content]:
+        address = await bucket_of(require_params(manifest.source, S3SourceParams))
+        return await asyncio.to_thread(name_all, address, manifest.entries)
 
 
 async def bucket_of(params: S3SourceParams) -> BucketAddress:

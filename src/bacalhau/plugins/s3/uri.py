@@ -16,14 +16,14 @@ _INPUT_OPTIONS = {
         "ChecksumSHA256",
     ),
 }
-_SWITCHES = {"requester-pays": "RequesterPays", "overwrite": "Overwrite"}
-_PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", *_SWITCHES)
+_SWITCHES = {"requester-pays": "RequesterPays", "overwrite": "Overwrite", "writable": "Writable"}
+_PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", "requester-pays", "overwrite")
 _FORM = "write s3://bucket/key, with {date}, {time}, {jobID} or {executionID} in the key where wanted"
 
 
 def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
     """Read `s3://bucket/key` with its options as an input source. Raises BadRequest."""
-    refuse_options(options, (*_INPUT_OPTIONS, "requester-pays"), "storage s3")
+    refuse_options(options, (*_INPUT_OPTIONS, "requester-pays", "writable"), "storage s3")
     bucket, key = host_and_path(uri)
     if not bucket:
         raise BadRequest(

@@ -1,0 +1,105 @@
+"""Inputs by way of the node's cache: what is there is linked, only the rest is brought.
+
+What a task gets so, it may only read: the same bytes are used by other tasks. A task that must write into an input asks
+for a copy of its own. Where the cache has no room, or its disk fails, an input is brought as if there were no cache.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.compute.state.cache import InputCache, digest_of
+from bacalhau.compute.state.shelf import Wanted, copy_tree
+from bacalhau.lib.errors import StorageFailure, Unavailable
+from bacalhau.lib.tree import remove_tree
+from bacalhau.ports.progress import Report, Step
+from bacalhau.ports.storage import Content, Manifest, Reusable, Volume
+
+_WAIT_SECONDS = 60.0
+log = logging.getLogger(__name__)
+
+
+class Way(NamedTuple):
+    """The cache and the source of an input; `tree` is the input's own folder in the cache."""
+
+    cache: InputCache
+    source: Reusable
+    tree: Path
+
+
+async def bring_cached(way: Way, manifest: Manifest, into: Path, report: Report) -> Volume | None:
+    """Bring an input by way of the cache; None where it cannot go this way, and nothing of it is left.
+
+    The volume is below the tree, or a copy below `into` where the task asks for one. Raises StorageFailure.
+    """
+    if not way.cache.budget:
+        return None
+    wanted = await asyncio.to_thread(_name, manifest, await way.source.name_contents(manifest))
+    if not wanted:
+        return None
+    try:
+        volume = await _bring(way, manifest, wanted, report)
+        if volume is not None and way.source.wants_copy(manifest.source):
+            volume = await _copy(way, volume, into)
+    except (OSError, Unavailable) as e:
+        log.warning("an input is brought without the cache in %s: %s", way.cache.shelf.folder, e)
+        volume = None
+    if volume is None:
+        await asyncio.to_thread(remove_tree, way.tree)
+    return volume
+
+
+def _name(manifest: Manifest, contents: Sequence[Content]) -> list[Wanted]:
+    """Name all bytes of a manifest for the cache; nothing where some have no identity, or no size."""
+    if any(entry.size < 0 or not content.identity for entry, content in zip(manifest.entries, contents, strict=True)):
+        return []
+    return [
+        Wanted(digest_of(content.identity), _plain(content.name), entry.size, entry.path)
+        for entry, content in zip(manifest.entries, contents, strict=True)
+    ]
+
+
+def _plain(name: str) -> str:
+    """Make a text that a database takes out of one that may hold bytes that are no characters."""
+    return name.encode("utf-8", "replace").decode()
+
+
+async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report: Report) -> Volume | None:
+    cache, tree = way.cache, way.tree
+    while True:
+        await asyncio.to_thread(cache.shelf.make_tree, tree)
+        missing = await cache.link(wanted, tree)
+        if other := cache.is_coming(missing):
+            report(Step("staging", note="waiting for another execution that brings the same input"))
+            await other.wait(_WAIT_SECONDS)
+            continue
+        async with cache.bringing(missing) as has_room:
+            if not has_room:
+                return None
+            missing = await cache.link(missing, tree)  # somebody may have ended just now
+            volume = await _fetch_rest(way, manifest, missing, report)
+            if volume is not None:
+                await cache.adopt(missing, tree)
+        await cache.touch(wanted)
+        return volume
+
+
+async def _fetch_rest(way: Way, manifest: Manifest, missing: Sequence[Wanted], report: Report) -> Volume | None:
+    """Bring what is missing; None where the disk of the cache is full, which may be another than the executions'."""
+    lacking = {one.path for one in missing}
+    entries = tuple(entry for entry in manifest.entries if entry.path in lacking)
+    try:
+        return await way.source.fetch_rest(manifest, entries, way.tree, report)
+    except StorageFailure:
+        if way.cache.shelf.free() < sum(one.size for one in missing):
+            return None
+        raise
+
+
+async def _copy(way: Way, volume: Volume, into: Path) -> Volume:
+    """Copy an input into the execution's own folder, and free what is in the cache."""
+    await asyncio.to_thread(copy_tree, way.tree, into)
+    await asyncio.to_thread(remove_tree, way.tree)
+    return volume._replace(path=into / volume.path.relative_to(way.tree), read_only=False)

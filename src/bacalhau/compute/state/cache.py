@@ -1,0 +1,229 @@
+"""The cache of a node: inputs that one task brought are there for the next one.
+
+What is in it is named by what its bytes are (server, key, version; CID), so nothing in it grows old: what is not used
+goes when room is needed, first what was used the longest time ago. What a task uses stays. All bytes in it, and those
+that are on their way into it, keep within a budget; where they cannot, an input goes its own way and is not cached.
+
+Content that two executions want at the same moment is brought by one of them. The other waits, and takes over where
+the first one fails or is cancelled.
+"""
+
+import asyncio
+import ctypes
+import hashlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bacalhau.compute.state.shelf import Shelf, Wanted
+from bacalhau.lib.aio import Signal, uninterrupted
+from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.tree import remove_tree
+from bacalhau.ports.cache import CacheBooks, Kept
+
+_A_SLICE = 2_000  # files that a thread links before others have a turn
+_A_PAGE = 500  # files that are looked at together when room is needed
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+log = logging.getLogger(__name__)
+
+
+class Listed(NamedTuple):
+    """A file of the cache, and whether a task uses it."""
+
+    kept: Kept
+    pinned: bool
+
+
+class InputCache:
+    """`budget` is in bytes; 0 empties the cache and takes nothing in. `open` comes first."""
+
+    def __init__(self, folder: Path, books: CacheBooks, budget: int) -> None:
+        self.shelf, self._books, self.budget = Shelf(folder), books, budget
+        self.total = 0
+        self._coming = 0
+        self._fetched: dict[str, Signal] = {}
+        self._room = asyncio.Lock()
+        self._boot = _read_boot()
+
+    async def open(self) -> None:
+        """Bring files and books together after the end of an earlier process. Raises OSError and Unavailable."""
+        await self._books.drop_unsettled(self._boot)
+        sizes = await self._books.list_sizes()
+        if lost := await asyncio.to_thread(self.shelf.sweep, sizes):
+            await self._books.drop(lost)
+        self.total = sum(sizes.values()) - sum(sizes[digest] for digest in lost)
+
+    def tree(self, execution_id: str) -> Path:
+        """Return the folder of what an execution mounts from the cache."""
+        return self.shelf.trees / execution_id
+
+    async def link(self, wanted: Sequence[Wanted], tree: Path) -> list[Wanted]:
+        """Link what is here into a tree; return what is not. Raises OSError."""
+        missing: list[Wanted] = []
+        for at in range(0, len(wanted), _A_SLICE):
+            lacking, damaged = await asyncio.to_thread(self.shelf.link, wanted[at : at + _A_SLICE], tree)
+            missing += lacking
+            if damaged:
+                log.warning("%d files of the cache of inputs had another size than before: removed", len(damaged))
+                await self._forget(damaged)
+        return missing
+
+    async def touch(self, used: Sequence[Wanted]) -> None:
+        """Note that content is used now."""
+        try:
+            await self._books.touch([one.digest for one in used], now_ns())
+        except Unavailable as e:
+            log.warning("the use of cached inputs was not noted: %s", e)
+
+    def is_coming(self, wanted: Iterable[Wanted]) -> Signal | None:
+        """Find one of these that somebody is bringing; the signal fires when that has ended."""
+        return next((found for one in wanted if (found := self._fetched.get(one.digest))), None)
+
+    @asynccontextmanager
+    async def bringing(self, missing: Sequence[Wanted]) -> AsyncIterator[bool]:
+        """Announce that content is being brought, so that nobody else brings it, and make room for it.
+
+        Yields False where there is no room. What others wait for must not be announced (see `is_coming`).
+        """
+        signal, size = Signal(), sum(one.size for one in missing)
+        self._fetched |= dict.fromkeys((one.digest for one in missing), signal)
+        self._coming += size
+        try:
+            yield await self._make_room()
+        finally:
+            self._coming -= size
+            for one in missing:
+                self._fetched.pop(one.digest, None)
+            signal.fire()
+
+    async def adopt(self, brought: Sequence[Wanted], tree: Path) -> None:
+        """Take what came into a tree. It is done whole, also where the caller is cancelled. Raises OSError."""
+        await uninterrupted(self._adopt(brought, tree))
+
+    async def _adopt(self, brought: Sequence[Wanted], tree: Path) -> None:
+        now = now_ns()
+        for at in range(0, len(brought), _A_SLICE):
+            new = await asyncio.to_thread(self.shelf.adopt, brought[at : at + _A_SLICE], tree)
+            self.total += sum(one.size for one in new)
+            try:
+                await self._books.put([Kept(one.digest, one.name, one.size, now) for one in new], self._boot)
+            except Unavailable as e:  # they are in use, and go with the next start of the node
+                log.warning("cached inputs were not written down: %s", e)
+
+    async def release(self, execution_id: str) -> None:
+        """Remove what an execution mounted. Its content stays in the cache, and may go when room is needed."""
+        if os.path.exists(tree := self.tree(execution_id)):
+            await asyncio.to_thread(remove_tree, tree)
+
+    async def tidy(self, ended: frozenset[str]) -> None:
+        """Remove the trees of executions that have ended, and have all files on the disk, where a loss of power leaves
+        them. Raises Unavailable.
+        """
+        for execution_id in ended:
+            await self.release(execution_id)
+        await self.settle()
+        await self._make_room()
+
+    async def settle(self) -> None:
+        """Have all files on the disk. Raises Unavailable."""
+        if await self._books.has_unsettled():
+            await asyncio.to_thread(_flush, self.shelf.folder)
+            await self._books.settle()
+
+    async def leave_free(self, folder: Path, size: int) -> None:
+        """Remove what no task uses until so many bytes are free where `folder` is, if that is the cache's disk."""
+        if self.held_at(folder):
+            async with self._room:
+                await self._evict(lambda: self.shelf.free() < size)
+
+    def held_at(self, folder: Path) -> int:
+        """Return the bytes that jobs may get back of the disk of `folder`, if that is the cache's disk."""
+        return self.total if os.stat(folder).st_dev == os.stat(self.shelf.folder).st_dev else 0
+
+    async def _make_room(self) -> bool:
+        """Remove the oldest until what is here and what is coming fit budget and disk; return False where they do not.
+
+        What is coming may be partly there: its bytes then count twice of the disk, never of the budget.
+        """
+        async with self._room:
+            return await self._evict(self._is_tight)
+
+    def _is_tight(self) -> bool:
+        return self.total + self._coming > self.budget or self.shelf.free() < self._coming
+
+    async def _evict(self, is_tight: Callable[[], bool]) -> bool:
+        after: Kept | None = None
+        while is_tight():
+            page = await self._books.list_oldest(after, _A_PAGE)
+            if not page:
+                return False
+            after = page[-1]
+            await self._remove_while(is_tight, page)
+        return True
+
+    async def _remove_while(self, is_tight: Callable[[], bool], page: list[Kept]) -> None:
+        """Remove the first of a page, as many as it takes."""
+
+        def remove() -> list[str]:
+            gone = []
+            for one in page:
+                if not is_tight():
+                    break
+                if self.shelf.discard((one.digest,)):
+                    gone.append(one.digest)
+                    self.total -= one.size
+            return gone
+
+        if gone := await asyncio.to_thread(remove):
+            await self._books.drop(gone)
+
+    async def prune(self, digests: Sequence[str]) -> list[str]:
+        """Remove files that no task uses; return the digests of those that are gone. Raises Unavailable."""
+        async with self._room:
+            gone = await asyncio.to_thread(self.shelf.discard, digests)
+            await self._forget(gone)
+        return gone
+
+    async def _forget(self, digests: Sequence[str]) -> None:
+        """Remove files from the books, and measure what is left."""
+        await self._books.drop(digests)
+        self.total = sum((await self._books.list_sizes()).values())
+
+    async def list_page(self, after: Kept | None, limit: int) -> list[Listed]:
+        """List what is here, first what was used the longest time ago. Raises Unavailable."""
+        page = await self._books.list_oldest(after, limit)
+        used = await asyncio.to_thread(self.shelf.list_used, [one.digest for one in page])
+        return [Listed(one, one.digest in used) for one in page]
+
+    async def measure(self, beginning: str) -> int:
+        """Return the bytes that are here of everything whose name begins so. Raises Unavailable."""
+        return await self._books.measure(beginning)
+
+
+def digest_of(identity: str) -> str:
+    """Return the name of a file of the cache."""
+    return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+
+
+def _read_boot() -> str:
+    """Tell one run of the machine from another; each process is one where the system does not tell."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return f"process {os.getpid()} {now_ns()}"
+
+
+def _flush(folder: Path) -> None:
+    """Have the system write all of a folder's file system to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    except OSError as e:
+        raise Unavailable(f"the cache of inputs in {folder} is not written to its disk: {e.strerror or e}") from e
+    finally:
+        os.close(descriptor)
