@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bacalhau.border.names import shorten
 from bacalhau.lib.balance import share_out
-from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.errors import StorageFailure, Unavailable
 from bacalhau.models.job.inventory import InputSummary, Row, cut_pages, name_group, weigh
 from bacalhau.ports.store import DraftPage
 
@@ -56,7 +56,11 @@ class Draft:
         await self._off_loop(lambda: self._database.close())
 
     async def _off_loop(self, work: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args))
+        except sqlite3.Error as e:
+            hint = "look at the disk of the orchestrator's temporary files"
+            raise Unavailable(f"the inventory cannot be kept: {e}", hint=hint) from e
 
     def _open(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)

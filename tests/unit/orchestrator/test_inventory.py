@@ -1,17 +1,21 @@
 """Inputs are listed once for a version of a job, by a node that can, before anything is placed."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
 
+from bacalhau.bus.envelope import pack, stamp, unpack
 from bacalhau.lib.aio import Signal
-from bacalhau.lib.errors import Conflict, Forbidden, StorageFailure, TimedOut, Unavailable
+from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, NotFound, StorageFailure, TimedOut, Unavailable
+from bacalhau.lib.wire import encode
 from bacalhau.models.job.inventory import Row, pack_rows, unpack_root, unpack_rows
 from bacalhau.models.job.job import InputSource, Timeouts
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import (
+    MESSAGE_NAMES,
     InputAnswer,
     ListInputRequest,
     ListInputResponse,
@@ -29,6 +33,12 @@ from tests.unit.orchestrator.house import open_house, wanted
 PAGE = 3
 
 
+def travelled(message):
+    """Return a message as it arrives."""
+    metadata = stamp(MESSAGE_NAMES[type(message)], "orchestrator", 1)
+    return unpack(pack(encode(message), metadata)).message()
+
+
 class Box:
     """A bucket, and the nodes that read it: `failing` by node id raise instead."""
 
@@ -41,16 +51,17 @@ class Box:
     async def ask(self, node_id, message, seconds):
         self.began.set()
         await self.gate.wait()
+        message = travelled(message)
         if error := self.failing.get(node_id):
             raise error
         if isinstance(message, ResolveInputsRequest):
             error = "" if self.keys else "nothing matches"
             return ResolveInputsResponse(inputs=(InputAnswer(error=error, hint="look at the key"),))
         assert isinstance(message, ListInputRequest)
-        start = int(message.after or 0)
+        start = json.loads(message.place)[1] if message.place else 0
         keys = self.keys[start : start + PAGE]
         rows = [Row((start + n) % message.count, key, key, 10, f'"{key}"', "", "") for n, key in enumerate(keys)]
-        more = (str(start + PAGE),) if start + PAGE < len(self.keys) else ()
+        more = (json.dumps(["data/", start + PAGE]),) if start + PAGE < len(self.keys) else ()
         return ListInputResponse(page=pack_rows(rows), following=more, sharing="owner")
 
     async def disconnect(self, node_id):
@@ -158,6 +169,28 @@ async def test_what_no_node_can_list_is_said_by_each_execution(tmp_path):
         job, live = await placed(house, await submit(house, reading("a")))
         assert (job.inventory.error, job.inventory.hint) == ("bucket b does not exist", "check the name")
         assert not job.inventory.root and len(live) == 3
+
+
+@pytest.mark.parametrize("error", [BadRequest("a page is none"), NotFound("nobody knows")])
+async def test_an_answer_that_no_store_gives_ends_the_job_and_not_the_orchestrator(tmp_path, error):
+    box = Box()
+    box.failing = {"n-1": error, "n-2": error}
+    async with opened(tmp_path, box) as house:
+        job, live = await placed(house, await submit(house, reading("odd")))
+
+        assert job.inventory.error == error.message
+        assert len(live) == 3
+
+
+async def test_a_page_that_is_none_ends_the_job_and_not_the_orchestrator(tmp_path):
+    class Liar(Box):
+        async def ask(self, node_id, message, seconds):
+            return replace(await super().ask(node_id, message, seconds), page=b"no page")
+
+    async with opened(tmp_path, Liar()) as house:
+        job, _ = await placed(house, await submit(house, reading("liar")))
+
+        assert "page of an inventory" in job.inventory.error
 
 
 async def test_an_input_that_may_not_be_empty_says_so(tmp_path):

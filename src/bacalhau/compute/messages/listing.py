@@ -25,7 +25,7 @@ async def list_input(node: ComputeNode, question: ListInputRequest) -> ListInput
 async def _page(storage: Storage, question: ListInputRequest) -> tuple[ListedPage, Sharing]:
     source = question.input.source
     if isinstance(storage, Listable):
-        return await storage.list_page(source, question.after), storage.sharing(source, question.count)
+        return await storage.list_page(source, question.place), storage.sharing(source, question.count)
     return ListedPage((await storage.resolve(source)).entries), Sharing()
 
 

@@ -225,7 +225,7 @@ class ResolveInputsResponse(Model):
 
 
 class ListInputRequest(Model):
-    """A question to a node (ours): what an input holds, a page at a time. `after` is "" for the first page, else one
+    """A question to a node (ours): what an input holds, a page at a time. `place` is "" for the first page, else one
     of the tokens that an answer named; `count` is the number of partitions among which the input is shared out, 0
     for a job that is not divided. `namespace` is the job's.
     """
@@ -233,7 +233,7 @@ class ListInputRequest(Model):
     input: InputSource = always(factory=InputSource)
     namespace: str = always(factory=str)
     count: int = always(factory=int)
-    after: str = ""
+    place: str = ""
 
 
 class ListInputResponse(Model):

@@ -175,7 +175,9 @@ async def make_inventory(orch: Orchestrator, job: Job) -> Inventory:
         async with orch.store.draft_inventory() as draft:
             inputs = [await _list_input(asking, draft, index, item) for index, item in _listed_inputs(orch, job)]
             root = await orch.inventories.keep(job.id, inputs, draft.pages())
-    except StorageFailure as e:
+    except Unavailable:
+        raise
+    except BacalhauError as e:  # also an answer that is none: a node may send anything
         return Inventory(made=now_ns(), node_id=asking.node_id, error=e.message, hint=e.hint)
     objects, size = sum(each.objects for each in inputs), sum(each.bytes for each in inputs)
     return Inventory(root=root, made=now_ns(), node_id=asking.node_id, objects=objects, bytes=size)
@@ -186,7 +188,7 @@ async def _list_input(asking: "_Asking", draft: InventoryDraft, index: int, item
     places, sharing = deque((each, "") for each in divide_input(item)), set[str]()
 
     async def take(each: InputSource, place: str) -> None:
-        question = ListInputRequest(input=each, namespace=asking.job.namespace, count=count, after=place)
+        question = ListInputRequest(input=each, namespace=asking.job.namespace, count=count, place=place)
         answer = await asking.ask(question, ListInputResponse)
         total = await draft.add(index, unpack_rows(answer.page), answer.marks)
         if total > MOST_OBJECTS:
