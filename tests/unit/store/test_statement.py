@@ -19,7 +19,7 @@ def test_queries_are_found_by_name():
     assert parse_queries(text) == {"one": "select 1", "two": "select\n    2"}
 
 
-@pytest.fixture(params=["sqlite", "journal"])
+@pytest.fixture(params=["sqlite", "journal", "cache"])
 def schema(request, tmp_path):
     path = tmp_path / "database.db"
     connection = connect(path)
@@ -35,12 +35,12 @@ def plan(connection, sql):
 
 
 def statements(name):
-    journal = name == "journal"
-    return {
-        key: sql.format(where="true", order="id")
-        for key, sql in catalogue().items()
-        if key.startswith("journal_") == journal
-    }
+    """Those of a node's databases begin with the database's name."""
+
+    def database(key):
+        return next((own for own in ("journal", "cache") if key.startswith(f"{own}_")), "sqlite")
+
+    return {key: sql.format(where="true", order="id") for key, sql in catalogue().items() if database(key) == name}
 
 
 def test_every_statement_is_sound(schema):
@@ -51,7 +51,7 @@ def test_every_statement_is_sound(schema):
         plan(connection, sql)
 
 
-GROWING = ("jobs", "j", "job_versions", "v", "executions", "e", "history", "h", "outbox", "reports")
+GROWING = ("jobs", "j", "job_versions", "v", "executions", "e", "history", "h", "outbox", "reports", "kept")
 WHOLE = {
     "list_jobs",
     "list_open_jobs",
@@ -63,6 +63,7 @@ WHOLE = {
     "forget_messages_to_strangers",
     "journal_prune",
     "journal_prune_jobs",
+    "cache_list_sizes",
 }  # by their nature
 
 

@@ -11,13 +11,13 @@ update kept set used = :now where digest in (select value from json_each(:digest
 delete from kept where digest in (select value from json_each(:digests));
 
 -- name: cache_settle
-update kept set boot = '' where boot <> '';
+update kept set boot = '' where boot > '';
 
 -- name: cache_drop_unsettled
-delete from kept where boot <> '' and boot <> :boot;
+delete from kept where boot > '' and boot <> :boot;
 
 -- name: cache_has_unsettled
-select exists (select 1 from kept where boot <> '');
+select exists (select 1 from kept where boot > '');
 
 -- name: cache_list_oldest
 select digest, name, size, used from kept where (used, digest) > (:used, :digest) order by used, digest limit :limit;

@@ -9,4 +9,4 @@ create table kept (
 ) without rowid;
 create index kept_used on kept (used, digest);
 create index kept_name on kept (name, size);
-create index kept_boot on kept (boot) where boot <> '';
+create index kept_boot on kept (boot) where boot > '';
