@@ -16,6 +16,7 @@ from bacalhau.orchestrator.state.forgotten import Forgetting
 from bacalhau.orchestrator.state.inventories import Inventories
 from bacalhau.orchestrator.state.limits import Retention
 from bacalhau.orchestrator.state.outbox import Outbox
+from bacalhau.orchestrator.state.proofs import Proofs
 from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.unixfs.cid import RAW, cid_of
@@ -29,7 +30,8 @@ NOTHING = Swept([], [])
 
 def a_keeper(store, folder, note, **limits):
     blocks = BlockStore(folder / "blocks")
-    return Keeper(Forgetting(store, Specs(blocks), Inventories(blocks), Outbox(), note), blocks, Retention(**limits))
+    forgetting = Forgetting(store, Specs(blocks), Inventories(blocks), Proofs(blocks), Outbox(), note)
+    return Keeper(forgetting, blocks, Retention(**limits))
 
 
 @pytest.fixture

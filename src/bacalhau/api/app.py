@@ -31,6 +31,7 @@ from bacalhau.api.v1.logs import LOG_ROUTES
 from bacalhau.api.v1.nodes import NODE_ROUTES
 from bacalhau.api.v1.openapi import openapi_config
 from bacalhau.api.v1.planning import PLANNING_ROUTES
+from bacalhau.api.v1.provenance import PROVENANCE_ROUTES
 from bacalhau.compute.core import ComputeNode
 from bacalhau.config.access import API, access_problems, is_guarded
 from bacalhau.config.schema import Config
@@ -80,7 +81,8 @@ def check_access(api: API) -> None:
 def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
     """Make the API of a process with an orchestrator: all routes. Raises BadRequest as `check_access` does."""
     orchestrator = Router(
-        "/orchestrator", route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES]
+        "/orchestrator",
+        route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *PROVENANCE_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES],
     )
     api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
     return HttpApi(

@@ -26,6 +26,7 @@ from bacalhau.orchestrator.state.locality import Locality
 from bacalhau.orchestrator.state.logbook import LogBook
 from bacalhau.orchestrator.state.outbox import Outbox
 from bacalhau.orchestrator.state.permits import Permits
+from bacalhau.orchestrator.state.proofs import Proofs
 from bacalhau.orchestrator.state.queue import EvaluationQueue
 from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.orchestrator.state.story import log_change
@@ -114,10 +115,11 @@ class Orchestrator:
         self.queue = EvaluationQueue(self.cluster.candidates, self.cluster.shares, self.ageing_ns)
         self.specs = Specs(self.content)
         self.inventories = Inventories(self.content)
+        self.proofs = Proofs(self.content)
 
     @property
     def forgetting(self) -> Forgetting:
-        return Forgetting(self.store, self.specs, self.inventories, self.outbox, self.on_forgotten)
+        return Forgetting(self.store, self.specs, self.inventories, self.proofs, self.outbox, self.on_forgotten)
 
     async def commit(self, change: Change) -> None:
         """Apply a change durably, then tell everybody concerned. Raises Conflict when someone else was first.

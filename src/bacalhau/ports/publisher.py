@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.border.names import shorten
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
@@ -24,7 +25,8 @@ class Result(NamedTuple):
     """The result tree at `folder`: files stdout, stderr, exitCode and one directory per result path.
 
     `started` (Unix ns) is the execution's creation, so that publishing again after a crash expands `{date}` and
-    `{time}` alike. `confirm` is awaited right before the step that makes the result visible.
+    `{time}` alike. `confirm` is awaited right before the step that makes the result visible. `written` takes the files
+    with their digests; None where nobody wants to know.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class Result(NamedTuple):
     node_id: str
     started: int
     confirm: Confirm = always_allowed
+    written: Written | None = None
 
 
 class Published(NamedTuple):

@@ -24,15 +24,29 @@ class Entry(NamedTuple):
     checksum: str = ""
 
 
+class Record(Protocol):
+    """The listener of a source that hashes what it brings."""
+
+    def __call__(self, path: str, size: int, digest: bytes, from_cache: bool = False) -> None:
+        """Note a file of the volume: its path there, its size in bytes and its SHA-256."""
+        ...
+
+
+def record_nothing(path: str, size: int, digest: bytes, from_cache: bool = False) -> None:
+    """The listener where nobody wants to know."""
+
+
 class Manifest(NamedTuple):
     """The content of a source at one moment. Made once by `resolve`, then only read.
 
-    `room` is set for `fetch`: how many bytes the task's disk has for its inputs, 0 where nobody says.
+    `room` and `record` are set for `fetch`: how many bytes the task's disk has for its inputs, 0 where nobody says, and
+    who is told of the files, from any thread. A source tells all of them, or none: then they are hashed after it.
     """
 
     source: SpecConfig
     entries: tuple[Entry, ...]
     room: int = 0
+    record: Record = record_nothing
 
     @property
     def size(self) -> int:

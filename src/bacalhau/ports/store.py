@@ -250,11 +250,13 @@ class Limits(NamedTuple):
 
 class Swept(NamedTuple):
     """The ids of executions that were removed, and the messages, in the outbox already, by which nodes hear that the
-    outputs that they keep of these are of no use any more.
+    outputs that they keep of these are of no use any more. `proofs` are the ids of those that have a proof, each with
+    the name of its root.
     """
 
     execution_ids: list[str]
     messages: list[PendingMessage]
+    proofs: tuple[tuple[str, str], ...] = ()
 
 
 class RetentionStore(DraftStore, Protocol):

@@ -21,7 +21,7 @@ from bacalhau.store.worker import Worker
 
 T = TypeVar("T")
 
-_RETURNING = re.compile(r"\breturning [\w, ]+$")
+_RETURNING = re.compile(r"\breturning .+$", re.DOTALL)
 COMMIT_AT_ONCE = 256  # transactions: bounds how long the first of a batch waits for the last
 READ_AT_ONCE = 16
 

@@ -47,9 +47,10 @@ def delete_dead_letters(limits: Limits, count: int) -> Statement:
 
 
 def read_swept(rows: list[Row]) -> Swept:
-    """Read what went: rows of one column name executions, the others are messages."""
-    ids = [row[0] for row in rows if len(row) == 1]
-    return Swept(ids, [PendingMessage(*row) for row in rows if len(row) > 1])
+    """Read what went: rows of two columns are executions with the root of their proof, the others are messages."""
+    gone = [(row[0], row[1]) for row in rows if len(row) == 2]
+    proofs = tuple((execution_id, root) for execution_id, root in gone if root)
+    return Swept([row[0] for row in gone], [PendingMessage(*row) for row in rows if len(row) > 2], proofs)
 
 
 def read_ids(rows: list[Row]) -> list[str]:

@@ -112,6 +112,13 @@ class ListExecutions(ListQuery, frozen=True, kw_only=True):
     all_job_versions: bool = False
 
 
+class ReadProvenance(Query, frozen=True, kw_only=True):
+    """`execution_id` (or its beginning) alone instead of all; `job_version` 0 is the latest."""
+
+    execution_id: StartOfId = ""
+    job_version: Number = 0
+
+
 class ReadLogs(Query, frozen=True, kw_only=True):
     """`tail`: only what is written from now on; `follow`: until the job ends, over executions that replace each other.
 

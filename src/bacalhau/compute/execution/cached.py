@@ -22,11 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class Way(NamedTuple):
-    """The cache and the source of an input; `tree` is the input's own folder in the cache."""
+    """The cache and the source of an input; `tree` is the input's own folder in the cache. `linked` becomes the paths
+    of what was in the cache.
+    """
 
     cache: InputCache
     source: Reusable
     tree: Path
+    linked: set[str]
 
 
 async def bring_cached(way: Way, manifest: Manifest, into: Path, report: Report) -> Volume | None:
@@ -47,6 +50,7 @@ async def bring_cached(way: Way, manifest: Manifest, into: Path, report: Report)
         log.warning("an input is brought without the cache in %s: %s", way.cache.shelf.folder, e)
         volume = None
     if volume is None:
+        way.linked.clear()
         await asyncio.to_thread(remove_tree, way.tree)
     return volume
 
@@ -71,6 +75,7 @@ async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report:
     while True:
         await asyncio.to_thread(cache.shelf.make_tree, tree)
         missing = await cache.link(wanted, tree)
+        way.linked.update({one.path for one in wanted} - {one.path for one in missing})
         if other := cache.is_coming(missing):
             report(Step("staging", note="waiting for another execution that brings the same input"))
             await other.wait(_WAIT_SECONDS)
@@ -78,7 +83,9 @@ async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report:
         async with cache.bringing(missing) as has_room:
             if not has_room:
                 return None
-            missing = await cache.link(missing, tree)  # somebody may have ended just now
+            again = await cache.link(missing, tree)  # somebody may have ended just now
+            way.linked.update({one.path for one in missing} - {one.path for one in again})
+            missing = again
             volume = await _fetch_rest(way, manifest, missing, report)
             if volume is not None:
                 await cache.adopt(missing, tree)

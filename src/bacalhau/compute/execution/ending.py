@@ -24,7 +24,7 @@ def tell_outcome(execution: Execution, outcome: Outcome) -> m.RunResult | m.Comp
         event = error_event(outcome.topic, outcome.error, now_ns())
         event = replace(event, details=(event.details or {}) | {FAILURE_KIND: outcome.kind or ENGINE})
         told = _error(execution, event, outcome.output)
-        return replace(told, events=(event, *_warnings(outcome)), publish_result=outcome.published)
+        return replace(told, events=(event, *_warnings(outcome)), publish_result=outcome.published, proof=outcome.proof)
     job = execution.job or Job()
     return m.RunResult(
         execution_id=execution.id,
@@ -34,6 +34,7 @@ def tell_outcome(execution: Execution, outcome: Outcome) -> m.RunResult | m.Comp
         publish_result=outcome.published or SpecConfig(),
         run_command_result=outcome.output,
         image=outcome.image,
+        proof=outcome.proof,
     )
 
 

@@ -10,6 +10,7 @@ from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.execution.cached import Way, bring_cached
 from bacalhau.compute.execution.keeping import free_disk
 from bacalhau.compute.execution.mounts import open_copy
+from bacalhau.compute.execution.reading import Reading
 from bacalhau.compute.remote.inventory import fetch_share
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
@@ -29,7 +30,8 @@ async def stage_inputs(
     """Resolve everything, check that it fits the disk, then fetch.
 
     `part`: whose share of what is divided; `folder` exists and is empty; `disk` is how many bytes the inputs may take,
-    which holds for what servers say and for what they send. Raises StorageFailure.
+    which holds for what servers say and for what they send. What was read is taken down beside `folder`. Raises
+    StorageFailure.
     """
     if objections := node.plugins.list_input_objections(job):
         raise StorageFailure(objections)
@@ -46,14 +48,16 @@ async def stage_inputs(
     await _make_room(node, folder, sum(m.size for m, way in zip(manifests, ways, strict=True) if way is None))
     if needed > disk:
         raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)
-    total = _Total(report, len(manifests), disk)
+    total, reading = _Total(report, len(manifests), disk), Reading(folder.parent, node.hashes)
     fetches = []
     for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
         into = folder / str(n)
         into.mkdir()
-        fetch = _Fetch(node, sources[n], source, manifest._replace(room=disk), into, total.part(n))
-        fetches.append(_fetch_cached(fetch, way) if (way := ways[n]) else _fetch(fetch))
-    return tuple(await together(*fetches))
+        wanted = manifest._replace(room=disk, record=reading.record(n, manifest))
+        fetches.append(_bring(reading, n, _Fetch(node, sources[n], source, wanted, into, total.part(n)), ways[n]))
+    mounts = tuple(await together(*fetches))
+    await reading.close()
+    return mounts
 
 
 async def permit_again(node: ComputeNode, task: Task, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
@@ -121,7 +125,7 @@ def _way(node: ComputeNode, source: Storage, folder: Path, number: int) -> Way |
     """Find the way of an input by the cache; `folder` is that of the inputs of an execution."""
     if node.cache is None or not isinstance(source, Reusable):
         return None
-    return Way(node.cache, source, node.cache.tree(folder.parent.name) / str(number))
+    return Way(node.cache, source, node.cache.tree(folder.parent.name) / str(number), set())
 
 
 class _Fetch(NamedTuple):
@@ -133,6 +137,15 @@ class _Fetch(NamedTuple):
     manifest: Manifest
     into: Path
     report: Report
+
+
+async def _bring(reading: Reading, index: int, fetch: _Fetch, way: Way | None) -> Mount:
+    """Bring an input, and take down what it holds."""
+    mount = await (_fetch(fetch) if way is None else _fetch_cached(fetch, way))
+    is_brought = mount.own or (way is not None and mount.host_path.is_relative_to(way.tree))
+    linked = frozenset() if way is None else frozenset(way.linked)
+    await reading.complete(index, fetch.manifest, mount.host_path if is_brought else None, linked)
+    return mount
 
 
 async def _fetch_cached(fetch: _Fetch, way: Way) -> Mount:

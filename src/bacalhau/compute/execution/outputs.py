@@ -52,9 +52,9 @@ def read_exit_code(result: Path) -> int | None:
 def _check_size(folder: Path, disk: int) -> None:
     """Count the files of an execution. Raises PublisherFailure when they are more than its `disk`, in bytes."""
     sizes = {"result": 0, "inputs": 0}
-    for name, status in walk(folder):
-        if stat.S_ISREG(status.st_mode):
-            sizes["inputs" if name.startswith("inputs/") else "result"] += status.st_size
+    for part in sizes:
+        if (folder / part).exists():
+            sizes[part] = sum(status.st_size for _, status in walk(folder / part) if stat.S_ISREG(status.st_mode))
     if sum(sizes.values()) > disk:
         beside = f" beside {show_bytes(sizes['inputs'])} of inputs" if sizes["inputs"] else ""
         raise PublisherFailure(

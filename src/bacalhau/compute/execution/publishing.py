@@ -8,6 +8,7 @@ from bacalhau.compute.remote.permit import Permit
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
 from bacalhau.lib.patience import Effort, Fault, Passing
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report, Step
@@ -17,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 async def publish_result(
-    node: ComputeNode, execution: Execution, running: Running, folder: Path, report: Report
+    node: ComputeNode, execution: Execution, running: Running, written: Written, folder: Path, report: Report
 ) -> SpecConfig:
-    """An empty spec when the job names no publisher.
+    """An empty spec when the job names no publisher. `written` takes the files with their digests.
 
     Only the attempt that the orchestrator waits for publishes. A failure that a retry can help is tried again while the
     node's patience lasts, then it is final.
@@ -34,7 +35,7 @@ async def publish_result(
     if objections := node.plugins.list_result_objections(job):
         raise PublisherFailure(objections)
     permit = Permit(node, execution, running)
-    result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time, permit.confirm)
+    result = Result(folder, spec, job.id, execution.id, node.node_id, execution.create_time, permit.confirm, written)
     told = _Told(report)
 
     async def attempt() -> SpecConfig:

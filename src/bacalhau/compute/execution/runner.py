@@ -23,6 +23,7 @@ from bacalhau.compute.execution.outputs import (
     write_exit_code,
 )
 from bacalhau.compute.execution.progress import Reporter
+from bacalhau.compute.execution.proving import Proving
 from bacalhau.compute.execution.publishing import publish_result
 from bacalhau.compute.state.attempt import Attempt, read_attempt, record_mounts, write_attempt
 from bacalhau.compute.state.kept import read_kept
@@ -34,6 +35,7 @@ from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.tree import remove_tree
 from bacalhau.models.execution.event import Topic
 from bacalhau.models.execution.execution import Execution, RunCommandResult
+from bacalhau.models.execution.proof import Proof
 from bacalhau.models.job.job import Job, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.retry import ENGINE, ENGINE_AWAY, PUBLISH, PULL, STAGING, TIMEOUT
@@ -46,6 +48,7 @@ from bacalhau.ports.storage import Partition
 SECOND = 1_000_000_000
 STOP_GRACE = 3.0  # seconds between asking a task to end and killing it
 LATE_PUBLISHING = 300  # seconds for the result of a task that its time limit ended
+PROVING = 300  # seconds for handing in what was read and written
 STOP_AGAIN = 1.0  # seconds until an engine that could not be told to stop is told again
 _KINDS = {Topic.DOWNLOADING_INPUTS: STAGING, Topic.PUBLISHING_RESULTS: PUBLISH}
 _STEPS = {
@@ -61,7 +64,7 @@ class Outcome(NamedTuple):
     """The end of an execution.
 
     `error` with its `topic` and `kind` of failure, or none; what was printed and published is kept either way.
-    `left_out` are files of the task that are not in the published result.
+    `left_out` are files of the task that are not in the published result. `proof` is None where there is none.
     """
 
     output: RunCommandResult | None = None
@@ -71,6 +74,7 @@ class Outcome(NamedTuple):
     topic: Topic = Topic.EXECUTION
     kind: str = ""
     left_out: tuple[str, ...] = ()
+    proof: Proof | None = None
 
 
 class Cancelled(Exception):
@@ -222,7 +226,12 @@ class _Work:
         if len(self.mounts) > 1:
             await asyncio.to_thread(make_mount_points, self.mounts, self._own_folders())
         attempt = Attempt(
-            image=image, started=started, mounts=record_mounts(self.mounts), ports=ports, gpus=self.granted.gpus
+            image=image,
+            started=started,
+            staged=now_ns(),
+            mounts=record_mounts(self.mounts),
+            ports=ports,
+            gpus=self.granted.gpus,
         )
         if attempt.is_worth_keeping:
             write_attempt(self.folder, attempt)
@@ -356,7 +365,7 @@ class _Work:
 
     async def _conclude(self, code: int, attempt: Attempt) -> Outcome:
         """Publish what there is, also after the time limit ended the task: then within LATE_PUBLISHING."""
-        is_late = self.running.timed_out
+        is_late, ran = self.running.timed_out, now_ns()
         deadline = now_ns() + LATE_PUBLISHING * SECOND if is_late else self._deadline(attempt.started)
         async with self._stage(Topic.PUBLISHING_RESULTS, deadline):
             self.report(Step("publishing"))
@@ -364,15 +373,30 @@ class _Work:
             left_out = (
                 await asyncio.to_thread(ready_result, self.folder, self._disk) if self.job.task.publisher_type else ()
             )
-            published = await publish_result(self.node, self.execution, self.running, self.result, self.report)
+            proving = Proving(self.node, self.execution, attempt, ran)
+            published = await publish_result(
+                self.node, self.execution, self.running, proving.written, self.result, self.report
+            )
             reach(Point.NODE_PUBLISHED)
+        proof = await self._prove(proving)
         error = self._timed_out(Topic.RUNNING_EXECUTION) if is_late else None
         output = read_output(self.result, code, error.message if error else "")
         return (
-            Outcome(output, published, attempt.image, error, Topic.EXEC_TIMEOUT, TIMEOUT, left_out)
+            Outcome(output, published, attempt.image, error, Topic.EXEC_TIMEOUT, TIMEOUT, left_out, proof)
             if error
-            else Outcome(output, published, attempt.image, left_out=left_out)
+            else Outcome(output, published, attempt.image, left_out=left_out, proof=proof)
         )
+
+    async def _prove(self, proving: Proving) -> Proof | None:
+        """Hand in what was read and written. No limit of time that the task has ends what is done."""
+        if not proving.is_wanted:
+            return None
+        try:
+            async with self._stage(Topic.PUBLISHING_RESULTS, now_ns() + PROVING * SECOND):
+                return await proving.hand_in()
+        except TimedOut:
+            self.kind = ""
+            return Proof(error=f"the node could not hand it in within {PROVING} s")
 
     def _limits(self) -> Timeouts:
         return self.job.task.timeouts or Timeouts()

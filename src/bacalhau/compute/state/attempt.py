@@ -26,11 +26,12 @@ class Attempt(Model):
     """`image` pins what runs; the mounts are complete: inputs need not be staged again. Those that are used in
     place are asked for again.
 
-    `started` is Unix ns. Ports and GPUs are the task's own.
+    `started` is Unix ns, and `staged` when its inputs and its image were there. Ports and GPUs are the task's own.
     """
 
     image: str = ""
     started: int = 0
+    staged: int = 0
     mounts: tuple[MountRecord, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     gpus: tuple[GPU, ...] = ()

@@ -7,6 +7,7 @@ import msgspec
 
 from bacalhau.lib.errors import Conflict
 from bacalhau.lib.wire import Model, always
+from bacalhau.models.execution.proof import Proof
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.retry import ENGINE_AWAY, FAILURE_KIND
@@ -125,6 +126,7 @@ class Execution(Model):
     """`job` is the job as of creation; it is filled on the wire and in API answers, not in the stored row.
 
     `publisher` (ours) is set when outputs that the node kept are published later: where they go. None before.
+    `proof` (ours) tells what it read and wrote; None where its node makes none, or there was nothing to tell.
     """
 
     id: str = always(factory=str)
@@ -145,6 +147,7 @@ class Execution(Model):
     followup_eval_id: str = always(factory=str)
     partition_index: int = 0
     publisher: SpecConfig | None = None
+    proof: Proof | None = None
     revision: int = always(factory=int)
     create_time: int = always(factory=int)
     modify_time: int = always(factory=int)

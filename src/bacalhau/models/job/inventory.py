@@ -5,18 +5,13 @@ of the content store of at most `PAGE_BYTES` before they are compressed, sorted 
 more block, names the pages, so an execution fetches the root and the pages of its own partition.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
-from bacalhau.lib.errors import BadRequest
-from bacalhau.lib.wire import Model, decode, encode
+from bacalhau.lib.packing import pack, unpack
+from bacalhau.lib.wire import Model
 
 PAGE_BYTES = 400_000  # before they are compressed; a block travels as base64 in a message of at most 1 MiB
-LARGEST = 8_000_000  # bytes of a page or a root when it is unpacked: what is larger did not come from here
-_FAST = 1  # level of compression
 T = TypeVar("T")
 
 
@@ -126,15 +121,8 @@ def cut_pages(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _pack(value: object, owner: str) -> bytes:
-    return owner.encode() + b"\n" + zlib.compress(encode(value), _FAST)
+    return owner.encode() + b"\n" + pack(value)
 
 
 def _unpack(block: bytes, kind: type[T]) -> T:
-    unpacker = zlib.decompressobj()
-    try:
-        text = unpacker.decompress(block.partition(b"\n")[2], LARGEST)
-        if not unpacker.eof:
-            raise BadRequest("a page of an inventory is cut off, or larger than one can be")
-        return decode(text, kind)
-    except (zlib.error, msgspec.DecodeError) as e:
-        raise BadRequest(f"a page of an inventory cannot be read: {e}") from e
+    return unpack(block.partition(b"\n")[2], kind)

@@ -7,6 +7,7 @@ import msgspec
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.proof import Stage
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
@@ -220,6 +221,49 @@ class GetJobResponse(Model):
 class ListResultsResponse(Model):
     next_token: str = always(factory=str)
     items: tuple[SpecConfig, ...] = always(factory=tuple)
+
+
+class ProvenFile(Model):
+    """A file that an execution read or published. `uri`, `etag` and `version` say where an input came from; `target` is
+    where the task saw it. `sha256` is "" for a place of the node that was used where it is.
+    """
+
+    path: str = always(factory=str)
+    size: int = always(factory=int)
+    sha256: str = msgspec.field(default_factory=str, name="SHA256")
+    target: str = ""
+    uri: str = msgspec.field(default="", name="URI")
+    etag: str = msgspec.field(default="", name="ETag")
+    version: str = ""
+    from_cache: bool = False
+
+
+class Provenance(Model):
+    """The proof of an execution, or a piece of one: an execution with many files has several pieces, one after the
+    other, of which the later ones have its id and files alone.
+
+    `missing` says why there is no proof. The digests are those of `models.execution.proof.Proof`.
+    """
+
+    execution_id: str = always(factory=str)
+    node_id: str = ""
+    partition_index: int = 0
+    state: str = ""
+    missing: str = ""
+    image: str = ""
+    started: str = ""
+    ended: str = ""
+    node_version: str = ""
+    input_digest: str = ""
+    source_digest: str = ""
+    output_digest: str = ""
+    stages: tuple[Stage, ...] = ()
+    inputs: tuple[ProvenFile, ...] = ()
+    outputs: tuple[ProvenFile, ...] = ()
+
+
+class ListProvenanceResponse(Model):
+    items: tuple[Provenance, ...] = always(factory=tuple)
 
 
 class ListNodesResponse(Model):

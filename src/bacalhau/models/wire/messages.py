@@ -13,6 +13,7 @@ import msgspec
 from bacalhau.lib.wire import Model, always
 from bacalhau.models.execution.event import Event
 from bacalhau.models.execution.execution import Execution, RunCommandResult
+from bacalhau.models.execution.proof import Proof
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
@@ -83,21 +84,24 @@ class BidResult(Told):
 
 
 class RunResult(Told):
-    """`image` (ours) is the pinned image the container ran."""
+    """`image` (ours) is the pinned image the container ran, `proof` (ours) what was read and written."""
 
     publish_result: SpecConfig | None = always(factory=SpecConfig)
     run_command_result: RunCommandResult | None = always(factory=RunCommandResult)
     image: str = ""
+    proof: Proof | None = None
 
 
 class ComputeError(Told):
     """The first event's message is the error.
 
-    `run_command_result` and `publish_result` (ours) keep what was printed and written before it.
+    `run_command_result` and `publish_result` (ours) keep what was printed and written before it, `proof` (ours) what
+    was read and published.
     """
 
     run_command_result: RunCommandResult | None = None
     publish_result: SpecConfig | None = None
+    proof: Proof | None = None
 
 
 class RunningRequest(Model):
@@ -323,6 +327,20 @@ class GetBlockResponse(Model):
     block: bytes = always(factory=bytes)
 
 
+class KeepPageRequest(Model):
+    """Keep a page of the proof of an execution that this node runs (ours); see `models.execution.proof`."""
+
+    execution_id: str = always(factory=str)
+    job_id: str = always(factory=str)
+    page: bytes = always(factory=bytes)
+
+
+class KeepPageResponse(Model):
+    """`name` is the page's in the content store."""
+
+    name: str = always(factory=str)
+
+
 class LogPart(Model):
     """`data` of an execution's `stream` (1 stdout, 2 stderr), which travels as base64, from byte `offset` on.
 
@@ -412,6 +430,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "content.PutBlocksResponse": PutBlocksResponse,
     "content.GetBlockRequest": GetBlockRequest,
     "content.GetBlockResponse": GetBlockResponse,
+    "content.KeepPageRequest": KeepPageRequest,
+    "content.KeepPageResponse": KeepPageResponse,
     "managedPublisher.PreSignURLRequest": PreSignURLRequest,
     "managedPublisher.PreSignURLResponse": PreSignURLResponse,
     "logs.PutLogsRequest": PutLogsRequest,

@@ -10,6 +10,7 @@ from bacalhau.models.execution.execution import KEPT_BYTES, KEPT_UNTIL, ComputeS
 from bacalhau.models.job.retry import FAILURE_KIND, NODE_LOST
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import BidResult, ComputeError, RunResult
+from bacalhau.orchestrator.state.proofs import without_excess
 
 ENDED_AT, EXIT_CODE = "EndedAt", "ExitCode"
 """Keys in `ComputeState.Details` of an execution that was stopped: when its node said that nothing of it runs any more,
@@ -43,6 +44,7 @@ def note_end(
         compute_state=state,
         run_output=output,
         published_result=published or SpecConfig(),
+        proof=None if isinstance(message, BidResult) else without_excess(message.proof),
         revision=execution.revision + 1,
     )
     return ended, message.events or (make_event(Topic.EXECUTION, "Ended on its node", now_ns()),)

@@ -26,6 +26,7 @@ from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
 from bacalhau.orchestrator.messages.ends import note_end, wants_end
 from bacalhau.orchestrator.messages.results import without_false_result
 from bacalhau.orchestrator.scheduling.retry import decide_fault
+from bacalhau.orchestrator.state.proofs import without_excess
 from bacalhau.ports.bus import Delivery
 
 ATTEMPTS = 5
@@ -145,7 +146,10 @@ def _completed(execution: Execution, job: Job, message: RunResult) -> tuple[Exec
             ComputeStateType.COMPLETED, now_ns(), "Completed", details=details or None, why="execution completed"
         )
     return msgspec.structs.replace(
-        moved, published_result=message.publish_result or SpecConfig(), run_output=output
+        moved,
+        published_result=message.publish_result or SpecConfig(),
+        run_output=output,
+        proof=without_excess(message.proof),
     ), events
 
 
@@ -157,7 +161,10 @@ def _failed(execution: Execution, message: ComputeError) -> tuple[Execution, tup
     )
     output = message.run_command_result or moved.run_output
     return msgspec.structs.replace(
-        moved, run_output=output, published_result=message.publish_result or SpecConfig()
+        moved,
+        run_output=output,
+        published_result=message.publish_result or SpecConfig(),
+        proof=without_excess(message.proof),
     ), events
 
 

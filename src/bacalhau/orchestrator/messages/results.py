@@ -43,4 +43,5 @@ async def without_false_result(
         job_type=message.job_type,
         events=(event,),
         run_command_result=message.run_command_result,
+        proof=message.proof,
     )

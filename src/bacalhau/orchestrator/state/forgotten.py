@@ -1,6 +1,5 @@
-"""Forgetting jobs that have ended: their rows, the blocks of large specifications and of inventories, the
-output that is kept, and the
-outputs that nodes keep because they were not published.
+"""Forgetting jobs that have ended: their rows, the blocks of large specifications, of inventories and of proofs, the
+output that is kept, and the outputs that nodes keep because they were not published.
 """
 
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from bacalhau.lib.aio import Signal
 from bacalhau.orchestrator.state.inventories import Inventories
 from bacalhau.orchestrator.state.limits import OnForgotten
 from bacalhau.orchestrator.state.outbox import Outbox
+from bacalhau.orchestrator.state.proofs import Proofs
 from bacalhau.orchestrator.state.specs import LARGE, Specs
 from bacalhau.ports.store import RetentionStore, Swept
 
@@ -23,6 +23,7 @@ class Forgetting(NamedTuple):
     store: RetentionStore
     specs: Specs
     inventories: Inventories
+    proofs: Proofs
     outbox: Outbox
     on_forgotten: OnForgotten
 
@@ -48,5 +49,7 @@ class Forgetting(NamedTuple):
         """Tell those that have something of executions that were removed."""
         for message in gone.messages:
             self.outbox.push(message)
+        for execution_id, root in gone.proofs:
+            await self.proofs.remove(execution_id, root)
         if gone.execution_ids:
             await self.on_forgotten(gone.execution_ids)

@@ -60,7 +60,8 @@ returning seq, node_id, type, body;
 -- name: sweep_executions
 delete from executions where number in (
     select e.number from forgotten f cross join executions e on e.job = f.job limit :limit
-) returning id;
+) returning id, case when instr(body, cast('"Proof":' as blob)) > 0
+    then json_extract(cast(body as text), '$.Proof.Root') end;
 
 -- name: sweep_forgotten
 delete from forgotten where not exists (select 1 from history h where h.job = forgotten.job)
@@ -104,7 +105,9 @@ from executions e where e.is_live = 0 and e.job = (select number from jobs where
 returning seq, node_id, type, body;
 
 -- name: forget_some_executions
-delete from executions where is_live = 0 and job = (select number from jobs where id = :job_id) and id in (select value from json_each(:ids)) returning id;
+delete from executions where is_live = 0 and job = (select number from jobs where id = :job_id) and id in (select value from json_each(:ids))
+returning id, case when instr(body, cast('"Proof":' as blob)) > 0
+    then json_extract(cast(body as text), '$.Proof.Root') end;
 
 -- name: forget_old_history
 delete from history where (job, seq) in (

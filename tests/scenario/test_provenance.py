@@ -1,0 +1,113 @@
+"""What executions read and wrote: told by the API and checked by `get`, over the whole system without containers."""
+
+import hashlib
+
+import httpx
+import pytest
+
+from tests.support.system import System
+
+DATA = {"in/a.txt": b"first", "in/b/c.bin": bytes(3_000_000), "in/empty": b""}
+
+
+@pytest.fixture(scope="module")
+def plain(anyio_backend, tmp_path_factory):
+    """A system that runs no containers."""
+    folder = tmp_path_factory.mktemp("plain")
+    (folder / "data").mkdir()
+    (folder / "data" / "there").write_text("of the node")
+    settings = {"Compute.AllowListedLocalPaths": f"{folder}/data/**"}
+    with System(folder / "system", "unix:///nowhere/docker.sock", settings=settings) as system:
+        yield system
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def run_job(system, **task):
+    job = {
+        "Type": "batch",
+        "Count": task.pop("Count", 1),
+        "Tasks": [{"Name": "main", "Engine": {"Type": "noop", "Params": {"Stdout": "said\n"}}, **task}],
+    }
+    done = system.client.wait(system.client.submit(job), 60)
+    assert (done.state.state_type, done.state.message) == ("Completed", "")
+    return done.id
+
+
+def provenance(system, job_id, **query):
+    answer = httpx.get(f"{system.url}/api/v1/orchestrator/jobs/{job_id}/provenance", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["Items"]
+
+
+def publishers(s3):
+    place = {"Bucket": s3.new_bucket(), "Endpoint": s3.url, "Region": "us-east-1", "Key": "r/{executionID}"}
+    return {
+        "ipfs": {"Type": "ipfs"},
+        "local": {"Type": "local"},
+        "s3 archive": {"Type": "s3", "Params": place},
+        "s3 plain": {"Type": "s3", "Params": place | {"Encoding": "plain"}},
+    }
+
+
+@pytest.mark.parametrize("kind", ["ipfs", "local", "s3 archive", "s3 plain"])
+def test_what_was_read_and_written_is_told_file_by_file(plain, s3, kind):
+    bucket = s3.new_bucket()
+    s3.fill(bucket, DATA)
+    place = {"Bucket": bucket, "Endpoint": s3.url, "Region": "us-east-1"}
+    sources = [
+        {"Target": "/all", "Source": {"Type": "s3", "Params": place | {"Key": "in/*"}}},
+        {"Target": "/page", "Source": {"Type": "urlDownload", "Params": {"URL": f"{plain.url}/api/v1/agent/alive"}}},
+        {
+            "Target": "/there",
+            "Source": {"Type": "local", "Params": {"SourcePath": f"{plain.folder.parent}/data/there"}},
+        },
+    ]
+    job_id = run_job(plain, InputSources=sources, Publisher=publishers(s3)[kind])
+    (found,) = provenance(plain, job_id)
+    (execution,) = plain.client.executions(job_id)
+    assert (found["ExecutionID"], found["State"], found.get("Missing", "")) == (execution.id, "Completed", "")
+    assert {file["Path"]: (file["Size"], file["SHA256"]) for file in found["Outputs"]} == {
+        "exitCode": (1, sha256(b"0")),
+        "stderr": (0, sha256(b"")),
+        "stdout": (5, sha256(b"said\n")),
+    }
+    read = {(file["Target"], file["Path"]): file for file in found["Inputs"]}
+    for key, data in DATA.items():
+        file = read.pop(("/all", key.removeprefix("in/")))
+        assert (file["Size"], file["SHA256"]) == (len(data), sha256(data))
+        assert file["URI"] == f"s3://{bucket}/{key}" and file["ETag"]
+    page = read.pop(("/page", "alive"))
+    assert page["URI"] == f"{plain.url}/api/v1/agent/alive" and page["Size"] > 0 and page["SHA256"]
+    assert [(path, file.get("SHA256")) for path, file in read.items()] == [(("/there", "there"), "")]
+    stages = {stage["Name"]: (stage.get("Files", 0), stage.get("Bytes", 0)) for stage in found["Stages"]}
+    assert stages["publishing"] == (3, 6) and stages["staging"][0] == 5 and "running" in stages
+    assert found["InputDigest"] and found["SourceDigest"] and found["OutputDigest"]
+
+
+def test_equal_work_has_equal_digests(plain, s3):
+    source = {"Target": "/in", "Source": {"Type": "s3", "Params": {"Endpoint": s3.url, "Region": "us-east-1"}}}
+    buckets = [s3.new_bucket() for _ in range(2)]
+    for bucket in buckets:
+        s3.fill(bucket, DATA)
+    found = []
+    for bucket in (*buckets, buckets[0]):
+        place = source["Source"]["Params"] | {"Bucket": bucket, "Key": "in/*"}
+        job_id = run_job(
+            plain, InputSources=[{**source, "Source": {"Type": "s3", "Params": place}}], Publisher={"Type": "ipfs"}
+        )
+        found += provenance(plain, job_id)
+    assert len({each["InputDigest"] for each in found}) == len({each["OutputDigest"] for each in found}) == 1
+    assert found[0]["SourceDigest"] == found[2]["SourceDigest"]
+    from_cache = [{file.get("FromCache", False) for file in each["Inputs"]} for each in found]
+    assert from_cache == [{False}, {False}, {True}]
+
+
+def test_what_keeps_nothing_has_no_proof_and_says_so(plain):
+    job_id = run_job(plain)
+    (found,) = provenance(plain, job_id)
+    assert found["Missing"] == "it read no input and published nothing"
+    answer = httpx.get(f"{plain.url}/api/v1/orchestrator/jobs/{job_id}/provenance", params={"execution_id": "e-none"})
+    assert answer.status_code == 404 and "e-none" in answer.json()["Message"]
