@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.docker", "tests.support.s3", "tests.support.stores"]
+pytest_plugins = ["tests.support.docker", "tests.support.s3", "tests.support.stores", "tests.support.clouds"]
 
 
 settings.register_profile("tests", deadline=5000)

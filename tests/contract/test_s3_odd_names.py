@@ -63,7 +63,8 @@ async def test_what_can_be_no_key_is_named_before_it_is_published(store, box, pu
     with pytest.raises(PublisherFailure) as raised:
         await publisher.publish(result(store, box, tmp_path, "plain"), ignore)
     assert (
-        raised.value.message == f"file name {f'outputs/{name}'!r} cannot be an S3 key: {name!r} has control characters"
+        raised.value.message
+        == f"file name {f'outputs/{name}'!r} cannot be a key of S3: {name!r} has control characters"
     )
     assert "publish with encoding gzip" in raised.value.hint
     assert "Contents" not in store.boto.list_objects_v2(Bucket=box)

@@ -30,7 +30,32 @@ class S3Inputs(Section):
     ] = ()
 
 
+class GcsRules(Section):
+    """The buckets and endpoints of Google Cloud Storage that jobs may use through a node."""
+
+    allowed_buckets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Buckets that jobs may use through this node, as BUCKET or NAMESPACE:BUCKET with * and ? for any"
+                " characters: data-*, team-a:team-a-*. Empty allows all, because the node's credentials may be made for"
+                " its jobs."
+            )
+        ),
+    ] = ()
+    allowed_endpoints: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "URLs of servers that jobs may name in place of Google's own, besides that of GOOGLE_BASE_URL. Empty"
+                " allows no other, because the node sends its credentials there and follows where the server leads."
+            )
+        ),
+    ] = ()
+
+
 class SourceTypes(Section):
+    gcs: GcsRules = GcsRules()
     ipfs: IpfsEndpoint = IpfsEndpoint()
     s3: S3Inputs = S3Inputs()
 
@@ -268,6 +293,7 @@ class S3Managed(Section):
 
 
 class PublisherTypes(Section):
+    gcs: GcsRules = GcsRules()
     ipfs: IpfsEndpoint = IpfsEndpoint()
     local: LocalResults = LocalResults()
     s3: S3Results = S3Results()

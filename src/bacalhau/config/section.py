@@ -26,6 +26,7 @@ _ACRONYMS = {
     "gpu": "GPU",
     "ipfs": "IPFS",
     "s3": "S3",
+    "gcs": "GCS",
     "http": "HTTP",
 }
 

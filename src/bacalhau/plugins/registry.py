@@ -13,6 +13,7 @@ from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import ReadUri, refuse_options
 from bacalhau.plugins.docker.plugin import PLUGIN as DOCKER
+from bacalhau.plugins.gcs.plugin import PLUGIN as GCS
 from bacalhau.plugins.inline.plugin import PLUGIN as INLINE
 from bacalhau.plugins.ipfs.plugin import PLUGIN as IPFS
 from bacalhau.plugins.job.plugin import PLUGIN as JOB
@@ -23,7 +24,7 @@ from bacalhau.plugins.s3.plugin import PLUGIN as S3
 from bacalhau.plugins.url.plugin import PLUGIN as URL
 from bacalhau.ports.plugin import DownloaderType, EngineType, Plugin, PublisherType, Scheme, SourceType
 
-BUILT_IN = (DOCKER, NOOP, S3, IPFS, JOB, URL, LOCAL, INLINE)
+BUILT_IN = (DOCKER, NOOP, S3, GCS, IPFS, JOB, URL, LOCAL, INLINE)
 ROLES = ("engine", "source", "publisher", "downloader", "input scheme", "publisher scheme")
 K = TypeVar("K")
 

@@ -26,7 +26,7 @@ def plan_entries(
     key after `prefix`). Raises StorageFailure for keys that have no safe path, or no path of their own.
     """
     entries = choose_entries(bucket, prefix, pattern, listed, store)
-    _refuse_clashes(bucket, entries, store)
+    refuse_clashes(bucket, entries, store)
     return entries
 
 
@@ -75,7 +75,8 @@ def safe_path(bucket: str, key: str, folder: str, store: str = "s3") -> str:
     return path
 
 
-def _refuse_clashes(bucket: str, entries: tuple[Entry, ...], store: str) -> None:
+def refuse_clashes(bucket: str, entries: tuple[Entry, ...], store: str) -> None:
+    """Raise StorageFailure where two objects cannot both be files."""
     found = clash(entry.path for entry in entries)
     if found is None:
         return

@@ -20,13 +20,13 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.fetch import (
     RANGED_BYTES,
     Origin,
     blocks,
     compare_digest,
-    disk_failure,
     fetch_entries,
     hash_file,
     strong_etag,
@@ -161,7 +161,7 @@ class _Archive:
             left_out = await unpack_async(part, into, only)
             await asyncio.to_thread(part.unlink)
         except OSError as e:
-            raise disk_failure(e, into) from e
+            raise disk_failure(e, into, "S3") from e
         for name in left_out:
             log.warning("symlink %s of the result was left out: it points outside of it", name)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import errno
 import hashlib
 import os
 import re
@@ -20,6 +19,7 @@ from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Patience
+from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
 from bacalhau.plugins.s3.client import Request, S3Client
@@ -146,7 +146,7 @@ async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, 
         ]
         await together(gather_bounded(_SMALL_AT_ONCE, small), gather_bounded(STREAMS, large))
     except OSError as e:
-        raise disk_failure(e, into) from e
+        raise disk_failure(e, into, "S3") from e
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
@@ -158,21 +158,6 @@ def _make_folders(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> None
         names.add(entry.path)
     for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
         (into / folder).mkdir(parents=True, exist_ok=True)
-
-
-def disk_failure(error: OSError, into: Path) -> StorageFailure:
-    """Make the error of a disk of this node that did not take the bytes."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFailure(
-            f"no space left on {into}",
-            hint="free disk space on the node, or ask for more disk in the job's resources",
-            component="S3",
-        )
-    return StorageFailure(
-        f"cannot write {error.filename or into}: {error.strerror or error}",
-        hint="check the node's data directory",
-        component="S3",
-    )
 
 
 class _Body(NamedTuple):

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import stat
 from base64 import b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bacalhau.border.addresses import EVERYWHERE, Reach
-from bacalhau.border.archive import stream, tree, tree_size
-from bacalhau.border.names import path_fault, shorten
+from bacalhau.border.archive import stream, tree_size
+from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
+from bacalhau.plugins.objects.disk import RENAME, plain_files
 from bacalhau.plugins.objects.results import fill_key
 from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
 from bacalhau.plugins.s3.allow import result_buckets
@@ -35,9 +35,7 @@ from bacalhau.ports.publisher import Result
 
 log = logging.getLogger(__name__)
 
-LONGEST_KEY = 1024  # bytes, as S3 has them
 _USUAL_KEY = re.compile(r"[\w./ =+-]*", re.ASCII)
-_RENAME = "publish with encoding gzip, or name the file otherwise"
 _PIECE_BYTES = 1 << 20
 _READ_BYTES, _READ_FILES = 4 << 20, 64  # that are read with one trip to a thread
 _SMALL_AT_ONCE, _LARGE_AT_ONCE = (
@@ -132,7 +130,7 @@ async def _publish_archive(target: Target, folder: Path, progress: _Sending) -> 
 
 async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> dict[str, str]:
     """No checksum speaks for many objects: each carries its own, which the server checks and `get` compares."""
-    files = await asyncio.to_thread(_plain_files, folder, target.key)
+    files = await asyncio.to_thread(plain_files, folder, target.key, "S3")
     progress.expect(len(files), sum(size for _, size in files))
 
     async def put_large(name: str, size: int) -> None:
@@ -210,41 +208,7 @@ async def _require_kept(target: Target, keys: list[str]) -> None:
         return
     name = shorten(min(missing).removeprefix(target.key))
     said = f"file name {name!r} cannot be an S3 key at {target.address.server}: the server keeps it as another"
-    raise StorageFailure(said, hint=_RENAME, component="S3")
-
-
-def _plain_files(folder: Path, prefix: str) -> list[tuple[str, int]]:
-    """Regular files and links to them, sizes in bytes. Raises StorageFailure for a name that can be no key.
-
-    A link that leads out of the result would publish the node's own files.
-    """
-    inside = folder.resolve()
-    files = []
-    for name, status in tree(folder):
-        if stat.S_ISREG(status.st_mode):
-            files.append((_keyed(name, prefix), status.st_size))
-            continue
-        target = (folder / name).resolve()
-        if stat.S_ISLNK(status.st_mode) and target.is_relative_to(inside) and target.is_file():
-            files.append((_keyed(name, prefix), target.stat().st_size))
-        elif stat.S_ISLNK(status.st_mode):
-            log.warning("symlink %s is not published: it points out of the result, at a directory or at nothing", name)
-    return files
-
-
-def _keyed(name: str, prefix: str) -> str:
-    """Return the name of a file that can be a key after `prefix`, and a file again when it is fetched."""
-    try:
-        length = len((prefix + name).encode())
-        fault = path_fault(name)
-        if length > LONGEST_KEY:
-            fault = f"its key would have {length:,} bytes, and S3 allows {LONGEST_KEY:,}"
-    except UnicodeEncodeError:
-        fault = "it is not UTF-8"
-    if fault:
-        said = f"file name {shorten(name)!r} cannot be an S3 key: {fault}"
-        raise StorageFailure(said, hint=_RENAME, component="S3")
-    return name
+    raise StorageFailure(said, hint=RENAME, component="S3")
 
 
 def _digest(path: Path) -> str:

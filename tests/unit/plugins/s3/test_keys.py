@@ -6,11 +6,11 @@ import pytest
 
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.plugins.objects.keys import plan_entries, safe_path
 from bacalhau.plugins.objects.results import fill_key
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble
-from bacalhau.plugins.s3.fetch import disk_failure
 from bacalhau.plugins.s3.operation import Listed
 from bacalhau.plugins.s3.upload import part_size
 from bacalhau.ports.publisher import Result
@@ -106,7 +106,7 @@ def test_parts_are_few_enough():
 
 
 def test_a_full_disk():
-    failure = disk_failure(OSError(28, "No space left on device"), Path("/data"))
+    failure = disk_failure(OSError(28, "No space left on device"), Path("/data"), "S3")
     assert (failure.message, failure.retryable) == ("no space left on /data", False)
 
 

@@ -1,0 +1,144 @@
+"""The parameters of sources, publishers and results in a cloud, and their pure checks at submission."""
+
+import re
+from typing import NamedTuple
+
+from bacalhau.border.globs import KeyGlob, fixed_start
+from bacalhau.border.names import shorten
+from bacalhau.border.patterns import PatternFault
+from bacalhau.lib.wire import Model
+from bacalhau.models.job.selection import list_selection_problems
+from bacalhau.plugins.objects.results import key_problems
+from bacalhau.plugins.objects.shares import PartitionParams, partition_problems, pattern_problems
+
+_BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}")
+_ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_ENCODINGS = ("", "gzip", "plain")
+
+
+class Place(NamedTuple):
+    """A bucket or container. `endpoint` "" is the cloud itself, `account` "" the one of this machine's environment.
+
+    `is_anonymous`: credentials are not to be used.
+    """
+
+    bucket: str
+    endpoint: str = ""
+    account: str = ""
+    is_anonymous: bool = False
+
+
+class InCloud(Model):
+    """The parameters that all have. `endpoint` is the URL of a server that speaks the cloud's protocol, `account` is
+    Azure's.
+    """
+
+    bucket: str = ""
+    key: str = ""
+    endpoint: str = ""
+    account: str = ""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.bucket, self.endpoint.rstrip("/"), self.account)
+
+
+class SourceParams(InCloud):
+    """`key` is an object, `prefix/`, `prefix*`, a glob or "" (the whole bucket). The last fields are a `Selection`."""
+
+    filter: str = ""
+    anonymous: bool = False
+    allow_empty: bool = False
+    partition: PartitionParams | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_size: str = ""
+    max_size: str = ""
+    newer: str = ""
+    older: str = ""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.bucket, self.endpoint.rstrip("/"), self.account, self.anonymous)
+
+    @property
+    def glob(self) -> str:
+        """The key where it is a glob, "" where one `*` at most stands at its end."""
+        key = self.key.strip()
+        return key if fixed_start(key) not in (key, key.removesuffix("*")) else ""
+
+    @property
+    def prefix(self) -> str:
+        """The key without white space around it and without what makes it a glob."""
+        return fixed_start(self.key.strip())
+
+    @property
+    def is_single(self) -> bool:
+        """Names one object rather than a prefix."""
+        key = self.key.strip()
+        return bool(key) and not self.glob and not key.endswith(("*", "/"))
+
+
+class PublisherParams(InCloud):
+    """`encoding` gzip (one archive) or plain (one object a file). `overwrite`: results that take the same key may
+    replace one another.
+    """
+
+    encoding: str = ""
+    overwrite: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        return self.encoding.strip().lower() == "plain"
+
+
+class ResultParams(InCloud):
+    """A published result: an archive, whose base64 SHA-256 is `digest`, or the prefix of plain files."""
+
+    digest: str = ""
+
+    @property
+    def is_archive(self) -> bool:
+        return not self.key.endswith("/")
+
+
+def place_problems(params: InCloud, word: str) -> list[str]:
+    """List what is wrong with the place of a source or a publisher; `word` is bucket or container."""
+    place, found = params.place, []
+    if not place.bucket:
+        found.append(f"{word} cannot be empty")
+    elif not _BUCKET.fullmatch(place.bucket):
+        cure = "lower-case letters, digits, dashes, dots and _ only, three at least"
+        found.append(f"{word} {shorten(place.bucket)!r} is not the name of a {word}: {cure}")
+    if place.endpoint and not _ENDPOINT.fullmatch(place.endpoint):
+        cure = "write it as https://host or http://host:port"
+        found.append(f"endpoint {shorten(place.endpoint)!r} is not a URL: {cure}")
+    if place.account and not _ACCOUNT.fullmatch(place.account):
+        cure = "3 to 24 lower-case letters and digits"
+        found.append(f"account {shorten(place.account)!r} is not the name of a storage account: {cure}")
+    return found
+
+
+def source_problems(params: SourceParams, word: str) -> list[str]:
+    """List what is wrong with a source."""
+    found = place_problems(params, word)
+    if params.glob:
+        try:
+            KeyGlob(params.glob)
+        except PatternFault as e:
+            found.append(f"key {shorten(params.key)!r} is not a glob: {e}")
+    if params.filter:
+        found += pattern_problems("filter", params.filter)
+    if params.filter and params.is_single:
+        cure = "end the key with * or /"
+        found.append(f"filter needs a prefix, and key {shorten(params.key)!r} is one object: {cure}")
+    return found + list_selection_problems(params) + partition_problems(params.partition or PartitionParams())
+
+
+def publisher_problems(params: PublisherParams, word: str) -> list[str]:
+    """List what is wrong with a publisher."""
+    found = place_problems(params, word) + key_problems(params.key)
+    if params.encoding.strip().lower() not in _ENCODINGS:
+        found.append(f"encoding must be either 'plain' or 'gzip', not {shorten(params.encoding)!r}")
+    return found

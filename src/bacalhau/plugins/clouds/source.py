@@ -1,0 +1,78 @@
+"""A cloud as an input: which objects a job's key means, pinned as they are now, and their way into a mount."""
+
+import asyncio
+from pathlib import Path
+
+from bacalhau.border.names import shorten
+from bacalhau.lib.patience import USUAL, Effort, Patience
+from bacalhau.models.job.spec import SpecConfig, read_params, require_params
+from bacalhau.plugins.clouds.bucket import Bucket, make_threads, open_bucket
+from bacalhau.plugins.clouds.cloud import Cloud, Endpoints
+from bacalhau.plugins.clouds.fetch import Progress, fetch_entries
+from bacalhau.plugins.clouds.listing import Lister, list_all, nothing_matches
+from bacalhau.plugins.clouds.params import SourceParams
+from bacalhau.plugins.objects.keys import check_entries, refuse_clashes
+from bacalhau.plugins.objects.partition import pick_share, sharing_of
+from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
+from bacalhau.ports.progress import Report
+from bacalhau.ports.storage import WHOLE, ListedPage, Manifest, Partition, Sharing, Volume
+
+MOST_OBJECTS = 2_000_000  # in one listing that is held in memory
+
+
+class CloudSource:
+    """A Storage. Without credentials it reads what is public, so it can always be used."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        endpoints: Endpoints,
+        buckets: BucketRules = ALL_BUCKETS,
+        patience: Patience = USUAL,
+    ) -> None:
+        self._cloud, self._endpoints, self._buckets, self._patience = cloud, endpoints, buckets, patience
+        self._threads = make_threads(cloud)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def check(self) -> None:
+        return None
+
+    def list_objections(self, spec: SpecConfig, namespace: str) -> list[str]:
+        params, _ = read_params(spec, self._cloud.source)
+        if params is None:
+            return []
+        said, _ = self._endpoints.refusal(self._cloud, params.place)
+        return self._buckets.list_objections(params.bucket, namespace) + ([said] if said else [])
+
+    async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
+        params = require_params(source, self._cloud.source)
+        bucket = await self._open(params)
+        too_many = self._cloud.fault(
+            f"{shorten(params.key)!r} in {self._cloud.at(bucket.place)} matches more than {MOST_OBJECTS:,} objects",
+            "choose a narrower prefix",
+        )
+        lister = Lister(bucket, params, Effort(self._patience))
+        entries = await list_all(lister, MOST_OBJECTS, too_many)
+        if not entries and not params.allow_empty:
+            raise nothing_matches(bucket, params)
+        await asyncio.to_thread(refuse_clashes, params.bucket, entries, self._cloud.kind)
+        return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
+
+    async def list_page(self, source: SpecConfig, after: str) -> ListedPage:
+        params = require_params(source, self._cloud.source)
+        return await Lister(await self._open(params), params, Effort(self._patience)).page(after)
+
+    def sharing(self, source: SpecConfig, count: int) -> Sharing:
+        return sharing_of(require_params(source, self._cloud.source), count)
+
+    async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        params = require_params(manifest.source, self._cloud.source)
+        await asyncio.to_thread(check_entries, params.bucket, params.prefix, manifest.entries, self._cloud.kind)
+        progress = Progress("staging", manifest.entries, self._patience, report)
+        await fetch_entries(await self._open(params), manifest.entries, into, progress)
+        return Volume(into, read_only=True)
+
+    async def _open(self, params: SourceParams) -> Bucket:
+        return await open_bucket(self._cloud, params.place, self._endpoints, self._patience, self._threads)

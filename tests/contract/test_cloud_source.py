@@ -1,0 +1,234 @@
+"""Google Cloud Storage and Azure as inputs: which objects, which paths, pinned, and what is said when it cannot be."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import Patience
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.clouds import bucket as buckets
+from bacalhau.plugins.clouds.cloud import Endpoints
+from bacalhau.plugins.clouds.source import CloudSource
+from bacalhau.ports.progress import ignore
+from bacalhau.ports.storage import Manifest, Partition
+from tests.support.answering import Server, listening, says
+from tests.support.clouds import CloudServer, clear_clouds
+from tests.support.faulty import FaultyProxy, breaks, refuses, stops_sending
+
+OBJECTS = {f"d/{i:02d}.txt": bytes([i]) * (i + 1) for i in range(7)} | {
+    "d/sub/x.bin": b"x",
+    "e.txt": b"e",
+    "d2/y": b"y",
+}
+BRIEF = Patience(seconds=0.0, unheard=0.0, attempts=1, first=0.01)
+
+
+@pytest.fixture
+async def source(cloud: CloudServer):
+    made = CloudSource(cloud.cloud, Endpoints("InputSources.AllowedEndpoints"), patience=BRIEF)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def box(cloud: CloudServer) -> str:
+    """A bucket with a few objects."""
+    name = cloud.new_bucket()
+    cloud.fill(name, OBJECTS)
+    return name
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(Path(root, name).relative_to(folder)): Path(root, name).read_bytes()
+        for root, _, names in os.walk(folder)
+        for name in names
+    }
+
+
+async def stage(source: CloudSource, wanted: SpecConfig, into: Path) -> dict[str, bytes]:
+    await source.fetch(await source.resolve(wanted), into, ignore)
+    return read_tree(into)
+
+
+async def list_pages(source: CloudSource, wanted: SpecConfig) -> list[str]:
+    """Walk through all pages, as the inventory of a job does."""
+    waiting, found = [""], []
+    while waiting:
+        page = await source.list_page(wanted, waiting.pop())
+        waiting += page.following
+        found += [entry.key for entry in page.entries]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("key", "params", "paths"),
+    [
+        ("d/03.txt", {}, ["03.txt"]),
+        ("d/0*", {}, [f"0{i}.txt" for i in range(7)]),
+        ("d/", {}, [*(f"0{i}.txt" for i in range(7)), "sub/x.bin"]),
+        ("d*", {}, [*(f"d/0{i}.txt" for i in range(7)), "d/sub/x.bin", "d2/y"]),
+        ("", {}, list(OBJECTS)),
+        ("d/**/*.bin", {}, ["sub/x.bin"]),
+        ("d/", {"Filter": "0[12]"}, ["01.txt", "02.txt"]),
+        ("d/", {"Include": ["*.txt"], "Exclude": ["00.txt"], "MaxSize": "3b"}, ["01.txt", "02.txt"]),
+    ],
+)
+async def test_a_key_names_its_objects_whole_and_page_by_page(cloud, box, source, tmp_path, key, params, paths):
+    wanted = cloud.spec(box, key, **params)
+    got = await stage(source, wanted, tmp_path)
+    assert sorted(got) == sorted(paths)
+    folder = key[: key.split("*")[0].rfind("/") + 1]
+    assert got == {path: OBJECTS[folder + path] for path in paths}
+    assert sorted(await list_pages(source, wanted)) == sorted(folder + path for path in paths)
+
+
+async def test_many_objects_come_in_pages_each_once(cloud, source, monkeypatch):
+    monkeypatch.setattr(buckets, "PAGE_OBJECTS", 7)
+    box = cloud.new_bucket()
+    keys = [f"a/{i:03d}" for i in range(30)] + [f"ab/{i:03d}" for i in range(30)] + ["z"]
+    cloud.fill(box, dict.fromkeys(keys, b"1"))
+    assert await list_pages(source, cloud.spec(box, "a*")) == keys[:60]
+    assert await list_pages(source, cloud.spec(box, "ab*")) == keys[30:60]
+    assert await list_pages(source, cloud.spec(box, "ab/02*")) == keys[50:60]
+
+
+async def test_shares_are_disjoint_and_whole(cloud, box, source):
+    wanted = cloud.spec(box, "d/", Partition={"Type": "bytes"})
+    shares = [(await source.resolve(wanted, Partition(i, 3))).entries for i in range(3)]
+    keys = [entry.key for share in shares for entry in share]
+    assert sorted(keys) == sorted(key for key in OBJECTS if key.startswith("d/"))
+    assert max(sum(entry.size for entry in share) for share in shares) <= 11
+
+
+async def test_what_stands_for_a_folder_is_no_file(cloud, source, tmp_path):
+    box = cloud.new_bucket()
+    cloud.fill(box, {"d/e": b"", "d/f/g": b"1"})
+    if cloud.cloud.kind == "gcs":
+        cloud.fill(box, {"d/": b"", "d/empty/": b""})
+    assert await stage(source, cloud.spec(box, "d/"), tmp_path) == {"e": b"", "f/g": b"1"}
+
+
+@pytest.mark.parametrize("name", ["ü a+b%25.txt", "a~b#?&=;.x", "c'\"<>|*", "日本/語"])
+async def test_odd_keys_come_as_they_are(cloud, source, tmp_path, name):
+    box = cloud.new_bucket()
+    cloud.fill(box, {f"odd/{name}": b"1"})
+    assert await stage(source, cloud.spec(box, "odd/"), tmp_path) == {name: b"1"}
+
+
+async def test_a_large_object_comes_whole(cloud, source, tmp_path):
+    box, body = cloud.new_bucket(), bytes(range(256)) * 50_000
+    cloud.fill(box, {"large": body})
+    assert await stage(source, cloud.spec(box, "large"), tmp_path) == {"large": body}
+
+
+async def test_an_object_that_changed_after_it_was_listed_is_named_with_both_etags(cloud, box, source, tmp_path):
+    manifest = await source.resolve(cloud.spec(box, "d/0*"))
+    cloud.put(box, "d/03.txt", b"other")
+    after = (await source.resolve(cloud.spec(box, "d/03.txt"))).entries[0].etag
+    before = next(entry.etag for entry in manifest.entries if entry.key == "d/03.txt")
+    with pytest.raises(StorageFailure) as raised:
+        await source.fetch(manifest, tmp_path, ignore)
+    assert f"object d/03.txt in {cloud.cloud.word} {box}" in raised.value.message
+    assert raised.value.message.endswith(f"changed after it was listed: {before} was listed, {after} is there")
+    cloud.remove(box, "d/03.txt")
+    with pytest.raises(StorageFailure, match=r"d/03\.txt .* is gone: .* was listed"):
+        await source.fetch(manifest, tmp_path / "again", ignore)
+
+
+async def test_an_empty_match_says_so_unless_it_is_allowed(cloud, box, source, tmp_path):
+    with pytest.raises(StorageFailure, match=f"nothing matches 'none/' in {cloud.cloud.word} {box}"):
+        await source.resolve(cloud.spec(box, "none/"))
+    assert await stage(source, cloud.spec(box, "none/", AllowEmpty=True), tmp_path) == {}
+    with pytest.raises(StorageFailure, match=f"there is no object none in {cloud.cloud.word} {box}"):
+        await source.resolve(cloud.spec(box, "none"))
+
+
+@pytest.mark.parametrize("key", ["x/", "x", ""])
+async def test_a_bucket_that_does_not_exist_is_named(cloud, source, key):
+    with pytest.raises(StorageFailure, match=f"{cloud.cloud.word} nowhereatall at .* does not exist"):
+        await source.resolve(cloud.spec("nowhereatall", key))
+
+
+async def test_an_endpoint_that_nobody_trusts_is_not_asked(cloud, box, source):
+    wanted = cloud.spec(box, "d/", Endpoint="http://127.0.0.1:1")
+    said = "endpoint http://127.0.0.1:1 is not one that this machine trusts"
+    assert source.list_objections(wanted, "default") == [said]
+    with pytest.raises(StorageFailure) as raised:
+        await source.resolve(wanted)
+    assert said in raised.value.message
+    assert "list it in InputSources.AllowedEndpoints" in raised.value.hint
+    assert not source.list_objections(cloud.spec(box, "d/", Endpoint=cloud.url), "default")
+
+
+async def test_manifests_of_other_nodes_stay_below_the_jobs_prefix(cloud, box, source, tmp_path):
+    manifest = await source.resolve(cloud.spec(box, "e.txt"))
+    with pytest.raises(StorageFailure, match="to which it does not belong"):
+        await source.fetch(Manifest(cloud.spec(box, "d/"), manifest.entries), tmp_path, ignore)
+
+
+async def test_without_credentials_it_is_asked_as_anybody(cloud, box, monkeypatch, tmp_path):
+    clear_clouds(monkeypatch)
+    source = CloudSource(cloud.cloud, Endpoints("InputSources.AllowedEndpoints", (cloud.url,)), patience=BRIEF)
+    wanted = cloud.spec(box, "d/03.txt", Endpoint=cloud.url, Anonymous=True)
+    with pytest.raises(StorageFailure, match=r"no access to .* without credentials") as raised:
+        await source.resolve(wanted)
+    assert cloud.cloud.cure in raised.value.hint
+    cloud.open_to_all(box)
+    assert await stage(source, wanted, tmp_path) == {"03.txt": OBJECTS["d/03.txt"]}
+    assert len(await stage(source, cloud.spec(box, "d/0*", Endpoint=cloud.url), tmp_path)) == 7
+    await source.close()
+
+
+async def test_no_secret_is_in_a_message(cloud, box, source, monkeypatch, tmp_path):
+    """The server is away, and obstore's own message has the whole URL."""
+    manifest = await source.resolve(cloud.spec(box, "d/0*"))
+    monkeypatch.setenv(cloud.cloud.endpoint_variable, "http://127.0.0.1:1/path")
+    with pytest.raises(StorageFailure) as raised:
+        await source.fetch(manifest, tmp_path, ignore)
+    assert "connection refused" in raised.value.message
+    assert raised.value.retryable
+    assert "the-token" not in raised.value.message + raised.value.hint
+
+
+async def test_another_service_at_the_endpoint_is_told(cloud, source, monkeypatch):
+    async with listening(Server()) as server:
+        server.answers = [says(200, "<html><body>Welcome</body></html>", Content_Type="text/html")]
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, server.url)
+        for key in ("x/", "x"):
+            with pytest.raises(StorageFailure, match="what answers there does not speak as"):
+                await source.resolve(cloud.spec("somebucket", key))
+
+
+@pytest.fixture
+async def proxy(cloud, monkeypatch):
+    async with FaultyProxy(cloud.url).listen() as made:
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, made.url)
+        yield made
+
+
+async def test_what_breaks_off_is_gone_on_with(cloud, proxy, tmp_path):
+    box, body = cloud.new_bucket(), os.urandom(6 << 20)
+    cloud.fill(box, {"large": body})
+    source = CloudSource(cloud.cloud, Endpoints(), patience=Patience(seconds=30.0, first=0.01, longest=0.02))
+    manifest = await source.resolve(cloud.spec(box, "large"))
+    faults = iter([refuses(503, "SlowDown"), breaks(3 << 20), refuses(500, "InternalError"), breaks(1 << 20)])
+    proxy.choose = lambda request: next(faults, None)
+    assert await stage(source, manifest.source, tmp_path) == {"large": body}
+    await source.close()
+
+
+async def test_a_server_that_falls_silent_is_left(cloud, proxy, tmp_path):
+    box = cloud.new_bucket()
+    cloud.fill(box, {"large": os.urandom(3 << 20)})
+    source = CloudSource(cloud.cloud, Endpoints(), patience=Patience(seconds=0.5, attempts=1, first=0.01, longest=0.02))
+    manifest = await source.resolve(cloud.spec(box, "large"))
+    sent = iter([1 << 20])
+    proxy.choose = lambda request: stops_sending(next(sent, 0))
+    with pytest.raises(StorageFailure, match=r"no answer in time|connection lost"):
+        await source.fetch(manifest, tmp_path, ignore)
+    with pytest.raises(StorageFailure, match=r"no answer in time|connection lost"):
+        await source.resolve(cloud.spec(box, "large*"))
+    await source.close()
