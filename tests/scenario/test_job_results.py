@@ -40,3 +40,16 @@ def test_a_job_waits_for_the_result_of_another(system):
     second = system.submit("cat /in/outputs/f", InputSources=[taken(first, Wait=True)])
     system.until_event(second, lambda item: f"waiting for the result of job {first[:10]}" in item.event.message)
     assert system.client.wait(second, 60).state.state_type == "Completed" and system.output(second) == "0\n"
+
+
+def test_the_lineage_of_a_job_is_shown_both_ways(system):
+    first = system.run(SCRIPT, ResultPaths=OUTPUTS, Publisher={"Type": "ipfs"}, job={"Name": "origin"})
+    second = system.run("true", InputSources=[taken("origin", Path="outputs")])
+    third = system.cli("job", "describe", "--lineage", second.id).stdout
+    assert f"{second.id[:10]} {second.name}, version 1: Completed" in third
+    assert f"  /in from job {first.id[:10]}, version 1:" in third and "Read by no job" in third
+    assert f"{first.id[:10]} origin, version 1: Completed\n  reads nothing\n" in third
+    shown = system.cli("job", "describe", "--lineage", "origin").stdout
+    assert f"Read by:\n  {second.id[:10]} {second.name}, version 1\n" in shown
+    told = system.cli("job", "describe", "--lineage", "--output", "json", "origin").stdout
+    assert f'"JobID": "{second.id}"' in told or f'"JobID":"{second.id}"' in told

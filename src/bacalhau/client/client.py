@@ -56,6 +56,7 @@ from bacalhau.models.wire.api import (
     StorageArea,
     StorageResponse,
 )
+from bacalhau.models.wire.lineage import LineageResponse
 from bacalhau.models.wire.messages import Progress
 from bacalhau.ports.progress import Report, ignore
 
@@ -216,6 +217,14 @@ class AsyncClient:
         """The job with its executions and history."""
         query = {"include": "executions,history", "namespace": namespace, "job_version": version}
         return await self.transport.ask(GetJobResponse, job_path(job_id), query)
+
+    async def lineage(self, job_id: str, *, namespace: str = "", version: int = 0) -> LineageResponse:
+        """Tell where the inputs of a job came from, through other jobs, and which jobs read its results.
+
+        Ours alone: others' servers raise NotFound.
+        """
+        query = {"namespace": namespace, "job_version": version}
+        return await self.transport.ask(LineageResponse, job_path(job_id, "lineage"), query)
 
     async def list_jobs(self, **query: Any) -> ListJobsResponse:
         """One page: `namespace`, `labels` (a selector), `limit`, `next_token`, `order_by`, `reverse`."""

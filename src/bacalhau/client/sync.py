@@ -38,6 +38,7 @@ from bacalhau.models.wire.api import (
     RerunJobResponse,
     StorageArea,
 )
+from bacalhau.models.wire.lineage import LineageResponse
 from bacalhau.ports.progress import Report, ignore
 
 T = TypeVar("T")
@@ -114,6 +115,9 @@ class Client:
 
     def explain(self, job: Job | dict[str, Any] | str, *, limit: int = 0, next_token: str = "") -> ExplainJobResponse:
         return self._run(self._client.explain(job, limit=limit, next_token=next_token))
+
+    def lineage(self, job_id: str, *, namespace: str = "", version: int = 0) -> LineageResponse:
+        return self._run(self._client.lineage(job_id, namespace=namespace, version=version))
 
     def explain_stored(
         self, job_id: str, *, namespace: str = "", limit: int = 0, next_token: str = ""

@@ -11,6 +11,7 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.inventory import InputSummary, Row
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.lineage import LineageReader
 
 # Fields by the names of the orders of lists
 ORDERS = {
@@ -155,6 +156,10 @@ class VersionReader(Protocol):
     async def get_job_version(self, job_id: str, version: int) -> Job: ...
 
     async def list_job_versions(self, job_id: str) -> list[Job]: ...
+
+    async def list_readers(self, job_id: str, limit: int) -> list[LineageReader]:
+        """List the versions of jobs that take results of a job, oldest first."""
+        ...
 
 
 class PlanStore(Protocol):

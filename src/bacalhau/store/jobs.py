@@ -1,11 +1,13 @@
 """Jobs and their versions as statements and queries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.job.job import EVERYWHERE, Job
+from bacalhau.models.job.taken import taking_inputs
+from bacalhau.models.wire.lineage import LineageReader
 from bacalhau.ports.store import JobQuery
 from bacalhau.store.database import Snapshot
 from bacalhau.store.paging import find_rows, load_list, load_rows, page_terms
@@ -29,6 +31,21 @@ def update_job(job: Job) -> Statement:
         1,
         f"job {job.id} is not at revision {job.revision - 1}: it was changed meanwhile, or is gone",
     )
+
+
+def note_readers(job: Job) -> Iterator[Statement]:
+    """Note whose results a version of a job takes; doing it twice is fine."""
+    found = {(taken.job_id, taken.job_version) for _, _, params in taking_inputs(job) for taken in params.pinned}
+    for source, version in sorted(found):
+        params = {"source": source, "source_version": version, "id": job.id, "version": job.version}
+        yield Statement("note_reader", params)
+
+
+def read_readers(rows: list[Row]) -> list[LineageReader]:
+    return [
+        LineageReader(job_id=job_id, job_version=version, source_version=of, name=name, namespace=namespace)
+        for job_id, version, of, name, namespace in rows
+    ]
 
 
 def _columns(job: Job) -> dict[str, Any]:

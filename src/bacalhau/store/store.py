@@ -18,6 +18,7 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.lineage import LineageReader
 from bacalhau.ports.store import (
     ALL,
     ExecutionPage,
@@ -85,6 +86,9 @@ class SqliteStore(Housed):
 
     async def list_job_versions(self, job_id: str) -> list[Job]:
         return await self._database.read("list_job_versions", {"job_id": job_id}, jobs.read_jobs, "lists")
+
+    async def list_readers(self, job_id: str, limit: int) -> list[LineageReader]:
+        return await self._database.read("list_readers", {"source": job_id, "limit": limit}, jobs.read_readers, "lists")
 
     async def list_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[Execution]:
         lane: Lane = "points" if executions.is_short(page) else "lists"
@@ -213,6 +217,8 @@ def _statements(change: Change, now: int) -> Iterator[Statement]:
     """
     yield from map(jobs.insert_job, change.new_jobs)
     yield from map(jobs.update_job, change.jobs)
+    for job in (*change.new_jobs, *change.jobs):
+        yield from jobs.note_readers(job)
     yield from map(executions.update_execution, change.executions)
     yield from map(executions.insert_execution, change.new_executions)
     yield from history.insert_history(change.history, now)

@@ -1,5 +1,5 @@
 """Routes that look ahead or back: what a job would change, where it would run and why not elsewhere, running a
-version again, and publishing what nodes kept.
+version again, where its inputs came from, and publishing what nodes kept.
 """
 
 from litestar import get, post, put
@@ -8,7 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, ignored, named_job, orchestrator, read_body, read_job_body
-from bacalhau.api.v1.query import MOST_SHOWN, ExplainJob, Query, read_query
+from bacalhau.api.v1.query import MOST_SHOWN, ExplainJob, LineageOfJob, Query, read_query
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import (
     DiffJobRequest,
@@ -20,8 +20,10 @@ from bacalhau.models.wire.api import (
     RerunJobRequest,
     RerunJobResponse,
 )
+from bacalhau.models.wire.lineage import LineageResponse
 from bacalhau.models.wire.paging import parse_token
 from bacalhau.orchestrator.jobs import explain, publish, versions
+from bacalhau.orchestrator.jobs.lineage import find_lineage
 
 
 @put("/jobs/diff", status_code=200, body=DiffJobRequest)
@@ -72,6 +74,13 @@ async def explain_stored_job(request: Ask, job_id: FromPath[str]) -> ExplainJobR
     return await explain.explain_stored(orchestrator(request), named_job(job_id), query.namespace, page)
 
 
+@get("/jobs/{job_id:str}/lineage", query=LineageOfJob)
+async def get_lineage(request: Ask, job_id: FromPath[str]) -> LineageResponse:
+    """Where the inputs of a job came from, through other jobs, and which jobs read its results; 1,000 of each."""
+    query = read_query(request.scope["query_string"], LineageOfJob)
+    return await find_lineage(orchestrator(request), named_job(job_id), query.namespace, query.job_version)
+
+
 def _page(query: ExplainJob) -> explain.Page:
     """Read the page that is asked for. Raises BadRequest for a token of another list."""
     if not query.next_token:
@@ -88,4 +97,11 @@ def _given(job: Job | None) -> Job:
     return job
 
 
-PLANNING_ROUTES: list[ControllerRouterHandler] = [diff_job, rerun_job, publish_job, explain_job, explain_stored_job]
+PLANNING_ROUTES: list[ControllerRouterHandler] = [
+    diff_job,
+    rerun_job,
+    publish_job,
+    explain_job,
+    explain_stored_job,
+    get_lineage,
+]

@@ -62,6 +62,12 @@ class GetJob(Query, frozen=True, kw_only=True):
     wait: Wait = 0
 
 
+class LineageOfJob(Query, frozen=True, kw_only=True):
+    """`job_version` 0 is the latest."""
+
+    job_version: Number = 0
+
+
 class ExplainJob(Query, frozen=True, kw_only=True):
     """`limit`: how many nodes and places are listed, 0 is 100."""
 

@@ -63,6 +63,8 @@ class ListJobs(_JobLabels, OrderedPage, Table, section="Paging"):
 class DescribeJob(OneVersion, Document):
     """Flags of `job describe`."""
 
+    lineage: bool = switch("--lineage", help="Show where its inputs came from, and which jobs read its results.")
+
 
 class ListExecutions(Versions, OrderedPage, Table, section="Paging"):
     """Flags of `job executions`."""

@@ -10,6 +10,7 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import BOLD, painted
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import DescribeJob
+from bacalhau.cli.job.lineage import describe_lineage
 from bacalhau.cli.output.render import look_for, say_lines, show_document, stamp, when
 from bacalhau.cli.output.table import Column, draw
 from bacalhau.lib.clock import now_ns
@@ -31,6 +32,8 @@ def describe(call: Call[DescribeJob]) -> int:
 
 
 async def _describe(call: Call[DescribeJob]) -> int:
+    if call.flags.lineage:
+        return await describe_lineage(call)
     async with connect(call.settings) as client:
         answer = await client.describe(call.args[0], namespace=call.flags.namespace, version=call.flags.version)
     if call.flags.output:

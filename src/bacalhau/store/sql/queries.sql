@@ -46,6 +46,15 @@ select case when v.version = j.version then j.body else v.final end
 from jobs j join job_versions v on v.job = j.number
 where j.id = :job_id order by v.version;
 
+-- name: note_reader
+insert or ignore into lineage (source, source_version, reader, reader_version)
+select :source, :source_version, number, :version from jobs where id = :id;
+
+-- name: list_readers
+select j.id, l.reader_version, l.source_version, j.name, j.namespace
+from lineage l join jobs j on j.number = l.reader
+where l.source = :source order by j.create_time, l.reader_version limit :limit;
+
 -- Executions -----------------------------------------------------------------------------------------------------
 
 -- name: insert_execution
