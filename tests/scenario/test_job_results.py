@@ -53,3 +53,22 @@ def test_the_lineage_of_a_job_is_shown_both_ways(system):
     assert f"Read by:\n  {second.id[:10]} {second.name}, version 1\n" in shown
     told = system.cli("job", "describe", "--lineage", "--output", "json", "origin").stdout
     assert f'"JobID": "{second.id}"' in told or f'"JobID":"{second.id}"' in told
+
+
+def test_the_same_work_is_not_done_twice_and_its_result_outlives_the_job_that_did_it(system, tmp_path):
+    job = {"Reuse": {"Enabled": True, "MaxAge": "1h", "Unpinned": True}}
+    task = {"ResultPaths": OUTPUTS, "Publisher": {"Type": "ipfs"}, "Network": {"Type": "None"}, "job": job}
+    script = "head -c 20 /dev/urandom | md5sum | tee /outputs/f"
+    first, second = system.run(script, **task), system.run(script, **task)
+    assert (second.state.state_type, second.state.message) == ("Completed", "")
+    (old,), (new,) = system.client.executions(first.id), system.client.executions(second.id)
+    assert (new.reused.job_id, new.reused.execution_id) == (first.id, old.id)
+    assert system.output(second.id) == system.output(first.id) != ""
+    assert f"Result of execution {old.id[:10]} of job {first.id[:10]} used" in system.cli("describe", second.id).stdout
+    system.cli("job", "delete", first.id)
+    system.cli("get", second.id, "--output-dir", ".", cwd=tmp_path)
+    assert (tmp_path / "outputs" / "f").read_text() == old.run_output.stdout
+    pinned = {**task, "job": {"Reuse": {"Enabled": True}}}
+    third = system.run(script, **pinned)
+    said = [item.event.message for item in system.client.history(third.id).items]
+    assert any("No result is used again: image" in text and "is not pinned by its digest" in text for text in said)

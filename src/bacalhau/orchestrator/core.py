@@ -46,6 +46,8 @@ class Checks:
     `whole`: how sources are checked instead in a job that is not divided by a count; `results` judge what nodes report,
     by the type of the job's publisher; `params` tell of parameters that are ignored; `overlaps` say which results of a
     job replace one another; `readers` say by which input another job reads a result, by the type of the publisher.
+    `engine_doubts` say why a task may run another program next time; of `fixed` sources the parameters alone say what
+    they hold.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -58,6 +60,8 @@ class Checks:
     overlaps: OverlapChecks = field(default_factory=dict)
     listed: frozenset[str] = frozenset()
     readers: Mapping[str, AsInput] = field(default_factory=dict)
+    engine_doubts: Mapping[str, SpecCheck] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""
@@ -187,7 +191,7 @@ class Orchestrator:
         """Write a change. Room for its new executions is reserved before that, by their plan or here. Raises Conflict
         also where another attempt in the slot of a new execution may still publish.
         """
-        unplanned = [execution for execution in change.new_executions if execution.id not in self.placing]
+        unplanned = [e for e in change.new_executions if e.is_live and e.id not in self.placing]
         for execution in unplanned:
             self.cluster.hold(execution)
         try:

@@ -90,7 +90,8 @@ class PluginChecks(NamedTuple):
     placed; `whole` are in place of the sources' own checks in
     a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
     has one. `params` tell of parameters that are ignored, `overlaps` which results of a job replace one another.
-    `readers` say by which input another job reads a result, by the type of the publisher.
+    `readers` say by which input another job reads a result, by the type of the publisher. `engine_doubts` say why
+    a task may run another program next time; of `fixed` sources the parameters alone say what they hold.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -103,6 +104,8 @@ class PluginChecks(NamedTuple):
     overlaps: OverlapChecks
     listed: frozenset[str]
     readers: Mapping[str, AsInput]
+    engine_doubts: Mapping[str, SpecCheck]
+    fixed: frozenset[str]
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
@@ -118,6 +121,8 @@ def plugin_checks(known: Registry) -> PluginChecks:
         params=ParamNames(_params(known, "engine"), _params(known, "source"), _params(known, "publisher")),
         overlaps={n: PluginCheck(o.part.check_overlap, o.owner) for n, o in publishers if o.part.check_overlap},
         listed=frozenset(name for name, offer in sources if offer.part.listed),
+        engine_doubts={n: PluginCheck(o.part.doubts, o.owner) for n, o in known.engines.items() if o.part.doubts},
+        fixed=frozenset(name for name, offer in sources if offer.part.fixed),
         readers={n: PluginInput(o.part.as_input, o.owner) for n, o in publishers if o.part.as_input},
     )
 

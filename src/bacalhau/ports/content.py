@@ -42,6 +42,10 @@ class OwnContent(ContentStore, Protocol):
         """
         ...
 
+    async def renew(self, roots: Sequence[str]) -> None:
+        """Count the blocks below `roots` (CIDs) that are held as asked after now."""
+        ...
+
     async def keep_raw(self, blocks: Sequence[bytes]) -> list[str]:
         """Keep blocks of plain bytes, durably when the call returns; return their CIDs in order."""
         ...

@@ -48,13 +48,15 @@ class EngineType(msgspec.Struct, frozen=True):
     """An engine. `make` is a target `(Setting) -> ports.engine.Engine`, `check` one `(SpecConfig) -> list[str]`.
 
     `params` is the target of a `lib.wire.Model` with the names of all parameters: users are warned of others, which
-    are ignored. Without it nobody is warned.
+    are ignored. Without it nobody is warned. `doubts` is a target `(SpecConfig) -> list[str]` that lists why a task may
+    run another program next time; without it nobody can know, and no result is used again.
     """
 
     name: Name
     make: Target
     check: Target
     params: Target | None = None
+    doubts: Target | None = None
 
 
 class SourceType(msgspec.Struct, frozen=True):
@@ -63,7 +65,8 @@ class SourceType(msgspec.Struct, frozen=True):
     `check` and `check_whole` are targets `(SpecConfig) -> list[str]`; the second is for jobs that no count divides,
     None where that is the same. `located` sources are on one node and not on another: the orchestrator asks the
     nodes before it places a job (see ports.storage.Located). `listed` sources may hold another thing tomorrow: they are
-    listed once for all executions of a job (see ports.storage.Listable). `params`: see EngineType.
+    listed once for all executions of a job (see ports.storage.Listable). Of `fixed` sources the parameters alone say
+    what they hold, for ever. `params`: see EngineType.
     """
 
     name: Name
@@ -73,6 +76,7 @@ class SourceType(msgspec.Struct, frozen=True):
     schemes: tuple[Scheme, ...] = ()
     located: bool = False
     listed: bool = False
+    fixed: bool = False
     params: Target | None = None
 
 

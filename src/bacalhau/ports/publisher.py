@@ -9,6 +9,7 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.uses import Reused
 from bacalhau.ports.progress import Report
 
 Confirm = Callable[[], Awaitable[None]]
@@ -41,7 +42,8 @@ class Result(NamedTuple):
 
 class Published(NamedTuple):
     """A result that a node reported, `publisher` and `namespace` of the job, and the execution that it must belong
-    to.
+    to. `record_job_id` and `record_id` are the job and the execution in whose record it stands, which are others where
+    a result is used again.
     """
 
     result: SpecConfig
@@ -50,12 +52,16 @@ class Published(NamedTuple):
     execution_id: str
     node_id: str
     namespace: str = ""
+    record_job_id: str = ""
+    record_id: str = ""
 
     @classmethod
     def of(cls, execution: Execution, job: Job, result: SpecConfig) -> "Published":
         """Put a result beside what decides whose it is. `job` is the version that the execution ran."""
         publisher = execution.publisher or job.task.publisher or SpecConfig()
-        return cls(result, publisher, job.id, execution.id, execution.node_id, job.namespace)
+        made_by = execution.reused or Reused(job_id=job.id, execution_id=execution.id)
+        ids = made_by.job_id, made_by.execution_id
+        return cls(result, publisher, *ids, execution.node_id, job.namespace, job.id, execution.id)
 
 
 class ResultInput(NamedTuple):

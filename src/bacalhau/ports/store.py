@@ -157,6 +157,12 @@ class VersionReader(Protocol):
 
     async def list_job_versions(self, job_id: str) -> list[Job]: ...
 
+    async def find_results(self, keys: Sequence[str]) -> list[tuple[str, Execution]]:
+        """Find the executions that ended last of the partitions with these hashes, the newest first, without their
+        jobs.
+        """
+        ...
+
     async def list_readers(self, job_id: str, limit: int) -> list[LineageReader]:
         """List the versions of jobs that take results of a job, oldest first."""
         ...

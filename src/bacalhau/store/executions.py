@@ -121,5 +121,9 @@ def read_found(rows: list[Row]) -> Found:
     return Found(*map(bool, rows[0])) if rows else Found(False, False)
 
 
+def read_results(rows: list[Row]) -> list[tuple[str, Execution]]:
+    return [(key, decode(body, Execution)) for key, body in rows]
+
+
 def read_with_job(rows: list[Row]) -> tuple[Execution, Job] | None:
     return (decode(rows[0][0], Execution), decode(rows[0][1], Job)) if rows else None

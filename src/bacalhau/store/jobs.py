@@ -6,6 +6,7 @@ from typing import Any
 from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.job.job import EVERYWHERE, Job
+from bacalhau.models.job.reuse import ReuseKey
 from bacalhau.models.job.taken import taking_inputs
 from bacalhau.models.wire.lineage import LineageReader
 from bacalhau.ports.store import JobQuery
@@ -39,6 +40,11 @@ def note_readers(job: Job) -> Iterator[Statement]:
     for source, version in sorted(found):
         params = {"source": source, "source_version": version, "id": job.id, "version": job.version}
         yield Statement("note_reader", params)
+
+
+def note_reuse_key(key: ReuseKey) -> Statement:
+    params = {"id": key.job_id, "version": key.job_version, "partition": str(key.partition), "key": key.key}
+    return Statement("note_reuse_key", params)
 
 
 def read_readers(rows: list[Row]) -> list[LineageReader]:

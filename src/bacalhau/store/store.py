@@ -90,6 +90,11 @@ class SqliteStore(Housed):
     async def list_readers(self, job_id: str, limit: int) -> list[LineageReader]:
         return await self._database.read("list_readers", {"source": job_id, "limit": limit}, jobs.read_readers, "lists")
 
+    async def find_results(self, keys: Sequence[str]) -> list[tuple[str, Execution]]:
+        return await self._database.read(
+            "find_results", {"keys": encode(list(keys)).decode()}, executions.read_results, "lists"
+        )
+
     async def list_executions(self, job_id: str, job_version: int, page: ExecutionPage = ALL) -> list[Execution]:
         lane: Lane = "points" if executions.is_short(page) else "lists"
         return await self._database.read_whole(partial(executions.load_page, job_id, job_version, page), lane)
@@ -219,6 +224,7 @@ def _statements(change: Change, now: int) -> Iterator[Statement]:
     yield from map(jobs.update_job, change.jobs)
     for job in (*change.new_jobs, *change.jobs):
         yield from jobs.note_readers(job)
+    yield from map(jobs.note_reuse_key, change.reuse_keys)
     yield from map(executions.update_execution, change.executions)
     yield from map(executions.insert_execution, change.new_executions)
     yield from history.insert_history(change.history, now)

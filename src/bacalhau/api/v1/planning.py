@@ -76,7 +76,7 @@ async def explain_stored_job(request: Ask, job_id: FromPath[str]) -> ExplainJobR
 
 @get("/jobs/{job_id:str}/lineage", query=LineageOfJob)
 async def get_lineage(request: Ask, job_id: FromPath[str]) -> LineageResponse:
-    """Where the inputs of a job came from, through other jobs, and which jobs read its results; 1,000 of each."""
+    """Tell where the inputs of a job came from, through other jobs, and which jobs read its results; 1,000 of each."""
     query = read_query(request.scope["query_string"], LineageOfJob)
     return await find_lineage(orchestrator(request), named_job(job_id), query.namespace, query.job_version)
 

@@ -5,7 +5,7 @@ from bacalhau.cli.frame.flags import Flags, number, switch, text, value
 from bacalhau.cli.frame.reading import OneOf, tail
 from bacalhau.cli.job.flags import Fetching, Follow, Namespaced, OneVersion, Quiet, Versions, Waiting
 from bacalhau.cli.output.flags import Document, OrderedPage, Page, Table, order, rows
-from bacalhau.cli.spec.job_flags import Template
+from bacalhau.cli.spec.job_flags import ReuseFlags, Template
 
 _JOB = Operands("ID|NAME", 1, 1)
 
@@ -21,7 +21,7 @@ class _Update(Flags):
     hide_warnings: bool = switch("--hide-warnings", help="No warnings about the job.")
 
 
-class JobRun(Waiting, _Difference, _Update, Template):
+class JobRun(Waiting, _Difference, _Update, ReuseFlags, Template):
     """Flags of `job run`."""
 
 

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from bacalhau.cli.frame import interrupts
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
@@ -27,7 +29,7 @@ from bacalhau.cli.output.printing import LogPrinter, has_several
 from bacalhau.cli.output.render import yaml_text
 from bacalhau.cli.output.steps import Account, Events, GroupedEvents, Silence, Steps
 from bacalhau.cli.output.telling import Teller
-from bacalhau.cli.spec.flags import job_of_flags
+from bacalhau.cli.spec.flags import job_of_flags, read_reuse
 from bacalhau.cli.spec.job_file import InvalidJob, read_job_file, read_template_file
 from bacalhau.cli.spec.wasm import wasm_job
 from bacalhau.client.client import AsyncClient
@@ -88,6 +90,7 @@ def create(call: Call[Create]) -> int:
 
 def job_run(call: Call[JobRun]) -> int:
     job = read_template_file(call, quiet=call.flags.id_only)
+    job = replace(job, reuse=read_reuse(call.flags, job.reuse))
     if call.flags.dry_run:
         return say_difference(call, job)
     hide_warnings = call.flags.hide_warnings

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from bacalhau.cli.frame.pflag import invalid_argument
 from bacalhau.cli.frame.say import say
-from bacalhau.cli.spec.job_flags import DockerJob, NewJob
+from bacalhau.cli.spec.job_flags import DockerJob, NewJob, ReuseFlags
 from bacalhau.lib.errors import BacalhauError, BadRequest
 from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
@@ -18,6 +19,7 @@ from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.selector import parse_selector
 from bacalhau.models.job.shared_target import place_side_by_side
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.uses import Reuse
 from bacalhau.models.text.grammar import parse_env, parse_label, parse_network, parse_output
 from bacalhau.plugins.uris import parse_input, parse_publisher
 
@@ -44,7 +46,16 @@ def job_of_engine(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, 
         constraints=_constraints(flags),
         labels=merged_pairs("-l, --labels", flags.labels, parse_label),
         tasks=(_task(flags, engine, inputs),),
+        reuse=read_reuse(flags, None),
     )
+
+
+def read_reuse(flags: ReuseFlags, wanted: Reuse | None) -> Reuse | None:
+    """Return the wish to use results again of the flags; where these say nothing, the one that is there."""
+    if not flags.reuse and not flags.reuse_max_age:
+        return wanted
+    before = wanted or Reuse()
+    return replace(before, enabled=True, max_age=flags.reuse_max_age or before.max_age)
 
 
 def _task(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, ...]) -> Task:

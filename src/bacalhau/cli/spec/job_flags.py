@@ -41,7 +41,7 @@ class TaskFlags(Flags, section="Task"):
         "-i",
         "--input",
         metavar="URI[:PATH][,opt=K=V]",
-        help="Input from s3://, ipfs://, http(s):// or file://, at PATH (default /inputs).",
+        help="Input from s3://, ipfs://, job://, http(s):// or file://, at PATH (default /inputs).",
     )
     output: tuple[str, ...] = listed(
         "-o", "--output", metavar="NAME:PATH", help="A directory to keep as a result; /outputs always is."
@@ -82,7 +82,18 @@ class NetworkFlags(Flags, section="Network"):
     )
 
 
-class NewJob(TaskFlags, JobFlags, ResourceFlags, NetworkFlags):
+class ReuseFlags(Flags, section="Earlier results"):
+    """Results that need not be computed again."""
+
+    reuse: bool = switch(
+        "--reuse", help="Take the result of an earlier execution that did the same work, without running."
+    )
+    reuse_max_age: str = text(
+        "--reuse-max-age", metavar="DURATION", help="As --reuse, for results of at most this age, as 24h."
+    )
+
+
+class NewJob(TaskFlags, JobFlags, ResourceFlags, NetworkFlags, ReuseFlags):
     """A job of one task, whatever engine runs it."""
 
 

@@ -12,6 +12,7 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.retry import ENGINE_AWAY, FAILURE_KIND
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.uses import Reused
 
 SHARED = 64  # states that executions share
 OUTPUT_LIMIT = 2048  # bytes of each stream kept in the record; the full streams are in the result
@@ -127,6 +128,7 @@ class Execution(Model):
 
     `publisher` (ours) is set when outputs that the node kept are published later: where they go. None before.
     `proof` (ours) tells what it read and wrote; None where its node makes none, or there was nothing to tell.
+    `reused` (ours) names the execution whose result it has, where it did not run itself.
     """
 
     id: str = always(factory=str)
@@ -148,6 +150,7 @@ class Execution(Model):
     partition_index: int = 0
     publisher: SpecConfig | None = None
     proof: Proof | None = None
+    reused: Reused | None = None
     revision: int = always(factory=int)
     create_time: int = always(factory=int)
     modify_time: int = always(factory=int)

@@ -4,6 +4,7 @@ from bacalhau.lib.wire import Model
 from bacalhau.models.execution.event import Event
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.reuse import ReuseKey
 
 
 class HistoryEntry(Model):
@@ -26,6 +27,8 @@ class OutgoingMessage(Model):
 class Change(Model):
     """One transaction.
 
+    `reuse_keys` are written where they are not there yet.
+
     Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1).
     """
 
@@ -35,3 +38,4 @@ class Change(Model):
     executions: tuple[Execution, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     messages: tuple[OutgoingMessage, ...] = ()
+    reuse_keys: tuple[ReuseKey, ...] = ()

@@ -9,6 +9,7 @@ from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.retry import RetryPolicy
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType, check_job_move
+from bacalhau.models.job.uses import Reuse
 
 NO_PORTS: frozenset[int] = frozenset()
 
@@ -93,6 +94,7 @@ class Job(Model):
 
     `version` counts specs, `revision` counts every change; `submit_time` (ours) is when a later version came.
     `inventory` (ours) is what the inputs of this version hold, None while nobody has found out, or need not.
+    `reuse` (ours) is set where results of earlier executions may be used again.
     """
 
     id: str = always(factory=str)
@@ -112,6 +114,7 @@ class Job(Model):
     modify_time: int = always(factory=int)
     submit_time: int = 0
     inventory: Inventory | None = None
+    reuse: Reuse | None = None
 
     @property
     def submitted(self) -> int:

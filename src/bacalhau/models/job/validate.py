@@ -34,10 +34,12 @@ from bacalhau.models.job.job import (
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.retry import normal_retry
+from bacalhau.models.job.reuse import reuse_problems
 from bacalhau.models.job.selector import selector_problems
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.taken import unpinned
 from bacalhau.models.job.task_problems import SpecChecks, task_problems
+from bacalhau.models.job.uses import Reuse
 
 _NONE: SpecChecks = {}
 MAX_COUNT = 100_000  # every look at a job goes over its partitions
@@ -69,7 +71,12 @@ def normalized(job: Job) -> Job:
         meta=job.meta or {},
         labels=job.labels or {},
         tasks=tuple(_normal_task(task) for task in job.tasks or ()),
+        reuse=_normal_reuse(job.reuse),
     )
+
+
+def _normal_reuse(wanted: Reuse | None) -> Reuse | None:
+    return None if wanted is None or wanted == Reuse() else replace(wanted, max_age="".join(wanted.max_age.split()))
 
 
 def _count(kind: str, count: int | None) -> int:
@@ -146,7 +153,12 @@ def sanitized(job: Job) -> tuple[Job, list[str]]:
     blank = replace(
         job, state=JobState(), version=0, revision=0, create_time=0, modify_time=0, submit_time=0, inventory=None
     )
-    return unpinned(replace(blank, id=job_id, tasks=timeless, meta=meta)), warnings
+    return unpinned(replace(blank, id=job_id, tasks=timeless, meta=meta, reuse=unlooked(job.reuse))), warnings
+
+
+def unlooked(wanted: Reuse | None) -> Reuse | None:
+    """Return the wish to use results again as a user has it, before anybody looked for any."""
+    return None if wanted is None else replace(wanted, looked=0)
 
 
 def _timeless(task: Task) -> Task:
@@ -229,6 +241,7 @@ def _job_problems(job: Job) -> Iterator[str]:
     if not -(2**63) <= job.priority < 2**63:
         yield f"job priority must be a whole number of 64 bits, not {job.priority}"
     yield from _name_problems(job)
+    yield from reuse_problems(job)
     if not job.tasks:
         yield "missing job tasks"
 

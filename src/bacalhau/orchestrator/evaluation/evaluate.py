@@ -227,6 +227,7 @@ def _joined(first: Change, then: Change) -> Change:
         executions=first.executions + then.executions,
         history=first.history + then.history,
         messages=first.messages + then.messages,
+        reuse_keys=first.reuse_keys + then.reuse_keys,
     )
 
 

@@ -35,6 +35,7 @@ from bacalhau.models.wire.messages import (
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import nodes_to_ask
 from bacalhau.orchestrator.evaluation.pinning import Pinning, pin_inputs
+from bacalhau.orchestrator.evaluation.reusing import look_for_results, must_look
 from bacalhau.orchestrator.scheduling.schedule import total_limit
 from bacalhau.orchestrator.scheduling.steps import limits_of
 from bacalhau.orchestrator.scheduling.view import SECOND
@@ -56,9 +57,7 @@ def must_list(orch: Orchestrator, job: Job) -> bool:
 
     Where no node of our make could ever run the job, there is nobody to ask, and its executions list for themselves.
     """
-    if job.inventory is not None or job.is_done or not _listed_inputs(orch, job):
-        return False
-    if orch.awaited.find(job.id, job.version) or (is_pinned(job) and not nodes_to_ask(orch, job)):
+    if job.is_done or orch.awaited.find(job.id, job.version) or not _lacks(orch, job):
         return False
     limit = _time_limit(job)
     if limit and limit < now_ns():
@@ -67,6 +66,17 @@ def must_list(orch: Orchestrator, job: Job) -> bool:
         orch.queue.add(job.id, limit + 1)
     orch.inventories.put(job.id)
     return True
+
+
+def _lacks(orch: Orchestrator, job: Job) -> bool:
+    """Tell whether something must be found out: results that it takes of others, what its inputs hold, or results that
+    it can use again.
+    """
+    if not is_pinned(job):
+        return True
+    if job.inventory is None and _listed_inputs(orch, job):
+        return bool(nodes_to_ask(orch, job))
+    return must_look(job)
 
 
 def _time_limit(job: Job) -> int:
@@ -100,7 +110,7 @@ async def _list_job(orch: Orchestrator, job_id: str) -> None:
     again = 0
     try:
         view = (await orch.views.load(orch.store, [job_id])).get(job_id)
-        if view is not None and view.job.inventory is None and not view.job.is_done:
+        if view is not None and _lacks(orch, view.job) and not view.job.is_done:
             with suppress(_Outdated):
                 await _find_inputs(orch, view.job)
     except Unavailable as e:
@@ -123,7 +133,14 @@ async def _find_inputs(orch: Orchestrator, job: Job) -> None:
             await _wait(orch, job, pinned)
             return
         job = pinned.job
-    await _store(orch, job, await make_inventory(orch, job) if nodes_to_ask(orch, job) else None)
+    events: tuple[Event, ...] = ()
+    if job.inventory is None and _listed_inputs(orch, job) and nodes_to_ask(orch, job):
+        inventory = await make_inventory(orch, job)
+        job, events = replace(job, inventory=inventory), (_event(inventory, now_ns()),)
+    if must_look(job) and (job.inventory or not _listed_inputs(orch, job)):
+        job, told = await look_for_results(orch, job)
+        events += told
+    await _store(orch, job, events)
 
 
 async def _wait(orch: Orchestrator, job: Job, found: Pinning) -> None:
@@ -137,10 +154,11 @@ async def _wait(orch: Orchestrator, job: Job, found: Pinning) -> None:
         orch.awaited.forget(job.id)
 
 
-async def _store(orch: Orchestrator, listed: Job, inventory: Inventory | None) -> None:
-    """Write the inventory of a version, and the results that it takes; drop it where the job changed or ended
-    meanwhile. Raises Unavailable.
+async def _store(orch: Orchestrator, listed: Job, events: Sequence[Event]) -> None:
+    """Write what was found for a version: its inventory, the results that it takes, and that results to use again were
+    looked for; drop it where the job changed or ended meanwhile. Raises Unavailable.
     """
+    inventory = listed.inventory
     reach(Point.LISTED)
     while True:
         view = (await orch.views.load(orch.store, [listed.id])).get(listed.id)
@@ -148,9 +166,8 @@ async def _store(orch: Orchestrator, listed: Job, inventory: Inventory | None) -
             await orch.inventories.remove([inventory.root] if inventory and inventory.root else [])
             return
         now = now_ns()
-        tasks, revision = listed.tasks, view.job.revision + 1
-        job = replace(view.job, tasks=tasks, inventory=inventory, revision=revision, modify_time=now)
-        events = [_event(inventory, now)] if inventory else []
+        found = replace(view.job, tasks=listed.tasks, inventory=inventory, reuse=listed.reuse)
+        job = replace(found, revision=view.job.revision + 1, modify_time=now)
         entries = tuple(HistoryEntry(job_id=job.id, job_version=job.version, event=event) for event in events)
         try:
             await orch.commit(Change(jobs=(job,), history=entries))

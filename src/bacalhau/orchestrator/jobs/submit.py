@@ -11,13 +11,15 @@ from bacalhau.models.execution.plan import HistoryEntry
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import CLIENT_META, Job, JobState
 from bacalhau.models.job.overlap import list_overlaps
+from bacalhau.models.job.reuse import CURE
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.unused import unused_params
-from bacalhau.models.job.validate import normalized, same_spec, sanitized, validate_job
+from bacalhau.models.job.validate import normalized, same_spec, sanitized, unlooked, validate_job
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import evaluation_of
 from bacalhau.orchestrator.evaluation.pinning import pin_inputs
+from bacalhau.orchestrator.evaluation.reusing import doubts_of
 from bacalhau.orchestrator.jobs.change import Decision, change_job, read_view
 from bacalhau.orchestrator.scheduling.place import needed_resources
 
@@ -56,6 +58,7 @@ def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tup
     if problems:  # a parameter that is missing may stand there under another name
         raise BadRequest([*problems, *unused], component="APIServer")
     notes = [*notes, *list_overlaps(complete, orch.checks.overlaps)[1]]
+    notes += [f"no result is used again: {doubt} ({CURE})" for doubt in doubts_of(orch, complete)]
     job_id = complete.id or new_job_id()
     meta = dict(complete.meta or {}) | {
         "bacalhau.org/orchestrator.id": orch.node_id,
@@ -130,6 +133,7 @@ def next_version(existing: Job, job: Job, why: str) -> Job:
         meta=job.meta,
         labels=job.labels,
         tasks=job.tasks,
+        reuse=unlooked(job.reuse),
         version=existing.version + 1,
         submit_time=now,
         inventory=None,

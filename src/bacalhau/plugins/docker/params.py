@@ -47,6 +47,13 @@ def check_engine(spec: SpecConfig) -> list[str]:
     return [f"invalid docker engine param: {text}" for text in problems] + (_problems(params) if params else [])
 
 
+def list_doubts(spec: SpecConfig) -> list[str]:
+    """List why a task may run another program next time: a tag may name another image by then."""
+    params, _ = read_params(spec, DockerParams)
+    image = params.image if params else ""
+    return [] if "@sha256:" in image else [f"image {image} is not pinned by its digest (write {image}@sha256:…)"]
+
+
 def _problems(params: DockerParams) -> list[str]:
     problems = []
     if not params.image.strip():

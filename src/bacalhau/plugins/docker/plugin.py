@@ -10,6 +10,7 @@ PLUGIN = Plugin(
             make="bacalhau.plugins.docker.engine:make_engine",
             check="bacalhau.plugins.docker.params:check_engine",
             params="bacalhau.plugins.docker.params:DockerParams",
+            doubts="bacalhau.plugins.docker.params:list_doubts",
         ),
     ),
 )

@@ -10,6 +10,7 @@ PLUGIN = Plugin(
             make="bacalhau.plugins.inline.source:make_source",
             check="bacalhau.plugins.inline.data_url:check_source",
             params="bacalhau.plugins.inline.data_url:InlineParams",
+            fixed=True,
         ),
     ),
 )

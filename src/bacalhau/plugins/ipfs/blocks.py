@@ -132,6 +132,13 @@ class BlockStore:
         self._bytes = None
         return freed
 
+    async def renew(self, roots: Sequence[str]) -> None:
+        await self._off_loop(self._renew, roots)
+
+    def _renew(self, roots: Sequence[str]) -> None:
+        for cid in reachable(map(parse_cid, roots), self._size, self._read_one).values():
+            _touch(self._path(cid))
+
     def _drop(self, roots: Sequence[str], kept: Sequence[str], before: int) -> Freed:
         mine = reachable(map(parse_cid, roots), self._size, self._read_one)
         others = reachable(map(parse_cid, kept), self._size, self._read_one) if mine else {}

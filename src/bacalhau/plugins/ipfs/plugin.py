@@ -14,6 +14,7 @@ PLUGIN = Plugin(
             params="bacalhau.plugins.ipfs.source:IpfsParams",
             schemes=(Scheme("ipfs", "bacalhau.plugins.ipfs.uri:read_input", form="ipfs://CID[/path]"),),
             located=True,
+            fixed=True,
         ),
     ),
     publishers=(

@@ -158,7 +158,7 @@ def _summed(taken: TakenResult, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Make one entry of the many of a source that is pinned by what it names: its content cannot change."""
     if len(entries) == 1:
         return entries
-    return (Entry(taken.execution_id, taken.execution_id, sum(max(entry.size, 0) for entry in entries)),)
+    return (Entry("result", "result", sum(max(entry.size, 0) for entry in entries)),)
 
 
 def _by_folder(entries: Sequence[Entry]) -> dict[str, tuple[Entry, ...]]:

@@ -10,6 +10,7 @@ PLUGIN = Plugin(
             make="bacalhau.plugins.noop.engine:make_engine",
             check="bacalhau.plugins.noop.engine:check_engine",
             params="bacalhau.plugins.noop.engine:NoopParams",
+            doubts="bacalhau.models.job.spec:check_nothing",
         ),
     ),
     publishers=(PublisherType("noop", make=None, check="bacalhau.plugins.noop.engine:check_publisher"),),

@@ -77,7 +77,9 @@ async def _offer_links(published: Published, params: S3SourceParams) -> SpecConf
     result = published.result
     if await _find_signer(params, 1) is None:
         return result
-    asked = LinkedParams(job_id=published.job_id, execution_id=published.execution_id)
+    asked = LinkedParams(
+        job_id=published.record_job_id or published.job_id, execution_id=published.record_id or published.execution_id
+    )
     return msgspec.structs.replace(result, params=(result.params or {}) | msgspec.to_builtins(asked))
 
 

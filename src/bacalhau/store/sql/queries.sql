@@ -50,6 +50,17 @@ where j.id = :job_id order by v.version;
 insert or ignore into lineage (source, source_version, reader, reader_version)
 select :source, :source_version, number, :version from jobs where id = :id;
 
+-- name: note_reuse_key
+insert or ignore into reuse_keys (job, version, partition, key)
+select number, :version, :partition, :key from jobs where id = :id;
+
+-- The executions that ended last for hashes, the newest first.
+
+-- name: find_results
+select r.key, e.body from json_each(:keys) k cross join reuse_keys r on r.key = k.value
+join executions e on e.number = r.execution join jobs j on j.number = r.job
+where r.execution is not null order by r.execution desc;
+
 -- name: list_readers
 select j.id, l.reader_version, l.source_version, j.name, j.namespace
 from lineage l join jobs j on j.number = l.reader
