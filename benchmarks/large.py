@@ -52,7 +52,7 @@ class Times(NamedTuple):
         waited counts at most for the time in which the event loop slept.
         """
         ran, loop, others, here = (now - then for now, then in zip(self, before, strict=True))
-        return loop + here + min(others, max(0.0, took - ran - loop - here))
+        return loop + here + max(0.0, min(others, took - ran - loop - here))  # a thread that ended counts no more
 
 
 def _read_times(pid: int) -> Times:

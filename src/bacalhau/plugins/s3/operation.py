@@ -1,9 +1,10 @@
 """The S3 operations this project uses, each a function of a client: what is sent and what is read back."""
 
+import asyncio
 import base64
 import hashlib
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -110,21 +111,30 @@ def list_query(prefix: str, token: str = "", start: str = "", delimiter: str = "
 async def list_page(client: S3Client, request: Request) -> Page:
     """Read one page of a listing."""
     root = (await call_xml(client, request, "ListBucketResult")).root
-    is_cut = read_text(root, "IsTruncated") == "true"
-    following = read_text(root, "NextContinuationToken") if is_cut else ""
-    return Page(list(_read_page(root)), following, tuple(_read_folders(root)))
+    return await asyncio.to_thread(_read_page, root)
 
 
-def _read_page(root: ET.Element) -> Iterable[Listed]:
-    is_escaped = read_text(root, "EncodingType") == "url"
-    for item in root.iterfind("{*}Contents"):
-        key = read_text(item, "Key")
-        size = read_text(item, "Size")
-        yield Listed(
-            unquote_plus(key) if is_escaped else key,
-            int(size) if size.isdecimal() and len(size) <= _SIZE_DIGITS else -1,
-            read_text(item, "ETag"),
-        )
+def _read_page(root: ET.Element) -> Page:
+    has = _texts(root)
+    is_escaped = has.get("EncodingType") == "url"
+    objects, folders = list[Listed](), list[str]()
+    for item in root:
+        if item.tag.endswith("Contents"):
+            found = _texts(item)
+            key, size = found.get("Key", ""), found.get("Size", "")
+            is_number = size.isdecimal() and len(size) <= _SIZE_DIGITS
+            key = unquote_plus(key) if is_escaped else key
+            objects.append(Listed(key, int(size) if is_number else -1, found.get("ETag", "")))
+        elif item.tag.endswith("CommonPrefixes"):
+            prefix = _texts(item).get("Prefix", "")
+            folders.append(unquote_plus(prefix) if is_escaped else prefix)
+    following = has.get("NextContinuationToken", "") if has.get("IsTruncated") == "true" else ""
+    return Page(objects, following, tuple(folders))
+
+
+def _texts(element: ET.Element) -> dict[str, str]:
+    """Read what stands in the elements of an element, by their names without namespaces; of two the first counts."""
+    return {child.tag.rpartition("}")[2]: child.text or "" for child in reversed(element)}
 
 
 class XmlAnswer(NamedTuple):
@@ -132,13 +142,6 @@ class XmlAnswer(NamedTuple):
 
     headers: Mapping[str, str]
     root: ET.Element
-
-
-def _read_folders(root: ET.Element) -> Iterable[str]:
-    is_escaped = read_text(root, "EncodingType") == "url"
-    for item in root.iterfind("{*}CommonPrefixes"):
-        prefix = read_text(item, "Prefix")
-        yield unquote_plus(prefix) if is_escaped else prefix
 
 
 async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer:
@@ -151,7 +154,7 @@ async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer
 
     async def read(response: aiohttp.ClientResponse) -> XmlAnswer:
         answer = await read_all(response)
-        root = _parse_answer(answer.body, request.address)
+        root = await asyncio.to_thread(_parse_answer, answer.body, request.address)
         name = root.tag.rpartition("}")[2]
         if name == "Error":
             raise Troubled(read_trouble(response.status, "", answer.body))
