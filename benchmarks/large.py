@@ -134,21 +134,26 @@ def probing(url: str, pid: int) -> Iterator[Probe]:
         process.join()
 
 
-async def _ask(url: str, method: str, path: str, body: bytes = b"") -> Any:
+async def _ask(url: str, method: str, path: str, body: bytes) -> Any:
     async with Connection(url) as connection:
         return json.loads(await connection.ask(method, path, body))
 
 
+def ask(url: str, method: str, path: str, body: bytes = b"") -> Any:
+    """Make a request of a connection of its own, and read the JSON that answers it."""
+    return asyncio.run(_ask(url, method, path, body))
+
+
 def _submit(served: Server, count: int, task: dict[str, Any]) -> str:
     body = json.dumps({"Job": {"Type": "batch", "Count": count, "Tasks": [task]}}).encode()
-    return str(asyncio.run(_ask(served.url, "PUT", "/orchestrator/jobs", body))["JobID"])
+    return str(ask(served.url, "PUT", "/orchestrator/jobs", body)["JobID"])
 
 
 def _wait_for_end(served: Server, job_id: str) -> str:
     """Wait until the job has ended, and return its state."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        found = asyncio.run(_ask(served.url, "GET", f"/orchestrator/jobs/{job_id}?wait=30"))
+        found = ask(served.url, "GET", f"/orchestrator/jobs/{job_id}?wait=30")
         if found["Job"]["State"]["StateType"] in ENDS:
             return str(found["Job"]["State"]["StateType"])
     raise RuntimeError(f"job {job_id} did not end in {PATIENCE:.0f} s")
@@ -201,7 +206,7 @@ def _stop(served: Server, probe: Probe, nodes: Handle, parts: int) -> dict[str, 
         **probe.take("start"),
     }
     began, cpu = time.monotonic(), served.cpu_ms()
-    asyncio.run(_ask(served.url, "DELETE", f"/orchestrator/jobs/{job_id}"))
+    ask(served.url, "DELETE", f"/orchestrator/jobs/{job_id}")
     answered = time.monotonic() - began
     _wait_until_none(served, "select count(*) from executions where is_live = 1")
     cancelled = time.monotonic() - began

@@ -11,6 +11,7 @@ from bacalhau.config.schema import Config
 from benchmarks import noop
 from benchmarks.api import measure_finished, measure_load, measure_polling
 from benchmarks.containers import measure_burst, measure_latency
+from benchmarks.inventory import measure as measure_inventory
 from benchmarks.large import measure as measure_large
 from benchmarks.line import measure as measure_line
 from benchmarks.machine import measure as measure_machine
@@ -104,6 +105,45 @@ def _stage_row(figure: str, clients: dict[str, dict[str, float]], original: str)
     ours, s5cmd, boto3 = clients["ours"], clients["s5cmd"], clients["boto3"]
     mine = f"{ours['s']:.2f} s, {ours['s'] / s5cmd['s']:.2f} × s5cmd, {ours['MB']:.0f} MB"
     return Row(figure, mine, f"s5cmd {s5cmd['s']:.2f} s, boto3 {boto3['s']:.2f} s", original)
+
+
+_PUBLISHING = (
+    ("publishing 20,000 × 1 KB to S3, each an object", "plain", {"s5cmd": "plain-s5cmd"}),
+    ("… as one archive", "archive", {"tar, gzip, s5cmd": "archive-tar"}),
+    ("publishing 1.5 GB to S3", "large", {"s5cmd": "large-s5cmd", "boto3": "large-boto3"}),
+    ("staging 20,000 × 1 KB from S3", "stage", {"s5cmd": "get-s5cmd"}),
+    ("`get` of 20,000 × 1 KB from S3", "get", {"s5cmd": "get-s5cmd"}),
+    ("… of one archive", "get-archive", {"s5cmd, tar": "get-archive-tar"}),
+    ("… of 1.5 GB", "get-large", {"s5cmd": "get-large-s5cmd"}),
+    ("publishing 20,000 × 1 KB to IPFS", "ipfs-many", {"Kubo": "ipfs-many-kubo"}),
+    ("publishing 1.5 GB to IPFS", "ipfs-large", {"Kubo": "ipfs-large-kubo"}),
+)
+
+
+def _publishing(_: str) -> Iterator[Row]:
+    found = _last_json(["-m", "benchmarks.publishing"])
+    for figure, name, peers in _PUBLISHING:
+        mine = found[name]
+        here = f"{mine['s']:.1f} s, {mine['cpu_s']:.1f} s of processor; + {mine['mb']:.0f} MB, temporary"
+        theirs = (f"{peer} {found[key]['s']:.1f} s" + _processor(found[key]) for peer, key in peers.items())
+        yield Row(figure, f"{here} {mine['disk_mb']:.0f} MB", "; ".join(theirs))
+
+
+def _processor(figures: dict[str, float]) -> str:
+    return f", {figures['cpu_s']:.1f} s of processor" if "cpu_s" in figures else ""
+
+
+def _inventory(_: str) -> Iterator[Row]:
+    found = measure_inventory()
+    yield Row(
+        f"inventory of {found['keys']:,.0f} keys under one prefix, kept and shared out",
+        f"{found['s']:.0f} s, {found['cpu_s']:.0f} s of processor; {found['idle_mb']:.0f} → {found['most_mb']:.0f} MB",
+        f"`s5cmd ls` alone {found['peer_s']:.0f} s, {found['peer_cpu_s']:.0f} s of processor",
+    )
+    yield Row(
+        "“alive?” asked every 10 ms meanwhile: p99 / longest / longest but for waits for a processor",
+        f"{found['list_alive_p99_ms']:.0f} / {found['list_alive_max_ms']:.0f} / {found['list_pause_ms']:.0f} ms",
+    )
 
 
 def _startup(_: str) -> Iterator[Row]:
@@ -234,6 +274,8 @@ PARTS = {
     "memory": Part(_memory),
     "burst": Part(_burst, docker=True),
     "staging": Part(_staging),
+    "publishing": Part(_publishing),
+    "inventory": Part(_inventory),
     "startup": Part(_startup),
     "placement": Part(_placement),
     "line": Part(_line),

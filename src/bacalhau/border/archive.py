@@ -27,6 +27,7 @@ from bacalhau.lib.units import show_bytes
 _LEVEL = 1  # 650 MB/s a core where zlib's default makes 47, for archives a quarter larger
 _GZIP = 31  # window bits that mean: with a gzip header, whose time stays 0
 _BLOCK = 1 << 20
+_TAR_BYTES = 32 << 10  # that the library holds: it copies the rest of them with each read, however small
 _GunzipFile: Any = igzip.IGzipFile  # isal's own annotations are incomplete, and take its error for a value
 _DAMAGE: tuple[type[Exception], ...] = (
     tarfile.TarError,
@@ -138,7 +139,7 @@ def unpack(
         with _GunzipFile(archive, "rb") as compressed:
             plain = _Metered(compressed, archive.name, limits.size, is_stopped)
             unpacker = _Unpacker(into, plain)
-            with tarfile.open(fileobj=cast(Any, plain), mode="r|", bufsize=_BLOCK, tarinfo=_Member) as tar:
+            with tarfile.open(fileobj=cast(Any, plain), mode="r|", bufsize=_TAR_BYTES, tarinfo=_Member) as tar:
                 _unpack_members(tar, unpacker, wanted, limits.members)
             while plain.read(_BLOCK):  # to the checksum, which stands behind everything
                 pass
