@@ -9,7 +9,9 @@ and knows no clock; `Effort` is one piece of work that goes on by it.
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, TypeVar
@@ -36,6 +38,12 @@ class Patience(NamedTuple):
     first: float = 0.2
     longest: float = 20.0
 
+    def within(self, seconds: float) -> "Patience":
+        """Return the same patience, but for at most so many seconds."""
+        if seconds == math.inf:
+            return self
+        return self._replace(seconds=min(self.seconds, seconds), unheard=min(self.unheard, seconds), attempts=0)
+
     @property
     def silence(self) -> float:
         """Tell how many seconds one attempt bears in which no byte moves."""
@@ -43,8 +51,21 @@ class Patience(NamedTuple):
 
 
 USUAL = Patience()
+_hurry: ContextVar[float] = ContextVar("hurry", default=math.inf)
 DOWNLOAD = Patience(unheard=10.0)
 """The patience of a person who fetches a result and may have to be told of another way."""
+
+
+@contextmanager
+def hurried(seconds: float) -> Iterator[None]:
+    """Let every effort inside the block give up after so many seconds, whatever its own patience: somebody waits for
+    the answer, and a reason is one.
+    """
+    token = _hurry.set(seconds)
+    try:
+        yield
+    finally:
+        _hurry.reset(token)
 
 
 class Fault(NamedTuple):
@@ -108,9 +129,14 @@ class Passing(StorageFailure):
 
 
 class GaveUp(StorageFailure):
-    """The end of an effort whose patience is over. Trying the same again at once is of no use; later it may be."""
+    """The end of an effort whose patience is over. Trying the same again at once is of no use; later it may be.
+
+    `cause` is the failure of the last attempt, and `heard` tells whether the server had ever answered.
+    """
 
     retryable_by_default = True
+    cause: Passing
+    heard: bool = False
 
 
 def _silent(text: str) -> None:
@@ -142,7 +168,7 @@ class Effort:
             self._since = now
         self._heard = self._heard or fault.answered
         still = Standstill(now - self._since, failures, self._heard)
-        seconds = next_pause(self.patience, fault, still, random.random())
+        seconds = next_pause(self.patience.within(_hurry.get()), fault, still, random.random())
         if seconds is None:
             return False
         self._tell(f"{fault.text}, again in {math.ceil(seconds)} s")
@@ -174,4 +200,6 @@ class Effort:
         waited = round(asyncio.get_running_loop().time() - (self._since or 0.0))
         still = f", {show_duration(waited)} without progress" if waited else ""
         told = f" (gave up after {attempts} attempts{still})" if attempts > 1 else ""
-        return GaveUp(failure.message + told, hint=failure.hint, component=failure.component)
+        error = GaveUp(failure.message + told, hint=failure.hint, component=failure.component)
+        error.cause, error.heard = failure, self._heard
+        return error

@@ -138,6 +138,24 @@ class Listable(Protocol):
         ...
 
 
+class Access(NamedTuple):
+    """The way in which a node reads a source: as whom, in a few words without any secret, and the region where the
+    source lies; "" where that is unknown.
+    """
+
+    identity: str = ""
+    region: str = ""
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A source that says how it is read."""
+
+    async def access(self, source: SpecConfig) -> Access:
+        """Say how a source is read, by what is known without asking its server. Raises StorageFailure."""
+        ...
+
+
 @runtime_checkable
 class Located(Protocol):
     """A source whose content may be on the node already; for every other source it is elsewhere."""

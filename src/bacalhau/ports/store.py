@@ -8,7 +8,7 @@ from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
-from bacalhau.models.job.inventory import InputSummary, Row
+from bacalhau.models.job.inventory import InputSummary, Row, Shares
 from bacalhau.models.job.job import Job
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.lineage import LineageReader
@@ -229,6 +229,10 @@ class InventoryDraft(Protocol):
         """End an input: check that its objects fit in one folder, and share them out (`ports.storage.Sharing.by`) among
         `count` partitions. Raises StorageFailure.
         """
+        ...
+
+    async def summarize(self, inputs: Sequence[InputSummary], count: int) -> Shares | None:
+        """Sum up what each of `count` partitions reads of these inputs; None where none of them is shared out."""
         ...
 
     def pages(self) -> AsyncIterator[DraftPage]:

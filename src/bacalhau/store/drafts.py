@@ -5,7 +5,7 @@ temporary file as far as it is large. So a million objects take some megabytes o
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,7 +14,17 @@ from typing import TypeVar
 from bacalhau.border.names import shorten
 from bacalhau.lib.balance import share_out
 from bacalhau.lib.errors import StorageFailure, Unavailable
-from bacalhau.models.job.inventory import InputSummary, Row, cut_pages, name_group, weigh
+from bacalhau.models.job.inventory import (
+    FIRST_KEYS,
+    FIRST_SHARES,
+    InputSummary,
+    Row,
+    Share,
+    Shares,
+    cut_pages,
+    name_group,
+    weigh,
+)
 from bacalhau.ports.store import DraftPage
 
 T = TypeVar("T")
@@ -43,6 +53,9 @@ class Draft:
 
     async def share(self, index: int, by: str, count: int) -> InputSummary:
         return await self._off_loop(self._share, index, by, count)
+
+    async def summarize(self, inputs: Sequence[InputSummary], count: int) -> Shares | None:
+        return await self._off_loop(self._summarize, inputs, count)
 
     async def pages(self) -> AsyncIterator[DraftPage]:
         pages = self._pages()
@@ -96,7 +109,63 @@ class Draft:
         ((objects, size),) = self._database.execute(
             "select count(*), coalesce(sum(max(size, 0)), 0) from object where input = ?", (index,)
         )
-        return InputSummary(index=index, objects=objects, bytes=size, is_shared=by != "whole")
+        found = self._database.execute(
+            "select key from object where input = ? order by key limit ?", (index, FIRST_KEYS)
+        )
+        first = tuple(shorten(key) for (key,) in found)
+        return InputSummary(index=index, objects=objects, bytes=size, is_shared=by != "whole", first_keys=first)
+
+    def _summarize(self, inputs: Sequence[InputSummary], count: int) -> Shares | None:
+        shared = [each.index for each in inputs if each.is_shared]
+        if not shared or count < 1:
+            return None
+        sums = self._sum_shares(shared, count)
+        order = sorted(range(count), key=lambda part: (sums[part][1], sums[part][0], -part))
+        told = [*range(min(FIRST_SHARES, count)), order[-1], order[0]]
+        keys = self._first_keys(shared, set(told), sums)
+        rest = (
+            sum(each.objects for each in inputs if not each.is_shared),
+            sum(each.bytes for each in inputs if not each.is_shared),
+        )
+        first = [
+            Share(
+                partition_index=part,
+                objects=sums[part][0] + rest[0],
+                bytes=sums[part][1] + rest[1],
+                first_keys=tuple(keys[part]),
+            )
+            for part in told
+        ]
+        total = sum(size for _, size in sums) + rest[1] * count
+        return Shares(partitions=count, bytes=total, first=tuple(first[:-2]), largest=first[-2], smallest=first[-1])
+
+    def _sum_shares(self, shared: Sequence[int], count: int) -> list[tuple[int, int]]:
+        """Sum up objects and bytes of each partition in the inputs that are shared out."""
+        sums = [(0, 0)] * count
+        for index in shared:
+            found = self._database.execute(
+                "select part, count(*), sum(max(size, 0)) from object where input = ? group by part", (index,)
+            )
+            for part, objects, size in found:
+                sums[part] = (sums[part][0] + objects, sums[part][1] + size)
+        return sums
+
+    def _first_keys(
+        self, shared: Sequence[int], parts: set[int], sums: Sequence[tuple[int, int]]
+    ) -> Mapping[int, list[str]]:
+        """Find the first few keys of some partitions, in one walk over the objects that ends as soon as it may."""
+        found: dict[int, list[str]] = {part: [] for part in parts}
+        missing = sum(min(sums[part][0], FIRST_KEYS) for part in parts)
+        for index in shared:
+            for part, key in self._database.execute(
+                "select part, key from object where input = ? order by key", (index,)
+            ):
+                if part in found and len(found[part]) < FIRST_KEYS:
+                    found[part].append(shorten(key))
+                    missing -= 1
+                if not missing:
+                    return found
+        return found
 
     def _share_out(self, index: int, by: str, count: int) -> None:
         groups = self._database.execute(

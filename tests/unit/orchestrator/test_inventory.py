@@ -23,7 +23,9 @@ from bacalhau.models.wire.messages import (
     ResolveInputsResponse,
 )
 from bacalhau.orchestrator.core import Checks
-from bacalhau.orchestrator.evaluation.inventory import list_forever
+from bacalhau.orchestrator.evaluation.inventory import list_forever, show_listing
+from bacalhau.orchestrator.jobs.explain import explain_new, explain_stored
+from bacalhau.orchestrator.jobs.read import find_job
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.orchestrator.jobs.versions import rerun_job
 from bacalhau.orchestrator.scheduling.view import SECOND
@@ -40,11 +42,12 @@ def travelled(message):
 
 
 class Box:
-    """A bucket, and the nodes that read it: `failing` by node id raise instead."""
+    """A bucket, and the nodes that read it: `failing` by node id raise instead, and `faults` are answered first."""
 
     def __init__(self):
         self.keys = [f"k{n:02d}" for n in range(10)]
         self.failing = {}
+        self.faults = []
         self.began, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
@@ -54,6 +57,8 @@ class Box:
         message = travelled(message)
         if error := self.failing.get(node_id):
             raise error
+        if self.faults:
+            return self.faults.pop(0)
         if isinstance(message, ResolveInputsRequest):
             error = "" if self.keys else "nothing matches"
             return ResolveInputsResponse(inputs=(InputAnswer(error=error, hint="look at the key"),))
@@ -62,7 +67,13 @@ class Box:
         keys = self.keys[start : start + PAGE]
         rows = [Row((start + n) % message.count, key, key, 10, f'"{key}"', "", "") for n, key in enumerate(keys)]
         more = (json.dumps(["data/", start + PAGE]),) if start + PAGE < len(self.keys) else ()
-        return ListInputResponse(page=pack_rows(rows), following=more, sharing="owner")
+        return ListInputResponse(
+            page=pack_rows(rows), following=more, sharing="owner", identity="anonymous", region="eu-1"
+        )
+        more = (str(start + PAGE),) if start + PAGE < len(self.keys) else ()
+        return ListInputResponse(
+            page=pack_rows(rows), following=more, sharing="owner", identity="anonymous", region="eu-1"
+        )
 
     async def disconnect(self, node_id):
         pass
@@ -171,7 +182,7 @@ async def test_what_no_node_can_list_is_said_by_each_execution(tmp_path):
         assert not job.inventory.root and len(live) == 3
 
 
-@pytest.mark.parametrize("error", [BadRequest("a page is none"), NotFound("nobody knows")])
+@pytest.mark.parametrize("error", [NotFound("nobody knows"), Conflict("odd")])
 async def test_an_answer_that_no_store_gives_ends_the_job_and_not_the_orchestrator(tmp_path, error):
     box = Box()
     box.failing = {"n-1": error, "n-2": error}
@@ -190,7 +201,7 @@ async def test_a_page_that_is_none_ends_the_job_and_not_the_orchestrator(tmp_pat
     async with opened(tmp_path, Liar()) as house:
         job, _ = await placed(house, await submit(house, reading("liar")))
 
-        assert "page of an inventory" in job.inventory.error
+        assert "a page of a list" in job.inventory.error
 
 
 async def test_an_input_that_may_not_be_empty_says_so(tmp_path):
@@ -261,3 +272,97 @@ async def test_a_forgotten_job_takes_its_inventory_along(tmp_path):
         await orch.forgetting.forget_jobs([job_id, other_id])
         assert len([path for path in (tmp_path / "content").rglob("*") if path.is_file()]) == 2
         assert len(await orch.inventories.names_of(other.inventory.root)) == 2
+
+
+@pytest.mark.parametrize("error", [TimedOut("late", retryable=True), Forbidden("no"), Unavailable("gone")])
+async def test_where_no_node_can_say_anything_the_inputs_are_listed_later(tmp_path, error):
+    box = Box()
+    box.failing = {"n-1": error, "n-2": error}
+    async with opened(tmp_path, box) as house:
+        with MovedClock() as clock:
+            job_id = await submit(house, reading("a"))
+            await house.settle()
+            await box.began.wait()
+            while job_id in house.orch.inventories.listing:
+                await Signal().wait(0.001)
+            box.failing = {}
+            clock.move(2 * SECOND)
+            job, live = await placed(house, job_id)
+    assert job.inventory.objects == 10 and len(live) == 3
+
+
+async def test_nodes_that_do_not_know_the_question_leave_the_listing_to_each_execution(tmp_path):
+    box = Box()
+    box.failing = {node_id: BadRequest("a node does not answer that") for node_id in ("n-1", "n-2")}
+    async with opened(tmp_path, box) as house:
+        job, live = await placed(house, await submit(house, reading("a")))
+    assert not job.inventory.is_made and len(live) == 3
+
+
+async def test_a_fault_that_passes_is_told_while_it_lasts(tmp_path):
+    box = Box()
+    box.faults = [ListInputResponse(fault="the store answers 503", is_heard=True) for _ in range(8)]
+    async with opened(tmp_path, box) as house:
+        job_id = await submit(house, reading("a"))
+        await house.settle()
+        async with asyncio.timeout(10):
+            while "the store answers 503" not in (text := show_listing(house.orch, job_id)):
+                await Signal().wait(0.001)
+        assert text.startswith("listing inputs: 0 objects so far, by node n-1: the store answers 503")
+        job, _ = await placed(house, job_id)
+        assert job.inventory.objects == 10 and not show_listing(house.orch, job_id)
+
+
+async def test_a_long_listing_is_told_by_everything_that_shows_the_job(tmp_path):
+    box = Box()
+    box.gate.clear()
+    async with opened(tmp_path, box) as house:
+        orch = house.orch
+        job_id = await submit(house, reading("a"))
+        await house.settle()
+        await box.began.wait()
+        async with asyncio.timeout(10):
+            while not (steps := orch.board.progress(job_id)[1]):
+                await Signal().wait(0.01)
+        text = "listing inputs: 0 objects so far, by node n-1"
+        assert (steps[0].execution_id, steps[0].stage, steps[0].note) == ("", "listing", text)
+        assert (await find_job(orch, job_id)).state.message == text
+        box.gate.set()
+        await placed(house, job_id)
+        assert "listing" not in (await find_job(orch, job_id)).state.message and not orch.board.progress(job_id)[1]
+
+
+async def test_a_stored_job_is_explained_by_its_inventory_and_no_node_lists_again(tmp_path):
+    box = Box()
+    async with opened(tmp_path, box) as house:
+        job_id = await submit(house, reading("a"))
+        await placed(house, job_id)
+        box.keys = []
+        told = await explain_stored(house.orch, job_id, "default")
+    (found,) = told.inputs
+    assert (found.objects, found.bytes, found.first_keys) == (10, 100, ("k00", "k01", "k02"))
+    assert (found.identity, found.region, found.is_shared, found.is_cut) == ("anonymous", "eu-1", True, False)
+    assert (told.node_id, told.retry_bytes) == ("n-1", 40)
+    assert [(s.partition_index, s.objects, s.bytes) for s in told.shares.first] == [(0, 4, 40), (1, 3, 30), (2, 3, 30)]
+    assert told.shares.first[1].first_keys == ("k01", "k04", "k07")
+    assert (told.shares.largest.partition_index, told.shares.smallest.partition_index) == (0, 2)
+
+
+async def test_a_job_that_is_not_submitted_is_listed_within_bounds_and_nothing_is_kept(tmp_path, monkeypatch):
+    box = Box()
+    async with opened(tmp_path, box) as house:
+        whole = await explain_new(house.orch, reading("a"), ())
+        monkeypatch.setattr("bacalhau.orchestrator.evaluation.preview.MOST_OBJECTS", 4)
+        cut = await explain_new(house.orch, reading("a"), ())
+        assert not [path for path in (tmp_path / "content").rglob("*") if path.is_file()]
+    assert (whole.inputs[0].objects, whole.inputs[0].is_cut, whole.shares.bytes) == (10, False, 100)
+    assert (cut.inputs[0].objects, cut.inputs[0].is_cut, cut.shares.bytes) == (6, True, 60)
+
+
+async def test_what_cannot_be_listed_says_so_in_the_preview_at_once(tmp_path):
+    box = Box()
+    box.faults = [ListInputResponse(fault="s3: cannot reach x", hint="check the endpoint")] * 9
+    async with opened(tmp_path, box) as house:
+        told = await explain_new(house.orch, reading("a"), ())
+    assert (told.inputs[0].error, told.inputs[0].hint) == ("s3: cannot reach x", "check the endpoint")
+    assert told.shares is None

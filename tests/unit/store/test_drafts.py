@@ -113,3 +113,29 @@ def test_what_is_no_page_is_refused(block):
 def test_a_page_is_no_root():
     with pytest.raises(BadRequest):
         unpack_root(pack_rows([row("a")]))
+
+
+@given(sizes=SIZES, count=st.integers(1, 30), whole=st.lists(st.integers(0, 50), max_size=3))
+@settings(max_examples=40, deadline=None)
+async def test_the_summary_of_shares_is_what_each_partition_reads(sizes, count, whole):
+    async with new_draft() as draft:
+        await draft.add(0, [row(f"k{n:04d}", size) for n, size in enumerate(sizes)], ())
+        await draft.add(1, [row(f"w{n}", size) for n, size in enumerate(whole)], ())
+        inputs = [await draft.share(0, "bytes", count), await draft.share(1, "whole", count)]
+        shares = await draft.summarize(inputs, count)
+        got = await read(draft)
+        assert await draft.summarize(inputs[1:], count) is None
+    assert inputs[0].first_keys == tuple(f"k{n:04d}" for n in range(min(3, len(sizes))))
+    want = {part: [len(whole), sum(whole), []] for part in range(count)}
+    for index, each in got:
+        if index == 0:
+            share = want[each.part]
+            share[0], share[1] = share[0] + 1, share[1] + max(each.size, 0)
+            share[2].append(each.key)
+    for share in (*shares.first, shares.largest, shares.smallest):
+        objects, size, keys = want[share.partition_index]
+        assert (share.objects, share.bytes, list(share.first_keys)) == (objects, size, keys[:3])
+    assert [share.partition_index for share in shares.first] == list(range(min(5, count)))
+    assert shares.largest.bytes == max(size for _, size, _ in want.values())
+    assert shares.smallest.bytes == min(size for _, size, _ in want.values())
+    assert (shares.partitions, shares.bytes) == (count, sum(size for _, size, _ in want.values()))

@@ -11,6 +11,7 @@ from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import BOLD, painted, say_warning
 from bacalhau.cli.job.commands import Explain
+from bacalhau.cli.job.inputs import SHARE_COLUMNS, input_columns, list_shares, tell_inputs, title_shares
 from bacalhau.cli.output.render import id_column, look_for, say_lines, say_more, show_document
 from bacalhau.cli.output.table import Column, draw
 from bacalhau.cli.spec.job_file import read_template_file
@@ -33,13 +34,6 @@ _NODES = (
     Column("reason", lambda node: node.reason, 90),
 )
 _HOLDS = Column("has inputs", lambda node: ", ".join(node.holds), 40)
-_INPUTS = (
-    Column("target", lambda found: found.target),
-    Column("type", lambda found: found.type),
-    Column("objects", lambda found: "" if found.error else str(found.objects)),
-    Column("size", lambda found: "" if found.error else show_bytes(found.bytes)),
-    Column("error", lambda found: found.error, 90),
-)
 
 
 def explain(call: Call[Explain]) -> int:
@@ -93,6 +87,7 @@ def explanation(answer: ExplainJobResponse, stream: TextIO, *, wide: bool = Fals
         ("Queue Position", f"{answer.queue_position} ({answer.turn})" if answer.queue_position else ""),
         ("Needs", _needs(answer.needs)),
         ("Nodes", _counts(answer.node_counts)),
+        *tell_inputs(answer),
     ]
     shown = [(key, value) for key, value in pairs if value]
     width = max(len(key) for key, _ in shown)
@@ -103,7 +98,8 @@ def explanation(answer: ExplainJobResponse, stream: TextIO, *, wide: bool = Fals
     for title, columns, items in (
         (_placement(answer), _PLACES, answer.places),
         ("Nodes", nodes, answer.nodes),
-        (asked, _INPUTS, answer.inputs),
+        (asked, input_columns(answer.inputs), answer.inputs),
+        (title_shares(answer.shares), SHARE_COLUMNS, list_shares(answer.shares)),
     ):
         if items:
             lines += ["", painted(title, BOLD, stream), *draw(columns, items, look)]

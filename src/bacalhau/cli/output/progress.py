@@ -115,6 +115,9 @@ class ProgressLine:
             self._say(event.execution_id, stage, text)
 
     def progress(self, step: Progress) -> None:
+        if not step.execution_id:  # of the job, before it is placed
+            self._say("", step.stage, step.note)
+            return
         if not self._stages.put(step.execution_id, step.stage, step):
             return
         if self._stages.are_many:

@@ -37,7 +37,7 @@ async def stage_inputs(
         raise StorageFailure(objections)
     inputs = job.task.input_sources or ()
     sources = [_source(node, source) for source in inputs]
-    listed = await fetch_share(node, job.inventory, part.index) if job.inventory else {}
+    listed = await fetch_share(node, job.inventory, part.index) if job.inventory and job.inventory.is_made else {}
     finding = [
         _known(Manifest(item.source, listed[n])) if n in listed else sources[n].resolve(item.source, part)
         for n, item in enumerate(inputs)

@@ -2,24 +2,47 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import GaveUp, hurried
 from bacalhau.models.job.inventory import Row, pack_rows
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import ListInputRequest, ListInputResponse
 from bacalhau.ports.guard import list_objections
-from bacalhau.ports.storage import Entry, Listable, ListedPage, Sharing, Storage
+from bacalhau.ports.storage import Access, Entry, Listable, ListedPage, Sharing, Storage, Told
+
+HURRY = 5.0  # seconds, after which what is tried again is told instead; the orchestrator asks again
+LONGEST = 25.0  # seconds for a page of a server that is slow; the bus gives up after 30
 
 
 async def list_input(node: ComputeNode, question: ListInputRequest) -> ListInputResponse:
-    """List a page of an input. Raises StorageFailure."""
+    """List a page of an input, or say what it waits for. Raises StorageFailure for what will not pass by itself."""
     source = question.input.source
     storage = node.plugins.sources.get(source.kind)
     if storage is None:
         raise StorageFailure(f"this node cannot read inputs from {source.kind}")
     if objections := list_objections(storage, source, question.namespace):
         raise StorageFailure(objections)
-    page, sharing = await _page(storage, question)
-    return await asyncio.to_thread(_answer, page, sharing)
+    try:
+        with hurried(question.seconds or HURRY):
+            async with asyncio.timeout(LONGEST):
+                page, sharing = await _page(storage, question)
+    except GaveUp as e:
+        return ListInputResponse(fault=e.cause.message, hint=e.hint, is_heard=e.heard)
+    except TimeoutError:
+        return ListInputResponse(fault=f"{source.kind}: no answer within {LONGEST:g} s")
+    answer = await asyncio.to_thread(_answer, page, sharing)
+    if question.place:
+        return answer
+    access = await access_of(storage, source)  # after the page, whose answer may have told another region
+    return replace(answer, identity=access.identity, region=access.region)
+
+
+async def access_of(storage: Storage, source: SpecConfig) -> Access:
+    """Say how a source is read, as far as it tells. Raises StorageFailure."""
+    return await storage.access(source) if isinstance(storage, Told) else Access()
 
 
 async def _page(storage: Storage, question: ListInputRequest) -> tuple[ListedPage, Sharing]:

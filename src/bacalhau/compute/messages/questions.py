@@ -5,13 +5,18 @@ and which it has already.
 import asyncio
 from functools import partial
 
+from msgspec.structs import replace
+
+from bacalhau.border.names import shorten
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.messages.control import beat_or_join
-from bacalhau.compute.messages.listing import list_input
+from bacalhau.compute.messages.listing import access_of, list_input
 from bacalhau.compute.messages.locality import locate
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import BacalhauError, BadRequest
+from bacalhau.lib.patience import hurried
 from bacalhau.lib.wire import Model
+from bacalhau.models.job.inventory import FIRST_KEYS
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.wire.messages import (
     HelloRequest,
@@ -24,8 +29,11 @@ from bacalhau.models.wire.messages import (
     ResolveInputsResponse,
 )
 from bacalhau.ports.bus import Delivery
+from bacalhau.ports.guard import list_objections
+from bacalhau.ports.storage import InPlace
 
 PATIENCE = 8.0  # seconds; the orchestrator waits a little longer
+HURRY = 5.0  # seconds, after which efforts that can say what they wait for do so
 GLANCE = 0.7  # seconds, of the second that a job waits for all nodes
 AT_ONCE = 16
 
@@ -34,7 +42,7 @@ async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
     message = delivery.message
     if isinstance(message, ResolveInputsRequest):
         return ResolveInputsResponse(
-            inputs=tuple(await together(*(_find_out(node, source) for source in message.inputs)))
+            inputs=tuple(await together(*(_find_out(node, source, message.namespace) for source in message.inputs)))
         )
     if isinstance(message, LocateInputsRequest):
         return LocateInputsResponse(
@@ -50,18 +58,29 @@ async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
     raise BadRequest(f"a node does not answer {delivery.type}")
 
 
-async def _find_out(node: ComputeNode, source: InputSource) -> InputAnswer:
-    """Listed as a run of the job would, and nothing is brought."""
-    kind = source.source.kind
-    answer = InputAnswer(type=kind, target=source.target)
-    storage = node.plugins.sources.get(kind)
+async def _find_out(node: ComputeNode, item: InputSource, namespace: str) -> InputAnswer:
+    """Find out what an input holds as a run of the job would, and bring nothing."""
+    answer = InputAnswer(type=item.source.kind, target=item.target)
+    storage = node.plugins.sources.get(item.source.kind)
     if storage is None:
-        return InputAnswer(type=kind, target=source.target, error=f"this node cannot read inputs from {kind}")
+        return replace(answer, error=f"this node cannot read inputs from {item.source.kind}")
+    if objections := list_objections(storage, item.source, namespace):
+        return replace(answer, error="; ".join(objections))
     try:
-        async with asyncio.timeout(PATIENCE):
-            manifest = await storage.resolve(source.source)
+        with hurried(HURRY):
+            async with asyncio.timeout(PATIENCE):
+                manifest = await storage.resolve(item.source)
+                access = await access_of(storage, item.source)
     except BacalhauError as e:
-        return InputAnswer(type=answer.type, target=answer.target, error=e.message, hint=e.hint)
+        return replace(answer, error=e.message, hint=e.hint)
     except TimeoutError:
-        return InputAnswer(type=answer.type, target=answer.target, error=f"not found out within {PATIENCE:g} s")
-    return InputAnswer(type=answer.type, target=answer.target, objects=len(manifest.entries), bytes=manifest.size)
+        return replace(answer, error=f"not found out within {PATIENCE:g} s")
+    return replace(
+        answer,
+        objects=len(manifest.entries),
+        bytes=manifest.size,
+        first_keys=tuple(shorten(entry.key) for entry in manifest.entries[:FIRST_KEYS]),
+        identity=access.identity,
+        region=access.region,
+        is_in_place=isinstance(storage, InPlace),
+    )

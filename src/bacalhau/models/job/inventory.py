@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from bacalhau.lib.packing import pack, unpack
-from bacalhau.lib.wire import Model
+from bacalhau.lib.wire import Model, always
 
 PAGE_BYTES = 400_000  # before they are compressed; a block travels as base64 in a message of at most 1 MiB
+FIRST_KEYS = 3  # of an input or a share that are shown
+FIRST_SHARES = 5  # that are shown
 T = TypeVar("T")
 
 
@@ -19,7 +21,7 @@ class Inventory(Model):
     """The inventory of a version of a job. `error` and `hint` say why there is none; then `root` is "".
 
     `root` names a block of the content store, `made` is Unix ns, `node_id` is the node that listed the inputs, `bytes`
-    counts only objects whose size is known.
+    counts only objects whose size is known, `regions` are those where they lie, as far as the node knew.
     """
 
     root: str = ""
@@ -29,6 +31,12 @@ class Inventory(Model):
     bytes: int = 0
     error: str = ""
     hint: str = ""
+    regions: tuple[str, ...] = ()
+
+    @property
+    def is_made(self) -> bool:
+        """Tell whether it says anything; otherwise no node could list, and each execution lists for itself."""
+        return bool(self.root or self.error)
 
 
 class Row(NamedTuple):
@@ -44,12 +52,44 @@ class Row(NamedTuple):
 
 
 class InputSummary(Model):
-    """An input in a root: its number in the task, what it holds, and whether it is shared out among the partitions."""
+    """An input in a root: its number in the task, what it holds, and whether it is shared out among the partitions.
+
+    `first_keys` are a few of its objects. `identity` says as whom the node read it, and `region` where it lies; both
+    may be unknown.
+    """
 
     index: int
     objects: int
     bytes: int
     is_shared: bool
+    first_keys: tuple[str, ...] = ()
+    identity: str = ""
+    region: str = ""
+
+
+class Share(Model):
+    """The objects that one partition reads, of all listed inputs together.
+
+    `first_keys` are a few of those that no other partition reads.
+    """
+
+    partition_index: int = always(factory=int)
+    objects: int = always(factory=int)
+    bytes: int = always(factory=int)
+    first_keys: tuple[str, ...] = ()
+
+
+class Shares(Model):
+    """The shares of a job that divides its inputs among `partitions`: the first of them, the largest and the smallest.
+
+    `bytes` is the sum of all.
+    """
+
+    partitions: int = always(factory=int)
+    bytes: int = always(factory=int)
+    first: tuple[Share, ...] = always(factory=tuple)
+    largest: Share = always(factory=Share)
+    smallest: Share = always(factory=Share)
 
 
 class PageName(NamedTuple):
@@ -62,10 +102,11 @@ class PageName(NamedTuple):
 
 
 class Root(Model):
-    """The first block of an inventory."""
+    """The first block of an inventory. `shares` is None where every execution reads all."""
 
     inputs: tuple[InputSummary, ...]
     pages: tuple[PageName, ...]
+    shares: Shares | None = None
 
     def pages_of(self, part: int) -> list[PageName]:
         """List the pages that hold objects of a partition."""

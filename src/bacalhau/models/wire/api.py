@@ -8,6 +8,7 @@ from bacalhau.lib.wire import Model, always
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.proof import Stage
+from bacalhau.models.job.inventory import Shares
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
@@ -173,6 +174,9 @@ class ExplainJobResponse(Model):
 
     `node_id` is the node that was asked about the inputs, "" where none was. `turn` says what the position follows
     from: the priority, and the share and weight of the namespace.
+
+    `inputs` come with the first page. `shares` say what each partition reads, None where every execution reads all;
+    `retry_bytes` is what another attempt at the largest one fetches again.
     """
 
     job_id: str = always(factory=str)
@@ -191,6 +195,8 @@ class ExplainJobResponse(Model):
     node_counts: NodeCounts = always(factory=NodeCounts)
     place_count: int = always(factory=int)
     next_token: str = ""
+    shares: Shares | None = None
+    retry_bytes: int = 0
 
 
 class ListJobsResponse(Model):

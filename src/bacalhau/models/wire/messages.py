@@ -208,7 +208,12 @@ class BacError(Model):
 
 
 class InputAnswer(Model):
-    """The content of an input, as a node found out. `error` says why it could not; then the counts are 0."""
+    """The content of an input, as a node found out. `error` says why it could not; then the counts are 0.
+
+    `first_keys` are a few of its objects, `identity` says as whom the node reads it, `region` where it lies.
+    `is_shared`: it is divided among the partitions; `is_in_place`: it is used where it is, and nothing is fetched;
+    `is_cut`: there is more than was counted.
+    """
 
     type: str = always(factory=str)
     target: str = always(factory=str)
@@ -216,12 +221,21 @@ class InputAnswer(Model):
     bytes: int = always(factory=int)
     error: str = ""
     hint: str = ""
+    first_keys: tuple[str, ...] = ()
+    identity: str = ""
+    region: str = ""
+    is_shared: bool = False
+    is_in_place: bool = False
+    is_cut: bool = False
 
 
 class ResolveInputsRequest(Model):
-    """A question to a node (ours): what these inputs hold, as it finds them with its own credentials."""
+    """A question to a node (ours): what these inputs hold, as it finds them with its own credentials, and where its
+    rules let jobs of the `namespace` read them.
+    """
 
     inputs: tuple[InputSource, ...] = always(factory=tuple)
+    namespace: str = ""
 
 
 class ResolveInputsResponse(Model):
@@ -231,24 +245,35 @@ class ResolveInputsResponse(Model):
 class ListInputRequest(Model):
     """A question to a node (ours): what an input holds, a page at a time. `place` is "" for the first page, else one
     of the tokens that an answer named; `count` is the number of partitions among which the input is shared out, 0
-    for a job that is not divided. `namespace` is the job's.
+    for a job that is not divided. `namespace` is the job's. A node that still tries again after `seconds` says why; 0
+    leaves the time to the node.
     """
 
     input: InputSource = always(factory=InputSource)
     namespace: str = always(factory=str)
     count: int = always(factory=int)
     place: str = ""
+    seconds: float = 0.0
 
 
 class ListInputResponse(Model):
     """`page` holds rows of an inventory (`models.job.inventory`), the partition in each being that of the object where
     `sharing` is "owner". `marks` name what stays together where it is "bytes" or "count", one for each row, or none.
+    The first page says as whom the node reads (`identity`), and the `region` where the input lies.
+
+    `fault` says why the input could not be listed now, though it may be later, and then there is no page; `is_heard`:
+    its server had answered.
     """
 
     page: bytes = always(factory=bytes)
     following: tuple[str, ...] = ()
     sharing: str = always(factory=str)
     marks: tuple[str, ...] = ()
+    identity: str = ""
+    region: str = ""
+    fault: str = ""
+    hint: str = ""
+    is_heard: bool = False
 
 
 class InputPresence(Model):
@@ -275,7 +300,8 @@ class LocateInputsResponse(Model):
 
 class Progress(Model):
     """The stage of an execution: `stage` is one of preparing, pulling, staging, running, publishing; counts in objects
-    and bytes. `note` is what it waits for just now, "" while it goes on.
+    and bytes. `note` is what it waits for just now, "" while it goes on. Without an execution it is the progress of the
+    job: its inputs are listed (stage listing), and `note` says how far.
     """
 
     execution_id: str = always(factory=str)

@@ -5,6 +5,7 @@ job, and where that refuses or goes away, the next. The objects are shared out a
 the content store as an inventory (`models/job/inventory.py`), and the job is then evaluated again.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from bacalhau.lib.aio import gather_bounded, together
+from bacalhau.lib.aio import background, gather_bounded, together
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, StorageFailure, Unavailable
+from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Forbidden, StorageFailure, TimedOut, Unavailable
 from bacalhau.lib.failpoint import Point, reach
-from bacalhau.lib.patience import USUAL, Effort, Fault, Passing
+from bacalhau.lib.ids import short_id
+from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience
 from bacalhau.lib.units import show_bytes
 from bacalhau.lib.wire import Model
 from bacalhau.models.execution.event import Event, Topic, make_event
@@ -29,6 +31,7 @@ from bacalhau.models.job.taken import divide_input, is_pinned
 from bacalhau.models.wire.messages import (
     ListInputRequest,
     ListInputResponse,
+    Progress,
     ResolveInputsRequest,
     ResolveInputsResponse,
 )
@@ -40,6 +43,7 @@ from bacalhau.orchestrator.scheduling.schedule import total_limit
 from bacalhau.orchestrator.scheduling.steps import limits_of
 from bacalhau.orchestrator.scheduling.view import SECOND
 from bacalhau.orchestrator.state.awaited import Wait
+from bacalhau.orchestrator.state.inventories import Progressing
 from bacalhau.ports.store import InventoryDraft
 
 JOBS_AT_ONCE = 8
@@ -48,6 +52,9 @@ NODES = 3  # that are asked, where one after the other cannot list
 ANSWER = 40.0  # seconds; a node itself gives up after 30
 MOST_OBJECTS = 20_000_000  # of one input
 STORE_PAUSE = 1_000_000_000  # ns, while the store cannot be written
+EVENT_AFTER, EVENT_EVERY = 5 * SECOND, 60 * SECOND  # ns of listing, after which the history tells of it
+TELL_EVERY = 1.0  # seconds
+LISTING = "listing"  # stage of the progress
 log = logging.getLogger(__name__)
 A = TypeVar("A", bound=Model)
 
@@ -74,7 +81,7 @@ def _lacks(orch: Orchestrator, job: Job) -> bool:
     """
     if not is_pinned(job):
         return True
-    if job.inventory is None and _listed_inputs(orch, job):
+    if job.inventory is None and list_listed(orch, job):
         return bool(nodes_to_ask(orch, job))
     return must_look(job)
 
@@ -86,7 +93,7 @@ def _time_limit(job: Job) -> int:
     return min(filter(None, limits), default=0)
 
 
-def _listed_inputs(orch: Orchestrator, job: Job) -> list[tuple[int, InputSource]]:
+def list_listed(orch: Orchestrator, job: Job) -> list[tuple[int, InputSource]]:
     """Number the inputs that may hold another thing tomorrow."""
     inputs = enumerate(job.task.input_sources or ())
     return [(index, item) for index, item in inputs if item.source.kind in orch.checks.listed]
@@ -118,6 +125,7 @@ async def _list_job(orch: Orchestrator, job_id: str) -> None:
         again = now_ns() + STORE_PAUSE
     finally:
         orch.inventories.done(job_id)
+        orch.board.forget(job_id, "")
         orch.queue.add(job_id, again)
 
 
@@ -134,10 +142,10 @@ async def _find_inputs(orch: Orchestrator, job: Job) -> None:
             return
         job = pinned.job
     events: tuple[Event, ...] = ()
-    if job.inventory is None and _listed_inputs(orch, job) and nodes_to_ask(orch, job):
+    if job.inventory is None and list_listed(orch, job) and nodes_to_ask(orch, job):
         inventory = await make_inventory(orch, job)
         job, events = replace(job, inventory=inventory), (_event(inventory, now_ns()),)
-    if must_look(job) and (job.inventory or not _listed_inputs(orch, job)):
+    if must_look(job) and (job.inventory or not list_listed(orch, job)):
         job, told = await look_for_results(orch, job)
         events += told
     await _store(orch, job, events)
@@ -185,63 +193,137 @@ def _event(inventory: Inventory, now: int) -> Event:
 
 async def make_inventory(orch: Orchestrator, job: Job) -> Inventory:
     """List the inputs of a job, and keep what they hold. Raises Unavailable where this machine's disk or every node
-    fails; any other failure stands in the inventory, and each execution ends with it.
+    fails; any other failure stands in the inventory, and each execution ends with it. Where nodes do not know the
+    question, the inventory is empty, and each execution lists for itself.
     """
-    asking = _Asking(orch, job)
+    asking = Asking(orch, job)
     try:
-        async with orch.store.draft_inventory() as draft:
-            inputs = [await _list_input(asking, draft, index, item) for index, item in _listed_inputs(orch, job)]
-            root = await orch.inventories.keep(job.id, inputs, draft.pages())
+        async with background(_tell_forever(asking)), orch.store.draft_inventory() as draft:
+            inputs = [await _list_input(asking, draft, index, item) for index, item in list_listed(orch, job)]
+            shares = await draft.summarize(inputs, asking.count)
+            root = await orch.inventories.keep(job.id, inputs, draft.pages(), shares)
     except Unavailable:
         raise
+    except _Unknown as e:
+        log.info("job %s is placed without a list of its inputs: %s", job.id, e.message)
+        return Inventory(made=now_ns())
     except BacalhauError as e:  # also an answer that is none: a node may send anything
         return Inventory(made=now_ns(), node_id=asking.node_id, error=e.message, hint=e.hint)
-    objects, size = sum(each.objects for each in inputs), sum(each.bytes for each in inputs)
-    return Inventory(root=root, made=now_ns(), node_id=asking.node_id, objects=objects, bytes=size)
+    return Inventory(
+        root=root,
+        made=now_ns(),
+        node_id=asking.node_id,
+        objects=sum(each.objects for each in inputs),
+        bytes=sum(each.bytes for each in inputs),
+        regions=tuple(sorted({each.region for each in inputs if each.region})),
+    )
 
 
-async def _list_input(asking: "_Asking", draft: InventoryDraft, index: int, item: InputSource) -> InputSummary:
-    count = 0 if asking.job.type in EVERYWHERE else asking.job.wanted
-    places, sharing = deque((each, "") for each in divide_input(item)), set[str]()
-
-    async def take(each: InputSource, place: str) -> None:
-        question = ListInputRequest(input=each, namespace=asking.job.namespace, count=count, place=place)
-        answer = await asking.ask(question, ListInputResponse)
-        total = await draft.add(index, unpack_rows(answer.page), answer.marks)
-        if total > MOST_OBJECTS:
-            raise StorageFailure(f"input {item.target} holds more than {MOST_OBJECTS:,} objects", hint="name less")
-        sharing.add(answer.sharing)
-        places.extend((each, following) for following in answer.following)
-
-    while places:
+async def _list_input(asking: "Asking", draft: InventoryDraft, index: int, item: InputSource) -> InputSummary:
+    reading = Reading(asking, draft, index, item)
+    while reading.places:
         asking.require_current()
-        some = [places.popleft() for _ in range(min(PAGES_AT_ONCE, len(places)))]
-        await gather_bounded(PAGES_AT_ONCE, [partial(take, *place) for place in some])
-    found = await draft.share(index, next(iter(sharing)), count)
+        before = reading.total
+        await reading.read_some()
+        asking.objects += reading.total - before
+    found = await reading.share()
     if not found.objects:
-        await _confirm_empty(asking, item)
+        await confirm_empty(asking, item)
     return found
 
 
-async def _confirm_empty(asking: "_Asking", item: InputSource) -> None:
+async def _tell_forever(asking: "Asking") -> None:
+    """Tell those who watch the job how far the listing is, every second; a long one stands in its history, too."""
+    orch, job, due = asking.orch, asking.job, now_ns() + EVENT_AFTER
+    while True:
+        await asyncio.sleep(TELL_EVERY)
+        orch.inventories.listing[job.id] = Progressing(asking.node_id, asking.objects, asking.waits_for)
+        note, now = show_listing(orch, job.id), now_ns()
+        orch.board.put_progress(Progress(job_id=job.id, stage=LISTING, done=asking.objects, note=note))
+        if now >= due:
+            due = now + EVENT_EVERY
+            event = make_event(Topic.SCHEDULING, note[0].upper() + note[1:], now, NodeID=asking.node_id)
+            await orch.commit(Change(history=(HistoryEntry(job_id=job.id, job_version=job.version, event=event),)))
+
+
+class Reading:
+    """The listing of one input into a draft, some pages at a time. `places` are the pages that follow, each with the
+    part of the input that it is of; `total` is how many objects were listed.
+    """
+
+    def __init__(self, asking: "Asking", draft: InventoryDraft, index: int, item: InputSource) -> None:
+        self._asking, self._draft, self._index, self._item = asking, draft, index, item
+        self._first = ListInputResponse()
+        self.places = deque((each, "") for each in divide_input(item))
+        self.total = 0
+
+    async def read_some(self) -> None:
+        """List the next pages. Raises StorageFailure."""
+        some = [self.places.popleft() for _ in range(min(PAGES_AT_ONCE, len(self.places)))]
+        await gather_bounded(PAGES_AT_ONCE, [partial(self._take, *place) for place in some])
+
+    async def _take(self, each: InputSource, place: str) -> None:
+        asking, namespace = self._asking, self._asking.job.namespace
+        question = ListInputRequest(
+            input=each, namespace=namespace, count=asking.count, place=place, seconds=asking.seconds
+        )
+        answer = await asking.ask(question, ListInputResponse)
+        self.total = await self._draft.add(self._index, unpack_rows(answer.page), answer.marks)
+        if self.total > MOST_OBJECTS:
+            target = self._item.target
+            raise StorageFailure(f"input {target} holds more than {MOST_OBJECTS:,} objects", hint="name less")
+        if not place:
+            self._first = answer
+        self.places.extend((each, following) for following in answer.following)
+
+    async def share(self) -> InputSummary:
+        """Share out what was listed. Raises StorageFailure."""
+        found = await self._draft.share(self._index, self._first.sharing, self._asking.count)
+        return replace(found, identity=self._first.identity, region=self._first.region)
+
+
+async def confirm_empty(asking: "Asking", item: InputSource) -> None:
     """Raise the source's own StorageFailure where it may not be empty."""
-    (answer,) = (await asking.ask(ResolveInputsRequest(inputs=(item,)), ResolveInputsResponse)).inputs
+    question = ResolveInputsRequest(inputs=(item,), namespace=asking.job.namespace)
+    (answer,) = (await asking.ask(question, ResolveInputsResponse)).inputs
     if answer.error:
         raise StorageFailure(answer.error, hint=answer.hint)
+
+
+def show_listing(orch: Orchestrator, job_id: str) -> str:
+    """Say how far the listing of a job's inputs has come; "" where nobody lists them."""
+    node_id, objects, waits_for = orch.inventories.listing.get(job_id, Progressing())
+    if not node_id:
+        return ""
+    return f"listing inputs: {objects:,} objects so far, by node {short_id(node_id)}{': ' * bool(waits_for)}{waits_for}"
+
+
+class _Unknown(BacalhauError):
+    """No node knows the question: they are of an older make."""
 
 
 class _Outdated(Exception):
     """The job has ended, or has a new version."""
 
 
-class _Asking:
-    """Questions of one job to the node that lists its inputs, `node_id`."""
+class Asking:
+    """Questions of one job to the node that lists its inputs, `node_id`.
 
-    def __init__(self, orch: Orchestrator, job: Job) -> None:
-        self.job = job
-        self._orch = orch
+    `count` is the number of partitions, 0 for a job that is not divided. `objects` were listed so far, and `waits_for`
+    is what it waits for just now, "" while it goes on.
+    A node spends `seconds` on a page, 0 as many as it likes.
+    """
+
+    def __init__(self, orch: Orchestrator, job: Job, patience: Patience = USUAL, seconds: float = 0.0) -> None:
+        self.job, self.orch, self.seconds = job, orch, seconds
+        self.count = 0 if job.type in EVERYWHERE else job.wanted
+        self.objects = 0
         self._nodes: Sequence[str] = nodes_to_ask(orch, job)[:NODES]
-        self._effort = Effort(USUAL)
+        self.waits_for = ""
+        self._effort = Effort(patience, self._wait)
+
+    def _wait(self, note: str) -> None:
+        self.waits_for = note
 
     @property
     def node_id(self) -> str:
@@ -249,7 +331,7 @@ class _Asking:
 
     def require_current(self) -> None:
         """Raise _Outdated where nobody needs the answers any more."""
-        known = self._orch.views.find_job(self.job.id)
+        known = self.orch.views.find_job(self.job.id)
         if known is not None and (known.is_done or known.version != self.job.version):
             raise _Outdated
 
@@ -263,24 +345,46 @@ class _Asking:
         errors: list[BacalhauError] = []
         for node_id in tuple(self._nodes):
             try:
-                answer = await self._orch.bus.ask(node_id, question, ANSWER)
+                answer = await self.orch.bus.ask(node_id, question, ANSWER)
             except BacalhauError as e:
                 log.info("node %s cannot list the inputs of job %s: %s", node_id, self.job.id, e)
                 errors.append(e)
                 self._nodes = (*(other for other in self._nodes if other != node_id), node_id)
             else:
-                if isinstance(answer, kind):
+                if not isinstance(answer, kind):
+                    errors.append(Unavailable(f"node {node_id} answered a question about inputs strangely"))
+                elif fault := _fault_of(answer):
+                    errors.append(fault)
+                    self.waits_for = fault.message
+                else:
+                    self.waits_for = ""
                     return answer
-                errors.append(Unavailable(f"node {node_id} answered a question about inputs strangely"))
         raise _sum_up(errors)
 
 
+def _fault_of(answer: Model) -> Passing | None:
+    """Read why a node could not list an input now; None where it could."""
+    if isinstance(answer, ListInputResponse) and answer.fault:
+        return Passing(answer.fault, hint=answer.hint).because(Fault(answer.fault, answered=answer.is_heard))
+    return None
+
+
 def _sum_up(errors: Sequence[BacalhauError]) -> BacalhauError:
-    """Choose the error that says most: one of the store's own, and of those one that does not pass by itself."""
+    """Choose the error that says most: one of the store's own, and of those one that does not pass by itself.
+
+    Where no node has anything to say of the store, nothing is known, and it is tried again: that is Unavailable. All
+    nodes of an older make say that they do not know the question, which is BadRequest.
+    """
     own = [error for error in errors if isinstance(error, StorageFailure)]
     for error in own:
         if not error.retryable:
             return error
     if own:
-        return Passing(own[0].message, hint=own[0].hint, component=own[0].component).because(Fault(own[0].message))
-    return errors[0] if errors else Unavailable("no node is there to list the inputs")
+        found = own[0]
+        passing = Passing(found.message, hint=found.hint, component=found.component).because(Fault(found.message))
+        return found if isinstance(found, Passing) else passing
+    if errors and all(isinstance(error, BadRequest) for error in errors):
+        return _Unknown(errors[0].message)
+    if errors and not any(isinstance(error, (Unavailable, TimedOut, Forbidden)) for error in errors):
+        return errors[0]
+    return Unavailable(errors[0].message if errors else "no node is there to list the inputs")

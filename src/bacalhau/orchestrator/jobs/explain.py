@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -15,12 +15,14 @@ from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, NodeCounts, Placement
-from bacalhau.models.wire.messages import ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.models.wire.messages import InputAnswer, ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import context_of
+from bacalhau.orchestrator.evaluation.inventory import show_listing
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
 from bacalhau.orchestrator.evaluation.pinning import pin_inputs
+from bacalhau.orchestrator.evaluation.preview import Preview, preview_inputs
 from bacalhau.orchestrator.jobs.change import read_view
 from bacalhau.orchestrator.jobs.submit import prepare_job
 from bacalhau.orchestrator.scheduling.place import Fit, Matching, needed_resources
@@ -80,6 +82,8 @@ async def explain_stored(orch: Orchestrator, job_id: str, namespace: str, page: 
     """Explain a stored job as it is now. Raises NotFound."""
     view = await read_view(orch, job_id, namespace)
     answer = await _explain(orch, view, page)
+    if listing := show_listing(orch, view.job.id):
+        answer = replace(answer, message=listing)
     standing = orch.queue.standing(view.job.id)
     return (
         answer
@@ -120,7 +124,7 @@ async def _explain(orch: Orchestrator, view: JobView, page: Page, awaits: Awaits
         node_counts=survey.counts,
         next_token=_token(page, survey),
     )
-    return await _with_inputs(orch, job, told, survey.able)
+    return told if page.after > FIRST.after else await _with_inputs(orch, job, told, survey.able)
 
 
 async def _survey(orch: Orchestrator, matching: Matching, page: Page) -> Survey:
@@ -157,23 +161,44 @@ def _token(page: Page, survey: Survey) -> str:
 
 
 async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse, able: str) -> ExplainJobResponse:
-    """The first node that runs the job, or could, is asked what its inputs hold.
-
-    Without one, or an answer, that stays unknown.
+    """Add what the inputs hold: those that are listed by a preview, and for others the node that lists, runs the job or
+    could, is asked. Without one, or an answer, that stays unknown.
     """
     inputs = job.task.input_sources or ()
+    preview = await preview_inputs(orch, job)
+    others = {index: item for index, item in enumerate(inputs) if index not in preview.inputs}
     running = (place.node_id for place in answer.places)
-    native = [node_id for node_id in (*running, able) if (node := orch.cluster.get(node_id)) and node.native]
-    if not inputs or not native:
+    nodes = (preview.node_id, *running, able)
+    node_id = next((node_id for node_id in nodes if (node := orch.cluster.get(node_id)) and node.native), "")
+    found = dict(preview.inputs)
+    if node_id and others:
+        question = ResolveInputsRequest(inputs=tuple(others.values()), namespace=job.namespace)
+        found |= zip(others, await _resolve(orch, node_id, question), strict=False)
+    if not found:
         return answer
-    try:
-        found = await orch.bus.ask(native[0], ResolveInputsRequest(inputs=inputs))
-    except BacalhauError as e:
-        log.info("node %s did not say what inputs hold: %s", native[0], e)
-        return answer
-    return (
-        replace(answer, node_id=native[0], inputs=found.inputs) if isinstance(found, ResolveInputsResponse) else answer
+    return replace(
+        answer,
+        node_id=preview.node_id or node_id,
+        inputs=tuple(found[index] for index in sorted(found)),
+        shares=preview.shares,
+        retry_bytes=_count_again(preview, found),
     )
+
+
+async def _resolve(orch: Orchestrator, node_id: str, question: ResolveInputsRequest) -> tuple[InputAnswer, ...]:
+    try:
+        found = await orch.bus.ask(node_id, question)
+    except BacalhauError as e:
+        log.info("node %s did not say what inputs hold: %s", node_id, e)
+        return ()
+    return found.inputs if isinstance(found, ResolveInputsResponse) else ()
+
+
+def _count_again(preview: Preview, found: Mapping[int, InputAnswer]) -> int:
+    """Count the bytes that another attempt at the largest share fetches again."""
+    shared = preview.inputs if preview.shares else {}
+    rest = sum(each.bytes for index, each in found.items() if index not in shared and not each.is_in_place)
+    return rest + (preview.shares.largest.bytes if preview.shares else 0)
 
 
 def explain_view(view: JobView, around: Context, limit: int = SHOWN) -> ExplainJobResponse:

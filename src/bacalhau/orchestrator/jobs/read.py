@@ -17,6 +17,7 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ListHistoryResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
+from bacalhau.orchestrator.evaluation.inventory import show_listing
 from bacalhau.orchestrator.evaluation.published import PAGE, list_published
 from bacalhau.ports.publisher import Published
 from bacalhau.ports.store import ALL, ExecutionPage, HistoryQuery, JobQuery, place_of
@@ -32,12 +33,16 @@ async def find_job(orch: Orchestrator, id_or_name: str, namespace: str = "", ver
     """`version` 0 is the latest."""
     job = await orch.store.find_job(id_or_name, namespace)
     if version in (0, job.version):
-        return _with_position(orch, job)
+        return _as_it_stands(orch, job)
     return await orch.store.get_job_version(job.id, version)
 
 
-def _with_position(orch: Orchestrator, job: Job) -> Job:
-    """A queued job says how many come before it."""
+def _as_it_stands(orch: Orchestrator, job: Job) -> Job:
+    """Add what only this process knows: how many jobs come before a queued one, or how far the listing of its inputs
+    is.
+    """
+    if listing := show_listing(orch, job.id):
+        return replace(job, state=replace(job.state, message=listing))
     position = orch.queue.position(job.id) if job.state.state_type == JobStateType.QUEUED else 0
     if not position:
         return job

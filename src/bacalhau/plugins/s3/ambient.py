@@ -26,6 +26,12 @@ _AHEAD_SECONDS = 900.0  # before their end that credentials are renewed; a quart
 _AGAIN_SECONDS = 60.0  # until the next look, where there were no credentials or none could be had
 _METADATA_ADDRESS = ("169.254.169.254", 80)
 _METADATA_SECONDS = 0.3
+_PLACES = {
+    "env": "variables of the environment",
+    "container-role": "role of the container",
+    "iam-role": "role of the machine",
+}
+"""Sources of credentials that are no profile, by botocore's word for them."""
 _METADATA_SETTINGS = ("ec2_metadata_service_endpoint", "ec2_metadata_service_endpoint_mode", "imds_use_ipv6")
 
 
@@ -33,13 +39,14 @@ class Ambient(NamedTuple):
     """The identity of this machine: frozen botocore credentials, or None for unsigned requests, and its settings.
 
     `expires` is when they end, in seconds since 1970. `is_withheld`: there are credentials, and they are for another
-    server.
+    server. `source` says where they come from, such as `profile research`.
     """
 
     credentials: Any = None
     settings: Settings = Settings()
     expires: float = math.inf
     is_withheld: bool = False
+    source: str = ""
 
     @property
     def region(self) -> str:
@@ -52,6 +59,13 @@ class Ambient(NamedTuple):
             return f"without credentials (those of this machine are for {self.settings.endpoint} alone)"
         key = self.credentials.access_key if self.credentials else ""
         return f"as {key[:4]}…{key[-4:]}" if key else "without credentials"
+
+    @property
+    def identity(self) -> str:
+        """The identity in a preview: `profile research (AKIA…abcd)`, or `anonymous`."""
+        if self.is_withheld:
+            return f"anonymous (the credentials of this machine are for {self.settings.endpoint} alone)"
+        return f"{self.source} ({self.who[3:]})" if self.credentials else "anonymous"
 
     def without_credentials(self, *, is_withheld: bool = False) -> "Ambient":
         """Return the same settings for unsigned requests."""
@@ -152,7 +166,18 @@ def read_ambient() -> Ambient:
         credentials._advisory_refresh_timeout = credentials._mandatory_refresh_timeout = 0
         frozen = credentials.get_frozen_credentials()
         expires = getattr(credentials, "_expiry_time", None)
-        return Ambient(frozen, settings, expires.timestamp() if expires else math.inf)
+        source = _name_source(session, credentials.method)
+        return Ambient(frozen, settings, expires.timestamp() if expires else math.inf, source=source)
+
+
+def _name_source(session: Any, method: str | None) -> str:
+    """Name the place where botocore found credentials."""
+    if method in _PLACES:
+        return _PLACES[method]
+    role = session.get_scoped_config().get("role_arn") or os.environ.get("AWS_ROLE_ARN")
+    if role and (method or "").startswith("assume-role"):
+        return f"role {role}"
+    return f"profile {session.profile or 'default'}"
 
 
 AMBIENT = AmbientCache(read_ambient)

@@ -32,6 +32,7 @@ from bacalhau.plugins.s3.failure import Trouble, answer_failure, read_trouble, r
 from bacalhau.plugins.s3.settings import Settings
 from bacalhau.plugins.s3.signature import signed_headers
 from bacalhau.ports.publisher import Confirm, always_allowed
+from bacalhau.ports.storage import Access
 
 T = TypeVar("T")
 
@@ -152,6 +153,12 @@ class S3Client:
         """The region that worked, or else would be tried first."""
         learned = self._learned.get((address.endpoint, address.bucket))
         return (learned and learned.region) or address.region or (await self.ambient()).region
+
+    async def access_to(self, address: BucketAddress) -> Access:
+        """Say as whom a bucket is read, and its region where AWS, the job or its server says one."""
+        course = await self._start(Request(address, "GET", ""))
+        is_told = bool(course.learned.region or address.region or not address.endpoint)
+        return Access(course.ambient.identity, course.region if is_told else "")
 
     def under(self, effort: Effort) -> "S3Client":
         """Return this client, connections and all, with requests that are tried again as an effort says."""

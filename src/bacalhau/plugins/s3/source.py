@@ -24,7 +24,7 @@ from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composi
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step, beside
-from bacalhau.ports.storage import WHOLE, Content, Entry, ListedPage, Manifest, Partition, Sharing, Volume
+from bacalhau.ports.storage import WHOLE, Access, Content, Entry, ListedPage, Manifest, Partition, Sharing, Volume
 
 _DIRECTORY_TYPE = "application/x-directory"
 
@@ -72,6 +72,9 @@ class S3Source:
         if not mark.prefix.startswith(params.prefix):
             raise StorageFailure(f"s3: {shorten(mark.prefix)!r} is not below {shorten(params.prefix)!r}")
         return await Lister(client, address, params).page(mark)
+
+    async def access(self, source: SpecConfig) -> Access:
+        return await self._client.access_to(await bucket_of(require_params(source, S3SourceParams)))
 
     def sharing(self, source: SpecConfig, count: int) -> Sharing:
         return sharing_of(require_params(source, S3SourceParams), count)
