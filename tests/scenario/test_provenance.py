@@ -1,11 +1,12 @@
 """What executions read and wrote: told by the API and checked by `get`, over the whole system without containers."""
 
 import hashlib
+import os
 
 import httpx
 import pytest
 
-from tests.support.system import System
+from tests.support.system import OWNER, System
 
 DATA = {"in/a.txt": b"first", "in/b/c.bin": bytes(3_000_000), "in/empty": b""}
 
@@ -111,3 +112,34 @@ def test_what_keeps_nothing_has_no_proof_and_says_so(plain):
     assert found["Missing"] == "it read no input and published nothing"
     answer = httpx.get(f"{plain.url}/api/v1/orchestrator/jobs/{job_id}/provenance", params={"execution_id": "e-none"})
     assert answer.status_code == 404 and "e-none" in answer.json()["Message"]
+
+
+@pytest.mark.parametrize("kind", ["ipfs", "local", "s3 archive", "s3 plain"])
+def test_results_are_compared_with_what_was_written(plain, s3, tmp_path, kind):
+    job_id = run_job(plain, Publisher=publishers(s3)[kind], Count=2)
+    plain.cli("get", job_id, "--output-dir", tmp_path, **OWNER)
+    assert (tmp_path / "stdout").read_text() == ("said\n" if kind == "ipfs" else "said\nsaid\n")
+    (tmp_path / "one").mkdir()
+    plain.cli("get", f"{job_id}/exitCode", "--output-dir", tmp_path / "one", **OWNER)
+    assert os.listdir(tmp_path / "one") == ["exitCode"]
+
+
+def test_a_result_that_was_changed_in_its_bucket_is_refused_with_the_names(plain, s3, tmp_path):
+    publisher = publishers(s3)["s3 plain"]
+    job_id = run_job(plain, Publisher=publisher)
+    (execution,) = plain.client.executions(job_id)
+    bucket, prefix = publisher["Params"]["Bucket"], f"r/{execution.id}/"
+    s3.boto.delete_object(Bucket=bucket, Key=prefix + "exitCode")
+    s3.fill(bucket, {prefix + "stdout": b"lied\n", prefix + "more": b"x"})
+    said = plain.cli("get", job_id, "--output-dir", tmp_path, code=1, **OWNER).stderr
+    for words in (
+        "3 of its files differ",
+        "'stdout' is another one",
+        "'exitCode' is missing",
+        "'more' was not written",
+    ):
+        assert words in said
+    s3.boto.delete_object(Bucket=bucket, Key=prefix + "more")
+    s3.fill(bucket, {prefix + "stdout": b"said\n", prefix + "exitCode": b"0"})
+    plain.cli("get", job_id, "--output-dir", tmp_path, **OWNER)
+    assert (tmp_path / "stdout").read_text() == "said\n"

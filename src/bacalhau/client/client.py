@@ -42,6 +42,7 @@ from bacalhau.models.wire.api import (
     ListHistoryResponse,
     ListJobsResponse,
     ListNodesResponse,
+    ListProvenanceResponse,
     ListResultsResponse,
     PublishJobRequest,
     PublishJobResponse,
@@ -296,9 +297,17 @@ class AsyncClient:
 
     async def results(self, job_id: str, *, namespace: str = "") -> tuple[SpecConfig, ...]:
         """List where the published results of the completed executions are."""
-        return (
-            await self.transport.ask(ListResultsResponse, job_path(job_id, "results"), {"namespace": namespace})
-        ).items
+        return (await self.list_results(job_id, namespace=namespace)).items
+
+    async def list_results(self, job_id: str, *, namespace: str = "") -> ListResultsResponse:
+        """List published results, and the executions whose proofs tell what is in them."""
+        return await self.transport.ask(ListResultsResponse, job_path(job_id, "results"), {"namespace": namespace})
+
+    async def provenance(self, job_id: str, **query: Any) -> ListProvenanceResponse:
+        """Tell what the executions of a job read and wrote. `execution_id`, `job_version`, `namespace`, and `page` for
+        one page of what one execution wrote.
+        """
+        return await self.transport.ask(ListProvenanceResponse, job_path(job_id, "provenance"), query)
 
     async def get(
         self,
@@ -316,8 +325,8 @@ class AsyncClient:
         leaves it to the configuration. Raises NotFound when there are none, Conflict when a file would be replaced.
         """
         job = await self.get_job(job_id)
-        found = await self.results(job_id)
-        if not found:
+        found = await self.list_results(job_id)
+        if not found.items:
             raise NotFound(
                 "no results found",
                 hint=f"job {job_id} is {job.state.state_type.value}; its output is shown by `bacalhau logs {job_id}`",
@@ -326,7 +335,8 @@ class AsyncClient:
         if not into.exists():
             with writing(into):
                 into.mkdir(parents=True)
-        return await fetch_results(found, Fetch(job.id, into, self.endpoint, raw=raw, only=only, seconds=limit), report)
+        fetch = Fetch(job.id, into, self.endpoint, raw=raw, only=only, seconds=limit)
+        return await bring_results(self, job.id, found, fetch, report)
 
     async def nodes(self, **query: Any) -> tuple[NodeState, ...]:
         """`labels` (a selector), `limit`, `next_token`, `order_by`, `reverse`, `filter-approval`, `filter-status`."""
@@ -433,3 +443,14 @@ def _job_of(job: Job | dict[str, Any] | str) -> Job:
 
 def _is_running(event: JobHistory) -> bool:
     return (event.event.details or {}).get("NewState") == JobStateType.RUNNING.value
+
+
+async def bring_results(
+    client: AsyncClient, job_id: str, results: ListResultsResponse, fetch: Fetch, report: Report
+) -> Path:
+    """Download the results of a job, and compare them with what was written. Returns the directory they are in."""
+
+    def ask(execution_id: str, page: int) -> Coroutine[Any, Any, ListProvenanceResponse]:
+        return client.provenance(job_id, execution_id=execution_id, page=page)
+
+    return await fetch_results(results.items, fetch._replace(executions=results.executions, ask=ask), report)

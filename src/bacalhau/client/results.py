@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bacalhau.border.room import leaving_room
 from bacalhau.client.merge import JOINED, apply_merge, files_in, plan_merge, refuse_existing, refuse_merge
+from bacalhau.client.proof import AskPage, verify_result
 from bacalhau.client.transport import Endpoint
 from bacalhau.lib import wire
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure, TimedOut
@@ -28,7 +29,9 @@ _ROOM = "free space there, or name a directory on another disk with --output-dir
 
 
 class Fetch(NamedTuple):
-    """`into` exists; `only` is a path inside the results; `seconds` limits each result, 0 does not."""
+    """`into` exists; `only` is a path inside the results; `seconds` limits each result, 0 does not. `executions` say
+    for each result whose proof tells what is in it, "" where none does, and `ask` asks for a page of one.
+    """
 
     job_id: str
     into: Path
@@ -36,16 +39,19 @@ class Fetch(NamedTuple):
     raw: bool = False
     only: str = ""
     seconds: float = 0
+    executions: tuple[str, ...] = ()
+    ask: AskPage | None = None
 
 
 async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Report) -> Path:
     """The directory the results are in.
 
-    Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced.
+    Raises BadRequest for a kind that cannot be fetched, Conflict when a file would be replaced, and StorageFailure for
+    a result that is not what its execution wrote.
     """
     check_folder(fetch.into)
     _check_kinds(results, fetch.endpoint)
-    named = {_name(result): result for result in results}
+    named, writers = {_name(result): result for result in results}, _writers(results, fetch)
     _refuse_early(fetch, list(named))
     part = _part(fetch)
     with writing(fetch.into):
@@ -54,10 +60,25 @@ async def fetch_results(results: Sequence[SpecConfig], fetch: Fetch, report: Rep
                 for name, result in named.items():
                     (part / name).mkdir(parents=True, exist_ok=True)
                     await _download(result, part / name, fetch, report)
+                    await _verify(part / name, writers.get(name, ()), fetch)
             _put_in_place([part / name for name in named], fetch)
         finally:
             _remove_if_empty(part)
     return fetch.into
+
+
+def _writers(results: Sequence[SpecConfig], fetch: Fetch) -> dict[str, list[str]]:
+    """List the executions that wrote a result, by the name of its folder: several where they replaced one another."""
+    found: dict[str, list[str]] = {}
+    for result, execution_id in zip(results, fetch.executions, strict=False):
+        found.setdefault(_name(result), []).append(execution_id)
+    return found
+
+
+async def _verify(tree: Path, writers: Sequence[str], fetch: Fetch) -> None:
+    """Compare a result with what was written, where one execution wrote it and its proof can be asked for."""
+    if fetch.ask is not None and len(writers) == 1 and writers[0]:
+        await verify_result(fetch.ask, writers[0], tree, fetch.only)
 
 
 def check_folder(folder: Path) -> None:

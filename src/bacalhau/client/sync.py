@@ -34,6 +34,8 @@ from bacalhau.models.wire.api import (
     ListHistoryResponse,
     ListJobsResponse,
     ListNodesResponse,
+    ListProvenanceResponse,
+    ListResultsResponse,
     PutJobResponse,
     RerunJobResponse,
     StorageArea,
@@ -195,6 +197,12 @@ class Client:
 
     def results(self, job_id: str, **query: Any) -> tuple[SpecConfig, ...]:
         return self._run(self._client.results(job_id, **query))
+
+    def list_results(self, job_id: str, **query: Any) -> ListResultsResponse:
+        return self._run(self._client.list_results(job_id, **query))
+
+    def provenance(self, job_id: str, **query: Any) -> ListProvenanceResponse:
+        return self._run(self._client.provenance(job_id, **query))
 
     def get(
         self,

@@ -219,9 +219,7 @@ async def list_versions(request: Ask, job_id: FromPath[str]) -> ListJobsResponse
 async def list_results(request: Ask, job_id: FromPath[str]) -> ListResultsResponse:
     """List the places where the results of the completed executions are."""
     query = read_query(request.scope["query_string"], Query)
-    return ListResultsResponse(
-        items=tuple(await read.list_results(orchestrator(request), named_job(job_id), query.namespace))
-    )
+    return await read.list_results(orchestrator(request), named_job(job_id), query.namespace)
 
 
 @post("/jobs/{job_id:str}/results/links", status_code=200, query=Query, body=SignLinksRequest)

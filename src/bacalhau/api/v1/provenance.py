@@ -11,7 +11,7 @@ from bacalhau.api.http.request import Ask, named_job, orchestrator
 from bacalhau.api.v1.query import ReadProvenance, read_query
 from bacalhau.models.wire.api import ListProvenanceResponse, Provenance
 from bacalhau.orchestrator.jobs import read
-from bacalhau.orchestrator.jobs.provenance import read_provenance
+from bacalhau.orchestrator.jobs.provenance import read_page, read_provenance
 
 
 @get("/jobs/{job_id:str}/provenance", query=ReadProvenance)
@@ -19,6 +19,9 @@ async def get_provenance(request: Ask, job_id: FromPath[str]) -> ListProvenanceR
     """List the files that the completed executions of a job read and published, with their SHA-256."""
     query, orch = read_query(request.scope["query_string"], ReadProvenance), orchestrator(request)
     job = await read.find_job(orch, named_job(job_id), query.namespace, query.job_version)
+    if query.page:
+        piece, pages = await read_page(orch, job, query.execution_id, query.page)
+        return ListProvenanceResponse(items=(piece,), pages=pages)
     pieces = read_provenance(orch, job, query.execution_id)
     first = await _first(pieces)
     if first:

@@ -119,10 +119,13 @@ class ListExecutions(ListQuery, frozen=True, kw_only=True):
 
 
 class ReadProvenance(Query, frozen=True, kw_only=True):
-    """`execution_id` (or its beginning) alone instead of all; `job_version` 0 is the latest."""
+    """`execution_id` (or its beginning) alone instead of all; `job_version` 0 is the latest. `page` (from 1) is one
+    page of the files that one execution published.
+    """
 
     execution_id: StartOfId = ""
     job_version: Number = 0
+    page: Number = 0
 
 
 class ReadLogs(Query, frozen=True, kw_only=True):

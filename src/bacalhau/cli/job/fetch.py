@@ -18,8 +18,8 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import JobGet
 from bacalhau.cli.job.flags import Fetching
-from bacalhau.client.client import AsyncClient
-from bacalhau.client.results import Fetch, fetch_results, writing
+from bacalhau.client.client import AsyncClient, bring_results
+from bacalhau.client.results import Fetch, writing
 from bacalhau.lib.errors import BacalhauError, NotFound
 from bacalhau.lib.ids import short_id
 from bacalhau.ports.progress import Report, Step, ignore
@@ -90,8 +90,8 @@ async def _job_get(call: Call[JobGet], job: str, place: Destination) -> int:
 async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: bool = True) -> None:
     """Download the results of a job. Raises NotFound when it has none."""
     job = await client.get_job(job_id)
-    results = await client.results(job.id)
-    if not results:
+    results = await client.list_results(job.id)
+    if not results.items:
         raise NotFound(
             "no results found",
             hint=f"the job is {job.state.state_type.value}; `bacalhau logs {job_id}` shows what it printed",
@@ -108,7 +108,7 @@ async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: 
         seconds=place.seconds or client.endpoint.downloads.timeout or _SECONDS,
     )
     with _bar() as report:
-        await fetch_results(results, wanted, report)
+        await bring_results(client, job.id, results, wanted, report)
     if shout:
         say(f"Results for job '{job_id}' have been written to...\n{place.shown}")
 

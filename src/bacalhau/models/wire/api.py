@@ -225,8 +225,11 @@ class GetJobResponse(Model):
 
 
 class ListResultsResponse(Model):
+    """`executions` (ours) says for each item which execution's proof tells what is in it, "" where none does."""
+
     next_token: str = always(factory=str)
     items: tuple[SpecConfig, ...] = always(factory=tuple)
+    executions: tuple[str, ...] = ()
 
 
 class ProvenFile(Model):
@@ -269,7 +272,10 @@ class Provenance(Model):
 
 
 class ListProvenanceResponse(Model):
+    """`pages` is set for one page of one execution: how many there are."""
+
     items: tuple[Provenance, ...] = always(factory=tuple)
+    pages: int = 0
 
 
 class ListNodesResponse(Model):

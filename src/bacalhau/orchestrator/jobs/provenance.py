@@ -39,9 +39,35 @@ async def read_provenance(orch: Orchestrator, job: Job, execution_id: str = "") 
         async for piece in read_proof(orch, job, execution):
             yield piece
     if execution_id and not is_any:
-        raise NotFound(
-            f"execution not found, or not completed: {execution_id}", hint=f"see: bacalhau job executions {job.id}"
-        )
+        raise _not_proven(job, execution_id)
+
+
+async def read_page(orch: Orchestrator, job: Job, execution_id: str, page: int) -> tuple[Provenance, int]:
+    """Read one page, from 1 on, of what an execution published; return it with the number of pages. Beyond the last
+    page there are no files. Raises NotFound.
+    """
+    try:
+        execution, _ = await orch.store.load_execution(execution_id)
+    except NotFound as e:
+        raise _not_proven(job, execution_id) from e
+    if execution.job_id != job.id:
+        raise _not_proven(job, execution_id)
+    piece = Provenance(execution_id=execution.id)
+    if why := _why_missing(job, execution.proof):
+        return replace(piece, missing=why), 0
+    try:
+        root = await orch.proofs.read_root(execution)
+        names = root.output_pages[page - 1 : page]
+        async for rows in orch.proofs.read_pages(execution.id, names):
+            piece = replace(piece, outputs=_files(job, rows))
+    except BacalhauError as e:
+        return replace(piece, missing=f"it cannot be read: {e.message}"), 0
+    return piece, len(root.output_pages)
+
+
+def _not_proven(job: Job, execution_id: str) -> NotFound:
+    said = f"execution not found, or not completed: {execution_id}"
+    return NotFound(said, hint=f"see: bacalhau job executions {job.id}")
 
 
 async def read_proof(orch: Orchestrator, job: Job, execution: Execution) -> AsyncIterator[Provenance]:

@@ -14,7 +14,7 @@ from bacalhau.models.job.job import LONG_RUNNING, Job, LabelSelectorRequirement
 from bacalhau.models.job.selector import meets_labels
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType
-from bacalhau.models.wire.api import ListHistoryResponse
+from bacalhau.models.wire.api import ListHistoryResponse, ListResultsResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.inventory import show_listing
@@ -193,9 +193,9 @@ async def _is_over(orch: Orchestrator, query: HistoryQuery, job: Job) -> bool:
     return not found.live
 
 
-async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> list[SpecConfig]:
-    """Published results of the latest version in partition order; of a failed execution too when it published what it
-    had.
+async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "") -> ListResultsResponse:
+    """List published results of the latest version in partition order; of a failed execution too when it published what
+    it had.
     """
     job = await orch.store.find_job(id_or_name, namespace)
     if job.type in LONG_RUNNING:
@@ -203,7 +203,10 @@ async def list_results(orch: Orchestrator, id_or_name: str, namespace: str = "")
             f"a {job.type} job has no results: it runs until it is stopped",
             hint="read what it printed with `bacalhau job logs`",
         )
-    return [await _handed_out(orch, e, job) for e in await list_published(orch, job)]
+    published = await list_published(orch, job)
+    proven = tuple(e.id if e.proof is not None and e.proof.outputs else "" for e in published)
+    items = [await _handed_out(orch, e, job) for e in published]
+    return ListResultsResponse(items=tuple(items), executions=proven if any(proven) else ())
 
 
 async def _handed_out(orch: Orchestrator, execution: Execution, job: Job) -> SpecConfig:

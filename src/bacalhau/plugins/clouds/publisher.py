@@ -14,7 +14,9 @@ from bacalhau.border.archive import stream
 from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.hashing import hash_file
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
+from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.clouds.bucket import Bucket, make_threads, open_bucket
 from bacalhau.plugins.clouds.checks import check_publisher
@@ -77,7 +79,7 @@ class CloudPublisher:
         bucket = await open_bucket(self._cloud, params.place, self._endpoints, self._patience, self._threads)
         sending = _Sending(bucket, self._patience, result.confirm, report)
         if params.is_plain:
-            await sending.plain(key, result.folder)
+            await sending.plain(key, result.folder, result.written or Written())
             return ""
         return await sending.effort.persist(partial(sending.archive, key, result.folder), lambda: sending.furthest)
 
@@ -108,17 +110,22 @@ class _Sending:
         self._sent(0, 1)
         return b64encode(pieces.hash.digest()).decode()
 
-    async def plain(self, prefix: str, folder: Path) -> None:
+    async def plain(self, prefix: str, folder: Path, written: Written) -> None:
         """Store each file under its name. Its digest is kept beside it, and `get` compares it."""
+
+        async def put(name: str, size: int) -> None:
+            written.add(name, size, await self._put_file(prefix + name, folder / name, size))
+
         files = await asyncio.to_thread(plain_files, folder, prefix, self._bucket.cloud.title)
         for name, _ in files:
             self._require_name(name)
         self._step = Step("publishing", total=len(files), bytes_total=sum(size for _, size in files))
-        work = [partial(self._put_file, prefix + name, folder / name, size) for name, size in files]
-        await gather_bounded(_FILES_AT_ONCE, list(work))
+        await gather_bounded(_FILES_AT_ONCE, [partial(put, name, size) for name, size in files])
 
-    async def _put_file(self, key: str, path: Path, size: int) -> None:
-        digest = b64encode(await asyncio.to_thread(_hash, path)).decode()
+    async def _put_file(self, key: str, path: Path, size: int) -> bytes:
+        """Store a file; return its SHA-256."""
+        found = await asyncio.to_thread(hash_file, path)
+        digest = b64encode(found).decode()
 
         async def attempt() -> None:
             await self._confirm()
@@ -127,6 +134,7 @@ class _Sending:
 
         await self.effort.persist(attempt)
         self._sent(size, 1)
+        return found
 
     def _require_name(self, name: str) -> None:
         if fault := self._bucket.cloud.name_fault(name):
@@ -158,8 +166,3 @@ class _Pieces:
 
 async def _whole(work: Any) -> Any:
     return await work
-
-
-def _hash(path: Path) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").digest()

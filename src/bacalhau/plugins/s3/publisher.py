@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -16,6 +16,7 @@ from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
+from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.objects.disk import RENAME, plain_files
 from bacalhau.plugins.objects.results import fill_key
@@ -84,7 +85,10 @@ class S3Publisher:
             ledger = await asyncio.to_thread(Ledger, result.folder.parent)
             await abort_left(client, ledger)
             target = Target(client, address, key, ledger, result.confirm, origin)
-            stored = await (_publish_plain if params.is_plain else _publish_archive)(target, result.folder, progress)
+            if params.is_plain:
+                stored = await _publish_plain(target, result.folder, result.written or Written(), progress)
+            else:
+                stored = await _publish_archive(target, result.folder, progress)
             region = await self._client.region_of(address)
         except StorageFailure as e:
             again = e.retryable and not isinstance(e, GaveUp)
@@ -128,7 +132,7 @@ async def _publish_archive(target: Target, folder: Path, progress: _Sending) -> 
     return {"VersionID": uploaded.stored.version, "ChecksumSHA256": uploaded.digest}
 
 
-async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> dict[str, str]:
+async def _publish_plain(target: Target, folder: Path, written: Written, progress: _Sending) -> dict[str, str]:
     """No checksum speaks for many objects: each carries its own, which the server checks and `get` compares."""
     files = await asyncio.to_thread(plain_files, folder, target.key, "S3")
     progress.expect(len(files), sum(size for _, size in files))
@@ -138,6 +142,7 @@ async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> di
         digest = await asyncio.to_thread(_digest, path)
         own = target._replace(key=target.key + name)
         await upload_stream(own, _read(path), expected=size, sent=progress.sent, digest=digest)
+        written.add(name, size, b64decode(digest))
         progress.sent(0, 1)
 
     small = _SmallFiles(folder, [each for each in files if each[1] <= _PIECE_BYTES])
@@ -145,6 +150,7 @@ async def _publish_plain(target: Target, folder: Path, progress: _Sending) -> di
     async def put_small_ones() -> None:
         while (found := await small.take()) is not None:
             await put_whole(target._replace(key=target.key + found.name), found.body, found.digest)
+            written.add(found.name, len(found.body), b64decode(found.digest))
             progress.sent(len(found.body), 1)
 
     await together(*(put_small_ones() for _ in range(_SMALL_AT_ONCE)))
