@@ -66,7 +66,8 @@ def test_the_same_work_is_not_done_twice_and_its_result_outlives_the_job_that_di
     assert system.output(second.id) == system.output(first.id) != ""
     assert f"Result of execution {old.id[:10]} of job {first.id[:10]} used" in system.cli("describe", second.id).stdout
     system.cli("job", "delete", first.id)
-    system.cli("get", second.id, "--output-dir", ".", cwd=tmp_path)
+    told = system.cli("get", second.id, "--output-dir", ".", cwd=tmp_path).stderr
+    assert f"1 of 1 results were used again, not computed: they are of job {first.id[:10]}" in told
     assert (tmp_path / "outputs" / "f").read_text() == old.run_output.stdout
     pinned = {**task, "job": {"Reuse": {"Enabled": True}}}
     third = system.run(script, **pinned)

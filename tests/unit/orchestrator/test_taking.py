@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.lib.aio import Signal
-from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.errors import BadRequest, Conflict
 from bacalhau.models.job.inventory import Row, pack_rows
 from bacalhau.models.job.job import InputSource, Timeouts
 from bacalhau.models.job.spec import SpecConfig, require_params
@@ -260,3 +260,15 @@ async def test_a_node_without_the_source_of_a_result_is_passed_over(tmp_path):
         reader = await submit(house, made("reader", inputs=[{"Job": "first"}]))
         view = await until(house, reader, lambda v: v.job.is_done)
         assert "cannot read inputs from ipfs" in view.job.state.message
+
+
+async def test_a_job_is_not_deleted_while_another_reads_its_result(tmp_path):
+    async with opened(tmp_path) as house:
+        first = await submit(house, made("first"))
+        await finish(house, first)
+        reader = await submit(house, made("reader", inputs=[{"Job": "first"}]))
+        await placed(house, reader)
+        with pytest.raises(Conflict, match=f"job {first} is read by job {reader}, which is Running"):
+            await delete_job(house.orch, first, "default")
+        await finish(house, reader, "")
+        await delete_job(house.orch, first, "default")

@@ -22,6 +22,7 @@ from bacalhau.client.client import AsyncClient, bring_results
 from bacalhau.client.results import Fetch, writing
 from bacalhau.lib.errors import BacalhauError, NotFound
 from bacalhau.lib.ids import short_id
+from bacalhau.models.job.job import Job
 from bacalhau.ports.progress import Report, Step, ignore
 
 _SECONDS = 300.0  # for one result, where neither flag nor configuration says otherwise
@@ -109,8 +110,20 @@ async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: 
     )
     with _bar() as report:
         await bring_results(client, job.id, results, wanted, report)
+    await _tell_reused(client, job)
     if shout:
         say(f"Results for job '{job_id}' have been written to...\n{place.shown}")
+
+
+async def _tell_reused(client: AsyncClient, job: Job) -> None:
+    """Say which results are of earlier executions."""
+    if job.reuse is None or not job.reuse.enabled:
+        return
+    executions = await client.executions(job.id)
+    used = [e.reused for e in executions if e.reused]
+    if used:
+        of = ", ".join(dict.fromkeys(short_id(each.job_id) for each in used))
+        say(f"{len(used)} of {job.wanted} results were used again, not computed: they are of job {of}", err=True)
 
 
 @contextmanager

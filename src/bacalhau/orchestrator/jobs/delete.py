@@ -3,15 +3,17 @@
 import logging
 from dataclasses import dataclass, field
 
-from bacalhau.lib.errors import Conflict
+from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.execution.execution import Execution
+from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import DeleteJobResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.published import walk_executions
 from bacalhau.ports.content import Freed
 
 ALL_VERSIONS = -1
+MOST_READERS = 1000
 log = logging.getLogger(__name__)
 
 
@@ -37,9 +39,9 @@ class _Made:
 async def delete_job(orch: Orchestrator, job_id: str, namespace: str) -> DeleteJobResponse:
     """Delete a job that has ended. Raises NotFound, and Conflict for one that has not.
 
-    Its content goes first: a job whose deletion was cut short is still listed, and can be deleted again. Content that
-    other jobs published too stays, as do results in S3 and on nodes. Nodes remove the outputs that they keep because
-    they were not published.
+    Nor is one deleted whose result a job reads that has not ended. Its content goes first: a job whose deletion was cut
+    short is still listed, and can be deleted again. Content that other jobs published too stays, as do results in S3
+    and on nodes. Nodes remove the outputs that they keep because they were not published.
     """
     job = await orch.store.find_job(job_id, namespace)
     made = _Made()
@@ -48,10 +50,23 @@ async def delete_job(orch: Orchestrator, job_id: str, namespace: str) -> DeleteJ
     if not job.is_done or made.is_live:
         state = job.state.state_type if not job.is_done else "being stopped on its node"
         raise Conflict(f"job {job.id} is {state}: only a job that has ended can be deleted", hint="stop it first")
+    await _refuse_while_read(orch, job)
     freed = await _drop_content(orch, job.id, made)
     await orch.forgetting.forget_jobs([job.id])
     log.info("job %s (%s) was deleted, with %s of content", job.id, job.name, show_bytes(freed.bytes))
     return DeleteJobResponse(job_id=job.id, freed_bytes=freed.bytes, kept_results=tuple(sorted(made.elsewhere)))
+
+
+async def _refuse_while_read(orch: Orchestrator, job: Job) -> None:
+    """Raise Conflict where a job that has not ended takes a result of this one."""
+    for reader in await orch.store.list_readers(job.id, MOST_READERS):
+        try:
+            found = await orch.store.find_job(reader.job_id)
+        except NotFound:
+            continue
+        if not found.is_done and found.version == reader.job_version:
+            said = f"job {job.id} is read by job {found.id}, which is {found.state.state_type}"
+            raise Conflict(said, hint="wait for that one, or stop it first")
 
 
 async def _drop_content(orch: Orchestrator, job_id: str, made: _Made) -> Freed:
