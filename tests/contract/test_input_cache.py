@@ -3,27 +3,15 @@
 import asyncio
 import os
 import shutil
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from bacalhau.compute.core import ComputeNode, Plugins
-from bacalhau.compute.execution.inputs import stage_inputs
-from bacalhau.compute.state.cache import InputCache
-from bacalhau.compute.state.capacity import Capacity
-from bacalhau.lib.aio import crew
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.models.job.job import InputSource, Job, Task
-from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.source import S3Source
-from bacalhau.ports.progress import ignore
-from bacalhau.ports.storage import Partition
-from bacalhau.store.cache import SqliteCacheBooks
+from tests.support.caching import MB, names, node_with, objects, stage, tree
 from tests.support.faulty import FaultyProxy
 
-MB = 1_000_000
 pytestmark = pytest.mark.usefixtures("credentials")
 
 
@@ -47,48 +35,10 @@ async def door(s3):
         yield made
 
 
-@asynccontextmanager
-async def node_with(folder, *, budget=100 * MB, path=None, sources=None):
-    """A node with a cache; `path` of the cache."""
-    cached = path or folder / "cache"
-    own = sources or {"s3": S3Source()}
-    async with crew() as people, SqliteCacheBooks(cached / "cache.db") as books:
-        cache = InputCache(cached, books, budget)
-        cache.shelf.prepare()
-        await cache.open()
-        plugins = Plugins({}, own, {})
-        yield ComputeNode("n", folder, None, None, plugins, Capacity(Resources()), people, cache=cache)
-    if not sources:
-        await own["s3"].close()
-
-
-def job_of(*specs, target="/in"):
-    return Job(id="j", tasks=(Task(input_sources=tuple(InputSource(source=s, target=target) for s in specs)),))
-
-
-async def stage(node, name, *specs, report=ignore):
-    """The mounts of an execution of this name."""
-    folder = node.execution_folder(name) / "inputs"
-    folder.mkdir(parents=True)
-    return await stage_inputs(node, job_of(*specs), Partition(), folder, 1_000 * MB, report)
-
-
 def spec(door, bucket, key="d/", **params):
     return SpecConfig(
         type="s3", params={"Bucket": bucket, "Key": key, "Endpoint": door.url, "Region": "us-east-1", **params}
     )
-
-
-def tree(folder):
-    return {
-        str(Path(root, name).relative_to(folder)): Path(root, name).read_bytes()
-        for root, _, names in os.walk(folder)
-        for name in names
-    }
-
-
-def objects(node):
-    return [path for path in node.cache.shelf.objects.rglob("*") if path.is_file()]
 
 
 async def test_the_second_run_moves_nothing_and_one_changed_object_of_fifty_moves_alone(s3, bucket, door, tmp_path):
@@ -195,10 +145,6 @@ async def test_what_is_not_used_goes_first_and_what_is_used_stays(s3, bucket, do
         await node.cache.release("e-a")
         (shared,) = await stage(node, "e-d2", spec(door, bucket, "d/"))
         assert (shared.own, await names(node)) == (False, {"c", "d"})
-
-
-async def names(node):
-    return {one.kept.name.split("/")[-2] for one in await node.cache.list_page(None, 100)}
 
 
 async def test_a_file_of_another_size_than_before_is_brought_again(s3, bucket, door, tmp_path):

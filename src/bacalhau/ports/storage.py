@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.border.places import Held
+from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
 
@@ -168,6 +169,10 @@ class Located(Protocol):
         ...
 
 
+class OtherContent(StorageFailure):
+    """What a source brought is complete, and not what its manifest names."""
+
+
 class Content(NamedTuple):
     """The bytes of an entry, named. `name` is for people and begins as `Reusable.name_place` says; equal `identity`
     means equal bytes, and "" that another time other bytes may be there.
@@ -195,7 +200,7 @@ class Reusable(Protocol):
 
     async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
         """Bring the entries that are missing, as `fetch` does; the other files are in their places below `into`, are
-        used by other tasks, and are not written to.
+        used by other tasks, and are not written to. Raises StorageFailure, OtherContent among them.
         """
         ...
 

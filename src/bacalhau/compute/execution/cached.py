@@ -15,7 +15,7 @@ from bacalhau.compute.state.shelf import Wanted, copy_tree
 from bacalhau.lib.errors import StorageFailure, Unavailable
 from bacalhau.lib.tree import remove_tree
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Content, Manifest, Reusable, Volume
+from bacalhau.ports.storage import Content, Manifest, OtherContent, Reusable, Volume
 
 _WAIT_SECONDS = 60.0
 log = logging.getLogger(__name__)
@@ -94,11 +94,15 @@ async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report:
 
 
 async def _fetch_rest(way: Way, manifest: Manifest, missing: Sequence[Wanted], report: Report) -> Volume | None:
-    """Bring what is missing; None where the disk of the cache is full, which may be another than the executions'."""
+    """Bring what is missing; None where the disk of the cache is full, which may be another than the executions', or
+    where what came is not what was named.
+    """
     lacking = {one.path for one in missing}
     entries = tuple(entry for entry in manifest.entries if entry.path in lacking)
     try:
         return await way.source.fetch_rest(manifest, entries, way.tree, report)
+    except OtherContent:
+        return None
     except StorageFailure:
         if way.cache.shelf.free() < sum(one.size for one in missing):
             return None

@@ -14,13 +14,13 @@ from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.kubo import Kubo
-from bacalhau.plugins.ipfs.tree import safe_name, too_many_entries, write_tree
+from bacalhau.plugins.ipfs.tree import complete_tree, safe_name, too_many_entries
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, Reader, StoreReader, VerifiedReader, resolve, view
 from bacalhau.ports.content import ContentStore
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
+from bacalhau.ports.storage import WHOLE, Content, Entry, Manifest, Partition, Volume
 
 
 def _untold(note: str) -> None:
@@ -28,9 +28,12 @@ def _untold(note: str) -> None:
 
 
 class IpfsParams(Model):
-    """`cid` may have a path below it: `CID/sub/path`."""
+    """`cid` may have a path below it: `CID/sub/path`. `writable` (ours): the task gets a copy of its own, and not what
+    its node's cache holds.
+    """
 
     cid: str = ""
+    writable: bool = False
 
 
 class IpfsSource:
@@ -47,6 +50,7 @@ class IpfsSource:
         self._endpoint = endpoint
         self._patience = patience
         self._most_entries = most_entries
+        self._listed: dict[tuple[Cid, str], tuple[Entry, ...]] = {}
 
     async def check(self) -> None:
         if self._endpoint:
@@ -69,13 +73,31 @@ class IpfsSource:
         Reads directories and the first block of files.
         """
         cid, path = _path_of(require_params(source, IpfsParams))
-        async with self._reader() as reader:
-            at, _ = await resolve(reader, cid, path)
-            return Manifest(source, tuple([entry async for entry in _list_files(reader, at, self._most_entries)]))
+        if (entries := self._listed.get((cid, path))) is None:
+            async with self._reader() as reader:
+                at, _ = await resolve(reader, cid, path)
+                entries = tuple([entry async for entry in _list_files(reader, at, self._most_entries)])
+            self._remember((cid, path), entries)
+        return Manifest(source, entries)
+
+    def _remember(self, place: tuple[Cid, str], entries: tuple[Entry, ...]) -> None:
+        """Keep in mind what was listed, which never changes; the oldest lists go first."""
+        self._listed[place] = entries
+        while sum(map(len, self._listed.values())) > _REMEMBERED or len(self._listed) > _REMEMBERED_LISTS:
+            del self._listed[next(iter(self._listed))]
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         """A directory's content goes into `into`, which is the volume; a file is the volume itself, at `into`/CID."""
+        return await self.fetch_rest(manifest, manifest.entries, into, report)
+
+    async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
+        """Directories and symbolic links are always read, because they are no entries."""
         cid, path = _path_of(require_params(manifest.source, IpfsParams))
+        lacking = {entry.path for entry in missing}
+        held = {into / entry.path: entry.size for entry in manifest.entries if entry.path not in lacking}
+        if not path and held.keys() == {into / str(cid)}:  # a single file, which is its own root
+            report(Step("staging", 1, 1, manifest.size, manifest.size))
+            return Volume(into / str(cid))
         files = size = 0
 
         def tell(more_files: int, more_bytes: int, _: int, note: str = "") -> None:
@@ -87,7 +109,17 @@ class IpfsSource:
         limits = Limits(manifest.size, self._most_entries)
         async with self._reader(partial(tell, 0, 0, 0)) as reader:
             at, _ = await resolve(reader, cid, path)
-            return Volume(await write_tree(reader, at, into, into, tell, limits))
+            return Volume(await complete_tree(reader, at, into, held, tell, limits))
+
+    def wants_copy(self, source: SpecConfig) -> bool:
+        return require_params(source, IpfsParams).writable
+
+    async def name_place(self, source: SpecConfig) -> str:
+        return f"ipfs://{require_params(source, IpfsParams).cid.strip().strip('/')}"
+
+    async def name_contents(self, manifest: Manifest) -> list[Content]:
+        place = await self.name_place(manifest.source)
+        return [Content(f"{place}/{entry.path}", f"ipfs\0{entry.key}") for entry in manifest.entries]
 
     @asynccontextmanager
     async def _reader(self, wait: Callable[[str], None] = _untold) -> AsyncIterator[Reader]:
@@ -145,6 +177,7 @@ class _Near:
         return await self._kubo.get(cid)
 
 
+_REMEMBERED, _REMEMBERED_LISTS = 50_000, 200  # entries of all lists that are kept in mind; some 20 MB
 _SLOW_SECONDS = 3.0  # after which a block that is waited for is told
 _SHARE = 0.8  # of the time for finding out what inputs hold
 _LONGER = (

@@ -8,7 +8,8 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,7 @@ _FLUSH_FILES = 200
 _SMALL_BYTES = 300_000
 _REMEMBERED = 20_000
 _MOST_WAITING = 1_000_000  # entries of directories that were met and are not written yet; some 500 MB
+NOTHING: Mapping[Path, int] = {}
 _log = logging.getLogger(__name__)
 
 
@@ -60,9 +62,26 @@ async def write_tree(
     names that would leave the folder, what is beyond `limits` when all of it is counted, also what repeats, and the
     disk's own errors.
     """
-    try:
+    with _telling_disk(target):
         await asyncio.to_thread(partial(target.parent.mkdir, parents=True, exist_ok=True))
         return await _Writer(reader, inside, tell, limits).write(cid, target)
+
+
+async def complete_tree(
+    reader: Reader, cid: Cid, into: Path, held: Mapping[Path, int], tell: Tell, limits: Limits = STANDARD
+) -> Path:
+    """Write what is missing of a tree in the folder `into`, as `write_tree` does. The files in `held`, with their sizes
+    in bytes, are what the tree has there; they are neither read nor changed.
+    """
+    with _telling_disk(into):
+        return await _Writer(reader, into, tell, limits, held).write(cid, into)
+
+
+@contextmanager
+def _telling_disk(target: Path) -> Iterator[None]:
+    """Turn errors of the disk into StorageFailure."""
+    try:
+        yield
     except OSError as e:
         raise StorageFailure(
             f"cannot write {e.filename or target}: {e.strerror or e}",
@@ -73,8 +92,10 @@ async def write_tree(
 class _Writer:
     """Places the tree depth first, so that a reader can stream the blocks in the order in which they are asked for."""
 
-    def __init__(self, reader: Reader, inside: Path, tell: Tell, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(
+        self, reader: Reader, inside: Path, tell: Tell, limits: Limits, held: Mapping[Path, int] = NOTHING
+    ) -> None:
+        self._limits, self._held = limits, held
         self._entries = 1
         self._bytes = 0
         self._reader = reader
@@ -113,6 +134,9 @@ class _Writer:
             raise StorageFailure(f"the content has more than {show_bytes(self._limits.size)}", hint=hint)
 
     async def _place(self, item: _Item) -> Path:
+        if (size := self._held.get(item.path)) is not None:
+            self._tell(1, size)
+            return item.path
         if not item.fresh and not item.shard and (held := await asyncio.to_thread(_whole_size, item.path, item.cid)):
             self._tell(1, held[0])
             return item.path
@@ -158,6 +182,8 @@ class _Writer:
     async def _place_leaf(self, item: _Item, seen: View, block: Verified) -> Path:
         if item.path == self._root and await asyncio.to_thread(item.path.is_dir):
             item = item._replace(path=item.path / str(item.cid))
+            if item.path in self._held:
+                return await self._place(item)
             if held := await asyncio.to_thread(_whole_size, item.path, item.cid):
                 self._tell(1, held[0])
                 return item.path

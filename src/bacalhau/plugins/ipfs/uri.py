@@ -2,17 +2,18 @@
 
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.text.grammar import host_and_path, refuse_options
+from bacalhau.models.text.grammar import host_and_path, parse_bool, refuse_options
 
 
 def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
     """Read `ipfs://CID` or `ipfs://CID/path/below/it` as an input source. Raises BadRequest."""
-    refuse_options(options, (), "storage ipfs")
+    refuse_options(options, ("writable",), "storage ipfs")
     cid, path = host_and_path(uri)
     if not cid:
         raise BadRequest("invalid ipfs params. cid cannot be empty", hint=f"write ipfs://CID in place of {uri}")
     below = path.strip("/")
-    return SpecConfig(type="ipfs", params={"CID": f"{cid}/{below}" if below else cid})
+    writable = {"Writable": parse_bool(options["writable"], "writable")} if "writable" in options else {}
+    return SpecConfig(type="ipfs", params={"CID": f"{cid}/{below}" if below else cid, **writable})
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:

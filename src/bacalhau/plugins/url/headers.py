@@ -4,11 +4,12 @@ import re
 import uuid
 from collections.abc import Mapping
 from email.message import Message
-from email.utils import collapse_rfc2231_value
+from email.utils import collapse_rfc2231_value, parsedate_to_datetime
 from urllib.parse import unquote, urlsplit
 
 from bacalhau.border.names import plain_name
 
+_SETTLED_SECONDS = 60
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -56,6 +57,18 @@ def strong_etag(headers: Mapping[str, str]) -> str:
     """The ETag if equal ones mean equal bytes, else ""."""
     etag = headers.get("ETag", "")
     return "" if etag.startswith("W/") else etag
+
+
+def strong_date(headers: Mapping[str, str]) -> str:
+    """Return the Last-Modified if equal ones mean equal bytes, else "": it has no parts of seconds, so a file that was
+    just written may change once more within the same one.
+    """
+    changed = headers.get("Last-Modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
+    except (TypeError, ValueError):
+        return ""
+    return changed if age.total_seconds() >= _SETTLED_SECONDS else ""
 
 
 def version_mark(headers: Mapping[str, str]) -> str:

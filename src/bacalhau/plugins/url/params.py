@@ -13,11 +13,13 @@ _PREFIX = "invalid url storage params: "
 
 class UrlParams(Model):
     """`as_file`: the target is the file itself, not a folder with the file in it. It is ours, and lets several files
-    stand side by side in one folder.
+    stand side by side in one folder. `writable` (ours): the task gets a copy of its own, and not what its node's cache
+    holds.
     """
 
     url: str = ""
     as_file: bool = False
+    writable: bool = False
 
 
 def is_file(spec: SpecConfig) -> bool:

@@ -19,13 +19,20 @@ from bacalhau.border.connect import read_chunks
 from bacalhau.lib.credentials import without_credentials
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Passing, Patience
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.url.client import UrlClient
-from bacalhau.plugins.url.headers import file_name, full_size, range_start, strong_etag, version_mark
-from bacalhau.plugins.url.params import is_file, read_url
+from bacalhau.plugins.url.headers import (
+    file_name,
+    full_size,
+    range_start,
+    strong_date,
+    strong_etag,
+    version_mark,
+)
+from bacalhau.plugins.url.params import UrlParams, is_file, read_url
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import WHOLE, Entry, Manifest, Partition, Volume
+from bacalhau.ports.storage import WHOLE, Content, Entry, Manifest, OtherContent, Partition, Volume
 
 _WRITE_BYTES = 1 << 20
 
@@ -63,6 +70,39 @@ class UrlSource:
         The server's present version must have the manifest's ETag, if that has one.
         """
         entry = manifest.entries[0]
+        await self._download(entry, into, report)
+        return _volume(manifest, into)
+
+    async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
+        """As `fetch`; raises OtherContent where the file has another date by now than the manifest names."""
+        for entry in missing:
+            date = await self._download(entry, into, report)
+            if entry.version and date != entry.version:
+                raise OtherContent(f"URL {without_credentials(entry.key)} changed while it was read", retryable=True)
+        if not missing:
+            report(Step("staging", 1, 1, manifest.size, manifest.size))
+        return _volume(manifest, into)
+
+    def wants_copy(self, source: SpecConfig) -> bool:
+        return require_params(source, UrlParams).writable
+
+    async def name_place(self, source: SpecConfig) -> str:
+        return _shown(read_url(source))
+
+    async def name_contents(self, manifest: Manifest) -> list[Content]:
+        """Name files by URL and validator; one without ETag and Last-Modified has no identity."""
+        return [
+            Content(
+                _shown(entry.key),
+                "\0".join(("url", entry.key, entry.etag, entry.version, str(entry.size)))
+                if entry.etag or entry.version
+                else "",
+            )
+            for entry in manifest.entries
+        ]
+
+    async def _download(self, entry: Entry, into: Path, report: Report) -> str:
+        """Bring a file to its place below `into`; return the Last-Modified of what came."""
         part = into / ".download"
         try:
             with part.open("wb", buffering=0) as file:
@@ -74,7 +114,7 @@ class UrlSource:
         except OSError as e:
             raise _disk_failure(e, entry.key, into) from e
         report(Step("staging", 1, 1, download.reached, max(entry.size, download.reached)))
-        return Volume(into / entry.path if is_file(manifest.source) else into)
+        return download.date
 
     async def _look(self, url: str) -> Entry:
         """HEAD; where that is refused or says no size, the answer to a GET of one byte."""
@@ -88,21 +128,31 @@ class UrlSource:
             return _entry(url, response)
 
 
+def _volume(manifest: Manifest, into: Path) -> Volume:
+    return Volume(into / manifest.entries[0].path if is_file(manifest.source) else into)
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what may be a secret of it: credentials and query."""
+    return without_credentials(url).partition("?")[0].partition("#")[0]
+
+
 def _entry(url: str, response: aiohttp.ClientResponse) -> Entry:
     """Content-Disposition counts after a redirect only: without one, the name in the URL is what the job's
     author saw.
     """
     disposition = response.headers.get("Content-Disposition", "") if response.history else ""
     name = file_name(str(response.url), disposition)
-    return Entry(url, name, full_size(response.status, response.headers), strong_etag(response.headers))
+    etag, date = strong_etag(response.headers), strong_date(response.headers)
+    return Entry(url, name, full_size(response.status, response.headers), etag, "" if etag else date)
 
 
 class _Download:
-    """One file's way to `file`; `reached` bytes are written of the version that `_mark` names."""
+    """One file's way to `file`: `reached` bytes are there of the version that `_mark` names, changed on `date`."""
 
     def __init__(self, client: UrlClient, entry: Entry, file: RawIOBase, report: Report) -> None:
         self._client, self._entry, self._file, self._report = client, entry, file, report
-        self._mark = ""
+        self._mark = self.date = ""
         self.reached = 0
 
     async def attempt(self) -> None:
@@ -130,7 +180,7 @@ class _Download:
             )
         if status == 206 and range_start(headers) == self.reached and version_mark(headers) in ("", self._mark):
             return
-        self._mark, self.reached = version_mark(headers), 0
+        self._mark, self.reached, self.date = version_mark(headers), 0, headers.get("Last-Modified", "")
         await asyncio.to_thread(self._file.truncate, 0)
         if status in (206, 416):
             self._mark = ""
