@@ -3,12 +3,18 @@
 import asyncio
 import os
 import shutil
+from contextlib import AsyncExitStack
 
 import pytest
 
+from bacalhau.app.cache import open_cache
+from bacalhau.compute.messages.questions import on_request
+from bacalhau.config.schema import Cache
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.wire.messages import InputPresence, LocateInputsRequest
 from bacalhau.plugins.s3.source import S3Source
+from bacalhau.ports.bus import Delivery
 from tests.support.caching import MB, names, node_with, objects, stage, tree
 from tests.support.faulty import FaultyProxy
 
@@ -193,3 +199,31 @@ async def test_files_that_the_books_do_not_know_and_books_without_files_go_at_th
         assert await asyncio.to_thread(node.cache.shelf.list_trees) == {"e-1", "e-2"}
         await node.cache.tidy(frozenset({"e-1"}))
         assert await asyncio.to_thread(node.cache.shelf.list_trees) == {"e-2"}
+
+
+async def test_a_node_tells_how_much_it_keeps_of_an_input(s3, bucket, door, tmp_path):
+    s3.fill(bucket, {"a/1": b"x" * 1000, "a/2": b"x" * 2000, "b/1": b"x" * 4000})
+    async with node_with(tmp_path) as node:
+        await stage(node, "e-1", spec(door, bucket, ""))
+        wanted = [spec(door, bucket, key) for key in ("a/", "b/1", "", "none/")]
+        asked = LocateInputsRequest(sources=tuple(wanted))
+        answer = await on_request(node, Delivery("n", "", asked))
+        assert answer.places == tuple(InputPresence(bytes=size) for size in (3000, 4000, 7000, 0))
+
+
+async def test_the_folder_of_a_cache_that_cannot_be_used_is_named_once(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    config = Cache(path=str(tmp_path / "file"))
+    async with AsyncExitStack() as stack:
+        assert await open_cache(stack, config, tmp_path) is None
+        assert await open_cache(stack, Cache(size="0"), tmp_path) is None
+        (warning,) = caplog.messages
+        assert warning.startswith(f"Compute.Cache.Path: {tmp_path}/file cannot hold the cache of inputs")
+        assert "Compute.Cache.Size=0" in warning and not (tmp_path / "cache").exists()
+        caplog.clear()
+        cache = await open_cache(stack, Cache(size="1000Tb"), tmp_path)
+        assert cache is not None and 0 < cache.budget <= shutil.disk_usage(tmp_path).free + MB
+        assert caplog.messages[0].startswith("Compute.Cache.Size: 1000Tb is more than the disk of")
+        caplog.clear()
+        assert await open_cache(stack, Cache(), tmp_path) is None  # another node has it
+        assert "another server uses this" in caplog.messages[0]

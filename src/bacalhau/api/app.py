@@ -78,8 +78,10 @@ def check_access(api: API) -> None:
         raise BadRequest(problems, hint="mend the configuration and start again")
 
 
-def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
-    """Make the API of a process with an orchestrator: all routes. Raises BadRequest as `check_access` does."""
+def make_app(orch: Orchestrator, config: Config | None = None, node: ComputeNode | None = None) -> HttpApi:
+    """Make the API of a process with an orchestrator: all routes. `node` is the one of the same process. Raises
+    BadRequest as `check_access` does.
+    """
     orchestrator = Router(
         "/orchestrator",
         route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *PROVENANCE_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES],
@@ -89,7 +91,7 @@ def make_app(orch: Orchestrator, config: Config | None = None) -> HttpApi:
         [api, *seed_routers(has_jobs=True), *GATEWAY_ROUTES],
         OrchestratorNode(orch),
         config or Config(),
-        State({"orchestrator": orch, "absent": NO_SUCH_PLACE}),
+        State({"orchestrator": orch, "absent": NO_SUCH_PLACE, "cache": node.cache if node else None}),
     )
 
 
@@ -102,7 +104,7 @@ def make_node_app(node: ComputeNode, orchestrators: str, config: Config) -> Http
         [Router("/api/v1", route_handlers=[*AGENT_ROUTES, *AUTH_ROUTES]), *seed_routers(has_jobs=False)],
         LoneNode(node, orchestrators),
         config,
-        State({"absent": only_runs_jobs(node.node_id, without_credentials(orchestrators))}),
+        State({"absent": only_runs_jobs(node.node_id, without_credentials(orchestrators)), "cache": node.cache}),
     )
 
 

@@ -69,7 +69,7 @@ async def _serve_orchestrator(stack: AsyncExitStack, config: Config, who: Identi
     orch, address = await stack.enter_async_context(orchestrator(config, who, content, alone=not is_compute))
     node = await stack.enter_async_context(compute_node(config, who, address, content)) if is_compute else None
     tls = server_tls(config.api.tls, data / "orchestrator")
-    app = await asyncio.to_thread(make_app, orch, config)
+    app = await asyncio.to_thread(make_app, orch, config, node)
     api_url = await stack.enter_async_context(serve_http(app, config.api.host, config.api.port, tls))
     stack.enter_context(_run_file(data, config))
     for exposure in (find_open_api(config), find_open_server(config)):

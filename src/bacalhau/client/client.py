@@ -38,12 +38,15 @@ from bacalhau.models.wire.api import (
     ExplainJobResponse,
     GetJobResponse,
     GetNodeResponse,
+    ListCacheResponse,
     ListExecutionsResponse,
     ListHistoryResponse,
     ListJobsResponse,
     ListNodesResponse,
     ListProvenanceResponse,
     ListResultsResponse,
+    PruneCacheRequest,
+    PruneCacheResponse,
     PublishJobRequest,
     PublishJobResponse,
     PutJobRequest,
@@ -410,6 +413,17 @@ class AsyncClient:
     async def storage(self) -> tuple[StorageArea, ...]:
         """Tell what the process behind the API keeps on its disk, by area."""
         return (await self.transport.ask(StorageResponse, "/agent/storage")).items
+
+    async def cached_inputs(self, **query: Any) -> ListCacheResponse:
+        """List what the node behind the API keeps of inputs; `limit`, `next_token`."""
+        return await self.transport.ask(ListCacheResponse, "/agent/cache", query)
+
+    async def prune_cache(self, *, most: int | None = None, unused_for: int = 0) -> PruneCacheResponse:
+        """Remove inputs that no task uses from the node behind the API: those that were not used for so many seconds,
+        and the oldest until `most` bytes are left.
+        """
+        body = PruneCacheRequest(most=most, unused_for=unused_for)
+        return await self.transport.tell(PruneCacheResponse, "PUT", "/agent/cache/prune", body)
 
     async def config(self) -> dict[str, Any]:
         """The server's effective configuration, without secrets."""

@@ -30,12 +30,14 @@ from bacalhau.models.wire.api import (
     DiffJobResponse,
     ExplainJobResponse,
     GetJobResponse,
+    ListCacheResponse,
     ListExecutionsResponse,
     ListHistoryResponse,
     ListJobsResponse,
     ListNodesResponse,
     ListProvenanceResponse,
     ListResultsResponse,
+    PruneCacheResponse,
     PutJobResponse,
     RerunJobResponse,
     StorageArea,
@@ -262,6 +264,12 @@ class Client:
 
     def version(self) -> BuildVersion:
         return self._run(self._client.version())
+
+    def cached_inputs(self, **query: Any) -> ListCacheResponse:
+        return self._run(self._client.cached_inputs(**query))
+
+    def prune_cache(self, *, most: int | None = None, unused_for: int = 0) -> PruneCacheResponse:
+        return self._run(self._client.prune_cache(most=most, unused_for=unused_for))
 
     def config(self) -> dict[str, Any]:
         return self._run(self._client.config())

@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.own_node import DebugResponse, NodeDebugResponse, own_node
 from bacalhau.api.http.request import Ask, server_config
+from bacalhau.api.v1.cache import get_cache, prune_cache
 from bacalhau.api.v1.storage import get_storage
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
@@ -99,5 +100,7 @@ AGENT_ROUTES: list[ControllerRouterHandler] = [
     get_config,
     get_debug,
     get_storage,
+    get_cache,
+    prune_cache,
 ]
 ROOT_ROUTES: list[ControllerRouterHandler] = [get_root, get_old_version, get_livez]

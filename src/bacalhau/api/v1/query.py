@@ -47,6 +47,13 @@ class ListQuery(Query, frozen=True, kw_only=True):
     reverse: bool = False
 
 
+class ListCache(Query, frozen=True, kw_only=True):
+    """`limit` 0 is as many as a page has."""
+
+    limit: Limit = 0
+    next_token: str = ""
+
+
 class ListJobs(ListQuery, frozen=True, kw_only=True):
     order_by: Literal["created_at", "modified_at", "id"] | None = None
     labels: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from bacalhau.lib.units import parse_duration
+from bacalhau.lib.units import parse_bytes, parse_duration
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # Python reads no number of more than 4300 digits
 _LARGEST = 2**63 - 1
@@ -23,6 +23,14 @@ def duration(value: str) -> float:
         return parse_duration(value)
     except ValueError as e:
         raise click.BadParameter("a duration needs a unit, as 30s, 5m or 1h30m") from e
+
+
+def amount(value: str) -> int:
+    """Read an amount of bytes, as 512Mb or 1Gi."""
+    try:
+        return parse_bytes(value)
+    except ValueError as e:
+        raise click.BadParameter("write an amount of bytes as 512Mb or 10Gb") from e
 
 
 def duration_text(value: str) -> str:

@@ -1,9 +1,9 @@
 """`bacalhau node`: how its commands are called."""
 
 from bacalhau.cli.frame.command import Command, Operands, Tree
-from bacalhau.cli.frame.flags import Flags, listed, text, value
-from bacalhau.cli.frame.reading import OneOf, duration
-from bacalhau.cli.output.flags import Document, OrderedPage, Table, order
+from bacalhau.cli.frame.flags import Flags, listed, switch, text, value
+from bacalhau.cli.frame.reading import OneOf, amount, duration
+from bacalhau.cli.output.flags import Document, OrderedPage, Page, Table, order
 
 _NODE = Operands("ID", 1, 1)
 
@@ -56,6 +56,46 @@ class Drain(Change):
     )
 
 
+class ListCache(Page, Table, section="Paging"):
+    """Flags of `node cache list`."""
+
+
+class PruneCache(Document):
+    """The choice of what goes; one is needed."""
+
+    all: bool = switch("--all", help="Everything that no task uses.")
+    size: int | None = value(
+        "--size",
+        read=amount,
+        default=None,
+        metavar="SIZE",
+        help="The oldest, until SIZE is left.",
+    )
+    older_than: float | None = value(
+        "--older-than", read=duration, default=None, metavar="DURATION", help="What was not used for so long, as 72h."
+    )
+
+
+_cache = Tree(
+    "cache",
+    [
+        Command(
+            "list",
+            ListCache,
+            "bacalhau.cli.node.cache:list_cache",
+            help="List the inputs that the node behind the API keeps.",
+        ),
+        Command(
+            "prune",
+            PruneCache,
+            "bacalhau.cli.node.cache:prune",
+            help="Remove inputs that no task uses from the node behind the API.",
+        ),
+    ],
+    help="Show and remove the inputs that a node keeps for the next task. Name the API of the node itself.",
+)
+
+
 def _change(name: str, flags: type[Change], help: str, brief: str = "") -> Command:
     return Command(name, flags, f"bacalhau.cli.node.change:{name}", _NODE, help=help, brief=brief)
 
@@ -85,6 +125,7 @@ node = Tree(
             help="Set labels of a node, or take them away (KEY-), while it runs.",
             brief="Set labels of a node, or take them away",
         ),
+        _cache,
     ],
     help="List the nodes of the network and decide about them.",
 )

@@ -162,30 +162,40 @@ class InputCache:
             if not page:
                 return False
             after = page[-1]
-            await self._remove_while(is_tight, page)
+            await self._remove(page, lambda _: not is_tight())
         return True
 
-    async def _remove_while(self, is_tight: Callable[[], bool], page: list[Kept]) -> None:
-        """Remove the first of a page, as many as it takes."""
+    async def prune(self, most: int | None, before: int) -> list[Kept]:
+        """Remove files that no task uses: those whose last use was before a time (Unix ns), and, the oldest first, what
+        makes the cache larger than `most` bytes. Return what is gone. Raises Unavailable.
+        """
 
-        def remove() -> list[str]:
+        def may_stay(one: Kept) -> bool:
+            return one.used >= before and (most is None or self.total <= most)
+
+        gone: list[Kept] = []
+        async with self._room:
+            page = await self._books.list_oldest(None, _A_PAGE)
+            while page:
+                gone += await self._remove(page, may_stay)
+                page = [] if may_stay(page[-1]) else await self._books.list_oldest(page[-1], _A_PAGE)
+        return gone
+
+    async def _remove(self, page: list[Kept], may_stay: Callable[[Kept], bool]) -> list[Kept]:
+        """Remove files that no task uses up to the first that may stay; return those that are gone."""
+
+        def remove() -> list[Kept]:
             gone = []
             for one in page:
-                if not is_tight():
+                if may_stay(one):
                     break
                 if self.shelf.discard((one.digest,)):
-                    gone.append(one.digest)
+                    gone.append(one)
                     self.total -= one.size
             return gone
 
         if gone := await asyncio.to_thread(remove):
-            await self._books.drop(gone)
-
-    async def prune(self, digests: Sequence[str]) -> list[str]:
-        """Remove files that no task uses; return the digests of those that are gone. Raises Unavailable."""
-        async with self._room:
-            gone = await asyncio.to_thread(self.shelf.discard, digests)
-            await self._forget(gone)
+            await self._books.drop([one.digest for one in gone])
         return gone
 
     async def _forget(self, digests: Sequence[str]) -> None:

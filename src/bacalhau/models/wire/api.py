@@ -1,6 +1,6 @@
 """Bodies of the HTTP API under /api/v1."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -111,6 +111,42 @@ class StorageArea(Model):
     bytes: int = always(factory=int)
     files: int = always(factory=int)
     limit: int = always(factory=int)
+
+
+class CachedInput(Model):
+    """An input that a node keeps. `used` is when a task last began with it; `pinned`: one has it now."""
+
+    name: str = always(factory=str)
+    bytes: int = always(factory=int)
+    used: str = always(factory=str)
+    pinned: bool = always(factory=bool)
+
+
+class ListCacheResponse(Model):
+    """A part of a node's cache of inputs, first what was used the longest time ago. `bytes` and `limit` are of all of
+    it.
+    """
+
+    items: tuple[CachedInput, ...] = always(factory=tuple)
+    next_token: str = always(factory=str)
+    path: str = always(factory=str)
+    bytes: int = always(factory=int)
+    limit: int = always(factory=int)
+
+
+class PruneCacheRequest(Model):
+    """A choice of what goes of a node's cache: what was not used for `unused_for` seconds (0: no matter), and the oldest until so
+    many bytes are left (`most`; None: no matter). What a task uses stays.
+    """
+
+    most: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    unused_for: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class PruneCacheResponse(Model):
+    removed: int = always(factory=int)
+    bytes: int = always(factory=int)
+    left: int = always(factory=int)
 
 
 class StorageResponse(Model):
