@@ -68,7 +68,7 @@ def test_what_is_kept_is_listed_and_removed(node, s3, bucket):
     [
         (("prune",), "say what is to go: --all, --size SIZE or --older-than DURATION"),
         (("prune", "--all", "--size", "1kb"), "--all is everything"),
-        (("prune", "--size", "big"), "write an amount of bytes as 512Mb or 10Gb"),
+        (("prune", "--size", "big"), "must be an amount of bytes, as 512Mb or 10Gb"),
         (("prune", "--older-than", "0s"), "--older-than must be 1s or more"),
         (("list", "--next-token", "x"), "next_token 'x' is not one of this list"),
     ],

@@ -170,7 +170,7 @@ class Located(Protocol):
 
 
 class OtherContent(StorageFailure):
-    """What a source brought is complete, and not what its manifest names."""
+    """A source brought something complete that is not what its manifest names."""
 
 
 class Content(NamedTuple):

@@ -30,7 +30,7 @@ def amount(value: str) -> int:
     try:
         return parse_bytes(value)
     except ValueError as e:
-        raise click.BadParameter("write an amount of bytes as 512Mb or 10Gb") from e
+        raise click.BadParameter("must be an amount of bytes, as 512Mb or 10Gb") from e
 
 
 def duration_text(value: str) -> str:

@@ -135,8 +135,8 @@ class ListCacheResponse(Model):
 
 
 class PruneCacheRequest(Model):
-    """A choice of what goes of a node's cache: what was not used for `unused_for` seconds (0: no matter), and the oldest until so
-    many bytes are left (`most`; None: no matter). What a task uses stays.
+    """A choice of what goes of a node's cache: what was not used for `unused_for` seconds (0: no matter), and the
+    oldest until so many bytes are left (`most`; None: no matter). What a task uses stays.
     """
 
     most: Annotated[int, msgspec.Meta(ge=0)] | None = None
