@@ -74,7 +74,7 @@ class UrlSource:
         return _volume(manifest, into)
 
     async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
-        """Bring a file as `fetch` does; raises OtherContent where the file has another date by now than the manifest names."""
+        """Bring a file as `fetch` does. Raises OtherContent where it has another date by now than was found out."""
         for entry in missing:
             date = await self._download(entry, into, report)
             if entry.version and date != entry.version:
