@@ -11,7 +11,7 @@ NO_DOCKER = "tcp://127.0.0.1:1"
 
 
 @pytest.fixture(scope="module", params=["one process", "a process of its own"])
-def node(request, tmp_path_factory):
+def node(request, anyio_backend, tmp_path_factory):
     """A node, and `ask`, which calls a command at its API."""
     own, split = free_port(), request.param != "one process"
     settings = {"API.Port": own} if split else {}
@@ -35,7 +35,7 @@ def listed(system):
     return json.loads(system.ask("list", "--output", "json").stdout)
 
 
-def test_what_is_kept_is_listed_and_removed(node, s3, bucket):
+def test_what_is_kept_is_listed_and_removed(anyio_backend, node, s3, bucket):
     s3.fill(bucket, {f"{name}/k": b"x" * size for name, size in (("a", 1000), ("b", 2000), ("c", 4000))})
     inputs = {name: s3_input(s3.url, bucket, f"{name}/") for name in "abc"}
     for name in "ab":
