@@ -1,6 +1,7 @@
 """What executions read and wrote: told by the API and checked by `get`, over the whole system without containers."""
 
 import hashlib
+import json
 import os
 
 import httpx
@@ -85,6 +86,9 @@ def test_what_was_read_and_written_is_told_file_by_file(plain, s3, kind):
     assert [(path, file.get("SHA256")) for path, file in read.items()] == [(("/there", "there"), "")]
     stages = {stage["Name"]: (stage.get("Files", 0), stage.get("Bytes", 0)) for stage in found["Stages"]}
     assert stages["publishing"] == (3, 6) and stages["staging"][0] == 5 and "running" in stages
+    shown = json.loads(plain.cli("job", "describe", "--provenance", "--output", "json", job_id).stdout)
+    assert shown["Items"] == [found]
+    assert "Outputs:" in plain.cli("job", "describe", "--provenance", job_id).stdout
     assert found["InputDigest"] and found["SourceDigest"] and found["OutputDigest"]
 
 

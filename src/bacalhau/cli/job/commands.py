@@ -64,6 +64,7 @@ class DescribeJob(OneVersion, Document):
     """Flags of `job describe`."""
 
     lineage: bool = switch("--lineage", help="Show where its inputs came from, and which jobs read its results.")
+    provenance: bool = switch("--provenance", help="Show what its executions read and published, file by file.")
 
 
 class ListExecutions(Versions, OrderedPage, Table, section="Paging"):

@@ -34,12 +34,24 @@ def describe(call: Call[DescribeJob]) -> int:
 async def _describe(call: Call[DescribeJob]) -> int:
     if call.flags.lineage:
         return await describe_lineage(call)
+    if call.flags.provenance:
+        return await _describe_provenance(call)
     async with connect(call.settings) as client:
         answer = await client.describe(call.args[0], namespace=call.flags.namespace, version=call.flags.version)
     if call.flags.output:
         show_document(call.flags, answer, "yaml")
     else:
         _print(answer)
+    return 0
+
+
+async def _describe_provenance(call: Call[DescribeJob]) -> int:
+    """Show what the executions of a job read and published, as a document."""
+    async with connect(call.settings) as client:
+        answer = await client.provenance(
+            call.args[0], namespace=call.flags.namespace, job_version=call.flags.version or 0
+        )
+    show_document(call.flags, answer, "yaml")
     return 0
 
 
