@@ -1,5 +1,6 @@
 """Fetching an execution's part of its job's inventory from the orchestrator's content store."""
 
+import asyncio
 from collections import defaultdict
 from functools import partial
 
@@ -34,14 +35,17 @@ async def fetch_share(node: ComputeNode, inventory: Inventory, part: int) -> Lis
             hint="run the job again: its inputs are listed anew",
             retryable=False,
         ) from e
-    return _pick(root, [unpack_rows(block) for block in blocks], part)
+    return await asyncio.to_thread(_pick, root, blocks, part)
 
 
-def _pick(root: Root, pages: list[list[Row]], part: int) -> Listed:
-    """Pick a partition's objects out of the pages that hold them, and of the inputs that all partitions read."""
+def _pick(root: Root, pages: list[bytes], part: int) -> Listed:
+    """Pick a partition's objects out of the pages that hold them, and of the inputs that all partitions read. Blocks:
+    for threads, because there may be a million.
+    """
     is_shared = {each.index: each.is_shared for each in root.inputs}
     found: defaultdict[int, list[Entry]] = defaultdict(list)
-    for page, rows in zip(root.pages_of(part), pages, strict=True):
+    for page, block in zip(root.pages_of(part), pages, strict=True):
+        rows = unpack_rows(block)
         wanted = rows if not is_shared[page.input] else [row for row in rows if row.part == part]
         found[page.input] += [_entry(row) for row in wanted]
     return {index: tuple(found[index]) for index in is_shared}

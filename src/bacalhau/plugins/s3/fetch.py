@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -37,10 +37,6 @@ _WRITE_BYTES = 1 << 20
 _FIRST_BYTE = re.compile(r"bytes (\d{1,18})-")
 
 
-T = TypeVar("T")
-_Work = Callable[[], Coroutine[Any, Any, T]]
-
-
 class _RangeIgnored(Exception):
     """The server sent the whole object although a range was asked for."""
 
@@ -61,9 +57,9 @@ class Origin(NamedTuple):
 class _Progress:
     """The step that is reported. Bytes that came count as progress when there were never as many."""
 
-    def __init__(self, origin: Origin, entries: tuple[Entry, ...], report: Report) -> None:
+    def __init__(self, origin: Origin, objects: int, size: int, report: Report) -> None:
         self._report = report
-        self._step = Step(origin.stage, 0, len(entries), 0, sum(max(entry.size, 0) for entry in entries))
+        self._step = Step(origin.stage, 0, objects, 0, size)
         self._most = 0
         self.effort = Effort(origin.patience, self._wait, heard=True)
 
@@ -136,19 +132,41 @@ async def fetch_entries(origin: Origin, entries: tuple[Entry, ...], into: Path, 
     """Write every entry to its path below `into`. Raises StorageFailure; what is complete by then stays."""
     scratch = into / f".part-{uuid.uuid4().hex}"
     try:
-        await asyncio.to_thread(_make_folders, into, scratch, entries)
-        work = _Fetch(origin, into, scratch, _Progress(origin, entries, report))
-        small: list[_Work[None]] = [
-            partial(work.small, entry, i) for i, entry in enumerate(entries) if 0 <= entry.size <= SMALL_BYTES
-        ]
-        large: list[_Work[None]] = [
-            partial(work.large, entry, i) for i, entry in enumerate(entries) if not 0 <= entry.size <= SMALL_BYTES
-        ]
-        await together(gather_bounded(_SMALL_AT_ONCE, small), gather_bounded(STREAMS, large))
+        order = await asyncio.to_thread(_prepare, into, scratch, entries)
+        work = _Fetch(origin, into, scratch, _Progress(origin, len(entries), order.size, report))
+        await together(_each(_SMALL_AT_ONCE, work.small, order.small), _each(STREAMS, work.large, order.large))
     except OSError as e:
         raise disk_failure(e, into, "S3") from e
     finally:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+class _Order(NamedTuple):
+    """Small and large objects with their numbers, and the bytes of all."""
+
+    small: list[tuple[Entry, int]]
+    large: list[tuple[Entry, int]]
+    size: int
+
+
+async def _each(limit: int, work: Callable[[Entry, int], Awaitable[None]], items: list[tuple[Entry, int]]) -> None:
+    """Do the work for all objects, so many at once."""
+    queue = iter(items)
+
+    async def worker() -> None:
+        for entry, number in queue:
+            await work(entry, number)
+
+    await together(*(worker() for _ in range(min(limit, len(items)))))
+
+
+def _prepare(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> _Order:
+    """Make the folders of objects, and say what to fetch how. Blocks: for threads, because there may be a million."""
+    _make_folders(into, scratch, entries)
+    small, large = list[tuple[Entry, int]](), list[tuple[Entry, int]]()
+    for number, entry in enumerate(entries):
+        (small if 0 <= entry.size <= SMALL_BYTES else large).append((entry, number))
+    return _Order(small, large, sum(max(entry.size, 0) for entry in entries))
 
 
 def _make_folders(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> None:
