@@ -12,7 +12,9 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.overlap import OverlapChecks
 from bacalhau.models.job.resources import Resources
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.unused import NO_NAMES, ParamNames
+from bacalhau.models.job.validate import Divide
 from bacalhau.orchestrator.scheduling.place import needed_resources
 from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.state.awaited import Awaited
@@ -47,7 +49,7 @@ class Checks:
     by the type of the job's publisher; `params` tell of parameters that are ignored; `overlaps` say which results of a
     job replace one another; `readers` say by which input another job reads a result, by the type of the publisher.
     `engine_doubts` say why a task may run another program next time; of `fixed` sources the parameters alone say what
-    they hold.
+    they hold; `divides` say by how many bytes an input decides the count of a job.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -62,6 +64,12 @@ class Checks:
     readers: Mapping[str, AsInput] = field(default_factory=dict)
     engine_doubts: Mapping[str, SpecCheck] = field(default_factory=dict)
     fixed: frozenset[str] = frozenset()
+    divides: Mapping[str, Divide] = field(default_factory=dict)
+
+    def part_bytes(self, source: SpecConfig) -> int:
+        """Return how many bytes of an input make a partition; 0 where it does not decide the count of its job."""
+        divide = self.divides.get(source.kind)
+        return divide(source) if divide else 0
 
     def list_result_problems(self, published: Published) -> list[str]:
         """List why a reported result cannot be one of its execution; empty when it can."""

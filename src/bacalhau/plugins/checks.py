@@ -1,12 +1,14 @@
 """The checks of a job's parameters, by type: what is known at all when a job is submitted or a file is validated."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.overlap import OverlapChecks, PublisherUse
 from bacalhau.models.job.spec import SpecConfig, unknown_params
 from bacalhau.models.job.unused import ParamNames, Unused
+from bacalhau.models.job.validate import Divide
 from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Offer, Registry
 from bacalhau.ports.content import SpecCheck
@@ -44,6 +46,21 @@ class PluginCheck(NamedTuple):
     def load(self) -> None:
         """Import the check now, so that the first job does not wait for it. Raises Unavailable where that fails."""
         call("bacalhau.plugins.loading:import_target", self.owner, object, self.target)
+
+
+@dataclass(frozen=True)
+class PluginDivide:
+    """A source's say in the count of a job, imported when the first job needs it."""
+
+    target: Target
+    owner: Owner
+
+    def __call__(self, spec: SpecConfig) -> int:
+        try:
+            size: int = call(self.target, self.owner, int, spec)
+        except Unavailable:  # then the check of this type refuses the job
+            return 0
+        return size
 
 
 class PluginParams(NamedTuple):
@@ -91,7 +108,8 @@ class PluginChecks(NamedTuple):
     a job that is not divided by a count. `results` judge what nodes report, by the type of the job's publisher: each
     has one. `params` tell of parameters that are ignored, `overlaps` which results of a job replace one another.
     `readers` say by which input another job reads a result, by the type of the publisher. `engine_doubts` say why
-    a task may run another program next time; of `fixed` sources the parameters alone say what they hold.
+    a task may run another program next time; of `fixed` sources the parameters alone say what they hold; `divides` say
+    by how many bytes an input decides the count of a job.
     """
 
     engines: Mapping[str, SpecCheck]
@@ -106,6 +124,7 @@ class PluginChecks(NamedTuple):
     readers: Mapping[str, AsInput]
     engine_doubts: Mapping[str, SpecCheck]
     fixed: frozenset[str]
+    divides: Mapping[str, Divide]
 
 
 def plugin_checks(known: Registry) -> PluginChecks:
@@ -124,6 +143,7 @@ def plugin_checks(known: Registry) -> PluginChecks:
         engine_doubts={n: PluginCheck(o.part.doubts, o.owner) for n, o in known.engines.items() if o.part.doubts},
         fixed=frozenset(name for name, offer in sources if offer.part.fixed),
         readers={n: PluginInput(o.part.as_input, o.owner) for n, o in publishers if o.part.as_input},
+        divides={n: PluginDivide(o.part.divide, o.owner) for n, o in sources if o.part.divide},
     )
 
 

@@ -66,7 +66,8 @@ class SourceType(msgspec.Struct, frozen=True):
     None where that is the same. `located` sources are on one node and not on another: the orchestrator asks the
     nodes before it places a job (see ports.storage.Located). `listed` sources may hold another thing tomorrow: they are
     listed once for all executions of a job (see ports.storage.Listable). Of `fixed` sources the parameters alone say
-    what they hold, for ever. `params`: see EngineType.
+    what they hold, for ever. `divide` is a target `(SpecConfig) -> int`: how many bytes make a partition where the
+    input decides the job's count, else 0. `params`: see EngineType.
     """
 
     name: Name
@@ -78,6 +79,7 @@ class SourceType(msgspec.Struct, frozen=True):
     listed: bool = False
     fixed: bool = False
     params: Target | None = None
+    divide: Target | None = None
 
 
 class PublisherType(msgspec.Struct, frozen=True):

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from bacalhau.border.names import shorten
 from bacalhau.border.places import Held
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import Report
+
+NAMED = 20  # objects that an error about missing ones names
 
 
 class Entry(NamedTuple):
@@ -104,11 +107,23 @@ class Storage(Protocol):
 
 class ListedPage(NamedTuple):
     """A part of what a source holds, and the tokens under which the other parts are; those may be asked for side by
-    side, and each names parts of its own.
+    side, and each names parts of its own. `missing` counts objects of this part that the source names and that are not
+    there, and `missing_keys` are the first `NAMED` of them.
     """
 
     entries: tuple[Entry, ...]
     following: tuple[str, ...] = ()
+    missing: int = 0
+    missing_keys: tuple[str, ...] = ()
+
+
+def missing_objects(count: int, keys: Sequence[str]) -> StorageFailure:
+    """Make the error of a list that names objects that are not there, of which `keys` are some."""
+    named = ", ".join(repr(shorten(key)) for key in keys[:NAMED])
+    more = f" and {count - NAMED:,} more" if count > NAMED else ""
+    objects = "an object that is" if count == 1 else f"{count:,} objects that are"
+    hint = "mend the list, or put the objects there"
+    return StorageFailure(f"the list of keys names {objects} not there: {named}{more}", hint=hint, retryable=False)
 
 
 class Sharing(NamedTuple):

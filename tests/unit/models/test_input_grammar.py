@@ -34,6 +34,31 @@ def s3(bucket, key, **more):
         ("s3://b/year=2024/:/in", "s3", s3("b", "year=2024/"), "/in"),
         ("src=s3://b/year=2024/,dst=/in", "s3", s3("b", "year=2024/"), "/in"),
         ("SOURCE=s3://b/k,Destination=/d,option=filter=.*x=1$", "s3", s3("b", "k", Filter=".*x=1$"), "/d"),
+        (
+            "s3://b/2024-*/**/*.nc:/in,opt=include=*.nc,opt=include=x/,opt=exclude=t,opt=min-size=1Kb,opt=newer=7d",
+            "s3",
+            s3("b", "2024-*/**/*.nc", Include=["*.nc", "x/"], Exclude=["t"], MinSize="1Kb", Newer="7d"),
+            "/in",
+        ),
+        (
+            "s3://b/p/,opt=bytes-per-partition=10Gb",
+            "s3",
+            s3("b", "p/", Partition={"Type": "bytes", "BytesPerPartition": "10Gb"}),
+            "/inputs",
+        ),
+        ("s3://b,opt=manifest=s3://c/k", "s3", s3("b", "", Manifest="s3://c/k"), "/inputs"),
+        (
+            "s3://b/p/,opt=partition=substring,opt=start-index=0,opt=end-index=4",
+            "s3",
+            s3("b", "p/", Partition={"Type": "substring", "StartIndex": 0, "EndIndex": 4}),
+            "/inputs",
+        ),
+        (
+            "s3://b/p/,opt=partition=bytes,opt=group-by=^[^_]+",
+            "s3",
+            s3("b", "p/", Partition={"Type": "bytes", "GroupBy": "^[^_]+"}),
+            "/inputs",
+        ),
         ("s3://b/k:/a,target=/z", "s3", s3("b", "k"), "/z"),
         ('"s3://b/a,b:/in",opt=endpoint=http://h:9000', "s3", s3("b", "a,b", Endpoint="http://h:9000"), "/in"),
         (
@@ -85,6 +110,12 @@ def test_the_alias_is_the_source_as_typed():
         ("git://h/r.git", "unsupported type: git"),
         ("s3://b/k,region=x", "unexpected key region in field region=x"),
         ("s3://b/k,/in", "invalid storage option: /in. Must be a key=value pair"),
+        ("s3://b/p/,opt=pattern=x", "option pattern needs a partition type"),
+        (
+            "s3://b/p/,opt=partition=substring,opt=end-index=x",
+            "option end-index must be a whole number from 0, not 'x'",
+        ),
+        ("s3://b,opt=manifest=/nowhere/keys", "manifest /nowhere/keys cannot be read: No such file or directory"),
         ("s3://b/k,opt=nope=1", 'unknown option "nope" for storage s3'),
         ("s3://b/k,opt=Region=1", 'unknown option "Region" for storage s3'),
         ("ipfs://Qm,opt=a=b", 'unknown option "a" for storage ipfs'),
@@ -127,3 +158,16 @@ def test_any_text_is_read_or_refused(text):
 def test_keys_of_any_shape_come_through(bucket, key):
     found = parse_input(f"s3://{bucket}/{key}:/in")
     assert (found.source.params["Bucket"], found.source.params["Key"], found.target) == (bucket, key.lstrip("/"), "/in")
+
+
+def test_a_list_of_keys_on_the_clients_disk_goes_into_the_job(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("a/b\r\n\ns3://b/c \n")
+    assert parse_input(f"s3://b,opt=manifest={path}").source.params == s3("b", "", Keys=["a/b", "s3://b/c "])
+    for content, said in (("k\n" * 10_001, "more than 10,000 lines"), ("x" * 1_048_577, "or 1.0 MB"), ("\n", "no key")):
+        path.write_text(content)
+        with pytest.raises(BadRequest, match=said):
+            parse_input(f"s3://b,opt=manifest={path}")
+    path.write_bytes(b"\xff")
+    with pytest.raises(BadRequest, match="cannot be read: it is not UTF-8"):
+        parse_input(f"s3://b,opt=manifest={path}")

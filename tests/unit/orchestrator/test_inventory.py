@@ -1,6 +1,7 @@
 """Inputs are listed once for a version of a job, by a node that can, before anything is placed."""
 
 import asyncio
+import dataclasses
 import json
 from contextlib import asynccontextmanager
 
@@ -23,12 +24,13 @@ from bacalhau.models.wire.messages import (
     ResolveInputsResponse,
 )
 from bacalhau.orchestrator.core import Checks
-from bacalhau.orchestrator.evaluation.inventory import list_forever, show_listing
+from bacalhau.orchestrator.evaluation.inventory import count_parts, list_forever, show_listing
 from bacalhau.orchestrator.jobs.explain import explain_new, explain_stored
 from bacalhau.orchestrator.jobs.read import find_job
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
 from bacalhau.orchestrator.jobs.versions import rerun_job
 from bacalhau.orchestrator.scheduling.view import SECOND
+from bacalhau.ports.store import HistoryQuery
 from tests.support.clock import MovedClock
 from tests.unit.orchestrator.house import open_house, wanted
 
@@ -48,6 +50,8 @@ class Box:
         self.keys = [f"k{n:02d}" for n in range(10)]
         self.failing = {}
         self.faults = []
+        self.missing = []
+        self.counts = []
         self.began, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
@@ -63,17 +67,15 @@ class Box:
             error = "" if self.keys else "nothing matches"
             return ResolveInputsResponse(inputs=(InputAnswer(error=error, hint="look at the key"),))
         assert isinstance(message, ListInputRequest)
+        self.counts.append(message.count)
         start = json.loads(message.place)[1] if message.place else 0
         keys = self.keys[start : start + PAGE]
         rows = [Row((start + n) % message.count, key, key, 10, f'"{key}"', "", "") for n, key in enumerate(keys)]
         more = (json.dumps(["data/", start + PAGE]),) if start + PAGE < len(self.keys) else ()
-        return ListInputResponse(
-            page=pack_rows(rows), following=more, sharing="owner", identity="anonymous", region="eu-1"
-        )
-        more = (str(start + PAGE),) if start + PAGE < len(self.keys) else ()
-        return ListInputResponse(
-            page=pack_rows(rows), following=more, sharing="owner", identity="anonymous", region="eu-1"
-        )
+        missing = {"missing": len(self.missing), "missing_keys": tuple(self.missing)} if not start else {"missing": 1}
+        sharing = "bytes" if message.input.target == "/even" else "owner"
+        place = {"identity": "anonymous", "region": "eu-1", **(missing if self.missing else {})}
+        return ListInputResponse(page=pack_rows(rows), following=more, sharing=sharing, **place)
 
     async def disconnect(self, node_id):
         pass
@@ -85,6 +87,7 @@ async def opened(tmp_path, box):
         orch = house.orch
         orch.bus = box
         orch.checks = Checks({"noop": lambda _: []}, {"box": lambda _: []}, {}, listed=frozenset({"box"}))
+        orch.checks = dataclasses.replace(orch.checks, divides={"box": lambda spec: (spec.params or {}).get("Part", 0)})
         await house.join("n-1", sources=("box",))
         await house.join("n-2", sources=("box",))
         listing = asyncio.ensure_future(list_forever(orch))
@@ -98,6 +101,13 @@ def reading(name, count=3):
     job = wanted(name, count=count, cpu="0.1")
     source = InputSource(source=SpecConfig(type="box"), target="/in")
     return replace(job, tasks=(replace(job.task, input_sources=(source,)),))
+
+
+def counting(name, part):
+    job = reading(name)
+    even = InputSource(source=SpecConfig(type="box", params={"Part": part}), target="/even")
+    task = replace(job.task, input_sources=(*job.task.input_sources, even))
+    return replace(job, type="batch", count=None, auto_count=True, tasks=(task,))
 
 
 async def submit(house, job):
@@ -210,6 +220,65 @@ async def test_an_input_that_may_not_be_empty_says_so(tmp_path):
     async with opened(tmp_path, box) as house:
         job, _ = await placed(house, await submit(house, reading("a")))
         assert (job.inventory.error, job.inventory.hint) == ("nothing matches", "look at the key")
+
+
+async def test_all_objects_that_a_list_names_and_that_are_missing_are_counted(tmp_path):
+    box = Box()
+    box.missing = [f"gone-{n}" for n in range(20)]
+    async with opened(tmp_path, box) as house:
+        job, _ = await placed(house, await submit(house, reading("a")))
+        assert job.inventory.error.startswith(
+            "the list of keys names 23 objects that are not there: 'gone-0', 'gone-1'"
+        )
+        assert job.inventory.error.endswith("'gone-19' and 3 more")
+
+
+async def test_what_an_input_holds_decides_the_count_before_the_others_are_shared_out(tmp_path):
+    box = Box()
+    async with opened(tmp_path, box) as house:
+        job_id = await submit(house, counting("a", 30))
+        job, live = await placed(house, job_id)
+        assert job.count == job.inventory.count == 4 and {e.partition_index for e in live} == {0, 1, 2, 3}
+        assert [each for each in box.counts if each != 2] == [4] * 4
+        assert "for 4 partitions" in str(await house.orch.store.list_history(HistoryQuery(job_id)))
+        with pytest.raises(Conflict, match="no changes detected"):
+            await submit_job(house.orch, counting("a", 30), force=False, warnings=(), client="", instance="")
+        box.keys = box.keys[:3]
+        await rerun_job(house.orch, job_id, job.namespace, 0, "a test")
+        second, _ = await placed(house, job_id, 2)
+        assert second.count == 1 and second.inventory.objects == 6
+        await rerun_job(house.orch, job_id, job.namespace, 1, "a test", same_inputs=True)
+        third, _ = await placed(house, job_id, 3)
+        assert third.count == 4 and third.inventory == job.inventory
+
+
+@pytest.mark.parametrize(
+    ("objects", "size", "part", "count"), [(0, 0, 5, 1), (3, 0, 5, 1), (3, 90, 9, 3), (9, 90, 40, 3)]
+)
+def test_the_number_of_partitions(objects, size, part, count):
+    assert count_parts(objects, size, part) == count
+
+
+async def test_too_many_partitions_are_an_error_with_the_least_size_that_is_right(tmp_path):
+    with pytest.raises(StorageFailure, match=r"make 200,000 partitions of 1 B, more than 100,000") as raised:
+        count_parts(200_000, 200_000, 1)
+    assert raised.value.hint == "ask for at least 2 B in a partition"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"type": "service"}, "count auto is for batch jobs, and this one is of type service"),
+        ({"type": "ops"}, "count auto is for batch jobs, and this one is of type ops"),
+        ({"auto_count": False}, "bytes per partition of an input needs the count auto"),
+    ],
+)
+async def test_a_count_that_inputs_cannot_decide_is_refused(tmp_path, change, said):
+    async with opened(tmp_path, Box()) as house:
+        with pytest.raises(BadRequest, match=said):
+            await submit(house, replace(counting("a", 30), **change))
+        with pytest.raises(BadRequest, match="count auto needs an input that says how many bytes make a partition"):
+            await submit(house, replace(reading("a"), type="batch", auto_count=True))
 
 
 async def test_a_listing_that_comes_too_late_leaves_nothing_behind(tmp_path):

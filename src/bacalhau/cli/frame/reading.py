@@ -54,6 +54,16 @@ class OneOf:
         raise click.BadParameter(self._says.replace("{}", value))
 
 
+def whole_or(word: str, least: int) -> Callable[[str | int], int | str]:
+    """Make a reader of whole numbers from `least` on, or of a word in any case."""
+    read = whole(least)
+
+    def convert(value: str | int) -> int | str:
+        return word if isinstance(value, str) and value.lower() == word else read(value)
+
+    return convert
+
+
 def whole(least: int, most: int = _LARGEST) -> Callable[[str | int], int]:
     """Make a reader of whole numbers from `least` to `most`; the API takes none above 2⁶³ - 1."""
     bounds = f"must be {least} or more" if most == _LARGEST else f"must be from {least} to {most}"

@@ -58,5 +58,5 @@ def job_problems(job: Job) -> list[str]:
 
 def _problems(job: Job) -> list[str]:
     known = plugin_checks(all_plugins())
-    found = validate_job(job, known.engines, known.sources, known.publishers, known.whole)
+    found = validate_job(job, known.engines, known.sources, known.publishers, known.whole, known.divides)
     return found or list_overlaps(job, known.overlaps)[0]

@@ -81,11 +81,18 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("Type", job.type),
         ("State", job.state.state_type.value),
         *([("Message", job.state.message)] if job.state.message else []),
-        *([("Count", str(job.wanted))] if job.type in ("batch", "service") else []),
+        *([("Count", _count(job))] if job.type in ("batch", "service") else []),
         ("Created Time", when(job.create_time)),
         ("Modified Time", when(job.modify_time)),
         ("Version", str(job.version)),
     ]
+
+
+def _count(job: Job) -> str:
+    """Write the count, also of a job whose inputs decide it."""
+    if not job.auto_count:
+        return str(job.wanted)
+    return f"auto: {job.wanted}" if job.inventory else "auto: known when its inputs have been listed"
 
 
 def _execution_columns(now: int) -> Sequence[Column]:

@@ -13,7 +13,7 @@ from bacalhau.cli.frame.pflag import invalid_argument
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.spec.job_flags import DockerJob, NewJob, ReuseFlags
 from bacalhau.lib.errors import BacalhauError, BadRequest
-from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
+from bacalhau.models.job.job import AUTO, InputSource, Job, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.selector import parse_selector
@@ -43,6 +43,7 @@ def job_of_engine(flags: NewJob, engine: SpecConfig, inputs: tuple[InputSource, 
         type="ops" if everywhere else "batch",
         priority=flags.priority,
         count=_count(flags, everywhere=everywhere),
+        auto_count=flags.count == AUTO,
         constraints=_constraints(flags),
         labels=merged_pairs("-l, --labels", flags.labels, parse_label),
         tasks=(_task(flags, engine, inputs),),
@@ -102,11 +103,11 @@ def _count(flags: NewJob, *, everywhere: bool) -> int | None:
     if flags.concurrency is not None:
         _say_deprecated("--concurrency", "--count")
     count = next((n for n in (flags.count, flags.concurrency) if n is not None), 1)
-    if everywhere and count > 1:
+    if everywhere and count != 1:
         raise click.UsageError(
             f"--target all runs on every matching node: --count {count} cannot be kept; leave it out"
         )
-    return None if everywhere else count
+    return None if everywhere or isinstance(count, str) else count
 
 
 def _say_deprecated(flag: str, use: str) -> None:

@@ -1,7 +1,8 @@
 """The flags that describe a job: what `docker run` and `wasm run` make jobs of, and the values of templates."""
 
 from bacalhau.cli.frame.flags import Flags, listed, many, number, switch, text, value
-from bacalhau.cli.frame.reading import OneOf, whole
+from bacalhau.cli.frame.reading import OneOf, whole, whole_or
+from bacalhau.models.job.job import AUTO
 
 
 class JobFlags(Flags, section="Job"):
@@ -13,12 +14,12 @@ class JobFlags(Flags, section="Job"):
     labels: tuple[str, ...] = listed(
         "-l", "--labels", metavar="KEY[=VALUE]", help="Labels (tags) of the job; repeatable."
     )
-    count: int | None = value(
+    count: int | str | None = value(
         "--count",
-        read=whole(1),
+        read=whole_or(AUTO, 1),
         default=None,
-        metavar="INT",
-        help="How many nodes run the job, each its own partition (default 1).",
+        metavar="INT|auto",
+        help="How many nodes run the job, each its own partition (default 1); auto: as its inputs say.",
     )
     concurrency: int | None = value(
         "--concurrency", read=whole(1), default=None, metavar="INT", help="The older name of --count."

@@ -58,7 +58,14 @@ def _answer(page: ListedPage, sharing: Sharing) -> ListInputResponse:
     parts = [int(mark) for mark in marks] if is_owned else [0] * len(page.entries)
     rows = [_row(part, entry) for part, entry in zip(parts, page.entries, strict=True)]
     texts = () if is_owned or not any(marks) else tuple(map(str, marks))
-    return ListInputResponse(page=pack_rows(rows), following=page.following, sharing=sharing.by, marks=texts)
+    return ListInputResponse(
+        page=pack_rows(rows),
+        following=page.following,
+        sharing=sharing.by,
+        marks=texts,
+        missing=page.missing,
+        missing_keys=page.missing_keys,
+    )
 
 
 def _row(part: int, entry: Entry) -> Row:

@@ -22,6 +22,7 @@ class Inventory(Model):
 
     `root` names a block of the content store, `made` is Unix ns, `node_id` is the node that listed the inputs, `bytes`
     counts only objects whose size is known, `regions` are those where they lie, as far as the node knew.
+    counts only objects whose size is known. `count` is the number of partitions, where the job leaves it to its inputs.
     """
 
     root: str = ""
@@ -29,6 +30,7 @@ class Inventory(Model):
     node_id: str = ""
     objects: int = 0
     bytes: int = 0
+    count: int = 0
     error: str = ""
     hint: str = ""
     regions: tuple[str, ...] = ()

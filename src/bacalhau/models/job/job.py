@@ -22,6 +22,7 @@ LONG_RUNNING = ("service", "daemon")
 EVERYWHERE = ("ops", "daemon")
 """Job types that run on all matching nodes, so that their count is 0."""
 
+AUTO = "auto"  # the word for a count that the inputs decide
 JOB_TYPES = ("batch", "ops", "service", "daemon")
 
 
@@ -95,6 +96,7 @@ class Job(Model):
     `version` counts specs, `revision` counts every change; `submit_time` (ours) is when a later version came.
     `inventory` (ours) is what the inputs of this version hold, None while nobody has found out, or need not.
     `reuse` (ours) is set where results of earlier executions may be used again.
+    `auto_count` (ours): what an input holds decides the count, which is 1 until that is known.
     """
 
     id: str = always(factory=str)
@@ -115,6 +117,7 @@ class Job(Model):
     submit_time: int = 0
     inventory: Inventory | None = None
     reuse: Reuse | None = None
+    auto_count: bool = False
 
     @property
     def submitted(self) -> int:

@@ -42,6 +42,11 @@ class Selection(Model):
     newer: str = ""
     older: str = ""
 
+    @property
+    def is_dated(self) -> bool:
+        """The times of objects are looked at."""
+        return bool(self.newer or self.older)
+
 
 def selection_of(params: Model) -> Selection:
     """Read the fields of a selection from parameters that have all of them."""
@@ -121,7 +126,7 @@ class Choice:
         self._newer = read_time(wanted.newer, now) if wanted.newer else None
         self._older = read_time(wanted.older, now) if wanted.older else None
         self._needs_size = self._least is not None or self._most is not None
-        self.needs_time = self._newer is not None or self._older is not None
+        self.needs_time = wanted.is_dated
         self.is_open = wanted == Selection()
 
     def takes(self, path: str, size: int, modified: datetime | None) -> bool:

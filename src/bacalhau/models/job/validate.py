@@ -5,7 +5,7 @@ The order is `normalized`, `sanitized`, `fill_defaults`, `validate_job`. The par
 `task_problems`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -41,7 +41,11 @@ from bacalhau.models.job.taken import unpinned
 from bacalhau.models.job.task_problems import SpecChecks, task_problems
 from bacalhau.models.job.uses import Reuse
 
+Divide = Callable[[SpecConfig], int]
+"""Return how many bytes of an input make a partition; 0 where the input does not decide the count."""
+
 _NONE: SpecChecks = {}
+_UNDIVIDED: Mapping[str, Divide] = {}
 MAX_COUNT = 100_000  # every look at a job goes over its partitions
 
 
@@ -151,7 +155,15 @@ def sanitized(job: Job) -> tuple[Job, list[str]]:
     if timeless != tasks[:1]:
         warnings.append(f"execution and total timeouts are ignored: a {job.type} job runs until it is stopped")
     blank = replace(
-        job, state=JobState(), version=0, revision=0, create_time=0, modify_time=0, submit_time=0, inventory=None
+        job,
+        count=1 if job.auto_count else job.count,
+        state=JobState(),
+        version=0,
+        revision=0,
+        create_time=0,
+        modify_time=0,
+        submit_time=0,
+        inventory=None,
     )
     return unpinned(replace(blank, id=job_id, tasks=timeless, meta=meta, reuse=unlooked(job.reuse))), warnings
 
@@ -172,6 +184,7 @@ def _owned(job: Job) -> tuple[tuple[str, bool], ...]:
         ("state", job.state != JobState()),
         ("revision", job.revision != 0),
         ("version", job.version != 0),
+        ("count", job.auto_count and (job.count or 0) > 1),
         ("create time", job.create_time != 0),
         ("modify time", job.modify_time != 0),
         ("pinned results", unpinned(job) != job),
@@ -203,17 +216,24 @@ def _filled(task: Task, default: JobDefault) -> Task:
 
 
 def validate_job(
-    job: Job, engines: SpecChecks, sources: SpecChecks, publishers: SpecChecks, whole: SpecChecks = _NONE
+    job: Job,
+    engines: SpecChecks,
+    sources: SpecChecks,
+    publishers: SpecChecks,
+    whole: SpecChecks = _NONE,
+    divides: Mapping[str, Divide] = _UNDIVIDED,
 ) -> list[str]:
     """Every problem of a job as text, empty when it is good.
 
     The mappings are by lower-case type: what this system knows.
 
-    `whole` are checks in place of the sources' own, for jobs that no count divides.
+    `whole` are checks in place of the sources' own, for jobs that no count divides; `divides` say by how many bytes in
+    a partition an input decides the count.
     """
     if job.type in EVERYWHERE:
         sources = {**sources, **whole}
     found = list(_job_problems(job))
+    found += _auto_problems(job, divides)
     for number, requirement in enumerate(job.constraints or (), start=1):
         found += _constraint_problems(number, requirement)
     for task in job.tasks or ():
@@ -262,6 +282,22 @@ def _count_problems(kind: str, count: int) -> Iterator[str]:
         yield f"{kind} jobs cannot specify count > 1 as they run on all matching nodes"
     elif count > MAX_COUNT:
         yield f"job count must be <= {MAX_COUNT}, not {count}: submit several jobs"
+
+
+def _auto_problems(job: Job, divides: Mapping[str, Divide]) -> list[str]:
+    sources = [item.source for item in job.task.input_sources or ()]
+    is_decided = any(divides[source.kind](source) for source in sources if source.kind in divides)
+    if job.auto_count and job.type != "batch":
+        return [f"count auto is for batch jobs, and this one is of type {job.type}: write a number, or leave it out"]
+    if job.auto_count and not is_decided:
+        cure = "such as -i s3://BUCKET/KEY*,opt=bytes-per-partition=10Gb, or write a number"
+        return [f"count auto needs an input that says how many bytes make a partition: {cure}"]
+    if is_decided and not job.auto_count:
+        return [
+            "bytes per partition of an input needs the count auto (Count: auto, --count auto): write that, or use"
+            " the partition type bytes alone"
+        ]
+    return []
 
 
 def _constraint_problems(number: int, requirement: LabelSelectorRequirement) -> list[str]:

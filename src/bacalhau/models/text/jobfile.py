@@ -12,7 +12,7 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.unknown import unknown_field, unknown_fields
 from bacalhau.lib.wire import convert_sound, fold_keys
 from bacalhau.lib.written import Written, settled
-from bacalhau.models.job.job import SERVERS_KEYS, Job
+from bacalhau.models.job.job import AUTO, SERVERS_KEYS, Job
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.seed.reading import ignored_metadata, job_from_seed
 from bacalhau.models.seed.seed import SeedJob
@@ -87,11 +87,18 @@ def _refuse(faults: list[str], wrong: list[str], sound: Job | None, check: Check
 
 
 def _respelled(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a job whose tasks name their resources as today: older documentation calls them by their type's name."""
-    return {
-        key: [_respelled_task(task) for task in value] if key.lower() == "tasks" and isinstance(value, list) else value
-        for key, value in raw.items()
-    }
+    """Return a job whose tasks name their resources as today: older documentation calls them by their type's name. The
+    word auto for a count is a field of its own, because others read a count as a number.
+    """
+    return dict(_respelled_field(key, value) for key, value in raw.items())
+
+
+def _respelled_field(key: str, value: Any) -> tuple[str, Any]:
+    if key.lower() == "tasks" and isinstance(value, list):
+        return key, [_respelled_task(task) for task in value]
+    if key.lower() == "count" and isinstance(value, str) and value.strip().lower() == AUTO:
+        return "AutoCount", True
+    return key, value
 
 
 def _respelled_task(task: Any) -> Any:

@@ -263,6 +263,7 @@ class ListInputResponse(Model):
 
     `fault` says why the input could not be listed now, though it may be later, and then there is no page; `is_heard`:
     its server had answered.
+    `missing` counts objects that the input names and that are not there; `missing_keys` are some of them.
     """
 
     page: bytes = always(factory=bytes)
@@ -274,6 +275,8 @@ class ListInputResponse(Model):
     fault: str = ""
     hint: str = ""
     is_heard: bool = False
+    missing: int = 0
+    missing_keys: tuple[str, ...] = ()
 
 
 class InputPresence(Model):

@@ -28,6 +28,7 @@ from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.job.inventory import InputSummary, Inventory, unpack_rows
 from bacalhau.models.job.job import EVERYWHERE, InputSource, Job
 from bacalhau.models.job.taken import divide_input, is_pinned
+from bacalhau.models.job.validate import MAX_COUNT
 from bacalhau.models.wire.messages import (
     ListInputRequest,
     ListInputResponse,
@@ -44,12 +45,14 @@ from bacalhau.orchestrator.scheduling.steps import limits_of
 from bacalhau.orchestrator.scheduling.view import SECOND
 from bacalhau.orchestrator.state.awaited import Wait
 from bacalhau.orchestrator.state.inventories import Progressing
+from bacalhau.ports.storage import NAMED, missing_objects
 from bacalhau.ports.store import InventoryDraft
 
 JOBS_AT_ONCE = 8
 PAGES_AT_ONCE = 16  # of one input
 NODES = 3  # that are asked, where one after the other cannot list
 ANSWER = 40.0  # seconds; a node itself gives up after 30
+SEVERAL = 2  # partitions, in a question whose answer decides how many there are
 MOST_OBJECTS = 20_000_000  # of one input
 STORE_PAUSE = 1_000_000_000  # ns, while the store cannot be written
 EVENT_AFTER, EVENT_EVERY = 5 * SECOND, 60 * SECOND  # ns of listing, after which the history tells of it
@@ -144,7 +147,8 @@ async def _find_inputs(orch: Orchestrator, job: Job) -> None:
     events: tuple[Event, ...] = ()
     if job.inventory is None and list_listed(orch, job) and nodes_to_ask(orch, job):
         inventory = await make_inventory(orch, job)
-        job, events = replace(job, inventory=inventory), (_event(inventory, now_ns()),)
+        job = replace(job, inventory=inventory, count=inventory.count or job.count)
+        events = (_event(inventory, now_ns()),)
     if must_look(job) and (job.inventory or not list_listed(orch, job)):
         job, told = await look_for_results(orch, job)
         events += told
@@ -174,7 +178,7 @@ async def _store(orch: Orchestrator, listed: Job, events: Sequence[Event]) -> No
             await orch.inventories.remove([inventory.root] if inventory and inventory.root else [])
             return
         now = now_ns()
-        found = replace(view.job, tasks=listed.tasks, inventory=inventory, reuse=listed.reuse)
+        found = replace(view.job, tasks=listed.tasks, inventory=inventory, reuse=listed.reuse, count=listed.count)
         job = replace(found, revision=view.job.revision + 1, modify_time=now)
         entries = tuple(HistoryEntry(job_id=job.id, job_version=job.version, event=event) for event in events)
         try:
@@ -187,7 +191,8 @@ async def _store(orch: Orchestrator, listed: Job, events: Sequence[Event]) -> No
 def _event(inventory: Inventory, now: int) -> Event:
     if inventory.error:
         return make_event(Topic.SCHEDULING, f"Inputs could not be listed: {inventory.error}", now)
-    text = f"Inputs listed: {inventory.objects:,} objects, {show_bytes(inventory.bytes)}"
+    parts = f", for {inventory.count:,} partitions" if inventory.count else ""
+    text = f"Inputs listed: {inventory.objects:,} objects, {show_bytes(inventory.bytes)}{parts}"
     return make_event(Topic.SCHEDULING, text, now, NodeID=inventory.node_id)
 
 
@@ -199,7 +204,7 @@ async def make_inventory(orch: Orchestrator, job: Job) -> Inventory:
     asking = Asking(orch, job)
     try:
         async with background(_tell_forever(asking)), orch.store.draft_inventory() as draft:
-            inputs = [await _list_input(asking, draft, index, item) for index, item in list_listed(orch, job)]
+            inputs = [await _share(asking, reading) for reading in await _read_all(asking, draft)]
             shares = await draft.summarize(inputs, asking.count)
             root = await orch.inventories.keep(job.id, inputs, draft.pages(), shares)
     except Unavailable:
@@ -215,20 +220,50 @@ async def make_inventory(orch: Orchestrator, job: Job) -> Inventory:
         node_id=asking.node_id,
         objects=sum(each.objects for each in inputs),
         bytes=sum(each.bytes for each in inputs),
+        count=asking.count if job.auto_count else 0,
         regions=tuple(sorted({each.region for each in inputs if each.region})),
     )
 
 
-async def _list_input(asking: "Asking", draft: InventoryDraft, index: int, item: InputSource) -> InputSummary:
+async def _read_all(asking: "Asking", draft: InventoryDraft) -> list["Reading"]:
+    """List all inputs. Those that decide the number of partitions are listed before the others."""
+    orch, job = asking.orch, asking.job
+    items = list_listed(orch, job)
+    sizes = {index: orch.checks.part_bytes(item.source) for index, item in items if job.auto_count}
+    deciding = [each for each in items if sizes.get(each[0])]
+    asking.count = SEVERAL if deciding else asking.count
+    found = [await _read(asking, draft, index, item) for index, item in deciding]
+    if deciding:
+        asking.count = max(count_parts(each.total, each.bytes, sizes[each.index]) for each in found)
+    found += [await _read(asking, draft, index, item) for index, item in items if not sizes.get(index)]
+    return sorted(found, key=lambda each: each.index)
+
+
+def count_parts(objects: int, size: int, part: int) -> int:
+    """Return how many partitions of `part` bytes the objects make: at least one, and none without an object. Raises
+    StorageFailure for more than a job can have.
+    """
+    count = max(1, min(objects, -(-size // part)))
+    if count > MAX_COUNT:
+        said = f"{show_bytes(size)} make {count:,} partitions of {show_bytes(part)}, more than {MAX_COUNT:,}"
+        raise StorageFailure(said, hint=f"ask for at least {show_bytes(-(-size // MAX_COUNT))} in a partition")
+    return count
+
+
+async def _read(asking: "Asking", draft: InventoryDraft, index: int, item: InputSource) -> "Reading":
     reading = Reading(asking, draft, index, item)
     while reading.places:
         asking.require_current()
         before = reading.total
         await reading.read_some()
         asking.objects += reading.total - before
+    return reading
+
+
+async def _share(asking: "Asking", reading: "Reading") -> InputSummary:
     found = await reading.share()
     if not found.objects:
-        await confirm_empty(asking, item)
+        await confirm_empty(asking, reading.item)
     return found
 
 
@@ -248,14 +283,15 @@ async def _tell_forever(asking: "Asking") -> None:
 
 class Reading:
     """The listing of one input into a draft, some pages at a time. `places` are the pages that follow, each with the
-    part of the input that it is of; `total` is how many objects were listed.
+    part of the input that it is of; `total` is how many objects were listed, `bytes` how many they have.
     """
 
     def __init__(self, asking: "Asking", draft: InventoryDraft, index: int, item: InputSource) -> None:
-        self._asking, self._draft, self._index, self._item = asking, draft, index, item
+        self._asking, self._draft, self.index, self.item = asking, draft, index, item
         self._first = ListInputResponse()
+        self._missing, self._missing_keys = 0, list[str]()
         self.places = deque((each, "") for each in divide_input(item))
-        self.total = 0
+        self.total, self.bytes = 0, 0
 
     async def read_some(self) -> None:
         """List the next pages. Raises StorageFailure."""
@@ -268,17 +304,23 @@ class Reading:
             input=each, namespace=namespace, count=asking.count, place=place, seconds=asking.seconds
         )
         answer = await asking.ask(question, ListInputResponse)
-        self.total = await self._draft.add(self._index, unpack_rows(answer.page), answer.marks)
+        rows = unpack_rows(answer.page)
+        self.total = await self._draft.add(self.index, rows, answer.marks)
+        self.bytes += sum(max(row.size, 0) for row in rows)
+        self._missing += max(0, answer.missing)
+        self._missing_keys = [*self._missing_keys, *answer.missing_keys][:NAMED]
         if self.total > MOST_OBJECTS:
-            target = self._item.target
+            target = self.item.target
             raise StorageFailure(f"input {target} holds more than {MOST_OBJECTS:,} objects", hint="name less")
         if not place:
             self._first = answer
         self.places.extend((each, following) for following in answer.following)
 
     async def share(self) -> InputSummary:
-        """Share out what was listed. Raises StorageFailure."""
-        found = await self._draft.share(self._index, self._first.sharing, self._asking.count)
+        """Share out what was listed. Raises StorageFailure, also where objects that the input names are missing."""
+        if self._missing:
+            raise missing_objects(self._missing, self._missing_keys)
+        found = await self._draft.share(self.index, self._first.sharing, self._asking.count)
         return replace(found, identity=self._first.identity, region=self._first.region)
 
 

@@ -80,7 +80,7 @@ def _completed(orch: Orchestrator, job: Job) -> tuple[Job, list[str]]:
 
 def _problems(orch: Orchestrator, job: Job) -> list[str]:
     known = orch.checks
-    found = validate_job(job, known.engines, known.sources, known.publishers, known.whole)
+    found = validate_job(job, known.engines, known.sources, known.publishers, known.whole, known.divides)
     return found or list_overlaps(job, known.overlaps)[0] or _over_quota(orch, job)
 
 
@@ -128,7 +128,8 @@ def next_version(existing: Job, job: Job, why: str) -> Job:
     return msgspec.structs.replace(
         existing.moved(JobStateType.PENDING, now, why),
         priority=job.priority,
-        count=job.count,
+        count=1 if job.auto_count else job.count,
+        auto_count=job.auto_count,
         constraints=job.constraints,
         meta=job.meta,
         labels=job.labels,

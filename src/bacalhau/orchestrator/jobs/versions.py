@@ -92,7 +92,9 @@ async def _with_inputs(orch: Orchestrator, decision: Decision, version: int) -> 
             f"no list of the inputs of job {before.id}, version {before.version} is held",
             hint="run it again without --same-inputs: its inputs are listed anew",
         )
-    return decision._replace(job=msgspec.structs.replace(decision.job, tasks=before.tasks, inventory=inventory))
+    count = inventory.count or decision.job.count
+    job = msgspec.structs.replace(decision.job, tasks=before.tasks, inventory=inventory, count=count)
+    return decision._replace(job=job)
 
 
 def _first_step(orch: Orchestrator, view: JobView, changed: Job) -> Late:

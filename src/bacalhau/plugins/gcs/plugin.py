@@ -14,6 +14,7 @@ PLUGIN = Plugin(
             params="bacalhau.plugins.clouds.params:SourceParams",
             check_whole=f"{_CLOUD}:check_whole",
             listed=True,
+            divide="bacalhau.plugins.objects.shares:part_bytes",
             schemes=(Scheme("gs", f"{_CLOUD}:read_input", form="gs://bucket/key"),),
         ),
     ),

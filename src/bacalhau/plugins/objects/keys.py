@@ -10,11 +10,12 @@ from bacalhau.ports.storage import Entry
 
 
 class Listed(NamedTuple):
-    """An object of a listing."""
+    """An object of a listing; `modified` is the time of its last change as the server writes it, "" if it does not."""
 
     key: str
     size: int
     etag: str
+    modified: str = ""
 
 
 def plan_entries(
@@ -34,7 +35,7 @@ def choose_entries(
     bucket: str, prefix: str, pattern: str, listed: Iterable[Listed], store: str = "s3"
 ) -> tuple[Entry, ...]:
     """Do as `plan_entries` for a part of a listing: whether two keys have the same path is for who knows all."""
-    folder = prefix[: prefix.rfind("/") + 1]
+    folder = folder_of(prefix)
     chosen = [each for each in listed if not each.key.endswith("/")]
     if pattern:
         keep = Pattern(pattern)
@@ -42,12 +43,17 @@ def choose_entries(
     return tuple(Entry(each.key, safe_path(bucket, each.key, folder, store), each.size, each.etag) for each in chosen)
 
 
+def folder_of(prefix: str) -> str:
+    """Return the folder part of a prefix, up to its last slash."""
+    return prefix[: prefix.rfind("/") + 1]
+
+
 def check_entries(bucket: str, prefix: str, entries: Iterable[Entry], store: str = "s3") -> None:
     """Check objects that another node may have listed: each is below the job's prefix, under the path of its key.
 
     Raises StorageFailure.
     """
-    folder = prefix[: prefix.rfind("/") + 1]
+    folder = folder_of(prefix)
     for entry in entries:
         if not entry.key.strip().startswith(prefix) or safe_path(bucket, entry.key, folder, store) != entry.path:
             said = f"object {shorten(entry.key)!r} was listed for {shorten(prefix)!r}, to which it does not belong"
@@ -75,8 +81,8 @@ def safe_path(bucket: str, key: str, folder: str, store: str = "s3") -> str:
     return path
 
 
-def refuse_clashes(bucket: str, entries: tuple[Entry, ...], store: str) -> None:
-    """Raise StorageFailure where two objects cannot both be files."""
+def refuse_clashes(bucket: str, entries: tuple[Entry, ...], store: str = "s3") -> None:
+    """Raise StorageFailure for two objects that cannot stand side by side in one folder."""
     found = clash(entry.path for entry in entries)
     if found is None:
         return

@@ -2,7 +2,9 @@
 
 from bacalhau.border.names import shorten
 from bacalhau.border.patterns import Pattern, PatternFault
+from bacalhau.lib.units import parse_bytes
 from bacalhau.lib.wire import Model, always
+from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.objects.godate import LONGEST_LAYOUT, GoLayout
 
 EVEN = ("bytes", "count")  # types of partition (ours) whose shares are even
@@ -12,6 +14,7 @@ class PartitionParams(Model):
     """The rule by which executions share the objects of a source, see `partition`; present and empty in results.
 
     `group_by` (ours) is for the types bytes and count: objects in whose keys the pattern finds the same stay together.
+    `bytes_per_partition` (ours) is for the type bytes, which it implies: so many bytes in the mean decide the count.
     """
 
     type: str = always(factory=str)
@@ -20,14 +23,48 @@ class PartitionParams(Model):
     end_index: int = always(factory=int)
     date_format: str = always(factory=str)
     group_by: str = ""
+    bytes_per_partition: str = ""
 
     @property
     def kind(self) -> str:
-        return self.type.strip().lower() or "none"
+        return self.type.strip().lower() or ("bytes" if self.bytes_per_partition else "none")
+
+    @property
+    def part_bytes(self) -> int:
+        """The number of bytes of a partition, where that decides the count of the job; else 0."""
+        try:
+            return parse_bytes(self.bytes_per_partition) if self.bytes_per_partition else 0
+        except ValueError:
+            return 0
+
+
+class _Divided(Model):
+    """The parameters of any source, as far as they say how it is shared out."""
+
+    partition: PartitionParams | None = None
+
+
+def part_bytes(spec: SpecConfig) -> int:
+    """Return how many bytes make a partition of a job that leaves its count to this input; 0 where it does not."""
+    params, _ = read_params(spec, _Divided)
+    return params.partition.part_bytes if params and params.partition else 0
 
 
 def partition_problems(partition: PartitionParams) -> list[str]:
     """List what is wrong with the parameters of a partition."""
+    return [*_type_problems(partition), *_bytes_problems(partition)]
+
+
+def _bytes_problems(partition: PartitionParams) -> list[str]:
+    text = partition.bytes_per_partition
+    if text and partition.kind != "bytes":
+        return [f"partition bytes per partition needs the type bytes, not {partition.kind}"]
+    said = f"partition bytes per partition {shorten(text)!r} cannot be read"
+    cure = "write a number of bytes above 0 with its unit, such as 500Mb or 10Gb"
+    return [f"{said}: {cure}"] if text and not partition.part_bytes else []
+
+
+def _type_problems(partition: PartitionParams) -> list[str]:
     kind = partition.kind
     if kind == "regex":
         return (

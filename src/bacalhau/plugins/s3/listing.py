@@ -1,7 +1,8 @@
 """Listing an S3 source page by page, so that a million objects are never in memory together.
 
 A first page that is not the last one leads to a look at the folders of the prefix. Where these are a handful, each is
-listed by itself, side by side with the others, because a server gives one page after the other within one listing.
+listed by itself, side by side with the others, because a server gives one page after the other within one listing. Of a
+glob only those folders are listed that may hold a match, from where the glob's next fixed part ends.
 """
 
 import asyncio
@@ -9,9 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from bacalhau.border.globs import KeyGlob
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import decode, encode
-from bacalhau.plugins.objects.keys import choose_entries
+from bacalhau.plugins.objects.choosing import Chooser
+from bacalhau.plugins.objects.keys import Listed
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.operation import Page, list_page, list_query
@@ -24,11 +28,14 @@ LONG_KEYS = 300_000  # characters of the keys of a page, which travels in a mess
 
 
 class Mark(NamedTuple):
-    """A place in a listing: all that begins with `prefix`, from the server's `token` or after the key `start`."""
+    """A place in a listing: all that begins with `prefix`, from the server's `token` or after the key `start`. The
+    listing began at `made` (Unix ns), from which ages count back on all its pages.
+    """
 
     prefix: str
     token: str = ""
     start: str = ""
+    made: int = 0
 
     @property
     def text(self) -> str:
@@ -47,32 +54,52 @@ def read_mark(text: str) -> Mark:
         raise StorageFailure(f"{text!r} is not a place in a listing", component="S3") from e
 
 
+class Divided(NamedTuple):
+    """A listing by folders: the objects beside them, and the places at which the folders are listed."""
+
+    objects: list[Listed]
+    following: tuple[Mark, ...]
+
+
 class Lister:
-    """Lists the objects that a source names by a prefix."""
+    """Lists the objects that a source names by a prefix. `seen` counts the keys that were listed so far, and `sample`
+    is the first of them.
+    """
 
     def __init__(self, client: S3Client, address: BucketAddress, params: S3SourceParams) -> None:
         self._client, self._address, self._params = client, address, params
+        self._glob = KeyGlob(params.glob) if params.glob else None
+        self.seen, self.sample = 0, ""
 
     async def page(self, mark: Mark) -> ListedPage:
         """List the page at a mark. Raises StorageFailure."""
         page = await self._ask(list_query(mark.prefix, mark.token, mark.start))
-        following: tuple[Mark, ...] = (Mark(mark.prefix, page.following),) if page.following else ()
+        following: tuple[Mark, ...] = (mark._replace(token=page.following, start=""),) if page.following else ()
         objects = page.objects
-        if following and mark.is_first and (divided := await self._divide(mark.prefix)):
-            page, objects = divided, divided.objects
-            following = tuple(Mark(folder) for folder in divided.folders)
+        if following and mark.is_first and (divided := await self._divide(mark)) is not None:
+            objects, following = divided
+            self.seen += 0 if following or objects else len(page.objects)
         elif sum(len(each.key) for each in objects) > LONG_KEYS and len(objects) > 1:
             objects = objects[: len(objects) // 2]
-            following = (Mark(mark.prefix, start=objects[-1].key),)
-        params = self._params
-        entries = await asyncio.to_thread(choose_entries, params.bucket, params.prefix, params.filter, objects)
-        return ListedPage(entries, tuple(each.text for each in following))
+            following = (mark._replace(token="", start=objects[-1].key),)
+        self.seen += len(objects)
+        self.sample = self.sample or next((each.key for each in page.objects), "")
+        made = mark.made or now_ns()
+        entries = await asyncio.to_thread(Chooser(self._params, made).choose, objects)
+        return ListedPage(entries, tuple(each._replace(made=made).text for each in following))
 
     async def _ask(self, query: tuple[tuple[str, str], ...]) -> Page:
         return await list_page(self._client, Request(self._address, "GET", "", query))
 
-    async def _divide(self, prefix: str) -> Page | None:
-        """Look for folders below a prefix. Return the page that names them all, and the objects beside them."""
-        page = await self._ask(list_query(prefix, delimiter="/"))
-        is_good = not page.following and FEWEST_FOLDERS <= len(page.folders) <= MOST_FOLDERS
-        return page if is_good and all(folder.startswith(prefix) for folder in page.folders) else None
+    async def _divide(self, mark: Mark) -> Divided | None:
+        """Look for folders below a prefix. Return the places where each of them is listed, and the objects beside them;
+        None where it does not pay.
+        """
+        page = await self._ask(list_query(mark.prefix, delimiter="/"))
+        if page.following or not all(folder.startswith(mark.prefix) for folder in page.folders):
+            return None
+        starts = page.folders if self._glob is None else tuple(filter(None, map(self._glob.narrow, page.folders)))
+        is_less = self._glob is not None and starts != page.folders
+        if len(starts) > MOST_FOLDERS or (len(starts) < FEWEST_FOLDERS and not is_less):
+            return None
+        return Divided(page.objects, tuple(Mark(start, made=mark.made) for start in starts))

@@ -29,7 +29,7 @@ _WORDS_BYTES = 400  # of an answer, of which a message shows the first words
 
 class Head(NamedTuple):
     """`checksum` is the server's base64 SHA-256, composite for some multipart objects; `recorded` what we wrote beside
-    the object.
+    the object. `modified` is the time of the last change as HTTP writes it.
 
     "": none.
     """
@@ -40,6 +40,7 @@ class Head(NamedTuple):
     checksum: str
     recorded: str
     content_type: str
+    modified: str = ""
 
 
 class Stored(NamedTuple):
@@ -60,6 +61,7 @@ async def head(client: S3Client, address: BucketAddress, key: str, version: str 
         got.get(DIGEST_HEADER, ""),
         got.get(DIGEST_METADATA, ""),
         got.get("Content-Type", ""),
+        got.get("Last-Modified", ""),
     )
 
 
@@ -124,7 +126,8 @@ def _read_page(root: ET.Element) -> Page:
             key, size = found.get("Key", ""), found.get("Size", "")
             is_number = size.isdecimal() and len(size) <= _SIZE_DIGITS
             key = unquote_plus(key) if is_escaped else key
-            objects.append(Listed(key, int(size) if is_number else -1, found.get("ETag", "")))
+            etag, modified = found.get("ETag", ""), found.get("LastModified", "")
+            objects.append(Listed(key, int(size) if is_number else -1, etag, modified))
         elif item.tag.endswith("CommonPrefixes"):
             prefix = _texts(item).get("Prefix", "")
             folders.append(unquote_plus(prefix) if is_escaped else prefix)

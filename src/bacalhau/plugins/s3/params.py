@@ -1,4 +1,4 @@
-"""The parameters of S3's sources, publishers and results, and their pure checks at submission."""
+"""The parameters of S3's publishers and results, with which those of inputs begin, and their pure checks."""
 
 import base64
 import binascii
@@ -10,20 +10,23 @@ import msgspec
 from bacalhau.lib.wire import Model, always
 from bacalhau.lib.written import truth_of
 from bacalhau.models.job.overlap import PublisherUse
+from bacalhau.models.job.selection import Selection
 from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.objects.results import key_problems, overlap_problems
-from bacalhau.plugins.objects.shares import PartitionParams, partition_problems, pattern_problems, whole_problems
+from bacalhau.plugins.objects.shares import PartitionParams
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.settings import Settings
 
-_SOURCE, _PUBLISHER = "invalid s3 storage params: ", "invalid s3 params. "
+_PUBLISHER = "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
 _COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
 
 
 class S3SourceParams(Model):
-    """`key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see
+    """Objects as results name them, and inputs before they have more words (`plugins.s3.input`).
+
+    `key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see
     `full_checksum`. `writable` (ours): the task gets a copy of its own, and not what its node's cache holds.
     """
 
@@ -52,6 +55,16 @@ class S3SourceParams(Model):
         """Names one object rather than a prefix."""
         key = self.key.strip()
         return bool(key) and not key.endswith(("*", "/"))
+
+    @property
+    def glob(self) -> str:
+        """The pattern of whole keys that the key stands for; "" where it is no pattern."""
+        return ""
+
+    @property
+    def selection(self) -> Selection:
+        """The limits of names, sizes and dates."""
+        return Selection()
 
 
 class S3PublisherParams(Model):
@@ -101,39 +114,17 @@ class PreSignedParams(Model):
     managed: bool = always(factory=bool)
 
 
-def check_source(spec: SpecConfig) -> list[str]:
-    """List every problem of an S3 input source."""
-    params, problems = read_params(spec, S3SourceParams)
-    return [_SOURCE + text for text in (*problems, *(_source_problems(params) if params else ()))]
-
-
-def check_whole(spec: SpecConfig) -> list[str]:
-    """List every problem of an S3 input source of a job that runs everywhere, and so has no shares."""
-    params, problems = read_params(spec, S3SourceParams)
-    if params:
-        problems += _source_problems(params) or whole_problems(params.partition)
-    return [_SOURCE + text for text in problems]
-
-
 def check_publisher(spec: SpecConfig) -> list[str]:
     """List every problem of an S3 publisher."""
     params, problems = read_params(spec, S3PublisherParams)
     if params:
-        problems += _bucket_problems(params.bucket, params.endpoint)
+        problems += bucket_problems(params.bucket, params.endpoint)
         problems += key_problems(params.key) + _encoding_problems(params)
     return [_PUBLISHER + text for text in problems]
 
 
-def _source_problems(params: S3SourceParams) -> list[str]:
-    return [
-        *_bucket_problems(params.bucket, params.endpoint),
-        *_filter_problems(params),
-        *_single_problems(params),
-        *partition_problems(params.partition or PartitionParams()),
-    ]
-
-
-def _bucket_problems(bucket: str, endpoint: str) -> list[str]:
+def bucket_problems(bucket: str, endpoint: str) -> list[str]:
+    """List what is wrong with the name of a bucket and the URL of its server."""
     found = []
     if not bucket:
         found.append("bucket cannot be empty")
@@ -141,34 +132,6 @@ def _bucket_problems(bucket: str, endpoint: str) -> list[str]:
         found.append(f"bucket {bucket!r} is not a bucket name: letters, digits, dots and dashes only")
     if endpoint and not _ENDPOINT.fullmatch(endpoint):
         found.append(f"endpoint {endpoint!r} is not a URL: write it as https://host or http://host:port")
-    return found
-
-
-def _filter_problems(params: S3SourceParams) -> list[str]:
-    if not params.filter:
-        return []
-    found = pattern_problems("filter", params.filter)
-    if params.is_single:
-        found.append(f"filter needs a prefix, and key {params.key!r} is one object: end the key with * or /")
-    return found
-
-
-def _single_problems(params: S3SourceParams) -> list[str]:
-    found = []
-    if not params.is_single:
-        given = [
-            name
-            for name, value in (("versionID", params.version_id), ("checksumSHA256", params.checksum_sha256))
-            if value
-        ]
-        found += [f"{name} needs one object, and key {params.key!r} is a prefix" for name in given]
-    if params.checksum_sha256:
-        try:
-            full_checksum(params.checksum_sha256)
-        except ValueError:
-            found.append(
-                f"checksumSHA256 {params.checksum_sha256!r} is no SHA-256: write it as base64 or as 64 hex digits"
-            )
     return found
 
 

@@ -1,6 +1,7 @@
 """S3 as an input: which objects a job's key means, pinned as they are now, and their way into a mount."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from bacalhau.border.addresses import EVERYWHERE, Reach
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Patience
+from bacalhau.models.job.selection import list_given
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
-from bacalhau.plugins.objects.keys import Listed, check_entries, plan_entries, safe_path
+from bacalhau.plugins.objects.keys import check_entries, refuse_clashes, safe_path
 from bacalhau.plugins.objects.partition import pick_share, sharing_of
 from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
 from bacalhau.plugins.s3.allow import input_buckets
@@ -18,13 +20,27 @@ from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.content import name_all, name_of
 from bacalhau.plugins.s3.failure import AbsentObject
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
+from bacalhau.plugins.s3.input import S3InputParams
 from bacalhau.plugins.s3.listing import Lister, Mark, read_mark
-from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, head, list_objects
+from bacalhau.plugins.s3.named import NamedLister
+from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, head
 from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step, beside
-from bacalhau.ports.storage import WHOLE, Access, Content, Entry, ListedPage, Manifest, Partition, Sharing, Volume
+from bacalhau.ports.storage import (
+    NAMED,
+    WHOLE,
+    Access,
+    Content,
+    Entry,
+    ListedPage,
+    Manifest,
+    Partition,
+    Sharing,
+    Volume,
+    missing_objects,
+)
 
 _DIRECTORY_TYPE = "application/x-directory"
 
@@ -53,18 +69,21 @@ class S3Source:
         return None
 
     def list_objections(self, spec: SpecConfig, namespace: str) -> list[str]:
-        params, _ = read_params(spec, S3SourceParams)
-        return self._buckets.list_objections(params.bucket if params else None, namespace)
+        params, _ = read_params(spec, S3InputParams)
+        buckets = params.buckets if params else ()
+        return [objection for each in buckets for objection in self._buckets.list_objections(each, namespace)]
 
     async def resolve(self, source: SpecConfig, part: Partition = WHOLE) -> Manifest:
-        params = require_params(source, S3SourceParams)
+        params = require_params(source, S3InputParams)
         client = self._client.under(Effort(self._patience))
         entries = await resolve_entries(client, params, self._most_objects)
         return Manifest(source, await asyncio.to_thread(pick_share, params, entries, part))
 
     async def list_page(self, source: SpecConfig, after: str) -> ListedPage:
-        params = require_params(source, S3SourceParams)
+        params = require_params(source, S3InputParams)
         client, address = self._client.under(Effort(self._patience)), await bucket_of(params)
+        if params.is_listed:
+            return await NamedLister(client, address, params).page(after)
         if params.is_single and not after:
             entry = await _find_single(client, address, params)
             return ListedPage((entry,)) if entry else ListedPage((), (Mark(params.prefix + "/").text,))
@@ -74,16 +93,16 @@ class S3Source:
         return await Lister(client, address, params).page(mark)
 
     async def access(self, source: SpecConfig) -> Access:
-        return await self._client.access_to(await bucket_of(require_params(source, S3SourceParams)))
+        return await self._client.access_to(await bucket_of(require_params(source, S3InputParams)))
 
     def sharing(self, source: SpecConfig, count: int) -> Sharing:
-        return sharing_of(require_params(source, S3SourceParams), count)
+        return sharing_of(require_params(source, S3InputParams), count)
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         return await self.fetch_rest(manifest, manifest.entries, into, report)
 
     async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
-        params = require_params(manifest.source, S3SourceParams)
+        params = require_params(manifest.source, S3InputParams)
         await asyncio.to_thread(check_entries, params.bucket, params.prefix, manifest.entries)
         address = await bucket_of(params)
         held = manifest.size - manifest._replace(entries=missing).size
@@ -93,14 +112,14 @@ class S3Source:
         return Volume(into, read_only=True)
 
     def wants_copy(self, source: SpecConfig) -> bool:
-        return require_params(source, S3SourceParams).writable
+        return require_params(source, S3InputParams).writable
 
     async def name_place(self, source: SpecConfig) -> str:
-        params = require_params(source, S3SourceParams)
+        params = require_params(source, S3InputParams)
         return name_of(await bucket_of(params), params.prefix)
 
     async def name_contents(self, manifest: Manifest) -> list[Content]:
-        address = await bucket_of(require_params(manifest.source, S3SourceParams))
+        address = await bucket_of(require_params(manifest.source, S3InputParams))
         return await asyncio.to_thread(name_all, address, manifest.entries)
 
 
@@ -111,17 +130,37 @@ async def bucket_of(params: S3SourceParams) -> BucketAddress:
 
 async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = MOST_OBJECTS) -> tuple[Entry, ...]:
     """The objects that the key names, `most` of them. An empty match is an error unless the job allows it."""
-    address, key = await bucket_of(params), params.prefix
-    listed_as = key
+    address, listed_as = await bucket_of(params), params.prefix
     if params.is_single:
         if entry := await _find_single(client, address, params):
             return (entry,)
-        listed_as = key + "/"
-    listed = [each async for each in list_objects(client, address, listed_as, most)]
-    entries = await asyncio.to_thread(plan_entries, params.bucket, key, params.filter, listed)
+        listed_as += "/"
+    if isinstance(params, S3InputParams) and params.is_listed:
+        named = NamedLister(client, address, params)
+        entries, said = await _list_whole(named.page, "", most), f"none of the {named.seen:,} keys of its list is taken"
+    else:
+        lister = Lister(client, address, params)
+        entries = await _list_whole(lambda after: lister.page(read_mark(after)), Mark(listed_as).text, most)
+        said = nothing_matches(params, lister.seen, lister.sample)
+    await asyncio.to_thread(refuse_clashes, params.bucket, entries)
     if not entries and not params.allow_empty:
-        raise _nothing_matches(params, listed)
+        raise StorageFailure(f"s3: {said}", hint=_empty_hint(params), component="S3")
     return entries
+
+
+async def _list_whole(page: Callable[[str], Awaitable[ListedPage]], first: str, most: int) -> tuple[Entry, ...]:
+    """List all pages, from the token of the first on; return at most `most` objects in the order of their keys."""
+    places, found, missing, names = [first], dict[str, Entry](), 0, list[str]()
+    while places:
+        one = await page(places.pop())
+        places += reversed(one.following)
+        found.update((entry.key, entry) for entry in one.entries)
+        missing, names = missing + one.missing, [*names, *one.missing_keys][:NAMED]
+        if len(found) > most:
+            raise StorageFailure(f"s3: more than {most:,} objects match", hint="name a longer prefix", component="S3")
+    if missing:
+        raise missing_objects(missing, names)
+    return tuple(found[key] for key in sorted(found))
 
 
 async def _find_single(client: S3Client, address: BucketAddress, params: S3SourceParams) -> Entry | None:
@@ -151,20 +190,27 @@ def _single_entry(params: S3SourceParams, key: str, found: Head) -> Entry:
     return Entry(key, path, found.size, found.etag, params.version_id or found.version, expected)
 
 
-def _nothing_matches(params: S3SourceParams, listed: list[Listed]) -> StorageFailure:
-    if params.filter and listed:
-        said = (
-            f"s3: filter {params.filter!r} matches none of {len(listed)} objects with prefix {params.prefix!r} in"
-            f" bucket {params.bucket}"
-        )
-    elif listed:
-        keys = f"keys that end in / and stand for folders, such as {shorten(listed[0].key)!r}"
-        said = f"s3: prefix {params.prefix!r} in bucket {params.bucket} matches only {keys}"
-    else:
-        said = f"s3: nothing matches prefix {params.prefix!r} in bucket {params.bucket}"
+def nothing_matches(params: S3SourceParams, seen: int, sample: str) -> str:
+    """Say why a listing of so many keys, of which `sample` is the first, has nothing for a source."""
+    where = f"prefix {params.prefix!r} in bucket {params.bucket}"
+    if limits := _limits(params):
+        if seen:
+            return f"{limits} matches none of {seen:,} objects with {where}"
+    elif seen:
+        return f"{where} matches only keys that end in / and stand for folders, such as {shorten(sample)!r}"
+    return f"nothing matches {where}" + (f", and so {limits} matches nothing" if limits else "")
+
+
+def _limits(params: S3SourceParams) -> str:
+    """Name all that objects must match."""
+    given = [f"glob {shorten(params.glob)!r}"] if params.glob else []
+    given += [f"filter {params.filter!r}"] if params.filter else []
+    return " with ".join([*given, *list_given(params.selection)])
+
+
+def _empty_hint(params: S3SourceParams) -> str:
     folded = "; some servers keep \\ as /" if "\\" in params.prefix else ""
-    hint = f"check the key, which is case-sensitive{folded}; AllowEmpty: true lets the job run without input"
-    return StorageFailure(said, hint=hint, component="S3")
+    return f"check the key, which is case-sensitive{folded}; AllowEmpty: true lets the job run without input"
 
 
 def make_source(setting: Setting) -> S3Source:

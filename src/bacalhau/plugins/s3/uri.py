@@ -1,11 +1,22 @@
 """S3 on the command line: `s3://bucket/key` as an input, and as a publisher also `s3,opt=bucket=B,opt=key=K`."""
 
+from pathlib import Path
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.units import show_bytes
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.text.grammar import host_and_path, parse_bool, refuse_options, scheme_of
+from bacalhau.models.text.grammar import (
+    SELECTION_OPTIONS,
+    host_and_path,
+    parse_bool,
+    read_selection,
+    refuse_options,
+    scheme_of,
+)
 
+MOST_KEYS = 10_000  # that a job lists itself, all of which travel with it
+LONGEST_FILE = 1 << 20  # bytes of a list on the disk of a client
 _INPUT_OPTIONS = {
     "endpoint": "Endpoint",
     "region": "Region",
@@ -16,6 +27,24 @@ _INPUT_OPTIONS = {
         "ChecksumSHA256",
     ),
 }
+_PARTITION_OPTIONS = {
+    "pattern": "Pattern",
+    "start-index": "StartIndex",
+    "end-index": "EndIndex",
+    "date-format": "DateFormat",
+    "group-by": "GroupBy",
+    "bytes-per-partition": "BytesPerPartition",
+}
+_NUMBERS = ("start-index", "end-index")
+_KNOWN = (
+    *_INPUT_OPTIONS,
+    "requester-pays",
+    "writable",
+    *SELECTION_OPTIONS,
+    "manifest",
+    "partition",
+    *_PARTITION_OPTIONS,
+)
 _SWITCHES = {"requester-pays": "RequesterPays", "overwrite": "Overwrite", "writable": "Writable"}
 _PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", "requester-pays", "overwrite")
 _FORM = "write s3://bucket/key, with {date}, {time}, {jobID} or {executionID} in the key where wanted"
@@ -23,7 +52,7 @@ _FORM = "write s3://bucket/key, with {date}, {time}, {jobID} or {executionID} in
 
 def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
     """Read `s3://bucket/key` with its options as an input source. Raises BadRequest."""
-    refuse_options(options, (*_INPUT_OPTIONS, "requester-pays", "writable"), "storage s3")
+    refuse_options(options, _KNOWN, "storage s3")
     bucket, key = host_and_path(uri)
     if not bucket:
         raise BadRequest(
@@ -31,7 +60,48 @@ def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
         )
     params = dict.fromkeys(("Bucket", "Key", "Filter", "Region", "Endpoint", "VersionID", "ChecksumSHA256"), "")
     params |= {_INPUT_OPTIONS[name]: value for name, value in options.items() if name in _INPUT_OPTIONS}
-    return SpecConfig(type="s3", params=params | _switches(options) | {"Bucket": bucket, "Key": key.lstrip("/")})
+    more = _switches(options) | read_selection(options) | _read_list(options) | _read_partition(options)
+    return SpecConfig(type="s3", params=params | more | {"Bucket": bucket, "Key": key.lstrip("/")})
+
+
+def _read_list(options: dict[str, str]) -> dict[str, Any]:
+    """Read where the keys are listed: in an object, or in a file here, whose lines go into the job."""
+    place = options.get("manifest", "")
+    if not place or scheme_of(place):
+        return {"Manifest": place} if place else {}
+    try:
+        with Path(place).open("rb") as file:
+            text = file.read(LONGEST_FILE + 1)
+        lines = text.decode().splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        why = (e.strerror or e) if isinstance(e, OSError) else "it is not UTF-8"
+        hint = "write opt=manifest=s3://BUCKET/KEY, or the path of a text file with one key a line"
+        raise BadRequest(f"manifest {place} cannot be read: {why}", hint=hint) from e
+    if len(text) > LONGEST_FILE or len(lines) > MOST_KEYS:
+        said = f"manifest {place} is too long to travel with a job: more than {MOST_KEYS:,} lines"
+        hint = "put it into a bucket, and write opt=manifest=s3://BUCKET/KEY"
+        raise BadRequest(f"{said} or {show_bytes(LONGEST_FILE)}", hint=hint)
+    if not (keys := [line for line in lines if line.strip()]):
+        raise BadRequest(f"manifest {place} names no key", hint="write one key or s3:// URL in each line")
+    return {"Keys": keys}
+
+
+def _read_partition(options: dict[str, str]) -> dict[str, Any]:
+    """Read how the objects are shared out among the executions of a job with a count."""
+    given = {name: value for name, value in options.items() if name in _PARTITION_OPTIONS}
+    kind = options.get("partition") or ("bytes" if "bytes-per-partition" in given else "")
+    if not kind:
+        if given:
+            raise BadRequest(
+                f"option {next(iter(given))} needs a partition type", hint="write opt=partition=TYPE beside it"
+            )
+        return {}
+    found: dict[str, Any] = {"Type": kind}
+    for name, value in given.items():
+        if name in _NUMBERS and not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise BadRequest(f"option {name} must be a whole number from 0, not {value!r}")
+        found[_PARTITION_OPTIONS[name]] = int(value) if name in _NUMBERS else value
+    return {"Partition": found}
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:

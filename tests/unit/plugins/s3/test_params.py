@@ -3,11 +3,11 @@
 import pytest
 
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.s3.input import S3InputParams, check_source
 from bacalhau.plugins.s3.params import (
     S3PublisherParams,
     S3SourceParams,
     check_publisher,
-    check_source,
     full_checksum,
     result_spec,
 )
@@ -42,6 +42,10 @@ def test_names_are_taken_in_any_case():
         {"Bucket": "b", "Key": "k", "ChecksumSHA256": BASE64 + "-12"},
         {"Bucket": "b", "Key": "p/", "Filter": r"(?P<day>\d+)-[a-z]+?\.csv$", "Endpoint": "http://127.0.0.1:9000"},
         {"Bucket": "b", "Partition": {"Type": "none"}},
+        {"Bucket": "b", "Partition": {"BytesPerPartition": "10Gb", "GroupBy": "^[a-z]+"}},
+        {"Bucket": "b", "Key": "2024-*/raw/**/*.nc", "Include": ["*.nc"], "MinSize": "1Mb", "Newer": "7d"},
+        {"Bucket": "b", "Key": "*/[*]", "Manifest": "s3://other/keys.txt"},
+        {"Bucket": "b", "Key": "p/", "Keys": ["p/x", "s3://b/p/y", "", "p/z "]},
         result_spec({"Bucket": "b", "Key": "k"}).params,
     ],
 )
@@ -63,6 +67,29 @@ def test_good_sources(params):
         ({"Bucket": "b", "Filter": "x" * 900_000}, "it has 900000 characters, more than 4096"),
         ({"Bucket": "b", "Partition": {"Type": "date", "DateFormat": "1" * 300}}, "has 300 characters, more than 256"),
         ({"Bucket": "b", "Key": "one", "Filter": "x"}, "filter needs a prefix"),
+        (
+            {"Bucket": "b", "Partition": {"Type": "count", "BytesPerPartition": "1Gb"}},
+            "partition bytes per partition needs the type bytes, not count",
+        ),
+        (
+            {"Bucket": "b", "Partition": {"BytesPerPartition": "0"}},
+            "partition bytes per partition '0' cannot be read: write a number of bytes above 0",
+        ),
+        ({"Bucket": "b", "Key": "one", "Newer": "1d"}, "newer needs a prefix, and key 'one' is one object"),
+        ({"Bucket": "b", "Key": "one", "Keys": ["one"]}, "manifest needs a prefix"),
+        ({"Bucket": "b", "Key": "a*/[x", "Include": ["*"]}, "key 'a*/[x' is no glob: a [ is not closed by a ]"),
+        ({"Bucket": "b", "Key": "a*b", "VersionID": "v"}, "versionID needs one object, and key 'a*b' is a prefix"),
+        ({"Bucket": "b", "Include": "*.nc"}, "field 'Include': expected `array`, got `str`"),
+        ({"Bucket": "b", "Exclude": ["["]}, "exclude is not a list of globs: '['"),
+        ({"Bucket": "b", "MaxSize": "much"}, "max size 'much' cannot be read: write a number of bytes"),
+        ({"Bucket": "b", "Older": "soon"}, "older 'soon' cannot be read: write a date such as"),
+        ({"Bucket": "b", "Manifest": "keys.txt"}, "manifest 'keys.txt' is no object: write s3://BUCKET/KEY"),
+        ({"Bucket": "b", "Manifest": "s3://b/p/"}, "manifest 's3://b/p/' is no object"),
+        ({"Bucket": "b", "Manifest": "s3://b/k", "Keys": ["k"]}, "manifest and keys are two lists"),
+        ({"Bucket": "b", "Keys": ["s3://c/k"]}, "keys have 's3://c/k', which is no object of bucket b"),
+        ({"Bucket": "b", "Key": "p/", "Keys": ["q"]}, "keys have 'q', which does not begin with 'p/'"),
+        ({"Bucket": "b", "Keys": ["k" * 1025]}, "is longer than a key can be: 1024 bytes"),
+        ({"Bucket": "b", "Keys": ["k"] * 10_001}, "keys are 10,001, more than 10,000: put the list into a bucket"),
         ({"Bucket": "b", "Key": "p*", "VersionID": "v"}, "versionID needs one object"),
         ({"Bucket": "b", "Key": "p/", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "AAAA"}, "is no SHA-256"),
@@ -144,3 +171,25 @@ def test_checksums_become_base64():
     assert [full_checksum(text) for text in (HEX, "0x" + HEX.upper().replace("0X", ""), BASE64, BASE64 + "-3")] == [
         BASE64
     ] * 3 + [BASE64 + "-3"]
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "glob", "single"),
+    [
+        ("", "", "", False),
+        ("a/b", "a/b", "", True),
+        (" a/b* ", "a/b", "", False),
+        ("a/**", "a/", "", False),
+        ("a/[x]?", "a/[x]?", "", True),
+        ("2024-*/raw/*.nc", "2024-", "2024-*/raw/*.nc", False),
+        ("a/2024-*/raw/", "a/2024-", "a/2024-*/raw/**", False),
+        ("a*/b*", "a", "a*/b**", False),
+        ("a?/*/b", "a", "a?/*/b", False),
+        ("a[*]b", "a", "a[*]b", False),
+    ],
+)
+def test_a_star_before_the_end_makes_a_key_a_glob(key, prefix, glob, single):
+    params = S3InputParams(bucket="b", key=key)
+    assert (params.prefix, params.glob, params.is_single) == (prefix, glob, single)
+    result = S3SourceParams(bucket="b", key=key)
+    assert result.glob == "" and result.prefix == key.strip().removesuffix("*")
