@@ -88,7 +88,7 @@ async def test_the_same_work_is_not_done_twice_and_only_the_changed_share_runs(t
             assert execution.published_result == origin[part].published_result
             text = f"Result of execution {origin[part].id[:10]} of job {first[:10]} used again"
             assert execution.compute_state.message == text and text in await events(orch, second)
-        assert [r.result.params for r in await list_results(orch, second)] == [{"CID": CID}] * 2
+        assert [r.result.params for r in (await list_results(orch, second)).items] == [{"CID": CID}] * 2
         orch.bus.shares[1]["new"] = '"1"'
         third = await submit(house, asked("third"))
         job, executions = await current(house, third)
@@ -221,7 +221,7 @@ async def test_a_result_in_use_outlives_the_job_that_made_it(tmp_path):
         third = await submit(house, asked("third"))
         _, executions = await current(house, third)
         assert {e.reused.job_id for e in executions.values()} == {first}
-        assert [r.result.params for r in await list_results(orch, third)] == [{"CID": cid}] * 2
+        assert [r.result.params for r in (await list_results(orch, third)).items] == [{"CID": cid}] * 2
 
 
 @pytest.mark.parametrize(
