@@ -65,7 +65,8 @@ class InputCache:
         """Link what is here into a tree; return what is not. Raises OSError."""
         missing: list[Wanted] = []
         for at in range(0, len(wanted), _A_SLICE):
-            lacking, damaged = await asyncio.to_thread(self.shelf.link, wanted[at : at + _A_SLICE], tree)
+            linking = asyncio.to_thread(self.shelf.link, wanted[at : at + _A_SLICE], tree)
+            lacking, damaged = await uninterrupted(linking)  # nothing is linked any more when the caller is cancelled
             missing += lacking
             if damaged:
                 log.warning("%d files of the cache of inputs had another size than before: removed", len(damaged))
@@ -182,7 +183,10 @@ class InputCache:
         return gone
 
     async def _remove(self, page: list[Kept], may_stay: Callable[[Kept], bool]) -> list[Kept]:
-        """Remove files that no task uses up to the first that may stay; return those that are gone."""
+        """Remove files that no task uses up to the first that may stay; return those that are gone.
+
+        Files and books stay the same, also where the caller is cancelled.
+        """
 
         def remove() -> list[Kept]:
             gone = []
@@ -194,9 +198,12 @@ class InputCache:
                     self.total -= one.size
             return gone
 
-        if gone := await asyncio.to_thread(remove):
-            await self._books.drop([one.digest for one in gone])
-        return gone
+        async def remove_and_note() -> list[Kept]:
+            if gone := await asyncio.to_thread(remove):
+                await self._books.drop([one.digest for one in gone])
+            return gone
+
+        return await uninterrupted(remove_and_note())
 
     async def _forget(self, digests: Sequence[str]) -> None:
         """Remove files from the books, and measure what is left."""
