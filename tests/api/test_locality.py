@@ -17,6 +17,7 @@ from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.messages import LocateInputsRequest
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
 from bacalhau.orchestrator.evaluation.locating import locate_forever, must_ask
+from bacalhau.orchestrator.scheduling.view import HERE
 from bacalhau.plugins.local.source import LocalSource
 from tests.api.room import JOBS, a_job, open_room
 from tests.unit.orchestrator.make import make_candidate
@@ -147,7 +148,7 @@ async def test_what_was_told_of_a_job_is_forgotten_at_its_end(tmp_path, data):
         job_id = await fleet.submit(data)
         await fleet.placed(job_id)
         job = await fleet.room.orch.store.find_job(job_id)
-        assert fleet.room.orch.locality.holders(job).held == {"n-1": 1}
+        assert fleet.room.orch.locality.holders(job).held == {"n-1": HERE}
         await fleet.room.orch.commit(Change(jobs=(job.moved(JobStateType.STOPPED, now_ns()),)))
         assert fleet.room.orch.locality.holders(job).held == {}
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.bus.envelope import pack, stamp, unpack
-from bacalhau.lib.aio import Signal
+from bacalhau.lib.aio import Signal, together
 from bacalhau.lib.errors import BadRequest, Conflict, Forbidden, NotFound, StorageFailure, TimedOut, Unavailable
 from bacalhau.lib.wire import encode
 from bacalhau.models.job.inventory import Row, pack_rows, unpack_root, unpack_rows
@@ -18,13 +18,17 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import (
     MESSAGE_NAMES,
     InputAnswer,
+    InputPresence,
     ListInputRequest,
     ListInputResponse,
+    LocateInputsRequest,
+    LocateInputsResponse,
     ResolveInputsRequest,
     ResolveInputsResponse,
 )
 from bacalhau.orchestrator.core import Checks
 from bacalhau.orchestrator.evaluation.inventory import count_parts, list_forever, show_listing
+from bacalhau.orchestrator.evaluation.locating import locate_forever
 from bacalhau.orchestrator.jobs.explain import explain_new, explain_stored
 from bacalhau.orchestrator.jobs.read import find_job
 from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
@@ -52,6 +56,8 @@ class Box:
         self.faults = []
         self.missing = []
         self.counts = []
+        self.cached = {}
+        self.located = []
         self.began, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
@@ -63,6 +69,9 @@ class Box:
             raise error
         if self.faults:
             return self.faults.pop(0)
+        if isinstance(message, LocateInputsRequest):
+            self.located.append(node_id)
+            return LocateInputsResponse(places=(InputPresence(bytes=self.cached.get(node_id, 0)),))
         if isinstance(message, ResolveInputsRequest):
             error = "" if self.keys else "nothing matches"
             return ResolveInputsResponse(inputs=(InputAnswer(error=error, hint="look at the key"),))
@@ -90,7 +99,7 @@ async def opened(tmp_path, box):
         orch.checks = dataclasses.replace(orch.checks, divides={"box": lambda spec: (spec.params or {}).get("Part", 0)})
         await house.join("n-1", sources=("box",))
         await house.join("n-2", sources=("box",))
-        listing = asyncio.ensure_future(list_forever(orch))
+        listing = asyncio.ensure_future(together(list_forever(orch), locate_forever(orch)))
         try:
             yield house
         finally:
@@ -435,3 +444,37 @@ async def test_what_cannot_be_listed_says_so_in_the_preview_at_once(tmp_path):
         told = await explain_new(house.orch, reading("a"), ())
     assert (told.inputs[0].error, told.inputs[0].hint) == ("s3: cannot reach x", "check the endpoint")
     assert told.shares is None
+
+
+async def test_a_job_goes_to_the_largest_part_of_its_inputs_and_only_nodes_with_a_cache_are_asked(tmp_path):
+    box = Box()
+    box.cached = {"n-2": 40, "n-3": 60, "n-4": 0}
+    async with opened(tmp_path, box) as house:
+        await placed(house, await submit(house, reading("cold", count=1)))
+        assert not box.located
+        for number, node_id in enumerate(("n-2", "n-3", "n-4")):
+            await house.join(node_id, sources=("box",))
+            house.orch.cluster.note_cache(node_id, 100 + number)
+        job_id = await submit(house, reading("warm", count=1))
+        _, (execution,) = await placed(house, job_id)
+        assert execution.node_id == "n-3" and set(box.located) == {"n-2", "n-3", "n-4"}
+        told = await explain_stored(house.orch, job_id, "default")
+        assert {node.node_id: node.bytes_held for node in told.nodes} == {"n-1": 0, **box.cached}
+        house.orch.cluster.note_cache("n-3", 0)
+        box.located.clear()
+        await placed(house, await submit(house, reading("again", count=1)))
+        assert set(box.located) == {"n-2", "n-4"}
+
+
+async def test_of_nodes_that_are_alike_one_in_the_region_of_the_inputs_is_taken(tmp_path):
+    box = Box()
+    async with opened(tmp_path, box) as house:
+        await house.join("n-3", cpu=1.0, labels={"zone": "eu-1b"}, sources=("box",))
+        new = await explain_new(house.orch, reading("a", count=1), ())
+        job_id = await submit(house, reading("a", count=1))
+        job, (execution,) = await placed(house, job_id)
+        assert job.inventory.regions == ("eu-1",) and execution.node_id == "n-3"
+        told = await explain_stored(house.orch, job_id, "default")
+    for answer in (new, told):
+        assert [place.node_id for place in answer.places] == ["n-3"]
+        assert {node.node_id for node in answer.nodes if node.is_near} == {"n-3"}

@@ -1,5 +1,8 @@
 """Jobs go to where their inputs are: as a preference where inputs can be brought, and as a wait where they cannot."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bacalhau.models.execution.execution import ComputeStateType as C
@@ -8,11 +11,13 @@ from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.network import NetworkConfig, PortMapping
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.state import JobStateType as S
+from bacalhau.models.wire.messages import InputPresence
+from bacalhau.orchestrator.evaluation.locating import sum_up
 from bacalhau.orchestrator.scheduling.candidates import Candidates
 from bacalhau.orchestrator.scheduling.place import decide_claim, needed_resources, place
 from bacalhau.orchestrator.scheduling.schedule import plan_job
 from bacalhau.orchestrator.scheduling.steps import find_bars
-from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Holders
+from bacalhau.orchestrator.scheduling.view import NOT_TOLD, SECOND, Holders, Nearness
 from bacalhau.orchestrator.state.cluster import Cluster
 from bacalhau.orchestrator.state.locality import Locality, Question
 from tests.unit.orchestrator.make import NOW, make_candidate, make_context, make_execution, make_job
@@ -46,11 +51,11 @@ def test_the_fewest_failures_come_first_then_the_most_inputs_then_the_most_room(
         needed_resources(job),
     )
     assert place(job, need, candidates, {}) == "n-1"
-    assert place(job, need, candidates, {}, held={"n-3": 1}) == "n-3"
-    assert place(job, need, candidates, {}, held={"n-2": 1, "n-3": 2}) == "n-3"
-    assert place(job, need, candidates, {}, held={"n-2": 2, "n-3": 2}) == "n-2"
-    assert place(job, need, candidates, {"n-3": 1}, held={"n-3": 9}) == "n-1"
-    assert place(job, need, candidates, {"n-1": 2, "n-2": 2, "n-3": 1}, held={"n-1": 9}) == "n-3"
+    assert place(job, need, candidates, {}, near=Nearness({"n-3": 1})) == "n-3"
+    assert place(job, need, candidates, {}, near=Nearness({"n-2": 1, "n-3": 2})) == "n-3"
+    assert place(job, need, candidates, {}, near=Nearness({"n-2": 2, "n-3": 2})) == "n-2"
+    assert place(job, need, candidates, {"n-3": 1}, near=Nearness({"n-3": 9})) == "n-1"
+    assert place(job, need, candidates, {"n-1": 2, "n-2": 2, "n-3": 1}, near=Nearness({"n-1": 9})) == "n-3"
 
 
 def test_what_can_be_brought_is_brought_when_its_holder_is_full():
@@ -157,3 +162,59 @@ def test_ports_are_held_until_the_execution_ends_also_over_a_restart():
         assert cluster.candidates.by_id["n-1"].ports == {1234, 9090}
     cluster.hold(make_execution(3), make_job())
     assert cluster.candidates.by_id["n-1"].ports == {9090}
+
+
+def labelled(node_id, cpu, **labels):
+    candidate = make_candidate(node_id, cpu=cpu)
+    info = replace(candidate.node.info, labels={name.replace("_", "."): value for name, value in labels.items()})
+    return candidate._replace(node=replace(candidate.node, info=info))
+
+
+LABELS = ({}, {"region": "eu-1"}, {"zone": "eu-1a"}, {"region": "us-1"}, {"zone": "us-1-b"})
+
+
+@given(
+    nodes=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(LABELS)), min_size=1, max_size=8),
+    held=st.dictionaries(st.integers(0, 7), st.integers(0, 3)),
+    failures=st.dictionaries(st.integers(0, 7), st.integers(1, 2)),
+    pack=st.booleans(),
+    few=st.booleans(),
+)
+def test_a_node_is_chosen_by_failures_then_bytes_then_region_then_room(nodes, held, failures, pack, few):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bacalhau.orchestrator.scheduling.candidates.MANY_LEADS", 64 if few else 0)
+        made = [labelled(f"n-{n}", float(cpu), **labels) for n, (cpu, labels) in enumerate(nodes)]
+        candidates = Candidates(made, pack=pack)
+        job = make_job(cpu="1")
+        near = Nearness({f"n-{n}": size for n, size in held.items()}, candidates.in_regions(("eu-1",)))
+        missed = {f"n-{n}": count for n, count in failures.items()}
+        found = place(job, needed_resources(job), candidates, missed, near=near)
+    ranks = {
+        f"n-{n}": (failures.get(n, 0), -held.get(n, 0), "eu-1" not in str(labels), cpu if pack else -cpu)
+        for n, (cpu, labels) in enumerate(nodes)
+        if cpu >= 1
+    }
+    assert (found == "") == (not ranks)
+    assert not found or ranks[found] == min(ranks.values())
+
+
+def test_the_nodes_of_a_region_follow_their_labels():
+    candidates = Candidates([labelled("n-1", 1.0, topology_kubernetes_io="x"), labelled("n-2", 1.0, zone="eu-1a")])
+    assert candidates.in_regions(("eu-1", "us-1")) == {"n-2"} and candidates.in_regions(("eu-1a",)) == {"n-2"}
+    candidates.put(labelled("n-2", 1.0, region="us-1"))
+    candidates.put(labelled("n-1", 1.0, zone="eu-1"))
+    assert candidates.in_regions(("eu-1",)) == {"n-1"} and candidates.in_regions(("us-1",)) == {"n-2"}
+    candidates.drop("n-1")
+    assert not candidates.in_regions(("eu-1",)) and not candidates.in_regions(())
+
+
+def test_a_whole_input_weighs_more_than_cached_bytes_and_more_bytes_more_than_less():
+    told = sum_up(
+        {
+            "n-1": [InputPresence(here=True), InputPresence()],
+            "n-2": [InputPresence(), InputPresence(bytes=10**18)],
+            "n-3": [InputPresence(bytes=5), InputPresence()],
+            "n-4": [InputPresence(), InputPresence()],
+        }
+    )
+    assert told.held["n-3"] < told.held["n-2"] < told.held["n-1"] and "n-4" not in told.held

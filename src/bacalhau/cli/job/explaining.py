@@ -33,7 +33,11 @@ _NODES = (
     Column("takes it", lambda node: _takes(node)),
     Column("reason", lambda node: node.reason, 90),
 )
-_HOLDS = Column("has inputs", lambda node: ", ".join(node.holds), 40)
+_NEAR_INPUTS = (
+    Column("has inputs", lambda node: ", ".join(node.holds), 40),
+    Column("bytes held", lambda node: show_bytes(node.bytes_held) if node.bytes_held else ""),
+    Column("in region", lambda node: "yes" if node.is_near else ""),
+)
 
 
 def explain(call: Call[Explain]) -> int:
@@ -94,7 +98,7 @@ def explanation(answer: ExplainJobResponse, stream: TextIO, *, wide: bool = Fals
     lines = [f"{key:{width}} = {value}" for key, value in shown]
     asked = f"Inputs, as node {answer.node_id} found them" if answer.node_id else "Inputs"
     look = look_for(stream, wide=wide)
-    nodes = (*_NODES, _HOLDS) if any(node.holds for node in answer.nodes) else _NODES
+    nodes = (*_NODES, *(column for column in _NEAR_INPUTS if any(map(column.cell, answer.nodes))))
     for title, columns, items in (
         (_placement(answer), _PLACES, answer.places),
         ("Nodes", nodes, answer.nodes),

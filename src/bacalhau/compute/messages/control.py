@@ -150,6 +150,7 @@ async def _beat(node: ComputeNode) -> bool:
         available_capacity=free,
         queue_used_capacity=queued,
         last_orchestrator_seq_num=node.numbers.latest,
+        cached_bytes=node.cache.total if node.cache else 0,
     )
     try:
         await node.bus.request(beat)

@@ -182,7 +182,8 @@ class NodeAnswer(Model):
 
     `reason` is "" where it fits.
 
-    `holds`: targets of the inputs that it has already.
+    `holds`: targets of the inputs that it has already; `bytes_held` of the inputs are in its cache. `is_near`: its
+    labels say that it is in the region of the inputs.
     """
 
     node_id: str = always(factory=str)
@@ -190,6 +191,8 @@ class NodeAnswer(Model):
     never: bool = always(factory=bool)
     reason: str = always(factory=str)
     holds: tuple[str, ...] = ()
+    bytes_held: int = 0
+    is_near: bool = False
 
 
 class NodeCounts(Model):

@@ -149,10 +149,13 @@ class HandshakeResponse(Model):
 
 
 class HeartbeatRequest(Model):
+    """`cached_bytes` (ours) is the size of the node's cache of inputs: where it is empty, nobody asks what is in it."""
+
     node_id: str = always(factory=str)
     available_capacity: Resources = always(factory=Resources)
     queue_used_capacity: Resources = always(factory=Resources)
     last_orchestrator_seq_num: int = always(factory=int)
+    cached_bytes: int = 0
 
 
 class HeartbeatResponse(Model):

@@ -27,7 +27,7 @@ from bacalhau.orchestrator.scheduling.candidates import shape_of
 from bacalhau.orchestrator.scheduling.place import Bars, decide_claim, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import NODE_DEADLINE_SLACK, plan_job, total_limit
 from bacalhau.orchestrator.scheduling.steps import NOTHING, Awaits, Context, fail, find_all_bars, limits_of
-from bacalhau.orchestrator.scheduling.view import SECOND, TURN, Claim, Plan
+from bacalhau.orchestrator.scheduling.view import HERE, SECOND, TURN, Claim, Plan
 from bacalhau.orchestrator.state.line import Turn, Waiting
 from bacalhau.orchestrator.state.views import FEW
 
@@ -140,7 +140,7 @@ def _key_of(orch: Orchestrator, job: Job, bars: Bars) -> Hashable:
     if job.type in EVERYWHERE:
         return job.id
     shape = shape_of(job, needed_resources(job))
-    held = frozenset(orch.locality.holders(job).held)
+    held = frozenset(node_id for node_id, weight in orch.locality.holders(job).held.items() if weight >= HERE)
     patient = bool(limits_of(job).queue_timeout)
     return (
         shape,

@@ -16,12 +16,13 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.messages import InputPresence, LocateInputsRequest, LocateInputsResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.scheduling.place import list_able, needed_resources
-from bacalhau.orchestrator.scheduling.view import Holders
+from bacalhau.orchestrator.scheduling.view import HERE, Holders
 from bacalhau.orchestrator.state.locality import Question
 
 PATIENCE = 1.0  # seconds, for all nodes together
 NODES_AT_ONCE = 64
 SOURCES_AT_ONCE = 256
+CACHES = 64  # nodes that are asked what is in their cache
 log = logging.getLogger(__name__)
 
 
@@ -33,15 +34,26 @@ def must_ask(orch: Orchestrator, job: Job) -> bool:
     if not job.task.input_sources or job.is_done or job.type in EVERYWHERE:
         return False
     sources = tuple(item.source for item in located_inputs(orch, job))
-    nodes = orch.locality.unasked(job, nodes_to_ask(orch, job)) if sources else None
+    nodes = orch.locality.unasked(job, nodes_with_inputs(orch, job)) if sources else None
     if nodes:
         orch.locality.put(job.id, Question(job.version, sources, nodes))
     return bool(nodes)
 
 
 def located_inputs(orch: Orchestrator, job: Job) -> list[InputSource]:
-    """List the inputs that one node may have and another not."""
-    return [item for item in job.task.input_sources or () if item.source.kind in orch.checks.located]
+    """List the inputs that one node may have and another not, also in its cache."""
+    kinds = orch.checks.located | orch.checks.listed
+    return [item for item in job.task.input_sources or () if item.source.kind in kinds]
+
+
+def nodes_with_inputs(orch: Orchestrator, job: Job) -> list[str]:
+    """Name the nodes that are asked which inputs of a job they have: all where one may lie there as it is, else those
+    with the largest caches.
+    """
+    able = nodes_to_ask(orch, job)
+    if any(item.source.kind in orch.checks.located for item in job.task.input_sources or ()):
+        return able
+    return orch.cluster.largest_caches(able, CACHES)
 
 
 def nodes_to_ask(orch: Orchestrator, job: Job) -> list[str]:
@@ -95,7 +107,11 @@ async def ask_nodes(
 
 
 def sum_up(answers: Mapping[str, Sequence[InputPresence]]) -> Holders:
-    held = {node_id: count for node_id, places in answers.items() if (count := sum(place.here for place in places))}
+    held = {
+        node_id: weight
+        for node_id, places in answers.items()
+        if (weight := sum(HERE if place.here else min(place.bytes, HERE - 1) for place in places))
+    }
     lacking = {
         node_id: why
         for node_id, places in answers.items()

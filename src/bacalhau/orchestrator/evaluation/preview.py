@@ -38,6 +38,11 @@ class Preview(NamedTuple):
     shares: Shares | None = None
     node_id: str = ""
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """List the regions where the inputs lie."""
+        return tuple(sorted({each.region for each in self.inputs.values() if each.region}))
+
 
 async def preview_inputs(orch: Orchestrator, job: Job) -> Preview:
     """Preview the inputs that are listed before a job is placed; others are not in the preview."""

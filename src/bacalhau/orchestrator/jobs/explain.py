@@ -12,23 +12,24 @@ from msgspec.structs import replace
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError
 from bacalhau.models.execution.view import JobView
+from bacalhau.models.job.inventory import Inventory
 from bacalhau.models.job.job import EVERYWHERE, Job, JobState
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.wire.api import ExplainJobResponse, NodeAnswer, NodeCounts, Placement
-from bacalhau.models.wire.messages import InputAnswer, ResolveInputsRequest, ResolveInputsResponse
+from bacalhau.models.wire.messages import InputAnswer, InputPresence, ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.models.wire.paging import PagingToken
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import context_of
 from bacalhau.orchestrator.evaluation.inventory import show_listing
-from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_to_ask, sum_up
+from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_with_inputs, sum_up
 from bacalhau.orchestrator.evaluation.pinning import pin_inputs
 from bacalhau.orchestrator.evaluation.preview import Preview, preview_inputs
 from bacalhau.orchestrator.jobs.change import read_view
 from bacalhau.orchestrator.jobs.submit import prepare_job
 from bacalhau.orchestrator.scheduling.place import Fit, Matching, needed_resources
 from bacalhau.orchestrator.scheduling.schedule import plan_job
-from bacalhau.orchestrator.scheduling.steps import NOTHING, Awaits, Context, find_all_bars
-from bacalhau.orchestrator.scheduling.view import Candidate, Plan
+from bacalhau.orchestrator.scheduling.steps import NOTHING, Awaits, Context, find_all_bars, nearness_of
+from bacalhau.orchestrator.scheduling.view import Candidate, Nearness, Plan
 from bacalhau.orchestrator.state.line import Standing
 
 log = logging.getLogger(__name__)
@@ -74,14 +75,17 @@ async def explain_new(
         modify_time=now,
         state=JobState(state_type=JobStateType.PENDING),
     )
-    answer = await _explain(orch, JobView(new, ()), page, Awaits(pinned.awaits))
+    preview = await preview_inputs(orch, new) if page.after == FIRST.after else Preview()
+    listed = replace(new, inventory=Inventory(regions=preview.regions))
+    answer = await _explain(orch, JobView(listed, ()), page, preview, Awaits(pinned.awaits))
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
 
 async def explain_stored(orch: Orchestrator, job_id: str, namespace: str, page: Page = FIRST) -> ExplainJobResponse:
     """Explain a stored job as it is now. Raises NotFound."""
     view = await read_view(orch, job_id, namespace)
-    answer = await _explain(orch, view, page)
+    preview = await preview_inputs(orch, view.job) if page.after == FIRST.after else Preview()
+    answer = await _explain(orch, view, page, preview)
     if listing := show_listing(orch, view.job.id):
         answer = replace(answer, message=listing)
     standing = orch.queue.standing(view.job.id)
@@ -101,11 +105,13 @@ def _turn(job: Job, standing: Standing) -> str:
     )
 
 
-async def _explain(orch: Orchestrator, view: JobView, page: Page, awaits: Awaits = NOTHING) -> ExplainJobResponse:
+async def _explain(
+    orch: Orchestrator, view: JobView, page: Page, preview: Preview, awaits: Awaits = NOTHING
+) -> ExplainJobResponse:
     """Nodes are asked anew which inputs they have. All nodes are judged, and those of the page answer in words."""
     job = view.job
     inputs = [] if job.type in EVERYWHERE else located_inputs(orch, job)
-    found = await ask_nodes(orch, nodes_to_ask(orch, job), [item.source for item in inputs]) if inputs else {}
+    found = await ask_nodes(orch, nodes_with_inputs(orch, job), [item.source for item in inputs]) if inputs else {}
     holders = sum_up(found)
     around = context_of(orch, job)._replace(holders=holders)
     around = around if awaits == NOTHING else around._replace(awaits=awaits)
@@ -113,18 +119,16 @@ async def _explain(orch: Orchestrator, view: JobView, page: Page, awaits: Awaits
     matching = Matching(job, needed_resources(job), orch.cluster.candidates, bars)
     survey = await _survey(orch, matching, page)
     answer = explain_view(view, around, page.limit)
-    holds = {
-        node_id: tuple(item.target for item, place in zip(inputs, places, strict=True) if place.here)
-        for node_id, places in found.items()
-    }
-    known = orch.cluster.candidates.by_id
+    targets, known = [item.target for item in inputs], orch.cluster.candidates.by_id
+    near = nearness_of(job, around)
+    words = (_word(matching, known[node_id]) for _, node_id in survey.shown if node_id in known)
     told = replace(
         answer,
-        nodes=tuple(_word(matching, known[i], holds.get(i, ())) for _, i in survey.shown if i in known),
+        nodes=tuple(_add_inputs(word, targets, found.get(word.node_id, ()), near) for word in words),
         node_counts=survey.counts,
         next_token=_token(page, survey),
     )
-    return told if page.after > FIRST.after else await _with_inputs(orch, job, told, survey.able)
+    return await _with_inputs(orch, told, preview, job, survey.able) if page.after == FIRST.after else told
 
 
 async def _survey(orch: Orchestrator, matching: Matching, page: Page) -> Survey:
@@ -146,11 +150,20 @@ async def _survey(orch: Orchestrator, matching: Matching, page: Page) -> Survey:
     return Survey(counts, shown[: page.limit], len(shown) > page.limit, able)
 
 
-def _word(matching: Matching, candidate: Candidate, holds: tuple[str, ...]) -> NodeAnswer:
+def _word(matching: Matching, candidate: Candidate) -> NodeAnswer:
     refusal = matching.refuse(candidate)
     if refusal is None:
-        return NodeAnswer(node_id=candidate.node_id, fits=True, holds=holds)
-    return NodeAnswer(node_id=candidate.node_id, never=refusal.never, reason=refusal.reason, holds=holds)
+        return NodeAnswer(node_id=candidate.node_id, fits=True)
+    return NodeAnswer(node_id=candidate.node_id, never=refusal.never, reason=refusal.reason)
+
+
+def _add_inputs(
+    word: NodeAnswer, targets: Sequence[str], places: Sequence[InputPresence], near: Nearness
+) -> NodeAnswer:
+    """Add to a node's answer what it has of the inputs, and whether it is in their region."""
+    holds = tuple(target for target, place in zip(targets, places, strict=False) if place.here)
+    size = sum(place.bytes for place in places)
+    return replace(word, holds=holds, bytes_held=size, is_near=word.node_id in near.nodes)
 
 
 def _token(page: Page, survey: Survey) -> str:
@@ -160,12 +173,13 @@ def _token(page: Page, survey: Survey) -> str:
     return PagingToken(limit=page.limit, key=str(fit), id=node_id).encoded()
 
 
-async def _with_inputs(orch: Orchestrator, job: Job, answer: ExplainJobResponse, able: str) -> ExplainJobResponse:
+async def _with_inputs(
+    orch: Orchestrator, answer: ExplainJobResponse, preview: Preview, job: Job, able: str
+) -> ExplainJobResponse:
     """Add what the inputs hold: those that are listed by a preview, and for others the node that lists, runs the job or
     could, is asked. Without one, or an answer, that stays unknown.
     """
     inputs = job.task.input_sources or ()
-    preview = await preview_inputs(orch, job)
     others = {index: item for index, item in enumerate(inputs) if index not in preview.inputs}
     running = (place.node_id for place in answer.places)
     nodes = (preview.node_id, *running, able)

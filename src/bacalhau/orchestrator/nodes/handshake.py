@@ -216,6 +216,7 @@ def _on_heartbeat(orch: Orchestrator, node_id: str, request: m.HeartbeatRequest)
     node = require_connected(orch, node_id)
     now = now_ns()
     orch.cluster.heard(node_id, now)
+    orch.cluster.note_cache(node_id, request.cached_bytes)
     compute = msgspec.structs.replace(
         node.info.compute, available_capacity=request.available_capacity, queue_capacity=request.queue_used_capacity
     )

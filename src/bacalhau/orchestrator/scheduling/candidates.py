@@ -5,10 +5,12 @@ A burst of jobs of one shape on a thousand nodes costs one question per node, no
 kind, which are the same but for their labels and their room, share most of the answer.
 """
 
+import re
 from bisect import bisect_left, insort
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from enum import Enum, auto
+from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.wire import encode
@@ -23,6 +25,8 @@ from bacalhau.orchestrator.scheduling.view import Candidate
 SHAPES = 256  # answers are kept for so many shapes of jobs
 MANY_LEADS = 64  # nodes to examine one by one; beyond it the ordered lists are as good
 MANY_GROWN = 1000  # nodes where something became free that are remembered at least
+REGION_LABELS = ("region", "topology.kubernetes.io/region", "zone", "topology.kubernetes.io/zone")
+_ZONE = re.compile(r"(.*[0-9])-?[a-z]")
 KINDS = 256  # answers of so many kinds of nodes are kept for each shape
 Place = tuple[float, int, str]  # free CPU, free memory, node id
 
@@ -123,6 +127,7 @@ class Candidates:
         self._with_gpus: list[Place] = []
         self._answers: dict[Hashable, Answers] = {}
         self._kinds: dict[str, bytes] = {}
+        self._in_region: dict[str, set[str]] = {}
         self._before: dict[str, Candidate] | None = None
         self._grown: list[str] = []  # nodes where something became free, in this order
         self._grown_before = 0  # so many more were dropped from the beginning of the list
@@ -139,6 +144,7 @@ class Candidates:
         self._set(old, candidate)
         if old is None or _offer(old.node) != _offer(candidate.node):
             self._kinds[node_id] = _kind_of(candidate.node)
+            self._note_regions(old, candidate)
             for answers in self._answers.values():
                 answers.forget(node_id)
         news = _find_news(old, candidate)
@@ -151,6 +157,7 @@ class Candidates:
         old = self.by_id.pop(node_id, None)
         if old is not None:
             self._remove_place(old)
+            self._note_regions(old, None)
             del self._kinds[node_id]
             for answers in self._answers.values():
                 answers.forget(node_id)
@@ -227,6 +234,32 @@ class Candidates:
             for node_id in walk(order, need):
                 yield self.by_id[node_id]
 
+    def some_with_room(self, need: Resources, answers: Answers, nodes: Set[str]) -> list[Candidate]:
+        """List those of some nodes that may have room, the best place first. Of many nodes, only those are listed that
+        have most room of all: the others are in a part of the cluster that is nearly full.
+        """
+        if len(nodes) > MANY_LEADS:
+            return [each for each in islice(self.with_room(need, answers), MANY_GROWN) if each.node_id in nodes]
+        return self._sorted(self.by_id[node_id] for node_id in nodes if node_id in self.by_id)
+
+    def in_regions(self, regions: Iterable[str]) -> Set[str]:
+        """Find the nodes whose labels say that they are in one of these regions."""
+        return frozenset[str]().union(*(self._in_region.get(region, ()) for region in regions))
+
+    def _note_regions(self, old: Candidate | None, new: Candidate | None) -> None:
+        """Keep the nodes of each region together, as their labels change."""
+        if old is not None:
+            for region in regions_of(old.node):
+                self._in_region[region].discard(old.node_id)
+        if new is not None:
+            for region in regions_of(new.node):
+                self._in_region.setdefault(region, set()).add(new.node_id)
+
+    def _sorted(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        found = sorted(candidates, key=_place, reverse=not self.pack)
+        found.sort(key=lambda candidate: candidate.has_gpus)
+        return found
+
     def _find_leads(self, answers: Answers | None) -> list[Candidate] | None:
         """List the nodes that may have room for this shape, None where all must be examined."""
         if answers is None or answers.leads is None:
@@ -237,10 +270,7 @@ class Candidates:
             return None
         answers.leads.update(self._grown[answers.read - self._grown_before :])
         answers.read = end
-        found = [self.by_id[node_id] for node_id in answers.leads if node_id in self.by_id]
-        found.sort(key=_place, reverse=not self.pack)
-        found.sort(key=lambda candidate: candidate.has_gpus)
-        return found
+        return self._sorted(self.by_id[node_id] for node_id in answers.leads if node_id in self.by_id)
 
     def note_search(self, answers: Answers, passed_over: Iterable[str]) -> None:
         """Remember that all nodes were examined and none has room for this shape, but perhaps those `passed_over`."""
@@ -275,6 +305,15 @@ def shape_of(job: Job, need: Resources) -> Hashable:
         (need.cpu, need.memory, need.disk, need.gpu),
         is_large(job),
     )
+
+
+def regions_of(node: NodeState) -> set[str]:
+    """Read the regions and zones that a node's labels name; a zone like `us-east-1a` is in the region `us-east-1`."""
+    labels = node.info.labels
+    if not labels:
+        return set()
+    named = {labels[name] for name in REGION_LABELS if labels.get(name)}
+    return named | {found[1] for name in named if (found := _ZONE.fullmatch(name))}
 
 
 def _place(candidate: Candidate) -> Place:

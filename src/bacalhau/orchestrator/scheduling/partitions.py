@@ -18,7 +18,15 @@ from bacalhau.orchestrator.scheduling.place import (
     place,
 )
 from bacalhau.orchestrator.scheduling.retry import decide_retry, list_away, list_refusals, refusal_holds
-from bacalhau.orchestrator.scheduling.steps import Context, fail, find_all_bars, limits_of, new_execution, wait_or_run
+from bacalhau.orchestrator.scheduling.steps import (
+    Context,
+    fail,
+    find_all_bars,
+    limits_of,
+    nearness_of,
+    new_execution,
+    wait_or_run,
+)
 from bacalhau.orchestrator.scheduling.view import FENCED, RETRYING, SECOND, SLICE, TURN, Plan, Shortage, earliest
 
 
@@ -40,6 +48,7 @@ def place_open(view: JobView, around: Context) -> Plan:
     if due.give_up:
         return fail(job, view.live_current(), due.give_up, due.hint, around.now, topic=due.topic)
     has_live, need, bars = bool(view.live_on), needed_resources(job), find_all_bars(view, around)
+    near = nearness_of(job, around)
     asks: list[Execution] = []
     plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
     most = min(n for n in (around.most, around.allowance.most(need), SLICE) if n is not None)
@@ -49,7 +58,7 @@ def place_open(view: JobView, around: Context) -> Plan:
                 return wait_or_run(job, _limited(plan._replace(asks=tuple(asks)), need, around), has_live, around)
             if asks:
                 around.candidates.take(asks[-1].node_id, need, job.task.static_ports)
-            node_id = place(job, need, around.candidates, tally.failures_on, bars, around.holders.held)
+            node_id = place(job, need, around.candidates, tally.failures_on, bars, near)
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 shortage = find_shortage(job, need, around.candidates, bars)
                 break

@@ -4,9 +4,9 @@ There may be 10,000 nodes. So each is first put into a class (`Fit`), and reason
 that somebody reads.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import IntEnum
-from itertools import islice
+from itertools import islice, repeat
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -18,7 +18,7 @@ from bacalhau.models.node.admission import list_objections
 from bacalhau.models.node.node import APPROVED, CONNECTED, PENDING, ComputeNodeInfo, NodeState
 from bacalhau.orchestrator.scheduling.candidates import Answers, Ask, Candidates, shape_of
 from bacalhau.orchestrator.scheduling.sizes import is_large, list_size_objections
-from bacalhau.orchestrator.scheduling.view import NOT_TOLD, Candidate, Refusal, Shortage
+from bacalhau.orchestrator.scheduling.view import ANYWHERE, Candidate, Nearness, Refusal, Shortage
 
 
 class Bars(NamedTuple):
@@ -47,21 +47,22 @@ def place(
     candidates: Candidates,
     failures: Mapping[str, int],
     bars: Bars = NO_BARS,
-    held: Mapping[str, int] = NOT_TOLD.held,
+    near: Nearness = ANYWHERE,
 ) -> str:
-    """The best node with room: where the job failed least, then where most of its inputs are `held`, then where most is
-    free (or least, when packing).
+    """The best node with room: where the job failed least, then where most of its inputs are, then in their region,
+    then where most is free (or least, when packing).
 
     "" when there is none.
     """
     never = _never(job, need, candidates)
-    ports, most = job.task.static_ports, max(held.values(), default=0)
+    ports, most = job.task.static_ports, 0 if near is ANYWHERE else near.most
     best, lowest = "", 0.0
     passed_over = []
-    for candidate in candidates.with_room(need, never):
+    room = candidates.with_room(need, never)
+    for candidate, enough in _in_order(need, candidates, never, near) if near.nodes else zip(room, repeat(0.0)):
         node_id = candidate.node_id
         # All inputs together count less than one failure.
-        rank = failures.get(node_id, 0) + ((most - held.get(node_id, 0)) / (most + 1) if most else 0.0)
+        rank = failures.get(node_id, 0) + ((most - near.measure(node_id)) / (most + 1) if most else 0.0)
         if best and rank >= lowest:
             continue
         if never(candidate) or _excuse(candidate) or not candidate.holds(need):
@@ -70,11 +71,22 @@ def place(
             passed_over.append(node_id)
         else:
             best, lowest = node_id, rank
-            if not rank:
+            if rank <= enough:
                 break
     if not best:
         candidates.note_search(never, passed_over)
     return best
+
+
+def _in_order(
+    need: Resources, candidates: Candidates, never: Answers, near: Nearness
+) -> Iterator[tuple[Candidate, float]]:
+    """Yield the nodes that may have room, those of the inputs' region first, each with the rank that is good enough to
+    end the search: no node that follows has a better one, but perhaps some of a region that is nearly full.
+    """
+    yield from ((candidate, 0.0) for candidate in candidates.some_with_room(need, never, near.nodes))
+    enough = 1 / (near.most + 1)
+    yield from ((candidate, enough) for candidate in candidates.with_room(need, never))
 
 
 class Fit(IntEnum):

@@ -25,6 +25,7 @@ from bacalhau.orchestrator.scheduling.place import Bars
 from bacalhau.orchestrator.scheduling.quotas import UNLIMITED, Allowance
 from bacalhau.orchestrator.scheduling.retry import list_away, list_refusals
 from bacalhau.orchestrator.scheduling.view import (
+    ANYWHERE,
     NOT_TOLD,
     OPEN,
     SECOND,
@@ -32,6 +33,7 @@ from bacalhau.orchestrator.scheduling.view import (
     Claim,
     Fence,
     Holders,
+    Nearness,
     Plan,
     Slot,
     earliest,
@@ -104,6 +106,12 @@ class Context(NamedTuple):
 
 def limits_of(job: Job) -> Timeouts:
     return job.task.timeouts or Timeouts()
+
+
+def nearness_of(job: Job, around: Context) -> Nearness:
+    """Say which nodes are near to the inputs of a job."""
+    held, regions = around.holders.held, job.inventory.regions if job.inventory else ()
+    return Nearness(held, around.candidates.in_regions(regions)) if held or regions else ANYWHERE
 
 
 def find_all_bars(view: JobView, around: Context) -> Bars:

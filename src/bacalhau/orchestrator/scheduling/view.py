@@ -1,6 +1,6 @@
 """The values that a scheduler sees, and those that it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from bacalhau.models.execution.execution import Execution
@@ -126,9 +126,13 @@ class Refusal(NamedTuple):
     is_busy: bool = False
 
 
+HERE = 1 << 50
+"""The weight of an input that is on a node as a whole: more than the bytes of any cache."""
+
+
 class Holders(NamedTuple):
-    """The answers of nodes about a job's inputs: how many of them each has already, and which nodes cannot have one at
-    all, and why.
+    """The answers of nodes about a job's inputs: how much of them each has already, and which nodes cannot have one at
+    all, and why. `held` counts `HERE` for an input that is wholly there, and the bytes that are in the node's cache.
     """
 
     held: Mapping[str, int] = {}
@@ -136,6 +140,27 @@ class Holders(NamedTuple):
 
 
 NOT_TOLD = Holders()
+
+
+class Nearness(NamedTuple):
+    """The reasons that make some nodes better than others for a job: what they have of its inputs (`held`, see
+    `Holders`), and then whether they are in the region of its inputs (`nodes`).
+    """
+
+    held: Mapping[str, int] = {}
+    nodes: Set[str] = frozenset()
+
+    @property
+    def most(self) -> int:
+        """Return the largest measure that a node may have."""
+        return 2 * max(self.held.values(), default=0) + bool(self.nodes)
+
+    def measure(self, node_id: str) -> int:
+        """Measure how near a node is: what it holds counts before its region."""
+        return 2 * self.held.get(node_id, 0) + (node_id in self.nodes)
+
+
+ANYWHERE = Nearness()
 
 
 class Claim(NamedTuple):

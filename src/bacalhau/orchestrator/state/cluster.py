@@ -4,9 +4,10 @@ Reserving here at the moment of placement is what keeps a burst of jobs from ove
 """
 
 from asyncio import Lock
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from heapq import nlargest
 
 import msgspec
 
@@ -73,6 +74,7 @@ class Cluster:
         self._turns: dict[str, Turns] = {}
         self._numbers: dict[str, Numbers] = {}
         self._heard: dict[str, int] = {}
+        self._cached: dict[str, int] = {}
         self._away_since: dict[str, int] = {}
         self._returned: dict[str, dict[str, int]] = {}
         self._held: dict[str, Held] = {}
@@ -110,7 +112,7 @@ class Cluster:
 
     def forget(self, node_id: str) -> None:
         """The node was deleted; what it holds is given back when its executions end."""
-        for known in (self._nodes, self._away_since, self._returned, self._numbers, self._heard):
+        for known in (self._nodes, self._away_since, self._returned, self._numbers, self._heard, self._cached):
             known.pop(node_id, None)
         self.shares.drop_node(node_id)
         self.candidates.drop(node_id)
@@ -146,6 +148,18 @@ class Cluster:
     def heard(self, node_id: str, now: int) -> None:
         """The node gave a sign of life."""
         self._heard[node_id] = now
+
+    def note_cache(self, node_id: str, size: int) -> None:
+        """The node said how many bytes of inputs are in its cache."""
+        if size > 0:
+            self._cached[node_id] = size
+        else:
+            self._cached.pop(node_id, None)
+
+    def largest_caches(self, node_ids: Iterable[str], most: int) -> list[str]:
+        """List those of the nodes that have a cache of inputs, at most so many, the largest first."""
+        known = self._cached
+        return nlargest(most, (node_id for node_id in node_ids if node_id in known), key=known.__getitem__)
 
     def silent(self, since: int) -> list[str]:
         """Nodes that count as connected and were not heard of since then."""
