@@ -116,8 +116,8 @@ async def test_a_client_without_credentials_is_told_which(cloud, publisher, fold
     box = cloud.new_bucket()
     found = await publisher.publish(result(cloud, box, folder), ignore)
     clear_clouds(monkeypatch)
-    async with FaultyProxy(cloud.url).listen() as proxy:
-        monkeypatch.setenv(cloud.cloud.endpoint_variable, proxy.url)
+    async with FaultyProxy(cloud.server).listen() as proxy:
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, proxy.url + cloud.path)
         proxy.choose = lambda request: None if "Authorization" in request.headers else refuses(403, "AccessDenied")
         with pytest.raises(StorageFailure, match="without credentials") as raised:
             await fetch(cloud, found, tmp_path / "got")
@@ -129,8 +129,8 @@ async def test_a_store_that_is_away_for_a_while_is_waited_for(
     cloud, publisher, folder, tmp_path, monkeypatch, encoding
 ):
     box = cloud.new_bucket()
-    async with FaultyProxy(cloud.url).listen() as proxy:
-        monkeypatch.setenv(cloud.cloud.endpoint_variable, proxy.url)
+    async with FaultyProxy(cloud.server).listen() as proxy:
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, proxy.url + cloud.path)
         faults = iter([refuses(503, "SlowDown"), None, refuses(500, "InternalError")])
         proxy.choose = lambda request: next(faults, None)
         found = await publisher.publish(result(cloud, box, folder, Encoding=encoding), ignore)

@@ -204,8 +204,8 @@ async def test_another_service_at_the_endpoint_is_told(cloud, source, monkeypatc
 
 @pytest.fixture
 async def proxy(cloud, monkeypatch):
-    async with FaultyProxy(cloud.url).listen() as made:
-        monkeypatch.setenv(cloud.cloud.endpoint_variable, made.url)
+    async with FaultyProxy(cloud.server).listen() as made:
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, made.url + cloud.path)
         yield made
 
 

@@ -4,16 +4,20 @@ Google's XML API is the part of S3 that moto speaks, with a bearer's token in pl
 makes these fixtures known to all tests.
 """
 
+import importlib
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.azure.cloud import AZURE
 from bacalhau.plugins.clouds.cloud import Cloud
 from bacalhau.plugins.gcs.cloud import GCS
+from tests.support.azurite import ACCOUNT, KEY, azurite
 from tests.support.s3 import S3
 
 _numbers = itertools.count(1)
@@ -34,6 +38,15 @@ class CloudServer(NamedTuple):
     remove: Callable[[str, str], Any]
     read: Callable[[str], dict[str, bytes]]
     open_to_all: Callable[[str], Any]
+
+    @property
+    def server(self) -> str:
+        """The URL without the path that names an account."""
+        return self.url.removesuffix(self.path)
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
 
     def new_bucket(self) -> str:
         name = f"cloud{os.getpid()}n{next(_numbers)}"  # moto does not decode an escaped dash
@@ -76,7 +89,41 @@ def gcs(moto: S3, monkeypatch: pytest.MonkeyPatch) -> CloudServer:
     )
 
 
-@pytest.fixture(params=["gcs"])
+@pytest.fixture(scope="session")
+def azurite_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with azurite(tmp_path_factory.mktemp("azurite")) as url:
+        yield url
+
+
+@pytest.fixture
+def azure(azurite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudServer]:
+    """Azure Blob Storage, whose account this process owns."""
+    clear_clouds(monkeypatch)
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", azurite_url)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", ACCOUNT)
+    monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
+    sdk = importlib.import_module("azure.storage.blob")
+    with sdk.BlobServiceClient(azurite_url, credential={"account_name": ACCOUNT, "account_key": KEY}) as service:
+
+        def read(bucket: str) -> dict[str, bytes]:
+            container = service.get_container_client(bucket)
+            return {name: container.download_blob(name).readall() for name in container.list_blob_names()}
+
+        yield CloudServer(
+            AZURE,
+            azurite_url,
+            "Container",
+            service.create_container,
+            lambda bucket, key, body: service.get_blob_client(bucket, key).upload_blob(body, overwrite=True),
+            lambda bucket, key: service.get_blob_client(bucket, key).delete_blob(),
+            read,
+            lambda bucket: service.get_container_client(bucket).set_container_access_policy(
+                {}, public_access="container"
+            ),
+        )
+
+
+@pytest.fixture(params=["gcs", "azure"])
 def cloud(request: pytest.FixtureRequest) -> CloudServer:
     """Each cloud in turn."""
     found: CloudServer = request.getfixturevalue(request.param)

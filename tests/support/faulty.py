@@ -39,6 +39,7 @@ class FaultyProxy:
         status, headers, data = await self.fetch(request)
         response = web.StreamResponse(status=status, headers=headers)
         if request.method != "HEAD":
+            response.headers.popall("Transfer-Encoding", None)
             response.content_length = len(data)
         await response.prepare(request)
         if 0 <= breaks_after < len(data):

@@ -54,7 +54,33 @@ class GcsRules(Section):
     ] = ()
 
 
+class AzureRules(Section):
+    """The containers and endpoints of Azure Blob Storage that jobs may use through a node."""
+
+    allowed_containers: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "Containers that jobs may use through this node, as CONTAINER or NAMESPACE:CONTAINER with * and ? for"
+                " any characters: data-*, team-a:team-a-*. Empty allows all, because the node's credentials may be made"
+                " for its jobs."
+            )
+        ),
+    ] = ()
+    allowed_endpoints: Annotated[
+        tuple[str, ...],
+        Meta(
+            description=(
+                "URLs of servers that jobs may name in place of Azure's own, besides that of AZURE_STORAGE_ENDPOINT."
+                " Empty allows no other, because the node sends its credentials there and follows where the server"
+                " leads."
+            )
+        ),
+    ] = ()
+
+
 class SourceTypes(Section):
+    azure: AzureRules = AzureRules()
     gcs: GcsRules = GcsRules()
     ipfs: IpfsEndpoint = IpfsEndpoint()
     s3: S3Inputs = S3Inputs()
@@ -293,6 +319,7 @@ class S3Managed(Section):
 
 
 class PublisherTypes(Section):
+    azure: AzureRules = AzureRules()
     gcs: GcsRules = GcsRules()
     ipfs: IpfsEndpoint = IpfsEndpoint()
     local: LocalResults = LocalResults()

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from bacalhau.lib.errors import Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import ReadUri, refuse_options
+from bacalhau.plugins.azure.plugin import PLUGIN as AZURE
 from bacalhau.plugins.docker.plugin import PLUGIN as DOCKER
 from bacalhau.plugins.gcs.plugin import PLUGIN as GCS
 from bacalhau.plugins.inline.plugin import PLUGIN as INLINE
@@ -24,7 +25,7 @@ from bacalhau.plugins.s3.plugin import PLUGIN as S3
 from bacalhau.plugins.url.plugin import PLUGIN as URL
 from bacalhau.ports.plugin import DownloaderType, EngineType, Plugin, PublisherType, Scheme, SourceType
 
-BUILT_IN = (DOCKER, NOOP, S3, GCS, IPFS, JOB, URL, LOCAL, INLINE)
+BUILT_IN = (DOCKER, NOOP, S3, GCS, AZURE, IPFS, JOB, URL, LOCAL, INLINE)
 ROLES = ("engine", "source", "publisher", "downloader", "input scheme", "publisher scheme")
 K = TypeVar("K")
 

@@ -78,14 +78,16 @@ class Bucket:
         return await self.run("", self._page, prefix, after)
 
     def _page(self, prefix: str, after: str) -> list[Found]:
-        """The store lists folders only, so the part of a name is asked for as the place where to begin."""
+        """The store lists folders only, so the part of a name is asked for as the place where to begin. A server that
+        does not know such a place begins with the first object.
+        """
         folder = prefix[: prefix.rfind("/")] if "/" in prefix else None
         chunks = self._obstore.list(self._store, folder, offset=after or _before(prefix), chunk_size=PAGE_OBJECTS)
         found: list[Found] = []
         for chunk in chunks:
             read = [_read_meta(meta) for meta in chunk]
             found = [each for each in read if each.key.startswith(prefix) and each.key > after]
-            if found or any(each.key > prefix for each in read):
+            if found or any(each.key > max(prefix, after) and not each.key.startswith(prefix) for each in read):
                 break
         return found
 
