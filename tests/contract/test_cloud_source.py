@@ -118,6 +118,22 @@ async def test_odd_keys_come_as_they_are(cloud, source, tmp_path, name):
     assert await stage(source, cloud.spec(box, "odd/"), tmp_path) == {name: b"1"}
 
 
+async def test_a_key_that_can_be_no_path_is_named(cloud, box, source):
+    cloud.fill(box, {"odd//e": b"1"})
+    said = f"object 'odd//e' in {cloud.cloud.word} {box} at {cloud.url} can be no file"
+    with pytest.raises(StorageFailure, match=said) as raised:
+        await source.resolve(cloud.spec(box, "odd/"))
+    assert "choose a prefix that leaves it out" in raised.value.hint
+
+
+async def test_wrong_credentials_are_told_as_whose_they_are(cloud, box, source, monkeypatch):
+    async with FaultyProxy(cloud.server).listen() as proxy:
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, proxy.url + cloud.path)
+        proxy.choose = lambda request: refuses(403, "AuthenticationFailed")
+        with pytest.raises(StorageFailure, match=f"no access to {cloud.cloud.word} {box} at .* as .*: Authentic"):
+            await source.resolve(cloud.spec(box, "d/"))
+
+
 async def test_a_large_object_comes_whole(cloud, source, tmp_path):
     box, body = cloud.new_bucket(), bytes(range(256)) * 50_000
     cloud.fill(box, {"large": body})

@@ -66,7 +66,7 @@ class Bucket:
         except (self._errors, FileNotFoundError, ValueError) as e:
             if isinstance(e, FileNotFoundError) and e.errno:
                 raise
-            raise self._translate(key, e) from e
+            raise self._translate(key, e) from None  # its text may hold a signature
 
     def _translate(self, key: str, error: Exception) -> StorageFailure:
         return translate(Scene(self.cloud, self.place, key, self.who), error)
