@@ -148,7 +148,7 @@ async def _find_inputs(orch: Orchestrator, job: Job) -> None:
     if job.inventory is None and list_listed(orch, job) and nodes_to_ask(orch, job):
         inventory = await make_inventory(orch, job)
         job = replace(job, inventory=inventory, count=inventory.count or job.count)
-        events = (_event(inventory, now_ns()),)
+        events = _events(inventory, now_ns())
     if must_look(job) and (job.inventory or not list_listed(orch, job)):
         job, told = await look_for_results(orch, job)
         events += told
@@ -188,12 +188,14 @@ async def _store(orch: Orchestrator, listed: Job, events: Sequence[Event]) -> No
             orch.views.forget(listed.id)
 
 
-def _event(inventory: Inventory, now: int) -> Event:
+def _events(inventory: Inventory, now: int) -> tuple[Event, ...]:
+    """Return the event of an inventory that decided something about the job; what it holds is shown by describe."""
     if inventory.error:
-        return make_event(Topic.SCHEDULING, f"Inputs could not be listed: {inventory.error}", now)
-    parts = f", for {inventory.count:,} partitions" if inventory.count else ""
-    text = f"Inputs listed: {inventory.objects:,} objects, {show_bytes(inventory.bytes)}{parts}"
-    return make_event(Topic.SCHEDULING, text, now, NodeID=inventory.node_id)
+        return (make_event(Topic.SCHEDULING, f"Inputs could not be listed: {inventory.error}", now),)
+    if not inventory.count:
+        return ()
+    found = f"{inventory.objects:,} objects, {show_bytes(inventory.bytes)}, for {inventory.count:,} partitions"
+    return (make_event(Topic.SCHEDULING, f"Inputs listed: {found}", now, NodeID=inventory.node_id),)
 
 
 async def make_inventory(orch: Orchestrator, job: Job) -> Inventory:
