@@ -14,6 +14,7 @@ from bacalhau.models.text.grammar import (
     refuse_options,
     scheme_of,
 )
+from bacalhau.plugins.objects.options import PARTITION_OPTIONS, read_partition
 
 MOST_KEYS = 10_000  # that a job lists itself, all of which travel with it
 LONGEST_FILE = 1 << 20  # bytes of a list on the disk of a client
@@ -27,15 +28,6 @@ _INPUT_OPTIONS = {
         "ChecksumSHA256",
     ),
 }
-_PARTITION_OPTIONS = {
-    "pattern": "Pattern",
-    "start-index": "StartIndex",
-    "end-index": "EndIndex",
-    "date-format": "DateFormat",
-    "group-by": "GroupBy",
-    "bytes-per-partition": "BytesPerPartition",
-}
-_NUMBERS = ("start-index", "end-index")
 _KNOWN = (
     *_INPUT_OPTIONS,
     "requester-pays",
@@ -43,7 +35,7 @@ _KNOWN = (
     *SELECTION_OPTIONS,
     "manifest",
     "partition",
-    *_PARTITION_OPTIONS,
+    *PARTITION_OPTIONS,
 )
 _SWITCHES = {"requester-pays": "RequesterPays", "overwrite": "Overwrite", "writable": "Writable"}
 _PUBLISHER_OPTIONS = ("bucket", "key", "endpoint", "region", "encoding", "compress", "requester-pays", "overwrite")
@@ -60,7 +52,7 @@ def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
         )
     params = dict.fromkeys(("Bucket", "Key", "Filter", "Region", "Endpoint", "VersionID", "ChecksumSHA256"), "")
     params |= {_INPUT_OPTIONS[name]: value for name, value in options.items() if name in _INPUT_OPTIONS}
-    more = _switches(options) | read_selection(options) | _read_list(options) | _read_partition(options)
+    more = _switches(options) | read_selection(options) | _read_list(options) | read_partition(options)
     return SpecConfig(type="s3", params=params | more | {"Bucket": bucket, "Key": key.lstrip("/")})
 
 
@@ -84,24 +76,6 @@ def _read_list(options: dict[str, str]) -> dict[str, Any]:
     if not (keys := [line for line in lines if line.strip()]):
         raise BadRequest(f"manifest {place} names no key", hint="write one key or s3:// URL in each line")
     return {"Keys": keys}
-
-
-def _read_partition(options: dict[str, str]) -> dict[str, Any]:
-    """Read how the objects are shared out among the executions of a job with a count."""
-    given = {name: value for name, value in options.items() if name in _PARTITION_OPTIONS}
-    kind = options.get("partition") or ("bytes" if "bytes-per-partition" in given else "")
-    if not kind:
-        if given:
-            raise BadRequest(
-                f"option {next(iter(given))} needs a partition type", hint="write opt=partition=TYPE beside it"
-            )
-        return {}
-    found: dict[str, Any] = {"Type": kind}
-    for name, value in given.items():
-        if name in _NUMBERS and not (value.isascii() and value.isdigit() and len(value) < 10):
-            raise BadRequest(f"option {name} must be a whole number from 0, not {value!r}")
-        found[_PARTITION_OPTIONS[name]] = int(value) if name in _NUMBERS else value
-    return {"Partition": found}
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:
