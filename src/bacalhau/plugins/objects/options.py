@@ -1,9 +1,17 @@
-"""The options of an input by which its objects are shared out, on the command line."""
+"""The options of inputs of all stores on the command line: how objects are shared out, and the digest of one."""
 
 from typing import Any
 
 from bacalhau.lib.errors import BadRequest
 
+CHECKSUM_OPTIONS = (
+    "checksum-256",
+    "checksum256",
+    "checksum_256",
+    "checksum-sha256",
+    "checksumsha256",
+    "checksum_sha256",
+)
 PARTITION_OPTIONS = {
     "pattern": "Pattern",
     "start-index": "StartIndex",

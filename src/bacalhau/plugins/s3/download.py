@@ -20,6 +20,7 @@ from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.objects.digest import full_checksum, is_composite
 from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.fetch import (
@@ -45,9 +46,7 @@ from bacalhau.plugins.s3.params import (
     LinkedParams,
     PreSignedParams,
     S3SourceParams,
-    full_checksum,
     is_archive,
-    is_composite,
 )
 from bacalhau.plugins.s3.source import bucket_of, resolve_entries
 from bacalhau.ports.plugin import ResultServer

@@ -19,13 +19,13 @@ from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Patience
+from bacalhau.plugins.objects.digest import is_composite
 from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.failure import ANEW, AbsentObject, ChangedObject
 from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, head, version_query
-from bacalhau.plugins.s3.params import is_composite
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry
 

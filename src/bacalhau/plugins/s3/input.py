@@ -5,8 +5,9 @@ from bacalhau.border.names import shorten
 from bacalhau.border.patterns import PatternFault
 from bacalhau.models.job.selection import Selection, list_given, list_selection_problems, selection_of
 from bacalhau.models.job.spec import SpecConfig, read_params
+from bacalhau.plugins.objects.digest import full_checksum
 from bacalhau.plugins.objects.shares import PartitionParams, partition_problems, pattern_problems, whole_problems
-from bacalhau.plugins.s3.params import S3SourceParams, bucket_problems, full_checksum
+from bacalhau.plugins.s3.params import S3SourceParams, bucket_problems
 from bacalhau.plugins.s3.uri import MOST_KEYS
 
 LONGEST_KEY = 1024  # bytes, by S3

@@ -1,7 +1,5 @@
 """The parameters of S3's publishers and results, with which those of inputs begin, and their pure checks."""
 
-import base64
-import binascii
 import re
 from typing import Any
 
@@ -20,7 +18,6 @@ from bacalhau.plugins.s3.settings import Settings
 _PUBLISHER = "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
-_COMPOSITE = re.compile(r"([A-Za-z0-9+/]{43}=)-[0-9]{1,5}")
 
 
 class S3SourceParams(Model):
@@ -146,26 +143,6 @@ def _encoding_problems(params: S3PublisherParams) -> list[str]:
     elif encoding and given and (encoding == "gzip") != compress:
         found.append(f"encoding={encoding} contradicts compress={given.lower()}: give one of them")
     return found
-
-
-def full_checksum(text: str) -> str:
-    """base64, hex or 0x-hex → base64; a composite `base64-N` stays as it is. Raises ValueError."""
-    clean = text.strip()
-    if _COMPOSITE.fullmatch(clean):
-        return clean
-    digits = clean.lower().removeprefix("0x")
-    try:
-        raw = bytes.fromhex(digits) if len(digits) == 64 else base64.b64decode(clean, validate=True)
-    except binascii.Error as e:
-        raise ValueError(text) from e
-    if len(raw) != 32:
-        raise ValueError(text)
-    return base64.b64encode(raw).decode()
-
-
-def is_composite(checksum: str) -> bool:
-    """A digest of part digests, which says nothing about the bytes as a whole."""
-    return "-" in checksum
 
 
 def is_archive(key: str) -> bool:

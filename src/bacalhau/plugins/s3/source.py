@@ -11,6 +11,7 @@ from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.models.job.selection import list_given
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
+from bacalhau.plugins.objects.digest import full_checksum, is_composite
 from bacalhau.plugins.objects.keys import check_entries, refuse_clashes, safe_path
 from bacalhau.plugins.objects.partition import pick_share, sharing_of
 from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
@@ -24,7 +25,7 @@ from bacalhau.plugins.s3.input import S3InputParams
 from bacalhau.plugins.s3.listing import Lister, Mark, read_mark
 from bacalhau.plugins.s3.named import NamedLister
 from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, head
-from bacalhau.plugins.s3.params import S3SourceParams, full_checksum, is_composite
+from bacalhau.plugins.s3.params import S3SourceParams
 from bacalhau.plugins.s3.settings import current_settings
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step, beside

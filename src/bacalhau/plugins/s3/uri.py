@@ -14,7 +14,7 @@ from bacalhau.models.text.grammar import (
     refuse_options,
     scheme_of,
 )
-from bacalhau.plugins.objects.options import PARTITION_OPTIONS, read_partition
+from bacalhau.plugins.objects.options import CHECKSUM_OPTIONS, PARTITION_OPTIONS, read_partition
 
 MOST_KEYS = 10_000  # that a job lists itself, all of which travel with it
 LONGEST_FILE = 1 << 20  # bytes of a list on the disk of a client
@@ -23,10 +23,7 @@ _INPUT_OPTIONS = {
     "region": "Region",
     "filter": "Filter",
     **dict.fromkeys(("versionID", "version-id", "version_id"), "VersionID"),
-    **dict.fromkeys(
-        ("checksum-256", "checksum256", "checksum_256", "checksum-sha256", "checksumsha256", "checksum_sha256"),
-        "ChecksumSHA256",
-    ),
+    **dict.fromkeys(CHECKSUM_OPTIONS, "ChecksumSHA256"),
 }
 _KNOWN = (
     *_INPUT_OPTIONS,

@@ -3,12 +3,12 @@
 import pytest
 
 from bacalhau.models.job.spec import SpecConfig, require_params
+from bacalhau.plugins.objects.digest import full_checksum
 from bacalhau.plugins.s3.input import S3InputParams, check_source
 from bacalhau.plugins.s3.params import (
     S3PublisherParams,
     S3SourceParams,
     check_publisher,
-    full_checksum,
     result_spec,
 )
 
