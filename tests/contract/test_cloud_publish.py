@@ -14,7 +14,7 @@ from bacalhau.plugins.clouds.download import CloudDownloader
 from bacalhau.plugins.clouds.publisher import CloudPublisher
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Published, Result, always_allowed
-from tests.contract.test_cloud_source import read_tree
+from tests.support.caching import tree
 from tests.support.clouds import CloudServer, clear_clouds
 from tests.support.faulty import FaultyProxy, breaks, refuses
 
@@ -45,7 +45,7 @@ def result(cloud: CloudServer, bucket: str, folder: Path, key: str = "r/{jobID}"
 
 async def fetch(cloud: CloudServer, found: SpecConfig, into: Path, only: str = "") -> dict[str, bytes]:
     await CloudDownloader(cloud.cloud, BRIEF).download(found, into, ignore, only)
-    return read_tree(into)
+    return tree(into)
 
 
 @pytest.mark.parametrize(("encoding", "key"), [("gzip", "r/j-1.tar.gz"), ("plain", "r/j-1/"), ("", "r/j-1.tar.gz")])

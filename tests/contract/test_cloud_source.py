@@ -1,5 +1,6 @@
 """Google Cloud Storage and Azure as inputs: which objects, which paths, pinned, and what is said when it cannot be."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.clouds import bucket as buckets
 from bacalhau.plugins.clouds.cloud import Endpoints
 from bacalhau.plugins.clouds.source import CloudSource
-from bacalhau.ports.progress import ignore
-from bacalhau.ports.storage import Manifest, Partition
+from bacalhau.ports.progress import Step, ignore
+from bacalhau.ports.storage import Access, Manifest, Partition
 from tests.support.answering import Server, listening, says
+from tests.support.azurite import ACCOUNT
+from tests.support.caching import node_with, stage, tree
 from tests.support.clouds import CloudServer, clear_clouds
 from tests.support.faulty import FaultyProxy, breaks, refuses, stops_sending
 
@@ -40,17 +43,9 @@ def box(cloud: CloudServer) -> str:
     return name
 
 
-def read_tree(folder: Path) -> dict[str, bytes]:
-    return {
-        str(Path(root, name).relative_to(folder)): Path(root, name).read_bytes()
-        for root, _, names in os.walk(folder)
-        for name in names
-    }
-
-
-async def stage(source: CloudSource, wanted: SpecConfig, into: Path) -> dict[str, bytes]:
+async def bring(source: CloudSource, wanted: SpecConfig, into: Path) -> dict[str, bytes]:
     await source.fetch(await source.resolve(wanted), into, ignore)
-    return read_tree(into)
+    return tree(into)
 
 
 async def list_pages(source: CloudSource, wanted: SpecConfig) -> list[str]:
@@ -78,7 +73,7 @@ async def list_pages(source: CloudSource, wanted: SpecConfig) -> list[str]:
 )
 async def test_a_key_names_its_objects_whole_and_page_by_page(cloud, box, source, tmp_path, key, params, paths):
     wanted = cloud.spec(box, key, **params)
-    got = await stage(source, wanted, tmp_path)
+    got = await bring(source, wanted, tmp_path)
     assert sorted(got) == sorted(paths)
     folder = key[: key.split("*")[0].rfind("/") + 1]
     assert got == {path: OBJECTS[folder + path] for path in paths}
@@ -108,14 +103,14 @@ async def test_what_stands_for_a_folder_is_no_file(cloud, source, tmp_path):
     cloud.fill(box, {"d/e": b"", "d/f/g": b"1"})
     if cloud.cloud.kind == "gcs":
         cloud.fill(box, {"d/": b"", "d/empty/": b""})
-    assert await stage(source, cloud.spec(box, "d/"), tmp_path) == {"e": b"", "f/g": b"1"}
+    assert await bring(source, cloud.spec(box, "d/"), tmp_path) == {"e": b"", "f/g": b"1"}
 
 
 @pytest.mark.parametrize("name", ["ü a+b%25.txt", "a~b#?&=;.x", "c'\"<>|*", "日本/語"])
 async def test_odd_keys_come_as_they_are(cloud, source, tmp_path, name):
     box = cloud.new_bucket()
     cloud.fill(box, {f"odd/{name}": b"1"})
-    assert await stage(source, cloud.spec(box, "odd/"), tmp_path) == {name: b"1"}
+    assert await bring(source, cloud.spec(box, "odd/"), tmp_path) == {name: b"1"}
 
 
 async def test_a_key_that_can_be_no_path_is_named(cloud, box, source):
@@ -137,7 +132,7 @@ async def test_wrong_credentials_are_told_as_whose_they_are(cloud, box, source, 
 async def test_a_large_object_comes_whole(cloud, source, tmp_path):
     box, body = cloud.new_bucket(), bytes(range(256)) * 50_000
     cloud.fill(box, {"large": body})
-    assert await stage(source, cloud.spec(box, "large"), tmp_path) == {"large": body}
+    assert await bring(source, cloud.spec(box, "large"), tmp_path) == {"large": body}
 
 
 async def test_an_object_that_changed_after_it_was_listed_is_named_with_both_etags(cloud, box, source, tmp_path):
@@ -157,7 +152,7 @@ async def test_an_object_that_changed_after_it_was_listed_is_named_with_both_eta
 async def test_an_empty_match_says_so_unless_it_is_allowed(cloud, box, source, tmp_path):
     with pytest.raises(StorageFailure, match=f"nothing matches 'none/' in {cloud.cloud.word} {box}"):
         await source.resolve(cloud.spec(box, "none/"))
-    assert await stage(source, cloud.spec(box, "none/", AllowEmpty=True), tmp_path) == {}
+    assert await bring(source, cloud.spec(box, "none/", AllowEmpty=True), tmp_path) == {}
     with pytest.raises(StorageFailure, match=f"there is no object none in {cloud.cloud.word} {box}"):
         await source.resolve(cloud.spec(box, "none"))
 
@@ -193,8 +188,8 @@ async def test_without_credentials_it_is_asked_as_anybody(cloud, box, monkeypatc
         await source.resolve(wanted)
     assert cloud.cloud.cure in raised.value.hint
     cloud.open_to_all(box)
-    assert await stage(source, wanted, tmp_path) == {"03.txt": OBJECTS["d/03.txt"]}
-    assert len(await stage(source, cloud.spec(box, "d/0*", Endpoint=cloud.url), tmp_path)) == 7
+    assert await bring(source, wanted, tmp_path) == {"03.txt": OBJECTS["d/03.txt"]}
+    assert len(await bring(source, cloud.spec(box, "d/0*", Endpoint=cloud.url), tmp_path)) == 7
     await source.close()
 
 
@@ -209,13 +204,18 @@ async def test_no_secret_is_in_a_message(cloud, box, source, monkeypatch, tmp_pa
     assert "the-token" not in raised.value.message + raised.value.hint
 
 
-async def test_another_service_at_the_endpoint_is_told(cloud, source, monkeypatch):
+@pytest.mark.parametrize(
+    "page", ["<html><body>Welcome  to\nnginx</body></html>", '{"service": "Welcome to nginx"}', ""]
+)
+@pytest.mark.parametrize("key", ["x/", "x"])
+async def test_another_service_at_the_endpoint_is_told_by_its_first_words(cloud, source, monkeypatch, key, page):
     async with listening(Server()) as server:
-        server.answers = [says(200, "<html><body>Welcome</body></html>", Content_Type="text/html")]
+        server.answers = [says(200, page, Content_Type="text/html")]
         monkeypatch.setenv(cloud.cloud.endpoint_variable, server.url)
-        for key in ("x/", "x"):
-            with pytest.raises(StorageFailure, match="what answers there does not speak as"):
-                await source.resolve(cloud.spec("somebucket", key))
+        with pytest.raises(StorageFailure, match="what answers there does not speak as") as raised:
+            await source.resolve(cloud.spec("somebucket", key))
+        assert ("Welcome to nginx" in raised.value.message) == bool(page)
+        assert "Authorization" not in server.requests[-1].headers
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ async def test_what_breaks_off_is_gone_on_with(cloud, proxy, tmp_path):
     manifest = await source.resolve(cloud.spec(box, "large"))
     faults = iter([refuses(503, "SlowDown"), breaks(3 << 20), refuses(500, "InternalError"), breaks(1 << 20)])
     proxy.choose = lambda request: next(faults, None)
-    assert await stage(source, manifest.source, tmp_path) == {"large": body}
+    assert await bring(source, manifest.source, tmp_path) == {"large": body}
     await source.close()
 
 
@@ -248,3 +248,72 @@ async def test_a_server_that_falls_silent_is_left(cloud, proxy, tmp_path):
     with pytest.raises(StorageFailure, match=r"no answer in time|connection lost"):
         await source.resolve(cloud.spec(box, "large*"))
     await source.close()
+
+
+async def test_an_input_says_as_whom_it_is_read_and_no_secret(cloud, box, source, monkeypatch):
+    access = await source.access(cloud.spec(box, "d/"))
+    assert (
+        access.identity == {"gcs": "the bearer of GOOGLE_BEARER_TOKEN", "azure": f"account {ACCOUNT}"}[cloud.cloud.kind]
+    )
+    assert await source.access(cloud.spec(box, "d/", Anonymous=True)) == Access("anonymous")
+    monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "sig=hidden")
+    monkeypatch.delenv("AZURE_STORAGE_KEY", raising=False)
+    told = await source.access(cloud.spec(box, "d/"))
+    assert told.identity and "hidden" not in str(told) and "the-token" not in str(told)
+
+
+class Counting(FaultyProxy):
+    """Notes the objects that are read through it."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.read: list[str] = []
+
+    async def fetch(self, request):
+        status, headers, data = await super().fetch(request)
+        if request.method == "GET" and not {"list-type", "comp"} & set(request.query):
+            self.read.append(request.path.rpartition("/")[2])
+        return status, headers, data
+
+
+@pytest.fixture
+async def door(cloud, monkeypatch):
+    async with Counting(cloud.server).listen() as made:
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, made.url + cloud.path)
+        yield made
+
+
+async def test_a_node_brings_again_only_what_changed(cloud, box, door, source, tmp_path):
+    wanted, bodies = cloud.spec(box, "d/0*"), {f"0{i}.txt": OBJECTS[f"d/0{i}.txt"] for i in range(7)}
+    async with node_with(tmp_path, sources={cloud.cloud.kind: source}) as node:
+        for run in range(2):
+            steps: list[Step] = []
+            (mount,) = await stage(node, f"e-{run}", wanted, report=steps.append)
+            assert (tree(mount.host_path), mount.read_only, mount.own) == (bodies, True, False)
+            assert (steps[-1].done, steps[-1].total, steps[-1].bytes_done) == (7, 7, sum(map(len, bodies.values())))
+            assert sorted(door.read) == (sorted(bodies) if run == 0 else [])
+            door.read.clear()
+        cloud.put(box, "d/03.txt", b"other")
+        (mount,) = await stage(node, "e-3", wanted)
+        assert door.read == ["03.txt"]
+        assert tree(mount.host_path) == bodies | {"03.txt": b"other"}
+        place = await source.name_place(wanted)
+        assert place == f"{door.url}{cloud.path}/{box}/d/0"
+        assert await node.cache.measure(place) == sum(map(len, bodies.values())) + 5
+
+
+async def test_a_task_that_asks_for_it_gets_a_copy_to_write_in(cloud, box, door, source, tmp_path):
+    async with node_with(tmp_path, sources={cloud.cloud.kind: source}) as node:
+        (mount,) = await stage(node, "e-1", cloud.spec(box, "d/03.txt", Writable=True))
+        assert (mount.read_only, mount.own) == (False, True)
+        (mount.host_path / "03.txt").write_bytes(b"changed!")
+        (second,) = await stage(node, "e-2", cloud.spec(box, "d/03.txt"))
+        assert tree(second.host_path) == {"03.txt": OBJECTS["d/03.txt"]}
+        assert door.read == ["03.txt"]
+
+
+async def test_an_object_is_compared_with_the_digest_that_the_job_names(cloud, box, source, tmp_path):
+    digest = hashlib.sha256(OBJECTS["e.txt"]).hexdigest()
+    assert await bring(source, cloud.spec(box, "e.txt", ChecksumSHA256=digest), tmp_path) == {"e.txt": b"e"}
+    with pytest.raises(StorageFailure, match=r"checksum mismatch for object e\.txt"):
+        await bring(source, cloud.spec(box, "e.txt", ChecksumSHA256="00" * 32), tmp_path)

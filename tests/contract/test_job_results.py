@@ -13,6 +13,9 @@ from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.taken import TakenResult, divide_input
 from bacalhau.plugins.checks import plugin_checks
+from bacalhau.plugins.clouds.cloud import Endpoints
+from bacalhau.plugins.clouds.publisher import CloudPublisher
+from bacalhau.plugins.clouds.source import CloudSource
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
 from bacalhau.plugins.ipfs.source import IpfsSource
@@ -32,15 +35,23 @@ CHECKS = plugin_checks(own_plugins())
 class Makers:
     """Publishers and sources of one node."""
 
-    def __init__(self, folder, s3, s3_publisher, s3_source):
+    def __init__(self, folder, s3, s3_publisher, s3_source, clouds):
         self.folder, self._s3, self._s3_publisher = folder, s3, s3_publisher
+        self._clouds = {each.cloud.kind: each for each in clouds}
         self._blocks = BlockStore(folder / "blocks")
         self._s3_source = s3_source
 
     async def open(self, stack):
         self._local = await stack.enter_async_context(LocalPublisher(self.folder / "kept", "127.0.0.1", free_port()))
         url = await stack.enter_async_context(UrlSource())
-        self.source = JobSource({"ipfs": IpfsSource(self._blocks), "s3": self._s3_source, "urldownload": url})
+        sources = {"ipfs": IpfsSource(self._blocks), "s3": self._s3_source, "urldownload": url}
+        self._cloud_publishers = {}
+        for kind, server in self._clouds.items():
+            sources[kind] = CloudSource(server.cloud, Endpoints())
+            self._cloud_publishers[kind] = CloudPublisher(server.cloud, Endpoints())
+            stack.push_async_callback(sources[kind].close)
+            stack.push_async_callback(self._cloud_publishers[kind].close)
+        self.source = JobSource(sources)
 
     async def publish(self, kind, bucket, number, **files):
         """Publish a tree; return the result as an orchestrator knows it."""
@@ -53,7 +64,11 @@ class Makers:
         params = {"bucket": bucket, "key": "r/{executionID}", "endpoint": self._s3.url, "region": "us-east-1"}
         encoding = {"s3": "gzip", "s3plain": "plain"}.get(kind)
         spec = SpecConfig(type="s3", params=params | {"encoding": encoding}) if encoding else SpecConfig(type=kind)
-        publisher = {"ipfs": IpfsPublisher(self._blocks), "local": self._local}.get(kind, self._s3_publisher)
+        known = {"ipfs": IpfsPublisher(self._blocks), "local": self._local} | self._cloud_publishers
+        if server := self._clouds.get(kind.removesuffix("plain")):
+            encoding = "plain" if kind.endswith("plain") else "gzip"
+            spec = server.spec(server.new_bucket(), "r/{executionID}", Encoding=encoding)
+        publisher = known.get(spec.kind, self._s3_publisher)
         result = Result(tree, spec, "j-1", f"e-{number}", "n-1", 0)
         found = await publisher.publish(result, ignore)
         published = Published(found, spec, "j-1", f"e-{number}", "n-1")
@@ -62,9 +77,9 @@ class Makers:
 
 
 @pytest.fixture
-async def makers(tmp_path, s3, publisher, source):
+async def makers(tmp_path, s3, publisher, source, gcs, azure):
     async with AsyncExitStack() as stack:
-        found = Makers(tmp_path, s3, publisher, source)
+        found = Makers(tmp_path, s3, publisher, source, (gcs, azure))
         await found.open(stack)
         yield found
 
@@ -97,7 +112,7 @@ async def bring(source: JobSource, *taken: TakenResult, into: Path):
     return entries, (await source.fetch(Manifest(spec, tuple(entries)), into, ignore)).path
 
 
-KINDS = ("ipfs", "s3", "s3plain", "local")
+KINDS = ("ipfs", "s3", "s3plain", "local", "gcs", "gcsplain", "azure", "azureplain")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,6 +148,16 @@ async def test_a_result_that_was_replaced_after_it_was_listed_is_refused(makers,
     (makers.folder / "into").mkdir()
     with pytest.raises(StorageFailure, match="changed since it was listed"):
         await makers.source.fetch(Manifest(spec, page.entries), makers.folder / "into", ignore)
+
+
+@pytest.mark.parametrize("kind", ["gcs", "azure"])
+async def test_an_archive_that_is_not_the_published_one_is_refused_by_its_digest(makers, bucket, kind):
+    """It was replaced before anybody listed it, so its size and ETag tell nothing."""
+    published = await makers.publish(kind, bucket, 0)
+    server, params = makers._clouds[kind], published.result.params
+    server.put(params[server.word], params["Key"], b"another")
+    with pytest.raises(StorageFailure, match=r"checksum mismatch for object r/e-0\.tar\.gz"):
+        await bring(makers.source, take(published), into=makers.folder / "into")
 
 
 async def test_an_archive_that_holds_more_than_the_disk_of_the_task_is_refused(makers, bucket):

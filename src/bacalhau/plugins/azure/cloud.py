@@ -11,7 +11,7 @@ from bacalhau.plugins.azure.params import AzurePublisherParams, AzureResultParam
 from bacalhau.plugins.clouds import checks, uri
 from bacalhau.plugins.clouds.cloud import Cloud
 from bacalhau.plugins.clouds.params import Place
-from bacalhau.ports.publisher import Published
+from bacalhau.ports.publisher import Published, ResultInput
 
 
 def open_store(place: Place, config: Mapping[str, Any], options: Mapping[str, Any], retry: Mapping[str, Any]) -> Any:
@@ -84,3 +84,8 @@ def check_overlap(use: PublisherUse) -> list[str]:
 def check_result(published: Published) -> list[str]:
     """List why a report is no result of this execution."""
     return checks.check_result(AZURE, published)
+
+
+def as_input(published: Published, path: str) -> ResultInput:
+    """Say which input brings a result, or its part at a path."""
+    return checks.as_input(AZURE, published, path)

@@ -17,8 +17,9 @@ from bacalhau.border.proxies import find_proxy
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import Patience
 from bacalhau.plugins.clouds.cloud import Cloud, Endpoints, Identity
-from bacalhau.plugins.clouds.failure import Scene, translate
+from bacalhau.plugins.clouds.failure import Scene, Stranger, translate
 from bacalhau.plugins.clouds.params import Place
+from bacalhau.plugins.clouds.stranger import ask_words
 from bacalhau.ports.storage import Entry
 
 THREADS = 16
@@ -66,7 +67,15 @@ class Bucket:
         except (self._errors, FileNotFoundError, ValueError) as e:
             if isinstance(e, FileNotFoundError) and e.errno:
                 raise
-            raise self._translate(key, e) from None  # its text may hold a signature
+            raise await self._with_words(self._translate(key, e)) from None  # its text may hold a signature
+
+    async def _with_words(self, failure: StorageFailure) -> StorageFailure:
+        """Add to an error the first words of what is no store; for the cloud itself there is nobody to ask."""
+        if not isinstance(failure, Stranger) or not self.place.endpoint:
+            return failure
+        words = await ask_words(f"{self.place.endpoint}/{self.place.bucket}")
+        said = f"{failure.message}: {words}" if words else failure.message
+        return Stranger(said, hint=failure.hint, component=failure.component)
 
     def _translate(self, key: str, error: Exception) -> StorageFailure:
         return translate(Scene(self.cloud, self.place, key, self.who), error)
@@ -140,16 +149,23 @@ def _read_meta(meta: Any, attributes: Any = None) -> Found:
     return Found(meta["path"], meta["size"], etag, meta["version"] or "", meta["last_modified"], digest)
 
 
-async def open_bucket(
-    cloud: Cloud, wanted: Place, trusted: Endpoints, patience: Patience, threads: ThreadPoolExecutor
-) -> Bucket:
-    """Open the place that parameters mean. Raises StorageFailure where its endpoint is not trusted, or the environment
-    cannot be read.
+async def find_place(
+    cloud: Cloud, wanted: Place, trusted: Endpoints, threads: ThreadPoolExecutor
+) -> tuple[Place, Identity]:
+    """Find the place that parameters mean, and the credentials for it. Raises StorageFailure where its endpoint is not
+    trusted, or the environment cannot be read.
     """
     said, cure = trusted.refusal(cloud, wanted)
     if said:
         raise cloud.fault(said, cure)
-    place, identity = await asyncio.get_running_loop().run_in_executor(threads, cloud.find, wanted)
+    return await asyncio.get_running_loop().run_in_executor(threads, cloud.find, wanted)
+
+
+async def open_bucket(
+    cloud: Cloud, wanted: Place, trusted: Endpoints, patience: Patience, threads: ThreadPoolExecutor
+) -> Bucket:
+    """Open the place that parameters mean. Raises StorageFailure as `find_place` does."""
+    place, identity = await find_place(cloud, wanted, trusted, threads)
     store = await asyncio.get_running_loop().run_in_executor(threads, _open, cloud, place, identity, patience)
     return Bucket(cloud, store, place, identity.who, threads)
 

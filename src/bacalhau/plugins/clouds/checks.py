@@ -1,13 +1,15 @@
 """The checks of sources, publishers and results in a cloud."""
 
+import msgspec
+
 from bacalhau.border.names import shorten
 from bacalhau.models.job.overlap import PublisherUse
-from bacalhau.models.job.spec import SpecConfig, read_exactly, read_params
+from bacalhau.models.job.spec import SpecConfig, read_exactly, read_params, require_params
 from bacalhau.plugins.clouds.cloud import Cloud
 from bacalhau.plugins.clouds.params import InCloud, publisher_problems, source_problems
 from bacalhau.plugins.objects.results import is_key_of, overlap_problems
 from bacalhau.plugins.objects.shares import whole_problems
-from bacalhau.ports.publisher import Published, wrong_type
+from bacalhau.ports.publisher import Published, ResultInput, wrong_type
 
 
 def check_source(cloud: Cloud, spec: SpecConfig, *, is_whole: bool = False) -> list[str]:
@@ -43,6 +45,20 @@ def check_result(cloud: Cloud, published: Published) -> list[str]:
         if not is_key_of(params.key, wanted.key, published, is_plain=wanted.is_plain):
             problems.append(f"key {shorten(params.key)!r} is not that of the execution")
     return wrong_type(published, cloud.kind) + problems
+
+
+def as_input(cloud: Cloud, published: Published, path: str) -> ResultInput:
+    """Say which input brings a result: its archive, which is compared with its digest, or the objects of a plain one."""
+    params = require_params(published.result, cloud.result)
+    wanted = cloud.source(
+        bucket=params.bucket,
+        key=params.key,
+        endpoint=params.endpoint,
+        account=params.account,
+        checksum_sha256=params.digest,
+    )
+    source = SpecConfig(type=cloud.kind, params=msgspec.to_builtins(wanted))
+    return ResultInput(source, path, is_archive=params.is_archive)
 
 
 def _account_problems(cloud: Cloud, params: InCloud) -> list[str]:

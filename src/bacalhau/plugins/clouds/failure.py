@@ -40,6 +40,10 @@ class ChangedObject(StorageFailure):
     """An object is not the one that was listed."""
 
 
+class Stranger(StorageFailure):
+    """Something else than a store answers."""
+
+
 class Scene(NamedTuple):
     """The request that failed: the object's key, "" for the bucket itself, and as whom it was asked."""
 
@@ -143,4 +147,5 @@ def _unknown(scene: Scene, status: str, code: str, message: str) -> StorageFailu
         told = ": ".join(filter(None, (status, code, message)))
         return scene.cloud.fault(f"{scene.thing}: {scene.cloud.title} answers {told}")
     said = f"{scene.thing}: what answers there does not speak as {scene.cloud.title} does"
-    return scene.cloud.fault(said, "check the endpoint, and proxies on the way")
+    kind = scene.cloud.kind
+    return Stranger(f"{kind}: {said}", hint="check the endpoint, and proxies on the way", component=kind.upper())

@@ -15,6 +15,7 @@ from bacalhau.models.job.selection import Choice, selection_of
 from bacalhau.plugins.clouds.bucket import Bucket, Found
 from bacalhau.plugins.clouds.failure import AbsentObject, AccessRefused
 from bacalhau.plugins.clouds.params import SourceParams
+from bacalhau.plugins.objects.digest import full_checksum
 from bacalhau.plugins.objects.keys import safe_path
 from bacalhau.ports.storage import Entry, ListedPage
 
@@ -54,10 +55,21 @@ class Lister:
     async def _single(self) -> Entry:
         key = self._params.key.strip()
         try:
-            return self._entry(await self._effort.persist(partial(self._bucket.head, key)))
+            return self._compared(self._entry(await self._effort.persist(partial(self._bucket.head, key))))
         except AbsentObject:
             await self._effort.persist(partial(self._bucket.page, key, ""))  # says so when there is no bucket
             raise
+
+    def _compared(self, entry: Entry) -> Entry:
+        """Pin an object to the digest that the job names. Raises StorageFailure where the store keeps another one."""
+        if not (given := self._params.checksum_sha256):
+            return entry
+        expected = full_checksum(given)
+        if entry.checksum and entry.checksum != expected:
+            place = self._bucket.cloud.at(self._bucket.place)
+            said = f"checksum mismatch for object {entry.key} in {place}, expected {expected}, got {entry.checksum}"
+            raise self._bucket.cloud.fault(said, "the object is not the one that was asked for")
+        return entry._replace(checksum=expected)
 
     def _choose(self, found: list[Found]) -> list[Entry]:
         return [self._entry(each) for each in found if self._takes(each)]

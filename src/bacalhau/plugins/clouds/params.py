@@ -3,11 +3,14 @@
 import re
 from typing import NamedTuple
 
+import msgspec
+
 from bacalhau.border.globs import KeyGlob, fixed_start
 from bacalhau.border.names import shorten
 from bacalhau.border.patterns import PatternFault
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.selection import list_selection_problems
+from bacalhau.plugins.objects.digest import full_checksum, is_composite
 from bacalhau.plugins.objects.results import key_problems
 from bacalhau.plugins.objects.shares import PartitionParams, partition_problems, pattern_problems
 
@@ -45,12 +48,18 @@ class InCloud(Model):
 
 
 class SourceParams(InCloud):
-    """`key` is an object, `prefix/`, `prefix*`, a glob or "" (the whole bucket). The last fields are a `Selection`."""
+    """`key` is an object, `prefix/`, `prefix*`, a glob or "" (the whole bucket). The last fields are a `Selection`.
+
+    `checksum_sha256` is that of the one object, as written. `writable`: the task gets a copy of its own, and not what
+    its node's cache holds.
+    """
 
     filter: str = ""
     anonymous: bool = False
     allow_empty: bool = False
     partition: PartitionParams | None = None
+    checksum_sha256: str = msgspec.field(default="", name="ChecksumSHA256")
+    writable: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     min_size: str = ""
@@ -133,7 +142,23 @@ def source_problems(params: SourceParams, word: str) -> list[str]:
     if params.filter and params.is_single:
         cure = "end the key with * or /"
         found.append(f"filter needs a prefix, and key {shorten(params.key)!r} is one object: {cure}")
-    return found + list_selection_problems(params) + partition_problems(params.partition or PartitionParams())
+    found += list_selection_problems(params) + partition_problems(params.partition or PartitionParams())
+    return found + _checksum_problems(params)
+
+
+def _checksum_problems(params: SourceParams) -> list[str]:
+    text = params.checksum_sha256
+    if not text:
+        return []
+    found = []
+    if not params.is_single:
+        found.append(f"checksumSHA256 needs one object, and key {shorten(params.key)!r} is a prefix")
+    try:
+        is_good = not is_composite(full_checksum(text))
+    except ValueError:
+        is_good = False
+    cure = "write it as base64 or as 64 hex digits"
+    return found if is_good else [*found, f"checksumSHA256 {shorten(text)!r} is no SHA-256: {cure}"]
 
 
 def publisher_problems(params: PublisherParams, word: str) -> list[str]:

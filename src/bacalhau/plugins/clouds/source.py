@@ -6,16 +6,17 @@ from pathlib import Path
 from bacalhau.border.names import shorten
 from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
-from bacalhau.plugins.clouds.bucket import Bucket, make_threads, open_bucket
-from bacalhau.plugins.clouds.cloud import Cloud, Endpoints
+from bacalhau.plugins.clouds.bucket import Bucket, find_place, make_threads, open_bucket
+from bacalhau.plugins.clouds.cloud import Cloud, Endpoints, Identity
+from bacalhau.plugins.clouds.content import name_all, name_of
 from bacalhau.plugins.clouds.fetch import Progress, fetch_entries
 from bacalhau.plugins.clouds.listing import Lister, list_all, nothing_matches
-from bacalhau.plugins.clouds.params import SourceParams
+from bacalhau.plugins.clouds.params import Place, SourceParams
 from bacalhau.plugins.objects.keys import check_entries, refuse_clashes
 from bacalhau.plugins.objects.partition import pick_share, sharing_of
 from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
-from bacalhau.ports.progress import Report
-from bacalhau.ports.storage import WHOLE, ListedPage, Manifest, Partition, Sharing, Volume
+from bacalhau.ports.progress import Report, beside
+from bacalhau.ports.storage import WHOLE, Access, Content, Entry, ListedPage, Manifest, Partition, Sharing, Volume
 
 MOST_OBJECTS = 2_000_000  # in one listing that is held in memory
 
@@ -68,11 +69,37 @@ class CloudSource:
         return sharing_of(require_params(source, self._cloud.source), count)
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
+        return await self.fetch_rest(manifest, manifest.entries, into, report)
+
+    async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
         params = require_params(manifest.source, self._cloud.source)
         await asyncio.to_thread(check_entries, params.bucket, params.prefix, manifest.entries, self._cloud.kind)
-        progress = Progress("staging", manifest.entries, self._patience, report)
-        await fetch_entries(await self._open(params), manifest.entries, into, progress)
+        held = manifest.size - manifest._replace(entries=missing).size
+        progress = Progress(
+            "staging", missing, self._patience, beside(report, len(manifest.entries) - len(missing), held)
+        )
+        progress.add(0, 0)
+        await fetch_entries(await self._open(params), missing, into, progress)
         return Volume(into, read_only=True)
+
+    def wants_copy(self, source: SpecConfig) -> bool:
+        return require_params(source, self._cloud.source).writable
+
+    async def name_place(self, source: SpecConfig) -> str:
+        params = require_params(source, self._cloud.source)
+        place, _ = await self._find(params)
+        return name_of(self._cloud, place, params.prefix)
+
+    async def name_contents(self, manifest: Manifest) -> list[Content]:
+        place, _ = await self._find(require_params(manifest.source, self._cloud.source))
+        return await asyncio.to_thread(name_all, self._cloud, place, manifest.entries)
+
+    async def access(self, source: SpecConfig) -> Access:
+        _, identity = await self._find(require_params(source, self._cloud.source))
+        return Access(identity.who or "anonymous")
+
+    async def _find(self, params: SourceParams) -> tuple[Place, Identity]:
+        return await find_place(self._cloud, params.place, self._endpoints, self._threads)
 
     async def _open(self, params: SourceParams) -> Bucket:
         return await open_bucket(self._cloud, params.place, self._endpoints, self._patience, self._threads)

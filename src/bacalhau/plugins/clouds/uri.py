@@ -12,23 +12,40 @@ from bacalhau.models.text.grammar import (
     refuse_options,
     scheme_of,
 )
+from bacalhau.plugins.objects.options import CHECKSUM_OPTIONS, PARTITION_OPTIONS, read_partition
 
 _NAMES = {"endpoint": "Endpoint", "account": "Account", "filter": "Filter", "encoding": "Encoding", "key": "Key"}
-_SWITCHES = {"anonymous": "Anonymous", "allow-empty": "AllowEmpty", "overwrite": "Overwrite"}
+_NAMES |= dict.fromkeys(CHECKSUM_OPTIONS, "ChecksumSHA256")
+_SWITCHES = {
+    "anonymous": "Anonymous",
+    "allow-empty": "AllowEmpty",
+    "overwrite": "Overwrite",
+    "writable": "Writable",
+}
+_INPUT_OPTIONS = (
+    "endpoint",
+    "anonymous",
+    "allow-empty",
+    "writable",
+    "filter",
+    *CHECKSUM_OPTIONS,
+    *SELECTION_OPTIONS,
+    "partition",
+    *PARTITION_OPTIONS,
+)
 
 
 def read_input(kind: str, word: str, more: tuple[str, ...], uri: str, options: dict[str, str]) -> SpecConfig:
     """Read `gs://bucket/key` with its options as an input source of type `kind`; `word` is what the cloud calls a
     bucket, `more` are options of this cloud alone. Raises BadRequest.
     """
-    allowed = ("endpoint", "anonymous", "allow-empty", "filter", *more, *SELECTION_OPTIONS)
-    refuse_options(options, allowed, f"storage {kind}")
+    refuse_options(options, (*_INPUT_OPTIONS, *more), f"storage {kind}")
     bucket, key = host_and_path(uri)
     if not bucket:
         cure = f"write {scheme_of(uri)}://{word.upper()}/KEY in place of {uri}"
         raise BadRequest(f"invalid {kind} storage params: {word} cannot be empty", hint=cure)
-    params = {word.capitalize(): bucket, "Key": key.lstrip("/")} | _read(options) | read_selection(options)
-    return SpecConfig(type=kind, params=params)
+    params = {word.capitalize(): bucket, "Key": key.lstrip("/")} | _read(options)
+    return SpecConfig(type=kind, params=params | read_selection(options) | read_partition(options))
 
 
 def read_publisher(kind: str, word: str, more: tuple[str, ...], uri: str, options: dict[str, str]) -> SpecConfig:

@@ -13,7 +13,7 @@ from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.clouds import checks, uri
 from bacalhau.plugins.clouds.cloud import Cloud, Identity
 from bacalhau.plugins.clouds.params import Place, PublisherParams, ResultParams, SourceParams
-from bacalhau.ports.publisher import Published
+from bacalhau.ports.publisher import Published, ResultInput
 
 _VARIABLES = {  # of files and keys, in the order in which obstore looks at them
     "GOOGLE_SERVICE_ACCOUNT_KEY": "the service account of GOOGLE_SERVICE_ACCOUNT_KEY",
@@ -136,3 +136,8 @@ def check_overlap(use: PublisherUse) -> list[str]:
 def check_result(published: Published) -> list[str]:
     """List why a report is no result of this execution."""
     return checks.check_result(GCS, published)
+
+
+def as_input(published: Published, path: str) -> ResultInput:
+    """Say which input brings a result, or its part at a path."""
+    return checks.as_input(GCS, published, path)

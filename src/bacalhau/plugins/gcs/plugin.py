@@ -29,6 +29,7 @@ PLUGIN = Plugin(
                 Scheme("gcs", f"{_CLOUD}:read_publisher"),
             ),
             check_result=f"{_CLOUD}:check_result",
+            as_input=f"{_CLOUD}:as_input",
             check_overlap=f"{_CLOUD}:check_overlap",
         ),
     ),

@@ -10,6 +10,8 @@ from bacalhau.plugins.clouds.cloud import Endpoints
 from bacalhau.plugins.clouds.failure import Scene, translate
 from bacalhau.plugins.clouds.params import Place
 from bacalhau.plugins.gcs import cloud as gcs
+from bacalhau.plugins.loading import import_target
+from bacalhau.plugins.registry import own_plugins
 from bacalhau.plugins.uris import parse_input, parse_publisher
 from tests.support.clouds import clear_clouds
 
@@ -35,8 +37,25 @@ def test_inputs_and_publishers_of_the_command_line():
 
 
 @pytest.mark.parametrize(
+    ("options", "params"),
+    [
+        ("opt=partition=regex,opt=pattern=(a)", {"Partition": {"Type": "regex", "Pattern": "(a)"}}),
+        ("opt=bytes-per-partition=1Gb", {"Partition": {"Type": "bytes", "BytesPerPartition": "1Gb"}}),
+        ("opt=writable=true,opt=checksum-sha256=x", {"Writable": True, "ChecksumSHA256": "x"}),
+    ],
+)
+@pytest.mark.parametrize(("scheme", "word"), [("gs", "Bucket"), ("az", "Container")])
+def test_inputs_are_shared_out_and_kept_as_those_of_s3(scheme, word, options, params):
+    read = parse_input(f"{scheme}://bbb/d/*,{options}").source
+    assert read.params == {word: "bbb", "Key": "d/*"} | params
+    offer = own_plugins().sources[read.kind].part
+    assert import_target(offer.divide)(read) == (1_000_000_000 if "BytesPerPartition" in str(params) else 0)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("az://c/k,opt=pattern=x", "option pattern needs a partition type"),
         ("gs:///k", "bucket cannot be empty"),
         ("gs://b/k,opt=account=a", 'unknown option "account" for storage gcs'),
         ("gs://b/k,opt=anonymous=maybe", "anonymous"),
@@ -57,6 +76,8 @@ def test_inputs_that_nobody_can_read(text, said):
         ({"Bucket": "bbb", "Key": "k", "Filter": "x"}, "filter needs a prefix, and key 'k' is one object: end the key"),
         ({"Bucket": "bbb", "Filter": "("}, "filter '(' is an invalid regex pattern"),
         ({"Bucket": "bbb", "MinSize": "x"}, "min size 'x' cannot be read: write a number of bytes"),
+        ({"Bucket": "bbb", "Key": "k", "ChecksumSHA256": "x"}, "checksumSHA256 'x' is no SHA-256: write it as base64"),
+        ({"Bucket": "bbb", "ChecksumSHA256": "00" * 32}, "checksumSHA256 needs one object, and key '' is a prefix"),
         ({"Bucket": "bbb", "Partition": {"Type": "odd"}}, "unsupported partition type 'odd': use none"),
     ],
 )
