@@ -23,7 +23,7 @@ from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
 from bacalhau.plugins.s3.download import S3Downloader
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
-from bacalhau.plugins.s3.operation import list_objects
+from bacalhau.plugins.s3.operation import head, list_objects, put
 from bacalhau.plugins.s3.settings import read_settings
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.storage import Entry
@@ -180,6 +180,37 @@ async def test_an_answer_that_opens_keys_and_closes_none_is_read_once(client, se
     server.answers = [says(200, "<ListBucketResult>" + "<Key>" * 1_000_000)]
     with pytest.raises(StorageFailure, match="answered something that is not S3"):
         [each async for each in list_objects(client, BucketAddress("b", endpoint=server.url), "", 10)]
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": '"one"', "Last_Modified": "Thu, 26 Nov 2026 10:00:00 GMT"}])
+async def test_a_page_at_the_endpoint_is_not_taken_for_the_object(client, server, headers):
+    """Programs for the web say yes to a HEAD of anything; some have an ETag for their page."""
+    server.answers = [says(200, "<html><body>Welcome to nginx</body></html>", Content_Type="text/html", **headers)]
+    for _ in range(2):
+        with pytest.raises(StorageFailure, match="something that is not S3: '<html><body>Welcome to nginx"):
+            await head(client, BucketAddress("b", endpoint=server.url), "k")
+
+
+@pytest.mark.parametrize(
+    "listed", [says(200, "<ListBucketResult/>"), says(403, "<Error><Code>AccessDenied</Code></Error>"), says(501)]
+)
+async def test_a_server_without_headers_of_s3_is_asked_once_whether_it_is_one(client, server, listed):
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (listed if request.method == "GET" else says(200, ETag='"one"'))(request)
+
+    server.answers = [answer]
+    for _ in range(3):
+        assert (await head(client, BucketAddress("b", endpoint=server.url), "k")).etag == '"one"'
+    methods = [each.method for each in server.requests]
+    assert methods[:2] == ["HEAD", "GET"] and methods[-2:] == ["HEAD", "HEAD"]
+
+
+async def test_nothing_counts_as_stored_where_something_else_answers(client, server):
+    server.answers = [says(200, "<html>Welcome to nginx</html>")]
+    address = BucketAddress("b", endpoint=server.url)
+    with pytest.raises(StorageFailure, match="something that is not S3: '<html>Welcome to nginx"):
+        await put(client, Request(address, "PUT", "k", body=b"body"), "digest")
 
 
 async def test_something_that_is_not_s3(server):

@@ -62,9 +62,14 @@ class CloudServer(NamedTuple):
 
 
 @pytest.fixture
-def gcs(moto: S3, monkeypatch: pytest.MonkeyPatch) -> CloudServer:
-    """Google Cloud Storage, which this process uses as a bearer."""
+def bare_clouds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave this process no credentials but those that are given next: a test may use several clouds."""
     clear_clouds(monkeypatch)
+
+
+@pytest.fixture
+def gcs(moto: S3, bare_clouds: None, monkeypatch: pytest.MonkeyPatch) -> CloudServer:
+    """Google Cloud Storage, which this process uses as a bearer."""
     monkeypatch.setenv("GOOGLE_BASE_URL", moto.url)
     monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "the-token")
 
@@ -96,9 +101,8 @@ def azurite_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def azure(azurite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudServer]:
+def azure(azurite_url: str, bare_clouds: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudServer]:
     """Azure Blob Storage, whose account this process owns."""
-    clear_clouds(monkeypatch)
     monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", azurite_url)
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", ACCOUNT)
     monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)

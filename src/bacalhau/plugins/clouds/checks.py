@@ -48,7 +48,7 @@ def check_result(cloud: Cloud, published: Published) -> list[str]:
 
 
 def as_input(cloud: Cloud, published: Published, path: str) -> ResultInput:
-    """Say which input brings a result: its archive, which is compared with its digest, or the objects of a plain one."""
+    """Say which input brings a result: its archive, compared with its digest, or the objects of a plain one."""
     params = require_params(published.result, cloud.result)
     wanted = cloud.source(
         bucket=params.bucket,

@@ -139,6 +139,7 @@ class S3Client:
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
         self._plain: set[str] = set()  # servers that refuse checksums
+        self.proven: set[str] = set()  # servers without headers of S3 that nevertheless speak it
         self.bulk = BulkReader(self._silence)
 
     async def aclose(self) -> None:

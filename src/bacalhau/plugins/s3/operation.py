@@ -12,7 +12,9 @@ import aiohttp
 
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import Effort, Patience
 from bacalhau.plugins.objects.keys import Listed
+from bacalhau.plugins.objects.page import first_words
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client, Troubled, read_all
 from bacalhau.plugins.s3.failure import read_trouble
@@ -24,7 +26,11 @@ CHECKSUM_MODE = ("x-amz-checksum-mode", "ENABLED")
 
 MOST_OBJECTS = 2_000_000  # in one listing, which takes some 800 MB of memory
 _SIZE_DIGITS = 18
-_WORDS_BYTES = 400  # of an answer, of which a message shows the first words
+_ONCE = Patience(seconds=0.0, unheard=0.0, attempts=1)
+
+
+class NotS3(StorageFailure):
+    """Something else than S3 answers at an endpoint."""
 
 
 class Head(NamedTuple):
@@ -53,6 +59,8 @@ class Stored(NamedTuple):
 async def head(client: S3Client, address: BucketAddress, key: str, version: str = "") -> Head:
     answer = await client.call(Request(address, "HEAD", key, version_query(version), (CHECKSUM_MODE,)), read_all)
     got = answer.headers
+    if not _is_marked(got):
+        await _require_s3(client, address, key)
     size = int(got.get("Content-Length", "-1"))
     return Head(
         size,
@@ -63,6 +71,29 @@ async def head(client: S3Client, address: BucketAddress, key: str, version: str 
         got.get("Content-Type", ""),
         got.get("Last-Modified", ""),
     )
+
+
+def _is_marked(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer has a header that S3 servers alone have. Not all of them have one."""
+    return any(name.lower().startswith("x-amz-") for name in headers)
+
+
+async def _require_s3(client: S3Client, address: BucketAddress, key: str) -> None:
+    """Raise NotS3 where something else than S3 answers, which may well say yes to a HEAD: a listing must be XML.
+
+    Servers may refuse a listing or not have any, so no other failure counts. A server is asked once.
+    """
+    if not address.endpoint or address.endpoint in client.proven:
+        return
+    query = (*list_query(key), ("max-keys", "1"))
+    try:
+        await list_page(client.under(Effort(_ONCE)), Request(address, "GET", "", query))
+    except NotS3:
+        raise
+    except StorageFailure as e:
+        if e.retryable:
+            return
+    client.proven.add(address.endpoint)
 
 
 def version_query(version: str) -> tuple[tuple[str, str], ...]:
@@ -192,11 +223,10 @@ def _unreadable_key(body: bytes) -> str | None:
     return None
 
 
-def _not_s3(body: bytes, address: BucketAddress) -> StorageFailure:
+def _not_s3(body: bytes, address: BucketAddress) -> NotS3:
     """Make the error of an endpoint where something else answers."""
-    words = " ".join(body[:_WORDS_BYTES].decode("utf-8", "replace").split())
-    said = f"s3: {address.server} answered something that is not S3: {shorten(words)!r}"
-    return StorageFailure(said, hint="check the endpoint", component="S3")
+    said = f"s3: {address.server} answered something that is not S3: {first_words(body)}"
+    return NotS3(said, hint="check the endpoint", component="S3")
 
 
 def read_text(element: ET.Element, name: str) -> str:
@@ -208,7 +238,12 @@ def digest_text(body: bytes) -> str:
 
 
 async def put(client: S3Client, request: Request, digest: str) -> Stored:
-    """Store a whole object as `request` says; `digest` is its base64 SHA-256, which the server checks and keeps."""
+    """Store a whole object as `request` says; `digest` is its base64 SHA-256, which the server checks and keeps.
+
+    Raises NotS3 where nothing in the answer says that something was stored.
+    """
     headers = (*request.headers, (DIGEST_HEADER, digest), (DIGEST_METADATA, digest))
     answer = await client.call(request._replace(headers=headers), read_all)
+    if "ETag" not in answer.headers and not _is_marked(answer.headers):
+        raise _not_s3(answer.body, request.address)
     return Stored(answer.headers.get("ETag", ""), read_version(answer.headers))
