@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bacalhau.compute.messages.listing import access_of
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import Patience
 from bacalhau.models.job.spec import SpecConfig
@@ -251,14 +252,14 @@ async def test_a_server_that_falls_silent_is_left(cloud, proxy, tmp_path):
 
 
 async def test_an_input_says_as_whom_it_is_read_and_no_secret(cloud, box, source, monkeypatch):
-    access = await source.access(cloud.spec(box, "d/"))
+    access = await access_of(source, cloud.spec(box, "d/"))
     assert (
         access.identity == {"gcs": "the bearer of GOOGLE_BEARER_TOKEN", "azure": f"account {ACCOUNT}"}[cloud.cloud.kind]
     )
-    assert await source.access(cloud.spec(box, "d/", Anonymous=True)) == Access("anonymous")
+    assert await access_of(source, cloud.spec(box, "d/", Anonymous=True)) == Access("anonymous")
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "sig=hidden")
     monkeypatch.delenv("AZURE_STORAGE_KEY", raising=False)
-    told = await source.access(cloud.spec(box, "d/"))
+    told = await access_of(source, cloud.spec(box, "d/"))
     assert told.identity and "hidden" not in str(told) and "the-token" not in str(told)
 
 

@@ -189,7 +189,7 @@ async def test_requests_that_the_requester_pays(server, source, publisher, confi
     options = {"endpoint": server.url, "requester-pays": "true"}
     with pytest.raises(StorageFailure):
         await source.resolve(read_input("s3://b/k", options))
-    server.answers = [says(200)]
+    server.answers = [says(200, ETag='"one"')]
     wanted = read_publisher("s3://b/k", options)
     (tmp_path / "stdout").touch()
     published = await publisher.publish(Result(tmp_path, wanted, "j", "e", "n", 0), ignore)
@@ -205,7 +205,7 @@ async def test_checksums_only_where_they_are_required(server, source, publisher,
     configure("[profile store]\n" + KEYS + lines)
     with pytest.raises(StorageFailure):
         await source.resolve(read_input("s3://b/k", {"endpoint": server.url}))
-    server.answers = [says(200)]
+    server.answers = [says(200, ETag='"one"')]
     wanted = read_publisher("s3://b/k", {"endpoint": server.url})
     (tmp_path / "stdout").touch()
     published = await publisher.publish(Result(tmp_path, wanted, "j", "e", "n", 0), ignore)
