@@ -14,6 +14,7 @@ from bacalhau.plugins.clouds.download import CloudDownloader
 from bacalhau.plugins.clouds.publisher import CloudPublisher
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Published, Result, always_allowed
+from tests.support.answering import Server, listening, says
 from tests.support.caching import tree
 from tests.support.clouds import CloudServer, clear_clouds
 from tests.support.faulty import FaultyProxy, breaks, refuses
@@ -148,3 +149,14 @@ async def test_a_name_that_can_be_no_key_is_told(cloud, publisher, folder):
 async def test_a_bucket_that_does_not_exist_takes_nothing(cloud, publisher, folder):
     with pytest.raises(PublisherFailure, match=f"{cloud.cloud.word} nowhereatall .*does not exist"):
         await publisher.publish(result(cloud, "nowhereatall", folder)._replace(confirm=always_allowed), ignore)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "plain"])
+async def test_nothing_counts_as_published_where_something_else_answers(
+    cloud, publisher, folder, monkeypatch, encoding
+):
+    async with listening(Server()) as server:
+        server.answers = [says(200, "<html>Welcome to nginx</html>", Content_Type="text/html")]
+        monkeypatch.setenv(cloud.cloud.endpoint_variable, server.url)
+        with pytest.raises(PublisherFailure, match=r"does not speak as .* does: '<html>Welcome to nginx"):
+            await publisher.publish(result(cloud, "somebucket", folder, Encoding=encoding), ignore)
