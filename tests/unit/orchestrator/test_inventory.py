@@ -212,15 +212,36 @@ async def test_an_answer_that_no_store_gives_ends_the_job_and_not_the_orchestrat
         assert len(live) == 3
 
 
-async def test_a_page_that_is_none_ends_the_job_and_not_the_orchestrator(tmp_path):
+def page_of(part=0, size=1):
+    return pack_rows([Row(part, "key", "key", size, "", "", "")])
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        ({"page": b"no page"}, "a page of a list"),
+        ({"page": page_of(), "marks": ("a", "b")}, "1 objects and 2 marks"),
+        ({"page": page_of(part=3)}, "is of partition 3, and there are 3"),
+        ({"page": page_of(part=-1)}, "is of partition -1"),
+        ({"page": page_of(size=1 << 70)}, "which no object has"),
+        ({"page": page_of(size=-2)}, "which no object has"),
+        ({"page": page_of(), "sharing": "luck"}, "shared out by 'luck'"),
+        ({"page": page_of(), "following": ("x",) * 100_001}, "still to be read"),
+        ({"page": pack_rows([])}, "answered for 0"),
+    ],
+    ids=lambda each: "" if isinstance(each, dict) else each,
+)
+async def test_a_page_that_no_source_gives_ends_the_job_and_not_the_orchestrator(tmp_path, lie, said):
     class Liar(Box):
         async def ask(self, node_id, message, seconds):
-            return replace(await super().ask(node_id, message, seconds), page=b"no page")
+            if isinstance(message, ResolveInputsRequest):
+                return ResolveInputsResponse()
+            return replace(await super().ask(node_id, message, seconds), **{"following": (), **lie})
 
     async with opened(tmp_path, Liar()) as house:
         job, _ = await placed(house, await submit(house, reading("liar")))
 
-        assert "a page of a list" in job.inventory.error
+        assert said in job.inventory.error
 
 
 async def test_an_input_that_may_not_be_empty_says_so(tmp_path):

@@ -25,7 +25,7 @@ from bacalhau.lib.units import show_bytes
 from bacalhau.lib.wire import Model
 from bacalhau.models.execution.event import Event, Topic, make_event
 from bacalhau.models.execution.plan import Change, HistoryEntry
-from bacalhau.models.job.inventory import InputSummary, Inventory, unpack_rows
+from bacalhau.models.job.inventory import InputSummary, Inventory
 from bacalhau.models.job.job import EVERYWHERE, InputSource, Job
 from bacalhau.models.job.taken import divide_input, is_pinned
 from bacalhau.models.job.validate import MAX_COUNT
@@ -38,6 +38,7 @@ from bacalhau.models.wire.messages import (
 )
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import nodes_to_ask
+from bacalhau.orchestrator.evaluation.pages import find_error, read_page, require_bounds
 from bacalhau.orchestrator.evaluation.pinning import Pinning, pin_inputs
 from bacalhau.orchestrator.evaluation.reusing import look_for_results, must_look
 from bacalhau.orchestrator.scheduling.schedule import total_limit
@@ -123,7 +124,7 @@ async def _list_job(orch: Orchestrator, job_id: str) -> None:
         if view is not None and _lacks(orch, view.job) and not view.job.is_done:
             with suppress(_Outdated):
                 await _find_inputs(orch, view.job)
-    except Unavailable as e:
+    except BacalhauError as e:  # also one that nobody expects here: it must not end the process
         log.error("the inputs of job %s are listed later: %s", job_id, e)
         again = now_ns() + STORE_PAUSE
     finally:
@@ -306,9 +307,9 @@ class Reading:
             input=each, namespace=namespace, count=asking.count, place=place, seconds=asking.seconds
         )
         answer = await asking.ask(question, ListInputResponse)
-        rows = unpack_rows(answer.page)
-        self.total = await self._draft.add(self.index, rows, answer.marks)
+        rows = read_page(answer, asking.count)
         self.bytes += sum(max(row.size, 0) for row in rows)
+        self.total = await self._draft.add(self.index, rows, answer.marks)
         self._missing += max(0, answer.missing)
         self._missing_keys = [*self._missing_keys, *answer.missing_keys][:NAMED]
         if self.total > MOST_OBJECTS:
@@ -317,6 +318,7 @@ class Reading:
         if not place:
             self._first = answer
         self.places.extend((each, following) for following in answer.following)
+        require_bounds(self.bytes, self.places)
 
     async def share(self) -> InputSummary:
         """Share out what was listed. Raises StorageFailure, also where objects that the input names are missing."""
@@ -329,9 +331,9 @@ class Reading:
 async def confirm_empty(asking: "Asking", item: InputSource) -> None:
     """Raise the source's own StorageFailure where it may not be empty."""
     question = ResolveInputsRequest(inputs=(item,), namespace=asking.job.namespace)
-    (answer,) = (await asking.ask(question, ResolveInputsResponse)).inputs
-    if answer.error:
-        raise StorageFailure(answer.error, hint=answer.hint)
+    error, hint = find_error(await asking.ask(question, ResolveInputsResponse))
+    if error:
+        raise StorageFailure(error, hint=hint)
 
 
 def show_listing(orch: Orchestrator, job_id: str) -> str:
