@@ -147,3 +147,81 @@ def test_a_result_that_was_changed_in_its_bucket_is_refused_with_the_names(plain
     s3.fill(bucket, {prefix + "stdout": b"said\n", prefix + "exitCode": b"0"})
     plain.cli("get", job_id, "--output-dir", tmp_path, **OWNER)
     assert (tmp_path / "stdout").read_text() == "said\n"
+
+
+def statements(system, job_id, **query):
+    url = f"{system.url}/api/v1/orchestrator/jobs/{job_id}/provenance"
+    answer = httpx.get(url, params={"format": "intoto", **query})
+    assert answer.status_code == 200 and answer.headers["content-type"] == "application/x-ndjson", answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_each_execution_is_an_in_toto_statement_of_what_it_read_and_published(plain, s3):
+    bucket = s3.new_bucket()
+    s3.fill(bucket, DATA)
+    place = {"Bucket": bucket, "Endpoint": s3.url, "Region": "us-east-1", "Key": "in/*"}
+    there = {"Type": "local", "Params": {"SourcePath": f"{plain.folder.parent}/data/there"}}
+    job_id = run_job(
+        plain,
+        Count=2,
+        InputSources=[
+            {"Target": "/in", "Source": {"Type": "s3", "Params": place}},
+            {"Target": "/there", "Source": there},
+        ],
+        Publisher={"Type": "ipfs"},
+        Env={"PASSWORD": "hidden"},
+        ResultPaths=[{"Name": "outputs", "Path": "/outputs"}],
+    )
+    told = statements(plain, job_id)
+    executions = {each.id: each for each in plain.client.executions(job_id)}
+    assert sorted(each["predicate"]["runDetails"]["metadata"]["invocationId"] for each in told) == sorted(executions)
+    for each in told:
+        predicate = each["predicate"]
+        definition, details = predicate["buildDefinition"], predicate["runDetails"]
+        execution = executions[details["metadata"]["invocationId"]]
+        assert (each["_type"], each["predicateType"]) == (
+            "https://in-toto.io/Statement/v1",
+            "https://slsa.dev/provenance/v1",
+        )
+        subject = {file["name"]: file["digest"]["sha256"] for file in each["subject"]}
+        assert subject == {"exitCode": sha256(b"0"), "stderr": sha256(b""), "stdout": sha256(b"said\n")}
+        asked = definition["externalParameters"]
+        assert asked["partition"] == {"index": execution.partition_index, "count": 2}
+        assert (asked["job"]["id"], asked["job"]["version"], asked["environment"]) == (job_id, 1, ["PASSWORD"])
+        assert asked["engine"] == {"type": "noop", "settings": {"Stdout": "said\n"}}
+        read = {file["name"]: file for file in definition["resolvedDependencies"]}
+        for key, data in DATA.items():
+            file = read.pop("/in/" + key.removeprefix("in/"), None)
+            if file is not None:
+                assert (file["uri"], file["digest"]) == (f"s3://{bucket}/{key}", {"sha256": sha256(data)})
+                assert file["annotations"]["etag"] and file["annotations"]["size"] == len(data)
+        assert [file.get("digest") for file in read.values()] == [None]
+        assert details["builder"]["id"].endswith(execution.node_id) and details["builder"]["version"]["bacalhau"]
+        assert details["metadata"]["startedOn"] <= details["metadata"]["finishedOn"]
+        assert [stage["name"] for stage in details["byproducts"]] == ["staging", "running", "publishing"]
+    assert "hidden" not in json.dumps([told, provenance(plain, job_id)])
+    shown = plain.cli("job", "describe", "--provenance", "--output", "intoto", job_id).stdout
+    assert [json.loads(line) for line in shown.splitlines()] == told
+    (one,) = statements(plain, job_id, execution_id=execution.id)
+    assert one["predicate"]["runDetails"]["metadata"]["invocationId"] == execution.id
+    assert b"".join(plain.client.statements(job_id)).decode() == shown
+
+
+def test_a_form_of_provenance_that_cannot_be_is_refused(plain):
+    job_id = run_job(plain)
+    url = f"{plain.url}/api/v1/orchestrator/jobs/{job_id}/provenance"
+    for query, words in (
+        ({"format": "spdx"}, "query parameter 'format' must be"),
+        ({"format": "intoto", "page": 1, "execution_id": "e-1"}, "'page' is for answers without 'format'"),
+    ):
+        answer = httpx.get(url, params=query)
+        assert answer.status_code == 400 and words in answer.json()["Message"]
+    assert httpx.get(url, params={"format": "intoto", "execution_id": "e-none"}).status_code == 404
+    said = plain.cli("job", "describe", "--output", "intoto", job_id, code=1).stderr
+    assert "--output intoto is one form of --provenance" in said
+    said = plain.cli("job", "describe", "--output", "spdx", job_id, code=1).stderr
+    assert 'should be one of ["json" "yaml" "intoto"]' in said
+    (told,) = statements(plain, job_id)
+    assert told["subject"] == [] and told["predicate"]["runDetails"]["byproducts"] == [
+        {"name": "missing", "annotations": {"reason": "it read no input and published nothing"}}
+    ]

@@ -312,6 +312,16 @@ class AsyncClient:
         """
         return await self.transport.ask(ListProvenanceResponse, job_path(job_id, "provenance"), query)
 
+    async def statements(self, job_id: str, **query: Any) -> AsyncGenerator[bytes, None]:
+        """Yield the provenance of a job as in-toto statements in JSON Lines, one an execution, piece by piece: a
+        line may have many pieces. `execution_id`, `job_version`, `namespace`.
+        """
+        await self.get_job(job_id, namespace=query.get("namespace", ""))
+        path = job_path(job_id, "provenance")
+        async with aclosing(self.transport.stream(path, {**query, "format": "intoto"})) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def get(
         self,
         job_id: str,

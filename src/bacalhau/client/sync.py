@@ -206,6 +206,9 @@ class Client:
     def provenance(self, job_id: str, **query: Any) -> ListProvenanceResponse:
         return self._run(self._client.provenance(job_id, **query))
 
+    def statements(self, job_id: str, **query: Any) -> Iterator[bytes]:
+        return self._each(self._client.statements(job_id, **query))
+
     def get(
         self,
         job_id: str,

@@ -5,7 +5,7 @@ Beside `sso` the only place that knows httpx; what is asked is for the verbs in 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -147,6 +147,19 @@ class Transport:
         """Send a GET; empty and zero values of the query are left out. Raises the server's error, or Unavailable."""
         params = [(k, v) for k, v in (query or {}).items() if v not in ("", 0, None, False, ())]
         return await self._send(kind, "GET", path, params=params, seconds=seconds)
+
+    async def stream(self, path: str, query: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
+        """Send a GET and yield its answer piece by piece. Raises the server's error, or Unavailable."""
+        params = [(k, v) for k, v in query.items() if v]
+        limit = httpx.Timeout(self.endpoint.seconds or _SECONDS, connect=10)
+        try:
+            async with self._http.stream("GET", self.url + PREFIX + path, timeout=limit, params=params) as answer:
+                if answer.is_error or answer.has_redirect_location:
+                    self._good(Answer(answer, await read_body(answer.aiter_bytes(), ANSWER, self.url)))
+                async for piece in answer.aiter_bytes():
+                    yield piece
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            raise unreachable(self.url, e) from e
 
     async def tell(
         self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None

@@ -1,11 +1,17 @@
 """Proofs of executions: kept for the node that runs them, removed with their execution, and nothing else."""
 
+import json
+
 import pytest
 
 from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.models.execution.proof import FileRow, Proof, Root, pack_files, pack_root
+from bacalhau.models.job.job import Task
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire import messages as m
+from bacalhau.orchestrator.jobs.intoto import write_statements
 from bacalhau.orchestrator.jobs.provenance import read_provenance
+from bacalhau.orchestrator.jobs.recipe import read_recipe
 from bacalhau.orchestrator.jobs.submit import submit_job
 from bacalhau.orchestrator.messages.inbox import on_message
 from bacalhau.orchestrator.nodes.handshake import on_request
@@ -49,6 +55,47 @@ async def proven(house, execution, **changes):
 async def pieces(house, execution):
     job = (await house.orch.store.load_execution(execution.id))[1]
     return [piece async for piece in read_provenance(house.orch, job)]
+
+
+async def statement(house, execution):
+    job = (await house.orch.store.load_execution(execution.id))[1]
+    text = b"".join([piece async for piece in write_statements(house.orch, job)])
+    (line,) = text.splitlines()
+    return json.loads(line)
+
+
+async def test_a_statement_has_the_files_of_all_pages_and_says_when_one_cannot_be_read(house):
+    execution = await one_execution(house, "one")
+    rows = [FileRow(-1, f"out/{number}", 1, "00") for number in range(6)]
+    pages = [await keep(house, execution, pack_files(rows[start : start + 2])) for start in (0, 2, 4)]
+    image = "repo/name@sha256:" + "ab" * 32
+    root = await keep(house, execution, pack_root(Root(output_pages=tuple(pages), image=image)))
+    await report(house, execution, Proof(root=root, outputs="ff"))
+    told = await statement(house, execution)
+    assert [file["name"] for file in told["subject"]] == [row.path for row in rows]
+    (dependency,) = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert dependency == {"name": "image", "uri": f"docker://{image}", "digest": {"sha256": "ab" * 32}}
+    await house.orch.content.remove([pages[1]])
+    told = await statement(house, execution)
+    assert [file["name"] for file in told["subject"]] == ["out/0", "out/1"]
+    (missing,) = told["predicate"]["runDetails"]["byproducts"]
+    assert missing["name"] == "missing" and missing["annotations"]["reason"].startswith("it cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({"EnvironmentVariables": ["A=secret", "B"]}, ("A", "B", "OWN")),
+        ({"environmentvariables": ("A=secret",)}, ("A", "OWN")),
+        ({"Env": {"A": "secret"}}, ("A", "OWN")),
+        ({"environment": "A=secret"}, ("A", "OWN")),
+        ({"Env": None}, ("OWN",)),
+    ],
+)
+def test_a_recipe_tells_names_of_variables_and_no_values(variables, names):
+    params = {"Image": "one", "Entrypoint": ["sh", "-c"], "Parameters": ("ls",), **variables}
+    recipe = read_recipe(Task(engine=SpecConfig(type="docker", params=params), env={"OWN": "secret"}))
+    assert recipe == (SpecConfig(type="docker", params={"Image": "one"}), ("sh", "-c", "ls"), names)
 
 
 async def test_a_proof_is_read_and_goes_with_its_job(house):

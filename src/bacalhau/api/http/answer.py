@@ -20,6 +20,8 @@ from bacalhau.lib.wire import go_escaped
 JSON = "application/json"
 PRETTY = "bacalhau.pretty"  # in a request's scope: the answer is to be laid out with two spaces
 REST = "bacalhau.rest"  # in a request's scope: what a list of its answer goes on with
+LINES = "bacalhau.lines"  # in a request's scope: JSON Lines that are its answer, in pieces
+JSON_LINES = b"application/x-ndjson"
 SLICE = 100  # items of a list that are encoded at once: about a millisecond
 _HOLE = b'"%s"' % token_hex(16).encode()  # where a list is missing; no text of a user can hold it
 
@@ -34,6 +36,20 @@ class Rest(NamedTuple):
 def send_after(request: Request[Any, Any, Any], first: tuple[Any, ...], others: AsyncIterator[Sequence[Any]]) -> None:
     """Have the answer to a request continue the list `first`, which its body holds, with others."""
     cast(dict[str, Any], request.scope)[REST] = Rest(first, others)
+
+
+async def send_lines(request: Request[Any, Any, Any], pieces: AsyncIterator[bytes]) -> None:
+    """Have the answer to a request be JSON Lines, sent as they are made. Raises what their first piece raises: then
+    there can be an error instead of an answer that breaks off.
+    """
+    first = await anext(pieces, b"")
+    cast(dict[str, Any], request.scope)[LINES] = _chain(first, pieces)
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 class _List(NamedTuple):
@@ -64,6 +80,8 @@ class Answer(Response[Any]):
         return content if isinstance(content, bytes) else go_json(content)
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **others: Any) -> ASGIResponse:
+        if lines := cast(dict[str, Any], request.scope).get(LINES):
+            return _InPieces(self.status_code or 200, [b"", b""], [lines], JSON_LINES)
         lists: list[_List] = []
         frame = self.render(_hollow(self.content, lists, cast(dict[str, Any], request.scope).get(REST)), JSON)
         if not lists:
@@ -127,11 +145,13 @@ class _Whole(ASGIResponse):
 class _InPieces(ASGIResponse):
     """JSON text of which a long list comes, in pieces, between each two of `texts`. Its length is not known before."""
 
-    def __init__(self, status: int, texts: list[bytes], lists: list[AsyncIterator[bytes]]) -> None:
-        self.status_code, self._texts, self._lists = status, texts, lists
+    def __init__(
+        self, status: int, texts: list[bytes], lists: list[AsyncIterator[bytes]], kind: bytes = JSON.encode()
+    ) -> None:
+        self.status_code, self._texts, self._lists, self._kind = status, texts, lists, kind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json")]
+        headers = [(b"content-type", self._kind)]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         async for piece in self._all():
             await send({"type": "http.response.body", "body": piece, "more_body": True})

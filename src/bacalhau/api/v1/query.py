@@ -127,12 +127,13 @@ class ListExecutions(ListQuery, frozen=True, kw_only=True):
 
 class ReadProvenance(Query, frozen=True, kw_only=True):
     """`execution_id` (or its beginning) alone instead of all; `job_version` 0 is the latest. `page` (from 1) is one
-    page of the files that one execution published.
+    page of the files that one execution published. `format` intoto: one in-toto statement an execution, as JSON Lines.
     """
 
     execution_id: StartOfId = ""
     job_version: Number = 0
     page: Number = 0
+    format: Literal["intoto"] | None = None
 
 
 class ReadLogs(Query, frozen=True, kw_only=True):

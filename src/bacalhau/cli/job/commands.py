@@ -63,6 +63,13 @@ class ListJobs(_JobLabels, OrderedPage, Table, section="Paging"):
 class DescribeJob(OneVersion, Document):
     """Flags of `job describe`."""
 
+    output: str | None = value(
+        "--output",
+        read=OneOf("json", "yaml", "intoto", says='should be one of ["json" "yaml" "intoto"]'),
+        default=None,
+        metavar="FORMAT",
+        help="json or yaml; with --provenance also intoto, a statement a line.",
+    )
     lineage: bool = switch("--lineage", help="Show where its inputs came from, and which jobs read its results.")
     provenance: bool = switch("--provenance", help="Show what its executions read and published, file by file.")
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import sys
+from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 
+from bacalhau.border.names import escaped
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.report import BOLD, painted
@@ -14,12 +17,14 @@ from bacalhau.cli.job.lineage import describe_lineage
 from bacalhau.cli.output.render import look_for, say_lines, show_document, stamp, when
 from bacalhau.cli.output.table import Column, draw
 from bacalhau.lib.clock import now_ns
+from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.wire.api import GetJobResponse
 
+INTOTO = "intoto"
 _EVENTS = (
     Column("Time", lambda h: stamp(h.time)),
     Column("Topic", lambda h: h.event.topic),
@@ -32,6 +37,9 @@ def describe(call: Call[DescribeJob]) -> int:
 
 
 async def _describe(call: Call[DescribeJob]) -> int:
+    if call.flags.output == INTOTO and (not call.flags.provenance or call.flags.lineage or call.flags.pretty):
+        said = "--output intoto is one form of --provenance, a line for each execution"
+        raise BadRequest(said, hint="write --provenance --output intoto, without --lineage and --pretty")
     if call.flags.lineage:
         return await describe_lineage(call)
     if call.flags.provenance:
@@ -46,13 +54,23 @@ async def _describe(call: Call[DescribeJob]) -> int:
 
 
 async def _describe_provenance(call: Call[DescribeJob]) -> int:
-    """Show what the executions of a job read and published, as a document."""
+    """Show what the executions of a job read and published, as a document or as in-toto statements."""
+    query = {"namespace": call.flags.namespace, "job_version": call.flags.version}
     async with connect(call.settings) as client:
-        answer = await client.provenance(
-            call.args[0], namespace=call.flags.namespace, job_version=call.flags.version or 0
-        )
+        if call.flags.output == INTOTO:
+            async with aclosing(client.statements(call.args[0], **query)) as pieces:
+                await _say_pieces(pieces)
+            return 0
+        answer = await client.provenance(call.args[0], **query)
     show_document(call.flags, answer, "yaml")
     return 0
+
+
+async def _say_pieces(pieces: AsyncIterator[bytes]) -> None:
+    """Print JSON text as it comes, also where a character is cut in two."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    async for piece in pieces:
+        say(escaped(decoder.decode(piece)), nl=False)
 
 
 def _print(answer: GetJobResponse) -> None:

@@ -290,7 +290,8 @@ class Provenance(Model):
     """The proof of an execution, or a piece of one: an execution with many files has several pieces, one after the
     other, of which the later ones have its id and files alone.
 
-    `missing` says why there is no proof. The digests are those of `models.execution.proof.Proof`.
+    `missing` says why there is no proof. The digests are those of `models.execution.proof.Proof`. Of environment
+    variables, also of the engine's, only the names are told: `environment`.
     """
 
     execution_id: str = always(factory=str)
@@ -298,6 +299,9 @@ class Provenance(Model):
     partition_index: int = 0
     state: str = ""
     missing: str = ""
+    engine: SpecConfig | None = None
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     image: str = ""
     started: str = ""
     ended: str = ""

@@ -13,6 +13,7 @@ from bacalhau.models.job.job import InputSource, Job
 from bacalhau.models.wire.api import Provenance, ProvenFile
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.published import walk_executions
+from bacalhau.orchestrator.jobs.recipe import read_recipe
 
 _NEVER_MADE = "its node made none: it is of another make, or of an older version"
 _NOTHING = "it read no input and published nothing"
@@ -39,7 +40,7 @@ async def read_provenance(orch: Orchestrator, job: Job, execution_id: str = "") 
         async for piece in read_proof(orch, job, execution):
             yield piece
     if execution_id and not is_any:
-        raise _not_proven(job, execution_id)
+        raise not_proven(job, execution_id)
 
 
 async def read_page(orch: Orchestrator, job: Job, execution_id: str, page: int) -> tuple[Provenance, int]:
@@ -49,36 +50,41 @@ async def read_page(orch: Orchestrator, job: Job, execution_id: str, page: int) 
     try:
         execution, _ = await orch.store.load_execution(execution_id)
     except NotFound as e:
-        raise _not_proven(job, execution_id) from e
+        raise not_proven(job, execution_id) from e
     if execution.job_id != job.id:
-        raise _not_proven(job, execution_id)
+        raise not_proven(job, execution_id)
     piece = Provenance(execution_id=execution.id)
-    if why := _why_missing(job, execution.proof):
+    if why := why_missing(job, execution):
         return replace(piece, missing=why), 0
     try:
         root = await orch.proofs.read_root(execution)
         names = root.output_pages[page - 1 : page]
         async for rows in orch.proofs.read_pages(execution.id, names):
-            piece = replace(piece, outputs=_files(job, rows))
+            piece = replace(piece, outputs=files_of(job, rows))
     except BacalhauError as e:
         return replace(piece, missing=f"it cannot be read: {e.message}"), 0
     return piece, len(root.output_pages)
 
 
-def _not_proven(job: Job, execution_id: str) -> NotFound:
+def not_proven(job: Job, execution_id: str) -> NotFound:
+    """Make the error for an execution that is not there, or has nothing to tell."""
     said = f"execution not found, or not completed: {execution_id}"
     return NotFound(said, hint=f"see: bacalhau job executions {job.id}")
 
 
 async def read_proof(orch: Orchestrator, job: Job, execution: Execution) -> AsyncIterator[Provenance]:
     """Yield the proof of an execution, piece by piece. One that cannot be read, or no further, says why."""
+    recipe = read_recipe(job.task)
     piece = Provenance(
         execution_id=execution.id,
         node_id=execution.node_id,
         partition_index=execution.partition_index,
         state=execution.state.label,
+        engine=recipe.engine,
+        command=recipe.command,
+        environment=recipe.environment,
     )
-    if why := _why_missing(job, execution.proof):
+    if why := why_missing(job, execution):
         yield replace(piece, missing=why)
         return
     try:
@@ -87,12 +93,12 @@ async def read_proof(orch: Orchestrator, job: Job, execution: Execution) -> Asyn
         inputs = orch.proofs.read_pages(execution.id, root.input_pages)
         outputs = orch.proofs.read_pages(execution.id, root.output_pages)
         first = [rows async for rows in inputs] if len(root.input_pages) < 2 else []
-        piece = replace(piece, inputs=_files(job, [row for rows in first for row in rows]))
+        piece = replace(piece, inputs=files_of(job, [row for rows in first for row in rows]))
         async for rows in inputs:
-            yield replace(piece, inputs=_files(job, rows))
+            yield replace(piece, inputs=files_of(job, rows))
             piece = Provenance(execution_id=execution.id)
         async for rows in outputs:
-            yield replace(piece, outputs=_files(job, rows))
+            yield replace(piece, outputs=files_of(job, rows))
             piece = Provenance(execution_id=execution.id)
     except BacalhauError as e:
         yield replace(piece, missing=f"it cannot be read: {e.message}")
@@ -101,8 +107,11 @@ async def read_proof(orch: Orchestrator, job: Job, execution: Execution) -> Asyn
         yield piece
 
 
-def _why_missing(job: Job, proof: Proof | None) -> str:
+def why_missing(job: Job, execution: Execution) -> str:
     """Say why an execution has no proof; "" where it has one."""
+    proof, reused = execution.proof, execution.reused
+    if reused is not None:
+        return f"it did not run: its result is that of execution {reused.execution_id} of job {reused.job_id}"
     if proof is None:
         return _NEVER_MADE if job.task.input_sources or job.task.publisher_type else _NOTHING
     return proof.error or ("" if proof.root else _NEVER_MADE)
@@ -122,7 +131,8 @@ def _with_root(piece: Provenance, proof: Proof, root: Root) -> Provenance:
     )
 
 
-def _files(job: Job, rows: Sequence[FileRow]) -> tuple[ProvenFile, ...]:
+def files_of(job: Job, rows: Sequence[FileRow]) -> tuple[ProvenFile, ...]:
+    """Tell files of a proof with the names and URIs that the job's inputs give them."""
     sources = job.task.input_sources or ()
     return tuple(_file(row, sources[row.input] if 0 <= row.input < len(sources) else None) for row in rows)
 
