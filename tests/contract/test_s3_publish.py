@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import os
 import socket
 import tarfile
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.errors import Conflict, NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.download import S3Downloader
+from bacalhau.plugins.s3.input import check_source
+from bacalhau.plugins.s3.params import MARK
 from bacalhau.plugins.s3.sign import presign_result
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import Step, ignore
@@ -61,6 +64,11 @@ def result(s3: S3, tree: Path, bucket: str, key: str, **params: object) -> Resul
 def params_of(spec: SpecConfig) -> dict:
     assert spec.params is not None
     return spec.params
+
+
+def read_mark_of(s3: S3, bucket: str, prefix: str) -> bytes:
+    body: bytes = s3.boto.get_object(Bucket=bucket, Key=prefix + MARK)["Body"].read()
+    return body
 
 
 def sha256(body: bytes) -> str:
@@ -139,10 +147,20 @@ async def test_plain_results_are_one_object_a_file(s3, bucket, publisher, downlo
     (tree / "outputs" / "large.bin").write_bytes(os.urandom(9 << 20))
     (tree / "outputs" / "secret").symlink_to("/etc/hostname")
     spec = await publisher.publish(result(s3, tree, bucket, "plain/{jobID}", **option), ignore)
-    assert (params_of(spec)["Key"], params_of(spec)["ChecksumSHA256"]) == ("plain/j-1/", "")
+    mark = read_mark_of(s3, bucket, "plain/j-1/")
+    assert (params_of(spec)["Key"], params_of(spec)["ChecksumSHA256"]) == ("plain/j-1/", sha256(mark))
     names = {"exitCode", "outputs/link", "outputs/large.bin", "outputs/sub/data b.bin", "stderr", "stdout"}
     assert {each["Key"] for each in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]} == {
-        "plain/j-1/" + name for name in names
+        "plain/j-1/" + name for name in {*names, MARK}
+    }
+    assert json.loads(mark) == {
+        "version": 1,
+        "jobID": "j-1",
+        "executionID": "e-2",
+        "files": [
+            {"path": name, "size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+            for name, body in ((name, (tree / name).read_bytes()) for name in sorted(names))
+        ],
     }
     recorded = s3.boto.head_object(Bucket=bucket, Key="plain/j-1/outputs/large.bin")["Metadata"]["bacalhau-sha256"]
     assert recorded == sha256((tree / "outputs" / "large.bin").read_bytes())
@@ -156,8 +174,79 @@ async def test_a_result_is_an_input(s3, bucket, publisher, tree, tmp_path):
     for number, option in enumerate(("plain", "gzip")):
         spec = await publisher.publish(result(s3, tree, bucket, "r", encoding=option), ignore)
         volume = await source.fetch(await source.resolve(spec), tmp_path / str(number), ignore)
-        assert ("exitCode" if option == "plain" else "r.tar.gz") in read_tree(volume.path)
+        found = read_tree(volume.path)
+        assert ("exitCode" if option == "plain" else "r.tar.gz") in found and MARK not in found
+        page = await source.list_page(spec, "")
+        assert {entry.path for entry in page.entries} == set(found)
+        assert check_source(spec) == []
     await source.close()
+
+
+async def plain_result(s3, bucket, publisher, tree, key="plain/{executionID}", execution_id="e-2"):
+    wanted = result(s3, tree, bucket, key, encoding="plain")._replace(execution_id=execution_id)
+    return await publisher.publish(wanted, ignore)
+
+
+async def test_half_of_a_plain_result_is_seen_as_half(s3, bucket, publisher, downloader, tree, tmp_path):
+    spec = await plain_result(s3, bucket, publisher, tree)
+    s3.boto.delete_object(Bucket=bucket, Key=f"plain/e-2/{MARK}")
+    source = S3Source()
+    for read in (
+        downloader.download(spec, tmp_path / "got", ignore),
+        source.resolve(spec),
+        source.list_page(spec, ""),
+    ):
+        with pytest.raises(StorageFailure, match=r"is incomplete: its last object, _bacalhau/manifest\.json, is not"):
+            await read
+    await source.close()
+    older = SpecConfig(type="s3", params=params_of(spec) | {"ChecksumSHA256": ""})
+    await downloader.download(older, tmp_path / "got", ignore)
+    assert (tmp_path / "got" / "stdout").read_text() == "out\n"
+
+
+async def test_a_plain_result_that_another_execution_replaced_says_which(
+    s3, bucket, publisher, downloader, tree, tmp_path
+):
+    first = await plain_result(s3, bucket, publisher, tree, "same")
+    await plain_result(s3, bucket, publisher, tree, "same", "e-8")
+    with pytest.raises(StorageFailure, match=r"was replaced by execution e-8 of job j-1, at .*GMT") as raised:
+        await downloader.download(first, tmp_path / "mine", ignore)
+    assert "{executionID}" in raised.value.hint
+
+
+async def test_a_plain_result_that_is_being_replaced_has_no_mark(s3, bucket, publisher, downloader, tree, tmp_path):
+    """The mark goes before the first file is replaced, also where the second result never becomes whole."""
+    first = await plain_result(s3, bucket, publisher, tree, "same")
+
+    async def refuse() -> None:
+        if "same/" + MARK not in {each["Key"] for each in s3.boto.list_objects_v2(Bucket=bucket)["Contents"]}:
+            raise Conflict("another attempt may publish")
+
+    wanted = result(s3, tree, bucket, "same", encoding="plain")._replace(execution_id="e-8", confirm=refuse)
+    with pytest.raises(Conflict):
+        await publisher.publish(wanted, ignore)
+    with pytest.raises(StorageFailure, match="is incomplete"):
+        await downloader.download(first, tmp_path / "mine", ignore)
+
+
+async def test_the_mark_is_stored_last_and_by_who_may_publish(s3, bucket, publisher, tree):
+    seen: list[set[str]] = []
+
+    async def look() -> None:
+        seen.append({each["Key"] for each in s3.boto.list_objects_v2(Bucket=bucket).get("Contents", ())})
+
+    wanted = result(s3, tree, bucket, "p/{executionID}", encoding="plain")._replace(confirm=look)
+    await publisher.publish(wanted, ignore)
+    files = {"p/e-2/" + name for name in ("exitCode", "stdout", "stderr", "outputs/link", "outputs/sub/data b.bin")}
+    assert seen[-1] == files and all(each <= files for each in seen)
+
+
+async def test_a_file_with_the_name_of_the_mark_is_refused_before_anything_is_sent(s3, bucket, publisher, tree):
+    (tree / "_bacalhau").mkdir()
+    (tree / MARK).write_text("mine")
+    with pytest.raises(PublisherFailure, match=r"file name '_bacalhau/manifest\.json' is that of the mark"):
+        await plain_result(s3, bucket, publisher, tree)
+    assert "Contents" not in s3.boto.list_objects_v2(Bucket=bucket)
 
 
 async def test_a_signed_link_needs_no_credentials(s3, bucket, publisher, downloader, tree, tmp_path, monkeypatch):

@@ -149,6 +149,25 @@ def test_a_result_that_was_changed_in_its_bucket_is_refused_with_the_names(plain
     assert (tmp_path / "stdout").read_text() == "said\n"
 
 
+def test_half_of_a_result_in_its_bucket_is_named_as_half(plain, s3, tmp_path):
+    publisher = publishers(s3)["s3 plain"]
+    job_id = run_job(plain, Publisher=publisher)
+    (execution,) = plain.client.executions(job_id)
+    mark = f"r/{execution.id}/_bacalhau/manifest.json"
+    bucket = publisher["Params"]["Bucket"]
+    told = json.loads(s3.boto.get_object(Bucket=bucket, Key=mark)["Body"].read())
+    assert (told["jobID"], told["executionID"]) == (job_id, execution.id)
+    outputs = provenance(plain, job_id)[0]["Outputs"]
+    assert [(each["path"], each["size"], each["sha256"]) for each in told["files"]] == [
+        (each["Path"], each.get("Size", 0), each["SHA256"]) for each in outputs
+    ]
+    reader = run_job(plain, InputSources=[{"Target": "/in", "Source": {"Type": "job", "Params": {"Job": job_id}}}])
+    assert [file["Path"] for file in provenance(plain, reader)[0]["Inputs"]] == ["exitCode", "stderr", "stdout"]
+    s3.boto.delete_object(Bucket=bucket, Key=mark)
+    said = plain.cli("get", job_id, "--output-dir", tmp_path, code=1, **OWNER).stderr
+    assert "is incomplete: its last object, _bacalhau/manifest.json, is not there" in said
+
+
 def statements(system, job_id, **query):
     url = f"{system.url}/api/v1/orchestrator/jobs/{job_id}/provenance"
     answer = httpx.get(url, params={"format": "intoto", **query})

@@ -164,11 +164,8 @@ def _filter_problems(params: S3InputParams) -> list[str]:
 def _single_problems(params: S3InputParams) -> list[str]:
     found = []
     if not params.is_single:
-        given = [
-            name
-            for name, value in (("versionID", params.version_id), ("checksumSHA256", params.checksum_sha256))
-            if value
-        ]
+        given = ["versionID"] if params.version_id else []
+        given += ["checksumSHA256"] if params.checksum_sha256 and not params.mark else []
         found += [f"{name} needs one object, and key {params.key!r} is a prefix" for name in given]
     if params.checksum_sha256:
         try:

@@ -17,6 +17,7 @@ from bacalhau.models.wire.api import SignLinksRequest, SignLinksResponse
 from bacalhau.plugins.objects.keys import Listed, plan_entries
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
+from bacalhau.plugins.s3.mark import check_mark
 from bacalhau.plugins.s3.operation import MOST_OBJECTS, list_page
 from bacalhau.plugins.s3.params import LinkedParams, S3SourceParams
 from bacalhau.ports.plugin import ResultServer
@@ -80,12 +81,14 @@ class Links:
 
 
 async def list_by_links(client: S3Client, source: S3SourceParams, signer: LinkSigner) -> tuple[Entry, ...]:
-    """List the objects of a plain result. Raises StorageFailure."""
+    """List the objects of a plain result. Raises StorageFailure, also for one that is not complete."""
     token, listed, address = "", list[Listed](), linked_address(source)
+    if source.mark:
+        await check_mark(client, address, source, (await signer.sign((source.mark,))).links[0])
     while True:
         links = await signer.sign(after=token)
         page = await list_page(client, Request(address, "GET", url=links.listing))
-        listed += page.objects
+        listed += (each for each in page.objects if each.key != source.mark)
         if len(listed) > MOST_OBJECTS:
             raise StorageFailure(f"the result has more than {MOST_OBJECTS:,} objects", component="S3")
         if not page.following or page.following == token:

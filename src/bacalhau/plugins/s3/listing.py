@@ -85,6 +85,7 @@ class Lister:
         self.seen += len(objects)
         self.sample = self.sample or next((each.key for each in page.objects), "")
         made = mark.made or now_ns()
+        objects = [each for each in objects if each.key != self._params.mark]
         entries = await asyncio.to_thread(Chooser(self._params, made).choose, objects)
         return ListedPage(entries, tuple(each._replace(made=made).text for each in following))
 

@@ -18,13 +18,15 @@ from bacalhau.plugins.s3.settings import Settings
 _PUBLISHER = "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
+MARK = "_bacalhau/manifest.json"  # below the key of a plain result
 
 
 class S3SourceParams(Model):
     """Objects as results name them, and inputs before they have more words (`plugins.s3.input`).
 
     `key` is an object, `prefix/`, `prefix*` or "" (the whole bucket); `checksum_sha256` as written, see
-    `full_checksum`. `writable` (ours): the task gets a copy of its own, and not what its node's cache holds.
+    `full_checksum`, is that of the object, or with `prefix/` that of the mark of a plain result. `writable` (ours): the
+    task gets a copy of its own, and not what its node's cache holds.
     """
 
     bucket: str = always(factory=str)
@@ -52,6 +54,13 @@ class S3SourceParams(Model):
         """Names one object rather than a prefix."""
         key = self.key.strip()
         return bool(key) and not key.endswith(("*", "/"))
+
+    @property
+    def mark(self) -> str:
+        """The key of the mark of a complete plain result, which a folder with a checksum stands for; "" elsewhere."""
+        is_folder = self.key.strip().endswith("/") and not self.glob
+        is_marked = is_folder and self.checksum_sha256 and not is_composite(self.checksum_sha256)
+        return self.prefix + MARK if is_marked else ""
 
     @property
     def glob(self) -> str:

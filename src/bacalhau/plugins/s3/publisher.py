@@ -26,6 +26,7 @@ from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.failure import AccessRefused
 from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.ledger import Ledger
+from bacalhau.plugins.s3.mark import put_mark, refuse_mark, remove_mark
 from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, digest_text, list_objects
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.settings import current_settings
@@ -86,7 +87,7 @@ class S3Publisher:
             await abort_left(client, ledger)
             target = Target(client, address, key, ledger, result.confirm, origin)
             if params.is_plain:
-                stored = await _publish_plain(target, result.folder, result.written or Written(), progress)
+                stored = await _publish_plain(target, result, progress)
             else:
                 stored = await _publish_archive(target, result.folder, progress)
             region = await self._client.region_of(address)
@@ -132,9 +133,15 @@ async def _publish_archive(target: Target, folder: Path, progress: _Sending) -> 
     return {"VersionID": uploaded.stored.version, "ChecksumSHA256": uploaded.digest}
 
 
-async def _publish_plain(target: Target, folder: Path, written: Written, progress: _Sending) -> dict[str, str]:
-    """No checksum speaks for many objects: each carries its own, which the server checks and `get` compares."""
+async def _publish_plain(target: Target, result: Result, progress: _Sending) -> dict[str, str]:
+    """Store each file as an object with a checksum of its own, which the server checks and `get` compares; then the
+    mark, whose checksum is that of the result.
+    """
+    folder, written = result.folder, result.written or Written()
     files = await asyncio.to_thread(plain_files, folder, target.key, "S3")
+    refuse_mark(files)
+    if result.execution_id not in target.key:
+        await remove_mark(target)
     progress.expect(len(files), sum(size for _, size in files))
 
     async def put_large(name: str, size: int) -> None:
@@ -157,7 +164,7 @@ async def _publish_plain(target: Target, folder: Path, written: Written, progres
     large = [partial(put_large, name, size) for name, size in files if size > _PIECE_BYTES]
     await gather_bounded(_LARGE_AT_ONCE, list(large))
     await _require_kept(target, [target.key + name for name, _ in files])
-    return {"VersionID": "", "ChecksumSHA256": ""}
+    return {"VersionID": "", "ChecksumSHA256": await put_mark(target, result, written)}
 
 
 class _SmallFile(NamedTuple):

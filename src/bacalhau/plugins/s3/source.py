@@ -23,6 +23,7 @@ from bacalhau.plugins.s3.failure import AbsentObject
 from bacalhau.plugins.s3.fetch import Origin, fetch_entries
 from bacalhau.plugins.s3.input import S3InputParams
 from bacalhau.plugins.s3.listing import Lister, Mark, read_mark
+from bacalhau.plugins.s3.mark import check_mark
 from bacalhau.plugins.s3.named import NamedLister
 from bacalhau.plugins.s3.operation import MOST_OBJECTS, Head, head
 from bacalhau.plugins.s3.params import S3SourceParams
@@ -88,6 +89,8 @@ class S3Source:
         if params.is_single and not after:
             entry = await _find_single(client, address, params)
             return ListedPage((entry,)) if entry else ListedPage((), (Mark(params.prefix + "/").text,))
+        if not after:
+            await check_mark(client, address, params)
         mark = read_mark(after) if after else Mark(params.prefix)
         if not mark.prefix.startswith(params.prefix):
             raise StorageFailure(f"s3: {shorten(mark.prefix)!r} is not below {shorten(params.prefix)!r}")
@@ -140,6 +143,7 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
         named = NamedLister(client, address, params)
         entries, said = await _list_whole(named.page, "", most), f"none of the {named.seen:,} keys of its list is taken"
     else:
+        await check_mark(client, address, params)
         lister = Lister(client, address, params)
         entries = await _list_whole(lambda after: lister.page(read_mark(after)), Mark(listed_as).text, most)
         said = nothing_matches(params, lister.seen, lister.sample)

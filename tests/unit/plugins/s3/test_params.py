@@ -47,6 +47,7 @@ def test_names_are_taken_in_any_case():
         {"Bucket": "b", "Key": "*/[*]", "Manifest": "s3://other/keys.txt"},
         {"Bucket": "b", "Key": "p/", "Keys": ["p/x", "s3://b/p/y", "", "p/z "]},
         result_spec({"Bucket": "b", "Key": "k"}).params,
+        result_spec({"Bucket": "b", "Key": "plain/", "ChecksumSHA256": BASE64}).params,
     ],
 )
 def test_good_sources(params):
@@ -91,7 +92,9 @@ def test_good_sources(params):
         ({"Bucket": "b", "Keys": ["k" * 1025]}, "is longer than a key can be: 1024 bytes"),
         ({"Bucket": "b", "Keys": ["k"] * 10_001}, "keys are 10,001, more than 10,000: put the list into a bucket"),
         ({"Bucket": "b", "Key": "p*", "VersionID": "v"}, "versionID needs one object"),
-        ({"Bucket": "b", "Key": "p/", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
+        ({"Bucket": "b", "Key": "p/*", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
+        ({"Bucket": "b", "Key": "a*b/", "ChecksumSHA256": BASE64}, "checksumSHA256 needs one object"),
+        ({"Bucket": "b", "Key": "p/", "ChecksumSHA256": BASE64 + "-12"}, "checksumSHA256 needs one object"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "AAAA"}, "is no SHA-256"),
         ({"Bucket": "b", "Key": "k", "ChecksumSHA256": "ünicode"}, "is no SHA-256"),
         (
