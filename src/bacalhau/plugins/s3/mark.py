@@ -19,12 +19,13 @@ from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution.proof import FileRow, Written
+from bacalhau.plugins.objects.digest import full_checksum
 from bacalhau.plugins.objects.disk import RENAME
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
 from bacalhau.plugins.s3.failure import AbsentObject, AccessRefused
 from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA
-from bacalhau.plugins.s3.params import MARK, S3SourceParams, full_checksum
+from bacalhau.plugins.s3.params import MARK, S3SourceParams
 from bacalhau.plugins.s3.upload import Target, upload_stream
 from bacalhau.ports.publisher import Result
 

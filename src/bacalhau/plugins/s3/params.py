@@ -10,6 +10,7 @@ from bacalhau.lib.written import truth_of
 from bacalhau.models.job.overlap import PublisherUse
 from bacalhau.models.job.selection import Selection
 from bacalhau.models.job.spec import SpecConfig, read_params
+from bacalhau.plugins.objects.digest import is_composite
 from bacalhau.plugins.objects.results import key_problems, overlap_problems
 from bacalhau.plugins.objects.shares import PartitionParams
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
