@@ -31,6 +31,7 @@ from bacalhau.compute.remote.content import RemoteContent
 from bacalhau.compute.remote.managed import ask_upload_link
 from bacalhau.compute.run import run_node
 from bacalhau.compute.state.capacity import Capacity
+from bacalhau.compute.state.prefetches import Prefetches
 from bacalhau.compute.state.printed import Shipping
 from bacalhau.config.job_defaults import job_defaults
 from bacalhau.config.schema import Config
@@ -226,6 +227,7 @@ async def compute_node(
             task_disk=read_size("Compute.TaskDisk", config.compute.task_disk) or shutil.disk_usage(data).total,
             shipping=Shipping(kept=output_limit(config.compute.logs)),
             cache=cache,
+            prefetches=Prefetches(is_on=config.compute.cache.prefetch),
         )
         await stack.enter_async_context(run_node(node))
         yield node

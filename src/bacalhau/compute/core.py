@@ -11,6 +11,7 @@ from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.kept import Kept
 from bacalhau.compute.state.policy import Admission
 from bacalhau.compute.state.ports import PortPool
+from bacalhau.compute.state.prefetches import Prefetches
 from bacalhau.compute.state.printed import Shipping
 from bacalhau.compute.state.specs import FetchedJobs
 from bacalhau.lib.aio import Crew, Signal
@@ -112,7 +113,8 @@ class ComputeNode:
     are these, the oldest first.
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
-    asks for no disk. `patience` is that with stores which do not take a result. `cache` holds inputs of earlier tasks.
+    asks for no disk. `patience` is that with stores which do not take a result. `cache` holds inputs of earlier tasks,
+    and `prefetches` bring those of the next ones into it.
     """
 
     node_id: str
@@ -137,6 +139,7 @@ class ComputeNode:
     max_interruptions: int = 3
     patience: Patience = USUAL
     cache: InputCache | None = None
+    prefetches: Prefetches = field(default_factory=Prefetches)
     running: dict[str, Running] = field(default_factory=dict)
     gpu_problems: Mapping[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)

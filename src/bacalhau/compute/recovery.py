@@ -128,7 +128,7 @@ async def tidy_forever(node: ComputeNode) -> None:
             await asyncio.to_thread(_sweep_folders, node, await _unfinished(node) | node.kept.keys())
             if node.cache is not None:
                 trees = await asyncio.to_thread(node.cache.shelf.list_trees)  # before those are known that need them
-                await node.cache.tidy(trees - await _unfinished(node))
+                await node.cache.tidy(trees - await _unfinished(node) - node.prefetches.tasks.keys())
             await asyncio.sleep(TIDY_EVERY)
             await _sweep_engines(node, await _unfinished(node), logging.DEBUG)
         except Unavailable as e:

@@ -348,6 +348,17 @@ class Cache(Section):
             )
         ),
     ] = ""
+    prefetch: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Bring inputs of up to two executions that are likely to begin here next into the cache while others"
+                " keep this node busy, for each at most an eighth of the cache's size in bytes. On, because network and"
+                " processor are then busy at once; turn it off where traffic costs money that a job which is cancelled"
+                " in the queue should not cause."
+            )
+        ),
+    ] = True
 
 
 class Compute(Section):

@@ -20,6 +20,7 @@ from bacalhau.orchestrator.scheduling.view import Plan
 from bacalhau.orchestrator.state.awaited import Awaited
 from bacalhau.orchestrator.state.board import Board
 from bacalhau.orchestrator.state.cluster import Cluster
+from bacalhau.orchestrator.state.foretold import Foretold
 from bacalhau.orchestrator.state.forgotten import Forgetting
 from bacalhau.orchestrator.state.gate import Gate
 from bacalhau.orchestrator.state.inventories import Inventories
@@ -118,6 +119,7 @@ class Orchestrator:
     awaited: Awaited = field(default_factory=Awaited)
     outbox: Outbox = field(default_factory=Outbox)
     locality: Locality = field(default_factory=Locality)
+    foretold: Foretold = field(default_factory=Foretold)
     views: Views = field(default_factory=Views)
     permits: Permits = field(default_factory=Permits)
     placing: set[str] = field(default_factory=set)

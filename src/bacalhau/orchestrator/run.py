@@ -7,6 +7,7 @@ from functools import partial
 from bacalhau.lib.aio import background
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluator import evaluate_forever
+from bacalhau.orchestrator.evaluation.foretelling import foretell_forever
 from bacalhau.orchestrator.evaluation.inventory import list_forever
 from bacalhau.orchestrator.evaluation.locating import locate_forever
 from bacalhau.orchestrator.messages.dispatcher import dispatch_forever
@@ -32,6 +33,7 @@ async def run_orchestrator(orch: Orchestrator) -> AsyncIterator[None]:
             orch.views.scrap.drop_forever(),
             list_forever(orch),
             locate_forever(orch),
+            foretell_forever(orch),
             dispatch_forever(orch),
             watch_nodes_forever(orch),
             retain_forever(keeper.forget, partial(trim, orch), Expiry(orch).forget_absent),

@@ -6,7 +6,7 @@ for a copy of its own. Where the cache has no room, or its disk fails, an input 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +14,11 @@ from bacalhau.compute.state.cache import InputCache, digest_of
 from bacalhau.compute.state.shelf import Wanted, copy_tree
 from bacalhau.lib.errors import StorageFailure, Unavailable
 from bacalhau.lib.tree import remove_tree
-from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Content, Manifest, OtherContent, Reusable, Volume
+from bacalhau.ports.progress import Report, Step, ignore
+from bacalhau.ports.storage import Content, Entry, Listable, Manifest, OtherContent, Reusable, Volume
 
 _WAIT_SECONDS = 60.0
+_PART_BYTES, _PART_OBJECTS = 64_000_000, 500  # of what is brought ahead, before others have a turn
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +54,44 @@ async def bring_cached(way: Way, manifest: Manifest, into: Path, report: Report)
         way.linked.clear()
         await asyncio.to_thread(remove_tree, way.tree)
     return volume
+
+
+async def bring_ahead(way: Way, manifest: Manifest, room: int, give_way: Callable[[], Awaitable[None]]) -> int:
+    """Bring an input into the cache before anybody needs it, a part after the other where its objects can be brought
+    alone, and no more than `room` bytes; return how many came. `give_way` is called before each part.
+
+    Raises StorageFailure, OSError and Unavailable.
+    """
+    wanted = await asyncio.to_thread(_name, manifest, await way.source.name_contents(manifest))
+    here = way.tree / "here"
+    await asyncio.to_thread(way.cache.shelf.make_tree, here)
+    lacking = {one.path: one for one in await way.cache.link(wanted, here)}
+    entries = [entry for entry in manifest.entries if entry.path in lacking]
+    is_divisible, came = isinstance(way.source, Listable), 0
+    for part in _divide(entries) if is_divisible else [manifest.entries] * bool(entries):
+        named = [lacking[entry.path] for entry in part] if is_divisible else wanted
+        size = sum(one.size for one in named if one.path in lacking)
+        if size > room - came:
+            break
+        await give_way()
+        coming = way._replace(tree=way.tree / "coming")
+        if await _bring(coming, manifest._replace(entries=tuple(part)), named, ignore) is None:
+            break
+        came += size
+    return came
+
+
+def _divide(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Divide objects into parts that are brought one after the other."""
+    part, size = list[Entry](), 0
+    for entry in entries:
+        if part and (size + entry.size > _PART_BYTES or len(part) == _PART_OBJECTS):
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += entry.size
+    if part:
+        yield part
 
 
 def _name(manifest: Manifest, contents: Sequence[Content]) -> list[Wanted]:

@@ -16,6 +16,7 @@ from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.job.job import InputSource, Job, Task
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.engine import Mount
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import InPlace, Manifest, Partition, Reusable, Storage, Volume
@@ -33,16 +34,9 @@ async def stage_inputs(
     which holds for what servers say and for what they send. What was read is taken down beside `folder`. Raises
     StorageFailure.
     """
-    if objections := node.plugins.list_input_objections(job):
-        raise StorageFailure(objections)
     inputs = job.task.input_sources or ()
-    sources = [_source(node, source) for source in inputs]
-    listed = await fetch_share(node, job.inventory, part.index) if job.inventory and job.inventory.is_made else {}
-    finding = [
-        _known(Manifest(item.source, listed[n])) if n in listed else sources[n].resolve(item.source, part)
-        for n, item in enumerate(inputs)
-    ]
-    manifests = await _resolve_all(node, inputs, finding, report)
+    manifests = await find_manifests(node, job, part, report)
+    sources = [source_of(node, item.source) for item in inputs]
     needed = sum(m.size for m in manifests)
     ways = [_way(node, source, folder, n) for n, source in enumerate(sources)]
     await _make_room(node, folder, sum(m.size for m, way in zip(manifests, ways, strict=True) if way is None))
@@ -60,6 +54,22 @@ async def stage_inputs(
     return mounts
 
 
+async def find_manifests(node: ComputeNode, job: Job, part: Partition, report: Report) -> list[Manifest]:
+    """Find out what the inputs of a partition hold, in their order. Raises StorageFailure, also for what is not open to
+    the job's namespace.
+    """
+    if objections := node.plugins.list_input_objections(job):
+        raise StorageFailure(objections)
+    inputs = job.task.input_sources or ()
+    sources = [source_of(node, item.source) for item in inputs]
+    listed = await fetch_share(node, job.inventory, part.index) if job.inventory and job.inventory.is_made else {}
+    finding = [
+        _known(Manifest(item.source, listed[n])) if n in listed else sources[n].resolve(item.source, part)
+        for n, item in enumerate(inputs)
+    ]
+    return await _resolve_all(node, inputs, finding, report)
+
+
 async def permit_again(node: ComputeNode, task: Task, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
     """Open the inputs that are used in place once more, because the node's rules or its disk may have changed.
 
@@ -68,17 +78,18 @@ async def permit_again(node: ComputeNode, task: Task, mounts: tuple[Mount, ...])
     """
     found = list(mounts)
     for n, source in enumerate(task.input_sources or ()):
-        storage = _source(node, source)
+        storage = source_of(node, source.source)
         if isinstance(storage, InPlace):
             found[n] = _mount(source, await storage.permit(source.source))
     return tuple(found)
 
 
-def _source(node: ComputeNode, source: InputSource) -> Storage:
+def source_of(node: ComputeNode, source: SpecConfig) -> Storage:
+    """Find the plug-in that brings an input. Raises StorageFailure where this node has none."""
     try:
-        return node.plugins.sources[source.source.kind]
+        return node.plugins.sources[source.kind]
     except KeyError as e:
-        raise StorageFailure(f"this node cannot read inputs from {source.source.kind}") from e
+        raise StorageFailure(f"this node cannot read inputs from {source.kind}") from e
 
 
 async def _known(manifest: Manifest) -> Manifest:

@@ -279,7 +279,7 @@ class _Work:
         folder.mkdir()
         self.report(Step("staging"))
         part = Partition(self.execution.partition_index, self.job.wanted)
-        with self._blame(STAGING):
+        with self._blame(STAGING), self.node.prefetches.staging():
             mounts = await stage_inputs(self.node, self.job, part, folder, self._disk, self.report)
         self.report.finished("staging")
         return mounts

@@ -1,5 +1,5 @@
 """Answers to questions that only a node can answer: what inputs hold, seen with its own credentials,
-and which it has already.
+and which it has already. It is told here, too, which inputs it may need next.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from bacalhau.border.names import shorten
 from bacalhau.compute.core import ComputeNode
+from bacalhau.compute.execution.prefetch import set_prefetches
 from bacalhau.compute.messages.control import beat_or_join
 from bacalhau.compute.messages.listing import access_of, list_input
 from bacalhau.compute.messages.locality import locate
@@ -25,6 +26,8 @@ from bacalhau.models.wire.messages import (
     ListInputRequest,
     LocateInputsRequest,
     LocateInputsResponse,
+    PrefetchRequest,
+    PrefetchResponse,
     ResolveInputsRequest,
     ResolveInputsResponse,
 )
@@ -52,6 +55,9 @@ async def on_request(node: ComputeNode, delivery: Delivery) -> Model:
         )
     if isinstance(message, ListInputRequest):
         return await list_input(node, message)
+    if isinstance(message, PrefetchRequest):
+        set_prefetches(node, message.pieces)
+        return PrefetchResponse()
     if isinstance(message, HelloRequest):
         await beat_or_join(node)
         return HelloResponse()

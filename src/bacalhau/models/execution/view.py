@@ -64,6 +64,10 @@ class Tally:
         """Yield the partitions that have neither a live nor a completed execution, lowest first."""
         return chain(self.reopened(), range(self._untouched, self.wanted))
 
+    def is_open(self, index: int) -> bool:
+        """Tell whether a partition has neither a live nor a completed execution."""
+        return index in self._reopened or self._untouched <= index < self.wanted
+
     def reopened(self) -> list[int]:
         """List the open partitions that had an execution before, lowest first."""
         return sorted(self._reopened)

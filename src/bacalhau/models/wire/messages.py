@@ -1,9 +1,9 @@
 """Messages between orchestrator and node. Names and fields are the original's, so a foreign node may join.
 
 Extensions of ours: `PublishOutputs` (of what a node kept), `transport.Running…` (what a node has in hand),
-`transport.Progress` (at most once, never stored), `transport.ResolveInputs…`, `transport.ListInput…` and
-`transport.LocateInputs…` (asked of a node), `transport.Publish*` (who may publish), `content.*` (blocks of published
-results), `logs.*` (what executions print).
+`transport.Progress` (at most once, never stored), `transport.ResolveInputs…`, `transport.ListInput…`,
+`transport.LocateInputs…` and `transport.Prefetch…` (asked of a node), `transport.Publish*` (who may publish),
+`content.*` (blocks of published results), `logs.*` (what executions print).
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from bacalhau.lib.wire import Model, always
 from bacalhau.models.execution.event import Event
 from bacalhau.models.execution.execution import Execution, RunCommandResult
 from bacalhau.models.execution.proof import Proof
-from bacalhau.models.job.job import InputSource
+from bacalhau.models.job.job import InputSource, Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import NodeInfo
@@ -304,6 +304,27 @@ class LocateInputsResponse(Model):
     places: tuple[InputPresence, ...] = always(factory=tuple)
 
 
+class PrefetchPiece(Model):
+    """A partition that waits for room, as far as its inputs need it: the job has no more than its inputs, and what they
+    are found by.
+    """
+
+    job: Job = always(factory=Job)
+    partition: int = always(factory=int)
+
+
+class PrefetchRequest(Model):
+    """A hint to a node (ours): these pieces are likely to begin on it next, and no others any more. It may bring their
+    inputs into its cache meanwhile.
+    """
+
+    pieces: tuple[PrefetchPiece, ...] = always(factory=tuple)
+
+
+class PrefetchResponse(Model):
+    """The hint was heard."""
+
+
 class Progress(Model):
     """The stage of an execution: `stage` is one of preparing, pulling, staging, running, publishing; counts in objects
     and bytes. `note` is what it waits for just now, "" while it goes on. Without an execution it is the progress of the
@@ -456,6 +477,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "transport.ListInputResponse": ListInputResponse,
     "transport.LocateInputsRequest": LocateInputsRequest,
     "transport.LocateInputsResponse": LocateInputsResponse,
+    "transport.PrefetchRequest": PrefetchRequest,
+    "transport.PrefetchResponse": PrefetchResponse,
     "content.MissingBlocksRequest": MissingBlocksRequest,
     "content.MissingBlocksResponse": MissingBlocksResponse,
     "content.PutBlocksRequest": PutBlocksRequest,

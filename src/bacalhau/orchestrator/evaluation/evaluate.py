@@ -57,6 +57,7 @@ def context_of(orch: Orchestrator, job: Job, eval_id: str = "", most: int | None
         fence=orch.permits.fence(job.id, job.create_time),
         is_preparing=orch.board.is_preparing,
         awaits=_awaits(orch, job),
+        foretold=orch.foretold.partitions(job.id, job.version),
     )
 
 

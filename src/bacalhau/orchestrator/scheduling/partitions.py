@@ -1,6 +1,7 @@
 """Partitions that need a node: what batch and service have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from bacalhau.lib.ids import short_id
@@ -53,7 +54,8 @@ def place_open(view: JobView, around: Context) -> Plan:
     plan = Plan(waiting=due.waiting, next_evaluation=due.next_evaluation)
     most = min(n for n in (around.most, around.allowance.most(need), SLICE) if n is not None)
     with around.candidates.trial():
-        for index in (index for index in tally.open_partitions() if index not in due.late):
+        left = _first_open(view, due.late, most + 1 + len(around.foretold))
+        while left:
             if len(asks) == most:
                 return wait_or_run(job, _limited(plan._replace(asks=tuple(asks)), need, around), has_live, around)
             if asks:
@@ -62,6 +64,7 @@ def place_open(view: JobView, around: Context) -> Plan:
             if not node_id:  # partitions are alike: what does not fit now does not fit for the next one either
                 shortage = find_shortage(job, need, around.candidates, bars)
                 break
+            left.remove(index := _choose(left, node_id, around.foretold))
             asks.append(new_execution(job, index, node_id, need, around))
         else:
             return wait_or_run(job, plan._replace(asks=tuple(asks)), has_live, around)
@@ -75,6 +78,21 @@ def place_open(view: JobView, around: Context) -> Plan:
         next_evaluation=earliest(plan.next_evaluation, _next_evaluation(view, shortage, around)),
     )
     return wait_or_run(job, plan, has_live, around)
+
+
+def _first_open(view: JobView, late: set[int], most: int) -> list[int]:
+    """List the first open partitions that may be tried now."""
+    return list(islice((index for index in view.tally.open_partitions() if index not in late), most))
+
+
+def _choose(left: Sequence[int], node_id: str, foretold: Mapping[str, int]) -> int:
+    """Choose the partition that a node starts: its own, whose inputs it may have by now; else the first that is no
+    other node's, or the first of all.
+    """
+    if foretold.get(node_id) in left:
+        return foretold[node_id]
+    others = set(foretold.values())
+    return next((index for index in left if index not in others), left[0])
 
 
 def _limited(plan: Plan, need: Resources, around: Context) -> Plan:

@@ -79,7 +79,8 @@ class Context(NamedTuple):
     this one must respect that. `most`: how many executions may start now, None for as many as fit.
     `allowance`: what the job's namespace may use. `fence`: the slots in which an attempt may still publish.
     `later`: the slots that the roll-out of the job's version has not reached; `is_held_up`: nor does it go on.
-    `awaits`: the result of another job that must come first.
+    `awaits`: the result of another job that must come first. `foretold`: the partition whose inputs a node may have by
+    now.
     """
 
     candidates: Candidates
@@ -97,6 +98,7 @@ class Context(NamedTuple):
     later: frozenset[Slot] = frozenset()
     is_held_up: bool = False
     awaits: Awaits = NOTHING
+    foretold: Mapping[str, int] = {}
 
     def tell_return(self, job: Job) -> Callable[[str], int]:
         """Make the function that tells when a node had the job's engine again (Unix ns), 0 where it never lacked it."""

@@ -248,6 +248,16 @@ class WaitingLine:
         first = min(firsts, default=None)
         return None if first is None else self._entries[first[-1]].waiting
 
+    def foremost(self, limit: int) -> list[Waiting]:
+        """List up to `limit` jobs that come first of all, in their order, whether a node has room for them or not."""
+        cap = self._cap()
+        firsts = (
+            (-min(level, cap), self._shares.rank(namespace), *rank)
+            for (level, namespace), ranks in self._groups.items()
+            for rank in ranks[:limit]
+        )
+        return [self._entries[order[-1]].waiting for order in heapq.nsmallest(limit, firsts)]
+
     def standing(self, job_id: str) -> Standing | None:
         """Return a job's place; None for one that does not wait, or is parked."""
         mine = self._entries.get(job_id)

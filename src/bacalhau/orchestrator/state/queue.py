@@ -188,6 +188,10 @@ class EvaluationQueue:
         else:
             self._everywhere.discard(job.id)
 
+    def foremost(self, limit: int) -> list[Waiting]:
+        """List up to `limit` jobs that come first of those that wait for room."""
+        return self._line.foremost(limit)
+
     def standing(self, job_id: str) -> Standing | None:
         """Return the job's place among those that wait for room; None for one that does not."""
         return self._line.standing(job_id)
