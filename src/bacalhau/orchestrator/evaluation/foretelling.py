@@ -6,6 +6,7 @@ a job that is cancelled, or a node that takes nothing more, ends what is on its 
 
 import asyncio
 import logging
+import time
 from functools import partial
 from itertools import islice
 
@@ -22,6 +23,7 @@ from bacalhau.orchestrator.state.foretold import MOST, NONE, Piece, share_out
 from bacalhau.orchestrator.state.line import Waiting
 
 EVERY = 1.0  # seconds
+PART = 20  # the pause is at least so many times as long as it took to decide
 FRONT = 8  # jobs that wait and are considered
 LARGEST = 100_000  # bytes of a job's inputs that are told
 PATIENCE = 5.0  # seconds
@@ -30,28 +32,37 @@ log = logging.getLogger(__name__)
 
 
 async def foretell_forever(orch: Orchestrator) -> None:
+    """Tell nodes what comes next whenever that has changed, looking each second, or less often where many nodes would
+    make that dear.
+    """
+    pause = EVERY
     while True:
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(pause)
         if orch.queue.waiting or orch.foretold.told:
             try:
-                await foretell(orch)
+                pause = max(EVERY, PART * await foretell(orch))
             except Unavailable as e:
                 log.debug("nodes are told later what comes next: %s", e)
 
 
-async def foretell(orch: Orchestrator) -> None:
-    """Decide once what comes next, and tell the nodes for which that has changed. Raises Unavailable."""
+async def foretell(orch: Orchestrator) -> float:
+    """Decide once what comes next, and tell the nodes for which that has changed. Return the seconds that it took to
+    decide. Raises Unavailable.
+    """
+    began = time.perf_counter()
     front = orch.queue.foremost(FRONT)
     views = await orch.views.load(orch.store, [waiting.job.id for waiting in front])
-    _decide(orch, [(waiting, views[waiting.job.id]) for waiting in front if waiting.job.id in views])
+    await _decide(orch, [(waiting, views[waiting.job.id]) for waiting in front if waiting.job.id in views])
     jobs = {view.job.id: view.job for view in views.values()}
     for node_id in [node_id for node_id in orch.foretold.told if orch.cluster.get(node_id) is None]:
         del orch.foretold.told[node_id]
     changed = [node_id for node_id in {*orch.foretold.told, *orch.foretold.nodes} if _must_tell(orch, node_id)]
+    spent = time.perf_counter() - began
     await gather_bounded(NODES_AT_ONCE, [partial(_tell, orch, node_id, jobs) for node_id in changed])
+    return spent
 
 
-def _decide(orch: Orchestrator, front: list[tuple[Waiting, JobView]]) -> None:
+async def _decide(orch: Orchestrator, front: list[tuple[Waiting, JobView]]) -> None:
     """Give each node up to two pieces, those of the jobs that come first."""
     coming: dict[str, set[Piece]] = {}
     for waiting, view in front:
@@ -69,6 +80,7 @@ def _decide(orch: Orchestrator, front: list[tuple[Waiting, JobView]]) -> None:
             own = coming.setdefault(node_id, set())
             if len(own) < MOST:
                 own.add(Piece(job.id, job.version, index))
+        await asyncio.sleep(0)  # others have a turn: there may be thousands of nodes
     orch.foretold.replace(coming, {node_id: _begun(orch, node_id) for node_id in orch.foretold.told})
 
 
