@@ -173,3 +173,20 @@ async def test_nothing_is_prefetched_where_nobody_wants_it(s3, bucket, door, tmp
         await tell(node, piece(spec(door, bucket, "a/")))
         assert (node.prefetches.tasks, door.read) == ({}, {})
     assert Config().compute.cache.prefetch
+
+
+class Broken:
+    """A source of another package that raises what no source may."""
+
+    async def resolve(self, source, part):
+        raise ZeroDivisionError
+
+    async def fetch(self, manifest, into, report):
+        raise ZeroDivisionError
+
+
+async def test_a_source_that_raises_anything_costs_a_prefetch_and_not_the_node(tmp_path, caplog):
+    async with node_with(tmp_path, sources={"broken": Broken()}) as node:
+        await tell(node, piece(SpecConfig(type="broken")))
+        await ended(node)
+        assert (await trees(node), caplog.messages) == (frozenset(), ["prefetching inputs of job next"])

@@ -16,6 +16,7 @@ SUPERVISED = {
     f"src/bacalhau/{path}"
     for path in (
         "app/plugins.py",
+        "compute/execution/prefetch.py",
         "compute/machine/fingerprint.py",
         "compute/messages/inbox.py",
         "compute/recovery.py",
