@@ -73,6 +73,23 @@ async def test_a_wrong_field_is_told_with_every_problem_of_the_rest(tmp_path):
             assert len(found) == 4 and "unknown engine type 'dokker'" in found[3]
 
 
+async def test_the_word_auto_is_a_count_in_every_body_with_a_job(tmp_path):
+    params = {"Bucket": "b", "Key": "k/", "Partition": {"Type": "bytes", "BytesPerPartition": "1Gb"}}
+    task = a_job()["Tasks"][0] | {"InputSources": [{"Source": {"Type": "s3", "Params": params}, "Target": "/in"}]}
+    body = {"Job": a_job(Name="n", Type="batch", Count="auto", Tasks=[task])}
+    async with open_room(tmp_path) as room:
+        for method, path in (("PUT", JOBS), ("PUT", f"{JOBS}/diff"), ("POST", f"{JOBS}/explain")):
+            answer = await room.http.request(method, path, json=body)
+            assert answer.status_code == 200, answer.text
+        job = (await room.http.get(f"{JOBS}/n")).json()["Job"]
+        assert (job["Count"], job["AutoCount"]) == (1, True)
+        for count in ("many", "2", "automatic"):
+            refused = await room.http.put(JOBS, json={"job": a_job(count=count)})
+            assert refused.status_code == 400 and "field 'Job.Count'" in refused.json()["Message"]
+        refused = await room.http.put(JOBS, json={"job": a_job(Type="batch") | {"Count": " Auto "}})
+        assert "count auto needs an input that says how many bytes make a partition" in refused.json()["Message"]
+
+
 async def test_unknown_fields_are_warned_of_but_envelope_keys_are_not(tmp_path):
     async with open_room(tmp_path) as room:
         body = {"Job": a_job(Nope=1), "Credential": None, "Namespace": "default", "IdempotencyToken": "x", "Dry": True}

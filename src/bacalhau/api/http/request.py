@@ -22,6 +22,7 @@ from bacalhau.lib.wire import MAX_DEPTH, MAX_PROBLEMS, Model, convert_sound, dec
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.taken import taking_inputs
 from bacalhau.models.job.validate import list_problems
+from bacalhau.models.text.jobfile import with_auto_count
 from bacalhau.models.wire.api import DiffJobRequest, ExplainJobRequest, PutJobRequest
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs.submit import job_problems
@@ -90,11 +91,21 @@ async def read_job_body(request: Ask, kind: type[J]) -> tuple[J, list[str]]:
     the others make.
     """
     orch = orchestrator(request)
-    asked, unknown = await read_body(
-        request, kind, check=lambda asked: job_problems(orch, asked.job) if asked.job else []
-    )
+
+    def check(asked: J) -> list[str]:
+        return job_problems(orch, asked.job) if asked.job else []
+
+    asked, unknown = await parse_request(request, lambda text: parse_body(text, kind, check=check, respell=_respelled))
     _require_right_to_inputs(request, asked.job or Job())
     return asked, unknown
+
+
+def _respelled(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a body with its job as job files may write it: the word auto may stand for a count."""
+    return {
+        key: with_auto_count(value) if key.lower() == "job" and isinstance(value, dict) else value
+        for key, value in raw.items()
+    }
 
 
 def _require_right_to_inputs(request: Ask, job: Job) -> None:
@@ -104,11 +115,9 @@ def _require_right_to_inputs(request: Ask, job: Job) -> None:
         raise Forbidden(said, component=COMPONENT)
 
 
-async def read_body(
-    request: Ask, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems
-) -> tuple[T, list[str]]:
+async def read_body(request: Ask, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
     """The request's body, see `parse_body`. Raises TooSlow when the client does not send it."""
-    return await parse_request(request, lambda text: parse_body(text, kind, nulls=nulls, check=check))
+    return await parse_request(request, lambda text: parse_body(text, kind, nulls=nulls))
 
 
 def header(request: Ask, name: bytes) -> str:
@@ -181,12 +190,17 @@ async def _read_all(request: Ask) -> bytes:
 
 
 def parse_body(
-    text: bytes, kind: type[T], *, nulls: bool = False, check: Callable[[T], list[str]] = _no_problems
+    text: bytes,
+    kind: type[T],
+    *,
+    nulls: bool = False,
+    check: Callable[[T], list[str]] = _no_problems,
+    respell: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> tuple[T, list[str]]:
     """The JSON body (none: all defaults), keys in any case, and the paths of unknown keys. Raises BadRequest.
 
     `nulls`: they mean something, and the fields of `kind` take them. `check` finds what else is to be told of a body
-    with wrong fields.
+    with wrong fields; `respell` rewrites the object before it is read.
     """
     try:
         raw: Any = decode(text, Any) if text.strip() else {}
@@ -198,7 +212,7 @@ def parse_body(
         raise refused(f"the body is nested deeper than {MAX_DEPTH} levels")
     if b"null" in text and not nulls:
         raw = _without_nulls(raw)
-    folded, unknown = fold_keys(raw, kind)
+    folded, unknown = fold_keys(respell(raw), kind)
     found, wrong = convert_sound(folded, kind)
     if wrong or found is None:
         raise refused(*list_problems(wrong, check(found) if found else ()))

@@ -87,18 +87,22 @@ def _refuse(faults: list[str], wrong: list[str], sound: Job | None, check: Check
 
 
 def _respelled(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a job whose tasks name their resources as today: older documentation calls them by their type's name. The
-    word auto for a count is a field of its own, because others read a count as a number.
+    """Return a job whose tasks name their resources as today: older documentation calls them by their type's name."""
+    return {
+        key: [_respelled_task(task) for task in value] if key.lower() == "tasks" and isinstance(value, list) else value
+        for key, value in with_auto_count(raw).items()
+    }
+
+
+def with_auto_count(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a job in which the word auto for a count is a field of its own, because others read a count as a
+    number.
     """
-    return dict(_respelled_field(key, value) for key, value in raw.items())
+    return dict(("AutoCount", True) if _is_auto(key, value) else (key, value) for key, value in raw.items())
 
 
-def _respelled_field(key: str, value: Any) -> tuple[str, Any]:
-    if key.lower() == "tasks" and isinstance(value, list):
-        return key, [_respelled_task(task) for task in value]
-    if key.lower() == "count" and isinstance(value, str) and value.strip().lower() == AUTO:
-        return "AutoCount", True
-    return key, value
+def _is_auto(key: str, value: Any) -> bool:
+    return key.lower() == "count" and isinstance(value, str) and value.strip().lower() == AUTO
 
 
 def _respelled_task(task: Any) -> Any:
