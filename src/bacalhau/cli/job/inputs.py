@@ -63,18 +63,23 @@ def title_shares(shares: Shares | None) -> str:
 
 
 def tell_inputs(answer: ExplainJobResponse) -> list[tuple[str, str]]:
-    """Say in a line each how even the shares are, what a retry costs, and whether the listing was cut off."""
+    """Say in a line each how many partitions the inputs make, how even the shares are, what a retry costs, and whether
+    the listing was cut off.
+    """
     failed = [each for each in answer.inputs if each.error]
     found = [("Input Fails", f"{each.target}: {each.error}") for each in failed]
     found += [("Hint", each.hint) for each in failed[-1:] if each.hint]
+    if answer.count:
+        cut = " at least, the listing was cut off" if answer.count_is_cut else ""
+        found.append(("Count", f"auto: {answer.count:,} partitions{cut}"))
     found += [("Shares", _tell_shares(answer.shares))] if answer.shares else []
     if answer.retry_bytes:
         found.append(
             ("Retry Cost", f"{show_bytes(answer.retry_bytes)} to fetch again{' at most' * bool(answer.shares)}")
         )
-    cut = [each for each in answer.inputs if each.is_cut]
-    if cut:
-        listed = ", ".join(f"the first {each.objects:,} objects of {each.target}" for each in cut)
+    some = [each for each in answer.inputs if each.is_cut]
+    if some:
+        listed = ", ".join(f"the first {each.objects:,} objects of {each.target}" for each in some)
         found.append(("Preview", f"only {listed} were listed: there are more"))
     return found
 

@@ -215,7 +215,8 @@ class ExplainJobResponse(Model):
     from: the priority, and the share and weight of the namespace.
 
     `inputs` come with the first page. `shares` say what each partition reads, None where every execution reads all;
-    `retry_bytes` is what another attempt at the largest one fetches again.
+    `retry_bytes` is what another attempt at the largest one fetches again. `count` is how many partitions the inputs
+    make, 0 where they do not decide that; at least so many where `count_is_cut`.
     """
 
     job_id: str = always(factory=str)
@@ -236,6 +237,8 @@ class ExplainJobResponse(Model):
     next_token: str = ""
     shares: Shares | None = None
     retry_bytes: int = 0
+    count: int = 0
+    count_is_cut: bool = False
 
 
 class ListJobsResponse(Model):

@@ -76,7 +76,7 @@ async def explain_new(
         state=JobState(state_type=JobStateType.PENDING),
     )
     preview = await preview_inputs(orch, new) if page.after == FIRST.after else Preview()
-    listed = replace(new, inventory=Inventory(regions=preview.regions))
+    listed = replace(new, inventory=Inventory(regions=preview.regions), count=preview.auto_count or new.count)
     answer = await _explain(orch, JobView(listed, ()), page, preview, Awaits(pinned.awaits))
     return replace(answer, job_id="", warnings=(*warnings, *notes) or None)
 
@@ -196,6 +196,8 @@ async def _with_inputs(
         inputs=tuple(found[index] for index in sorted(found)),
         shares=preview.shares,
         retry_bytes=_count_again(preview, found),
+        count=preview.auto_count,
+        count_is_cut=preview.count_is_cut,
     )
 
 
