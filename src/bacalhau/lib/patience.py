@@ -68,6 +68,28 @@ def hurried(seconds: float) -> Iterator[None]:
         _hurry.reset(token)
 
 
+def _silent(text: str) -> None:
+    """The listener of work that tells nobody."""
+
+
+_listener: ContextVar[Callable[[str], None]] = ContextVar("listener", default=_silent)
+
+
+@contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Have work inside the block that reports to nobody else tell `listener` what it waits for, "" while it goes on."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell_wait(note: str) -> None:
+    """Tell what work waits for to those who listen around it."""
+    _listener.get()(note)
+
+
 class Fault(NamedTuple):
     """A failure that may pass by itself.
 
@@ -139,18 +161,14 @@ class GaveUp(StorageFailure):
     heard: bool = False
 
 
-def _silent(text: str) -> None:
-    """The listener of work that tells nobody."""
-
-
 class Effort:
     """One piece of work, such as the staging of an input, whose requests share their patience.
 
-    `tell` is given what the work waits for, as in "the store answers 503, again in 8 s". `heard`: the server is known
-    to be there.
+    `tell` is given what the work waits for, as in "the store answers 503, again in 8 s"; without it those who listen
+    around the work are told. `heard`: the server is known to be there.
     """
 
-    def __init__(self, patience: Patience, tell: Callable[[str], None] = _silent, *, heard: bool = False) -> None:
+    def __init__(self, patience: Patience, tell: Callable[[str], None] = tell_wait, *, heard: bool = False) -> None:
         self.patience, self._tell, self._heard = patience, tell, heard
         self._since: float | None = None
 

@@ -236,3 +236,35 @@ async def test_the_progress_names_the_inputs_that_are_still_to_be_found_out_abou
         node = ComputeNode("n-1", tmp_path, None, Silent(), plugins, Capacity(Resources()), people)
         await stage_inputs(node, job, Partition(0, 1), folder, MB, report)
     assert notes[0] == "finding out what inline at /inputs/0, ipfs at /inputs/1 holds" and notes[-1] == ""
+
+
+class Late:
+    """A ContentStore of one block, which answers when it may."""
+
+    def __init__(self, block):
+        self._block = block
+        self.may_answer = asyncio.Event()
+
+    async def get(self, cid):
+        await self.may_answer.wait()
+        return self._block
+
+
+async def test_the_progress_tells_what_finding_out_waits_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("bacalhau.plugins.ipfs.source._SLOW_SECONDS", 0.01)
+    cid, content, notes = cid_of(b"hello", RAW, 1), Late(b"hello"), []
+
+    def report(step):
+        notes.append(step.note)
+        if "waiting" in step.note:
+            content.may_answer.set()
+
+    job = Job(id="j-1", tasks=(task(SpecConfig(type="ipfs", params={"CID": str(cid)})),))
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    async with crew() as people:
+        plugins = Plugins({}, {"ipfs": IpfsSource(content, patience=5.0)}, {})
+        node = ComputeNode("n-1", tmp_path, None, Silent(), plugins, Capacity(Resources()), people)
+        await stage_inputs(node, job, Partition(0, 1), folder, MB, report)
+    finding = "finding out what ipfs at /inputs/0 holds"
+    assert notes[:4] == [finding, f"{finding}: waiting for content {cid}", finding, ""] and notes[-1] == ""

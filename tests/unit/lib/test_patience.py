@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.lib.patience import LONGEST_ASKED, Effort, Fault, GaveUp, Passing, Patience, Standstill, asked_seconds
+from bacalhau.lib.patience import (
+    LONGEST_ASKED,
+    Effort,
+    Fault,
+    GaveUp,
+    Passing,
+    Patience,
+    Standstill,
+    asked_seconds,
+    heard_by,
+)
 from bacalhau.lib.patience import next_pause as decide
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -102,6 +112,21 @@ async def test_an_effort_that_stands_still_ends():
     with pytest.raises(GaveUp, match=r"^s3: busy \(gave up after 3 attempts\)$") as raised:
         await Effort(AT_ONCE._replace(seconds=0, attempts=2)).persist(attempt)
     assert (raised.value.hint, raised.value.retryable, len(tried)) == ("wait", True, 3)
+
+
+async def test_what_an_effort_waits_for_is_told_to_those_around_it():
+    notes, states = [], [Passing("gone").because(BUSY), None]
+
+    async def attempt():
+        if error := states.pop(0):
+            raise error
+
+    with heard_by(notes.append):
+        await Effort(AT_ONCE).persist(attempt)
+    assert notes == ["the store answers 503, again in 0 s"]
+    states = [Passing("gone").because(BUSY), None]
+    await Effort(AT_ONCE).persist(attempt)
+    assert len(notes) == 1
 
 
 async def test_what_cannot_pass_is_tried_once():

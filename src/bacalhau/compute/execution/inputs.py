@@ -14,6 +14,7 @@ from bacalhau.compute.execution.reading import Reading
 from bacalhau.compute.remote.inventory import fetch_share
 from bacalhau.lib.aio import together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.patience import heard_by
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.job.job import InputSource, Job, Task
 from bacalhau.models.job.spec import SpecConfig
@@ -100,15 +101,18 @@ async def _known(manifest: Manifest) -> Manifest:
 async def _resolve_all(
     node: ComputeNode, inputs: tuple[InputSource, ...], finding: list[Coroutine[Any, Any, Manifest]], report: Report
 ) -> list[Manifest]:
-    """Find out what all inputs hold, side by side. The inputs that are still waited for are told meanwhile."""
+    """Find out what all inputs hold, side by side. The inputs that are still waited for are told meanwhile, and what
+    these wait for.
+    """
     open_inputs = [i.alias or f"{i.source.type} at {i.target}" for i in inputs]
 
-    def tell() -> None:
+    def tell(wait: str = "") -> None:
         note = f"finding out what {_shown(open_inputs)} holds" if open_inputs else ""
-        report(Step("staging", note=note))
+        report(Step("staging", note=f"{note}: {wait}" if wait else note))
 
     async def resolve(find: Coroutine[Any, Any, Manifest], name: str) -> Manifest:
-        manifest = await find
+        with heard_by(tell):
+            manifest = await find
         open_inputs.remove(name)
         tell()
         return manifest

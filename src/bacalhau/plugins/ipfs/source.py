@@ -10,6 +10,7 @@ from bacalhau.border.archive import Limits
 from bacalhau.border.names import length_fault
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
+from bacalhau.lib.patience import tell_wait
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
@@ -21,10 +22,6 @@ from bacalhau.ports.content import ContentStore
 from bacalhau.ports.plugin import Setting, source_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import WHOLE, Content, Entry, Manifest, Partition, Volume
-
-
-def _untold(note: str) -> None:
-    """The listener of work that tells nobody."""
 
 
 class IpfsParams(Model):
@@ -122,7 +119,7 @@ class IpfsSource:
         return [Content(f"{place}/{entry.path}", f"ipfs\0{entry.key}") for entry in manifest.entries]
 
     @asynccontextmanager
-    async def _reader(self, wait: Callable[[str], None] = _untold) -> AsyncIterator[Reader]:
+    async def _reader(self, wait: Callable[[str], None] = tell_wait) -> AsyncIterator[Reader]:
         if not self._endpoint:
             yield VerifiedReader(StoreReader(_Near(self._content, None, self._patience, wait)))
             return
@@ -144,7 +141,8 @@ class _Near:
         return await gather_bounded(WINDOW, [partial(self.get, cid) for cid in cids])
 
     async def get(self, cid: str) -> bytes:
-        slow = asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._wait, f"waiting for content {cid}")
+        loop = asyncio.get_running_loop()
+        slow = loop.call_later(_SLOW_SECONDS, self._wait, f"waiting for content {cid}")
         try:
             async with asyncio.timeout(self._patience):
                 return await self._find(cid)
@@ -156,6 +154,8 @@ class _Near:
             ) from e
         finally:
             slow.cancel()
+            if loop.time() >= slow.when():
+                self._wait("")
 
     async def _late(self, cid: str) -> StorageFailure:
         """Make the error of a block that did not come in time. Another node may find it where this one's own IPFS node
