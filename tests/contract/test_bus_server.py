@@ -52,7 +52,7 @@ async def test_killed_server_comes_back_on_its_port(tmp_path):
     async with cluster(tmp_path) as made:
         _, down = await made.node("n")
         port, pid = made.server.port, await kill_server(tmp_path)
-        await down.until(lambda: down.greeted == 2)
+        await down.until(lambda: down.greeted >= 2)
         assert int((tmp_path / "nats-server.pid").read_text().split()[0]) != pid
         assert f":{port}" in (tmp_path / "nats-server.conf").read_text()
 

@@ -30,7 +30,7 @@ def date(**ago):
         ("", {"Last-Modified": date(days=1)}, True),
         ('W/"one"', {"Last-Modified": date(days=1)}, True),
         ('W/"one"', {}, False),
-        ("", {"Last-Modified": date(seconds=0)}, False),
+        ("", {"Last-Modified": date(days=-1)}, False),
         ("", {"Last-Modified": "yesterday"}, False),
         ("", {}, False),
     ],

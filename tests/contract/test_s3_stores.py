@@ -145,8 +145,7 @@ def find_column(store: S3) -> dict[str, str]:
 def read_column(title: str) -> dict[str, str]:
     rows = [
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        for line in PAGE.read_text().splitlines()
-        if line.startswith("|")
+        for line in PAGE.read_text().split("\n\n")[2].splitlines()
     ]
     place = rows[0].index(title)
     return {row[0]: row[place].replace("`", "") for row in rows[2:]}

@@ -120,8 +120,11 @@ def system(anyio_backend, docker_url, docker_image, containers, tmp_path):
 def test_the_orchestrator_dies_at_every_step(system, s3, bucket):
     def make_job(point):
         sleep = 3600 if point in STOPS else 0
-        return noop({"Stdout": point, "Sleep": sleep}, Publisher=s3_publisher(s3.url, bucket, point + "/{executionID}"))
+        publisher = s3_publisher(s3.url, bucket, point + "/{executionID}")
+        inputs = [s3_input(s3.url, bucket, "in/", "/in")] if point == Point.LISTED else []
+        return noop({"Stdout": point, "Sleep": sleep}, Publisher=publisher, InputSources=inputs)
 
+    s3.fill(bucket, {"in/x": b"x"})
     walk = Walk(system, make_job, s3, bucket)
     walk.through(ORCHESTRATOR, system.orchestrator)
     walk.check()

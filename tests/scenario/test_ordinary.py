@@ -34,7 +34,7 @@ def test_results_are_complete_and_nothing_is_left(ordinary, plain_user_image, s3
     job = ordinary.run(
         SCRIPT,
         engine={} if user == "root" else {"Image": plain_user_image},
-        InputSources=[s3_input(s3.url, bucket, "in/", "/in")],
+        InputSources=[s3_input(s3.url, bucket, "in/", "/in", Writable=True)],
         ResultPaths=OUTPUTS,
         Publisher=kinds.get(publisher, {"Type": publisher}),
     )

@@ -115,7 +115,7 @@ async def test_an_object_that_is_said_to_be_larger_is_not_begun(tmp_path):
 
 @pytest.mark.usefixtures("credentials")
 async def test_an_s3_object_without_a_length(tmp_path):
-    head = b"HTTP/1.1 200 OK\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nx-amz-request-id: 1\r\n\r\n"
     async with Endless(head, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") as server:
         source = S3Source(Reach(own=True))
         spec = SpecConfig(

@@ -140,8 +140,9 @@ async def test_what_an_older_store_kept_unchecked_is_not_signed(tmp_path, result
         await house.orch.commit(Change(new_jobs=(job,)))
         await house.orch.commit(Change(new_executions=(done,)))
         found = await list_results(house.orch, JOB.id)
-    assert found == [SpecConfig(type="signed") if is_signed else result]
-    assert asked == [Published(result, S3, JOB.id, EXECUTION.id, EXECUTION.node_id, JOB.namespace)] * is_signed
+    assert found.items == (SpecConfig(type="signed") if is_signed else result,)
+    ids = (JOB.id, EXECUTION.id)
+    assert asked == [Published(result, S3, *ids, EXECUTION.node_id, JOB.namespace, *ids)] * is_signed
 
 
 def test_without_a_check_of_its_own_a_publisher_reports_what_its_plug_in_fetches():

@@ -13,7 +13,8 @@ from bacalhau.cli.frame.pflag import invalid_argument
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.spec.job_flags import DockerJob, NewJob, ReuseFlags
 from bacalhau.lib.errors import BacalhauError, BadRequest
-from bacalhau.models.job.job import AUTO, InputSource, Job, ResultPath, Task, Timeouts
+from bacalhau.models.job.count import AUTO
+from bacalhau.models.job.job import InputSource, Job, ResultPath, Task, Timeouts
 from bacalhau.models.job.network import NetworkConfig, NetworkType
 from bacalhau.models.job.resources import ResourcesConfig
 from bacalhau.models.job.selector import parse_selector

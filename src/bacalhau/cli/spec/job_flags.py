@@ -2,7 +2,7 @@
 
 from bacalhau.cli.frame.flags import Flags, listed, many, number, switch, text, value
 from bacalhau.cli.frame.reading import OneOf, whole, whole_or
-from bacalhau.models.job.job import AUTO
+from bacalhau.models.job.count import AUTO
 
 
 class JobFlags(Flags, section="Job"):

@@ -42,6 +42,7 @@ async def stage_inputs(
     ways = [_way(node, source, folder, n) for n, source in enumerate(sources)]
     await _make_room(node, folder, sum(m.size for m, way in zip(manifests, ways, strict=True) if way is None))
     if needed > disk:
+        _check_room(folder, needed)
         raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)
     total, reading = _Total(report, len(manifests), disk), Reading(folder.parent, node.hashes)
     fetches = []

@@ -22,7 +22,6 @@ LONG_RUNNING = ("service", "daemon")
 EVERYWHERE = ("ops", "daemon")
 """Job types that run on all matching nodes, so that their count is 0."""
 
-AUTO = "auto"  # the word for a count that the inputs decide
 JOB_TYPES = ("batch", "ops", "service", "daemon")
 
 

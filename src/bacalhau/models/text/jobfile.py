@@ -12,7 +12,8 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.unknown import unknown_field, unknown_fields
 from bacalhau.lib.wire import convert_sound, fold_keys
 from bacalhau.lib.written import Written, settled
-from bacalhau.models.job.job import AUTO, SERVERS_KEYS, Job
+from bacalhau.models.job.count import AUTO
+from bacalhau.models.job.job import SERVERS_KEYS, Job
 from bacalhau.models.job.validate import list_problems
 from bacalhau.models.seed.reading import ignored_metadata, job_from_seed
 from bacalhau.models.seed.seed import SeedJob

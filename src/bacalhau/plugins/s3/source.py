@@ -141,11 +141,14 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
         listed_as += "/"
     if isinstance(params, S3InputParams) and params.is_listed:
         named = NamedLister(client, address, params)
-        entries, said = await _list_whole(named.page, "", most), f"none of the {named.seen:,} keys of its list is taken"
+        entries, said = (
+            await _list_whole(named.page, "", most, params),
+            f"none of the {named.seen:,} keys of its list is taken",
+        )
     else:
         await check_mark(client, address, params)
         lister = Lister(client, address, params)
-        entries = await _list_whole(lambda after: lister.page(read_mark(after)), Mark(listed_as).text, most)
+        entries = await _list_whole(lambda after: lister.page(read_mark(after)), Mark(listed_as).text, most, params)
         said = nothing_matches(params, lister.seen, lister.sample)
     await asyncio.to_thread(refuse_clashes, params.bucket, entries)
     if not entries and not params.allow_empty:
@@ -153,7 +156,9 @@ async def resolve_entries(client: S3Client, params: S3SourceParams, most: int = 
     return entries
 
 
-async def _list_whole(page: Callable[[str], Awaitable[ListedPage]], first: str, most: int) -> tuple[Entry, ...]:
+async def _list_whole(
+    page: Callable[[str], Awaitable[ListedPage]], first: str, most: int, params: S3SourceParams
+) -> tuple[Entry, ...]:
     """List all pages, from the token of the first on; return at most `most` objects in the order of their keys."""
     places, found, missing, names = [first], dict[str, Entry](), 0, list[str]()
     while places:
@@ -162,7 +167,8 @@ async def _list_whole(page: Callable[[str], Awaitable[ListedPage]], first: str, 
         found.update((entry.key, entry) for entry in one.entries)
         missing, names = missing + one.missing, [*names, *one.missing_keys][:NAMED]
         if len(found) > most:
-            raise StorageFailure(f"s3: more than {most:,} objects match", hint="name a longer prefix", component="S3")
+            said = f"s3: more than {most:,} objects match {shorten(params.key)!r} in bucket {params.bucket}"
+            raise StorageFailure(said, hint="name a longer prefix", component="S3")
     if missing:
         raise missing_objects(missing, names)
     return tuple(found[key] for key in sorted(found))
