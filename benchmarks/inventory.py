@@ -73,7 +73,13 @@ def serve_listing(keys: int, pipe: Pipe) -> None:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    listing = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Listing(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing of clients that went away: one that has all it wants need not end its connections."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
+
+    listing = Listing(("127.0.0.1", 0), Handler)
     pipe.send(f"http://127.0.0.1:{listing.server_address[1]}")
     listing.serve_forever()
 
@@ -113,15 +119,15 @@ def _submit(served: Server, url: str) -> str:
 
 
 def _wait_for_inventory(served: Server, job_id: str, keys: int) -> float:
-    """Wait until the history tells that the inputs are listed; return the most memory that was seen meanwhile, MB."""
+    """Wait until the inputs are listed; return the most memory that was seen meanwhile, MB."""
     most, end = 0.0, time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        events: Any = ask(served.url, "GET", f"/orchestrator/jobs/{job_id}/history")["Items"]
-        texts = [item["Event"]["Message"] for item in events]
-        if f"Inputs listed: {keys:,} objects" in " ".join(texts):
+        answer: Any = ask(served.url, "GET", f"/orchestrator/jobs/{job_id}")
+        found = answer["Job"].get("Inventory") or {}
+        if found and found.get("Objects") != keys:
+            raise RuntimeError(found.get("Error") or f"{found.get('Objects')} of {keys} keys were listed")
+        if found:
             return most
-        if wrong := [text for text in texts if "could not be listed" in text]:
-            raise RuntimeError(wrong[0])
         most = max(most, served.resident_mb())
         time.sleep(0.1)
     raise RuntimeError(f"the inputs were not listed in {PATIENCE:.0f} s")

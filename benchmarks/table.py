@@ -108,25 +108,35 @@ def _stage_row(figure: str, clients: dict[str, dict[str, float]], original: str)
 
 
 _PUBLISHING = (
-    ("publishing 20,000 × 1 KB to S3, each an object", "plain", {"s5cmd": "plain-s5cmd"}),
+    ("publishing {many} to S3, each an object", "plain", {"s5cmd": "plain-s5cmd"}),
     ("… as one archive", "archive", {"tar, gzip, s5cmd": "archive-tar"}),
-    ("publishing 1.5 GB to S3", "large", {"s5cmd": "large-s5cmd", "boto3": "large-boto3"}),
-    ("staging 20,000 × 1 KB from S3", "stage", {"s5cmd": "get-s5cmd"}),
-    ("`get` of 20,000 × 1 KB from S3", "get", {"s5cmd": "get-s5cmd"}),
+    ("publishing {large} to S3", "large", {"s5cmd": "large-s5cmd", "boto3": "large-boto3"}),
+    ("staging {many} from S3", "stage", {"s5cmd": "get-s5cmd"}),
+    ("… into the node's cache", "stage-first", {"s5cmd": "get-s5cmd"}),
+    ("… once more, from the node's cache", "stage-again", {"s5cmd": "get-s5cmd"}),
+    ("`get` of {many} from S3", "get", {"s5cmd": "get-s5cmd"}),
     ("… of one archive", "get-archive", {"s5cmd, tar": "get-archive-tar"}),
-    ("… of 1.5 GB", "get-large", {"s5cmd": "get-large-s5cmd"}),
-    ("publishing 20,000 × 1 KB to IPFS", "ipfs-many", {"Kubo": "ipfs-many-kubo"}),
-    ("publishing 1.5 GB to IPFS", "ipfs-large", {"Kubo": "ipfs-large-kubo"}),
+    ("… of {large}", "get-large", {"s5cmd": "get-large-s5cmd"}),
+    ("publishing {many} to IPFS", "ipfs-many", {"Kubo": "ipfs-many-kubo"}),
+    ("publishing {large} to IPFS", "ipfs-large", {"Kubo": "ipfs-large-kubo"}),
+    ("`get` of {many} from IPFS", "get-ipfs", {"Kubo": "get-ipfs-kubo"}),
 )
 
 
 def _publishing(_: str) -> Iterator[Row]:
     found = _last_json(["-m", "benchmarks.publishing"])
+    sizes = found["sizes"]
+    many, large = f"{sizes['files']:,.0f} × {_size(sizes['file_bytes'])}", _size(sizes["large_bytes"])
     for figure, name, peers in _PUBLISHING:
         mine = found[name]
         here = f"{mine['s']:.1f} s, {mine['cpu_s']:.1f} s of processor; + {mine['mb']:.0f} MB, temporary"
         theirs = (f"{peer} {found[key]['s']:.1f} s" + _processor(found[key]) for peer, key in peers.items())
-        yield Row(figure, f"{here} {mine['disk_mb']:.0f} MB", "; ".join(theirs))
+        yield Row(figure.format(many=many, large=large), f"{here} {mine['disk_mb']:.0f} MB", "; ".join(theirs))
+
+
+def _size(count: float) -> str:
+    """Write bytes as the table has them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:g} MB" if count >= 1e6 else f"{count / 1e3:g} KB"
 
 
 def _processor(figures: dict[str, float]) -> str:
