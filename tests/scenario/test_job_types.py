@@ -67,7 +67,9 @@ def test_a_service_is_started_again_when_it_ends_and_stops_for_good(pair, contai
     job_id = endless(pair, "service", "web", count=2)
     first = containers.until("start", job_id, 2)[0].container
     subprocess.run(["docker", "--host", docker_url, "kill", first], check=True, capture_output=True)
-    containers.until("start", job_id, 3)
+    again = containers.until("start", job_id, 3)[-1].container
+    logs = ["docker", "--host", docker_url, "logs", again]
+    until(lambda: subprocess.run(logs, check=True, capture_output=True).stdout == b"up\n", "it hears signals")
     ended = next(e for e in executions(pair, job_id) if e.state == 10)
     assert (ended.compute_state.message, ended.compute_state.details["FailureKind"]) == (
         "execution completed unexpectedly",

@@ -8,7 +8,8 @@ from bacalhau.border.names import path_fault
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.remote.content import RemoteContent
 from bacalhau.lib.aio import gather_bounded
-from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.lib.errors import BacalhauError, NotFound, StorageFailure
+from bacalhau.lib.patience import USUAL, Effort, Fault, Passing
 from bacalhau.models.job.inventory import Inventory, Root, Row, unpack_root, unpack_rows
 from bacalhau.ports.storage import Entry
 
@@ -20,15 +21,15 @@ Listed = dict[int, tuple[Entry, ...]]
 
 async def fetch_share(node: ComputeNode, inventory: Inventory, part: int) -> Listed:
     """Fetch what a partition reads. Raises StorageFailure where the inputs could not be listed, or the inventory is
-    not held any more, and Unavailable.
+    not held any more. An orchestrator that is away, as while it starts again, is waited for.
     """
     if inventory.error:
         raise StorageFailure(inventory.error, hint=inventory.hint, retryable=False)
-    content = RemoteContent(node.bus)
+    blocks_of = _Blocks(node)
     try:
-        root = unpack_root(await content.get(inventory.root))
+        root = unpack_root(await blocks_of.get(inventory.root))
         names = [page.name for page in root.pages_of(part)]
-        blocks = await gather_bounded(AT_ONCE, [partial(content.get, name) for name in names])
+        blocks = await gather_bounded(AT_ONCE, [partial(blocks_of.get, name) for name in names])
     except NotFound as e:
         raise StorageFailure(
             "the list of this job's inputs is not held any more",
@@ -36,6 +37,25 @@ async def fetch_share(node: ComputeNode, inventory: Inventory, part: int) -> Lis
             retryable=False,
         ) from e
     return await asyncio.to_thread(_pick, root, blocks, part)
+
+
+class _Blocks:
+    """The orchestrator's blocks, waited for while it is away."""
+
+    def __init__(self, node: ComputeNode) -> None:
+        self._content, self._effort = RemoteContent(node.bus), Effort(USUAL, heard=True)
+
+    async def get(self, name: str) -> bytes:
+        """Fetch a block. Raises NotFound, and StorageFailure where the orchestrator stays away."""
+        return await self._effort.persist(partial(self._attempt, name))
+
+    async def _attempt(self, name: str) -> bytes:
+        try:
+            return await self._content.get(name)
+        except BacalhauError as e:
+            if not e.retryable:
+                raise
+            raise Passing(e.message, hint=e.hint).because(Fault(e.message)) from e
 
 
 def _pick(root: Root, pages: list[bytes], part: int) -> Listed:

@@ -54,6 +54,10 @@ class AbsentObject(StorageFailure):
     """A bucket that is there has no such object."""
 
 
+class AbsentBucket(StorageFailure):
+    """There is no such bucket."""
+
+
 class ChangedObject(StorageFailure):
     """An object is not the one that was listed."""
 
@@ -152,7 +156,7 @@ def _refusal(trouble: Trouble, address: BucketAddress, key: str, who: str) -> St
 def _absence(trouble: Trouble, address: BucketAddress, key: str) -> StorageFailure | None:
     if trouble.code == "NoSuchBucket" or (trouble.status == 404 and not key):
         hint = f"it was looked for at {address.server}; check the name, and the endpoint"
-        return StorageFailure(f"s3: bucket {address.bucket} does not exist", hint=hint, component="S3")
+        return AbsentBucket(f"s3: bucket {address.bucket} does not exist", hint=hint, component="S3")
     if trouble.code == "NoSuchVersion":
         return StorageFailure(
             f"s3: object {key} in bucket {address.bucket} has no such version",

@@ -23,7 +23,7 @@ from bacalhau.plugins.objects.digest import full_checksum
 from bacalhau.plugins.objects.disk import RENAME
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client, read_all
-from bacalhau.plugins.s3.failure import AbsentObject, AccessRefused
+from bacalhau.plugins.s3.failure import AbsentBucket, AbsentObject, AccessRefused
 from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA
 from bacalhau.plugins.s3.params import MARK, S3SourceParams
 from bacalhau.plugins.s3.upload import Target, upload_stream
@@ -43,12 +43,13 @@ def refuse_mark(files: Iterable[tuple[str, int]]) -> None:
 
 async def remove_mark(target: Target) -> None:
     """Remove the mark of an earlier result with the same key, before its files are replaced. Where the credentials may
-    write and not remove, it stays; the checksum of the earlier result then still tells.
+    write and not remove, it stays; the checksum of the earlier result then still tells. A bucket that is not there is
+    told by the files, and some servers make it for them.
     """
     request = Request(target.address, "DELETE", target.key + MARK, confirm=target.confirm)
     try:
         await target.client.call(request, read_all)
-    except (AbsentObject, AccessRefused):
+    except (AbsentBucket, AbsentObject, AccessRefused):
         return
 
 
