@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from base64 import b64encode
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
@@ -13,6 +14,11 @@ def hash_file(path: Path) -> bytes:
     """Return the SHA-256 of a file. Raises OSError."""
     with path.open("rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file in base64, as stores write it. Raises OSError."""
+    return b64encode(hash_file(path)).decode()
 
 
 class FileHashes:

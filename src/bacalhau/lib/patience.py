@@ -16,7 +16,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, TypeVar
 
-from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.lib.units import show_duration
 
 LONGEST_ASKED = 120.0  # seconds that a server may ask for; it may be well again before
@@ -148,6 +148,17 @@ class Passing(StorageFailure):
         """Set what the pause before the next attempt depends on."""
         self.fault = fault
         return self
+
+
+@contextmanager
+def passing_failures() -> Iterator[None]:
+    """Make what fails in the block, and may be tried again, a failure that an `Effort` tries again."""
+    try:
+        yield
+    except BacalhauError as e:
+        if not e.retryable:
+            raise
+        raise Passing(e.message, hint=e.hint).because(Fault(e.message)) from e
 
 
 class GaveUp(StorageFailure):

@@ -6,7 +6,7 @@ from pathlib import Path
 from bacalhau.compute.core import ComputeNode, Running
 from bacalhau.compute.remote.permit import Permit
 from bacalhau.lib.errors import BacalhauError, PublisherFailure
-from bacalhau.lib.patience import Effort, Fault, Passing
+from bacalhau.lib.patience import Effort, passing_failures
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.job import Job
@@ -40,13 +40,13 @@ async def publish_result(
 
     async def attempt() -> SpecConfig:
         await permit.confirm()
-        try:
-            return await publisher.publish(result, told.report)
-        except BacalhauError as e:
-            if not e.retryable:
+        with passing_failures():
+            try:
+                return await publisher.publish(result, told.report)
+            except BacalhauError as e:
+                if e.retryable:
+                    log.warning("publishing %s did not succeed: %s", execution.id, e)
                 raise
-            log.warning("publishing %s did not succeed: %s", execution.id, e)
-            raise Passing(e.message, hint=e.hint).because(Fault(e.message)) from e
 
     try:
         return await Effort(node.patience, told.wait, heard=True).persist(attempt, lambda: told.most)

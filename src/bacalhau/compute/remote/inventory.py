@@ -8,8 +8,8 @@ from bacalhau.border.names import path_fault
 from bacalhau.compute.core import ComputeNode
 from bacalhau.compute.remote.content import RemoteContent
 from bacalhau.lib.aio import gather_bounded
-from bacalhau.lib.errors import BacalhauError, NotFound, StorageFailure
-from bacalhau.lib.patience import USUAL, Effort, Fault, Passing
+from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.lib.patience import USUAL, Effort, passing_failures
 from bacalhau.models.job.inventory import Inventory, Root, Row, unpack_root, unpack_rows
 from bacalhau.ports.storage import Entry
 
@@ -50,12 +50,8 @@ class _Blocks:
         return await self._effort.persist(partial(self._attempt, name))
 
     async def _attempt(self, name: str) -> bytes:
-        try:
+        with passing_failures():
             return await self._content.get(name)
-        except BacalhauError as e:
-            if not e.retryable:
-                raise
-            raise Passing(e.message, hint=e.hint).because(Fault(e.message)) from e
 
 
 def _pick(root: Root, pages: list[bytes], part: int) -> Listed:

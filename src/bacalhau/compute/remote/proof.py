@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bacalhau.compute.core import ComputeNode
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BacalhauError, Unavailable
-from bacalhau.lib.patience import Effort, Fault, Passing, Patience
+from bacalhau.lib.patience import Effort, Patience, passing_failures
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.proof import (
     FileRow,
@@ -71,12 +71,8 @@ class _Sending:
 
     async def _attempt(self, page: bytes) -> str:
         request = KeepPageRequest(execution_id=self._execution.id, job_id=self._execution.job_id, page=page)
-        try:
+        with passing_failures():
             answer = await self._node.bus.request(request, control=False, seconds=SECONDS)
-        except BacalhauError as e:
-            if not e.retryable:
-                raise
-            raise Passing(e.message, hint=e.hint).because(Fault(e.message)) from e
         if not isinstance(answer, KeepPageResponse):
             raise Unavailable(f"the orchestrator answered a page with {type(answer).__name__}")
         return answer.name

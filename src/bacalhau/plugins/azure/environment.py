@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.plugins.clouds.cloud import Identity
+from bacalhau.plugins.clouds.metadata import MetadataService
 from bacalhau.plugins.clouds.params import Place
 
 _ACCOUNT = ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT_NAME")
@@ -26,10 +26,11 @@ _OF_A_PERSON = {  # credentials that are not of one account alone; obstore reads
     "AZURE_MSI_ENDPOINT": "the managed identity of this machine",
     "AZURE_IDENTITY_ENDPOINT": "the managed identity of this machine",
 }
-_METADATA_HOST, _METADATA_SECONDS = "169.254.169.254", 0.3
-_METADATA_PATH = "/metadata/versions"
-_LOOK_AGAIN_NS = 60_000_000_000
-_looked: list[tuple[int, bool]] = []  # when the machine's metadata service was looked for, and whether it is there
+METADATA = MetadataService(
+    "/metadata/versions",
+    {"Metadata": "true"},
+    lambda answer: answer.status == http.client.OK and b"apiVersions" in answer.read(4096),
+)
 
 
 class Environment(NamedTuple):
@@ -102,28 +103,8 @@ def _identity(known: Environment, *, is_own: bool) -> Identity:
     for name, who in _OF_A_PERSON.items():
         if os.environ.get(name):
             return Identity(who)
-    return Identity("the managed identity of this machine") if _has_metadata_service() else Identity()
+    return Identity("the managed identity of this machine") if METADATA.is_there() else Identity()
 
 
 def _only(kind: str, **settings: str) -> Mapping[str, Any]:
     return {"credential_type": kind, **settings}
-
-
-def _has_metadata_service() -> bool:
-    """Look whether this machine is one of Azure's; what was found holds for a minute."""
-    now = now_ns()
-    if not _looked or now - _looked[-1][0] > _LOOK_AGAIN_NS:
-        _looked[:] = [(now, _ask_metadata())]
-    return _looked[-1][1]
-
-
-def _ask_metadata() -> bool:
-    connection = http.client.HTTPConnection(_METADATA_HOST, timeout=_METADATA_SECONDS)
-    try:
-        connection.request("GET", _METADATA_PATH, headers={"Metadata": "true"})
-        answer = connection.getresponse()
-        return answer.status == http.client.OK and b"apiVersions" in answer.read(4096)
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -3,12 +3,12 @@
 import asyncio
 import base64
 import binascii
-import hashlib
 import logging
 from pathlib import Path
 
 from bacalhau.border.archive import unpack_async
 from bacalhau.lib.errors import NotFound
+from bacalhau.lib.hashing import digest_file
 from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.clouds.bucket import Bucket, make_threads, open_bucket
@@ -17,7 +17,7 @@ from bacalhau.plugins.clouds.fetch import Progress, fetch_entries, fetch_one
 from bacalhau.plugins.clouds.listing import Lister, list_all
 from bacalhau.plugins.clouds.params import ResultParams
 from bacalhau.plugins.objects.disk import disk_failure
-from bacalhau.plugins.objects.keys import refuse_clashes
+from bacalhau.plugins.objects.keys import pick_below, refuse_clashes
 from bacalhau.ports.progress import Report
 from bacalhau.ports.storage import Entry
 
@@ -65,18 +65,9 @@ class CloudDownloader:
         if not entries:
             raise NotFound(f"the result is gone: nothing begins with {params.key} in {bucket.cloud.at(bucket.place)}")
         await asyncio.to_thread(refuse_clashes, params.bucket, entries, self._cloud.kind)
-        entries = _below(entries, only)
+        entries = pick_below(entries, only)
         missing = tuple([entry for entry in entries if not await _is_here(bucket, entry, into)])
         await fetch_entries(bucket, missing, into, Progress("downloading", missing, self._patience, report))
-
-
-def _below(entries: tuple[Entry, ...], only: str) -> tuple[Entry, ...]:
-    """Pick the objects at or below a path. Raises NotFound where there are none."""
-    wanted = only.strip("/")
-    found = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
-    if wanted and not found:
-        raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
-    return found if wanted else entries
 
 
 async def _is_here(bucket: Bucket, entry: Entry, into: Path) -> bool:
@@ -97,7 +88,4 @@ def _short_name(digest: str) -> str:
 
 def _digest(path: Path) -> str:
     """Return the base64 SHA-256 of a file, "" where there is none."""
-    if not path.is_file():
-        return ""
-    with path.open("rb", buffering=0) as file:
-        return base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
+    return digest_file(path) if path.is_file() else ""

@@ -4,22 +4,21 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-from bacalhau.border.globs import KeyGlob
 from bacalhau.border.names import shorten
 from bacalhau.border.patterns import Pattern
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import Effort
-from bacalhau.models.job.selection import Choice, selection_of
+from bacalhau.models.job.selection import Selection
 from bacalhau.plugins.clouds.bucket import Bucket, Found
 from bacalhau.plugins.clouds.failure import AbsentObject, AccessRefused
 from bacalhau.plugins.clouds.params import SourceParams
+from bacalhau.plugins.objects.choosing import Chooser
 from bacalhau.plugins.objects.digest import full_checksum
-from bacalhau.plugins.objects.keys import safe_path
+from bacalhau.plugins.objects.keys import LONG_KEYS, folder_of, safe_path
 from bacalhau.ports.storage import Entry, ListedPage
 
-LONG_KEYS = 300_000  # characters of the keys of a page, which travels in a message of 1 MiB
 _HEADS_AT_ONCE = 16
 _NOBODYS_KEY = "is-this-a-store"
 
@@ -30,8 +29,7 @@ class Lister:
     def __init__(self, bucket: Bucket, params: SourceParams, effort: Effort) -> None:
         self._bucket, self._params, self._effort = bucket, params, effort
         self._keep = Pattern(params.filter) if params.filter else None
-        self._glob = KeyGlob(params.glob) if params.glob else None
-        self._choice = Choice(selection_of(params), now_ns())
+        self._chooser = Chooser(params, now_ns())
 
     async def page(self, after: str) -> ListedPage:
         """List the objects after a key; `following` is empty on the last page."""
@@ -75,18 +73,13 @@ class Lister:
         return [self._entry(each) for each in found if self._takes(each)]
 
     def _takes(self, each: Found) -> bool:
-        prefix = self._params.prefix
-        if self._glob is not None and not self._glob.matches(each.key):
+        if self._keep is not None and not self._keep.search(each.key.removeprefix(self._params.prefix)):
             return False
-        if self._keep is not None and not self._keep.search(each.key.removeprefix(prefix)):
-            return False
-        below = each.key[prefix.rfind("/") + 1 :]
-        return self._choice.is_open or self._choice.takes(below, each.size, each.modified)
+        return self._chooser.takes(each.key, each.size, each.modified)
 
     def _entry(self, each: Found) -> Entry:
         params = self._params
-        folder = params.prefix[: params.prefix.rfind("/") + 1]
-        path = safe_path(params.bucket, each.key, folder, self._bucket.cloud.kind)
+        path = safe_path(params.bucket, each.key, folder_of(params.prefix), self._bucket.cloud.kind)
         return Entry(each.key, path, each.size, each.etag, each.version, each.digest)
 
     async def _without_folders(self, entries: list[Entry]) -> tuple[Entry, ...]:
@@ -121,11 +114,7 @@ async def list_all(lister: Lister, most: int, too_many: StorageFailure) -> tuple
 
 def nothing_matches(bucket: Bucket, params: SourceParams) -> StorageFailure:
     """Make the error of a source that names no object."""
-    limits = " that the filter and the limits leave" if params.filter or not _is_open(params) else ""
+    limits = " that the filter and the limits leave" if params.filter or params.selection != Selection() else ""
     said = f"nothing matches {shorten(params.key)!r} in {bucket.cloud.at(bucket.place)}{limits}"
     hint = "check the key, which is case-sensitive; AllowEmpty: true lets the job run without input"
     return bucket.cloud.fault(said, hint)
-
-
-def _is_open(params: SourceParams) -> bool:
-    return Choice(selection_of(params), now_ns()).is_open

@@ -9,13 +9,13 @@ from bacalhau.border.globs import KeyGlob, fixed_start
 from bacalhau.border.names import shorten
 from bacalhau.border.patterns import PatternFault
 from bacalhau.lib.wire import Model
-from bacalhau.models.job.selection import list_selection_problems
+from bacalhau.models.job.selection import Selection, list_selection_problems, selection_of
 from bacalhau.plugins.objects.digest import full_checksum, is_composite
 from bacalhau.plugins.objects.results import key_problems
+from bacalhau.plugins.objects.rules import ENDPOINT
 from bacalhau.plugins.objects.shares import PartitionParams, partition_problems, pattern_problems
 
 _BUCKET = re.compile(r"[a-z0-9$][a-z0-9._-]{1,220}")
-_ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _ENCODINGS = ("", "gzip", "plain")
 
@@ -78,6 +78,10 @@ class SourceParams(InCloud):
         return key if fixed_start(key) not in (key, key.removesuffix("*")) else ""
 
     @property
+    def selection(self) -> Selection:
+        return selection_of(self)
+
+    @property
     def prefix(self) -> str:
         """The key without white space around it and without what makes it a glob."""
         return fixed_start(self.key.strip())
@@ -120,7 +124,7 @@ def place_problems(params: InCloud, word: str) -> list[str]:
     elif not _BUCKET.fullmatch(place.bucket):
         cure = "lower-case letters, digits, dashes, dots and _ only, three at least"
         found.append(f"{word} {shorten(place.bucket)!r} is not the name of a {word}: {cure}")
-    if place.endpoint and not _ENDPOINT.fullmatch(place.endpoint):
+    if place.endpoint and not ENDPOINT.fullmatch(place.endpoint):
         cure = "write it as https://host or http://host:port"
         found.append(f"endpoint {shorten(place.endpoint)!r} is not a URL: {cure}")
     if place.account and not _ACCOUNT.fullmatch(place.account):

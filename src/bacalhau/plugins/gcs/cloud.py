@@ -1,17 +1,16 @@
 """Google Cloud Storage: its credentials, as Google's own programs find them, and its stores."""
 
-import http.client
 import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bacalhau.lib.clock import now_ns
 from bacalhau.models.job.overlap import PublisherUse
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.clouds import checks, uri
 from bacalhau.plugins.clouds.cloud import Cloud, Identity
+from bacalhau.plugins.clouds.metadata import MetadataService
 from bacalhau.plugins.clouds.params import Place, PublisherParams, ResultParams, SourceParams
 from bacalhau.ports.publisher import Published, ResultInput
 
@@ -23,9 +22,9 @@ _VARIABLES = {  # of files and keys, in the order in which obstore looks at them
     "GOOGLE_APPLICATION_CREDENTIALS": "the account of GOOGLE_APPLICATION_CREDENTIALS",
 }
 _DEFAULT_FILE = ".config/gcloud/application_default_credentials.json"
-_METADATA_HOST, _METADATA_SECONDS = "169.254.169.254", 0.3
-_LOOK_AGAIN_NS = 60_000_000_000
-_looked: list[tuple[int, bool]] = []  # when the machine's metadata service was looked for, and whether it is there
+METADATA = MetadataService(
+    "/", {"Metadata-Flavor": "Google"}, lambda answer: answer.headers.get("Metadata-Flavor", "") == "Google"
+)
 
 
 def own_endpoint() -> str:
@@ -46,26 +45,7 @@ def _identity() -> Identity:
             return Identity(who)
     if (Path.home() / _DEFAULT_FILE).is_file():
         return Identity(f"the account of ~/{_DEFAULT_FILE}")
-    return Identity("the service account of this machine") if _has_metadata_service() else Identity()
-
-
-def _has_metadata_service() -> bool:
-    """Look whether this machine is one of Google's; what was found holds for a minute."""
-    now = now_ns()
-    if not _looked or now - _looked[-1][0] > _LOOK_AGAIN_NS:
-        _looked[:] = [(now, _ask_metadata())]
-    return _looked[-1][1]
-
-
-def _ask_metadata() -> bool:
-    connection = http.client.HTTPConnection(_METADATA_HOST, timeout=_METADATA_SECONDS)
-    try:
-        connection.request("GET", "/", headers={"Metadata-Flavor": "Google"})
-        return connection.getresponse().headers.get("Metadata-Flavor", "") == "Google"
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return Identity("the service account of this machine") if METADATA.is_there() else Identity()
 
 
 def open_store(place: Place, config: Mapping[str, Any], options: Mapping[str, Any], retry: Mapping[str, Any]) -> Any:

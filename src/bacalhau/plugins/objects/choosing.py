@@ -40,17 +40,19 @@ class Chooser:
 
     def choose(self, listed: Iterable[Listed]) -> tuple[Entry, ...]:
         """Return the chosen objects, as `choose_entries` does of a part of a listing. Raises StorageFailure."""
-        chosen = list(listed)
-        if self._glob:
-            chosen = [each for each in chosen if self._glob.matches(each.key)]
-        if not self._choice.is_open:
-            chosen = [each for each in chosen if self._takes(each)]
-        params = self._params
+        chosen, params = list(listed), self._params
+        if self._glob or not self._choice.is_open:
+            chosen = [each for each in chosen if self.takes(each.key, each.size, self._read_time(each))]
         return choose_entries(params.bucket, params.prefix, params.filter, chosen, self._store)
 
-    def _takes(self, each: Listed) -> bool:
-        modified = read_modified(each.modified) if self._choice.needs_time else None
-        return self._choice.takes(each.key.removeprefix(self._folder), each.size, modified)
+    def takes(self, key: str, size: int, modified: datetime | None) -> bool:
+        """Tell whether an object is chosen by all limits but the filter. Raises StorageFailure."""
+        if self._glob and not self._glob.matches(key):
+            return False
+        return self._choice.is_open or self._choice.takes(key.removeprefix(self._folder), size, modified)
+
+    def _read_time(self, each: Listed) -> datetime | None:
+        return read_modified(each.modified) if self._choice.needs_time else None
 
 
 def read_modified(text: str) -> datetime | None:

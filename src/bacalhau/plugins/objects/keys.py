@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from bacalhau.border.names import clash, path_fault, shorten
 from bacalhau.border.patterns import Pattern
-from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.ports.storage import Entry
+
+LONG_KEYS = 300_000  # characters of the keys of a page, which travels in a message of 1 MiB
 
 
 class Listed(NamedTuple):
@@ -46,6 +48,15 @@ def choose_entries(
 def folder_of(prefix: str) -> str:
     """Return the folder part of a prefix, up to its last slash."""
     return prefix[: prefix.rfind("/") + 1]
+
+
+def pick_below(entries: tuple[Entry, ...], only: str) -> tuple[Entry, ...]:
+    """Pick the objects at or below a path. Raises NotFound where there are none."""
+    wanted = only.strip("/")
+    found = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
+    if wanted and not found:
+        raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
+    return found if wanted else entries
 
 
 def check_entries(bucket: str, prefix: str, entries: Iterable[Entry], store: str = "s3") -> None:

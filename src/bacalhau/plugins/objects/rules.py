@@ -12,6 +12,7 @@ from bacalhau.border.names import name_fault, shorten
 from bacalhau.border.patterns import Glob, PatternFault
 from bacalhau.lib.errors import BadRequest
 
+ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)  # the URL of a server of objects
 _STARS = re.compile(r"\*+")  # of a namespace, which may have slashes
 _RULE = re.compile(r"(?:(?P<namespace>.+):)?(?P<bucket>[A-Za-z0-9._*?-]+)")
 

@@ -17,11 +17,13 @@ from bacalhau.border.archive import unpack_async
 from bacalhau.border.connect import reach_beside, read_chunks
 from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded
-from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.hashing import digest_file, hash_file
 from bacalhau.lib.patience import DOWNLOAD, Effort, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.objects.digest import full_checksum, is_composite
 from bacalhau.plugins.objects.disk import disk_failure
+from bacalhau.plugins.objects.keys import pick_below
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.fetch import (
     RANGED_BYTES,
@@ -29,7 +31,6 @@ from bacalhau.plugins.s3.fetch import (
     blocks,
     compare_digest,
     fetch_entries,
-    hash_file,
     strong_etag,
     write_at,
 )
@@ -102,19 +103,19 @@ class _Plain:
         await self._bring_as_own(into, only)
 
     async def _bring_by_links(self, signer: LinkSigner, into: Path, only: str) -> None:
-        entries = _only(await list_by_links(self._client, self._source, signer), only)
+        entries = pick_below(await list_by_links(self._client, self._source, signer), only)
         origin = Origin(self._client, linked_address(self._source), "downloading", self._patience)
         await fetch_entries(origin._replace(link=Links(signer, entries).find), entries, into, self._report)
 
     async def _bring_as_own(self, into: Path, only: str) -> None:
-        entries = _only(await resolve_entries(self._client, self._source), only)
+        entries = pick_below(await resolve_entries(self._client, self._source), only)
         address = await bucket_of(self._source)
 
         async def pin(entry: Entry, there: bool) -> Entry | None:
             """Add the digest of an entry; return None when the file is here already."""
             found = await head(self._client, address, entry.key)
             digest = next((text for text in (found.checksum, found.recorded) if text and not is_composite(text)), "")
-            if there and digest and await asyncio.to_thread(_digest, into / entry.path) == digest:
+            if there and digest and await asyncio.to_thread(digest_file, into / entry.path) == digest:
                 return None
             return entry._replace(checksum=digest)
 
@@ -130,15 +131,6 @@ class _Plain:
             into,
             self._report,
         )
-
-
-def _only(entries: tuple[Entry, ...], only: str) -> tuple[Entry, ...]:
-    """Pick the objects at or below a path. Raises NotFound where there are none."""
-    wanted = only.strip("/")
-    found = tuple(entry for entry in entries if entry.path == wanted or entry.path.startswith(wanted + "/"))
-    if wanted and not found:
-        raise NotFound(f"the result has no {only}", hint="leave out the path to get the whole result")
-    return found if wanted else entries
 
 
 class _Archive:
@@ -193,7 +185,7 @@ class _Archive:
         await self._continue(request, part, 0)
 
     async def _continue(self, request: Request, part: Path, start: int) -> None:
-        if start and await asyncio.to_thread(_digest, part) == self._digest:
+        if start and await asyncio.to_thread(digest_file, part) == self._digest:
             return
         descriptor = await asyncio.to_thread(os.open, part, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
@@ -268,10 +260,6 @@ def _list_present(folder: Path, entries: tuple[Entry, ...]) -> set[str]:
     """List the paths at which there is a file of the right size already."""
     found = ((entry, folder / entry.path) for entry in entries)
     return {entry.path for entry, path in found if path.is_file() and path.stat().st_size == entry.size}
-
-
-def _digest(path: Path) -> str:
-    return base64.b64encode(hash_file(path)).decode()
 
 
 def make_downloader(server: ResultServer) -> S3Downloader:

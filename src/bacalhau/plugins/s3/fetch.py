@@ -18,6 +18,7 @@ from bacalhau.border.connect import read_chunks
 from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.hashing import hash_file
 from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.plugins.objects.digest import is_composite
 from bacalhau.plugins.objects.disk import disk_failure
@@ -364,11 +365,6 @@ def write_at(descriptor: int, chunks: list[bytes], offset: int) -> None:
         while view:
             written = os.pwrite(descriptor, view, offset)
             view, offset = view[written:], offset + written
-
-
-def hash_file(path: Path) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def strong_etag(response: aiohttp.ClientResponse) -> str:

@@ -102,12 +102,6 @@ def _source_problems(params: S3InputParams) -> list[str]:
     ]
 
 
-def _share_problems(params: S3InputParams) -> list[str]:
-    kind = (params.partition or PartitionParams()).kind
-    said = f"partition type {kind} needs a job that is divided by its Count, batch or service: without it"
-    return [] if kind == "none" else [f"{said} every node gets all objects"]
-
-
 def _selection_problems(params: S3InputParams) -> list[str]:
     found = list_selection_problems(params)
     if params.glob:

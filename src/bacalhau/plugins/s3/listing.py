@@ -15,7 +15,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import decode, encode
 from bacalhau.plugins.objects.choosing import Chooser
-from bacalhau.plugins.objects.keys import Listed
+from bacalhau.plugins.objects.keys import LONG_KEYS, Listed
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.operation import Page, list_page, list_query
@@ -24,7 +24,6 @@ from bacalhau.ports.storage import ListedPage
 
 MOST_FOLDERS = 256  # listed side by side; more of them may be nearly empty, and then one listing is quicker
 FEWEST_FOLDERS = 2
-LONG_KEYS = 300_000  # characters of the keys of a page, which travels in a message of 1 MiB
 
 
 class Mark(NamedTuple):

@@ -12,13 +12,13 @@ from bacalhau.models.job.selection import Selection
 from bacalhau.models.job.spec import SpecConfig, read_params
 from bacalhau.plugins.objects.digest import is_composite
 from bacalhau.plugins.objects.results import key_problems, overlap_problems
+from bacalhau.plugins.objects.rules import ENDPOINT
 from bacalhau.plugins.objects.shares import PartitionParams
 from bacalhau.plugins.s3.bucket import BucketAddress, find_bucket
 from bacalhau.plugins.s3.settings import Settings
 
 _PUBLISHER = "invalid s3 params. "
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
-_ENDPOINT = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?", re.IGNORECASE)
 MARK = "_bacalhau/manifest.json"  # below the key of a plain result
 
 
@@ -137,7 +137,7 @@ def bucket_problems(bucket: str, endpoint: str) -> list[str]:
         found.append("bucket cannot be empty")
     elif not _BUCKET.fullmatch(bucket):
         found.append(f"bucket {bucket!r} is not a bucket name: letters, digits, dots and dashes only")
-    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+    if endpoint and not ENDPOINT.fullmatch(endpoint):
         found.append(f"endpoint {endpoint!r} is not a URL: write it as https://host or http://host:port")
     return found
 

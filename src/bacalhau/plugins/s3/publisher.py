@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -15,6 +15,7 @@ from bacalhau.border.archive import stream, tree_size
 from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import PublisherFailure, StorageFailure, Unavailable
+from bacalhau.lib.hashing import digest_file
 from bacalhau.lib.patience import USUAL, Effort, GaveUp, Patience
 from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
@@ -24,7 +25,6 @@ from bacalhau.plugins.objects.rules import ALL_BUCKETS, BucketRules
 from bacalhau.plugins.s3.allow import result_buckets
 from bacalhau.plugins.s3.client import S3Client
 from bacalhau.plugins.s3.failure import AccessRefused
-from bacalhau.plugins.s3.fetch import hash_file
 from bacalhau.plugins.s3.ledger import Ledger
 from bacalhau.plugins.s3.mark import put_mark, refuse_mark, remove_mark
 from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, digest_text, list_objects
@@ -146,7 +146,7 @@ async def _publish_plain(target: Target, result: Result, progress: _Sending) -> 
 
     async def put_large(name: str, size: int) -> None:
         path = folder / name
-        digest = await asyncio.to_thread(_digest, path)
+        digest = await asyncio.to_thread(digest_file, path)
         own = target._replace(key=target.key + name)
         await upload_stream(own, _read(path), expected=size, sent=progress.sent, digest=digest)
         written.add(name, size, b64decode(digest))
@@ -222,10 +222,6 @@ async def _require_kept(target: Target, keys: list[str]) -> None:
     name = shorten(min(missing).removeprefix(target.key))
     said = f"file name {name!r} cannot be an S3 key at {target.address.server}: the server keeps it as another"
     raise StorageFailure(said, hint=RENAME, component="S3")
-
-
-def _digest(path: Path) -> str:
-    return b64encode(hash_file(path)).decode()
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:

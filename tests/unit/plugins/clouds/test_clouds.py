@@ -19,8 +19,8 @@ from tests.support.clouds import clear_clouds
 @pytest.fixture(autouse=True)
 def no_credentials(monkeypatch):
     clear_clouds(monkeypatch)
-    monkeypatch.setattr("bacalhau.plugins.azure.environment._looked", [(1 << 62, False)])
-    monkeypatch.setattr("bacalhau.plugins.gcs.cloud._looked", [(1 << 62, False)])
+    monkeypatch.setattr("bacalhau.plugins.azure.environment.METADATA.looked", (1 << 62, False))
+    monkeypatch.setattr("bacalhau.plugins.gcs.cloud.METADATA.looked", (1 << 62, False))
 
 
 def test_inputs_and_publishers_of_the_command_line():
