@@ -36,6 +36,7 @@ class LogBus:
     lines: list[tuple[int, str]] = field(default_factory=list)
     end: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: str = ""
 
     async def send(self, node_id, type, body, seq):
         raise Unavailable(f"node {node_id} is not there")

@@ -1,8 +1,11 @@
 """A Docker daemon that is stopped and started again under a node: jobs wait for it, and go on as soon as it is back."""
 
+import asyncio
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+
+import httpx
 
 from bacalhau.app.dockerd import _private_daemon, ensure_image
 from tests.support.system import System
@@ -20,11 +23,15 @@ async def test_a_job_waits_for_its_engine_and_goes_on_when_that_is_back(docker_u
                 System(tmp_path, url, image=image, settings={"Compute.Heartbeat.InfoUpdateInterval": "1h"})
             )
             assert system.run("true").state.state_type == "Completed"
+            assert (await asyncio.to_thread(httpx.get, f"{system.url}/readyz")).status_code == 200
         job_id = system.submit("echo back", Retry={"Max": 0})
         system.until_event(
             job_id, lambda item: item.event.message.startswith("Job queued.") and GONE in item.event.message
         )
         assert GONE in system.cli("job", "explain", job_id).stdout
+        told = await asyncio.to_thread(httpx.get, f"{system.url}/readyz")
+        (away,) = [part for part in told.json()["Parts"] if not part["Ready"]]
+        assert (told.status_code, away["Name"]) == (503, "engine docker") and GONE in away["Reason"]
         async with _private_daemon(state, print):
             job = system.client.wait(job_id, 60)
             assert job.state.state_type == "Completed" and system.output(job_id) == "back\n"

@@ -20,6 +20,7 @@ from bacalhau.api.http.edge import Edge, Receive, Scope, Send
 from bacalhau.api.http.errors import NO_SUCH_PLACE, on_crash, on_expected, on_framework, only_runs_jobs
 from bacalhau.api.http.origin import Door
 from bacalhau.api.http.own_node import LoneNode, OrchestratorNode, OwnNode
+from bacalhau.api.http.readiness import Readiness, list_node_parts, list_orchestrator_parts
 from bacalhau.api.http.request import Waits
 from bacalhau.api.seed.routes import seed_routers
 from bacalhau.api.v1.agent import AGENT_ROUTES, ROOT_ROUTES, server_version
@@ -55,7 +56,8 @@ class HttpApi:
     def __init__(self, routes: Sequence[ControllerRouterHandler], own: OwnNode, config: Config, state: State) -> None:
         check_access(config.api)
         waits = Waits()
-        state.update({"own_node": own, "waits": waits, "config": config})
+        readiness = Readiness(state.pop("parts"), is_open=not is_guarded(config.api.auth))
+        state.update({"own_node": own, "waits": waits, "config": config, "readiness": readiness})
         self.litestar = Litestar(
             [*routes, *ROOT_ROUTES],
             state=state,
@@ -87,11 +89,12 @@ def make_app(orch: Orchestrator, config: Config | None = None, node: ComputeNode
         route_handlers=[*JOB_ROUTES, *PLANNING_ROUTES, *PROVENANCE_ROUTES, *NODE_ROUTES, *LOG_ROUTES, *EVENT_ROUTES],
     )
     api = Router("/api/v1", route_handlers=[orchestrator, *AGENT_ROUTES, *AUTH_ROUTES])
+    parts = [*list_orchestrator_parts(orch), *(list_node_parts(node) if node else ())]
     return HttpApi(
         [api, *seed_routers(has_jobs=True), *GATEWAY_ROUTES],
         OrchestratorNode(orch),
         config or Config(),
-        State({"orchestrator": orch, "absent": NO_SUCH_PLACE, "cache": node.cache if node else None}),
+        State({"orchestrator": orch, "absent": NO_SUCH_PLACE, "cache": node.cache if node else None, "parts": parts}),
     )
 
 
@@ -104,7 +107,13 @@ def make_node_app(node: ComputeNode, orchestrators: str, config: Config) -> Http
         [Router("/api/v1", route_handlers=[*AGENT_ROUTES, *AUTH_ROUTES]), *seed_routers(has_jobs=False)],
         LoneNode(node, orchestrators),
         config,
-        State({"absent": only_runs_jobs(node.node_id, without_credentials(orchestrators)), "cache": node.cache}),
+        State(
+            {
+                "absent": only_runs_jobs(node.node_id, without_credentials(orchestrators)),
+                "cache": node.cache,
+                "parts": list_node_parts(node),
+            }
+        ),
     )
 
 

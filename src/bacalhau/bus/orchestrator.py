@@ -70,6 +70,10 @@ class OrchestratorNats:
         self._logs = LogConsumer(link, crew)
         self.receivers = self._answers.receivers | _at_home(self._logs.receivers)
 
+    @property
+    def trouble(self) -> str:
+        return self._link.trouble
+
     async def send(self, node_id: str, type: str, body: bytes, seq: int) -> None:
         subject = messages_to(check_node_id(node_id))
         metadata = stamp(type, f"orchestrator-{node_id}", now_ns(), seq=seq, subject=subject)

@@ -37,6 +37,11 @@ async def refuse_request(delivery: Delivery) -> Model:
 class OrchestratorBus(Protocol):
     """The orchestrator's end."""
 
+    @property
+    def trouble(self) -> str:
+        """The reason why there is no connection to the message server; "" while there is one."""
+        ...
+
     async def send(self, node_id: str, type: str, body: bytes, seq: int) -> None:
         """Deliver an encoded payload to a node and wait for its acknowledgement.
 

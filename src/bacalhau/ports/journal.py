@@ -74,6 +74,10 @@ class ReportJournal(Protocol):
 
 
 class JournalCare(Protocol):
+    async def check_writable(self) -> None:
+        """Write to the disk without changing anything. Raises Unavailable when that cannot be done."""
+        ...
+
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
         """Drop executions in `states` (the node's words for finished), and tombstones, last changed before `before`
         (Unix ns).

@@ -353,3 +353,7 @@ class NodeStore(Protocol):
 
 class Store(JobReader, VersionReader, PlanStore, LiveReader, OutboxStore, RetentionStore, NodeStore, Protocol):
     """All of it, as one adapter offers it."""
+
+    async def check_writable(self) -> None:
+        """Write to the disk without changing anything. Raises Unavailable when that cannot be done."""
+        ...

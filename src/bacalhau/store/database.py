@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Conflict
 from bacalhau.store.sqlite import compact, connect, migrate, owned, translated
-from bacalhau.store.statement import Params, Row, Transaction, catalogue
+from bacalhau.store.statement import Params, Row, Statement, Transaction, catalogue
 from bacalhau.store.worker import Worker
 
 T = TypeVar("T")
@@ -190,6 +190,10 @@ class Housed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._opening.__aexit__(kind, error, trace)
+
+    async def check_writable(self) -> None:
+        """Write to the disk without changing anything. Raises Unavailable when that cannot be done."""
+        await self._database.apply((Statement("put_probe", {}), Statement("drop_probe", {}, rows=1)))
 
     @property
     def commits(self) -> int:

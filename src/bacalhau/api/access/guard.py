@@ -24,7 +24,7 @@ from bacalhau.models.wire.api import ErrorBody
 
 OPEN = ("/api/v1/auth", "/api/v1/version", "/api/v1/agent/alive", "/api/v1/agent/version", "/api/v1/agent/authconfig")
 # They point to open places, or answer health checks, which send no credentials.
-_OPEN_EXACTLY = ("/", "/version", "/livez", "/healthz", "/api/v1/livez", "/api/v1/healthz")
+_OPEN_EXACTLY = ("/", "/version", "/livez", "/healthz", "/readyz", "/api/v1/livez", "/api/v1/healthz")
 _RESOURCES = {
     "/api/v1/agent": "agent",
     "/api/v1/openapi.json": "agent",

@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.own_node import DebugResponse, NodeDebugResponse, own_node
 from bacalhau.api.http.request import Ask, server_config
 from bacalhau.api.v1.cache import get_cache, prune_cache
+from bacalhau.api.v1.health import HEALTH_ROUTES
 from bacalhau.api.v1.storage import get_storage
 from bacalhau.config.keys import MASK, config_tree
 from bacalhau.lib.wire import Model, always
@@ -103,4 +104,4 @@ AGENT_ROUTES: list[ControllerRouterHandler] = [
     get_cache,
     prune_cache,
 ]
-ROOT_ROUTES: list[ControllerRouterHandler] = [get_root, get_old_version, get_livez]
+ROOT_ROUTES: list[ControllerRouterHandler] = [get_root, get_old_version, get_livez, *HEALTH_ROUTES]

@@ -51,7 +51,7 @@ async def describe_node(node: ComputeNode) -> NodeInfo:
 async def is_engine_back(node: ComputeNode) -> bool:
     """Check the engines that the orchestrator knows as not working; True when one of them works again."""
     missing = (node.plugins.engines[name] for name in node.missing_engines)
-    return any([not reason for reason, _ in await together(*(_ask(engine, logging.DEBUG) for engine in missing))])
+    return any([not reason for reason, _ in await together(*(ask_plugin(engine, logging.DEBUG) for engine in missing))])
 
 
 def machine_labels(name: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ def machine_labels(name: str) -> dict[str, str]:
 
 
 async def _working(node: ComputeNode, plugins: Mapping[str, Checkable], role: str) -> tuple[str, ...]:
-    states = await together(*(_ask(plugin) for plugin in plugins.values()))
+    states = await together(*(ask_plugin(plugin) for plugin in plugins.values()))
     for name, (reason, cure) in zip(plugins, states, strict=True):
         if role == "engine" or node.told:  # at the start, of the others many are not set up on purpose
             _log_change(f"{name} {role}", node.unavailable.get(f"{name} {role}", ""), reason)
@@ -80,7 +80,7 @@ def _log_change(what: str, before: str, reason: str) -> None:
         log.info("the %s of this node works again", what)
 
 
-async def _ask(plugin: Checkable, level: int = logging.WARNING) -> tuple[str, str]:
+async def ask_plugin(plugin: Checkable, level: int = logging.WARNING) -> tuple[str, str]:
     """Ask a plug-in why it does not work, and what to do about it; two empty texts when it does.
 
     A check that fails itself is logged at `level`.
