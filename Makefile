@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test machine unit check bench fuzz clean
+.PHONY: demo test machine unit check sync bench fuzz clean
 
 demo: $(VENV)/.installed
 	@$(VENV)/bin/bacalhau demo
@@ -25,6 +25,10 @@ check: $(VENV)/.tools
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest tests/house
+
+# The verbs of the client without `await`, from those of the asynchronous one.
+sync: $(VENV)/.tools
+	@$(PY) -m tests.support.sync_verbs
 
 # ONLY=placement,polling measures these parts alone; a name that is not known lists those that are.
 bench: $(VENV)/.tools

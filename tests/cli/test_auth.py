@@ -292,9 +292,7 @@ async def test_tls(certificate, tmp_path):
     port = runner.addresses[0][1]
 
     async def ask(**flags):
-        async with AsyncClient(
-            endpoint=resolve_endpoint(overrides=Overrides(api_port=port, tls=True, **flags))
-        ) as client:
+        async with AsyncClient.at(resolve_endpoint(overrides=Overrides(api_port=port, tls=True, **flags))) as client:
             return (await client.alive()).status
 
     try:

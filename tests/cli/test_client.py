@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bacalhau import AsyncClient, Client
 from bacalhau.client import waiting
-from bacalhau.client.endpoint import CLIENT_HEADER
+from bacalhau.client.endpoint import CLIENT_HEADER, resolve_endpoint
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound, TimedOut, Unavailable
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.state import JobStateType
@@ -138,7 +138,7 @@ async def test_a_submission_carries_the_job_and_the_clients_identity():
         return answer({"JobID": "j-1", "EvaluationID": "v", "Warnings": ["careful"]})
 
     text = "name: n\ntype: batch\ntasks: [{name: main, engine: {type: docker, params: {Image: i}}}]"
-    async with scripted_api(handle) as url, AsyncClient(url) as client:
+    async with scripted_api(handle) as url, AsyncClient.at(resolve_endpoint(url)) as client:
         assert await client.submit(text) == "j-1"
         assert await client.submit({"Name": "n", "Type": "batch", "Tasks": []}) == "j-1"
         assert (await client.put_job(Job(name="n"), force=True)).warnings == ("careful",)

@@ -1,24 +1,28 @@
 """The choice of server and credentials: flags, environment, profiles and configuration become one endpoint, for the
-command line and the SDK alike.
+command line; the library's own options become one in `make_endpoint`, which reads no file unless a profile is named.
 
-The server is the first of: a URL given to the SDK; --api-host, --api-port or -c API.Host; --profile; a host or port of
+The server is the first of: a URL; --api-host, --api-port or -c API.Host; --profile; a host or port of
 the environment or a file that is not the default; BACALHAU_PROFILE; the profile that was selected; the default.
 """
 
 import base64
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
+import msgspec
+
 from bacalhau.client.identity import client_id
 from bacalhau.client.overrides import NO_OVERRIDES, Overrides
-from bacalhau.client.profiles import Profile, Profiles, Trust
+from bacalhau.client.profiles import CURRENT, Profile, Profiles, Trust
 from bacalhau.client.tokens import bearer, get_token
 from bacalhau.client.transport import Endpoint
 from bacalhau.config.load import client_endpoint, load_config
 from bacalhau.config.schema import Config
-from bacalhau.lib.errors import Unauthorized
+from bacalhau.lib.errors import BadRequest, Unauthorized, with_hint
 from bacalhau.models.node.version import this_version
 
 CLIENT_HEADER = "X-Bacalhau-InstallationID"
@@ -47,6 +51,75 @@ def resolve_endpoint(url: str | None = None, overrides: Overrides = NO_OVERRIDES
         seconds=profile.seconds if profile else 0,
         home=None if given else home,
     )
+
+
+class Options(NamedTuple):
+    """The options of a client of the library, as `AsyncClient` explains them."""
+
+    url: str | None
+    token: str | None
+    auth: tuple[str, str] | None
+    namespace: str | None
+    timeout: float | None
+    verify: bool | str | ssl.SSLContext
+    headers: Mapping[str, str] | None
+    profile: str | None
+    transport: httpx.AsyncBaseTransport | None
+
+
+def make_endpoint(options: Options) -> Endpoint:
+    """Make the endpoint that a program asks for. Raises as `AsyncClient` does."""
+    verify, given = options.verify, _chosen(options.token, options.auth)
+    if options.url and options.profile:
+        raise with_hint(
+            BadRequest(f"both url {options.url} and profile {options.profile} are given", hint="give one of them")
+        )
+    found = _without_disk(options.url, given) if options.profile is None else _of_profile(options.profile, given)
+    return found._replace(
+        headers={**found.headers, **given, **(options.headers or {})},
+        seconds=_seconds(options.timeout) or found.seconds,
+        insecure=found.insecure or verify is False,
+        ca_file=verify if isinstance(verify, str) else found.ca_file,
+        context=verify if isinstance(verify, ssl.SSLContext) else None,
+        namespace=options.namespace or "",
+        transport=options.transport,
+    )
+
+
+def _chosen(token: str | None, auth: tuple[str, str] | None) -> dict[str, str]:
+    if token and auth:
+        raise with_hint(BadRequest("both token and auth are given", hint="give one of them"))
+    return _basic(*auth) if auth else bearer(token or "")
+
+
+def _seconds(timeout: float | None) -> float:
+    if timeout is not None and timeout <= 0:
+        raise with_hint(
+            BadRequest(f"timeout is {timeout:g}, but must be more than 0 seconds", hint="leave it out for 30 s")
+        )
+    return timeout or 0
+
+
+def _without_disk(url: str | None, given: dict[str, str]) -> Endpoint:
+    """Make the endpoint that the environment names, without a look at any file."""
+    return Endpoint(url or _told_url(os.environ), headers=_version_headers() | (given or credentials(os.environ)))
+
+
+def _told_url(env: Mapping[str, str]) -> str:
+    own = Config().api
+    port = env.get("BACALHAU_API_PORT", "") or str(own.port)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise with_hint(
+            BadRequest(f"BACALHAU_API_PORT is '{port}', which is no port", hint="set a number from 1 to 65535")
+        )
+    api = msgspec.structs.replace(own, host=env.get("BACALHAU_API_HOST", "") or own.host, port=int(port))
+    return client_endpoint(msgspec.structs.replace(Config(), api=api))
+
+
+def _of_profile(profile: str, given: dict[str, str]) -> Endpoint:
+    """Make the endpoint of a profile, as the command line does; a credential that is given goes before its own."""
+    found = resolve_endpoint(overrides=Overrides(profile=None if profile == CURRENT else profile))
+    return found._replace(home=None) if given else found
 
 
 def client_config(overrides: Overrides) -> Config:
@@ -124,6 +197,8 @@ def credentials(env: Mapping[str, str]) -> dict[str, str]:
     if bool(user) != bool(password):
         given, absent = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
         raise Unauthorized(f"BACALHAU_API_{given} provided but not BACALHAU_API_{absent}", hint="set both, or neither")
-    if user:
-        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
-    return bearer(shown)
+    return _basic(user, password) if user else bearer(shown)
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}

@@ -19,7 +19,7 @@ from bacalhau.lib.yaml_text import read_text
 from bacalhau.models.text.document import read_document
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_CURRENT = "current"
+CURRENT = "current"
 DEFAULT_TIMEOUT = "30s"
 
 
@@ -67,7 +67,7 @@ class Profiles:
     def current(self) -> str:
         """Name the selected profile; "" when none was selected, or the selected one is gone."""
         try:
-            name = Path(os.readlink(self._home / _CURRENT)).stem
+            name = Path(os.readlink(self._home / CURRENT)).stem
         except OSError:
             return ""
         return name if self._path(name).is_file() else ""
@@ -97,21 +97,21 @@ class Profiles:
     def select(self, name: str) -> None:
         """Make a profile the one that is used. Raises NotFound."""
         self.get(name)
-        fresh = self._home / f"{_CURRENT}.{os.getpid()}"
+        fresh = self._home / f"{CURRENT}.{os.getpid()}"
         fresh.symlink_to(self._path(name).name)
-        fresh.replace(self._home / _CURRENT)
+        fresh.replace(self._home / CURRENT)
 
     def delete(self, name: str) -> None:
         """Remove a profile. Raises NotFound."""
         self.get(name)
         if self.current() == name:
-            (self._home / _CURRENT).unlink()
+            (self._home / CURRENT).unlink()
         self._path(name).unlink()
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name) or name == _CURRENT:
+        if not _NAME.fullmatch(name) or name == CURRENT:
             raise BadRequest(
                 f'"{name}" cannot be the name of a profile',
-                hint=f"use letters, digits, '.', '_' and '-'; {_CURRENT} is taken",
+                hint=f"use letters, digits, '.', '_' and '-'; {CURRENT} is taken",
             )
         return self._home / f"{name}.yaml"

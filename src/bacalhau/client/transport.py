@@ -5,11 +5,12 @@ Beside `sso` the only place that knows httpx; what is asked is for the verbs in 
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -33,6 +34,7 @@ from bacalhau.lib.errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    with_hint,
 )
 from bacalhau.lib.network import network_fault, tls_fault
 from bacalhau.models.wire.api import ErrorBody
@@ -53,6 +55,7 @@ HOW_TO_TRUST = (
     "trust its authority with --cacert FILE or API.TLS.CAFile, or anybody with --insecure; without TLS leave --tls and"
     " https:// out"
 )
+_PLACED = ("/orchestrator/jobs", "/orchestrator/events")
 _SECONDS = 30.0
 _LONGEST = 300.0
 _KINDS: tuple[type[BacalhauError], ...] = (
@@ -97,7 +100,8 @@ class Endpoint(NamedTuple):
 
     `ca_file` is trusted beside the system's authorities, `insecure` trusts everybody; `seconds` limits an answer, 0 is
     the default. `home` is the data directory, with a key and a place for tokens, of a client that may introduce itself;
-    None when its credential is set.
+    None when its credential is set. `namespace` is asked about where a question names none. `context` stands for
+    `ca_file` and `insecure`. `transport` carries the requests, None is HTTPX's own.
     """
 
     url: str
@@ -107,11 +111,16 @@ class Endpoint(NamedTuple):
     ca_file: str = ""
     seconds: float = 0
     home: Path | None = None
+    namespace: str = ""
+    context: ssl.SSLContext | None = None
+    transport: httpx.AsyncBaseTransport | None = None
 
     def trust(self) -> ssl.SSLContext:
         """Make the rules by which a server's certificate is trusted. Raises BadRequest for a `ca_file` without
         certificates, also when `insecure` makes it needless.
         """
+        if self.context is not None:
+            return self.context
         context = ssl.create_default_context()
         try:
             if self.ca_file:
@@ -136,22 +145,47 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """Open while `open_transport` is; `url` has no slash at its end."""
+    """The requests to one server, over connections that are kept; `url` has no slash at its end."""
 
-    def __init__(self, http: httpx.AsyncClient, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Make the way to a server, without a connection. Raises BadRequest for a URL that cannot be one."""
         self.endpoint = endpoint
         self.url = endpoint.url.rstrip("/")
-        self._http = http
+        self._http = _make_http(endpoint)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. A second call does nothing."""
+        await self._http.aclose()
+
+    def require_open(self) -> None:
+        """Raise RuntimeError when the connections were closed."""
+        if self._http.is_closed:
+            raise RuntimeError("the client is closed: open another one")
 
     async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = 0) -> T:
         """Send a GET; empty and zero values of the query are left out. Raises the server's error, or Unavailable."""
-        params = [(k, v) for k, v in (query or {}).items() if v not in ("", 0, None, False, ())]
+        params = [(k, v) for k, v in self._placed(path, query).items() if v not in ("", 0, None, False, ())]
         return await self._send(kind, "GET", path, params=params, seconds=seconds)
 
-    async def stream(self, path: str, query: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
-        """Send a GET and yield its answer piece by piece. Raises the server's error, or Unavailable."""
-        params = [(k, v) for k, v in query.items() if v]
-        limit = httpx.Timeout(self.endpoint.seconds or _SECONDS, connect=10)
+    def _placed(self, path: str, query: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the parameters of a question; one about jobs has the namespace of this client where it names none."""
+        own = self.endpoint.namespace if path.startswith(_PLACED) else ""
+        return dict(query or {}) | ({"namespace": own} if own and not (query or {}).get("namespace") else {})
+
+    async def stream(self, path: str, query: Mapping[str, Any], *, seconds: float = 0) -> AsyncGenerator[bytes, None]:
+        """Send a GET and yield its answer piece by piece; between two of them may be so many seconds. Raises the
+        server's error, or Unavailable.
+        """
+        params = [(k, v) for k, v in self._placed(path, query).items() if v]
+        limit = httpx.Timeout(seconds or self.endpoint.seconds or _SECONDS, connect=10)
         try:
             async with self._http.stream("GET", self.url + PREFIX + path, timeout=limit, params=params) as answer:
                 if answer.is_error or answer.has_redirect_location:
@@ -165,7 +199,7 @@ class Transport:
         self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None
     ) -> T:
         """Send a request with a body, once. Raises the server's error, or Unavailable."""
-        params = [(k, v) for k, v in (query or {}).items() if v]
+        params = [(k, v) for k, v in (self._placed(path, query) if query is not None else {}).items() if v]
         return await self._send(kind, method, path, params=params, content=wire.encode(body))
 
     async def _send(self, kind: type[T], method: str, path: str, *, seconds: float = 0, **kwargs: Any) -> T:
@@ -224,9 +258,12 @@ class Transport:
         return True
 
 
-@asynccontextmanager
-async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
-    """Open a conversation. Raises BadRequest for a URL that cannot be one."""
+def open_transport(endpoint: Endpoint) -> Transport:
+    """Make the way to a server, a context that closes it. Raises BadRequest for a URL that cannot be one."""
+    return Transport(endpoint)
+
+
+def _make_http(endpoint: Endpoint) -> httpx.AsyncClient:
     scheme = urlsplit(endpoint.url).scheme
     if scheme not in ("http", "https"):
         raise BadRequest(f"not an URL of an API: {endpoint.url}", hint="write http://HOST:PORT")
@@ -234,20 +271,27 @@ async def open_transport(endpoint: Endpoint) -> AsyncIterator[Transport]:
     # Reading the certificates takes longer than most requests: without TLS only a file that was named is checked.
     tls = scheme == "https"
     trust = endpoint.trust() if tls or endpoint.ca_file else False
-    async with httpx.AsyncClient(
-        headers=headers, verify=trust, follow_redirects=tls, proxy=find_proxy(endpoint.url), trust_env=False
-    ) as http:
-        yield Transport(http, endpoint)
+    proxy = None if endpoint.transport else find_proxy(endpoint.url)
+    return httpx.AsyncClient(
+        headers=headers,
+        verify=trust,
+        follow_redirects=tls,
+        proxy=proxy,
+        trust_env=False,
+        transport=endpoint.transport,
+    )
 
 
 def unreachable(url: str, error: BaseException) -> Unavailable:
     """Make the error for a server that cannot be reached, with the operating system's reason where there is one."""
     refused = tls_fault(error)
     if refused:
-        return Unavailable(f"cannot trust the orchestrator at {url}: {refused}", hint=HOW_TO_TRUST)
+        return with_hint(Unavailable(f"cannot trust the orchestrator at {url}: {refused}", hint=HOW_TO_TRUST))
     if isinstance(error, httpx.RemoteProtocolError):
-        return Unavailable(f"the server at {url} closed the connection without a whole answer", hint=HOW_TO_ADDRESS)
-    return Unavailable(f"cannot reach the orchestrator at {url}: {_reason(error)}", hint=HOW_TO_START)
+        return with_hint(
+            Unavailable(f"the server at {url} closed the connection without a whole answer", hint=HOW_TO_ADDRESS)
+        )
+    return with_hint(Unavailable(f"cannot reach the orchestrator at {url}: {_reason(error)}", hint=HOW_TO_START))
 
 
 def _reason(error: BaseException) -> str:
@@ -266,9 +310,11 @@ def _failure(url: str, answer: Answer) -> BacalhauError:
     kind = next((k for k in _KINDS if k.code == body.code), None) or _BY_STATUS.get(
         answer.head.status_code, BacalhauError
     )
-    return kind(
-        body.message,
-        hint=body.hint or _HINTS.get(answer.head.status_code, ""),
-        component=body.component or "Bacalhau",
-        retryable=answer.head.status_code in (502, 503, 504),
+    return with_hint(
+        kind(
+            body.message,
+            hint=body.hint or _HINTS.get(answer.head.status_code, ""),
+            component=body.component or "Bacalhau",
+            retryable=answer.head.status_code in (502, 503, 504),
+        )
     )

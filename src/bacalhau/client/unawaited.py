@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
+from bacalhau.lib.errors import with_hint
+
 T = TypeVar("T")
 
 
@@ -59,7 +61,7 @@ class Unawaited(Generic[T]):
         if isinstance(error, asyncio.CancelledError):
             raise RuntimeError("the client was closed while it waited for an answer") from error
         if error is not None:
-            raise error
+            raise with_hint(error)
         return cast(T, self._value)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -19,7 +19,7 @@ the first line a user sees; the hint says what to do and is the second.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 
 class BacalhauError(Exception):
@@ -107,3 +107,13 @@ class PublisherFailure(BacalhauError):
 class TimedOut(BacalhauError):
     code = "TimeOut"
     status = 504
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def with_hint(error: E) -> E:
+    """Have `str` of an error tell its hint in a second line, and return the error: programs show no more than that."""
+    if isinstance(error, BacalhauError) and error.hint:
+        error.args = (f"{error.message}\n{error.hint}",)
+    return error

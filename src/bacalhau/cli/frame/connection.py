@@ -9,7 +9,7 @@ from bacalhau.client.overrides import Overrides
 
 def connect(settings: Overrides) -> AbstractAsyncContextManager[AsyncClient]:
     """A client of the server that flags, environment and configuration name."""
-    return AsyncClient(endpoint=resolve_endpoint(overrides=settings))
+    return AsyncClient.at(resolve_endpoint(overrides=settings))
 
 
 def own_id(client: AsyncClient) -> str:

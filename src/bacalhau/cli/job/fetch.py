@@ -18,7 +18,8 @@ from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import JobGet
 from bacalhau.cli.job.flags import Fetching
-from bacalhau.client.client import AsyncClient, bring_results
+from bacalhau.client.client import AsyncClient
+from bacalhau.client.outputs import bring_results
 from bacalhau.client.results import Fetch, writing
 from bacalhau.lib.errors import BacalhauError, NotFound
 from bacalhau.lib.ids import short_id
