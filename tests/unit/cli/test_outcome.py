@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bacalhau.cli.output.outcome import cause_of, say_exit_codes, say_nodes
-from bacalhau.cli.output.progress import ProgressLine
+from bacalhau.cli.output.progress import ProgressLines
 from bacalhau.cli.output.steps import DONE, Events, Steps
 from bacalhau.lib.errors import EngineFailure
 from bacalhau.models.execution.event import Event, JobHistory, Topic, error_event, make_event
@@ -86,7 +86,7 @@ def test_events_are_rows(capsys):
 
 
 def test_progress_goes_to_stderr_once_a_stage(capsys):
-    line = ProgressLine()
+    line = ProgressLines()
     line.event(QUEUED)
     line.event(PLACED)
     for done in (1, 2, 3):
@@ -119,7 +119,7 @@ def ended_well(number):
 
 
 def test_no_line_is_written_twice_while_three_executions_go_on(capsys):
-    line = ProgressLine(3)
+    line = ProgressLines(3)
     for number in range(3):
         line.event(placed(number))
     for running in (1, 2, 3, 3, 3):  # each answer of the server tells all
@@ -133,7 +133,7 @@ def test_no_line_is_written_twice_while_three_executions_go_on(capsys):
 
 async def test_many_executions_are_counted(capfd):
     """The lines are written later, when a moment has passed in which what comes together is told together."""
-    line, told = ProgressLine(12), []
+    line, told = ProgressLines(12), []
 
     def told_now():
         told.extend(capfd.readouterr().err.splitlines())

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau.cli.frame.say import in_colour
-from bacalhau.cli.output.table import Column, Style, _columns_of, draw
+from bacalhau.cli.output.table import Column, Style, draw
+from bacalhau.cli.output.width import columns_of
 from bacalhau.lib.ids import short_id
 
 JOB = (
@@ -113,7 +114,7 @@ def test_a_terminal_that_is_too_narrow_gets_lists():
 )
 def test_no_line_of_a_table_is_wider_than_the_terminal(rows, width):
     lines = draw(NARROW, rows, Style(columns=width))
-    assert max(map(_columns_of, lines)) <= width
+    assert max(map(columns_of, lines)) <= width
 
 
 def test_wide_tables_are_as_wide_as_they_need():

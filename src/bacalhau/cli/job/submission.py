@@ -6,9 +6,11 @@ Exit code 1 when the job fails; a container's own code does not. Ctrl-C ends the
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -24,7 +26,15 @@ from bacalhau.cli.job.fetch import Destination, fetch
 from bacalhau.cli.job.flags import Download, Waiting
 from bacalhau.cli.job.older import Create
 from bacalhau.cli.job.wasm import WasmRun
-from bacalhau.cli.output.outcome import cause_of, exit_code_of, say_exit_codes, say_nodes, wants_code
+from bacalhau.cli.output.block import is_live
+from bacalhau.cli.output.outcome import (
+    cause_of,
+    exit_code_of,
+    say_exit_codes,
+    say_nodes,
+    say_results,
+    wants_code,
+)
 from bacalhau.cli.output.printing import LogPrinter, has_several
 from bacalhau.cli.output.render import yaml_text
 from bacalhau.cli.output.steps import Account, Events, GroupedEvents, Silence, Steps
@@ -34,6 +44,7 @@ from bacalhau.cli.spec.job_file import InvalidJob, read_job_file, read_template_
 from bacalhau.cli.spec.wasm import wasm_job
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.results import check_folder
+from bacalhau.lib.aio import background
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Unavailable
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.job.job import EVERYWHERE, Job
@@ -43,6 +54,8 @@ from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, RerunJobRespons
 
 _AGAIN = "`bacalhau job rerun ID` runs it again; or change the job, or its name"
 _INTERRUPT = "(Enter Ctrl+C to exit at any time, your job will continue running):"
+
+_INTERRUPT_BRIEF = "(Ctrl+C to exit, the job continues running):"  # in one line of a terminal
 
 
 class Ask(NamedTuple):
@@ -143,6 +156,7 @@ class Submission:
         self._hide_warnings = hide_warnings or self._quiet
         self._id = ""
         self._events: list[JobHistory] = []
+        self._began = time.monotonic()
 
     def run(self) -> int:
         """Submit and wait; the exit code. The folder for results is checked before the job is submitted."""
@@ -170,10 +184,13 @@ class Submission:
             return await self._conclude(client, job)
 
     def _account(self) -> Account:
+        """Choose what is printed on stdout; where stdout is the terminal of the live block, that tells it all."""
         if self._quiet:
             return Silence()
         if self._flags.group_events:
             return GroupedEvents()
+        if is_live(sys.stdout) and is_live(sys.stderr):
+            return Silence()
         return Steps() if self._words is SEED else Events()
 
     async def _submit(self, client: AsyncClient) -> None:
@@ -187,29 +204,40 @@ class Submission:
             say(self._id)
         else:
             doing = "Waiting for logs..." if self._flags.follow else "Checking job status..."
-            say(f"Job successfully submitted. Job ID: {self._id}\n{doing} {_INTERRUPT}\n")
+            interrupt = _INTERRUPT_BRIEF if is_live(sys.stdout) else _INTERRUPT
+            say(f"Job successfully submitted. Job ID: {self._id}\n{doing} {interrupt}\n")
         sys.stdout.flush()
 
     async def _follow(self, client: AsyncClient) -> int:
+        """Print the output as it comes, until the job ends. A terminal shows how far the job is meanwhile."""
         several = has_several(await client.get_job(self._id))
         printer = LogPrinter(apart=True, named=several)
+        teller = self._teller(Silence())
         failure: BacalhauError | None = None
         try:
-            async for piece in client.log_pieces(self._id, follow=True, wide=several):
-                printer.print(piece)
+            async with background(*(self._drawing(client, teller) if is_live(sys.stderr) else ())):
+                async for piece in client.log_pieces(self._id, follow=True, wide=several):
+                    teller.beside(partial(printer.print, piece))
         except Unavailable:
             raise
         except BacalhauError as e:  # the job's own end tells more
             failure = e
         finally:
+            teller.close()
             printer.close()
         code = await self._conclude(client, await self._wait(client, Silence()), trailer=False)
         if failure and not code:
             raise failure
         return code
 
+    def _drawing(self, client: AsyncClient, teller: Teller) -> tuple[Coroutine[Any, Any, Job], ...]:
+        return (client.wait(self._id, on_event=teller.news, on_away=teller.away),)
+
+    def _teller(self, account: Account) -> Teller:
+        return Teller(account, self._id, quiet=self._quiet, follow=self._flags.follow, wanted=self._ask.wanted)
+
     async def _wait(self, client: AsyncClient, account: Account) -> Job:
-        teller = Teller(account, quiet=self._quiet, follow=self._flags.follow, wanted=self._ask.wanted)
+        teller = self._teller(account)
         try:
             job = await client.wait(self._id, on_event=teller.news, on_away=teller.away)
         finally:
@@ -224,6 +252,8 @@ class Submission:
         executions = await client.executions(job.id)
         has_results = any(e.published_result.type for e in executions)
         if not self._quiet:
+            if trailer and is_live(sys.stdout) and not code:
+                say_results(executions, time.monotonic() - self._began)
             say_exit_codes(executions)
         if self._flags.node_details or (code and trailer and not self._quiet):
             say_nodes(executions)

@@ -1,15 +1,22 @@
 """The end of a job in words: the root cause, what each node said, and exit codes that are not 0."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import click
 
+from bacalhau.cli.frame.report import GREEN, painted
 from bacalhau.cli.frame.say import say
+from bacalhau.cli.output.block import can_show
+from bacalhau.cli.output.live import show_time
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.event import JobHistory
 from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.state import JobStateType
+from bacalhau.models.seed.results import published_text
+
+_PLACES = 8  # results that are named, one a line
 
 
 def cause_of(job: Job, events: Sequence[JobHistory]) -> tuple[str, str]:
@@ -44,6 +51,21 @@ def say_exit_codes(executions: Sequence[Execution]) -> None:
                 f"{short_id(execution.id)} exited with code {output.exit_code} on {short_id(execution.node_id)}",
                 err=True,
             )
+
+
+def say_results(executions: Sequence[Execution], seconds: float) -> None:
+    """Say on a terminal how long a job took that went well, and where its results are."""
+    done = [e for e in executions if e.state == ComputeStateType.COMPLETED]
+    say(f"{painted('✓' if can_show('✓', sys.stdout) else '+', GREEN, sys.stdout)} completed in {_in_words(seconds)}")
+    places = dict.fromkeys(place for e in done if (place := published_text(e.published_result)))
+    for place in [*places][:_PLACES]:
+        say(f"  {place}")
+    if len(places) > _PLACES:
+        say(f"  and {len(places) - _PLACES} more results")
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else show_time(seconds)
 
 
 def say_nodes(executions: Sequence[Execution]) -> None:

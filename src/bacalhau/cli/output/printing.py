@@ -23,10 +23,11 @@ class LogPrinter:
         self._named = named
         self._begun: dict[tuple[str, int], str] = {}
 
-    def print(self, piece: LogPiece) -> None:
+    def print(self, piece: LogPiece) -> bool:
+        """Print a piece; tell whether the last line on the terminal has ended."""
         if not self._named:
             self._write(piece.stream, piece.text)
-            return
+            return piece.text.endswith("\n")
         # Lines of several executions must not run into one another: a line is printed when it is whole.
         key = (piece.execution_id, piece.stream)
         *lines, rest = (self._begun.pop(key, "") + piece.text).split("\n")
@@ -34,6 +35,7 @@ class LogPrinter:
             self._begun[key] = rest
         if lines:
             self._write(piece.stream, "".join(f"[{shown(short_id(piece.execution_id))}] {line}\n" for line in lines))
+        return True
 
     def close(self) -> None:
         """Print the lines that never ended."""

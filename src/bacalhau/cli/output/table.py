@@ -3,12 +3,12 @@ terminal only.
 """
 
 import textwrap
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bacalhau.border.names import shown
 from bacalhau.cli.frame.say import in_colour
+from bacalhau.cli.output.width import columns_of
 
 _HEADER, _ODD, _EVEN = "92;100", "97;40", "37;40"
 _LEAST = 8  # columns of a terminal that a column needs to be readable
@@ -93,7 +93,7 @@ def _lines(column: Column, full: str, look: Style) -> list[str]:
 
 
 def _wrapped(line: str, most: int, *, hard: bool = False) -> list[str]:
-    if _columns_of(line) <= most:
+    if columns_of(line) <= most:
         return [line]
     pieces = [line] if hard else textwrap.wrap(line, most, break_on_hyphens=False)
     return [part for piece in pieces for part in _cut(piece, most)]
@@ -105,7 +105,7 @@ def _cut(text: str, most: int) -> list[str]:
         return [text[at : at + most] for at in range(0, len(text), most)]
     pieces = [""]
     for letter in text:
-        if _columns_of(pieces[-1] + letter) > most:
+        if columns_of(pieces[-1] + letter) > most:
             pieces.append("")
         pieces[-1] += letter
     return pieces
@@ -113,10 +113,10 @@ def _cut(text: str, most: int) -> list[str]:
 
 def _width(column: Column, items: Sequence[Any], cells: Sequence[list[str]], header: list[str], look: Style) -> int:
     """A shortened cell is padded to what its full text would need, so that columns stay where they are."""
-    drawn = max((_columns_of(line) for cell in [*cells, header] for line in cell), default=0)
+    drawn = max((columns_of(line) for cell in [*cells, header] for line in cell), default=0)
     if look.wide or not column.most:
         return drawn
-    full = max((_columns_of(line) for item in items for line in shown(column.cell(item)).split("\n")), default=0)
+    full = max((columns_of(line) for item in items for line in shown(column.cell(item)).split("\n")), default=0)
     return max(drawn, min(column.most, full))
 
 
@@ -130,12 +130,5 @@ def _row(cells: Sequence[list[str]], widths: Sequence[int], colour: str) -> list
 
 
 def _cell(text: str, width: int, colour: str) -> str:
-    padded = f" {text}{' ' * (width - _columns_of(text))} "
+    padded = f" {text}{' ' * (width - columns_of(text))} "
     return in_colour(padded, colour) if colour else padded
-
-
-def _columns_of(text: str) -> int:
-    """Count the columns of a terminal that a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
