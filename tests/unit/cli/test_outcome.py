@@ -1,9 +1,13 @@
 """What is told while a job runs and when it has ended."""
 
 import asyncio
+import io
 import re
+from contextlib import redirect_stderr
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bacalhau.cli.output.outcome import cause_of, say_exit_codes, say_nodes
 from bacalhau.cli.output.progress import ProgressLines
@@ -129,6 +133,27 @@ def test_no_line_is_written_twice_while_three_executions_go_on(capsys):
         *(f"e-{number:08} placed on n-87654321" for number in range(3)),
         *(f"e-{number:08} running" for number in range(3)),
     ]
+
+
+STEPS = st.builds(
+    Progress,
+    execution_id=st.sampled_from([f"e-{number:08}" for number in range(3)]),
+    stage=st.sampled_from(["pulling", "staging", "running"]),
+    bytes_done=st.sampled_from([0, 1000, 2000]),
+)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_stages_side_by_side_write_no_line_twice(steps):
+    """The image is pulled while inputs are staged: the node tells now of one, now of the other."""
+    line, err = ProgressLines(3), io.StringIO()
+    with redirect_stderr(err):
+        for step in steps:
+            line.progress(step)
+    lines = err.getvalue().splitlines()
+    assert len(set(lines)) == len(lines)
+    assert {line.split(":")[0] for line in lines} == {f"{step.execution_id} {step.stage}" for step in steps}
+    assert len(lines) <= 9, "each stage of each execution at once, and then only after a while"
 
 
 async def test_many_executions_are_counted(capfd):

@@ -1,30 +1,21 @@
 """`get`, `job get` and `--download`: results on the user's disk, with a progress bar on a terminal."""
 
 import asyncio
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-from bacalhau.border.names import shown
 from bacalhau.cli.frame.command import Call
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.say import say
 from bacalhau.cli.job.commands import JobGet
 from bacalhau.cli.job.flags import Fetching
+from bacalhau.cli.output.live_step import live_step
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.outputs import bring_results
 from bacalhau.client.results import Fetch, writing
 from bacalhau.lib.errors import BacalhauError, NotFound
 from bacalhau.lib.ids import short_id
 from bacalhau.models.job.job import Job
-from bacalhau.ports.progress import Report, Step, ignore
 
 _SECONDS = 300.0  # for one result, where neither flag nor configuration says otherwise
 
@@ -109,7 +100,7 @@ async def fetch(client: AsyncClient, job_id: str, place: Destination, *, shout: 
         only=place.only,
         seconds=place.seconds or client.endpoint.downloads.timeout or _SECONDS,
     )
-    with _bar() as report:
+    with live_step() as report:
         await bring_results(client, job.id, results, wanted, report)
     await _tell_reused(client, job)
     if shout:
@@ -125,26 +116,3 @@ async def _tell_reused(client: AsyncClient, job: Job) -> None:
     if used:
         of = ", ".join(dict.fromkeys(short_id(each.job_id) for each in used))
         say(f"{len(used)} of {job.wanted} results were used again, not computed: they are of job {of}", err=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Report]:
-    """Bytes and time left, where somebody is looking."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield ignore
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("downloading", total=None)
-
-        def report(step: Step) -> None:
-            told = escape(shown(step.note)) or step.stage
-            progress.update(bar, description=told, completed=step.bytes_done, total=step.bytes_total or None)
-
-        yield report

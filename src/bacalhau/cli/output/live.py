@@ -155,7 +155,7 @@ class LiveProgress:
         note = self._note or (self._counts() if len(self._rows) > 1 else "")
         state = self._state if not self._rows or self._state != _WAITING else "running"
         left = [Piece(f"{self._job}  ", BOLD), Piece(state, _COLOURS.get(state, YELLOW))]
-        return _with_time(left, [Piece(f"  {one_line(note)}", DIM)] if note else [], now - self._began, columns)
+        return with_time(left, [Piece(f"  {one_line(note)}", DIM)] if note else [], now - self._began, columns)
 
     def _counts(self) -> str:
         return count_stages([row.stage for row in self._rows.values()], self._wanted)
@@ -168,7 +168,7 @@ def _line(row: _Row, columns: int, now: float) -> list[Piece]:
     if columns >= _WITH_NODE:
         left.append(Piece(f"{filled(short_id(one_line(row.node)), _ID)}  ", DIM))
     left.append(Piece(f"{filled(one_line(row.stage), _STAGE)}  ", _COLOURS.get(row.stage, "")))
-    return _with_time(left, _middle(row, columns), row.seconds(now), columns)
+    return with_time(left, _middle(row, columns), row.seconds(now), columns)
 
 
 def _middle(row: _Row, columns: int) -> list[Piece]:
@@ -186,7 +186,7 @@ def _bytes_alone(step: Progress) -> Progress:
     return Progress(bytes_done=step.bytes_done, bytes_total=step.bytes_total)
 
 
-def _with_time(left: Iterable[Piece], middle: Sequence[Piece], seconds: float, columns: int) -> list[Piece]:
+def with_time(left: Iterable[Piece], middle: Sequence[Piece], seconds: float, columns: int) -> list[Piece]:
     """Put a time at the right end of a line; what does not fit before it is cut."""
     clock = show_time(seconds)
     room, found = columns - len(clock) - 1, list[Piece]()
