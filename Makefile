@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test machine unit check sync bench fuzz clean
+.PHONY: demo test machine unit check sync docs bench fuzz clean
 
 demo: $(VENV)/.installed
 	@$(VENV)/bin/bacalhau demo
@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 # The machine's packages come while Python's do; three tests at a time, for most of them wait most of the time.
 test: | $(VENV)/bin/python
 	@$(MAKE) --no-print-directory -j 2 machine $(VENV)/.tools
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check docs
 	@$(PY) -m pytest -n 3 -p tests.support.workers tests --ignore=tests/house
 
 machine: | $(VENV)/bin/python
@@ -29,6 +29,10 @@ check: $(VENV)/.tools
 # The verbs of the client without `await`, from those of the asynchronous one.
 sync: $(VENV)/.tools
 	@$(PY) -m tests.support.sync_verbs
+
+# The site stands in build/site; open build/site/index.html. Warnings are errors.
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --clean
 
 # ONLY=placement,polling measures these parts alone; a name that is not known lists those that are.
 bench: $(VENV)/.tools
@@ -55,4 +59,9 @@ $(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/.tools: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing the tools of tests and checks ..."
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.docs: requirements-docs.txt $(VENV)/.tools
+	@echo "Installing the tools of the documentation ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
