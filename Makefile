@@ -32,7 +32,7 @@ sync: $(VENV)/.tools
 
 # The site stands in build/site; open build/site/index.html. Warnings are errors.
 docs: $(VENV)/.docs
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --clean
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --clean
 
 # ONLY=placement,polling measures these parts alone; a name that is not known lists those that are.
 bench: $(VENV)/.tools
