@@ -8,9 +8,10 @@ import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bacalhau.lib.ports import free_ports
 from benchmarks.fleet import Plan, fleet
 from benchmarks.placement import submit, wait_for
-from benchmarks.server import Server, free_port, killed, started
+from benchmarks.server import Server, killed, started
 
 JOBS, NODES = 10_000, 100
 
@@ -29,7 +30,7 @@ def _wait_until_it_answers(served: Server) -> None:
 
 
 def measure(jobs: int = JOBS) -> dict[str, float]:
-    ports = free_port(), free_port()
+    ports = free_ports(2)
     with TemporaryDirectory(prefix="bacalhau-bench-", ignore_cleanup_errors=True) as folder:
         where = Path(folder)
         with started(where, (), {}, roles=("--orchestrator",), ports=ports) as first:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bacalhau.app.devstack import free_port
+from bacalhau.lib.ports import free_ports
 
 
 class Server(NamedTuple):
@@ -67,10 +67,10 @@ def started(
     environment: Mapping[str, str],
     *,
     roles: Sequence[str] = ("--orchestrator", "--compute"),
-    ports: tuple[int, int] | None = None,
+    ports: Sequence[int] | None = None,
 ) -> Iterator[Server]:
     """A server that perhaps does not answer yet. It may be killed while the block runs."""
-    port, nats = ports or (free_port(), free_port())
+    port, nats = ports or free_ports(2)
     command = [sys.executable, "-c", "from bacalhau.cli.main import main; main()", "serve", *roles]
     for setting in (f"API.Port={port}", f"Orchestrator.Port={nats}", "Logging.Level=warn", *settings):
         command += ["-c", setting]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bacalhau.app.devstack import free_port
+from tests.support.ports import free_port
 from tests.support.system import PROGRAM, Process, bare_environment
 
 JOB = {

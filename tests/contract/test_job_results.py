@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from msgspec import to_builtins
 
-from bacalhau.app.devstack import free_port
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
@@ -27,6 +26,7 @@ from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Published, Result
 from bacalhau.ports.storage import Manifest
 from tests.contract.test_s3_source import read_tree
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("credentials")
 CHECKS = plugin_checks(own_plugins())

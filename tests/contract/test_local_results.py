@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau.app.devstack import free_port
 from bacalhau.lib.errors import NotFound, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.local.publisher import LocalPublisher
 from bacalhau.plugins.url.download import UrlDownloader
 from bacalhau.ports.progress import Step, ignore
 from bacalhau.ports.publisher import Result
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import httpx
 import yaml
 from joserfc.jwk import RSAKey
 
-from bacalhau.app.devstack import free_port
 from bacalhau.lib.ids import new_uuid
+from tests.support.ports import free_port
 from tests.support.system import Process, bare_environment
 
 KEY = "k-0123456789-0123456789"

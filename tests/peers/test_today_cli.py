@@ -13,8 +13,8 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from bacalhau.app.devstack import free_port
 from tests.api.test_golden import CASES, differences
+from tests.support.ports import free_port
 from tests.support.seed_client import SeedClient
 from tests.support.system import System
 from tests.support.until import until

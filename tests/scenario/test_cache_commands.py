@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bacalhau.app.devstack import free_port
+from tests.support.ports import free_port
 from tests.support.system import System, s3_input
 
 NO_DOCKER = "tcp://127.0.0.1:1"

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from bacalhau.app.devstack import free_port
+from tests.support.ports import free_port
 from tests.support.system import OWNER
 
 # A web server that ends at once when it is asked to.

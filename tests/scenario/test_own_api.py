@@ -8,7 +8,7 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
-from bacalhau.app.devstack import free_port
+from tests.support.ports import free_port
 from tests.support.system import System
 
 NO_DOCKER = "tcp://127.0.0.1:1"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bacalhau.app.devstack import free_port
 from bacalhau.bus.child import dying_with_parent
+from tests.support.ports import free_port
 from tests.support.until import until
 
 VERSION = "3.35.0"

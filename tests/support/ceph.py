@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bacalhau.app.devstack import free_port
 from bacalhau.bus.child import dying_with_parent
+from tests.support.ports import free_port
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY
 from tests.support.until import until
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import yaml
 
-from bacalhau.app.devstack import free_port
+from tests.support.ports import free_port
 from tests.support.system import PROGRAM, bare_environment
 
 ROOT = Path(__file__).parents[2]

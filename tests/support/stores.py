@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau.app.devstack import free_port
 from bacalhau.bus.child import dying_with_parent
 from tests.support.ceph import ceph_gateway
+from tests.support.ports import free_port
 from tests.support.s3 import ACCESS_KEY, PUBLIC_BUCKET, S3, SECRET_KEY, boto_client
 from tests.support.until import until
 

@@ -13,11 +13,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bacalhau.app.devstack import free_port
 from bacalhau.app.identity import load_identity
 from bacalhau.client.sync import Client
 from bacalhau.lib.ids import new_node_id
 from bacalhau.models.job.job import Job
+from tests.support.ports import free_port
 from tests.support.s3 import ACCESS_KEY, SECRET_KEY
 
 PROGRAM = str(Path(sys.executable).with_name("bacalhau"))

@@ -14,10 +14,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bacalhau.app.devstack import free_port
 from bacalhau.app.dockerd import docker_available, ensure_image
 from bacalhau.app.sample import RESULT_BUCKET, SAMPLE_CID, SAMPLE_INPUT
 from bacalhau.lib.errors import BacalhauError, Unavailable
+from bacalhau.lib.ports import free_ports
 from bacalhau.lib.wire import decode
 
 START_LIMIT = 90.0  # seconds
@@ -41,14 +41,15 @@ async def run_demo(folder: Path, say: Say) -> None:
             "BACALHAU_DIR": str(folder / "client"),
             "BACALHAU_API_HOST": "127.0.0.1",
         }
-        environment["BACALHAU_API_PORT"] = str(free_port())
-        await stack.enter_async_context(_running_devstack(folder, environment, say))
+        api, bus = free_ports(2)
+        environment["BACALHAU_API_PORT"] = str(api)
+        await stack.enter_async_context(_running_devstack(folder, environment, bus, say))
         await _Tutorial(folder, environment, image, say).run()
     say(f"\nDone in {time.monotonic() - began:.0f} s.")
 
 
 @asynccontextmanager
-async def _running_devstack(folder: Path, environment: dict[str, str], say: Say) -> AsyncIterator[None]:
+async def _running_devstack(folder: Path, environment: dict[str, str], bus: int, say: Say) -> AsyncIterator[None]:
     command = [
         "devstack",
         "--compute-nodes",
@@ -59,7 +60,7 @@ async def _running_devstack(folder: Path, environment: dict[str, str], say: Say)
         "-c",
         f"API.Port={environment['BACALHAU_API_PORT']}",
     ]
-    command += ["-c", f"Orchestrator.Port={free_port()}"]
+    command += ["-c", f"Orchestrator.Port={bus}"]
     say(f"$ bacalhau {shlex.join(command[:4])} &")
     log = folder / "devstack.log"
     with log.open("wb") as out:

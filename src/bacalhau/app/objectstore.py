@@ -6,10 +6,9 @@ It lives exactly as long as the block that opened it, and dies with this process
 import asyncio
 import json
 import shutil
-import socket
 import sysconfig
 from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import aiohttp
 from bacalhau.border.connect import open_session
 from bacalhau.bus.child import dying_with_parent
 from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.ports import free_ports
 
 _START_SECONDS = 60
 # Its filer waits at the end for streams that its own S3 gateway keeps open; all data is in files by then.
@@ -43,7 +43,7 @@ async def object_store(
     """
     program = _find_program()
     _prepare(folder, _identities(access_key, secret_key, public_buckets))
-    ports = _free_ports(8)
+    ports = free_ports(8)
     ports[0] = port or ports[0]
     with (folder / "log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
@@ -100,14 +100,6 @@ def _prepare(folder: Path, identities: dict[str, object]) -> None:
 
 def _tail(log: Path) -> str:
     return log.read_bytes()[-500:].decode(errors="replace").strip()
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _arguments(folder: Path, ports: list[int]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bacalhau.app.demo import run_demo
-from bacalhau.app.devstack import Devstack, free_port
+from bacalhau.app.devstack import Devstack
 from bacalhau.app.devstack import devstack as open_devstack
 from bacalhau.app.serve import Served
 from bacalhau.app.serve import serve as open_serve
@@ -27,6 +27,7 @@ from bacalhau.config.load import Loaded, load_settings
 from bacalhau.config.schema import Config
 from bacalhau.lib.failpoint import arm_failpoints
 from bacalhau.lib.log import set_up_logging
+from bacalhau.lib.ports import free_ports
 
 
 def _load(call: Call[Flags], roles: dict[str, object]) -> Loaded:
@@ -60,10 +61,11 @@ def _tell_served(config: Config, served: Served) -> None:
 def devstack(call: Call[StartDevstack]) -> int:
     config = _load(call, {}).config
     if call.flags.random_ports:
+        api, bus = free_ports(2)
         config = msgspec.structs.replace(
             config,
-            api=msgspec.structs.replace(config.api, port=free_port()),
-            orchestrator=msgspec.structs.replace(config.orchestrator, port=free_port()),
+            api=msgspec.structs.replace(config.api, port=api),
+            orchestrator=msgspec.structs.replace(config.orchestrator, port=bus),
         )
     computes, with_s3 = call.flags.compute_nodes, call.flags.s3
     with _folder(call.flags.stack_repo, "bacalhau-devstack-") as folder:

@@ -1,7 +1,5 @@
 """The node's ports that jobs listen on: given out at admission, kept until the execution ends, never twice."""
 
-import errno
-import ipaddress
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,22 +8,10 @@ from msgspec.structs import replace
 
 from bacalhau.lib.errors import BadRequest, Unavailable
 from bacalhau.lib.network import host_in_url
+from bacalhau.lib.ports import is_free
 from bacalhau.models.job.network import NetworkConfig, NetworkType, PortMapping
 
 ANYWHERE = "0.0.0.0"
-
-
-def is_free(address: str, port: int) -> bool:
-    """Tell whether somebody could listen on a port of this machine now."""
-    family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as e:
-            # An address that is not this machine's is the engine's to complain about, with the task's name.
-            return e.errno == errno.EADDRNOTAVAIL
-    return True
 
 
 class PortPool:

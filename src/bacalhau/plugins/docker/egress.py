@@ -6,13 +6,13 @@ import asyncio
 import errno
 import ipaddress
 import logging
-import socket
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 from bacalhau.border.addresses import LOOPBACK, Reach
 from bacalhau.lib.errors import BacalhauError, EngineFailure
+from bacalhau.lib.ports import free_ports
 from bacalhau.plugins.docker.api import DockerApi
 from bacalhau.plugins.docker.container import DOMAINS_LABEL, EXECUTOR_LABEL, JOB_LABEL, Detour
 from bacalhau.plugins.docker.proxy import Guest, proxy
@@ -58,7 +58,7 @@ class Egress:
         self._name = f"bacalhau-http-{node_id}"
         found = await self._api.inspect_network(self._name)
         if found is None:
-            await self._api.create_network(_network_config(self._name, node_id, _free_port()))
+            await self._api.create_network(_network_config(self._name, node_id, free_ports(1, "0.0.0.0")[0]))
             found = await self._api.inspect_network(self._name) or {}
         address, port = str(found["IPAM"]["Config"][0]["Gateway"]), int(found["Labels"][PORT_LABEL])
         try:
@@ -102,10 +102,3 @@ def _network_config(name: str, node_id: str, port: int) -> dict[str, Any]:
         "Options": {"com.docker.network.bridge.enable_icc": "false"},
         "Labels": {EXECUTOR_LABEL: node_id, PORT_LABEL: str(port)},
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        port: int = probe.getsockname()[1]
-        return port
