@@ -2,19 +2,23 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test machine unit check sync docs bench fuzz clean
+.PHONY: demo test machine peers unit check sync docs bench fuzz clean
 
 demo: $(VENV)/.installed
 	@$(VENV)/bin/bacalhau demo
 
-# The machine's packages come while Python's do; three tests at a time, for most of them wait most of the time.
+# The machine's packages come while Python's do, and other people's programs during the checks; three tests at a time,
+# for most of them wait most of the time.
 test: | $(VENV)/bin/python
 	@$(MAKE) --no-print-directory -j 2 machine $(VENV)/.tools
-	@$(MAKE) --no-print-directory check docs
+	@$(MAKE) --no-print-directory -j 2 peers check docs
 	@$(PY) -m pytest -n 3 -p tests.support.workers tests --ignore=tests/house
 
 machine: | $(VENV)/bin/python
 	@$(PY) -m tests.support.machine
+
+peers: $(VENV)/.tools
+	@$(PY) -m tests.support.peers
 
 unit: $(VENV)/.tools
 	@$(PY) -m pytest tests/unit

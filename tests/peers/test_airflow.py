@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.system import System
-from tests.support.venvs import python_with
+from tests.support.venvs import AIRFLOW, python_with
 
 HERE = Path(__file__).parent
-# The provider itself asks for the newest of both, which do not go together.
-PROVIDER = ("bacalhau-airflow==1.3.2", "bacalhau-sdk==1.3.2", "bacalhau-apiclient==1.0.0")
 QUIET = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -23,7 +21,7 @@ QUIET = {
 @pytest.fixture(scope="module")
 def told(anyio_backend, docker_url, docker_image, tmp_path_factory):
     """What became of the pipeline, and what its last job printed."""
-    python = python_with(*(HERE / "airflow-requirements.txt").read_text().split(), no_deps=PROVIDER)
+    python = python_with(AIRFLOW)
     folder = tmp_path_factory.mktemp("airflow")
     (folder / "home").mkdir()
     with System(folder, docker_url, image=docker_image) as system:

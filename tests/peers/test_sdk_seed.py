@@ -9,19 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.system import System
-from tests.support.venvs import python_with
+from tests.support.venvs import SDK_SEED, python_with
 
-# What the SDK asks for includes a heap of developers' tools; this is what it imports.
-NEEDS = (
-    "pem==23.1.0",
-    "pycryptodome==3.23.0",
-    "certifi==2024.2.2",
-    "six==1.17.0",
-    "python-dateutil==2.9.0.post0",
-    "urllib3==2.8.0",
-    "setuptools==65.5.0",
-)
-SDK = ("bacalhau-sdk==1.3.2", "bacalhau-apiclient==1.0.0")
 PROGRAM = Path(__file__).with_name("sdk_seed.py")
 README_CID = "QmYEqqNDdDrsRhPRShKHzsnZwBq3F59Ti3kQmv9En4i5Sw"
 """Of the result, as the SDK's own description shows it: the original published the same bytes in the same tree."""
@@ -30,7 +19,7 @@ README_CID = "QmYEqqNDdDrsRhPRShKHzsnZwBq3F59Ti3kQmv9En4i5Sw"
 @pytest.fixture(scope="module")
 def told(anyio_backend, docker_url, docker_image, s3, tmp_path_factory):
     """What the program saw of the server."""
-    python, folder = python_with(*NEEDS, no_deps=SDK), tmp_path_factory.mktemp("sdk")
+    python, folder = python_with(SDK_SEED), tmp_path_factory.mktemp("sdk")
     (folder / "home").mkdir()
     with System(folder, docker_url, image=docker_image) as system:
         environment = system.client_environment | {"BACALHAU_DIR": str(folder / "home")}

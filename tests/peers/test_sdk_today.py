@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.system import System
-from tests.support.venvs import python_with
+from tests.support.venvs import SDK_TODAY, python_with
 
-SDK = ("bacalhau-sdk==1.4.2", "bacalhau-apiclient==1.4.1")
 PROGRAM = Path(__file__).with_name("sdk_today.py")
 
 
 @pytest.fixture(scope="module")
 def told(anyio_backend, docker_url, docker_image, s3, tmp_path_factory):
     """What the program saw of the server."""
-    python, folder = python_with(*SDK), tmp_path_factory.mktemp("sdk")
+    python, folder = python_with(SDK_TODAY), tmp_path_factory.mktemp("sdk")
     (folder / "home").mkdir()
     with System(folder, docker_url, image=docker_image) as system:
         environment = system.client_environment | {"BACALHAU_DIR": str(folder / "home")}
@@ -102,7 +101,7 @@ def test_a_server_with_users_takes_its_key(anyio_backend, docker_url, tmp_path):
     system = System(tmp_path / "system", docker_url)
     system.dir.mkdir(parents=True)
     (system.dir / "config.yaml").write_text(USERS)
-    python = python_with(*SDK)
+    python = python_with(SDK_TODAY)
     with system:
         environment = system.client_environment | {"BACALHAU_DIR": str(tmp_path)}
         done = subprocess.run(

@@ -20,7 +20,7 @@ _INSTALL_SECONDS = 600
 @contextmanager
 def azurite(folder: Path) -> Iterator[str]:
     """Keep a server running while the block runs; yields the URL of its account."""
-    program, port = _installed(), free_port()
+    program, port = installed(), free_port()
     log = folder / "log"
     options = ("--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
     command = ["node", str(program), "--blobHost", "127.0.0.1", "--blobPort", str(port), *options]
@@ -36,8 +36,8 @@ def azurite(folder: Path) -> Iterator[str]:
             child.kill()
 
 
-def _installed() -> Path:
-    """Install it where it is not; one worker does, and the others wait."""
+def installed() -> Path:
+    """Return its program, which is installed where it is not; one process does that, and others wait."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
     program = _FOLDER / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     with (_FOLDER / "lock").open("w") as lock:
