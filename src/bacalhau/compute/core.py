@@ -16,7 +16,6 @@ from bacalhau.compute.state.printed import Shipping
 from bacalhau.compute.state.specs import FetchedJobs
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
-from bacalhau.lib.hashing import FileHashes
 from bacalhau.lib.numbered import Numbers
 from bacalhau.lib.outbox import Lane, Letter
 from bacalhau.lib.patience import USUAL, Patience
@@ -154,7 +153,6 @@ class ComputeNode:
     fetched: FetchedJobs = field(default_factory=FetchedJobs)
     shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
-    hashes: FileHashes = field(default_factory=FileHashes)
     numbers: Numbers = field(default_factory=Numbers)
 
     @property

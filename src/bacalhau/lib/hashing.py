@@ -1,13 +1,17 @@
 """Digests of files."""
 
 import hashlib
-import os
 from base64 import b64encode
-from collections import OrderedDict
 from pathlib import Path
-from threading import Lock
+from typing import Protocol
 
-MOST = 100_000  # files that are remembered: some 20 MB
+_BUFFER_BYTES = 256 << 10  # small enough for the processor's cache, where a read leaves it
+
+
+class Hash(Protocol):
+    """A digest in the making."""
+
+    def update(self, data: memoryview, /) -> None: ...
 
 
 def hash_file(path: Path) -> bytes:
@@ -21,22 +25,11 @@ def digest_file(path: Path) -> str:
     return b64encode(hash_file(path)).decode()
 
 
-class FileHashes:
-    """The SHA-256 of files that are used again and again. One that is the same as before is not read again."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[int, int, int, int], bytes] = OrderedDict()
-        self._lock = Lock()
-
-    def find(self, path: Path) -> bytes:
-        """Return the SHA-256 of a file. Raises OSError."""
-        status = os.stat(path)
-        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        known = self._known.get(key)
-        if known is None:
-            known = hash_file(path)
-            with self._lock:
-                self._known[key] = known
-                if len(self._known) > MOST:
-                    self._known.popitem(last=False)
-        return known
+def hash_stretch(made: Hash, path: Path, start: int, end: int) -> None:
+    """Add the bytes [start, end) of a file to a digest. Raises OSError."""
+    view = memoryview(bytearray(_BUFFER_BYTES))
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while start < end and (got := file.readinto(view[: end - start])):
+            made.update(view[:got])
+            start += got

@@ -1,16 +1,20 @@
 """The port of the books of a node's cache: what is in it, how large it is, and when it was used last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
 class Kept(NamedTuple):
-    """Bytes in the cache: their file is named `digest`; `name` is for people, `size` in bytes, `used` Unix ns."""
+    """Bytes in the cache: their file is named `digest`; `name` is for people, `size` in bytes, `used` Unix ns.
+
+    `sha256` is that of the bytes in hex, "" where nobody has hashed them yet.
+    """
 
     digest: str
     name: str
     size: int
     used: int
+    sha256: str = ""
 
 
 class CacheBooks(Protocol):
@@ -24,6 +28,14 @@ class CacheBooks(Protocol):
 
     async def touch(self, digests: Sequence[str], now: int) -> None:
         """Note that files are used."""
+        ...
+
+    async def find_hashes(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """Return the SHA-256 of the bytes of files, as far as they are known, by the names of the files."""
+        ...
+
+    async def put_hashes(self, hashes: Mapping[str, bytes]) -> None:
+        """Note the SHA-256 of the bytes of files."""
         ...
 
     async def drop(self, digests: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The books of a node's cache on SQLite, in a file beside the cache itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bacalhau.lib.wire import encode
@@ -37,6 +37,17 @@ class SqliteCacheBooks(Housed):
         parts = (digests[at : at + _AT_ONCE] for at in range(0, len(digests), _AT_ONCE))
         await self._database.apply(tuple(Statement(name, {"digests": _json(part), **more}) for part in parts))
 
+    async def find_hashes(self, digests: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for at in range(0, len(digests), _AT_ONCE):
+            params = {"digests": _json(digests[at : at + _AT_ONCE])}
+            found |= await self._database.read("cache_find_hashes", params, _read_hashes, "lists")
+        return found
+
+    async def put_hashes(self, hashes: Mapping[str, bytes]) -> None:
+        rows = {digest: made.hex() for digest, made in hashes.items()}
+        await self._database.apply((Statement("cache_put_hashes", {"hashes": encode(rows).decode()}),))
+
     async def settle(self) -> None:
         await self._database.apply((Statement("cache_settle", {}),))
 
@@ -58,6 +69,10 @@ class SqliteCacheBooks(Housed):
     async def measure(self, beginning: str) -> int:
         params = {"beginning": beginning, "end": beginning + _LAST}
         return await self._database.read("cache_measure", params, lambda rows: int(rows[0][0]), "lists")
+
+
+def _read_hashes(rows: Sequence[Sequence[str]]) -> dict[str, bytes]:
+    return {digest: bytes.fromhex(text) for digest, text in rows}
 
 
 def _json(values: Sequence[object]) -> str:

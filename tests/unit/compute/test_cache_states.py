@@ -1,6 +1,9 @@
-"""The cache of inputs over all orders of events: what tasks see is right, and the books are those of the files."""
+"""The cache of inputs over all orders of events: what tasks see is right and told, and the books are those of the
+files.
+"""
 
 import asyncio
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -28,7 +31,7 @@ async def turn():
 
 
 class Shelves:
-    """A source whose objects have versions; `wants_copy` by the spec's type."""
+    """A source whose objects have versions; by the spec's type it wants a copy, or tells no digests."""
 
     def __init__(self):
         self.versions = dict.fromkeys("abcdef", 0)
@@ -55,7 +58,10 @@ class Shelves:
     async def fetch_rest(self, manifest, missing, into, report):
         for entry in missing:
             await turn()
-            (into / entry.path).write_bytes(self.body(entry.key, entry.etag))
+            body = self.body(entry.key, entry.etag)
+            (into / entry.path).write_bytes(body)
+            if manifest.source.type != "silent":
+                manifest.record(entry.path, len(body), hashlib.sha256(body).digest())
         return Volume(into)
 
 
@@ -83,15 +89,22 @@ class CacheStates(RuleBasedStateMachine):
         name, manifest = f"e-{self.number}", self.source.manifest(names, kind)
         into = self.path / "own" / name
         into.mkdir(parents=True)
-        way = Way(self.cache, self.source, self.cache.tree(name) / "0", set())
-        volume = await bring_cached(way, manifest, into, ignore)
+        way = Way(self.cache, self.source, self.cache.tree(name) / "0")
+        told = {}
+
+        def record(path, size, digest, from_cache=False):
+            told[path] = size, digest
+
+        volume = await bring_cached(way, manifest._replace(record=record), into, ignore)
         if volume is None:
             assert not way.tree.exists()
             return
         assert volume.path.is_relative_to(into) == (kind == "copy")
-        self.runs[name] = (volume.path, {e.path: self.source.body(e.key, e.etag) for e in manifest.entries})
+        bodies = {e.path: self.source.body(e.key, e.etag) for e in manifest.entries}
+        assert told == {path: (len(body), hashlib.sha256(body).digest()) for path, body in bodies.items()}
+        self.runs[name] = (volume.path, bodies)
 
-    @rule(wanted=st.lists(st.tuples(NAMES, st.sampled_from(["link", "copy"])), min_size=1, max_size=3))
+    @rule(wanted=st.lists(st.tuples(NAMES, st.sampled_from(["link", "copy", "silent"])), min_size=1, max_size=3))
     def run(self, wanted):
         async def together():
             await asyncio.gather(*(self.bring(*one) for one in wanted))

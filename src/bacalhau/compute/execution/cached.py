@@ -6,16 +6,16 @@ for a copy of its own. Where the cache has no room, or its disk fails, an input 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bacalhau.compute.state.cache import InputCache, digest_of
+from bacalhau.compute.state.cache import InputCache, digest_of, hash_tree
 from bacalhau.compute.state.shelf import Wanted, copy_tree
 from bacalhau.lib.errors import StorageFailure, Unavailable
 from bacalhau.lib.tree import remove_tree
 from bacalhau.ports.progress import Report, Step, ignore
-from bacalhau.ports.storage import Content, Entry, Listable, Manifest, OtherContent, Reusable, Volume
+from bacalhau.ports.storage import Content, Entry, Listable, Manifest, OtherContent, Record, Reusable, Volume
 
 _WAIT_SECONDS = 60.0
 _PART_BYTES, _PART_OBJECTS = 64_000_000, 500  # of what is brought ahead, before others have a turn
@@ -23,20 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class Way(NamedTuple):
-    """The cache and the source of an input; `tree` is the input's own folder in the cache. `linked` becomes the paths
-    of what was in the cache.
-    """
+    """The cache and the source of an input; `tree` is the input's own folder in the cache."""
 
     cache: InputCache
     source: Reusable
     tree: Path
-    linked: set[str]
 
 
 async def bring_cached(way: Way, manifest: Manifest, into: Path, report: Report) -> Volume | None:
     """Bring an input by way of the cache; None where it cannot go this way, and nothing of it is left.
 
-    The volume is below the tree, or a copy below `into` where the task asks for one. Raises StorageFailure.
+    The volume is below the tree, or a copy below `into` where the task asks for one. The manifest's `record` is told of
+    all files. Raises StorageFailure.
     """
     if not way.cache.budget:
         return None
@@ -51,7 +49,6 @@ async def bring_cached(way: Way, manifest: Manifest, into: Path, report: Report)
         log.warning("an input is brought without the cache in %s: %s", way.cache.shelf.folder, e)
         volume = None
     if volume is None:
-        way.linked.clear()
         await asyncio.to_thread(remove_tree, way.tree)
     return volume
 
@@ -114,7 +111,6 @@ async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report:
     while True:
         await asyncio.to_thread(cache.shelf.make_tree, tree)
         missing = await cache.link(wanted, tree)
-        way.linked.update({one.path for one in wanted} - {one.path for one in missing})
         if other := cache.is_coming(missing):
             report(Step("staging", note="waiting for another execution that brings the same input"))
             await other.wait(_WAIT_SECONDS)
@@ -122,14 +118,46 @@ async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report:
         async with cache.bringing(missing) as has_room:
             if not has_room:
                 return None
-            again = await cache.link(missing, tree)  # somebody may have ended just now
-            way.linked.update({one.path for one in missing} - {one.path for one in again})
-            missing = again
-            volume = await _fetch_rest(way, manifest, missing, report)
+            missing = await cache.link(missing, tree)  # somebody may have ended just now
+            told = _Told(manifest.record)
+            volume = await _fetch_rest(way, manifest._replace(record=told.note), missing, report)
             if volume is not None:
-                await cache.adopt(missing, tree)
+                await asyncio.to_thread(told.complete, missing, tree)
+                await cache.adopt(missing, tree, told.hashes)
         await cache.touch(wanted)
+        if volume is not None:
+            await _tell_linked(way, manifest, wanted, told)
         return volume
+
+
+class _Told:
+    """The SHA-256 of the files that a source brings, by their paths, on their way to the `record` of a manifest."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self.hashes: dict[str, bytes] = {}
+
+    def note(self, path: str, size: int, digest: bytes, from_cache: bool = False) -> None:
+        self.hashes[path] = digest
+        self._record(path, size, digest, from_cache)
+
+    def complete(self, brought: Iterable[Wanted], tree: Path) -> None:
+        """Hash the files that the source did not tell of. Blocks. Raises OSError."""
+        untold = {one.path: one for one in brought if one.path not in self.hashes}
+        for path, digest in hash_tree(untold.values(), tree).items():
+            self.note(path, untold[path].size, digest)
+
+
+async def _tell_linked(way: Way, manifest: Manifest, wanted: Sequence[Wanted], told: _Told) -> None:
+    """Tell the record of what was in the cache."""
+    linked = [one for one in wanted if one.path not in told.hashes]
+    hashes = await way.cache.find_hashes(linked, way.tree)
+
+    def tell() -> None:
+        for one in linked:
+            manifest.record(one.path, one.size, hashes[one.digest], from_cache=True)
+
+    await asyncio.to_thread(tell)
 
 
 async def _fetch_rest(way: Way, manifest: Manifest, missing: Sequence[Wanted], report: Report) -> Volume | None:

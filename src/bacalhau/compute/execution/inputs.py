@@ -44,7 +44,7 @@ async def stage_inputs(
     if needed > disk:
         _check_room(folder, needed)
         raise StorageFailure(f"inputs need {show_bytes(needed)}, {_beyond(disk)}", hint=_MORE_DISK)
-    total, reading = _Total(report, len(manifests), disk), Reading(folder.parent, node.hashes)
+    total, reading = _Total(report, len(manifests), disk), Reading(folder.parent)
     fetches = []
     for n, (source, manifest) in enumerate(zip(inputs, manifests, strict=True)):
         into = folder / str(n)
@@ -141,7 +141,7 @@ def _way(node: ComputeNode, source: Storage, folder: Path, number: int) -> Way |
     """Find the way of an input by the cache; `folder` is that of the inputs of an execution."""
     if node.cache is None or not isinstance(source, Reusable):
         return None
-    return Way(node.cache, source, node.cache.tree(folder.parent.name) / str(number), set())
+    return Way(node.cache, source, node.cache.tree(folder.parent.name) / str(number))
 
 
 class _Fetch(NamedTuple):
@@ -159,8 +159,7 @@ async def _bring(reading: Reading, index: int, fetch: _Fetch, way: Way | None) -
     """Bring an input, and take down what it holds."""
     mount = await (_fetch(fetch) if way is None else _fetch_cached(fetch, way))
     is_brought = mount.own or (way is not None and mount.host_path.is_relative_to(way.tree))
-    linked = frozenset() if way is None else frozenset(way.linked)
-    await reading.complete(index, fetch.manifest, mount.host_path if is_brought else None, linked)
+    await reading.complete(index, fetch.manifest, mount.host_path if is_brought else None)
     return mount
 
 

@@ -61,7 +61,7 @@ async def _bring(node: ComputeNode, cache: InputCache, piece: PrefetchPiece, nam
     for n, manifest in enumerate(await find_manifests(node, piece.job, part, ignore)):
         source = source_of(node, manifest.source)
         if isinstance(source, Reusable):
-            way = Way(cache, source, cache.tree(name) / str(n), set())
+            way = Way(cache, source, cache.tree(name) / str(n))
             came += await bring_ahead(way, manifest, share - came, node.prefetches.give_way)
     if came:
         log.info("prefetched %s of inputs of job %s", show_bytes(came), piece.job.id)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bacalhau.lib.credentials import without_credentials
-from bacalhau.lib.hashing import FileHashes, hash_file
+from bacalhau.lib.hashing import hash_file
 from bacalhau.lib.sorted_rows import SortedRows
 from bacalhau.lib.tree import walk
 from bacalhau.models.execution.proof import OUTPUTS, FileRow, Written, path_text
@@ -24,8 +24,7 @@ log = logging.getLogger(__name__)
 class Reading:
     """The files of all inputs of one execution, whose files are in `folder`."""
 
-    def __init__(self, folder: Path, hashes: FileHashes) -> None:
-        self._hashes = hashes
+    def __init__(self, folder: Path) -> None:
         self._rows, self._done = SortedRows(FileRow, folder / _READ), folder / _DONE
         self._told: set[int] = set()
         self._fault: OSError | None = None
@@ -40,28 +39,25 @@ class Reading:
 
         return note
 
-    async def complete(self, index: int, manifest: Manifest, place: Path | None, linked: frozenset[str]) -> None:
-        """Hash the files of an input at `place` whose source told none, and those with the paths `linked`, which were
-        in the node's cache. Without a `place` the input is used where it is on the node, and noted without its content.
+    async def complete(self, index: int, manifest: Manifest, place: Path | None) -> None:
+        """Hash the files of an input at `place` whose source told none. Without a `place` the input is used where it is
+        on the node, and noted without its content.
         """
         if place is None:
             for entry in manifest.entries:
                 self._add(_row(index, entry.path, max(entry.size, 0), "", entry, False))
-        elif linked or index not in self._told:
-            await asyncio.to_thread(self._hash_rest, index, manifest, place, linked)
+        elif index not in self._told:
+            await asyncio.to_thread(self._hash_all, index, manifest, place)
 
     async def close(self) -> None:
         """Write all down."""
         await asyncio.to_thread(self._close)
 
-    def _hash_rest(self, index: int, manifest: Manifest, place: Path, linked: frozenset[str]) -> None:
-        origins, is_told = {entry.path: entry for entry in manifest.entries}, index in self._told
+    def _hash_all(self, index: int, manifest: Manifest, place: Path) -> None:
+        origins = {entry.path: entry for entry in manifest.entries}
         try:
             for path, file, size in list_files(place):
-                is_linked = path in linked
-                if is_linked or not is_told:
-                    digest = self._hashes.find(file) if is_linked else hash_file(file)
-                    self._add(_row(index, path, size, digest.hex(), origins.get(path), is_linked))
+                self._add(_row(index, path, size, hash_file(file).hex(), origins.get(path), False))
         except OSError as e:
             self._fault = e
 

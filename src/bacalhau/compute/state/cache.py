@@ -13,7 +13,7 @@ import ctypes
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from bacalhau.compute.state.shelf import Shelf, Wanted
 from bacalhau.lib.aio import Signal, uninterrupted
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import Unavailable
+from bacalhau.lib.hashing import hash_file
 from bacalhau.lib.tree import remove_tree
 from bacalhau.ports.cache import CacheBooks, Kept
 
@@ -101,17 +102,39 @@ class InputCache:
                 self._fetched.pop(one.digest, None)
             signal.fire()
 
-    async def adopt(self, brought: Sequence[Wanted], tree: Path) -> None:
-        """Take what came into a tree. It is done whole, also where the caller is cancelled. Raises OSError."""
-        await uninterrupted(self._adopt(brought, tree))
+    async def find_hashes(self, linked: Sequence[Wanted], tree: Path) -> dict[str, bytes]:
+        """Return the SHA-256 of the bytes of what was linked into a tree, by the digests that name it in the cache.
 
-    async def _adopt(self, brought: Sequence[Wanted], tree: Path) -> None:
+        Files are read whose SHA-256 was never noted. Raises OSError.
+        """
+        try:
+            known = await self._books.find_hashes([one.digest for one in linked])
+            if unknown := [one for one in linked if one.digest not in known]:
+                made = await asyncio.to_thread(hash_tree, unknown, tree)
+                found = {one.digest: made[one.path] for one in unknown}
+                known |= found
+                await self._books.put_hashes(found)
+        except Unavailable as e:
+            log.warning("the digests of cached inputs were not read or not noted: %s", e)
+            made = await asyncio.to_thread(hash_tree, linked, tree)
+            known = {one.digest: made[one.path] for one in linked}
+        return known
+
+    async def adopt(self, brought: Sequence[Wanted], tree: Path, hashes: Mapping[str, bytes]) -> None:
+        """Take what came into a tree; `hashes` has the SHA-256 of each file by its path.
+
+        It is done whole, also where the caller is cancelled. Raises OSError.
+        """
+        await uninterrupted(self._adopt(brought, tree, hashes))
+
+    async def _adopt(self, brought: Sequence[Wanted], tree: Path, hashes: Mapping[str, bytes]) -> None:
         now = now_ns()
         for at in range(0, len(brought), _A_SLICE):
             new = await asyncio.to_thread(self.shelf.adopt, brought[at : at + _A_SLICE], tree)
             self.total += sum(one.size for one in new)
             try:
-                await self._books.put([Kept(one.digest, one.name, one.size, now) for one in new], self._boot)
+                rows = [Kept(one.digest, one.name, one.size, now, hashes[one.path].hex()) for one in new]
+                await self._books.put(rows, self._boot)
             except Unavailable as e:  # they are in use, and go with the next start of the node
                 log.warning("cached inputs were not written down: %s", e)
 
@@ -219,6 +242,11 @@ class InputCache:
     async def measure(self, beginning: str) -> int:
         """Return the bytes that are here of everything whose name begins so. Raises Unavailable."""
         return await self._books.measure(beginning)
+
+
+def hash_tree(files: Iterable[Wanted], tree: Path) -> dict[str, bytes]:
+    """Return the SHA-256 of files of a tree by their paths. Blocks. Raises OSError."""
+    return {one.path: hash_file(tree / one.path) for one in files}
 
 
 def digest_of(identity: str) -> str:

@@ -18,7 +18,7 @@ from bacalhau.border.connect import read_chunks
 from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
-from bacalhau.lib.hashing import hash_file
+from bacalhau.lib.hashing import hash_stretch
 from bacalhau.lib.patience import USUAL, Effort, Patience
 from bacalhau.plugins.objects.digest import is_composite
 from bacalhau.plugins.objects.disk import disk_failure
@@ -28,7 +28,7 @@ from bacalhau.plugins.s3.client import Request, S3Client
 from bacalhau.plugins.s3.failure import ANEW, AbsentObject, ChangedObject
 from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, head, version_query
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Entry
+from bacalhau.ports.storage import Entry, Record, record_nothing
 
 SMALL_BYTES = 1 << 20  # read whole into memory: a thread for each would cost more than the write
 RANGED_BYTES = 64 << 20
@@ -46,6 +46,7 @@ class Origin(NamedTuple):
     """The bucket that objects come from, the stage that progress is reported as, and how long to go on without any.
 
     `link` finds the signed address of a key; without it objects are asked for with the client's own credentials.
+    `record` is told of each object that has come.
     """
 
     client: S3Client
@@ -53,6 +54,7 @@ class Origin(NamedTuple):
     stage: str = "staging"
     patience: Patience = USUAL
     link: Callable[[str], Awaitable[str]] | None = None
+    record: Record = record_nothing
 
 
 class _Progress:
@@ -82,12 +84,13 @@ class Span:
 
     An object of unknown size has end -1. What breaks off is gone on with from there, as long as the server shows by
     its ETag that it is the same object; `pin` is the manifest's, else that of the first answer. `expected` is the
-    digest that the whole object must have, "" where none is known.
+    digest that the whole object must have, "" where none is known. `hash` is that of the bytes up to `at` while
+    they come in one piece.
     """
 
     def __init__(self, entry: Entry, start: int, end: int) -> None:
         self.entry, self.start, self.end = entry, start, end
-        self.at, self.pin = start, entry.etag
+        self.at, self.pin, self.hash = start, entry.etag, hashlib.sha256()
         self.expected = "" if is_composite(entry.checksum) else entry.checksum
 
     @property
@@ -114,7 +117,7 @@ class Span:
             return 0
         if self.is_part:
             raise _RangeIgnored
-        again, self.at = self.at - self.start, self.start
+        again, self.at, self.hash = self.at - self.start, self.start, hashlib.sha256()
         self.pin = self.pin or strong_etag(response)
         self.expected = expected_digest(self.entry, response)
         return again
@@ -192,6 +195,7 @@ class _Fetch:
     def __init__(self, origin: Origin, into: Path, scratch: Path, progress: _Progress) -> None:
         self._address, self._into, self._scratch, self._progress = origin.address, into, scratch, progress
         self._client, self._link = origin.client.under(progress.effort), origin.link
+        self._record, self._is_recorded = origin.record, origin.record is not record_nothing
         self._streams = asyncio.Semaphore(STREAMS)
         self._held: list[_Body] = []
         self._turn = asyncio.Lock()
@@ -271,33 +275,59 @@ class _Fetch:
 
     def _write_bodies(self, bodies: "list[_Body]") -> None:
         for entry, number, body, expected in bodies:
+            digest = hashlib.sha256(body).digest() if expected or self._is_recorded else b""
             if expected:
-                compare_digest(self._address, entry, expected, hashlib.sha256(body).digest())
+                compare_digest(self._address, entry, expected, digest)
             _write_small(f"{self._scratch}/{number}", f"{self._into}/{entry.path}", body)
+            self._record(entry.path, len(body), digest)
 
     async def large(self, entry: Entry, index: int) -> None:
         path = self._scratch / str(index)
         await asyncio.to_thread(path.touch, 0o644)
-        expected = await self._pieces(entry, path)
-        if expected:
-            compare_digest(self._address, entry, expected, await asyncio.to_thread(hash_file, path))
+        came = await self._pieces(entry, path)
+        if came.expected:
+            compare_digest(self._address, entry, came.expected, came.hash.digest())
         await asyncio.to_thread(os.rename, path, self._into / entry.path)
+        self._record(entry.path, came.at, came.hash.digest())
         self._progress.add(1, 0)
 
-    async def _pieces(self, entry: Entry, path: Path) -> str:
-        """Fetch an object in pieces; return the digest its content must have, "" where none is known."""
+    async def _pieces(self, entry: Entry, path: Path) -> Span:
+        """Fetch an object, a large one in pieces side by side; return all of it as it came."""
         whole = Span(entry, 0, entry.size)
         if entry.size > RANGED_BYTES:
             starts = range(0, entry.size, _RANGE_BYTES)
             spans = [Span(entry, start, min(start + _RANGE_BYTES, entry.size)) for start in starts]
             try:
-                await gather_bounded(STREAMS, [partial(self._stretch, span, path) for span in spans])
-                return whole.expected
+                await self._stretches(spans, path, whole)
+                return whole
             except _RangeIgnored:
                 self._progress.add(0, -sum(span.at - span.start for span in spans))
         async with self._streams:
             await self._piece(whole, path)
-        return whole.expected
+        return whole
+
+    async def _stretches(self, spans: list[Span], path: Path, whole: Span) -> None:
+        """Fetch the parts of an object side by side. Each is hashed, in their order, as soon as it and those before it
+        are here: the system still has it in memory then.
+        """
+        made, came = hashlib.sha256(), [asyncio.Event() for _ in spans]
+
+        async def fetch(span: Span, has_come: asyncio.Event) -> None:
+            await self._stretch(span, path)
+            has_come.set()
+
+        async def hash_in_order() -> None:
+            for span, has_come in zip(spans, came, strict=True):
+                await has_come.wait()
+                await asyncio.to_thread(hash_stretch, made, path, span.start, span.end)
+
+        fetches = [partial(fetch, *each) for each in zip(spans, came, strict=True)]
+        hashing = [hash_in_order()] if self._needs_hash(whole) else []
+        await together(gather_bounded(STREAMS, list(fetches)), *hashing)
+        whole.at, whole.hash = whole.end, made
+
+    def _needs_hash(self, whole: Span) -> bool:
+        return self._is_recorded or bool(whole.expected)
 
     async def _stretch(self, span: Span, path: Path) -> None:
         async with self._streams:
@@ -313,7 +343,7 @@ class _Fetch:
             if again := span.begin(response):
                 self._progress.add(0, -again)
             async for block in blocks(self._within(span, read_chunks(response.content))):
-                await asyncio.to_thread(write_at, descriptor, block, span.at)
+                await asyncio.to_thread(self._take, span, descriptor, block)
                 span.at += sum(map(len, block))
                 self._progress.add(0, sum(map(len, block)))
             _check_length(span)
@@ -323,6 +353,12 @@ class _Fetch:
             await self._get(span, keep)
         finally:
             os.close(descriptor)
+
+    def _take(self, span: Span, descriptor: int, block: list[bytes]) -> None:
+        write_at(descriptor, block, span.at)
+        if not span.is_part and self._needs_hash(span):
+            for chunk in block:
+                span.hash.update(chunk)
 
 
 async def blocks(body: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:

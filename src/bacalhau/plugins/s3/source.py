@@ -112,7 +112,8 @@ class S3Source:
         held = manifest.size - manifest._replace(entries=missing).size
         tell = beside(report, len(manifest.entries) - len(missing), held)
         tell(Step("staging", 0, len(missing)))
-        await fetch_entries(Origin(self._client, address, patience=self._patience), missing, into, tell)
+        origin = Origin(self._client, address, patience=self._patience, record=manifest.record)
+        await fetch_entries(origin, missing, into, tell)
         return Volume(into, read_only=True)
 
     def wants_copy(self, source: SpecConfig) -> bool:

@@ -4,6 +4,7 @@ where they broke off.
 
 import asyncio
 import errno
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -70,15 +71,16 @@ class UrlSource:
         The server's present version must have the manifest's ETag, if that has one.
         """
         entry = manifest.entries[0]
-        await self._download(entry, into, report)
+        _tell(manifest, entry, await self._download(entry, into, report))
         return _volume(manifest, into)
 
     async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
         """Bring a file as `fetch` does. Raises OtherContent where it has another date by now than was found out."""
         for entry in missing:
-            date = await self._download(entry, into, report)
-            if entry.version and date != entry.version:
+            download = await self._download(entry, into, report)
+            if entry.version and download.date != entry.version:
                 raise OtherContent(f"URL {without_credentials(entry.key)} changed while it was read", retryable=True)
+            _tell(manifest, entry, download)
         if not missing:
             report(Step("staging", 1, 1, manifest.size, manifest.size))
         return _volume(manifest, into)
@@ -101,8 +103,8 @@ class UrlSource:
             for entry in manifest.entries
         ]
 
-    async def _download(self, entry: Entry, into: Path, report: Report) -> str:
-        """Bring a file to its place below `into`; return the Last-Modified of what came."""
+    async def _download(self, entry: Entry, into: Path, report: Report) -> "_Download":
+        """Bring a file to its place below `into`."""
         part = into / ".download"
         try:
             with part.open("wb", buffering=0) as file:
@@ -114,7 +116,7 @@ class UrlSource:
         except OSError as e:
             raise _disk_failure(e, entry.key, into) from e
         report(Step("staging", 1, 1, download.reached, max(entry.size, download.reached)))
-        return download.date
+        return download
 
     async def _look(self, url: str) -> Entry:
         """HEAD; where that is refused or says no size, the answer to a GET of one byte."""
@@ -130,6 +132,11 @@ class UrlSource:
 
 def _volume(manifest: Manifest, into: Path) -> Volume:
     return Volume(into / manifest.entries[0].path if is_file(manifest.source) else into)
+
+
+def _tell(manifest: Manifest, entry: Entry, download: "_Download") -> None:
+    """Tell the record of a manifest what came."""
+    manifest.record(entry.path, download.reached, download.hash.digest())
 
 
 def _shown(url: str) -> str:
@@ -148,12 +155,14 @@ def _entry(url: str, response: aiohttp.ClientResponse) -> Entry:
 
 
 class _Download:
-    """One file's way to `file`: `reached` bytes are there of the version that `_mark` names, changed on `date`."""
+    """One file's way to `file`: `reached` bytes are there, and in `hash`, of the version that `_mark` names, changed on
+    `date`.
+    """
 
     def __init__(self, client: UrlClient, entry: Entry, file: RawIOBase, report: Report) -> None:
         self._client, self._entry, self._file, self._report = client, entry, file, report
         self._mark = self.date = ""
-        self.reached = 0
+        self.reached, self.hash = 0, hashlib.sha256()
 
     async def attempt(self) -> None:
         resume = {"Range": f"bytes={self.reached}-", "If-Range": self._mark} if self.reached and self._mark else {}
@@ -181,6 +190,7 @@ class _Download:
         if status == 206 and range_start(headers) == self.reached and version_mark(headers) in ("", self._mark):
             return
         self._mark, self.reached, self.date = version_mark(headers), 0, headers.get("Last-Modified", "")
+        self.hash = hashlib.sha256()
         await asyncio.to_thread(self._file.truncate, 0)
         if status in (206, 416):
             self._mark = ""
@@ -211,17 +221,17 @@ class _Download:
             await self._write(held)
 
     async def _write(self, chunks: list[bytes]) -> None:
-        await asyncio.to_thread(_write_at, self._file, chunks, self.reached)
+        await asyncio.to_thread(self._write_at, chunks)
         self.reached += sum(map(len, chunks))
         self._report(self._step)
 
-
-def _write_at(file: RawIOBase, chunks: list[bytes], offset: int) -> None:
-    file.seek(offset)
-    for chunk in chunks:
-        left = memoryview(chunk)
-        while left:
-            left = left[file.write(left) or 0 :]
+    def _write_at(self, chunks: list[bytes]) -> None:
+        self._file.seek(self.reached)
+        for chunk in chunks:
+            left = memoryview(chunk)
+            while left:
+                left = left[self._file.write(left) or 0 :]
+            self.hash.update(chunk)
 
 
 def _disk_failure(error: OSError, url: str, into: Path) -> StorageFailure:
