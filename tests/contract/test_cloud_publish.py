@@ -1,5 +1,6 @@
 """Google Cloud Storage and Azure as the home of results, and their way back to the client."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from bacalhau.lib.errors import Conflict, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.patience import Patience
+from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.clouds.checks import check_result
 from bacalhau.plugins.clouds.cloud import Endpoints
@@ -18,6 +20,7 @@ from tests.support.answering import Server, listening, says
 from tests.support.caching import tree
 from tests.support.clouds import CloudServer, clear_clouds
 from tests.support.faulty import FaultyProxy, breaks, refuses
+from tests.support.reads import opened_below
 
 BRIEF = Patience(seconds=5.0, unheard=0.0, attempts=3, first=0.01, longest=0.02)
 FILES = {"stdout": b"out", "exitCode": b"0", "outputs/a b.txt": b"1", "outputs/sub/large": os.urandom(9 << 20)}
@@ -160,3 +163,16 @@ async def test_nothing_counts_as_published_where_something_else_answers(
         monkeypatch.setenv(cloud.cloud.endpoint_variable, server.url)
         with pytest.raises(PublisherFailure, match=r"does not speak as .* does: '<html>Welcome to nginx"):
             await publisher.publish(result(cloud, "somebucket", folder, Encoding=encoding), ignore)
+
+
+async def test_the_files_of_an_archive_are_hashed_as_they_go(
+    cloud: CloudServer, publisher: CloudPublisher, folder: Path
+) -> None:
+    written = Written()
+    with opened_below(folder) as opened:
+        wanted = result(cloud, cloud.new_bucket(), folder)._replace(written=written)
+        await publisher.publish(wanted, ignore)
+    assert opened.paths == sorted(str(folder / name) for name in FILES)
+    assert {row.path: (row.size, row.sha256) for row in written.rows} == {
+        name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in FILES.items()
+    }

@@ -20,6 +20,7 @@ from tests.support.azurite import ACCOUNT
 from tests.support.caching import node_with, stage, tree
 from tests.support.clouds import CloudServer, clear_clouds
 from tests.support.faulty import FaultyProxy, breaks, refuses, stops_sending
+from tests.support.reads import opened_below
 
 OBJECTS = {f"d/{i:02d}.txt": bytes([i]) * (i + 1) for i in range(7)} | {
     "d/sub/x.bin": b"x",
@@ -318,3 +319,21 @@ async def test_an_object_is_compared_with_the_digest_that_the_job_names(cloud, b
     assert await bring(source, cloud.spec(box, "e.txt", ChecksumSHA256=digest), tmp_path) == {"e.txt": b"e"}
     with pytest.raises(StorageFailure, match=r"checksum mismatch for object e\.txt"):
         await bring(source, cloud.spec(box, "e.txt", ChecksumSHA256="00" * 32), tmp_path)
+
+
+async def test_objects_are_hashed_as_they_come(
+    cloud: CloudServer, source: CloudSource, box: str, tmp_path: Path
+) -> None:
+    cloud.fill(box, {"d/large": os.urandom(3 << 20)})
+    told: dict[str, tuple[int, bytes]] = {}
+
+    def record(path: str, size: int, digest: bytes, from_cache: bool = False) -> None:
+        told[path] = size, digest
+
+    manifest = await source.resolve(cloud.spec(box, "d/"))
+    with opened_below(tmp_path) as opened:
+        await source.fetch(manifest._replace(record=record), tmp_path, ignore)
+    assert opened.paths == []
+    brought = tree(tmp_path)
+    assert told == {path: (len(data), hashlib.sha256(data).digest()) for path, data in brought.items()}
+    assert len(told) == 9

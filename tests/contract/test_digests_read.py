@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from base64 import b64encode
 
 import pytest
 from aiohttp import web
@@ -9,6 +10,10 @@ from aiohttp import web
 from bacalhau.compute.execution.reading import find_read
 from bacalhau.models.execution.proof import FileRow
 from bacalhau.models.job.spec import SpecConfig
+from bacalhau.plugins.inline.source import InlineSource
+from bacalhau.plugins.ipfs.blocks import BlockStore
+from bacalhau.plugins.ipfs.source import IpfsSource
+from bacalhau.plugins.ipfs.unixfs.build import V0, V1, build
 from bacalhau.plugins.url.source import UrlSource
 from tests.support.caching import MB, node_with, stage, tree
 from tests.support.faulty import FaultyProxy, breaks
@@ -17,6 +22,7 @@ from tests.support.web import file_server
 
 pytestmark = pytest.mark.usefixtures("credentials")
 BLOCK = 1 << 20  # what sources write at a time
+CHUNK = V0.chunk
 
 
 def body(size, seed=0):
@@ -145,3 +151,54 @@ async def test_a_row_names_the_object_that_its_file_came_from(s3, bucket, tmp_pa
             assert isinstance(row, FileRow) and row.key == "d/k"
             etags.add(row.etag)
         assert len(etags) == 1 and "" not in etags
+
+
+@pytest.mark.parametrize("budget", [0, 100 * MB])
+@pytest.mark.parametrize("profile", [V0, V1], ids=["v0", "v1"])
+async def test_content_is_hashed_as_it_comes(tmp_path, profile, budget):
+    sizes = {"none": 0, "one": CHUNK, "more": CHUNK + 1, "two": 2 * CHUNK, "two-more": 2 * CHUNK + 1, "large": 5 * MB}
+    bodies = {f"d{n % 2}/{name}": body(size, n) for n, (name, size) in enumerate(sizes.items())}
+    bodies |= {"twin": bodies["d1/large"], "d0/twin": bodies["d1/one"], "tw\xf6": b"small"}
+    (folder := tmp_path / "tree").mkdir()
+    for name, data in bodies.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / "link").symlink_to("twin")
+    (folder / "hard").hardlink_to(folder / "twin")
+    bodies["hard"] = bodies["twin"]
+    store = BlockStore(tmp_path / "store")
+    held = {str(cid): block for cid, block in build(folder, profile)}
+    await store.put(held)
+    spec = SpecConfig(type="ipfs", params={"CID": list(held)[-1]})
+    async with node_with(tmp_path / "node", budget=budget, sources={"ipfs": IpfsSource(store)}) as node:
+        for number in range(2):
+            with opened_below(tmp_path / "node") as opened:
+                (mount,) = await stage(node, f"e-{number}", spec)
+            # Of equal files, the second one is a copy of the first.
+            assert not [path for path in opened.paths if not path.endswith(("/twin", "/hard", "large", "/one"))]
+            assert len(opened.paths) <= (3 if number == 0 or not budget else 0)
+            assert (mount.host_path / "link").is_symlink()
+            assert rows(node, f"e-{number}") == expected(bodies, from_cache=bool(budget and number))
+
+
+@pytest.mark.parametrize("size", [0, 10, CHUNK, CHUNK + 1, 3 * MB])
+async def test_content_of_one_file_is_hashed_as_it_comes(tmp_path, size):
+    (tmp_path / "file").write_bytes(body(size))
+    store = BlockStore(tmp_path / "store")
+    held = {str(cid): block for cid, block in build(tmp_path / "file")}
+    await store.put(held)
+    cid = list(held)[-1]
+    async with node_with(tmp_path / "node", sources={"ipfs": IpfsSource(store)}) as node:
+        for number in range(2):
+            with opened_below(tmp_path / "node") as opened:
+                await stage(node, f"e-{number}", SpecConfig(type="ipfs", params={"CID": cid}))
+            assert opened.paths == []
+            assert rows(node, f"e-{number}") == expected({cid: body(size)}, from_cache=bool(number))
+
+
+async def test_a_source_that_tells_nothing_is_hashed_after_it(tmp_path):
+    data = body(70_000)
+    spec = SpecConfig(type="inline", params={"URL": f"data:text/plain;base64,{b64encode(data).decode()}"})
+    async with node_with(tmp_path, sources={"inline": InlineSource()}) as node:
+        await stage(node, "e", spec)
+        assert rows(node, "e") == expected({"inline": data})

@@ -7,6 +7,7 @@ heard at the next block. Both block: async callers use `stream` and `unpack_asyn
 
 import asyncio
 import gzip
+import hashlib
 import os
 import posixpath
 import stat
@@ -21,6 +22,7 @@ from bacalhau.border.folding import DistinctNames
 from bacalhau.border.tar import END, Member, header, padding
 from bacalhau.lib.aio import in_thread
 from bacalhau.lib.errors import NotFound, StorageFailure
+from bacalhau.lib.hashing import Listener
 from bacalhau.lib.tree import walk
 from bacalhau.lib.units import show_bytes
 
@@ -59,30 +61,43 @@ def _size(status: os.stat_result, with_holes: bool) -> int:
     return status.st_size if with_holes else min(status.st_size, status.st_blocks * 512)
 
 
-def pack(folder: Path) -> Iterator[bytes]:
-    """The tree as tar.gz in pieces of at most about 1 MiB. Owner, group and times are zero. Raises OSError."""
+def pack(folder: Path, tell: Listener | None = None) -> Iterator[bytes]:
+    """The tree as tar.gz in pieces of at most about 1 MiB. Owner, group and times are zero. Raises OSError.
+
+    `tell` is told of each regular file.
+    """
     press = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP)
-    for block in _tar(folder):
+    for block in _tar(folder, tell):
         made = press.compress(block)
         if made:
             yield made
     yield press.flush()
 
 
-async def stream(folder: Path) -> AsyncIterator[bytes]:
+async def stream(folder: Path, tell: Listener | None = None) -> AsyncIterator[bytes]:
     """`pack`, with the work done in a thread."""
-    pieces = pack(folder)
+    pieces = pack(folder, tell)
     while piece := await asyncio.to_thread(next, pieces, b""):
         yield piece
 
 
-def _tar(folder: Path) -> Iterator[bytes]:
+def _tar(folder: Path, tell: Listener | None) -> Iterator[bytes]:
     for name, status in tree(folder):
         member = _member(folder, name, status)
         yield header(member)
         if stat.S_ISREG(status.st_mode):
-            yield from _content(folder / name, member.size)
+            content = _content(folder / name, member.size)
+            yield from content if tell is None else _hashed(content, name, member.size, tell)
+            yield padding(member.size)
     yield END
+
+
+def _hashed(content: Iterator[bytes], name: str, size: int, tell: Listener) -> Iterator[bytes]:
+    made = hashlib.sha256()
+    for block in content:
+        made.update(block)
+        yield block
+    tell(name, size, made.digest())
 
 
 def _member(folder: Path, name: str, status: os.stat_result) -> Member:
@@ -100,7 +115,6 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
                 raise OSError(f"{path} became shorter while it was packed")
             left -= len(block)
             yield block
-    yield padding(size)
 
 
 class Limits(NamedTuple):

@@ -2,16 +2,22 @@
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 _BUFFER_BYTES = 256 << 10  # small enough for the processor's cache, where a read leaves it
 
+Listener = Callable[[str, int, bytes], None]
+"""The listener of whoever hashes files while they travel: told of the path, the size in bytes and the SHA-256 of each,
+from any thread.
+"""
+
 
 class Hash(Protocol):
     """A digest in the making."""
 
-    def update(self, data: memoryview, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
 
 def hash_file(path: Path) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from bacalhau.border.names import shorten
+from bacalhau.lib.hashing import Listener
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.job import Job
@@ -38,6 +39,11 @@ class Result(NamedTuple):
     started: int
     confirm: Confirm = always_allowed
     written: Written | None = None
+
+    @property
+    def tell(self) -> Listener | None:
+        """The listener of a publisher that hashes files while it stores them; None where nobody wants to know."""
+        return None if self.written is None else self.written.add
 
 
 class Published(NamedTuple):

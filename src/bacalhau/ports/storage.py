@@ -44,7 +44,7 @@ class Manifest(NamedTuple):
     """The content of a source at one moment. Made once by `resolve`, then only read.
 
     `room` and `record` are set for `fetch`: how many bytes the task's disk has for its inputs, 0 where nobody says, and
-    who is told of the files, from any thread. A source tells all of them, or none: then they are hashed after it.
+    who is told of the files, from any thread. A source tells all that it brings, or none: then they are hashed later.
     """
 
     source: SpecConfig

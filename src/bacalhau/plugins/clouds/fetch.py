@@ -20,7 +20,7 @@ from bacalhau.plugins.clouds.bucket import Bucket, Opening, take
 from bacalhau.plugins.clouds.failure import ANEW, AbsentObject, ChangedObject
 from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.ports.progress import Report, Step
-from bacalhau.ports.storage import Entry
+from bacalhau.ports.storage import Entry, Record, record_nothing
 
 _AT_ONCE = 12
 _BROKEN = "the object was damaged on the way, or its server is broken"
@@ -64,14 +64,20 @@ class _Incoming:
         return piece
 
 
-async def fetch_entries(bucket: Bucket, entries: tuple[Entry, ...], into: Path, progress: Progress) -> None:
-    """Write every entry to its path below `into`. Raises StorageFailure; what is complete by then stays."""
+async def fetch_entries(
+    bucket: Bucket, entries: tuple[Entry, ...], into: Path, progress: Progress, record: Record = record_nothing
+) -> None:
+    """Write every entry to its path below `into`, and tell `record` of it.
+
+    Raises StorageFailure; what is complete by then stays.
+    """
     scratch = into / f".part-{uuid.uuid4().hex}"
 
     async def bring(entry: Entry, index: int) -> None:
         path = scratch / str(index)
-        await fetch_one(bucket, entry, path, progress)
+        size, digest = await fetch_one(bucket, entry, path, progress)
         await asyncio.to_thread(os.rename, path, into / entry.path)
+        record(entry.path, size, digest)
         progress.add(1, 0)
 
     try:
@@ -92,8 +98,11 @@ def _make_folders(into: Path, scratch: Path, entries: tuple[Entry, ...]) -> None
         (into / folder).mkdir(parents=True, exist_ok=True)
 
 
-async def fetch_one(bucket: Bucket, entry: Entry, path: Path, progress: Progress) -> None:
-    """Bring an object into a file and compare its size and digest. Raises StorageFailure, OSError."""
+async def fetch_one(bucket: Bucket, entry: Entry, path: Path, progress: Progress) -> tuple[int, bytes]:
+    """Bring an object into a file and compare its size and digest; return its size in bytes and its SHA-256.
+
+    Raises StorageFailure, OSError.
+    """
     file = await asyncio.to_thread(path.open, "wb", 0)
     try:
         incoming = _Incoming(entry, file)
@@ -103,10 +112,12 @@ async def fetch_one(bucket: Bucket, entry: Entry, path: Path, progress: Progress
             raise await _tell_change(bucket, entry) or e from e
     finally:
         file.close()
-    found = base64.b64encode(incoming.hash.digest()).decode()
+    digest = incoming.hash.digest()
+    found = base64.b64encode(digest).decode()
     if incoming.digest and found != incoming.digest:
         said = f"checksum mismatch for object {entry.key} in {bucket.cloud.at(bucket.place)}"
         raise bucket.cloud.fault(f"{said}, expected {incoming.digest}, got {found}", _BROKEN)
+    return incoming.at, digest
 
 
 async def _continue(bucket: Bucket, incoming: _Incoming, progress: Progress) -> None:

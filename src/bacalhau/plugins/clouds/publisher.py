@@ -81,7 +81,7 @@ class CloudPublisher:
         if params.is_plain:
             await sending.plain(key, result.folder, result.written or Written())
             return ""
-        return await sending.effort.persist(partial(sending.archive, key, result.folder), lambda: sending.furthest)
+        return await sending.effort.persist(partial(sending.archive, key, result), lambda: sending.furthest)
 
 
 class _Sending:
@@ -102,10 +102,10 @@ class _Sending:
         self.furthest = max(self.furthest, self._step.bytes_done)
         self._report(self._step)
 
-    async def archive(self, key: str, folder: Path) -> str:
+    async def archive(self, key: str, result: Result) -> str:
         """Store the tree as one object; return its base64 SHA-256."""
         self._step = Step("publishing", total=1)
-        pieces = _Pieces(stream(folder), self._confirm, self._sent)
+        pieces = _Pieces(stream(result.folder, result.tell), self._confirm, self._sent)
         await self._bucket.put(key, iter(pieces))
         self._sent(0, 1)
         return b64encode(pieces.hash.digest()).decode()

@@ -79,7 +79,7 @@ class CloudSource:
             "staging", missing, self._patience, beside(report, len(manifest.entries) - len(missing), held)
         )
         progress.add(0, 0)
-        await fetch_entries(await self._open(params), missing, into, progress)
+        await fetch_entries(await self._open(params), missing, into, progress, manifest.record)
         return Volume(into, read_only=True)
 
     def wants_copy(self, source: SpecConfig) -> bool:

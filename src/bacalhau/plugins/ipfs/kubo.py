@@ -1,6 +1,7 @@
 """A Kubo node by its RPC interface: one place for its addresses, its calls and its errors."""
 
 import asyncio
+import hashlib
 import os
 import re
 import stat
@@ -18,6 +19,7 @@ from bacalhau.border.connect import open_session
 from bacalhau.border.sending import sending
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
+from bacalhau.lib.hashing import Listener
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.tree import walk
 from bacalhau.lib.wire import decode
@@ -97,12 +99,15 @@ class Kubo:
         except NotFound:
             return False
 
-    async def add(self, folder: Path) -> str:
-        """Add and pin a tree, hidden files and empty directories too; the CID of its root."""
+    async def add(self, folder: Path, tell: Listener | None = None) -> str:
+        """Add and pin a tree, hidden files and empty directories too; the CID of its root.
+
+        `tell` is told of each file.
+        """
         boundary = uuid4().hex
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         root = ""
-        async with self._call(_ADD, data=_multipart(folder, boundary), headers=headers) as response:
+        async with self._call(_ADD, data=_multipart(folder, boundary, tell), headers=headers) as response:
             async for line in response.content:
                 event = decode(line, dict[str, Any]) if line.strip() else {}
                 if event.get("Type") == "error":
@@ -159,33 +164,44 @@ def _refusal(call: str, status: int, body: str) -> BacalhauError:
     return StorageFailure(f"Kubo's call {name} failed: {message}", retryable=status >= 500)
 
 
-async def _multipart(folder: Path, boundary: str) -> AsyncIterator[bytes]:
+async def _multipart(folder: Path, boundary: str, tell: Listener | None) -> AsyncIterator[bytes]:
     """The tree as Kubo reads it: one part an entry, parents before children, names as paths below the root's name."""
-    pieces = _parts(folder, boundary)
+    pieces = _parts(folder, boundary, tell)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
     yield f"--{boundary}--\r\n".encode()
 
 
-def _parts(folder: Path, boundary: str) -> Iterator[bytes]:
-    yield from _part(folder, _ROOT, os.lstat(folder).st_mode, boundary)
+def _parts(folder: Path, boundary: str, tell: Listener | None) -> Iterator[bytes]:
+    yield from _part(folder, "", os.lstat(folder).st_mode, boundary, tell)
     for name, status in walk(folder):
-        yield from _part(folder / name, f"{_ROOT}/{name}", status.st_mode, boundary)
+        yield from _part(folder, name, status.st_mode, boundary, tell)
 
 
-def _part(path: Path, name: str, mode: int, boundary: str) -> Iterator[bytes]:
+def _part(folder: Path, below: str, mode: int, boundary: str, tell: Listener | None) -> Iterator[bytes]:
+    path, name = folder / below, f"{_ROOT}/{below}" if below else _ROOT
     if stat.S_ISLNK(mode):
         yield _head(name, "application/symlink", boundary) + os.fsencode(os.readlink(path)) + b"\r\n"
     elif stat.S_ISDIR(mode):
         yield _head(name, "application/x-directory", boundary) + b"\r\n"
     elif stat.S_ISREG(mode):
         yield _head(name, "application/octet-stream", boundary)
-        with open(path, "rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
+        yield from _content(path, below, tell)
         yield b"\r\n"
     else:
         raise not_storable(str(path))
+
+
+def _content(path: Path, below: str, tell: Listener | None) -> Iterator[bytes]:
+    made, size = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            if tell is not None:
+                made.update(piece)
+            size += len(piece)
+            yield piece
+    if tell is not None:
+        tell(below, size, made.digest())
 
 
 def _head(name: str, kind: str, boundary: str) -> bytes:

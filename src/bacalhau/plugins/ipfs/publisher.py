@@ -56,7 +56,7 @@ class IpfsPublisher:
         total = await asyncio.to_thread(content_size, result.folder)
         report(Step("publishing", bytes_total=total))
         async with Kubo.open(self._endpoint, self._patience.seconds or self._patience.silence) as kubo:
-            cid = await kubo.add(result.folder)
+            cid = await kubo.add(result.folder, result.tell)
         report(Step("publishing", bytes_done=total, bytes_total=total))
         return cid
 
@@ -64,7 +64,7 @@ class IpfsPublisher:
         total = await asyncio.to_thread(content_size, result.folder)
         done = 0
         held_back: list[Block] = []
-        async for batch in build_batches(result.folder):
+        async for batch in build_batches(result.folder, tell=result.tell):
             await self._put_missing(held_back + batch[:-1])
             held_back = batch[-1:]
             done += sum(len(block) for _, block in batch)

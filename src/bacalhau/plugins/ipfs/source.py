@@ -15,7 +15,7 @@ from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.kubo import Kubo
-from bacalhau.plugins.ipfs.tree import complete_tree, safe_name, too_many_entries
+from bacalhau.plugins.ipfs.tree import Watch, complete_tree, safe_name, too_many_entries
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid, parse_path
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, ManyBlocks, Reader, StoreReader, VerifiedReader, resolve, view
 from bacalhau.ports.content import ContentStore
@@ -106,7 +106,7 @@ class IpfsSource:
         limits = Limits(manifest.size, self._most_entries)
         async with self._reader(partial(tell, 0, 0, 0)) as reader:
             at, _ = await resolve(reader, cid, path)
-            return Volume(await complete_tree(reader, at, into, held, tell, limits))
+            return Volume(await complete_tree(reader, at, into, held, Watch(tell, manifest.record), limits))
 
     def wants_copy(self, source: SpecConfig) -> bool:
         return require_params(source, IpfsParams).writable

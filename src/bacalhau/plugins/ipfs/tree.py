@@ -4,6 +4,7 @@ Files grow under `.<CID>.part` and get their name when whole; what an earlier at
 """
 
 import asyncio
+import hashlib
 import logging
 import os
 import shutil
@@ -18,10 +19,12 @@ from bacalhau.border.archive import STANDARD, Limits
 from bacalhau.border.folding import DistinctNames
 from bacalhau.border.names import name_fault
 from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.hashing import Hash, hash_file
 from bacalhau.lib.units import show_bytes
 from bacalhau.plugins.ipfs.unixfs.build import V0, V1, leaf_cid, root_cid
 from bacalhau.plugins.ipfs.unixfs.cid import LARGEST_BLOCK, RAW, Cid
 from bacalhau.plugins.ipfs.unixfs.read import WINDOW, Anchor, Part, Piece, Reader, Verified, View, view, walk_file
+from bacalhau.ports.storage import Record, record_nothing
 
 Tell = Callable[[int, int, int], None]
 """Called with the files and their bytes that are newly in place, and the bytes of the whole tree as far as known: what
@@ -35,6 +38,20 @@ _REMEMBERED = 20_000
 _MOST_WAITING = 1_000_000  # entries of directories that were met and are not written yet; some 500 MB
 NOTHING: Mapping[Path, int] = {}
 _log = logging.getLogger(__name__)
+
+
+class Watch(NamedTuple):
+    """The listeners of whoever writes a tree: of its progress, and of the files by their SHA-256."""
+
+    tell: Tell
+    record: Record = record_nothing
+
+
+class _Content(NamedTuple):
+    """The size of a file in bytes and its SHA-256, which is b"" where nobody wants to know it."""
+
+    size: int
+    digest: bytes
 
 
 class _Item(NamedTuple):
@@ -64,17 +81,18 @@ async def write_tree(
     """
     with _telling_disk(target):
         await asyncio.to_thread(partial(target.parent.mkdir, parents=True, exist_ok=True))
-        return await _Writer(reader, inside, tell, limits).write(cid, target)
+        return await _Writer(reader, inside, Watch(tell), limits).write(cid, target)
 
 
 async def complete_tree(
-    reader: Reader, cid: Cid, into: Path, held: Mapping[Path, int], tell: Tell, limits: Limits = STANDARD
+    reader: Reader, cid: Cid, into: Path, held: Mapping[Path, int], watch: Watch, limits: Limits = STANDARD
 ) -> Path:
     """Write what is missing of a tree in the folder `into`, as `write_tree` does. The files in `held`, with their sizes
-    in bytes, are what the tree has there; they are neither read nor changed.
+    in bytes, are what the tree has there; they are neither read nor changed, nor
+    are they recorded.
     """
     with _telling_disk(into):
-        return await _Writer(reader, into, tell, limits, held).write(cid, into)
+        return await _Writer(reader, into, watch, limits, held).write(cid, into)
 
 
 @contextmanager
@@ -93,18 +111,19 @@ class _Writer:
     """Places the tree depth first, so that a reader can stream the blocks in the order in which they are asked for."""
 
     def __init__(
-        self, reader: Reader, inside: Path, tell: Tell, limits: Limits, held: Mapping[Path, int] = NOTHING
+        self, reader: Reader, inside: Path, watch: Watch, limits: Limits, held: Mapping[Path, int] = NOTHING
     ) -> None:
         self._limits, self._held = limits, held
         self._entries = 1
         self._bytes = 0
         self._reader = reader
         self._inside = inside
-        self._report = tell
+        self._report, self._record = watch
+        self._is_recorded = watch.record is not record_nothing
         self._total = 0
         self._root = inside
         self._todo: list[_Item] = []
-        self._written: dict[Cid, tuple[Path, int]] = {}
+        self._written: dict[Cid, tuple[Path, _Content]] = {}
         self._symlinks: list[tuple[Path, str]] = []
         self._small: list[tuple[Path, Cid, bytes]] = []
         self._small_bytes = 0
@@ -137,13 +156,13 @@ class _Writer:
         if (size := self._held.get(item.path)) is not None:
             self._tell(1, size)
             return item.path
-        if not item.fresh and not item.shard and (held := await asyncio.to_thread(_whole_size, item.path, item.cid)):
-            self._tell(1, held[0])
+        if not item.fresh and not item.shard and (held := await asyncio.to_thread(_find_whole, item.path, item.cid)):
+            self._tell_of(item.path, held)
             return item.path
         if (twin := self._written.get(item.cid)) is not None:
-            self._require_room(twin[1])
+            self._require_room(twin[1].size)
             await asyncio.to_thread(_copy, twin[0], item.path, item.cid)
-            self._tell(1, twin[1])
+            self._tell_of(item.path, twin[1])
             return item.path
         upcoming = [
             later.cid
@@ -184,8 +203,8 @@ class _Writer:
             item = item._replace(path=item.path / str(item.cid))
             if item.path in self._held:
                 return await self._place(item)
-            if held := await asyncio.to_thread(_whole_size, item.path, item.cid):
-                self._tell(1, held[0])
+            if held := await asyncio.to_thread(_find_whole, item.path, item.cid):
+                self._tell_of(item.path, held)
                 return item.path
         if seen.kind == "symlink":
             self._symlinks.append((item.path, os.fsdecode(seen.data)))
@@ -202,33 +221,47 @@ class _Writer:
         return item.path
 
     async def _flush_small(self) -> None:
-        await asyncio.to_thread(_write_small, self._small)
+        digests = await asyncio.to_thread(_write_small, self._small, self._is_recorded)
         self._tell(len(self._small), self._small_bytes)
-        for path, cid, data in self._small:
-            self._keep_in_mind(cid, path, len(data))
+        for (path, cid, data), digest in zip(self._small, digests, strict=True):
+            self._keep_in_mind(cid, path, _Content(len(data), digest))
         self._small, self._small_bytes = [], 0
 
-    def _keep_in_mind(self, cid: Cid, path: Path, size: int) -> None:
+    def _keep_in_mind(self, cid: Cid, path: Path, content: _Content) -> None:
+        self._record_file(path, content)
         if len(self._written) < _REMEMBERED:
-            self._written[cid] = path, size
+            self._written[cid] = path, content
+
+    def _tell_of(self, path: Path, content: _Content) -> None:
+        """Tell of a file that is in its place without having come."""
+        self._tell(1, content.size)
+        self._record_file(path, content)
+
+    def _record_file(self, path: Path, content: _Content) -> None:
+        self._record(str(path)[len(str(self._root)) + 1 :], content.size, content.digest)
 
     async def _write_file(self, item: _Item, block: Verified, size: int) -> None:
         part = item.path.with_name(part_name(item.cid))
         lacking = partial(self._lacking, part) if not item.fresh and await asyncio.to_thread(part.exists) else None
+        made = hashlib.sha256() if self._is_recorded and lacking is None else None
         pieces: list[Piece] = []
         waiting = 0
         async for piece in walk_file(self._reader, item.cid, block, lacking=lacking):
             pieces.append(piece)
             waiting += len(piece.view.data)
             if waiting >= _FLUSH_BYTES:
-                await self._flush(part, pieces)
+                await self._flush(part, pieces, made)
                 waiting = 0
-        await self._flush(part, pieces, (item.path, size))
+        await self._flush(part, pieces, made)
+        digest = b"" if made is None else made.digest()
+        if self._is_recorded and made is None:  # a part of it was here already
+            digest = await asyncio.to_thread(hash_file, part)
+        await asyncio.to_thread(_complete, part, size, item.path)
         self._tell(1, 0)
-        self._keep_in_mind(item.cid, item.path, size)
+        self._keep_in_mind(item.cid, item.path, _Content(size, digest))
 
-    async def _flush(self, part: Path, pieces: list[Piece], whole: tuple[Path, int] | None = None) -> None:
-        await asyncio.to_thread(_write, part, pieces, whole)
+    async def _flush(self, part: Path, pieces: list[Piece], made: Hash | None) -> None:
+        await asyncio.to_thread(_write, part, pieces, made)
         self._tell(0, sum(len(piece.view.data) for piece in pieces))
         pieces.clear()
 
@@ -243,22 +276,27 @@ def part_name(cid: Cid) -> str:
     return f".{cid}.part"
 
 
-def _write_small(files: list[tuple[Path, Cid, bytes]]) -> None:
+def _write_small(files: list[tuple[Path, Cid, bytes]], is_hashed: bool) -> list[bytes]:
+    """Write files; return their SHA-256 where that is wanted, else b"" for each."""
     for path, cid, data in files:
         part = path.with_name(part_name(cid))
         part.write_bytes(data)
         os.replace(part, path)
+    return [hashlib.sha256(data).digest() if is_hashed else b"" for _, _, data in files]
 
 
-def _write(part: Path, pieces: list[Piece], whole: tuple[Path, int] | None) -> None:
+def _write(part: Path, pieces: list[Piece], made: Hash | None) -> None:
     with open(part, "r+b" if part.exists() else "xb") as file:
         for piece in pieces:
             file.seek(piece.offset)
             file.write(piece.view.data)
-        if whole:
-            file.truncate(whole[1])
-    if whole:
-        os.replace(part, whole[0])
+            if made is not None:
+                made.update(piece.view.data)
+
+
+def _complete(part: Path, size: int, path: Path) -> None:
+    os.truncate(part, size)
+    os.replace(part, path)
 
 
 def _compare(part: Path, wanted: list[Part]) -> tuple[list[Part], int]:
@@ -279,17 +317,22 @@ def _is_vacant(path: Path) -> bool:
     return not path.is_symlink() and (not path.exists() or (path.is_dir() and not any(path.iterdir())))
 
 
-def _whole_size(path: Path, cid: Cid) -> tuple[int] | None:
-    """Return the bytes of a file that is what `cid` names; None for another file, or none.
+def _find_whole(path: Path, cid: Cid) -> _Content | None:
+    """Return what a file holds that is what `cid` names; None for another file, or none.
 
     A tree made by other rules than ours is fetched again, which costs time only.
     """
+    found: list[_Content] = []
+
+    def note(_: str, size: int, digest: bytes) -> None:
+        found.append(_Content(size, digest))
+
     try:
         status = os.lstat(path)
-        is_whole = stat.S_ISREG(status.st_mode) and root_cid(path, V0 if cid.version == 0 else V1) == cid
+        is_whole = stat.S_ISREG(status.st_mode) and root_cid(path, V0 if cid.version == 0 else V1, note) == cid
     except FileNotFoundError:
         return None
-    return (status.st_size,) if is_whole else None
+    return found[0] if is_whole else None
 
 
 def _make_directory(path: Path) -> set[str]:

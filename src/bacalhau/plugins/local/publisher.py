@@ -96,7 +96,7 @@ class LocalPublisher:
         name = result.execution_id + SUFFIX
         await result.confirm()
         try:
-            await asyncio.to_thread(_write, result.folder, self._folder / name)
+            await asyncio.to_thread(_write, result, self._folder / name)
         except OSError as e:
             hint = "free space on the node's disk" if e.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             raise PublisherFailure(
@@ -140,12 +140,12 @@ class LocalPublisher:
         return web.FileResponse(path)
 
 
-def _write(folder: Path, path: Path) -> None:
+def _write(result: Result, path: Path) -> None:
     """Whole or not at all, and on the disk when it returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        for piece in pack(folder):
+        for piece in pack(result.folder, result.tell):
             file.write(piece)
         file.flush()
         os.fsync(file.fileno())

@@ -89,7 +89,7 @@ class S3Publisher:
             if params.is_plain:
                 stored = await _publish_plain(target, result, progress)
             else:
-                stored = await _publish_archive(target, result.folder, progress)
+                stored = await _publish_archive(target, result, progress)
             region = await self._client.region_of(address)
         except StorageFailure as e:
             again = e.retryable and not isinstance(e, GaveUp)
@@ -125,10 +125,11 @@ class _Sending:
         self._report(self._step._replace(note=note))
 
 
-async def _publish_archive(target: Target, folder: Path, progress: _Sending) -> dict[str, str]:
-    expected = await asyncio.to_thread(partial(tree_size, folder, with_holes=False))
+async def _publish_archive(target: Target, result: Result, progress: _Sending) -> dict[str, str]:
+    expected = await asyncio.to_thread(partial(tree_size, result.folder, with_holes=False))
     progress.expect(1)
-    uploaded = await upload_stream(target, stream(folder), expected=expected, sent=progress.sent)
+    pieces = stream(result.folder, result.tell)
+    uploaded = await upload_stream(target, pieces, expected=expected, sent=progress.sent)
     progress.end()
     return {"VersionID": uploaded.stored.version, "ChecksumSHA256": uploaded.digest}
 

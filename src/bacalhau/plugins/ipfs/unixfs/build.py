@@ -5,6 +5,7 @@ from `ipfs add -r`, which drops them unless told otherwise. Modes and times are 
 """
 
 import asyncio
+import hashlib
 import os
 import stat
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from bacalhau.lib.errors import BadRequest
+from bacalhau.lib.hashing import Hash, Listener
 from bacalhau.lib.tree import walk
 from bacalhau.plugins.ipfs.unixfs.cid import DAG_PB, RAW, Cid, cid_of
 from bacalhau.plugins.ipfs.unixfs.dagpb import Link, encode_directory, encode_file, encode_node, encode_symlink
@@ -51,26 +53,27 @@ Parts = Generator[Block, None, _Part]
 Links = Generator[Block, None, Link]
 
 
-def build(path: Path, profile: Profile = V0) -> Links:
+def build(path: Path, profile: Profile = V0, tell: Listener | None = None) -> Links:
     """Yields the blocks of a file, symlink or folder, children first and the root last; returns the link to the root.
+    `tell` is told of each regular file; one that is the root has the path "".
 
     Memory is one chunk, a few hundred links and the entries of the folders on the way down. OSError from reading;
     BadRequest for what cannot be stored (sockets, FIFOs, devices).
     """
-    return _add(os.fspath(path), profile)
+    return _add(os.fspath(path), profile, tell)
 
 
-async def build_batches(path: Path, profile: Profile = V0) -> AsyncIterator[list[Block]]:
+async def build_batches(path: Path, profile: Profile = V0, tell: Listener | None = None) -> AsyncIterator[list[Block]]:
     """`build`, read and hashed in a thread, in batches of some 4 MiB."""
-    blocks = build(path, profile)
+    blocks = build(path, profile, tell)
     while batch := await asyncio.to_thread(_take, blocks):
         yield batch
 
 
-def root_cid(path: Path, profile: Profile = V0) -> Cid:
+def root_cid(path: Path, profile: Profile = V0, tell: Listener | None = None) -> Cid:
     """The CID alone. Blocking: for threads."""
     last = None
-    for cid, _ in build(path, profile):
+    for cid, _ in build(path, profile, tell):
         last = cid
     assert last is not None
     return last
@@ -121,10 +124,10 @@ class _Folder:
         self.links: list[Link] = []
 
 
-def _add(path: str, profile: Profile) -> Links:
+def _add(path: str, profile: Profile, tell: Listener | None) -> Links:
     """Add a file, symlink or folder; folders by a stack of their own, because they may be nested without end."""
     if not stat.S_ISDIR(os.lstat(path).st_mode):
-        return (yield from _add_leaf(path, profile))
+        return (yield from _add_leaf(path, "", profile, tell))
     way = [_Folder(path, b"")]
     while True:
         here = way[-1]
@@ -134,7 +137,8 @@ def _add(path: str, profile: Profile) -> Links:
             if stat.S_ISDIR(os.lstat(child).st_mode):
                 way.append(_Folder(child, name))
             else:
-                here.links.append((yield from _add_leaf(child, profile))._replace(name=name))
+                below = child[len(path) + 1 :]
+                here.links.append((yield from _add_leaf(child, below, profile, tell))._replace(name=name))
             continue
         link = yield from _add_folder(here.links, profile)
         way.pop()
@@ -143,11 +147,15 @@ def _add(path: str, profile: Profile) -> Links:
         way[-1].links.append(link._replace(name=here.name))
 
 
-def _add_leaf(path: str, profile: Profile) -> Links:
+def _add_leaf(path: str, below: str, profile: Profile, tell: Listener | None) -> Links:
     mode = os.lstat(path).st_mode
     if stat.S_ISREG(mode):
+        made = None if tell is None else hashlib.sha256()
         with open(path, "rb", buffering=0) as file:
-            return (yield from _add_file(file, profile)).link
+            part = yield from _add_file(file, profile, made)
+        if tell is not None and made is not None:
+            tell(below, part.size, made.digest())
+        return part.link
     if stat.S_ISLNK(mode):
         return (yield from _node([], encode_symlink(os.fsencode(os.readlink(path))), profile))
     raise not_storable(path)
@@ -159,12 +167,14 @@ def _add_folder(links: list[Link], profile: Profile) -> Links:
     return (yield from _node(links, encode_directory(), profile))
 
 
-def _add_file(file: BinaryIO, profile: Profile) -> Parts:
+def _add_file(file: BinaryIO, profile: Profile, made: Hash | None) -> Parts:
     """Levels grow to the left: level 0 holds leaves, a full level becomes one node of the next when
     something follows.
     """
     levels: list[list[_Part]] = [[]]
     while chunk := _read_full(file, profile.chunk):
+        if made is not None:
+            made.update(chunk)
         yield from _push(levels, 0, (yield from _leaf(chunk, profile)), profile)
     if not levels[0]:
         return (yield from _leaf(b"", profile))
