@@ -21,7 +21,7 @@ from bacalhau.plugins.docker.isolation import read_isolation
 from bacalhau.plugins.docker.rules import read_rules
 from bacalhau.ports.engine import EngineTask, Mount
 from bacalhau.ports.progress import ignore
-from tests.support.docker import make_task, push_new
+from tests.support.docker import make_task, push_new, remove_image
 
 OVERLAY = "bacalhau-test/overlay"
 # The bits of CAP_ in <linux/capability.h>
@@ -114,8 +114,7 @@ async def test_an_image_whose_program_is_process_1_is_left_it(docker_url: str, t
     task = make_task(tmp_path, new_execution_id(), {"image": OVERLAY, "entrypoint": ["/other"]})
     assert await printed(engine_with(docker_url), task) != "1\n"
     await api.close()
-    remove = ["docker", "--host", docker_url, "rmi", OVERLAY]
-    await asyncio.to_thread(subprocess.run, remove, check=True, capture_output=True)
+    await asyncio.to_thread(remove_image, docker_url, OVERLAY)
 
 
 async def test_a_task_without_handlers_ends_when_it_is_asked_to(

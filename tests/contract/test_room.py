@@ -11,8 +11,9 @@ from bacalhau.client.transport import Endpoint
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.ports.progress import ignore
-from tests.scenario.test_disk import SIZE, mounted
+from tests.scenario.test_disk import mounted
 
+SIZE = 64_000_000  # of the disk: what stays free of it is more than the 1 MiB that is written at a time
 MOST = SIZE - SIZE // 40
 
 
@@ -31,7 +32,7 @@ async def test_a_result_without_end_leaves_room_on_the_disk(tmp_path):
                     writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + bytes(MOST))
         writer.close()
 
-    with mounted(tmp_path / "disk") as folder:
+    with mounted(tmp_path / "disk", SIZE) as folder:
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             result = SpecConfig(type="urlDownload", params={"URL": f"{url}/file"})

@@ -97,7 +97,7 @@ async def test_inputs_are_read_and_the_refusal_is_learned(s3, store, methods, bu
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "plain"])
-@pytest.mark.parametrize("size", [100, 20 << 20])
+@pytest.mark.parametrize("size", [100, 12 << 20])
 async def test_results_are_published_with_their_digest(s3, store, bucket, publisher, tmp_path, encoding, size):
     tree = tmp_path / "tree"
     (tree / "outputs").mkdir(parents=True)

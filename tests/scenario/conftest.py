@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.containers import Containers
+from tests.support.docker import remove_image
 from tests.support.system import System, new_node_name
 
 StartSystem = Callable[..., System]
@@ -51,4 +52,4 @@ def plain_user_image(docker_url, docker_image):
     subprocess.run([*docker, "commit", *change, made.stdout.strip(), image], check=True, capture_output=True)
     subprocess.run([*docker, "rm", made.stdout.strip()], check=True, capture_output=True)
     yield image
-    subprocess.run([*docker, "rmi", image], check=True, capture_output=True)
+    remove_image(docker_url, image)

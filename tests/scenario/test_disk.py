@@ -16,9 +16,9 @@ LARGE = 6_000_000  # of the input
 
 
 @contextmanager
-def mounted(folder):
+def mounted(folder, size=SIZE):
     folder.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
     try:
         yield folder
     finally:

@@ -4,6 +4,7 @@ import subprocess
 
 from bacalhau.models.execution.execution import ComputeStateType
 from tests.support.containers import HOLD
+from tests.support.docker import remove_image
 from tests.support.system import OUTPUTS
 
 # A shell that ends at once when it is asked to.
@@ -167,7 +168,7 @@ def test_an_image_that_no_registry_knows_runs_where_it_was_made(system, containe
         job = system.run("echo local", engine={"Image": name})
         containers.until("destroy", job.id)
     finally:
-        docker("rmi", name)
+        remove_image(docker_url, name)
     assert (job.state.state_type, system.output(job.id)) == ("Completed", "local\n")
 
 

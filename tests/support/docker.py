@@ -21,6 +21,7 @@ from bacalhau.models.job.network import NetworkConfig
 from bacalhau.models.job.resources import Resources
 from bacalhau.ports.engine import EngineTask
 from tests.support.podman import serve_podman
+from tests.support.until import until
 
 NODE_ID = new_node_id()  # this session's own: nobody else's containers are looked at
 
@@ -70,8 +71,9 @@ def registry(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         listed = subprocess.run(
             [*docker, "images", "--format", "{{.Repository}}:{{.Tag}}"], check=True, capture_output=True, text=True
         )
-        if pulled := [name for name in listed.stdout.split() if name.startswith(host)]:
-            subprocess.run([*docker, "rmi", *pulled], check=True, capture_output=True)
+        for name in listed.stdout.split():
+            if name.startswith(host):
+                remove_image(docker_url, name)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +121,9 @@ def serve_registry(folder: Path, *, auth: bool) -> Iterator[str]:
 
 
 def remove_image(url: str, name: str) -> None:
-    subprocess.run(["docker", "--host", url, "rmi", name], check=True, capture_output=True)
+    """Remove an image as soon as Docker does: the container that ran it last may be going still."""
+    command = ["docker", "--host", url, "rmi", name]
+    until(lambda: subprocess.run(command, check=False, capture_output=True).returncode == 0, f"image {name} is removed")
 
 
 def push(url: str, image: str, name: str, config: Path | None = None) -> str:

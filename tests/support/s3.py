@@ -6,17 +6,19 @@ The root conftest makes its fixtures known to all tests; boto3 is imported by th
 import importlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
+from obstore.store import S3Store
 
 from bacalhau.app.objectstore import object_store
 
 ACCESS_KEY, SECRET_KEY, PUBLIC_BUCKET = "AKIATESTKEY", "secretsecret", "noaa-goes16"
 TUTORIAL_PREFIX = "ABI-L1b-RadC/2000/001/12/OR_ABI-L1b-RadC-"
 
+_MANY = 200
 _numbers = itertools.count(1)
 
 
@@ -30,8 +32,17 @@ class S3(NamedTuple):
         return name
 
     def fill(self, bucket: str, objects: dict[str, bytes]) -> None:
+        """Put objects; of many, with a client that takes a sixth of boto3's time."""
+        put = self._put_fast(bucket) if len(objects) >= _MANY else self._put(bucket)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda item: self.boto.put_object(Bucket=bucket, Key=item[0], Body=item[1]), objects.items()))
+            list(pool.map(lambda item: put(*item), objects.items()))
+
+    def _put(self, bucket: str) -> Callable[[str, bytes], object]:
+        return lambda key, body: self.boto.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def _put_fast(self, bucket: str) -> Callable[[str, bytes], object]:
+        keys = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "region": "us-east-1"}
+        return S3Store(bucket, endpoint=self.url, client_options={"allow_http": True}, **keys).put
 
     def fill_tutorial(self) -> None:
         """Make the bucket of the tutorial."""
