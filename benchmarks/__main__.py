@@ -1,4 +1,4 @@
-"""`make bench`: the figures of the README in one run on one machine, each beside its peer, as the README's table.
+"""`make bench`: the figures of docs/figures.md in one run on one machine, each beside its peer, as that table.
 
 `make bench ONLY=placement,polling` measures these parts alone. A Docker daemon is started only for parts that run
 containers.

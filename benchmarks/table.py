@@ -1,4 +1,4 @@
-"""The parts of the benchmark: each measures one thing and gives its rows of the README's table."""
+"""The parts of the benchmark: each measures one thing and gives its rows of the table in docs/figures.md."""
 
 import json
 import subprocess

@@ -17,6 +17,8 @@ shape of every answer.
 Names of fields are read in any case. Every failure has the same shape:
 `{Status, Message, Code, Component, Hint, RequestID}`; [Error codes](errors.md) says what the codes mean. Lists have `Items` and `NextToken`,
 which leads to the next page. `wait=SECONDS` on a job and on its history lets the request wait for news.
+
+[Users and single sign-on](../how-to/users.md) says how to send credentials.
 """
 _METHODS = ("get", "put", "post", "delete", "patch")
 

@@ -29,11 +29,11 @@ CURES: dict[str, tuple[str, str]] = {
     ),
     "EngineFailure": (
         "The container could not be made or started, or its image could not be pulled.",
-        "The message is that of Docker or the registry.",
+        "The message is that of Docker or the registry: see [a job that waits or fails](../how-to/debug-a-job.md).",
     ),
     "Forbidden": (
         "The user is known and may not do this.",
-        "Ask the administrator for the capability that the message names.",
+        "Ask the administrator for the capability that the message names: [users](../how-to/users.md).",
     ),
     "HandshakeRequired": (
         "A node speaks that the orchestrator does not count as connected, for instance after a restart.",
@@ -63,7 +63,7 @@ CURES: dict[str, tuple[str, str]] = {
     ),
     "StorageFailure": (
         "An input could not be brought: it does not exist, may not be read, or changed since it was listed.",
-        "`bacalhau job explain FILE` shows which inputs are found and as whom they are read.",
+        "`bacalhau job explain FILE` shows which inputs are found and as whom they are read: [private buckets](../how-to/private-buckets.md).",
     ),
     "TimeOut": (
         "A time limit of the job or of the configuration was reached.",
@@ -71,7 +71,7 @@ CURES: dict[str, tuple[str, str]] = {
     ),
     "Unauthorized": (
         "The request has no credentials, or wrong ones.",
-        "Set `BACALHAU_API_KEY`, or a user and password, or `bacalhau auth sso login`.",
+        "Set `BACALHAU_API_KEY`, or a user and password, or `bacalhau auth sso login`: [users](../how-to/users.md).",
     ),
 }
 

@@ -31,7 +31,7 @@ _MARK = re.compile(r"^<!-- (exit|not run:) (.+) -->$")
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*$")
 _ENDS = {"exit": "exit", "not run:": "why"}
 SERVERS = {"bacalhau devstack": "export AWS_ENDPOINT_URL_S3=", "bacalhau serve": "API"}  # the last line of a start
-SECONDS = 120  # for one block
+SECONDS = 300  # for one block
 
 
 class Block(NamedTuple):
