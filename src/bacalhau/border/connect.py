@@ -42,14 +42,19 @@ def _limit_waiting(timeout: aiohttp.ClientTimeout | None) -> Any:
     aiohttp's own limit of silence ends with the first interim answer (status 100), after which a server may be silent
     for ever. A request with a body is not limited, because sending that takes its time.
     """
-    parts = (timeout.sock_connect, timeout.sock_read) if timeout else (None, None)
-    seconds = 2 * sum(filter(None, parts)) if all(parts) else None
+    seconds = answer_seconds(timeout) if timeout else None
 
     async def limit(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         async with asyncio.timeout(seconds if request.method in ("GET", "HEAD") else None):
             return await handler(request)
 
     return limit
+
+
+def answer_seconds(timeout: aiohttp.ClientTimeout) -> float | None:
+    """Return how many seconds may go by until an answer begins, None without limit."""
+    parts = (timeout.sock_connect, timeout.sock_read)
+    return 2 * sum(filter(None, parts)) if all(parts) else None
 
 
 def _connector(reach: Reach, settings: Mapping[str, Any]) -> aiohttp.TCPConnector:

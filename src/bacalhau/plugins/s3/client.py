@@ -19,6 +19,7 @@ import yarl
 from bacalhau.border.addresses import EVERYWHERE, AddressRefused, Reach, refused_address
 from bacalhau.border.bodies import PAGE, read_body
 from bacalhau.border.connect import open_session
+from bacalhau.border.exchange import Exchange, Incoming, Question
 from bacalhau.border.proxies import find_proxy
 from bacalhau.border.sending import sending
 from bacalhau.lib.aio import read_up_to
@@ -37,6 +38,7 @@ from bacalhau.ports.storage import Access
 T = TypeVar("T")
 
 _REFUSAL_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 _CHUNK_BYTES = 256 << 10
 _LOST = (aiohttp.ClientError, AddressRefused, TimeoutError)
 _CONNECT_SECONDS = 10
@@ -71,11 +73,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Consume = Callable[[aiohttp.ClientResponse], Awaitable[T]]
+Consume = Callable[[Incoming], Awaitable[T]]
 """Reads a successful response. It runs again from its beginning when the stream breaks."""
-
-
-_Ask = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 
 
 class Troubled(Exception):
@@ -86,9 +85,9 @@ class Troubled(Exception):
         self.trouble = trouble
 
 
-async def read_all(response: aiohttp.ClientResponse) -> Answer:
+async def read_all(response: Incoming) -> Answer:
     """Read the answer to anything but an object. Raises BodyTooLong."""
-    body = await read_body(response.content.iter_any(), PAGE, f"S3 at {response.url.origin()}")
+    body = await read_body(response.content.iter_any(), PAGE, f"S3 at {response.server}")
     return Answer(response.headers, body)
 
 
@@ -110,6 +109,13 @@ class _Learned:
 
     def note(self, ambient: Ambient) -> None:
         self.refused, self.since = ambient.credentials, time.monotonic()
+
+
+class _Line(NamedTuple):
+    """The connections of one rule of addresses, and the short way over them for small requests."""
+
+    session: aiohttp.ClientSession
+    exchange: Exchange
 
 
 @dataclass
@@ -135,20 +141,28 @@ class S3Client:
     def __init__(self, reach: Reach = EVERYWHERE, patience: Patience = USUAL) -> None:
         self._reach = reach
         self._effort, self._silence = Effort(patience), patience.silence
-        self._sessions: dict[Reach, aiohttp.ClientSession] = {}
+        self._lines: dict[Reach, _Line] = {}
         self._learned: dict[tuple[str, str], _Learned] = {}
         self._proxies: dict[str, str | None] = {}
         self._plain: set[str] = set()  # servers that refuse checksums
         self.proven: set[str] = set()  # servers without headers of S3 that nevertheless speak it
         self.bulk = BulkReader(self._silence)
+        self._looks = 0.0  # seconds between two looks at the machine's identity
+        self._seen: tuple[float, Ambient] | None = None
 
     async def aclose(self) -> None:
         self.bulk.close()
-        while self._sessions:
-            await self._sessions.popitem()[1].close()
+        while self._lines:
+            await self._lines.popitem()[1].session.close()
 
     async def ambient(self) -> Ambient:
-        return await AMBIENT.current()
+        """Return the identity of this machine. Within one effort it is looked at some times a second, not each time: a
+        look takes longer than a signature.
+        """
+        now = time.monotonic()
+        if self._seen is None or now >= self._seen[0] + self._looks:
+            self._seen = (now, await AMBIENT.current())
+        return self._seen[1]
 
     async def region_of(self, address: BucketAddress) -> str:
         """The region that worked, or else would be tried first."""
@@ -165,6 +179,7 @@ class S3Client:
         """Return this client, connections and all, with requests that are tried again as an effort says."""
         bound = copy(self)
         bound._effort = effort
+        bound._looks, bound._seen = _LOOK_SECONDS, None
         return bound
 
     async def call(self, request: Request, consume: Consume[T], reached: Callable[[], int] = lambda: 0) -> T:
@@ -183,7 +198,6 @@ class S3Client:
         course = await self._start(request)
         while True:
             async with course.learned.throttle.turn() as turn:
-                await request.confirm()
                 try:
                     done = await self._attempt(request, course, consume)
                     turn.served()
@@ -243,22 +257,25 @@ class S3Client:
             ambient = ambient.without_credentials()
         return _Course(learned, region, ambient, is_plain=address.endpoint in self._plain)
 
-    def _open(self, request: Request, url: str, course: _Course) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        ask = partial(
-            self._session(self.reach_of(request.address)).request,
-            request.method,
-            yarl.URL(url, encoded=True),
-            headers=self._headers(request, url, course),
-            allow_redirects=False,
-            proxy=self._proxy(url),
-        )
-        return self._send(request, ask) if request.body else ask()
+    def _open(self, request: Request, url: str, course: _Course) -> AbstractAsyncContextManager[Incoming]:
+        line, proxy = self._line(self.reach_of(request.address)), self._proxy(url)
+        question = Question(request.method, url, self._headers(request, url, course), request.body, request.confirm)
+        if proxy is None and question.is_small:
+            return line.exchange.open(question)
+        return self._send(question, partial(line.session.request, allow_redirects=False, proxy=proxy))
 
     @asynccontextmanager
-    async def _send(self, request: Request, ask: _Ask) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request's body along. Raises TimeoutError where the server takes none of it for too long."""
-        async with sending(_confirmed(request), self._silence) as body, ask(data=body) as response:
-            yield response
+    async def _send(self, question: Question, request: Any) -> AsyncIterator[Incoming]:
+        """Send what goes through a proxy or has a large body. Raises TimeoutError where the server takes none of that
+        for too long.
+        """
+        url, size = yarl.URL(question.url, encoded=True), len(question.body)
+        async with sending(_confirmed(question), self._silence) as body:
+            sent = {"data": body, "headers": {**question.headers, "Content-Length": str(size)}} if size else {}
+            if not size:
+                await question.confirm()
+            async with request(question.method, url, **({"headers": question.headers} | sent)) as response:
+                yield Incoming(str(url.origin()), response.status, response.headers, response.content)
 
     def _headers(self, request: Request, url: str, course: _Course) -> dict[str, str]:
         headers = {
@@ -271,8 +288,6 @@ class S3Client:
             headers = signed_headers(course.ambient, course.region, request.method, url, headers)
         # Objects come as they are stored; this header stays out of the signature because some gateways rewrite it.
         headers["Accept-Encoding"] = "identity"
-        if request.body:
-            headers["Content-Length"] = str(len(request.body))
         return headers
 
     def _proxy(self, url: str) -> str | None:
@@ -281,8 +296,8 @@ class S3Client:
             self._proxies[server] = find_proxy(url)
         return self._proxies[server]
 
-    def _session(self, reach: Reach) -> aiohttp.ClientSession:
-        if reach not in self._sessions:
+    def _line(self, reach: Reach) -> _Line:
+        if reach not in self._lines:
             bundle = os.environ.get("AWS_CA_BUNDLE")
             session = open_session(
                 reach,
@@ -298,8 +313,8 @@ class S3Client:
             # The library would repeat a request by itself on a connection that broke; `persist` does that, and each
             # try is confirmed first.
             session._retry_connection = False
-            self._sessions[reach] = session
-        return self._sessions[reach]
+            self._lines[reach] = _Line(session, Exchange(session))
+        return self._lines[reach]
 
     async def _explain(self, request: Request, course: _Course, trouble: Trouble) -> Exception:
         """A HEAD has no body that could say why: the same question as GET has."""
@@ -320,17 +335,17 @@ def _is_asked(name: str, settings: Settings) -> bool:
     return settings.asks_checksums if name == _CHECKSUM_MODE else settings.sends_checksums
 
 
-async def _confirmed(request: Request) -> AsyncIterator[bytes]:
+async def _confirmed(question: Question) -> AsyncIterator[bytes]:
     """The body.
 
     Who froze in the middle of it may have lost the right to send the rest, without which the server keeps nothing.
     """
-    for start in range(0, len(request.body), _CHUNK_BYTES):
-        await request.confirm()
-        yield request.body[start : start + _CHUNK_BYTES]
+    for start in range(0, len(question.body), _CHUNK_BYTES):
+        await question.confirm()
+        yield question.body[start : start + _CHUNK_BYTES]
 
 
-async def _read_trouble(response: aiohttp.ClientResponse) -> Trouble:
+async def _read_trouble(response: Incoming) -> Trouble:
     body = await read_up_to(_TROUBLE_BYTES, response.content.iter_any())
     after = asked_seconds(response.headers.get("Retry-After", ""), now_ns())
     location = response.headers.get("Location", "") if response.status < 400 else ""

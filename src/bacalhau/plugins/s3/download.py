@@ -11,10 +11,9 @@ from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 
-import aiohttp
-
 from bacalhau.border.archive import unpack_async
 from bacalhau.border.connect import reach_beside, read_chunks
+from bacalhau.border.exchange import Incoming
 from bacalhau.border.names import shorten
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import StorageFailure
@@ -215,7 +214,7 @@ class _Archive:
             ranged = (("Range", f"bytes={at}-"), *((("If-Match", pin),) if pin else ())) if at else ()
             await client.once(request._replace(headers=ranged), keep)
 
-        async def keep(response: aiohttp.ClientResponse) -> None:
+        async def keep(response: Incoming) -> None:
             nonlocal at, total, pin, furthest
             self._headers = response.headers
             at = at if response.status == 206 else 0

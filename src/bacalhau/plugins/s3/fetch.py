@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from bacalhau.border.connect import read_chunks
+from bacalhau.border.exchange import Incoming
 from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
@@ -106,7 +107,7 @@ class Span:
             return (*pin, CHECKSUM_MODE, ("Range", f"bytes={self.at}-"))
         return (*pin, CHECKSUM_MODE)
 
-    def begin(self, response: aiohttp.ClientResponse) -> int:
+    def begin(self, response: Incoming) -> int:
         """Take note of an answer; return how many bytes it will bring again.
 
         Some servers answer a range with status 200. Raises _RangeIgnored when a part was asked for and all comes.
@@ -209,7 +210,7 @@ class _Fetch:
         plain = tuple(header for header in request.headers if not header[0].startswith("x-amz-"))
         return request._replace(url=await self._link(entry.key), headers=plain)
 
-    async def _get(self, span: Span, keep: Callable[[aiohttp.ClientResponse], Coroutine[Any, Any, None]]) -> None:
+    async def _get(self, span: Span, keep: Callable[[Incoming], Coroutine[Any, Any, None]]) -> None:
         """Ask for what is missing of a span, over breaks of the connection, until `keep` has taken all of it."""
 
         async def attempt() -> None:
@@ -251,7 +252,7 @@ class _Fetch:
     async def small(self, entry: Entry, index: int) -> None:
         span, held = Span(entry, 0, entry.size), list[bytes]()
 
-        async def keep(response: aiohttp.ClientResponse) -> None:
+        async def keep(response: Incoming) -> None:
             if span.begin(response):
                 held.clear()
             async for chunk in self._within(span, read_chunks(response.content)):
@@ -339,7 +340,7 @@ class _Fetch:
                 await self._piece(span, path)
 
     async def _piece(self, span: Span, path: Path) -> None:
-        async def keep(response: aiohttp.ClientResponse) -> None:
+        async def keep(response: Incoming) -> None:
             if again := span.begin(response):
                 self._progress.add(0, -again)
             async for block in blocks(self._within(span, read_chunks(response.content))):
@@ -403,13 +404,13 @@ def write_at(descriptor: int, chunks: list[bytes], offset: int) -> None:
             view, offset = view[written:], offset + written
 
 
-def strong_etag(response: aiohttp.ClientResponse) -> str:
+def strong_etag(response: Incoming) -> str:
     """Read the ETag if equal ones mean equal bytes, else ""."""
     etag = response.headers.get("ETag", "")
     return "" if etag.startswith("W/") else etag
 
 
-def expected_digest(entry: Entry, response: aiohttp.ClientResponse) -> str:
+def expected_digest(entry: Entry, response: Incoming) -> str:
     """base64 SHA-256 the whole object must have: as asked for, else as the server kept it.
 
     Composites say nothing about bytes.

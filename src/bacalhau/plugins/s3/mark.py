@@ -12,9 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-import aiohttp
-
 from bacalhau.border.connect import read_chunks
+from bacalhau.border.exchange import Incoming
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.wire import encode
@@ -102,7 +101,7 @@ async def check_mark(client: S3Client, address: BucketAddress, source: S3SourceP
     raise StorageFailure(f"{where} was replaced {by}, at {when}", hint=_HINT, component="S3")
 
 
-async def _hash(response: aiohttp.ClientResponse) -> _Found:
+async def _hash(response: Incoming) -> _Found:
     made = hashlib.sha256()
     async for chunk in read_chunks(response.content):
         made.update(chunk)

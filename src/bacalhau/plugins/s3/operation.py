@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-import aiohttp
-
+from bacalhau.border.exchange import Incoming
 from bacalhau.border.names import shorten
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.patience import Effort, Patience
@@ -186,7 +185,7 @@ async def call_xml(client: S3Client, request: Request, wanted: str) -> XmlAnswer
     taken as if it had come with its own status.
     """
 
-    async def read(response: aiohttp.ClientResponse) -> XmlAnswer:
+    async def read(response: Incoming) -> XmlAnswer:
         answer = await read_all(response)
         root = await asyncio.to_thread(_parse_answer, answer.body, request.address)
         name = root.tag.rpartition("}")[2]
