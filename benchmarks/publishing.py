@@ -28,6 +28,7 @@ import boto3
 
 from bacalhau.app.cache import open_cache
 from bacalhau.app.objectstore import object_store
+from bacalhau.app.until import run_main
 from bacalhau.compute.execution.cached import Way, bring_cached
 from bacalhau.config.schema import Cache
 from bacalhau.models.job.spec import SpecConfig
@@ -290,7 +291,7 @@ def main(work: str = "", *arguments: str) -> Figures | dict[str, Figures]:
     if not work or work.isdecimal():
         return asyncio.run(measure(*(int(each) for each in (work, *arguments) if each)))
     given = [Path(each) if each.startswith(_PATHS) else each for each in arguments]
-    return asyncio.run(OURS[work](*given))  # type: ignore[operator]
+    return run_main(OURS[work](*given))  # type: ignore[operator]
 
 
 if __name__ == "__main__":

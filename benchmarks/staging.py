@@ -24,6 +24,7 @@ import boto3
 from botocore.config import Config
 
 from bacalhau.app.objectstore import object_store
+from bacalhau.app.until import run_main
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.s3.source import S3Source
 from bacalhau.ports.progress import ignore
@@ -88,7 +89,7 @@ def with_boto3(url: str, kind: str, into: Path) -> float:
 
 def child(client: str, url: str, kind: str, into: Path) -> None:
     """What runs in a client's own process."""
-    seconds = asyncio.run(ours(url, kind, into)) if client == "ours" else with_boto3(url, kind, into)
+    seconds = run_main(ours(url, kind, into)) if client == "ours" else with_boto3(url, kind, into)
     peak = next(
         line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
     )

@@ -322,7 +322,7 @@ async def test_encrypted_connections_trust_the_given_authority(client, certifica
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
         trusting = S3Client()
         await fetch_entries(Origin(trusting, address), (Entry("k", "large", len(body)),), tmp_path / "got", ignore)
-        assert await trusting.call(Request(address, "GET", "k"), lambda response: response.read()) == body
+        assert await trusting.call(Request(address, "GET", "k"), lambda response: response.content.read()) == body
         await trusting.aclose()
     assert (tmp_path / "got" / "large").read_bytes() == body
 

@@ -1,5 +1,6 @@
 """The path of an object under the mount. Pure; `store` is the name of the store in messages."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from bacalhau.border.patterns import Pattern
 from bacalhau.lib.errors import NotFound, StorageFailure
 from bacalhau.ports.storage import Entry
 
+_USUAL_PATH = re.compile(r"(?:[\w-][\w.=-]{0,99}/){0,30}[\w-][\w.=-]{0,99}", re.ASCII)
 LONG_KEYS = 300_000  # characters of the keys of a page, which travels in a message of 1 MiB
 
 
@@ -81,6 +83,8 @@ def safe_path(bucket: str, key: str, folder: str, store: str = "s3") -> str:
     Raises StorageFailure when it would lead out of the mount, or can be no file.
     """
     rest = key.removeprefix(folder)
+    if _USUAL_PATH.fullmatch(rest):  # nearly all of a million, for a quarter of the time
+        return rest
     path = "/".join(part for part in rest.split("/") if part not in ("", "."))
     fault = "it would be written outside of the mount"
     if path and ".." not in path.split("/") and (folder or not rest.startswith("/")):

@@ -270,10 +270,10 @@ class S3Client:
         for too long.
         """
         url, size = yarl.URL(question.url, encoded=True), len(question.body)
+        # The library takes what the body raises for a failure of the connection, so it is asked here, too.
+        await question.confirm()
         async with sending(_confirmed(question), self._silence) as body:
             sent = {"data": body, "headers": {**question.headers, "Content-Length": str(size)}} if size else {}
-            if not size:
-                await question.confirm()
             async with request(question.method, url, **({"headers": question.headers} | sent)) as response:
                 yield Incoming(str(url.origin()), response.status, response.headers, response.content)
 

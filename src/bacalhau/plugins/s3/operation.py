@@ -146,28 +146,37 @@ async def list_page(client: S3Client, request: Request) -> Page:
     return await asyncio.to_thread(_read_page, root)
 
 
+class _Names(dict[str, str]):
+    """The names of elements without their namespaces, each cut out once a page."""
+
+    def __missing__(self, tag: str) -> str:
+        self[tag] = tag.rpartition("}")[2]
+        return self[tag]
+
+
 def _read_page(root: ET.Element) -> Page:
-    has = _texts(root)
+    names = _Names()
+    has = _texts(root, names)
     is_escaped = has.get("EncodingType") == "url"
     objects, folders = list[Listed](), list[str]()
     for item in root:
-        if item.tag.endswith("Contents"):
-            found = _texts(item)
+        if names[item.tag] == "Contents":
+            found = _texts(item, names)
             key, size = found.get("Key", ""), found.get("Size", "")
             is_number = size.isdecimal() and len(size) <= _SIZE_DIGITS
             key = unquote_plus(key) if is_escaped else key
             etag, modified = found.get("ETag", ""), found.get("LastModified", "")
             objects.append(Listed(key, int(size) if is_number else -1, etag, modified))
-        elif item.tag.endswith("CommonPrefixes"):
-            prefix = _texts(item).get("Prefix", "")
+        elif names[item.tag] == "CommonPrefixes":
+            prefix = _texts(item, names).get("Prefix", "")
             folders.append(unquote_plus(prefix) if is_escaped else prefix)
     following = has.get("NextContinuationToken", "") if has.get("IsTruncated") == "true" else ""
     return Page(objects, following, tuple(folders))
 
 
-def _texts(element: ET.Element) -> dict[str, str]:
-    """Read what stands in the elements of an element, by their names without namespaces; of two the first counts."""
-    return {child.tag.rpartition("}")[2]: child.text or "" for child in reversed(element)}
+def _texts(element: ET.Element, names: _Names) -> dict[str, str]:
+    """Read what stands in the elements of an element, by their names; of two the first counts."""
+    return {names[child.tag]: child.text or "" for child in reversed(element)}
 
 
 class XmlAnswer(NamedTuple):

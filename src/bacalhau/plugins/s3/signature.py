@@ -72,12 +72,7 @@ def presigned_url(ambient: Ambient, region: str, url: str, seconds: int, method:
 
 def make_stamp() -> str:
     """Return the time now as signatures have it."""
-    return _write_stamp(int(time.time()))
-
-
-@lru_cache(maxsize=4)
-def _write_stamp(second: int) -> str:
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
 
 def _split(url: str) -> tuple[str, str, str]:
