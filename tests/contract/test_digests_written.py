@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bacalhau.app.devstack import free_port
 from bacalhau.compute.execution.reading import begin_written, complete_written
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.plugins.ipfs.blocks import BlockStore
 from bacalhau.plugins.ipfs.publisher import IpfsPublisher
 from bacalhau.plugins.local.publisher import LocalPublisher
+from bacalhau.plugins.s3.managed import ManagedBucket, S3ManagedPublisher
 from bacalhau.plugins.s3.publisher import S3Publisher
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Result
+from tests.support.ports import free_port
 from tests.support.reads import opened_below
 
 pytestmark = pytest.mark.usefixtures("credentials")
@@ -47,6 +48,9 @@ async def publisher_of(kind, s3, tmp_path, bucket):
             yield made, SpecConfig(type="local")
     elif kind == "ipfs":
         yield IpfsPublisher(BlockStore(tmp_path / "store")), SpecConfig(type="ipfs")
+    elif kind == "s3managed":
+        place = ManagedBucket(bucket, "us-east-1", s3.url, "r", 600)
+        yield S3ManagedPublisher(place.sign_upload), SpecConfig(type="s3managed")
     else:
         made = S3Publisher()
         params = {"Bucket": bucket, "Key": "r-{executionID}", "Endpoint": s3.url, "Region": "us-east-1"}
@@ -54,7 +58,7 @@ async def publisher_of(kind, s3, tmp_path, bucket):
         await made.close()
 
 
-@pytest.mark.parametrize("kind", ["local", "ipfs", "s3"])
+@pytest.mark.parametrize("kind", ["local", "ipfs", "s3", "s3managed"])
 async def test_files_are_hashed_as_they_go_and_read_once(s3, bucket, tmp_path, folder, kind):
     async with publisher_of(kind, s3, tmp_path, bucket) as (publisher, spec):
         with opened_below(folder) as opened:

@@ -94,7 +94,7 @@ class S3ManagedPublisher:
         handle, name = tempfile.mkstemp(dir=result.folder.parent, prefix=".result-", suffix=".tar.gz")
         os.close(handle)
         try:
-            size = await asyncio.to_thread(_write, result.folder, Path(name))
+            size = await asyncio.to_thread(_write, result, Path(name))
             if size > _LARGEST:
                 raise PublisherFailure(
                     f"the result is larger than {_LARGEST >> 30} GiB",
@@ -139,9 +139,9 @@ class S3ManagedPublisher:
             raise PublisherFailure(e.message, hint=e.hint, retryable=False, component=e.component) from e
 
 
-def _write(folder: Path, path: Path) -> int:
+def _write(result: Result, path: Path) -> int:
     with path.open("wb") as file:
-        for piece in pack(folder):
+        for piece in pack(result.folder, result.tell):
             file.write(piece)
         return file.tell()
 
