@@ -74,7 +74,7 @@ async def _orchestrator(nodes: int, cpu: float) -> AsyncIterator[Orchestrator]:
 async def _submit(orch: Orchestrator, number: int) -> None:
     task = Task(name="main", engine=SpecConfig(type="noop"), resources=ResourcesConfig(cpu="1", memory="1mb"))
     job = Job(name=f"job-{number}", namespace="default", type="batch", count=1, tasks=(task,))
-    await submit_job(orch, job, force=False, warnings=(), client="", instance="")
+    await submit_job(orch, job, force=False, warnings=())
 
 
 async def _submit_many(orch: Orchestrator, count: int, first: int = 0) -> None:

@@ -92,7 +92,7 @@ def a_job_of(text):
 
 
 async def submit(orch, text):
-    return (await submit_job(orch, a_job_of(text), force=False, warnings=(), client="", instance="")).job_id
+    return (await submit_job(orch, a_job_of(text), force=False, warnings=())).job_id
 
 
 async def test_a_node_of_another_make_is_no_candidate_for_what_no_message_holds(tmp_path):

@@ -134,7 +134,7 @@ async def submit_noop(orch, cpu="1", **params):
         name="main", engine=SpecConfig(type="noop", params=params), resources=ResourcesConfig(cpu=cpu, memory="1mb")
     )
     job = Job(type="batch", count=1, tasks=(task,))
-    return (await submit_job(orch, job, force=False, warnings=(), client="", instance="")).job_id
+    return (await submit_job(orch, job, force=False, warnings=())).job_id
 
 
 async def test_a_bad_road_loses_doubles_and_mixes_messages(tmp_path):

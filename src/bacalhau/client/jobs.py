@@ -4,9 +4,12 @@ Jobs are named by id, by a unique beginning of it, or by name.
 """
 
 import asyncio
+import secrets
 import warnings
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
+
+from msgspec.structs import replace
 
 from bacalhau.client.conversation import Conversation
 from bacalhau.client.paths import job_path
@@ -48,20 +51,30 @@ OnEvent = Callable[[JobHistory | Progress], None]
 class JobVerbs(Conversation):
     """Verbs of jobs."""
 
-    async def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
-        """The id of the job.
+    async def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False, idempotency_token: str = "") -> str:
+        """Submit a job and return its id. A text is a job file (YAML or JSON) of either generation.
 
-        A text is a job file (YAML or JSON) of either generation. Raises BadRequest with all problems.
-        """
-        return (await self.put_job(_job_of(job), force=force)).job_id
+        `force` submits a job that did not change. The same job with the same `idempotency_token` (200 characters at
+        most, new for each job) is submitted once, however often it is sent: a program that does not know whether its
+        job arrived sends it again. Raises BadRequest with all problems, Conflict when a named job did not change or
+        the token came with another job.
 
-    async def put_job(self, job: Job, *, force: bool = False) -> PutJobResponse:
-        """Submit a job as `submit` does, and return also the evaluation's id and the server's warnings. `force` submits
-        a job that did not change.
+        >>> first = client.submit(sleeper, force=True, idempotency_token="monday")
+        >>> client.submit(sleeper, force=True, idempotency_token="monday") == first
+        True
         """
-        return await self.transport.tell(
-            PutJobResponse, "PUT", "/orchestrator/jobs", PutJobRequest(job=job, force=force)
-        )
+        return (await self.put_job(_job_of(job), force=force, idempotency_token=idempotency_token)).job_id
+
+    async def put_job(self, job: Job, *, force: bool = False, idempotency_token: str = "") -> PutJobResponse:
+        """Submit a job as `submit` does, and return also the evaluation's id and the server's warnings.
+
+        Without a token of the caller the client makes one, by which it sends a job again whose answer was lost. Servers
+        of the original do not read tokens.
+        """
+        if self.endpoint.namespace and not job.namespace:
+            job = replace(job, namespace=self.endpoint.namespace)
+        body = PutJobRequest(job=job, force=force, idempotency_token=idempotency_token or secrets.token_hex(16))
+        return await self.transport.tell_again(PutJobResponse, "PUT", "/orchestrator/jobs", body)
 
     async def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
         """Compare the job with the stored one of its name. Raises NotFound when there is none."""

@@ -31,18 +31,27 @@ class SyncJobVerbs(Blocking):
 
     _client: JobVerbs
 
-    def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False) -> str:
-        """The id of the job.
+    def submit(self, job: Job | dict[str, Any] | str, *, force: bool = False, idempotency_token: str = "") -> str:
+        """Submit a job and return its id. A text is a job file (YAML or JSON) of either generation.
 
-        A text is a job file (YAML or JSON) of either generation. Raises BadRequest with all problems.
-        """
-        return self._run(self._client.submit(job, force=force))
+        `force` submits a job that did not change. The same job with the same `idempotency_token` (200 characters at
+        most, new for each job) is submitted once, however often it is sent: a program that does not know whether its
+        job arrived sends it again. Raises BadRequest with all problems, Conflict when a named job did not change or
+        the token came with another job.
 
-    def put_job(self, job: Job, *, force: bool = False) -> PutJobResponse:
-        """Submit a job as `submit` does, and return also the evaluation's id and the server's warnings. `force` submits
-        a job that did not change.
+        >>> first = client.submit(sleeper, force=True, idempotency_token="monday")
+        >>> client.submit(sleeper, force=True, idempotency_token="monday") == first
+        True
         """
-        return self._run(self._client.put_job(job, force=force))
+        return self._run(self._client.submit(job, force=force, idempotency_token=idempotency_token))
+
+    def put_job(self, job: Job, *, force: bool = False, idempotency_token: str = "") -> PutJobResponse:
+        """Submit a job as `submit` does, and return also the evaluation's id and the server's warnings.
+
+        Without a token of the caller the client makes one, by which it sends a job again whose answer was lost. Servers
+        of the original do not read tokens.
+        """
+        return self._run(self._client.put_job(job, force=force, idempotency_token=idempotency_token))
 
     def diff(self, job: Job | dict[str, Any] | str) -> DiffJobResponse:
         """Compare the job with the stored one of its name. Raises NotFound when there is none."""

@@ -4,9 +4,11 @@ Beside `sso` the only place that knows httpx; what is asked is for the verbs in 
 """
 
 import asyncio
+import random
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +60,7 @@ HOW_TO_TRUST = (
 _PLACED = ("/orchestrator/jobs", "/orchestrator/events")
 _SECONDS = 30.0
 _LONGEST = 300.0
+_PAUSES = (0.2, 0.6, 1.8)  # seconds before a request is sent again
 _KINDS: tuple[type[BacalhauError], ...] = (
     BadRequest,
     NotFound,
@@ -171,9 +174,11 @@ class Transport:
             raise RuntimeError("the client is closed: open another one")
 
     async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = 0) -> T:
-        """Send a GET; empty and zero values of the query are left out. Raises the server's error, or Unavailable."""
+        """Send a GET, and again where its answer was lost; empty and zero values of the query are left out. Raises the
+        server's error, or Unavailable.
+        """
         params = [(k, v) for k, v in self._placed(path, query).items() if v not in ("", 0, None, False, ())]
-        return await self._send(kind, "GET", path, params=params, seconds=seconds)
+        return await self._again(partial(self._send, kind, "GET", path, params=params, seconds=seconds))
 
     def _placed(self, path: str, query: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the parameters of a question; one about jobs has the namespace of this client where it names none."""
@@ -194,6 +199,25 @@ class Transport:
                     yield piece
         except (httpx.HTTPError, httpx.InvalidURL) as e:
             raise unreachable(self.url, e) from e
+
+    async def tell_again(self, kind: type[T], method: str, path: str, body: wire.Model) -> T:
+        """Send a request with a body that may come twice, and again where its answer was lost. Raises the server's
+        error, or Unavailable.
+        """
+        return await self._again(partial(self._send, kind, method, path, content=wire.encode(body)))
+
+    async def _again(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Send a request, and again after short pauses where a server that was reached did not answer it. One that
+        cannot be reached, or that has not answered in time, is not asked again.
+        """
+        for pause in _PAUSES:
+            try:
+                return await send()
+            except Unavailable as e:
+                if isinstance(e.__cause__, httpx.ConnectError | httpx.TimeoutException | TimeoutError):
+                    raise
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+        return await send()
 
     async def tell(
         self, kind: type[T], method: str, path: str, body: wire.Model, query: Mapping[str, Any] | None = None

@@ -10,6 +10,7 @@ from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.inventory import InputSummary, Row, Shares
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.submission import Submission
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.lineage import LineageReader
 
@@ -153,6 +154,10 @@ class JobReader(Protocol):
 
 
 class VersionReader(Protocol):
+    async def find_submission(self, namespace: str, token: str) -> Submission | None:
+        """Find what the submission with a token of its client became. Return None where there was none."""
+        ...
+
     async def get_job_version(self, job_id: str, version: int) -> Job: ...
 
     async def list_job_versions(self, job_id: str) -> list[Job]: ...

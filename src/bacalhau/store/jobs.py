@@ -7,6 +7,7 @@ from bacalhau.lib.errors import BadRequest
 from bacalhau.lib.wire import decode, encode
 from bacalhau.models.job.job import EVERYWHERE, Job
 from bacalhau.models.job.reuse import ReuseKey
+from bacalhau.models.job.submission import Submission
 from bacalhau.models.job.taken import taking_inputs
 from bacalhau.models.wire.lineage import LineageReader
 from bacalhau.ports.store import JobQuery
@@ -40,6 +41,22 @@ def note_readers(job: Job) -> Iterator[Statement]:
     for source, version in sorted(found):
         params = {"source": source, "source_version": version, "id": job.id, "version": job.version}
         yield Statement("note_reader", params)
+
+
+def insert_submission(made: Submission) -> Statement:
+    params = {"namespace": made.namespace, "token": made.token, "digest": made.digest}
+    return Statement(
+        "insert_submission",
+        params | {"id": made.job_id, "version": made.job_version},
+        1,
+        f"idempotency token {made.token} is in use in namespace {made.namespace}",
+    )
+
+
+def read_submission(namespace: str, token: str, rows: list[Row]) -> Submission | None:
+    for digest, job_id, version in rows:
+        return Submission(namespace=namespace, token=token, digest=digest, job_id=job_id, job_version=version)
+    return None
 
 
 def note_reuse_key(key: ReuseKey) -> Statement:

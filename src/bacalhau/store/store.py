@@ -17,6 +17,7 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.submission import Submission
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.lineage import LineageReader
 from bacalhau.ports.store import (
@@ -89,6 +90,10 @@ class SqliteStore(Housed):
 
     async def list_readers(self, job_id: str, limit: int) -> list[LineageReader]:
         return await self._database.read("list_readers", {"source": job_id, "limit": limit}, jobs.read_readers, "lists")
+
+    async def find_submission(self, namespace: str, token: str) -> Submission | None:
+        params = {"namespace": namespace, "token": token}
+        return await self._database.read("find_submission", params, partial(jobs.read_submission, namespace, token))
 
     async def find_results(self, keys: Sequence[str]) -> list[tuple[str, Execution]]:
         return await self._database.read(
@@ -222,6 +227,7 @@ def _statements(change: Change, now: int) -> Iterator[Statement]:
     """
     yield from map(jobs.insert_job, change.new_jobs)
     yield from map(jobs.update_job, change.jobs)
+    yield from map(jobs.insert_submission, change.submissions)
     for job in (*change.new_jobs, *change.jobs):
         yield from jobs.note_readers(job)
     yield from map(jobs.note_reuse_key, change.reuse_keys)

@@ -35,7 +35,7 @@ def away(n=1, **how):
 async def submit(house, name):
     """Submit a job that takes one of the node's CPUs; its id."""
     job = wanted(name)
-    return (await submit_job(house.orch, job, force=False, warnings=(), client="", instance="")).job_id
+    return (await submit_job(house.orch, job, force=False, warnings=())).job_id
 
 
 async def tell_away(house, execution):

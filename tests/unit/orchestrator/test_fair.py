@@ -10,7 +10,7 @@ from tests.unit.orchestrator.house import open_house, wanted
 
 async def submit(house, *jobs):
     for job in jobs:
-        await submit_job(house.orch, job, force=False, warnings=(), client="", instance="")
+        await submit_job(house.orch, job, force=False, warnings=())
     await house.settle()
 
 

@@ -188,7 +188,7 @@ async def house(tmp_path):
 
 async def submit(orch, **how):
     job = wanted("job-1", **how)
-    await submit_job(orch, job, force=False, warnings=(), client="", instance="")
+    await submit_job(orch, job, force=False, warnings=())
     return (await orch.store.find_job("job-1")).id
 
 

@@ -51,7 +51,7 @@ async def full_house(folder, *nodes):
 async def submit(house, name, **fields):
     job = wanted(name, **fields)
     job = replace(job, tasks=(replace(job.task, input_sources=(INPUT,), env={"KEY": "secret"}),))
-    answer = await submit_job(house.orch, job, force=True, warnings=(), client="", instance="")
+    answer = await submit_job(house.orch, job, force=True, warnings=())
     await house.settle()
     return answer.job_id
 

@@ -120,7 +120,7 @@ def counting(name, part):
 
 
 async def submit(house, job):
-    answer = await submit_job(house.orch, job, force=True, warnings=(), client="", instance="")
+    answer = await submit_job(house.orch, job, force=True, warnings=())
     return answer.job_id
 
 
@@ -271,7 +271,7 @@ async def test_what_an_input_holds_decides_the_count_before_the_others_are_share
         assert [each for each in box.counts if each != 2] == [4] * 4
         assert "for 4 partitions" in str(await house.orch.store.list_history(HistoryQuery(job_id)))
         with pytest.raises(Conflict, match="no changes detected"):
-            await submit_job(house.orch, counting("a", 30), force=False, warnings=(), client="", instance="")
+            await submit_job(house.orch, counting("a", 30), force=False, warnings=())
         box.keys = box.keys[:3]
         await rerun_job(house.orch, job_id, job.namespace, 0, "a test")
         second, _ = await placed(house, job_id, 2)

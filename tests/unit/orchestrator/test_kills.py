@@ -77,7 +77,7 @@ class Killed(Walk):
             self.put(wanted(job.name, count=count, **how))
 
     def put(self, job):
-        self.begin(submit_job(self.orch, job, force=True, warnings=(), client="", instance=""))
+        self.begin(submit_job(self.orch, job, force=True, warnings=()))
 
     @rule(index=INDEX)
     def stop(self, index):

@@ -53,7 +53,7 @@ async def house(tmp_path):
 async def submit(house, **job):
     made = wanted("work", **job)
     made = replace(made, tasks=(replace(made.task, publisher=SHELF),))
-    answer = await submit_job(house.orch, made, force=False, warnings=(), client="", instance="")
+    answer = await submit_job(house.orch, made, force=False, warnings=())
     await house.settle()
     return answer.job_id
 

@@ -131,14 +131,14 @@ class Walk(RuleBasedStateMachine):
     def submit(self, count, kind):
         self.count += 1
         job = wanted(f"job-{self.count}", count=count, kind=kind)
-        self.begin(submit_job(self.orch, job, force=False, warnings=(), client="", instance=""))
+        self.begin(submit_job(self.orch, job, force=False, warnings=()))
 
     @rule(index=INDEX)
     def update(self, index):
         job = self.one_of(self.jobs(), index)
         if job:
             new = wanted(job.name, count=job.wanted or 1, kind=job.type, priority=job.priority + 1)
-            self.begin(submit_job(self.orch, new, force=True, warnings=(), client="", instance=""))
+            self.begin(submit_job(self.orch, new, force=True, warnings=()))
 
     @rule(index=INDEX, message=st.sampled_from(["done", "done", "failed", "refused"]))
     def report(self, index, message):
@@ -236,7 +236,7 @@ async def test_a_caller_that_is_cancelled_at_any_moment_leaves_store_and_memory_
         await house.join("n-1")
         late = house.orch.store = LateStore(house.orch.store)
         job = wanted("job-1", count=2)
-        submission = submit_job(house.orch, job, force=False, warnings=(), client="", instance="")
+        submission = submit_job(house.orch, job, force=False, warnings=())
         caller = asyncio.create_task(submission)
         await late.calm()
         for _ in range(step):

@@ -39,7 +39,7 @@ async def report(house, execution, proof):
 
 async def one_execution(house, name):
     await house.join("n-1")
-    await submit_job(house.orch, wanted(name), force=False, warnings=(), client="", instance="")
+    await submit_job(house.orch, wanted(name), force=False, warnings=())
     await house.settle()
     return (await house.live())[-1]
 

@@ -141,7 +141,7 @@ async def test_quota_that_was_reserved_and_is_not_used_after_all_wakes_who_waits
         await house.join("n-1")
         planned = replace(make_execution(), namespace="default")
         house.orch.cluster.hold(planned, wanted("first"))
-        await submit_job(house.orch, wanted("second"), force=False, warnings=(), client="", instance="")
+        await submit_job(house.orch, wanted("second"), force=False, warnings=())
         await house.settle()
         assert await house.states() == {"second": "Queued"}
         house.orch.release([planned])

@@ -181,7 +181,7 @@ async def test_what_is_in_doubt_is_not_used_unless_said_and_the_reason_is_told(t
         await house.join(
             "n-1", cpu=64, engines=("noop", "docker"), sources=("s3", "ipfs", "urldownload"), publishers=("ipfs",)
         )
-        answer = await submit_job(orch, asked("first", **task), force=True, warnings=(), client="", instance="")
+        answer = await submit_job(orch, asked("first", **task), force=True, warnings=())
         assert any(said in text and "Reuse.Unpinned" in text for text in answer.warnings)
         await finish(house, answer.job_id)
         assert any(

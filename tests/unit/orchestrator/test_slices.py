@@ -30,7 +30,7 @@ CPU = PARTS * 0.001
 
 
 async def submit(house, job, *, force=False):
-    return (await submit_job(house.orch, job, force=force, warnings=(), client="", instance="")).job_id
+    return (await submit_job(house.orch, job, force=force, warnings=())).job_id
 
 
 async def start_large(house, **fields):

@@ -21,7 +21,7 @@ def lines(caplog):
 
 async def submit(house, name, **how):
     job = wanted(name, **how)
-    return (await submit_job(house.orch, job, force=False, warnings=(), client="", instance="")).job_id
+    return (await submit_job(house.orch, job, force=False, warnings=())).job_id
 
 
 async def test_jobs_that_run_end_wait_and_are_stopped_are_in_the_log(tmp_path, lines):

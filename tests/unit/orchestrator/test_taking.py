@@ -76,7 +76,7 @@ def made(name, count=1, publisher="ipfs", inputs=(), **fields):
 
 
 async def submit(house, job):
-    answer = await submit_job(house.orch, job, force=True, warnings=(), client="", instance="")
+    answer = await submit_job(house.orch, job, force=True, warnings=())
     return answer.job_id
 
 
@@ -146,7 +146,7 @@ async def test_what_a_user_writes_as_pinned_counts_for_nothing(tmp_path):
         params["pinned"] = [params.pop("Pinned")[0] | {"JobID": "forged"}]
         source = replace(copied.task.input_sources[0], source=SpecConfig(type="job", params=params))
         forged = replace(copied, tasks=(replace(copied.task, input_sources=(source,)),))
-        answer = await submit_job(house.orch, forged, force=True, warnings=(), client="", instance="")
+        answer = await submit_job(house.orch, forged, force=True, warnings=())
         assert "job pinned results is ignored when submitting a job" in answer.warnings
         assert taken_by(await house.orch.store.find_job(answer.job_id)) == taken_by(job)
 

@@ -73,7 +73,7 @@ class Walk(RuleBasedStateMachine):
                 priority=priority,
                 constraints=IN_ZONE if in_zone else None,
             )
-            self.happens(submit_job(self.orch, job, force=False, warnings=(), client="", instance=""))
+            self.happens(submit_job(self.orch, job, force=False, warnings=()))
 
     @rule(index=INDEX, message=st.sampled_from(["done", "done", "failed", "refused"]), several=st.integers(1, 6))
     def report(self, index, message, several):

@@ -39,7 +39,7 @@ from bacalhau.models.seed.seed import SeedHistory, SeedJob, SeedJobWithInfo, See
 from bacalhau.models.seed.view import seed_history, seed_info, seed_state, seed_submitted
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.jobs import read
-from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
+from bacalhau.orchestrator.jobs.submit import Sender, stop_job, submit_job
 from bacalhau.ports.store import HistoryQuery, JobQuery
 
 JOB_HEADER, CLIENT_HEADER = "X-Bacalhau-Job-ID", "X-Bacalhau-Client-ID"
@@ -53,7 +53,7 @@ async def submit(request: Ask) -> Response[bytes]:
         raise BadRequest(f"the header {JOB_HEADER} is the server's to set: leave it out")
     payload = await read_envelope(request, SubmitPayload)
     orch, job = orchestrator(request), _read_job(payload, orchestrator(request).checks.publishers)
-    accepted = await submit_job(orch, job, force=False, warnings=(), client=payload.client_id, instance="")
+    accepted = await submit_job(orch, job, force=False, warnings=(), sender=Sender(payload.client_id))
     stored = await read.find_job(orch, accepted.job_id)
     return _answer(SubmitResponse(job=seed_submitted(stored, payload.api_version)), stored.id)
 

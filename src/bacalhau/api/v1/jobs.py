@@ -12,7 +12,17 @@ from bacalhau.api.http.answer import PlainAnswer, send_after
 from bacalhau.api.http.client_version import HEADER, needs_states_in_history
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, header, ignored, named_job, orchestrator, read_body, read_job_body, waits
-from bacalhau.api.v1.query import GetJob, ListExecutions, ListHistory, ListJobs, Query, StopJob, read_labels, read_query
+from bacalhau.api.v1.query import (
+    GetJob,
+    ListExecutions,
+    ListHistory,
+    ListJobs,
+    PutJob,
+    Query,
+    StopJob,
+    read_labels,
+    read_query,
+)
 from bacalhau.lib.ids import is_full_id
 from bacalhau.models.execution.event import with_states
 from bacalhau.models.execution.execution import Execution
@@ -35,7 +45,7 @@ from bacalhau.models.wire.paging import PagingToken, parse_token
 from bacalhau.orchestrator.jobs import delete as deletion
 from bacalhau.orchestrator.jobs import read
 from bacalhau.orchestrator.jobs.links import sign_links
-from bacalhau.orchestrator.jobs.submit import stop_job, submit_job
+from bacalhau.orchestrator.jobs.submit import Sender, stop_job, submit_job
 from bacalhau.ports.store import ExecutionPage, HistoryQuery, JobQuery, Place, place_of
 
 T = TypeVar("T")
@@ -46,15 +56,19 @@ LEVELS = {"all": "", "job": "JobLevel", "execution": "ExecutionLevel"}
 EXECUTION_ORDERS = ("created_at", "create_time", "modified_at", "modify_time", "id", "state")
 
 
-@route("/jobs", http_method=["PUT", "POST"], status_code=200, body=PutJobRequest)
+@route("/jobs", http_method=["PUT", "POST"], status_code=200, query=PutJob, body=PutJobRequest)
 async def put_job(request: Ask) -> PutJobResponse:
-    """Submit a job, or a new version of the job of that name."""
+    """Submit a job, or a new version of the job of that name. The same request with the same token (of the body, else
+    the query) is answered as the first was, and makes nothing new.
+    """
+    query = read_query(request.scope["query_string"], PutJob)
     asked, unknown = await read_job_body(request, PutJobRequest)
     if asked.job is None:
         raise refused("empty/nil job")
     client, instance = header(request, b"x-bacalhau-installationid"), header(request, b"x-bacalhau-instanceid")
+    sender = Sender(client, instance, asked.idempotency_token or query.idempotency_token)
     return await submit_job(
-        orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), client=client, instance=instance
+        orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), sender=sender
     )
 
 

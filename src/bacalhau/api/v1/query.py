@@ -82,6 +82,12 @@ class ExplainJob(Query, frozen=True, kw_only=True):
     next_token: str = ""
 
 
+class PutJob(Query, frozen=True, kw_only=True):
+    """`idempotency_token` is the client's own: the same request with the same one makes no second job."""
+
+    idempotency_token: str = ""
+
+
 class StopJob(Query, frozen=True, kw_only=True):
     reason: str = ""
 

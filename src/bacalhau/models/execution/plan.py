@@ -5,6 +5,7 @@ from bacalhau.models.execution.event import Event
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.reuse import ReuseKey
+from bacalhau.models.job.submission import Submission
 
 
 class HistoryEntry(Model):
@@ -27,7 +28,7 @@ class OutgoingMessage(Model):
 class Change(Model):
     """One transaction.
 
-    `reuse_keys` are written where they are not there yet.
+    `reuse_keys` are written where they are not there yet. A submission whose token is there already is a conflict.
 
     Jobs and executions are written only if the stored revision is one less than theirs (new ones: 1).
     """
@@ -39,3 +40,4 @@ class Change(Model):
     history: tuple[HistoryEntry, ...] = ()
     messages: tuple[OutgoingMessage, ...] = ()
     reuse_keys: tuple[ReuseKey, ...] = ()
+    submissions: tuple[Submission, ...] = ()

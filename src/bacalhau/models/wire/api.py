@@ -30,8 +30,11 @@ class ErrorBody(Model):
 
 
 class PutJobRequest(Model):
+    """`idempotency_token` is the client's own: the same request with the same one makes no second job."""
+
     job: Job | None = None
     force: bool = False
+    idempotency_token: str = ""
 
 
 class PutJobResponse(Model):

@@ -229,6 +229,7 @@ def _joined(first: Change, then: Change) -> Change:
         history=first.history + then.history,
         messages=first.messages + then.messages,
         reuse_keys=first.reuse_keys + then.reuse_keys,
+        submissions=first.submissions + then.submissions,
     )
 
 

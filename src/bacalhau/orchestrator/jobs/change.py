@@ -11,6 +11,7 @@ from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.models.execution.plan import Change, HistoryEntry
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
+from bacalhau.models.job.submission import Submission
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import commit_and_evaluate
 from bacalhau.orchestrator.jobs.late import Late, holding
@@ -21,13 +22,14 @@ ATTEMPTS = 10
 
 class Decision(NamedTuple):
     """A job as it shall be, with the event that says so. `before` is the job as it was, None for a new one. `late` are
-    executions whose kept outputs are published.
+    executions whose kept outputs are published. `submission` is kept where its client chose a token.
     """
 
     job: Job
     entry: HistoryEntry
     before: JobView | None = None
     late: Late = Late()
+    submission: Submission | None = None
 
 
 D = TypeVar("D", bound=Decision | None)
@@ -52,6 +54,7 @@ async def change_job(orch: Orchestrator, name: str, decide: Callable[[], Awaitab
             executions=late.executions,
             history=(decision.entry, *late.history),
             messages=late.messages,
+            submissions=(decision.submission,) if decision.submission else (),
         )
         try:
             with holding(orch, late.executions, job):

@@ -1,5 +1,7 @@
 """A job enters, is changed or is stopped: checked whole, then written in one transaction with what follows from it."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from bacalhau.lib.clock import now_ns
@@ -13,6 +15,7 @@ from bacalhau.models.job.job import CLIENT_META, Job, JobState
 from bacalhau.models.job.overlap import list_overlaps
 from bacalhau.models.job.reuse import CURE
 from bacalhau.models.job.state import JobStateType
+from bacalhau.models.job.submission import Submission, make_submission, token_problem
 from bacalhau.models.job.unused import unused_params
 from bacalhau.models.job.validate import normalized, same_spec, sanitized, unlooked, validate_job
 from bacalhau.models.wire.api import FORCE_HINT, PutJobResponse, StopJobResponse
@@ -26,28 +29,66 @@ from bacalhau.orchestrator.scheduling.place import needed_resources
 INSTANCE_META = "bacalhau.org/client.instance.id"
 
 
-async def submit_job(
-    orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], client: str, instance: str
-) -> PutJobResponse:
-    """Create the job, or update the one of its name.
+class Sender(NamedTuple):
+    """The sender of a submission: the ids of its client, and the token by which it may send the same again."""
 
-    Raises BadRequest with every problem, Conflict when nothing changed.
+    client: str = ""
+    instance: str = ""
+    token: str = ""
+
+
+NOBODY = Sender()
+
+
+async def submit_job(
+    orch: Orchestrator, job: Job, *, force: bool, warnings: tuple[str, ...], sender: Sender = NOBODY
+) -> PutJobResponse:
+    """Create the job, or update the one of its name. The same submission with the same token is answered as before.
+
+    Raises BadRequest with every problem, Conflict when nothing changed, or when the token was used for something else.
     """
-    ready, notes = prepare_job(orch, job, client, instance)
+    if problem := token_problem(sender.token):
+        raise BadRequest(problem, component="APIServer")
+    wanted = make_submission(job, sender.token, force=force)
+    if found := await _find_same(orch, wanted):
+        return _answer(found.job_id, found.job_version, warnings)
+    ready, notes = prepare_job(orch, job, sender.client, sender.instance)
     ready = (await pin_inputs(orch, ready)).job
 
-    async def decide() -> Decision:
+    async def decide() -> Decision | None:
+        if await _find_same(orch, wanted):
+            return None
         existing = await find_namesake(orch, ready) if job.name else None
         reach(Point.SUBMITTING)
-        return _create(ready) if existing is None else _update(existing, ready, force)
+        decision = _create(ready) if existing is None else _update(existing, ready, force)
+        made = decision.job
+        return decision._replace(
+            submission=wanted and msgspec.structs.replace(wanted, job_id=made.id, job_version=made.version)
+        )
 
-    stored = (await change_job(orch, ready.name, decide)).job
+    decision = await change_job(orch, ready.name, decide)
+    found = None if decision else await _find_same(orch, wanted)
     reach(Point.SUBMITTED)
-    return PutJobResponse(
-        job_id=stored.id,
-        evaluation_id=evaluation_id(stored.id, stored.version, 0),
-        warnings=(*warnings, *notes) or None,
-    )
+    if found:  # the same submission was faster
+        return _answer(found.job_id, found.job_version, warnings)
+    stored = decision.job if decision else ready
+    return _answer(stored.id, stored.version, (*warnings, *notes))
+
+
+def _answer(job_id: str, version: int, warnings: tuple[str, ...]) -> PutJobResponse:
+    return PutJobResponse(job_id=job_id, evaluation_id=evaluation_id(job_id, version, 0), warnings=warnings or None)
+
+
+async def _find_same(orch: Orchestrator, wanted: Submission | None) -> Submission | None:
+    """Find what became of the same submission. Raises Conflict where its token came with another one."""
+    found = await orch.store.find_submission(wanted.namespace, wanted.token) if wanted else None
+    if found and wanted and found.digest != wanted.digest:
+        raise Conflict(
+            f"idempotency token '{wanted.token}' was used in namespace {wanted.namespace} for another request, which"
+            f" made job {found.job_id}",
+            hint="send each new request with a new token",
+        )
+    return found
 
 
 def prepare_job(orch: Orchestrator, job: Job, client: str, instance: str) -> tuple[Job, list[str]]:

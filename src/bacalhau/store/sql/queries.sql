@@ -66,6 +66,16 @@ select j.id, l.reader_version, l.source_version, j.name, j.namespace
 from lineage l join jobs j on j.number = l.reader
 where l.source = :source order by j.create_time, l.reader_version limit :limit;
 
+-- Submissions ----------------------------------------------------------------------------------------------------
+
+-- name: insert_submission
+insert into submissions (namespace, token, digest, job, version)
+select :namespace, :token, :digest, number, :version from jobs where id = :id;
+
+-- name: find_submission
+select s.digest, j.id, s.version from submissions s join jobs j on j.number = s.job
+where s.namespace = :namespace and s.token = :token;
+
 -- Executions -----------------------------------------------------------------------------------------------------
 
 -- name: insert_execution
