@@ -14,10 +14,11 @@ from bacalhau.client.endpoint import Options, make_endpoint
 from bacalhau.client.listing import ListVerbs
 from bacalhau.client.nodes import NodeVerbs
 from bacalhau.client.outputs import OutputVerbs
+from bacalhau.client.running import RunVerbs
 from bacalhau.client.transport import Endpoint
 
 
-class AsyncClient(OutputVerbs, ListVerbs, NodeVerbs):
+class AsyncClient(RunVerbs, OutputVerbs, ListVerbs, NodeVerbs):
     """A client of one server, for asynchronous code: `async with AsyncClient() as client`.
 
     Jobs are named by id, by a unique beginning of it, or by name. Every verb raises the server's error

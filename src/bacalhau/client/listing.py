@@ -64,8 +64,9 @@ class ListVerbs(JobVerbs):
         """Yield the executions of the latest version of a job, of `version`, or of all versions. Raises NotFound.
 
         >>> job_id = client.submit(sleeper, force=True)
+        >>> job = client.wait(job_id, timeout=60)
         >>> [e.state.label async for e in client.iter_executions(job_id)]
-        []
+        ['Completed']
         """
 
         async def read(token: str) -> Page[Execution]:
@@ -116,8 +117,8 @@ class ListVerbs(JobVerbs):
     ) -> AsyncGenerator[NodeState, None]:
         """Yield the nodes that ever joined. `labels` is a selector; `approval` and `status` leave out the others.
 
-        >>> [node.info.node_id async for node in client.iter_nodes(status="CONNECTED")]
-        []
+        >>> [node.info.node_id == node_id async for node in client.iter_nodes(status="CONNECTED")]
+        [True]
         """
 
         async def read(token: str) -> Page[NodeState]:
@@ -137,8 +138,7 @@ class ListVerbs(JobVerbs):
         Ours alone: others' servers raise NotFound.
 
         >>> job_id = client.submit(sleeper, force=True)
-        >>> row = await anext(client.iter_events(job_id))
-        >>> row.event.message
+        >>> [row.event.message async for row in client.iter_events(job_id, level="job")][0]
         'Job submitted'
         """
         query = {"namespace": namespace, "event_type": level, "since": since}

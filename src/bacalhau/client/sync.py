@@ -13,9 +13,10 @@ from bacalhau.client.client import AsyncClient
 from bacalhau.client.sync_listing import SyncListVerbs
 from bacalhau.client.sync_nodes import SyncNodeVerbs
 from bacalhau.client.sync_outputs import SyncOutputVerbs
+from bacalhau.client.sync_running import SyncRunVerbs
 
 
-class Client(SyncOutputVerbs, SyncListVerbs, SyncNodeVerbs):
+class Client(SyncRunVerbs, SyncOutputVerbs, SyncListVerbs, SyncNodeVerbs):
     """A client of one server: `with Client() as client`, or without `with` and `close()` at the end.
 
     The verbs are those of `AsyncClient`; so are their errors. It works in notebooks too, whose loop is running.

@@ -46,8 +46,9 @@ class SyncListVerbs(SyncJobVerbs):
         """Yield the executions of the latest version of a job, of `version`, or of all versions. Raises NotFound.
 
         >>> job_id = client.submit(sleeper, force=True)
+        >>> job = client.wait(job_id, timeout=60)
         >>> [e.state.label for e in client.iter_executions(job_id)]
-        []
+        ['Completed']
         """
         return self._each(
             self._client.iter_executions(
@@ -101,8 +102,8 @@ class SyncListVerbs(SyncJobVerbs):
     ) -> Iterator[NodeState]:
         """Yield the nodes that ever joined. `labels` is a selector; `approval` and `status` leave out the others.
 
-        >>> [node.info.node_id for node in client.iter_nodes(status="CONNECTED")]
-        []
+        >>> [node.info.node_id == node_id for node in client.iter_nodes(status="CONNECTED")]
+        [True]
         """
         return self._each(
             self._client.iter_nodes(labels=labels, approval=approval, status=status, order_by=order_by, reverse=reverse)
@@ -117,8 +118,7 @@ class SyncListVerbs(SyncJobVerbs):
         Ours alone: others' servers raise NotFound.
 
         >>> job_id = client.submit(sleeper, force=True)
-        >>> row = anext(client.iter_events(job_id))
-        >>> row.event.message
+        >>> [row.event.message for row in client.iter_events(job_id, level="job")][0]
         'Job submitted'
         """
         return self._each(self._client.iter_events(job_id, namespace=namespace, level=level, since=since))

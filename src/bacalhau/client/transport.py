@@ -174,11 +174,13 @@ class Transport:
             raise RuntimeError("the client is closed: open another one")
 
     async def ask(self, kind: type[T], path: str, query: Mapping[str, Any] | None = None, *, seconds: float = 0) -> T:
-        """Send a GET, and again where its answer was lost; empty and zero values of the query are left out. Raises the
-        server's error, or Unavailable.
+        """Send a GET, and again where its answer was lost; empty and zero values of the query are left out. One that
+        waits `seconds` for its answer is sent once: who waits has a patience of its own. Raises the server's error, or
+        Unavailable.
         """
         params = [(k, v) for k, v in self._placed(path, query).items() if v not in ("", 0, None, False, ())]
-        return await self._again(partial(self._send, kind, "GET", path, params=params, seconds=seconds))
+        send = partial(self._send, kind, "GET", path, params=params, seconds=seconds)
+        return await (send() if seconds else self._again(send))
 
     def _placed(self, path: str, query: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the parameters of a question; one about jobs has the namespace of this client where it names none."""

@@ -1,20 +1,17 @@
 """The flags of `wasm run` as a job: modules are inputs, and the engine names them by where they are mounted."""
 
-import base64
-import gzip
 from pathlib import Path, PurePosixPath
 
-from bacalhau.border.tar import Member, join
 from bacalhau.cli.spec.flags import job_of_engine
 from bacalhau.cli.spec.job_flags import WasmJob
 from bacalhau.lib.errors import BadRequest
 from bacalhau.models.job.job import InputSource, Job
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.text.grammar import scheme_of
+from bacalhau.plugins.inline.writing import inline_file
 from bacalhau.plugins.uris import parse_input
 
 _MAIN = "main.wasm"
-_PLAIN_BYTES = 512  # more is packed
 
 
 def wasm_job(flags: WasmJob, positionals: list[str]) -> Job:
@@ -55,24 +52,4 @@ def _module(text: str, default: str) -> InputSource:
     name, target = (path, target) if colon else (text, default)
     if not Path(name).exists():
         return InputSource(target=text)
-    return InputSource(source=_inline(Path(name)), alias=name, target=target)
-
-
-def _inline(path: Path) -> SpecConfig:
-    if not path.is_file():
-        raise BadRequest(f'"{path}" should point to a single file')
-    try:
-        data = path.read_bytes()
-    except OSError as e:
-        raise BadRequest(f'cannot read the module "{path}": {(e.strerror or str(e)).lower()}') from e
-    kind, content = (
-        ("application/octet-stream", data)
-        if len(data) <= _PLAIN_BYTES
-        else ("application/gzip", _packed(path.name, data))
-    )
-    return SpecConfig(type="inline", params={"URL": f"data:{kind};base64,{base64.b64encode(content).decode()}"})
-
-
-def _packed(name: str, data: bytes) -> bytes:
-    """A tar.gz of one file, the same bytes for the same content."""
-    return gzip.compress(join([(Member(name, len(data)), data)]), mtime=0)
+    return InputSource(source=inline_file(Path(name)), alias=name, target=target)
