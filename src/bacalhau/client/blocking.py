@@ -46,9 +46,10 @@ class Blocking:
         """Close the client; what other threads asked for ends. A second call does nothing, and neither does one in a
         process that was forked.
 
-        >>> client = Client(url)
-        >>> client.close()
-        >>> client.close()
+        Examples:
+            >>> client = Client(url)
+            >>> client.close()
+            >>> client.close()
         """
         if self._fault():
             return

@@ -52,9 +52,10 @@ class AsyncClient(RunVerbs, OutputVerbs, ListVerbs, NodeVerbs):
 
         Raises BadRequest for what cannot be used, NotFound for an unknown profile, Unauthorized for half a credential.
 
-        >>> with Client(url, timeout=10, namespace="default") as client:
-        ...     client.alive().status
-        'OK'
+        Examples:
+            >>> with Client(url, timeout=10, namespace="default") as client:
+            ...     client.alive().status
+            'OK'
         """
         super().__init__(
             make_endpoint(Options(url, token, auth, namespace, timeout, verify, headers, profile, transport))

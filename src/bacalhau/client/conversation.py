@@ -23,9 +23,10 @@ class Conversation:
     async def aclose(self) -> None:
         """Close the connections of this client. A second call does nothing.
 
-        >>> client = Client(url)
-        >>> client.close()
-        >>> client.close()
+        Examples:
+            >>> client = Client(url)
+            >>> client.close()
+            >>> client.close()
         """
         await self._transport.aclose()
 

@@ -91,11 +91,12 @@ class AsyncJob(_Handle):
 class Job(_Handle):
     """A job of a `Client`.
 
-    >>> job = client.run(sleeper, force=True).wait(timeout=60)
-    >>> job.state
-    'Completed'
-    >>> [execution.state.label for execution in job.executions]
-    ['Completed']
+    Examples:
+        >>> job = client.run(sleeper, force=True).wait(timeout=60)
+        >>> job.state
+        'Completed'
+        >>> [execution.state.label for execution in job.executions]
+        ['Completed']
     """
 
     def __init__(self, client: "Client", job_id: str) -> None:
@@ -105,8 +106,9 @@ class Job(_Handle):
     def refresh(self) -> "Job":
         """See the job as it is now, and return this handle. Raises NotFound.
 
-        >>> client.run(sleeper, force=True).refresh().spec.name
-        'sleeper'
+        Examples:
+            >>> client.run(sleeper, force=True).refresh().spec.name
+            'sleeper'
         """
         self.spec = self._client.get_job(self.id)
         return self
@@ -115,8 +117,9 @@ class Job(_Handle):
         """Wait until the job has ended, however it ended, or a service or daemon runs; return this handle, whose
         `state` says how. `timeout` in seconds; when it passes, TimedOut is raised and the job goes on.
 
-        >>> client.run(sleeper, force=True).wait(timeout=60).state
-        'Completed'
+        Examples:
+            >>> client.run(sleeper, force=True).wait(timeout=60).state
+            'Completed'
         """
         self.spec = self._client.wait(self.id, timeout)
         return self
@@ -124,16 +127,18 @@ class Job(_Handle):
     def logs(self, follow: bool = False) -> Iterator[tuple[int, str]]:
         """Yield what the job printed, as (1 stdout or 2 stderr, text); with `follow` until it ends.
 
-        >>> list(client.run(sleeper, force=True).logs(follow=True))
-        [(1, 'good morning')]
+        Examples:
+            >>> list(client.run(sleeper, force=True).logs(follow=True))
+            [(1, 'good morning')]
         """
         return self._client.logs(self.id, follow)
 
     def results(self) -> Rows[SpecConfig]:
         """List where the published results are.
 
-        >>> [result.type for result in client.run(sleeper, force=True).wait(60).results()]
-        ['ipfs']
+        Examples:
+            >>> [result.type for result in client.run(sleeper, force=True).wait(60).results()]
+            ['ipfs']
         """
         return Rows(self._client.results(self.id))
 
@@ -141,26 +146,29 @@ class Job(_Handle):
         """Download and verify the results into a folder, which is made; `only` is a path inside the results. Raises
         NotFound when there are none, Conflict when a file would be replaced.
 
-        >>> (client.run(sleeper, force=True).wait(60).get(folder / "mine") / "stdout").read_text()
-        'good morning'
+        Examples:
+            >>> (client.run(sleeper, force=True).wait(60).get(folder / "mine") / "stdout").read_text()
+            'good morning'
         """
         return self._client.get(self.id, path, only=only)
 
     def stop(self, reason: str = "Stopped at user request") -> None:
         """Stop the job. Raises Conflict when it has ended otherwise.
 
-        >>> job = client.run(endless)
-        >>> job.stop("not needed")
-        >>> job.refresh().state
-        'Stopped'
+        Examples:
+            >>> job = client.run(endless)
+            >>> job.stop("not needed")
+            >>> job.refresh().state
+            'Stopped'
         """
         self._client.stop(self.id, reason)
 
     def explain(self) -> ExplainJobResponse:
         """Explain where the job could run, and why not elsewhere.
 
-        >>> client.run(endless).explain().nodes[0].node_id == node_id
-        True
+        Examples:
+            >>> client.run(endless).explain().nodes[0].node_id == node_id
+            True
         """
         return self._client.explain_stored(self.id)
 
@@ -168,7 +176,8 @@ class Job(_Handle):
     def executions(self) -> Rows[Execution]:
         """List the executions of the latest version; each look asks the server.
 
-        >>> [e.node_id == node_id for e in client.run(sleeper, force=True).wait(60).executions]
-        [True]
+        Examples:
+            >>> [e.node_id == node_id for e in client.run(sleeper, force=True).wait(60).executions]
+            [True]
         """
         return Rows(self._client.executions(self.id))

@@ -59,9 +59,10 @@ class JobVerbs(Conversation):
         job arrived sends it again. Raises BadRequest with all problems, Conflict when a named job did not change or
         the token came with another job.
 
-        >>> first = client.submit(sleeper, force=True, idempotency_token="monday")
-        >>> client.submit(sleeper, force=True, idempotency_token="monday") == first
-        True
+        Examples:
+            >>> first = client.submit(sleeper, force=True, idempotency_token="monday")
+            >>> client.submit(sleeper, force=True, idempotency_token="monday") == first
+            True
         """
         return (await self.put_job(_job_of(job), force=force, idempotency_token=idempotency_token)).job_id
 

@@ -38,9 +38,10 @@ class ListVerbs(JobVerbs):
         """Yield the jobs of a namespace ("" is the client's, "*" all), oldest first, as they are when their page is
         read. `labels` is a selector, such as `env=test,team in (a,b)`.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> [job.name async for job in client.iter_jobs(labels="kind=example")]
-        ['sleeper']
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> [job.name async for job in client.iter_jobs(labels="kind=example")]
+            ['sleeper']
         """
 
         async def read(token: str) -> Page[Job]:
@@ -63,10 +64,11 @@ class ListVerbs(JobVerbs):
     ) -> AsyncGenerator[Execution, None]:
         """Yield the executions of the latest version of a job, of `version`, or of all versions. Raises NotFound.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> job = client.wait(job_id, timeout=60)
-        >>> [e.state.label async for e in client.iter_executions(job_id)]
-        ['Completed']
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> job = client.wait(job_id, timeout=60)
+            >>> [e.state.label async for e in client.iter_executions(job_id)]
+            ['Completed']
         """
 
         async def read(token: str) -> Page[Execution]:
@@ -92,9 +94,10 @@ class ListVerbs(JobVerbs):
         """Yield what has happened to a job so far, oldest first. `level` "job" leaves out its executions, "execution"
         leaves out the job; `since` is in Unix seconds. Raises NotFound.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> [row.event.message async for row in client.iter_history(job_id, level="job")][0]
-        'Job submitted'
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> [row.event.message async for row in client.iter_history(job_id, level="job")][0]
+            'Job submitted'
         """
 
         async def read(token: str) -> Page[JobHistory]:
@@ -117,8 +120,9 @@ class ListVerbs(JobVerbs):
     ) -> AsyncGenerator[NodeState, None]:
         """Yield the nodes that ever joined. `labels` is a selector; `approval` and `status` leave out the others.
 
-        >>> [node.info.node_id == node_id async for node in client.iter_nodes(status="CONNECTED")]
-        [True]
+        Examples:
+            >>> [node.info.node_id == node_id async for node in client.iter_nodes(status="CONNECTED")]
+            [True]
         """
 
         async def read(token: str) -> Page[NodeState]:
@@ -137,9 +141,10 @@ class ListVerbs(JobVerbs):
 
         Ours alone: others' servers raise NotFound.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> [row.event.message async for row in client.iter_events(job_id, level="job")][0]
-        'Job submitted'
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> [row.event.message async for row in client.iter_events(job_id, level="job")][0]
+            'Job submitted'
         """
         query = {"namespace": namespace, "event_type": level, "since": since}
         path = job_path(job_id, "events") if job_id else "/orchestrator/events"

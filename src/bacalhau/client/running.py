@@ -25,9 +25,10 @@ class RunVerbs(JobVerbs):
         """Build a job that runs a container, without submitting it: `run` and `submit` do that. The text of a command
         is split into words as a shell does, and no shell runs it. `JobOptions` explains the options. Raises BadRequest.
 
-        >>> job = client.docker("ubuntu", "echo 'hi there'", inputs=["s3://bucket/key"], cpu=2)
-        >>> job.task.engine.params["Parameters"]
-        ['echo', 'hi there']
+        Examples:
+            >>> job = client.docker("ubuntu", "echo 'hi there'", inputs=["s3://bucket/key"], cpu=2)
+            >>> job.task.engine.params["Parameters"]
+            ['echo', 'hi there']
         """
         return build_docker(image, command, options)
 
@@ -42,25 +43,28 @@ class RunVerbs(JobVerbs):
         """Build a job that runs a WebAssembly module, a file of this machine or a URI as `inputs` have it. Servers of
         this project refuse such a job when it is submitted. Raises BadRequest.
 
-        >>> client.wasm("s3://bucket/module.wasm", ["x"]).task.engine.type
-        'wasm'
+        Examples:
+            >>> client.wasm("s3://bucket/module.wasm", ["x"]).task.engine.type
+            'wasm'
         """
         return build_wasm(module, arguments, entry_point, options)
 
     async def run(self, job: AnyJob, *, force: bool = False, idempotency_token: str = "") -> AsyncJob:
         """Submit a job as `submit` does, and return a handle of it.
 
-        >>> job = client.run(sleeper, force=True)
-        >>> job.wait(timeout=60).state
-        'Completed'
+        Examples:
+            >>> job = client.run(sleeper, force=True)
+            >>> job.wait(timeout=60).state
+            'Completed'
         """
         return self.job(await self.submit(job, force=force, idempotency_token=idempotency_token))
 
     def job(self, job_id: str) -> AsyncJob:
         """Make a handle of a job that was submitted before; nothing is asked yet.
 
-        >>> client.job(client.submit(sleeper, force=True)).wait(timeout=60).state
-        'Completed'
+        Examples:
+            >>> client.job(client.submit(sleeper, force=True)).wait(timeout=60).state
+            'Completed'
         """
         return AsyncJob(cast("AsyncClient", self), job_id)
 
@@ -68,9 +72,10 @@ class RunVerbs(JobVerbs):
         """Submit jobs, `at_once` at the same time, and yield a handle of each as soon as it is submitted. `jobs` may be
         endless: no more are taken from it than are being submitted. Raises as `submit` does; what was submitted stays.
 
-        >>> jobs = [sleeper | {"Name": f"sleeper-{n}"} for n in range(3)]
-        >>> len([job async for job in client.submit_many(jobs)])
-        3
+        Examples:
+            >>> jobs = [sleeper | {"Name": f"sleeper-{n}"} for n in range(3)]
+            >>> len([job async for job in client.submit_many(jobs)])
+            3
         """
         async with aclosing(_bounded((self.run(job) for job in jobs), at_once)) as handles:
             async for handle in handles:
@@ -89,8 +94,9 @@ class RunVerbs(JobVerbs):
         command `{}` stands for the item, which stays one word whatever it holds. `at_once` jobs are in the system at
         the same time, and no more items are taken. Jobs that run go on when the iterator is closed.
 
-        >>> list(client.map("ubuntu", "process {}", []))
-        []
+        Examples:
+            >>> list(client.map("ubuntu", "process {}", []))
+            []
         """
         words = split_command(command)
 

@@ -39,9 +39,10 @@ class SyncJobVerbs(Blocking):
         job arrived sends it again. Raises BadRequest with all problems, Conflict when a named job did not change or
         the token came with another job.
 
-        >>> first = client.submit(sleeper, force=True, idempotency_token="monday")
-        >>> client.submit(sleeper, force=True, idempotency_token="monday") == first
-        True
+        Examples:
+            >>> first = client.submit(sleeper, force=True, idempotency_token="monday")
+            >>> client.submit(sleeper, force=True, idempotency_token="monday") == first
+            True
         """
         return self._run(self._client.submit(job, force=force, idempotency_token=idempotency_token))
 

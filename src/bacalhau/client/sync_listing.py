@@ -25,9 +25,10 @@ class SyncListVerbs(SyncJobVerbs):
         """Yield the jobs of a namespace ("" is the client's, "*" all), oldest first, as they are when their page is
         read. `labels` is a selector, such as `env=test,team in (a,b)`.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> [job.name for job in client.iter_jobs(labels="kind=example")]
-        ['sleeper']
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> [job.name for job in client.iter_jobs(labels="kind=example")]
+            ['sleeper']
         """
         return self._each(
             self._client.iter_jobs(namespace=namespace, labels=labels, order_by=order_by, reverse=reverse)
@@ -45,10 +46,11 @@ class SyncListVerbs(SyncJobVerbs):
     ) -> Iterator[Execution]:
         """Yield the executions of the latest version of a job, of `version`, or of all versions. Raises NotFound.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> job = client.wait(job_id, timeout=60)
-        >>> [e.state.label for e in client.iter_executions(job_id)]
-        ['Completed']
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> job = client.wait(job_id, timeout=60)
+            >>> [e.state.label for e in client.iter_executions(job_id)]
+            ['Completed']
         """
         return self._each(
             self._client.iter_executions(
@@ -75,9 +77,10 @@ class SyncListVerbs(SyncJobVerbs):
         """Yield what has happened to a job so far, oldest first. `level` "job" leaves out its executions, "execution"
         leaves out the job; `since` is in Unix seconds. Raises NotFound.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> [row.event.message for row in client.iter_history(job_id, level="job")][0]
-        'Job submitted'
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> [row.event.message for row in client.iter_history(job_id, level="job")][0]
+            'Job submitted'
         """
         return self._each(
             self._client.iter_history(
@@ -102,8 +105,9 @@ class SyncListVerbs(SyncJobVerbs):
     ) -> Iterator[NodeState]:
         """Yield the nodes that ever joined. `labels` is a selector; `approval` and `status` leave out the others.
 
-        >>> [node.info.node_id == node_id for node in client.iter_nodes(status="CONNECTED")]
-        [True]
+        Examples:
+            >>> [node.info.node_id == node_id for node in client.iter_nodes(status="CONNECTED")]
+            [True]
         """
         return self._each(
             self._client.iter_nodes(labels=labels, approval=approval, status=status, order_by=order_by, reverse=reverse)
@@ -117,8 +121,9 @@ class SyncListVerbs(SyncJobVerbs):
 
         Ours alone: others' servers raise NotFound.
 
-        >>> job_id = client.submit(sleeper, force=True)
-        >>> [row.event.message for row in client.iter_events(job_id, level="job")][0]
-        'Job submitted'
+        Examples:
+            >>> job_id = client.submit(sleeper, force=True)
+            >>> [row.event.message for row in client.iter_events(job_id, level="job")][0]
+            'Job submitted'
         """
         return self._each(self._client.iter_events(job_id, namespace=namespace, level=level, since=since))
