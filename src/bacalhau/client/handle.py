@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bacalhau.client.display import Rows, show_table
+from bacalhau.client.outputs import OutputVerbs
+from bacalhau.client.sync_outputs import SyncOutputVerbs
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import Job as JobSpec
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire.api import ExplainJobResponse
-
-if TYPE_CHECKING:
-    from bacalhau.client.client import AsyncClient
-    from bacalhau.client.sync import Client
 
 
 class _Handle:
@@ -37,7 +35,7 @@ class _Handle:
 class AsyncJob(_Handle):
     """A job of an `AsyncClient`."""
 
-    def __init__(self, client: "AsyncClient", job_id: str) -> None:
+    def __init__(self, client: OutputVerbs, job_id: str) -> None:
         super().__init__(job_id)
         self._client = client
 
@@ -99,7 +97,7 @@ class Job(_Handle):
         ['Completed']
     """
 
-    def __init__(self, client: "Client", job_id: str) -> None:
+    def __init__(self, client: SyncOutputVerbs, job_id: str) -> None:
         super().__init__(job_id)
         self._client = client
 

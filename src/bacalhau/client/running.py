@@ -3,22 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from typing import Any, TypeVar, Unpack
 
 from bacalhau.client.building import JobOptions, build_docker, build_wasm, fill, split_command
 from bacalhau.client.handle import AsyncJob
-from bacalhau.client.jobs import JobVerbs
+from bacalhau.client.outputs import OutputVerbs
 from bacalhau.lib.errors import BadRequest, with_hint
 from bacalhau.models.job.job import Job
-
-if TYPE_CHECKING:
-    from bacalhau.client.client import AsyncClient
 
 T = TypeVar("T")
 AnyJob = Job | dict[str, Any] | str
 
 
-class RunVerbs(JobVerbs):
+class RunVerbs(OutputVerbs):
     """Verbs that build and run jobs."""
 
     def docker(self, image: str, command: str | Sequence[str] = (), **options: Unpack[JobOptions]) -> Job:
@@ -66,7 +63,7 @@ class RunVerbs(JobVerbs):
             >>> client.job(client.submit(sleeper, force=True)).wait(timeout=60).state
             'Completed'
         """
-        return AsyncJob(cast("AsyncClient", self), job_id)
+        return AsyncJob(self, job_id)
 
     async def submit_many(self, jobs: Iterable[AnyJob], *, at_once: int = 16) -> AsyncGenerator[AsyncJob, None]:
         """Submit jobs, `at_once` at the same time, and yield a handle of each as soon as it is submitted. `jobs` may be

@@ -1,19 +1,16 @@
 """The verbs that build jobs, run them, and run many of them with a bounded number at once, without `await`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import Unpack
 
 from bacalhau.client.building import JobOptions
 from bacalhau.client.handle import Job as JobHandle
 from bacalhau.client.running import AnyJob, RunVerbs
-from bacalhau.client.sync_jobs import SyncJobVerbs
+from bacalhau.client.sync_outputs import SyncOutputVerbs
 from bacalhau.models.job.job import Job
 
-if TYPE_CHECKING:
-    from bacalhau.client.sync import Client
 
-
-class SyncRunVerbs(SyncJobVerbs):
+class SyncRunVerbs(SyncOutputVerbs):
     """Verbs that build and run jobs."""
 
     _client: RunVerbs
@@ -35,7 +32,7 @@ class SyncRunVerbs(SyncJobVerbs):
         return self.job(self.submit(job, force=force, idempotency_token=idempotency_token))
 
     def job(self, job_id: str) -> JobHandle:
-        return JobHandle(cast("Client", self), job_id)
+        return JobHandle(self, job_id)
 
     def submit_many(self, jobs: Iterable[AnyJob], *, at_once: int = 16) -> Iterator[JobHandle]:
         for found in self._each(self._client.submit_many(jobs, at_once=at_once)):
