@@ -51,6 +51,7 @@ NEEDS = (
     Need("ceph-mon", "the monitor of a small Ceph", _on_path("ceph-mon", "ceph", "monmaptool")),
     Need("ceph-osd", "its store", _on_path("ceph-osd")),
     Need("radosgw", "its S3 server", _on_path("radosgw", "radosgw-admin")),
+    Need("prometheus", "what reads the metrics", _on_path("prometheus", "promtool")),
     Need("npm", "what brings Azure's server for tests, and runs it", _on_path("npm", "node")),
     Need("exfatprogs", "a disk that takes upper and lower case for one", _on_path("mkfs.exfat")),
     Need("exfat-fuse", "its driver", _on_path("mount.exfat-fuse")),

@@ -18,6 +18,7 @@ from bacalhau.api.http.answer import Answer
 from bacalhau.api.http.connection import Connection, SocketConnection
 from bacalhau.api.http.edge import Edge, Receive, Scope, Send
 from bacalhau.api.http.errors import NO_SUCH_PLACE, on_crash, on_expected, on_framework, only_runs_jobs
+from bacalhau.api.http.metrics import Metrics
 from bacalhau.api.http.origin import Door
 from bacalhau.api.http.own_node import LoneNode, OrchestratorNode, OwnNode
 from bacalhau.api.http.readiness import Readiness, list_node_parts, list_orchestrator_parts
@@ -57,6 +58,7 @@ class HttpApi:
         check_access(config.api)
         waits = Waits()
         readiness = Readiness(state.pop("parts"), is_open=not is_guarded(config.api.auth))
+        self.metrics: Metrics = state["metrics"]
         state.update({"own_node": own, "waits": waits, "config": config, "readiness": readiness})
         self.litestar = Litestar(
             [*routes, *ROOT_ROUTES],
@@ -68,7 +70,7 @@ class HttpApi:
         )
         self.end_waits = waits.end
         inner = Guard(self.litestar, config.api.auth) if is_guarded(config.api.auth) else self.litestar
-        self._edge = Edge(inner, server_version(), state.absent, Door(config.api))
+        self._edge = Edge(inner, server_version(), state.absent, Door(config.api), self.metrics.traffic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
@@ -94,7 +96,15 @@ def make_app(orch: Orchestrator, config: Config | None = None, node: ComputeNode
         [api, *seed_routers(has_jobs=True), *GATEWAY_ROUTES],
         OrchestratorNode(orch),
         config or Config(),
-        State({"orchestrator": orch, "absent": NO_SUCH_PLACE, "cache": node.cache if node else None, "parts": parts}),
+        State(
+            {
+                "orchestrator": orch,
+                "absent": NO_SUCH_PLACE,
+                "cache": node.cache if node else None,
+                "parts": parts,
+                "metrics": Metrics(orch, node),
+            }
+        ),
     )
 
 
@@ -112,6 +122,7 @@ def make_node_app(node: ComputeNode, orchestrators: str, config: Config) -> Http
                 "absent": only_runs_jobs(node.node_id, without_credentials(orchestrators)),
                 "cache": node.cache,
                 "parts": list_node_parts(node),
+                "metrics": Metrics(None, node),
             }
         ),
     )
@@ -177,7 +188,7 @@ async def serve_on(app: HttpApi, listener: socket.socket, tls: ssl.SSLContext | 
     config.ssl = tls
     server = _Server(config)
     host, port = listener.getsockname()[:2]
-    async with background(server.serve(sockets=[listener])):
+    async with background(server.serve(sockets=[listener]), app.metrics.lag.measure_forever()):
         async with asyncio.timeout(10):
             await server.ready.wait()
         try:

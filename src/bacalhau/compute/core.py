@@ -14,6 +14,7 @@ from bacalhau.compute.state.ports import PortPool
 from bacalhau.compute.state.prefetches import Prefetches
 from bacalhau.compute.state.printed import Shipping
 from bacalhau.compute.state.specs import FetchedJobs
+from bacalhau.compute.state.stages import Stages
 from bacalhau.lib.aio import Crew, Signal
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.numbered import Numbers
@@ -154,6 +155,7 @@ class ComputeNode:
     shipping: Shipping = field(default_factory=Shipping)
     started: int = field(default_factory=now_ns)
     numbers: Numbers = field(default_factory=Numbers)
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def missing_engines(self) -> set[str]:

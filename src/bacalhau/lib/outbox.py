@@ -15,7 +15,7 @@ What is settled leaves the memory at once, and the durable copy a little later, 
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from functools import partial
@@ -63,10 +63,11 @@ Drop = Callable[[list[T]], Awaitable[None]]
 
 
 class Settled(Generic[T]):
-    """Messages that were taken, withdrawn or given up, and whose durable copy can go."""
+    """Messages that were taken, withdrawn or given up, and whose durable copy can go. `verdicts` counts all tries."""
 
     def __init__(self) -> None:
         self.items: list[T] = []
+        self.verdicts: Counter[Verdict] = Counter()
 
     async def forget(self, drop: Drop[T]) -> bool:
         """Remove the durable copies, many at once. Return False if that failed: the next call tries the same again."""
@@ -186,6 +187,9 @@ class Lane(Generic[T]):
         self._queues.clear()
         self._opened.fire()
 
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
     def letters(self) -> list[Letter[T]]:
         """List all that is not settled, in the order of the numbers."""
         return sorted((entry.letter for queue in self._queues.values() for entry in queue), key=lambda x: x.seq)
@@ -236,6 +240,7 @@ class Lane(Generic[T]):
         if not entry.is_gone:
             entry.was_tried = True
             verdict = await self._send(entry.letter.item)
+            self.settled.verdicts[verdict] += 1
         road.count(entry, -1)
         if not entry.is_gone:
             if verdict is Verdict.LATER:

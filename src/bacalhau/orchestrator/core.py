@@ -33,6 +33,7 @@ from bacalhau.orchestrator.state.proofs import Proofs
 from bacalhau.orchestrator.state.queue import EvaluationQueue
 from bacalhau.orchestrator.state.specs import Specs
 from bacalhau.orchestrator.state.story import log_change
+from bacalhau.orchestrator.state.tally import Tally
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
@@ -123,6 +124,7 @@ class Orchestrator:
     views: Views = field(default_factory=Views)
     permits: Permits = field(default_factory=Permits)
     placing: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
     started: int = field(default_factory=now_ns)
 
     def __post_init__(self) -> None:
@@ -163,13 +165,14 @@ class Orchestrator:
             self._announce(job)
         for job_id in {entry.job_id for entry in change.history}:
             self.board.changed(job_id)
+        self.tally.note(change)
         log_change(change)
 
     def _give_back(self, change: Change) -> None:
         """Free what the executions held that have ended, and the turns of the jobs that have."""
         ended = [execution for execution in change.executions if not execution.is_live]
+        self.tally.note_ends([execution for execution in ended if self.cluster.release(execution.id)])
         for execution in ended:
-            self.cluster.release(execution.id)
             self.board.forget(execution.job_id, execution.id)
         over = [job for job in (*change.new_jobs, *change.jobs) if job.is_done]
         for job in over:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from bacalhau.ports.figures import Watched
+
 
 class Kept(NamedTuple):
     """Bytes in the cache: their file is named `digest`; `name` is for people, `size` in bytes, `used` Unix ns.
@@ -17,7 +19,7 @@ class Kept(NamedTuple):
     sha256: str = ""
 
 
-class CacheBooks(Protocol):
+class CacheBooks(Watched, Protocol):
     """Every method raises Unavailable where the disk does not take or give what is written."""
 
     async def put(self, kept: Sequence[Kept], boot: str) -> None:

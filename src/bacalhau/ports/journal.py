@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from bacalhau.models.execution.execution import Execution
+from bacalhau.ports.figures import Watched
 
 
 class JournalEntry(NamedTuple):
@@ -74,10 +75,6 @@ class ReportJournal(Protocol):
 
 
 class JournalCare(Protocol):
-    async def check_writable(self) -> None:
-        """Write to the disk without changing anything. Raises Unavailable when that cannot be done."""
-        ...
-
     async def prune(self, states: Iterable[str], before: int, keep: int) -> int:
         """Drop executions in `states` (the node's words for finished), and tombstones, last changed before `before`
         (Unix ns).
@@ -88,5 +85,5 @@ class JournalCare(Protocol):
         ...
 
 
-class Journal(ExecutionJournal, ReportJournal, JournalCare, Protocol):
+class Journal(ExecutionJournal, ReportJournal, JournalCare, Watched, Protocol):
     """All of it, as one adapter offers it."""

@@ -13,6 +13,7 @@ from bacalhau.models.job.job import Job
 from bacalhau.models.job.submission import Submission
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.lineage import LineageReader
+from bacalhau.ports.figures import OpenCounts, Watched
 
 # Fields by the names of the orders of lists
 ORDERS = {
@@ -356,9 +357,9 @@ class NodeStore(Protocol):
         ...
 
 
-class Store(JobReader, VersionReader, PlanStore, LiveReader, OutboxStore, RetentionStore, NodeStore, Protocol):
+class Store(JobReader, VersionReader, PlanStore, LiveReader, OutboxStore, RetentionStore, NodeStore, Watched, Protocol):
     """All of it, as one adapter offers it."""
 
-    async def check_writable(self) -> None:
-        """Write to the disk without changing anything. Raises Unavailable when that cannot be done."""
+    async def count_open(self) -> OpenCounts:
+        """Count unfinished jobs and live executions by their states."""
         ...

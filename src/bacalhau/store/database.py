@@ -8,6 +8,7 @@ statements mean is left to the modules that make them.
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from bacalhau.lib.errors import BacalhauError, Conflict
+from bacalhau.lib.meter import Histogram
+from bacalhau.ports.figures import StoreFigures
 from bacalhau.store.sqlite import compact, connect, migrate, owned, translated
 from bacalhau.store.statement import Params, Row, Statement, Transaction, catalogue
 from bacalhau.store.worker import Worker
@@ -24,6 +27,7 @@ T = TypeVar("T")
 _RETURNING = re.compile(r"\breturning .+$", re.DOTALL)
 COMMIT_AT_ONCE = 256  # transactions: bounds how long the first of a batch waits for the last
 READ_AT_ONCE = 16
+COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
 Lane = Literal["points", "views", "lists"]
@@ -83,7 +87,7 @@ class _Reader:
 
 
 class Database:
-    """`commits` counts the fsyncs of transactions so far."""
+    """`commits` has the seconds that each fsync with its transactions took, and `transactions` counts these."""
 
     def __init__(self, path: Path, writer: sqlite3.Connection, component: str) -> None:
         self._path = path
@@ -93,7 +97,8 @@ class Database:
         self._returning = {name for name, text in self._sql.items() if _RETURNING.search(text)}
         self._writes: Worker[Transaction, list[Row]] = Worker("store-write", self._commit, COMMIT_AT_ONCE)
         self._readers: dict[Lane, _Reader] = {}
-        self.commits = 0
+        self.commits = Histogram(COMMIT_SECONDS)
+        self.transactions = 0
 
     async def apply(self, transaction: Transaction) -> list[Row]:
         """All or nothing, durable on return: the rows of its `returning` statements in order.
@@ -126,12 +131,14 @@ class Database:
         """Commit a batch in one fsync. It is tried without savepoints, which would double the number of statements;
         only where a transaction conflicts, all of them are run again, each on its own.
         """
+        began = time.perf_counter()
         with translated(self._path):
             try:
                 outcomes = self._transact(batch, self._run)
             except Conflict:
                 outcomes = self._transact(batch, self._run_apart)
-            self.commits += 1
+            self.commits.note(time.perf_counter() - began)
+            self.transactions += len(batch)
             return outcomes
 
     def _transact(
@@ -198,7 +205,12 @@ class Housed:
     @property
     def commits(self) -> int:
         """Fsyncs of transactions so far; many changes share one."""
-        return self._database.commits
+        return self._database.commits.count
+
+    @property
+    def figures(self) -> StoreFigures:
+        """The commits so far."""
+        return StoreFigures(self._database.commits, self._database.transactions)
 
 
 @asynccontextmanager

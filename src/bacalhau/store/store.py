@@ -13,13 +13,14 @@ from bacalhau.lib.errors import Conflict, NotFound
 from bacalhau.lib.ids import is_full_id
 from bacalhau.lib.wire import encode
 from bacalhau.models.execution.event import JobHistory
-from bacalhau.models.execution.execution import Execution
+from bacalhau.models.execution.execution import ComputeStateType, Execution
 from bacalhau.models.execution.plan import Change
 from bacalhau.models.execution.view import JobView
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.submission import Submission
 from bacalhau.models.node.node import NodeState
 from bacalhau.models.wire.lineage import LineageReader
+from bacalhau.ports.figures import OpenCounts
 from bacalhau.ports.store import (
     ALL,
     ExecutionPage,
@@ -116,6 +117,11 @@ class SqliteStore(Housed):
 
     async def list_live_executions(self) -> list[Execution]:
         return await self._database.read_whole(executions.load_live, "lists")
+
+    async def count_open(self) -> OpenCounts:
+        found = await self._database.read("count_open_jobs", {}, _as_counts, "lists")
+        live = await self._database.read("count_live_executions", {}, _as_counts, "lists")
+        return OpenCounts(found, {ComputeStateType(int(state)).label: count for state, count in live.items()})
 
     async def load_views(self, job_ids: list[str]) -> dict[str, JobView]:
         return await self._database.read_whole(partial(executions.load_views, job_ids), "views")
@@ -235,3 +241,7 @@ def _statements(change: Change, now: int) -> Iterator[Statement]:
     yield from map(executions.insert_execution, change.new_executions)
     yield from history.insert_history(change.history, now)
     yield from map(outbox.insert_message, change.messages)
+
+
+def _as_counts(rows: list[Row]) -> dict[str, int]:
+    return {str(state): int(count) for state, count in rows}

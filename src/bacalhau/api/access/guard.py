@@ -28,6 +28,7 @@ _OPEN_EXACTLY = ("/", "/version", "/livez", "/healthz", "/readyz", "/api/v1/live
 _RESOURCES = {
     "/api/v1/agent": "agent",
     "/api/v1/openapi.json": "agent",
+    "/metrics": "agent",
     "/api/v1/id": "agent",
     "/api/v1/node_info": "agent",
     "/id": "agent",

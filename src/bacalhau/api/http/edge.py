@@ -15,6 +15,7 @@ import msgspec
 from bacalhau.api.http.answer import PRETTY, go_json
 from bacalhau.api.http.client_version import HEADER, decide_refusal
 from bacalhau.api.http.errors import REQUEST_ID
+from bacalhau.api.http.metrics import Traffic
 from bacalhau.api.http.origin import Door
 from bacalhau.api.http.request import HEADERS, SLASH
 from bacalhau.models.node.version import BuildVersion
@@ -45,8 +46,8 @@ def version_headers(version: BuildVersion) -> Headers:
 
 
 class Edge:
-    def __init__(self, app: ASGIApp, version: BuildVersion, absent: ErrorBody, door: Door) -> None:
-        self._app, self._absent, self._door = app, absent, door
+    def __init__(self, app: ASGIApp, version: BuildVersion, absent: ErrorBody, door: Door, traffic: Traffic) -> None:
+        self._app, self._absent, self._door, self._traffic = app, absent, door, traffic
         self._version = version.git_version
         self._headers = [*version_headers(version), (b"vary", b"Origin")]
         # Unique without asking the system for randomness at every request.
@@ -68,6 +69,7 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if message["type"] in _BEGINNINGS:
                 message["headers"] = [*message.get("headers", ()), *common]
+                self._traffic.note(scope, message.get("status", 101))
             await send(message)
 
         if closed := self._door.refusal(scope["type"], scope.get("method", ""), origin, host):

@@ -124,6 +124,7 @@ async def _bring(way: Way, manifest: Manifest, wanted: Sequence[Wanted], report:
             if volume is not None:
                 await asyncio.to_thread(told.complete, missing, tree)
                 await cache.adopt(missing, tree, told.hashes)
+        cache.use.note(wanted, missing)
         await cache.touch(wanted)
         if volume is not None:
             await _tell_linked(way, manifest, wanted, told)

@@ -45,6 +45,7 @@ class Proving:
         if read is None:
             return Proof(error="what was read was not taken down, because the disk of the node refused")
         stages = await asyncio.to_thread(self._stages, read, published)
+        self._node.stages.bytes.update({stage.name: stage.bytes for stage in stages})
         root = Root(
             stages=stages,
             started=self._attempt.started,

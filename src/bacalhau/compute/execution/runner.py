@@ -235,6 +235,7 @@ class _Work:
         )
         if attempt.is_worth_keeping:
             write_attempt(self.folder, attempt)
+        self.node.stages.note("staging", attempt.started, attempt.staged)
         reach(Point.NODE_PREPARED)
         return attempt
 
@@ -305,6 +306,7 @@ class _Work:
             raise Cancelled
         self.report(Step("running"))
         self.node.shipping.begin(self.execution.id)
+        began = attempt.staged or now_ns()
         async with self._time_limit(self._deadline(attempt.started)):
             exit_ = await engine.run(self._task(attempt), self.report)
         self.report.finished("running")
@@ -312,6 +314,7 @@ class _Work:
         if self.running.cancelled:
             raise Cancelled
         self.running.engine = None
+        self.node.stages.note("running", began, now_ns())
         reach(Point.NODE_RAN)
         write_exit_code(self.result, exit_.code)
         return exit_.code
@@ -377,6 +380,7 @@ class _Work:
             published = await publish_result(
                 self.node, self.execution, self.running, proving.written, self.result, self.report
             )
+            self.node.stages.note("publishing", ran, now_ns())
             reach(Point.NODE_PUBLISHED)
         proof = await self._prove(proving)
         error = self._timed_out(Topic.RUNNING_EXECUTION) if is_late else None

@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,23 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Use:
+    """The use of a cache since the process began, in files and bytes. `evicted` went because room was needed."""
+
+    hits: int = 0
+    hit_bytes: int = 0
+    misses: int = 0
+    evicted: int = 0
+    evicted_bytes: int = 0
+
+    def note(self, wanted: Sequence[Wanted], missing: Sequence[Wanted]) -> None:
+        """Count what an execution found here, and what it had to bring."""
+        self.misses += len(missing)
+        self.hits += len(wanted) - len(missing)
+        self.hit_bytes += sum(one.size for one in wanted) - sum(one.size for one in missing)
+
+
 class Listed(NamedTuple):
     """A file of the cache, and whether a task uses it."""
 
@@ -45,6 +63,7 @@ class InputCache:
     def __init__(self, folder: Path, books: CacheBooks, budget: int) -> None:
         self.shelf, self._books, self.budget = Shelf(folder), books, budget
         self.total = 0
+        self.use = Use()
         self._coming = 0
         self._fetched: dict[str, Signal] = {}
         self._room = asyncio.Lock()
@@ -186,7 +205,9 @@ class InputCache:
             if not page:
                 return False
             after = page[-1]
-            await self._remove(page, lambda _: not is_tight())
+            gone = await self._remove(page, lambda _: not is_tight())
+            self.use.evicted += len(gone)
+            self.use.evicted_bytes += sum(one.size for one in gone)
         return True
 
     async def prune(self, most: int | None, before: int) -> list[Kept]:

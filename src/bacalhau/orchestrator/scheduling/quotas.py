@@ -125,6 +125,11 @@ class Quotas:
         used = self._used.get(namespace, Resources())
         return Allowance(namespace, quota, used, self._executions.get(namespace, 0))
 
+    @property
+    def waiting(self) -> int:
+        """The number of jobs that wait for their namespace's quota."""
+        return len(self._waiting)
+
     def take(self, namespace: str, need: Resources) -> None:
         """Count one more execution, where there are quotas at all."""
         if not self._quotas:

@@ -24,6 +24,9 @@ class Awaited:
         self._waits: dict[str, Wait] = {}
         self._readers: dict[str, set[str]] = {}
 
+    def __len__(self) -> int:
+        return len(self._waits)
+
     def find(self, job_id: str, version: int) -> Wait | None:
         """Find what a version of a job waits for."""
         found = self._waits.get(job_id)

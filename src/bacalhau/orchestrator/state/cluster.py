@@ -7,6 +7,7 @@ from asyncio import Lock
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from heapq import nlargest
 
 import msgspec
@@ -252,6 +253,11 @@ class Cluster:
     def find_held(self, execution_id: str) -> Held | None:
         """Find what a live execution holds."""
         return self._held.get(execution_id)
+
+    @property
+    def reserved(self) -> Resources:
+        """The room of all nodes together that live executions have reserved."""
+        return reduce(Resources.plus, self._reserved.values(), Resources())
 
     def held_on(self, node_id: str) -> list[str]:
         return list(self._held_on.get(node_id, ()))

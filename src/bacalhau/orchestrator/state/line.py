@@ -130,6 +130,14 @@ class WaitingLine:
         entry = self._entries.get(job_id)
         return entry.waiting if entry else None
 
+    def ages(self) -> tuple[list[int], list[int]]:
+        """List since when jobs wait for room, and since when those that are parked do, in Unix ns."""
+        waiting: list[int] = []
+        parked: list[int] = []
+        for entry in self._entries.values():
+            (parked if entry.is_parked else waiting).append(entry.waiting.since)
+        return waiting, parked
+
     @property
     def has_hope(self) -> bool:
         """Tell whether some node may have room for some job."""

@@ -94,6 +94,11 @@ class Outbox:
         """List the nodes that have a lane."""
         return list(self._lanes)
 
+    @property
+    def waiting(self) -> int:
+        """The number of messages that wait."""
+        return sum(map(len, self._lanes.values()))
+
     def unsent(self) -> Iterator[tuple[str, int]]:
         """Count the messages that wait, by node."""
         for node_id, lane in self._lanes.items():

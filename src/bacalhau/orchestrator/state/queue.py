@@ -206,6 +206,15 @@ class EvaluationQueue:
         """Tell whether nothing is about to be evaluated: what waits then has no use for any room there is."""
         return not self._ready and not self._line.has_hope
 
+    def ages(self) -> tuple[list[int], list[int]]:
+        """List since when jobs wait for room, and since when those that are parked do, in Unix ns."""
+        return self._line.ages()
+
+    @property
+    def ready(self) -> int:
+        """The number of jobs that somebody asked an evaluation for."""
+        return len(self._ready)
+
     @property
     def waiting(self) -> int:
         """The number of jobs that wait for room."""
