@@ -3,6 +3,7 @@
 Stages are slow because the gate in front of the S3 server holds their bytes back.
 """
 
+import json
 import re
 
 import pytest
@@ -157,9 +158,55 @@ def test_an_id_alone_is_all_that_a_program_asked_for(plain, tmp_path):
     assert re.fullmatch(rb"j-[0-9a-f-]{36}\r\n", screen.bytes)
 
 
+def test_top_shows_nodes_queue_and_executions(plain, tmp_path):
+    job_id = plain.client.submit(job_file(tmp_path, count=2, sleep=60, Resources='{CPU: "0.1"}').read_text())
+    full = plain.client.submit(job_file(tmp_path, sleep=60, Resources='{CPU: "3.9"}').read_text())
+    with terminal(plain, "top") as screen:
+        seen = screen.until(lambda text: len(re.findall(r"^e-\w+  n-\w+  running +j-", text, re.MULTILINE)) == 2)
+        assert len(seen.splitlines()) <= 24 and seen.splitlines()[-1] == "q quit   s sort   up, down scroll"
+        assert re.search(r"^n-[0-9a-f]{8}  connected +━*─* 0\.2/4 ", seen, re.MULTILINE)
+        assert re.search(r"^ +1  .* oldest 0:\d\d$", seen, re.MULTILINE)
+        screen.type("s")
+        screen.until("EXECUTIONS, by node")
+        screen.resize(60, 15)
+        screen.until(lambda text: len(text.splitlines()) == 14)
+        plain.client.stop(full)
+        screen.until("nothing waits")
+        screen.type("q")
+        assert screen.end() == 0
+        assert screen.text == "" and not screen.cursor_is_hidden, "what was on the terminal before is there again"
+    once = plain.cli("top", "--once").stdout
+    assert len(re.findall(r"^e-", once, re.MULTILINE)) == 2 and "\x1b" not in once and "q quit" not in once
+    assert plain.cli("top").stdout.splitlines()[1:4] == once.splitlines()[1:4], "a pipe is once, too"
+    plain.client.stop(job_id)
+
+
 def test_output_is_whole_beside_the_block(plain, tmp_path):
     path = job_file(tmp_path, count=3, sleep=1, stdout="of one line")
     with terminal(plain, "job", "run", "-f", path) as screen:
         assert screen.end() == 0
         assert len(re.findall(r"^\[e-[0-9a-f]{8}\] of one line$", screen.text, re.MULTILINE)) == 3
         assert "  e-" not in screen.text and not screen.cursor_is_hidden
+
+
+def test_doctor_says_what_is_broken_and_what_to_do(plain, tmp_path):
+    well = plain.cli("doctor", DOCKER_HOST="unix:///nowhere/docker.sock").stdout
+    states = dict(_states(well))
+    assert states["server"] == states["permissions"] == states["config"] == "ok"
+    assert states["docker"] == "warning" and "only a machine that runs jobs needs it" in well
+    folder = tmp_path / "node"
+    (folder / "compute").mkdir(parents=True)
+    (folder / "user_id.pem").write_text("a key")
+    (folder / "user_id.pem").chmod(0o644)
+    bad = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "BACALHAU_API_PORT": "1"}
+    broken = plain.cli("doctor", "--data-dir", folder, "--output", "json", code=1, **bad)
+    found = {each["Name"]: each for each in json.loads(broken.stdout)}
+    assert {name for name, each in found.items() if each["State"] == "broken"} >= {"server", "docker", "permissions"}
+    assert all(each["Cure"] for each in found.values() if each["State"] != "ok")
+    assert found["permissions"]["Cure"] == f"`chmod 600 {folder}/user_id.pem`"
+    wrong = plain.cli("doctor", "-c", "API.Prot=7", code=1).stdout
+    assert wrong.startswith("broken") and "API.Prot" in wrong
+
+
+def _states(text):
+    return [(name, state) for state, name in re.findall(r"^(ok|warning|broken) +(\w+) ", text, re.MULTILINE)]

@@ -32,7 +32,6 @@ def _colours(text: str) -> list[tuple[int, int, int]]:
 
 
 _THEME = TerminalTheme((24, 26, 31), (216, 220, 228), _colours(_DARK), _colours(_BRIGHT))
-_NAMES = {"brown": "yellow"}  # as pyte calls them, and rich
 # rich's own drawing fetches a font from the web; this one is any machine's.
 _FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -172,8 +171,7 @@ def _style(cell: Any) -> Style:
     def colour(name: str) -> str | None:
         if name == "default":
             return None
-        bright = name.removeprefix("bright")
-        known = _NAMES.get(bright, bright)
+        known = name.replace("brown", "yellow").replace("bright", "bright_")
         return f"#{name}" if len(name) == 6 and all(c in "0123456789abcdef" for c in name) else known
 
     return Style(color=colour(cell.fg), bgcolor=colour(cell.bg), bold=cell.bold, reverse=cell.reverse)

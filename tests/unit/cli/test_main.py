@@ -56,13 +56,19 @@ def test_every_command_has_a_function_that_takes_its_flags(command):
     ("args", "message"),
     [
         (["nope"], 'unknown command "nope" for "bacalhau"\nHint:  did you mean `bacalhau node`?'),
-        (["jobs", "list"], 'unknown command "jobs" for "bacalhau"\nHint:  did you mean `bacalhau job`?'),
+        (
+            ["jobs", "list"],
+            'unknown command "jobs" for "bacalhau"\nHint:  did you mean `bacalhau job`?',
+        ),
         (["node", "lst"], 'unknown command "lst" for "bacalhau node"\nHint:  did you mean `bacalhau node list`?'),
         (
             ["docker", "x"],
             'unknown command "x" for "bacalhau docker"\nHint:  `bacalhau docker --help` lists the commands',
         ),
-        (["help", "jop"], 'unknown command "jop" for "bacalhau"\nHint:  did you mean `bacalhau job`?'),
+        (
+            ["help", "jop"],
+            'unknown command "jop" for "bacalhau"\nHint:  did you mean `bacalhau top` or `bacalhau job`?',
+        ),
         (
             ["describe", ""],
             "the job id is empty\nHint:  `bacalhau job list` shows the ids; in a script: the variable holds nothing",

@@ -1,4 +1,4 @@
-"""Routes of nodes: who is there, what it offers, how much of it is free."""
+"""Routes of nodes: who is there, what it offers, how much of it is free, and what all of them do at the moment."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +9,16 @@ from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.errors import refused
 from bacalhau.api.http.request import Ask, named_node, orchestrator, read_body
-from bacalhau.api.v1.query import ListNodes, Query, read_labels, read_query
+from bacalhau.api.v1.query import ListNodes, Query, ShowActivity, read_labels, read_query
 from bacalhau.models.job.selector import meets_labels
 from bacalhau.models.node.node import NodeState
+from bacalhau.models.wire.activity import ActivityResponse
 from bacalhau.models.wire.api import GetNodeResponse, ListNodesResponse, PutNodeRequest, PutNodeResponse
+from bacalhau.orchestrator.jobs.activity import find_activity
 from bacalhau.orchestrator.nodes import handshake as nodes
 from bacalhau.orchestrator.nodes.membership import NodeChange, change_node
 
+_USUALLY_SHOWN = 100
 # Who has most comes first where a capacity is asked for.
 _SORTS: dict[str, Callable[[NodeState], Any]] = {
     "id": lambda n: n.info.node_id,
@@ -47,6 +50,13 @@ def _is_asked_for(node: NodeState, query: ListNodes) -> bool:
     )
 
 
+@get("/activity", query=ShowActivity)
+async def get_activity(request: Ask) -> ActivityResponse:
+    """Unfinished jobs by state, the queue by reason, and the newest executions that nodes have."""
+    query = read_query(request.scope["query_string"], ShowActivity)
+    return find_activity(orchestrator(request), query.namespace, query.limit or _USUALLY_SHOWN)
+
+
 @get("/nodes/{node_id:str}", query=Query)
 async def get_node(request: Ask, node_id: FromPath[str]) -> GetNodeResponse:
     """A node by its id or a unique beginning of it."""
@@ -64,4 +74,4 @@ async def put_node(request: Ask, node_id: FromPath[str]) -> PutNodeResponse:
     return PutNodeResponse(success=True)
 
 
-NODE_ROUTES: list[ControllerRouterHandler] = [list_nodes, get_node, put_node]
+NODE_ROUTES: list[ControllerRouterHandler] = [get_activity, list_nodes, get_node, put_node]

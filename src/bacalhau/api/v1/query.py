@@ -20,7 +20,7 @@ _TRUTHS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True) | dict.fr
     ("0", "f", "F", "FALSE", "false", "False"), False
 )
 
-MOST_SHOWN = 1000  # nodes of one explanation
+MOST_SHOWN = 1000  # nodes of one explanation, executions of one account
 Limit = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Shown = Annotated[int, msgspec.Meta(ge=0, le=MOST_SHOWN)]
 Wait = Annotated[int, msgspec.Meta(ge=0, le=60)]
@@ -45,6 +45,12 @@ class ListQuery(Query, frozen=True, kw_only=True):
     limit: Limit = 0
     next_token: str = ""
     reverse: bool = False
+
+
+class ShowActivity(Query, frozen=True, kw_only=True):
+    """`limit`: how many executions are listed, 0 is 100."""
+
+    limit: Shown = 0
 
 
 class ListCache(Query, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from bacalhau.cli.frame.report import coloured
 from bacalhau.cli.frame.say import in_colour, own, say
 from bacalhau.cli.output.width import columns_of, cut
 
-GREEN, RED, YELLOW, CYAN, DIM, BOLD = "32", "31", "33", "36", "2", "1"
+GREEN, RED, YELLOW, CYAN, DIM, BOLD = "32", "31", "33", "36", "90", "1"
 _USUAL = (80, 24)
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _FULL, _EMPTY = "━─"

@@ -113,9 +113,13 @@ class Board:
         """A number that changes with every report, and the latest report of each execution."""
         return self._seq.get(job_id, 0), tuple(self._progress.get(job_id, {}).values())
 
+    def latest(self, job_id: str, execution_id: str) -> Progress | None:
+        """Return the latest that a node said of an execution. None where it has said nothing yet."""
+        return self._progress.get(job_id, {}).get(execution_id)
+
     def is_preparing(self, job_id: str, execution_id: str) -> bool:
         """Tell whether the latest that a node said of an execution is that it fetches its image or inputs."""
-        told = self._progress.get(job_id, {}).get(execution_id)
+        told = self.latest(job_id, execution_id)
         return told is not None and told.stage in PREPARING
 
     def forget(self, job_id: str, execution_id: str) -> None:

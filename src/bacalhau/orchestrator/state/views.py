@@ -52,6 +52,10 @@ class Views:
         self._missed: dict[str, bool] = {}  # and whether the job was over when it was known last
         self._readings: list[_Reading] = []
 
+    def all(self) -> list[JobView]:
+        """Return the views at hand."""
+        return list(self._views.values())
+
     def find_job(self, job_id: str) -> Job | None:
         """Return a job as it is stored. None where it is not at hand."""
         view = self._views.get(job_id)
