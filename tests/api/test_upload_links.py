@@ -1,8 +1,12 @@
-"""Who gets a link to put a result at: the node that runs the execution, while it runs it."""
+"""Who gets a link to put a result at: the node that runs the execution, while it runs it. And who gets one to a result
+that is an input: a node that runs what reads it.
+"""
 
 import pytest
+from msgspec.structs import replace
 
 from bacalhau.lib.errors import BadRequest, Forbidden, HandshakeRequired
+from bacalhau.lib.wire import encode
 from bacalhau.models.execution.execution import (
     ComputeState,
     ComputeStateType,
@@ -11,8 +15,13 @@ from bacalhau.models.execution.execution import (
     Execution,
 )
 from bacalhau.models.execution.plan import Change
+from bacalhau.models.job.job import InputSource
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.taken import TakenResult, with_pinned
 from bacalhau.models.node.node import CONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse
+from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse, SignInputRequest
+from bacalhau.orchestrator.core import sign_no_input
+from bacalhau.orchestrator.evaluation.pinning import with_links
 from bacalhau.orchestrator.nodes.handshake import on_request
 from bacalhau.ports.bus import Delivery
 from tests.api.room import open_room
@@ -53,6 +62,56 @@ async def orch(tmp_path):
 async def ask(orch, node_id, execution_id, job_id=""):
     request = PreSignURLRequest(execution_id=execution_id, job_id=job_id)
     return await on_request(orch, Delivery(node_id, "managedPublisher.PreSignURLRequest", request))
+
+
+RESULT = SpecConfig(type="s3managed", params={"JobID": "j-1", "ExecutionID": "e-1"})
+
+
+async def sign_input(source):
+    return replace(source, params=(source.params or {}) | {"Link": "http://bucket/signed"})
+
+
+async def ask_input(orch, node_id, source):
+    return await on_request(orch, Delivery(node_id, "transport.SignInputRequest", SignInputRequest(source=source)))
+
+
+async def take_result(orch, job_id):
+    """Write a result into the job, as an input that was found for it."""
+    job = await orch.store.find_job(job_id)
+    taken = TakenResult(job_id="j-1", job_version=1, execution_id="e-1", source=RESULT, folder="0", is_archive=True)
+    source = with_pinned(SpecConfig(type="job", params={"Job": "j-1"}), (taken,))
+    task = replace(job.task, input_sources=(InputSource(source=source, target="/in"),))
+    await orch.commit(Change(jobs=(replace(job, tasks=(task,), revision=job.revision + 1),)))
+
+
+async def test_a_node_that_runs_what_reads_a_result_gets_a_link_to_it_and_nobody_else(orch):
+    orch, job_id = orch
+    orch.sign_input = sign_input
+    with pytest.raises(Forbidden, match="n-1 runs nothing that reads this result of publisher s3managed"):
+        await ask_input(orch, "n-1", RESULT)
+    await take_result(orch, job_id)
+    answer = await ask_input(orch, "n-1", RESULT)
+    assert answer.source.params["Link"] == "http://bucket/signed"
+    other = replace(RESULT, params={"JobID": "j-1", "ExecutionID": "e-2"})
+    for node_id, source in (("n-2", RESULT), ("n-1", other), ("n-3", RESULT)):
+        with pytest.raises((Forbidden, HandshakeRequired)):
+            await ask_input(orch, node_id, source)
+    orch.sign_input = sign_no_input
+    with pytest.raises(BadRequest, match="signs no links to results of publisher s3managed any more"):
+        await ask_input(orch, "n-1", RESULT)
+
+
+async def test_a_question_to_a_node_that_lists_has_the_links_with_it(orch):
+    orch, job_id = orch
+    orch.sign_input = sign_input
+    await take_result(orch, job_id)
+    item = (await orch.store.find_job(job_id)).task.input_sources[0]
+    linked = await with_links(orch, item)
+    assert [each["Source"]["Params"].get("Link") for each in linked.source.params["Pinned"]] == ["http://bucket/signed"]
+    plain = InputSource(source=SpecConfig(type="ipfs", params={"CID": "Qm"}), target="/in")
+    orch.sign_input = sign_no_input
+    assert encode(await with_links(orch, plain)) == encode(plain)
+    assert encode(await with_links(orch, item)) == encode(item)
 
 
 async def test_its_own_node_gets_one_for_the_jobs_true_id(orch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import to_builtins
 
-from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.errors import Forbidden, StorageFailure
 from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.taken import TakenResult, divide_input
@@ -21,6 +21,8 @@ from bacalhau.plugins.ipfs.source import IpfsSource
 from bacalhau.plugins.job.source import JobSource
 from bacalhau.plugins.local.publisher import LocalPublisher
 from bacalhau.plugins.registry import own_plugins
+from bacalhau.plugins.s3.kept import KeptSource
+from bacalhau.plugins.s3.managed import ManagedBucket, S3ManagedPublisher
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Published, Result
@@ -40,11 +42,14 @@ class Makers:
         self._clouds = {each.cloud.kind: each for each in clouds}
         self._blocks = BlockStore(folder / "blocks")
         self._s3_source = s3_source
+        self.managed = None
 
     async def open(self, stack):
         self._local = await stack.enter_async_context(LocalPublisher(self.folder / "kept", "127.0.0.1", free_port()))
         url = await stack.enter_async_context(UrlSource())
-        sources = {"ipfs": IpfsSource(self._blocks), "s3": self._s3_source, "urldownload": url}
+        kept = KeptSource(self.sign)
+        stack.push_async_callback(kept.close)
+        sources = {"ipfs": IpfsSource(self._blocks), "s3": self._s3_source, "urldownload": url, "s3managed": kept}
         self._cloud_publishers = {}
         for kind, server in self._clouds.items():
             sources[kind] = CloudSource(server.cloud, Endpoints())
@@ -52,6 +57,11 @@ class Makers:
             stack.push_async_callback(sources[kind].close)
             stack.push_async_callback(self._cloud_publishers[kind].close)
         self.source = JobSource(sources)
+
+    async def sign(self, source):
+        """Give the link that an orchestrator gives to a node which reads a result."""
+        self.signed = await self.managed.sign_input(source)
+        return self.signed
 
     async def publish(self, kind, bucket, number, **files):
         """Publish a tree; return the result as an orchestrator knows it."""
@@ -64,7 +74,9 @@ class Makers:
         params = {"bucket": bucket, "key": "r/{executionID}", "endpoint": self._s3.url, "region": "us-east-1"}
         encoding = {"s3": "gzip", "s3plain": "plain"}.get(kind)
         spec = SpecConfig(type="s3", params=params | {"encoding": encoding}) if encoding else SpecConfig(type=kind)
-        known = {"ipfs": IpfsPublisher(self._blocks), "local": self._local} | self._cloud_publishers
+        self.managed = ManagedBucket(bucket, "us-east-1", self._s3.url, "kept/", 60)
+        managed = S3ManagedPublisher(self.managed.sign_upload)
+        known = {"s3managed": managed, "ipfs": IpfsPublisher(self._blocks), "local": self._local} | self._cloud_publishers
         if server := self._clouds.get(kind.removesuffix("plain")):
             encoding = "plain" if kind.endswith("plain") else "gzip"
             spec = server.spec(server.new_bucket(), "r/{executionID}", Encoding=encoding)
@@ -112,7 +124,7 @@ async def bring(source: JobSource, *taken: TakenResult, into: Path):
     return entries, (await source.fetch(Manifest(spec, tuple(entries)), into, ignore)).path
 
 
-KINDS = ("ipfs", "s3", "s3plain", "local", "gcs", "gcsplain", "azure", "azureplain")
+KINDS = ("ipfs", "s3", "s3plain", "s3managed", "local", "gcs", "gcsplain", "azure", "azureplain")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -166,6 +178,24 @@ async def test_an_archive_that_holds_more_than_the_disk_of_the_task_is_refused(m
     (makers.folder / "into").mkdir()
     with pytest.raises(StorageFailure, match="holds more than"):
         await makers.source.fetch(Manifest(spec, (), room=400_000), makers.folder / "into", ignore)
+
+
+async def test_a_node_that_gets_no_link_says_why_and_a_listing_goes_by_the_link_that_came_with_the_question(
+    makers, bucket
+):
+    published = await makers.publish("s3managed", bucket, 0)
+
+    async def refuse(source):
+        raise Forbidden("node n-1 runs nothing that reads this result")
+
+    kept = KeptSource(refuse)
+    with pytest.raises(StorageFailure, match="no link to the result in the orchestrator's bucket: node n-1 runs"):
+        await bring(JobSource({"s3managed": kept}), take(published), into=makers.folder / "into")
+    found = await kept.resolve(await makers.managed.sign_input(published.result))
+    await kept.close()
+    assert [(entry.key, entry.size > 300_000, bool(entry.etag)) for entry in found.entries] == [
+        ("e-0.tar.gz", True, True)
+    ]
 
 
 async def test_a_node_without_the_source_says_so(makers, bucket):

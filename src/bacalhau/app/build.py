@@ -28,7 +28,7 @@ from bacalhau.compute.machine.fingerprint import machine_labels
 from bacalhau.compute.machine.gpus import detect_gpus
 from bacalhau.compute.machine.resources import detect_resources
 from bacalhau.compute.remote.content import RemoteContent
-from bacalhau.compute.remote.managed import ask_upload_link
+from bacalhau.compute.remote.managed import ask_input_link, ask_upload_link
 from bacalhau.compute.run import run_node
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.prefetches import Prefetches
@@ -95,6 +95,7 @@ async def orchestrator(
             presign=own.presign,
             sign_links=own.sign_links,
             sign_upload=own.sign_upload,
+            sign_input=own.sign_input,
             cluster=_cluster(config),
             rejoin_ns=0 if bus.presence else int(manager.disconnect_timeout * BEATS_TO_REJOIN * SECOND_NS),
             ageing_ns=int(config.orchestrator.scheduler.ageing * SECOND_NS),
@@ -200,9 +201,8 @@ async def compute_node(
         disk = found.disk + (cache.held_at(data) if cache else 0)
         there = msgspec.structs.replace(found, disk=disk, gpu=len(gpus), gpus=gpus)
         reach = node_reach(config)
-        plugins = await node_plugins(
-            stack, Setting(content or RemoteContent(bus), config, partial(ask_upload_link, bus), reach)
-        )
+        links = partial(ask_upload_link, bus), partial(ask_input_link, bus)
+        plugins = await node_plugins(stack, Setting(content or RemoteContent(bus), config, *links, reach))
         node = ComputeNode(
             node_id=who.id,
             folder=data / "executions",

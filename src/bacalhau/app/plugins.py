@@ -21,7 +21,7 @@ from bacalhau.plugins.checks import PluginCheck, Refusal, plugin_checks
 from bacalhau.plugins.loading import Owner, call
 from bacalhau.plugins.registry import Offer, all_plugins
 from bacalhau.ports.engine import Engine
-from bacalhau.ports.plugin import Links, LinkWish, OrchestratorPart, Presign, Setting, SignLinks, SignUpload
+from bacalhau.ports.plugin import Links, LinkWish, OrchestratorPart, Presign, Setting, SignInput, SignLinks, SignUpload
 from bacalhau.ports.publisher import Published, Publisher
 from bacalhau.ports.storage import Storage
 
@@ -38,12 +38,15 @@ class Closes(Protocol):
 
 
 class OrchestratorPlugins(NamedTuple):
-    """The orchestrator's side of all plug-ins: `presign` makes a published result fetchable, `sign_links` its parts."""
+    """The orchestrator's side of all plug-ins: `presign` makes a published result fetchable, `sign_links` its parts,
+    and `sign_input` those that are inputs.
+    """
 
     checks: Checks
     presign: Presign
     sign_links: SignLinks
     sign_upload: SignUpload | None
+    sign_input: SignInput
 
 
 def log_faults() -> None:
@@ -64,7 +67,8 @@ def orchestrator_plugins(config: Config) -> OrchestratorPlugins:
     refused = {name: Refusal(part.refusal) for name, part in parts.items() if part.refusal}
     checks = Checks(*found._replace(publishers={**found.publishers, **refused}))
     signers = [part.sign_upload for part in parts.values() if part.sign_upload]
-    return OrchestratorPlugins(checks, _presign(parts), _sign_links(parts), signers[0] if signers else None)
+    signer = signers[0] if signers else None
+    return OrchestratorPlugins(checks, _presign(parts), _sign_links(parts), signer, _sign_inputs(parts))
 
 
 def _load(check: PluginCheck) -> None:
@@ -98,6 +102,14 @@ def _sign_links(parts: Mapping[str, OrchestratorPart]) -> SignLinks:
         if part is None or part.sign_links is None:
             raise BadRequest(f"results of publisher {published.publisher.kind} are not fetched by links to their parts")
         return await part.sign_links(published, wish)
+
+    return sign
+
+
+def _sign_inputs(parts: Mapping[str, OrchestratorPart]) -> SignInput:
+    async def sign(source: SpecConfig) -> SpecConfig:
+        part = parts.get(source.kind)
+        return await part.sign_input(source) if part and part.sign_input else source
 
     return sign
 

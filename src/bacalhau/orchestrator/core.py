@@ -37,7 +37,7 @@ from bacalhau.orchestrator.state.tally import Tally
 from bacalhau.orchestrator.state.views import Views
 from bacalhau.ports.bus import OrchestratorBus
 from bacalhau.ports.content import OwnContent, SpecCheck
-from bacalhau.ports.plugin import Links, LinkWish, Presign, SignLinks
+from bacalhau.ports.plugin import Links, LinkWish, Presign, SignInput, SignLinks
 from bacalhau.ports.publisher import AsInput, Published, ResultCheck
 from bacalhau.ports.store import PendingMessage, Store
 
@@ -86,13 +86,18 @@ async def sign_nothing(published: Published, wish: LinkWish) -> Links:
     raise BadRequest("this orchestrator signs no links to parts of results")
 
 
+async def sign_no_input(source: SpecConfig) -> SpecConfig:
+    """Return an input as it is: no publisher of this orchestrator signs any."""
+    return source
+
+
 @dataclass
 class Orchestrator:
     """`fill_defaults` completes a submitted job from the configuration; `presign` makes a published result fetchable,
     and is asked only about those that belong to their execution.
 
     `sign_links` gives links to the parts of one. `sign_upload` is where a node may put an execution's result
-    (job id, execution id); None where none are kept here.
+    (job id, execution id); None where none are kept here. `sign_input` adds the link by which a node fetches an input.
     `rejoin_ns`: after a start the absence of a node counts from so much later on; 0 where nodes see the restart.
     `placing` are executions that are reserved for and not yet stored.
     """
@@ -109,6 +114,7 @@ class Orchestrator:
     logs: LogBook
     sign_links: SignLinks = sign_nothing
     sign_upload: Callable[[str, str], Awaitable[str]] | None = None
+    sign_input: SignInput = sign_no_input
     retention: Retention = field(default_factory=Retention)
     settle_ns: int = 5_000_000_000
     rejoin_ns: int = 0

@@ -28,6 +28,11 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9+._-]*$")]
 SignUpload = Callable[[str, str], Awaitable[str]]
 """Return the link to which an execution's result is PUT, given the ids of job and execution. Raises BacalhauError."""
 
+SignInput = Callable[[SpecConfig], Awaitable[SpecConfig]]
+"""Return an input source with the link by which a node fetches it, or as it is where it needs none. Raises
+BacalhauError.
+"""
+
 Presign = Callable[[Published], Awaitable[SpecConfig]]
 """Return a published result as clients can fetch it. Raises BacalhauError."""
 
@@ -128,6 +133,10 @@ async def _no_upload(job_id: str, execution_id: str) -> str:
     raise Unavailable("there is no orchestrator to ask for a link")
 
 
+async def _no_link(source: SpecConfig) -> SpecConfig:
+    raise Unavailable("there is no orchestrator to ask for a link")
+
+
 @dataclass(frozen=True)
 class Setting:
     """The node that engines, sources and publishers are made for. `reach` says which addresses its jobs may reach.
@@ -139,6 +148,7 @@ class Setting:
     content: ContentStore
     config: Config = field(default_factory=Config)
     sign_upload: SignUpload = _no_upload
+    sign_input: SignInput = _no_link
     reach: Reach = EVERYWHERE
     sources: Mapping[str, Storage] = field(default_factory=dict)
 
@@ -186,10 +196,12 @@ class OrchestratorPart(NamedTuple):
 
     `refusal` says why no job may use the publisher here, "" when jobs may. `presign` turns a published result, which
     was checked, into one that clients can fetch. `sign_links` gives links to the objects of one. `sign_upload` gives
-    nodes links to put results to; one publisher of a system can have it.
+    nodes links to put results to; one publisher of a system can have it. `sign_input` gives them links to results
+    that are inputs, whose source has the publisher's name.
     """
 
     refusal: str = ""
     presign: Presign | None = None
     sign_links: SignLinks | None = None
     sign_upload: SignUpload | None = None
+    sign_input: SignInput | None = None

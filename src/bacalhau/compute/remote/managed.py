@@ -1,6 +1,7 @@
-"""Asks the orchestrator where an execution's result may be put."""
+"""Asks the orchestrator for links: where an execution's result may be put, and where one that it reads is."""
 
 from bacalhau.lib.errors import Unavailable
+from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.wire import messages as m
 from bacalhau.ports.bus import NodeBus
 
@@ -14,3 +15,11 @@ async def ask_upload_link(bus: NodeBus, job_id: str, execution_id: str) -> str:
     if not isinstance(answer, m.PreSignURLResponse) or not answer.pre_signed_url:
         raise Unavailable("the orchestrator gave no link to publish to")
     return answer.pre_signed_url
+
+
+async def ask_input_link(bus: NodeBus, source: SpecConfig) -> SpecConfig:
+    """Ask for an input with the link by which it is fetched. Raises BacalhauError."""
+    answer = await bus.request(m.SignInputRequest(source=source), control=False, seconds=SECONDS)
+    if not isinstance(answer, m.SignInputResponse):
+        raise Unavailable("the orchestrator gave no link to the input")
+    return answer.source

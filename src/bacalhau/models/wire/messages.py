@@ -444,6 +444,20 @@ class PreSignURLResponse(Model):
     pre_signed_url: str = msgspec.field(default_factory=str, name="PreSignedURL")
 
 
+class SignInputRequest(Model):
+    """A question to the orchestrator (ours): by which link does this node fetch an input, a result that an execution of
+    its own takes?
+    """
+
+    source: SpecConfig = always(factory=SpecConfig)
+
+
+class SignInputResponse(Model):
+    """The input with its link."""
+
+    source: SpecConfig = always(factory=SpecConfig)
+
+
 # Wire type name of each message; `transport.`, `content.` and `logs.` are part of the name.
 MESSAGE_TYPES: dict[str, type[Model]] = {
     "AskForBid": AskForBid,
@@ -489,6 +503,8 @@ MESSAGE_TYPES: dict[str, type[Model]] = {
     "content.KeepPageResponse": KeepPageResponse,
     "managedPublisher.PreSignURLRequest": PreSignURLRequest,
     "managedPublisher.PreSignURLResponse": PreSignURLResponse,
+    "transport.SignInputRequest": SignInputRequest,
+    "transport.SignInputResponse": SignInputResponse,
     "logs.PutLogsRequest": PutLogsRequest,
     "logs.PutLogsResponse": PutLogsResponse,
 }

@@ -39,7 +39,7 @@ from bacalhau.models.wire.messages import (
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import nodes_to_ask
 from bacalhau.orchestrator.evaluation.pages import find_error, read_page, require_bounds
-from bacalhau.orchestrator.evaluation.pinning import Pinning, pin_inputs
+from bacalhau.orchestrator.evaluation.pinning import Pinning, pin_inputs, with_links
 from bacalhau.orchestrator.evaluation.reusing import look_for_results, must_look
 from bacalhau.orchestrator.scheduling.schedule import total_limit
 from bacalhau.orchestrator.scheduling.steps import limits_of
@@ -304,7 +304,11 @@ class Reading:
     async def _take(self, each: InputSource, place: str) -> None:
         asking, namespace = self._asking, self._asking.job.namespace
         question = ListInputRequest(
-            input=each, namespace=namespace, count=asking.count, place=place, seconds=asking.seconds
+            input=await with_links(asking.orch, each),
+            namespace=namespace,
+            count=asking.count,
+            place=place,
+            seconds=asking.seconds,
         )
         answer = await asking.ask(question, ListInputResponse)
         rows = read_page(answer, asking.count)
@@ -330,7 +334,8 @@ class Reading:
 
 async def confirm_empty(asking: "Asking", item: InputSource) -> None:
     """Raise the source's own StorageFailure where it may not be empty."""
-    question = ResolveInputsRequest(inputs=(item,), namespace=asking.job.namespace)
+    linked = await with_links(asking.orch, item)
+    question = ResolveInputsRequest(inputs=(linked,), namespace=asking.job.namespace)
     error, hint = find_error(await asking.ask(question, ResolveInputsResponse))
     if error:
         raise StorageFailure(error, hint=hint)

@@ -13,8 +13,9 @@ from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound
 from bacalhau.lib.ids import short_id
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import EVERYWHERE, LONG_RUNNING, InputSource, Job
+from bacalhau.models.job.spec import read_params
 from bacalhau.models.job.state import JobStateType
-from bacalhau.models.job.taken import MOST_RESULTS, JobParams, TakenResult, taking_inputs, with_pinned
+from bacalhau.models.job.taken import KIND, MOST_RESULTS, JobParams, TakenResult, taking_inputs, with_pinned
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.published import list_published
 from bacalhau.orchestrator.scheduling.view import RESULT
@@ -139,6 +140,17 @@ async def _pin(orch: Orchestrator, source: Job, params: JobParams) -> tuple[Take
             f"job {short_id(source.id)} has {len(published):,} results, and an input takes {MOST_RESULTS:,} at most"
         )
     return tuple(_take(orch, source, execution, params) for execution in published)
+
+
+async def with_links(orch: Orchestrator, item: InputSource) -> InputSource:
+    """Add links to the results that an input takes, for a question to a node that need not run anything which reads
+    them. Results that are fetched without a link stay as they are. Raises Unavailable.
+    """
+    params = read_params(item.source, JobParams)[0] if item.source.kind == KIND else None
+    if params is None or not params.pinned:
+        return replace(item, source=await orch.sign_input(item.source))
+    signed = [replace(taken, source=await orch.sign_input(taken.source)) for taken in params.pinned]
+    return replace(item, source=with_pinned(item.source, tuple(signed)))
 
 
 def _take(orch: Orchestrator, job: Job, execution: Execution, params: JobParams) -> TakenResult:

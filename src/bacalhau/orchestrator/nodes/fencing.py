@@ -6,8 +6,17 @@ same slot of the job (`orchestrator/state/permits.py`), so of two attempts there
 
 from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BadRequest, Forbidden, NotFound, Unavailable
+from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.taken import taking_inputs
 from bacalhau.models.node.node import APPROVED
-from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse, PublishRequest, PublishResponse
+from bacalhau.models.wire.messages import (
+    PreSignURLRequest,
+    PreSignURLResponse,
+    PublishRequest,
+    PublishResponse,
+    SignInputRequest,
+    SignInputResponse,
+)
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.change import require_connected
 
@@ -44,6 +53,30 @@ async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLReq
     execution, _ = await orch.store.load_execution(request.execution_id)
     link = await orch.sign_upload(execution.job_id, execution.id)
     return PreSignURLResponse(execution_id=execution.id, job_id=execution.job_id, pre_signed_url=link)
+
+
+async def answer_input(orch: Orchestrator, node_id: str, request: SignInputRequest) -> SignInputResponse:
+    """Answer with the link to a result. Raises Forbidden to a node without an execution that reads it, BadRequest where
+    this orchestrator signs none.
+    """
+    require_connected(orch, node_id)
+    if not await _reads(orch, node_id, request.source):
+        raise Forbidden(f"node {node_id} runs nothing that reads this result of publisher {request.source.kind}")
+    signed = await orch.sign_input(request.source)
+    if signed == request.source:
+        raise BadRequest(f"this orchestrator signs no links to results of publisher {signed.kind} any more")
+    return SignInputResponse(source=signed)
+
+
+async def _reads(orch: Orchestrator, node_id: str, source: SpecConfig) -> bool:
+    """Tell whether a node holds an execution of a job that takes the result which a source brings."""
+    views = await orch.views.load(orch.store, sorted(orch.cluster.jobs_on(node_id)))
+    return any(
+        taken.source == source
+        for view in views.values()
+        for _, _, params in taking_inputs(view.job)
+        for taken in params.pinned
+    )
 
 
 async def _explain_refusal(orch: Orchestrator, node_id: str, execution_id: str) -> str:

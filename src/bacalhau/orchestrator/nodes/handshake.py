@@ -29,7 +29,7 @@ from bacalhau.models.wire import messages as m
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.change import change_in_turn, disconnected, note_node, require_connected
 from bacalhau.orchestrator.nodes.content import answer_content, keep_page
-from bacalhau.orchestrator.nodes.fencing import answer_publish, answer_upload
+from bacalhau.orchestrator.nodes.fencing import answer_input, answer_publish, answer_upload
 from bacalhau.ports.bus import Delivery
 
 COMPONENT = "NodesManager"
@@ -87,6 +87,8 @@ async def _answer_member(orch: Orchestrator, delivery: Delivery) -> Model:
         return await orch.logs.on_put_logs(orch.store, delivery.node_id, message)
     if isinstance(message, m.PreSignURLRequest):
         return await answer_upload(orch, delivery.node_id, message)
+    if isinstance(message, m.SignInputRequest):
+        return await answer_input(orch, delivery.node_id, message)
     if isinstance(message, m.KeepPageRequest):
         return await keep_page(orch, delivery.node_id, message)
     answer = await answer_content(orch.content, message)

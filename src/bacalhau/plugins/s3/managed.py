@@ -23,10 +23,11 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest, PublisherFailure, StorageFailure, Unavailable
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience, asked_seconds
-from bacalhau.models.job.spec import SpecConfig
+from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.ambient import AMBIENT
 from bacalhau.plugins.s3.bucket import find_bucket
 from bacalhau.plugins.s3.params import PreSignedParams, S3SourceParams
+from bacalhau.plugins.s3.reported import KeptInput
 from bacalhau.plugins.s3.signature import presigned_url
 from bacalhau.ports.plugin import OrchestratorPart, Setting, SignUpload, publisher_patience
 from bacalhau.ports.progress import Report, Step
@@ -61,6 +62,12 @@ class ManagedBucket(NamedTuple):
                 PreSignedParams(source_spec=S3SourceParams(), pre_signed_url=link, managed=True)
             ),
         )
+
+    async def sign_input(self, source: SpecConfig) -> SpecConfig:
+        """Add a link to an input that is a result of this kind."""
+        params = require_params(source, KeptInput)
+        link = await self._signed(params.job_id, params.execution_id, "GET")
+        return msgspec.structs.replace(source, params=msgspec.to_builtins(msgspec.structs.replace(params, link=link)))
 
     async def _signed(self, job_id: str, execution_id: str, method: str) -> str:
         try:
@@ -189,7 +196,7 @@ def make_part(config: Config) -> OrchestratorPart:
     if bucket is None:
         said = f"publisher {KIND} is not set up on this orchestrator"
         return OrchestratorPart(refusal=f"{said}: Publishers.Types.S3Managed.Bucket and Region are empty")
-    return OrchestratorPart(presign=bucket.presign, sign_upload=bucket.sign_upload)
+    return OrchestratorPart(presign=bucket.presign, sign_upload=bucket.sign_upload, sign_input=bucket.sign_input)
 
 
 def managed_bucket(wanted: S3Managed) -> ManagedBucket | None:

@@ -17,6 +17,12 @@ PLUGIN = Plugin(
             divide="bacalhau.plugins.objects.shares:part_bytes",
             schemes=(Scheme("s3", "bacalhau.plugins.s3.uri:read_input", form="s3://bucket/key"),),
         ),
+        SourceType(
+            "s3managed",
+            make="bacalhau.plugins.s3.kept:make_source",
+            check="bacalhau.plugins.s3.kept:check_source",
+            params="bacalhau.plugins.s3.reported:KeptInput",
+        ),
     ),
     publishers=(
         PublisherType(
@@ -37,6 +43,7 @@ PLUGIN = Plugin(
             params="bacalhau.models.job.spec:NoParams",
             orchestrator="bacalhau.plugins.s3.managed:make_part",
             check_result="bacalhau.plugins.s3.reported:check_managed",
+            as_input="bacalhau.plugins.s3.reported:kept_as_input",
         ),
     ),
     downloaders=(DownloaderType("s3", make=_DOWNLOAD), DownloaderType("s3presigned", make=_DOWNLOAD)),

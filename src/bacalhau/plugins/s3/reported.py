@@ -19,6 +19,14 @@ class ManagedParams(Model):
     execution_id: str = ""
 
 
+class KeptInput(ManagedParams):
+    """The parameters of an input that is such a result. `link` is a signed one to its archive, "" where there is none
+    yet.
+    """
+
+    link: str = ""
+
+
 def check_managed(published: Published) -> list[str]:
     """List why a report is no result of this execution in the orchestrator's bucket."""
     params, problems = read_exactly(published.result, ManagedParams)
@@ -34,6 +42,11 @@ def check_result(published: Published) -> list[str]:
     if params and wanted:
         problems += _place_problems(params, wanted, published)
     return wrong_type(published, "s3") + problems
+
+
+def kept_as_input(published: Published, path: str) -> ResultInput:
+    """Say which input brings a result in the orchestrator's bucket: its archive."""
+    return ResultInput(published.result, path, is_archive=True)
 
 
 def as_input(published: Published, path: str) -> ResultInput:
