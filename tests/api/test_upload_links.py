@@ -19,7 +19,8 @@ from bacalhau.models.job.job import InputSource
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.taken import TakenResult, with_pinned
 from bacalhau.models.node.node import CONNECTED, ConnectionState, NodeInfo, NodeState
-from bacalhau.models.wire.messages import PreSignURLRequest, PreSignURLResponse, SignInputRequest
+from bacalhau.models.wire.links import PreSignURLRequest, PreSignURLResponse, SignInputRequest
+from bacalhau.models.wire.messages import HelloRequest, ListInputRequest, ResolveInputsRequest
 from bacalhau.orchestrator.core import sign_no_input
 from bacalhau.orchestrator.evaluation.pinning import with_links
 from bacalhau.orchestrator.nodes.handshake import on_request
@@ -97,21 +98,26 @@ async def test_a_node_that_runs_what_reads_a_result_gets_a_link_to_it_and_nobody
         with pytest.raises((Forbidden, HandshakeRequired)):
             await ask_input(orch, node_id, source)
     orch.sign_input = sign_no_input
-    with pytest.raises(BadRequest, match="signs no links to results of publisher s3managed any more"):
+    with pytest.raises(
+        BadRequest, match="results of publisher s3managed are not fetched by links of this orchestrator"
+    ):
         await ask_input(orch, "n-1", RESULT)
 
 
-async def test_a_question_to_a_node_that_lists_has_the_links_with_it(orch):
+async def test_a_question_to_a_node_has_links_to_what_was_found_for_a_job_and_to_nothing_that_a_user_names(orch):
     orch, job_id = orch
     orch.sign_input = sign_input
     await take_result(orch, job_id)
     item = (await orch.store.find_job(job_id)).task.input_sources[0]
-    linked = await with_links(orch, item)
-    assert [each["Source"]["Params"].get("Link") for each in linked.source.params["Pinned"]] == ["http://bucket/signed"]
+    for question in (ListInputRequest(input=item), ResolveInputsRequest(inputs=(item,))):
+        assert encode(await with_links(orch, question)).count(b"http://bucket/signed") == 1
     plain = InputSource(source=SpecConfig(type="ipfs", params={"CID": "Qm"}), target="/in")
+    direct = InputSource(source=RESULT, target="/in")
+    for question in (ListInputRequest(input=direct), ResolveInputsRequest(inputs=(plain, direct)), HelloRequest()):
+        assert encode(await with_links(orch, question)) == encode(question)
     orch.sign_input = sign_no_input
-    assert encode(await with_links(orch, plain)) == encode(plain)
-    assert encode(await with_links(orch, item)) == encode(item)
+    question = ResolveInputsRequest(inputs=(item,))
+    assert encode(await with_links(orch, question)) == encode(question)
 
 
 async def test_its_own_node_gets_one_for_the_jobs_true_id(orch):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from bacalhau.lib.errors import Forbidden, StorageFailure
 from bacalhau.models.job.job import InputSource
@@ -21,8 +22,10 @@ from bacalhau.plugins.ipfs.source import IpfsSource
 from bacalhau.plugins.job.source import JobSource
 from bacalhau.plugins.local.publisher import LocalPublisher
 from bacalhau.plugins.registry import own_plugins
+from bacalhau.plugins.s3.ambient import AMBIENT
 from bacalhau.plugins.s3.kept import KeptSource
 from bacalhau.plugins.s3.managed import ManagedBucket, S3ManagedPublisher
+from bacalhau.plugins.s3.signature import presigned_url
 from bacalhau.plugins.url.source import UrlSource
 from bacalhau.ports.progress import ignore
 from bacalhau.ports.publisher import Published, Result
@@ -76,7 +79,11 @@ class Makers:
         spec = SpecConfig(type="s3", params=params | {"encoding": encoding}) if encoding else SpecConfig(type=kind)
         self.managed = ManagedBucket(bucket, "us-east-1", self._s3.url, "kept/", 60)
         managed = S3ManagedPublisher(self.managed.sign_upload)
-        known = {"s3managed": managed, "ipfs": IpfsPublisher(self._blocks), "local": self._local} | self._cloud_publishers
+        known = {
+            "s3managed": managed,
+            "ipfs": IpfsPublisher(self._blocks),
+            "local": self._local,
+        } | self._cloud_publishers
         if server := self._clouds.get(kind.removesuffix("plain")):
             encoding = "plain" if kind.endswith("plain") else "gzip"
             spec = server.spec(server.new_bucket(), "r/{executionID}", Encoding=encoding)
@@ -202,3 +209,54 @@ async def test_a_node_without_the_source_says_so(makers, bucket):
     published = await makers.publish("local", bucket, 0)
     with pytest.raises(StorageFailure, match="this node cannot read inputs from urldownload"):
         await bring(JobSource({}), take(published), into=makers.folder / "into")
+
+
+class RanOut:
+    """An orchestrator whose next links, `stale` many, have run out before they are used."""
+
+    def __init__(self, managed):
+        self._managed, self.stale = managed, 0
+
+    async def __call__(self, source):
+        signed = await self._managed.sign_input(source)
+        if not self.stale:
+            return signed
+        self.stale -= 1
+        place = signed.params["Link"].partition("?")[0]
+        old = presigned_url(await AMBIENT.current(), "us-east-1", place, 60, "GET", "20200101T000000Z")
+        return replace(signed, params=signed.params | {"Link": old})
+
+
+async def test_a_link_that_ran_out_is_signed_anew_and_a_second_refusal_is_told_without_the_link(makers, bucket):
+    published = await makers.publish("s3managed", bucket, 0)
+    sign = RanOut(makers.managed)
+    kept = KeptSource(sign)
+    sign.stale = 1
+    manifest = await kept.resolve(published.result)
+    sign.stale = 1
+    (makers.folder / "into").mkdir()
+    await kept.fetch(manifest, makers.folder / "into", ignore)
+    assert [path.stat().st_size for path in (makers.folder / "into").iterdir()] == [manifest.size]
+    sign.stale = 2
+    with pytest.raises(
+        StorageFailure, match="refuses the signed link to the result of job j-1, execution e-0"
+    ) as failed:
+        await kept.resolve(published.result)
+    assert "X-Amz" not in f"{failed.value.message} {failed.value.hint}" and not failed.value.retryable
+    await kept.close()
+
+
+async def test_a_result_in_the_orchestrators_bucket_that_is_gone_or_another_one_is_named(makers, bucket, s3):
+    published = await makers.publish("s3managed", bucket, 0)
+    kept = KeptSource(makers.managed.sign_input)
+    manifest = await kept.resolve(published.result)
+    for said in ("changed after it was listed", "is not in the orchestrator's bucket any more"):
+        if said.startswith("changed"):
+            s3.boto.put_object(Bucket=bucket, Key="kept/j-1/e-0.tar.gz", Body=b"another" * 50_000)
+        else:
+            s3.boto.delete_object(Bucket=bucket, Key="kept/j-1/e-0.tar.gz")
+        into = makers.folder / said
+        into.mkdir()
+        with pytest.raises(StorageFailure, match=f"the result of job j-1, execution e-0 {said}"):
+            await kept.fetch(manifest, into, ignore)
+    await kept.close()

@@ -59,3 +59,24 @@ def test_without_a_bucket_the_publisher_is_refused_at_submission(system):
     with pytest.raises(Exception, match="publisher s3managed is not set up on this orchestrator") as refused:
         system.submit("true", Publisher=MANAGED)
     assert "Publishers.Types.S3Managed.Bucket" in json.dumps(str(refused.value))
+
+
+def test_a_result_is_the_input_of_another_job_and_used_again_by_a_node_without_credentials(managed, tmp_path):
+    task = {"ResultPaths": OUTPUTS, "Publisher": MANAGED, "Network": {"Type": "None"}}
+    task["job"] = {"Reuse": {"Enabled": True, "MaxAge": "1h", "Unpinned": True}}
+    script = "head -c 20 /dev/urandom | md5sum | tee /outputs/f"
+    first, again = managed.run(script, **task), managed.run(script, **task)
+    assert (first.state.state_type, first.state.message) == ("Completed", "")
+    (old,), (new,) = managed.client.executions(first.id), managed.client.executions(again.id)
+    assert (new.reused.job_id, new.reused.execution_id) == (first.id, old.id)
+    for job in (first, again):
+        source = {"Type": "job", "Params": {"Job": job.id, "Path": "outputs"}}
+        reader = managed.run("cat /in/f", InputSources=[{"Source": source, "Target": "/in"}])
+        assert (reader.state.state_type, managed.output(reader.id)) == ("Completed", old.run_output.stdout), (
+            reader.state
+        )
+        shown = managed.cli("job", "describe", "--output", "json", reader.id).stdout
+        assert "s3managed" in shown and "X-Amz-Signature" not in shown
+    direct = {"Type": "s3managed", "Params": {"JobID": first.id, "ExecutionID": old.id}}
+    with pytest.raises(Exception, match="results of publisher s3managed are no inputs by themselves: write job://ID"):
+        managed.submit("true", InputSources=[{"Source": direct, "Target": "/in"}])

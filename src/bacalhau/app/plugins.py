@@ -109,6 +109,8 @@ def _sign_links(parts: Mapping[str, OrchestratorPart]) -> SignLinks:
 def _sign_inputs(parts: Mapping[str, OrchestratorPart]) -> SignInput:
     async def sign(source: SpecConfig) -> SpecConfig:
         part = parts.get(source.kind)
+        if part and part.refusal:
+            raise BadRequest(part.refusal)
         return await part.sign_input(source) if part and part.sign_input else source
 
     return sign

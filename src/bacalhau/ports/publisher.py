@@ -10,7 +10,6 @@ from bacalhau.models.execution.execution import Execution
 from bacalhau.models.execution.proof import Written
 from bacalhau.models.job.job import Job
 from bacalhau.models.job.spec import SpecConfig
-from bacalhau.models.job.uses import Reused
 from bacalhau.ports.progress import Report
 
 Confirm = Callable[[], Awaitable[None]]
@@ -63,11 +62,13 @@ class Published(NamedTuple):
 
     @classmethod
     def of(cls, execution: Execution, job: Job, result: SpecConfig) -> "Published":
-        """Put a result beside what decides whose it is. `job` is the version that the execution ran."""
+        """Put a result beside what decides whose it is. `job` is the version that the execution ran, or one that asks
+        for the same.
+        """
         publisher = execution.publisher or job.task.publisher or SpecConfig()
-        made_by = execution.reused or Reused(job_id=job.id, execution_id=execution.id)
-        ids = made_by.job_id, made_by.execution_id
-        return cls(result, publisher, *ids, execution.node_id, job.namespace, job.id, execution.id)
+        record = execution.job_id, execution.id
+        made_by = (execution.reused.job_id, execution.reused.execution_id) if execution.reused else record
+        return cls(result, publisher, *made_by, execution.node_id, job.namespace, *record)
 
 
 class ResultInput(NamedTuple):

@@ -16,12 +16,15 @@ from bacalhau.models.wire.messages import (
     ListInputResponse,
     LocateInputsResponse,
     ResolveInputsResponse,
+    RunResult,
 )
 from bacalhau.orchestrator.jobs.delete import delete_job
 from bacalhau.orchestrator.jobs.read import list_results
 from bacalhau.orchestrator.jobs.submit import submit_job
 from bacalhau.orchestrator.jobs.versions import rerun_job
+from bacalhau.orchestrator.messages.inbox import on_message
 from bacalhau.orchestrator.scheduling.view import SECOND
+from bacalhau.ports.bus import Delivery
 from bacalhau.ports.store import HistoryQuery
 from tests.support.clock import MovedClock
 from tests.unit.orchestrator.house import wanted
@@ -153,6 +156,47 @@ async def test_a_result_that_is_used_again_counts_its_age_from_the_run(tmp_path)
             assert not any(e.reused for e in executions.values())
             _, executions = await current(house, await submit(house, asked("fourth")))
             assert {e.reused.job_id for e in executions.values()} == {first}
+
+
+PLACES = {
+    "s3": {"Bucket": "box", "Key": "results/{jobID}/{executionID}", "Region": "us-east-1"},
+    "s3managed": {},
+    "local": {},
+    "gcs": {"Bucket": "box", "Key": "results/{jobID}/{executionID}"},
+    "azure": {"Container": "box", "Key": "results/{jobID}/{executionID}"},
+}
+
+
+def place_of(kind, execution):
+    """Return the result that a node reports of an execution: its place says whose it is."""
+    if kind == "s3managed":
+        return SpecConfig(type=kind, params={"JobID": execution.job_id, "ExecutionID": execution.id})
+    if kind == "local":
+        return SpecConfig(type="urldownload", params={"URL": f"http://10.0.0.1:6001/{execution.id}.tar.gz"})
+    key = f"results/{execution.job_id}/{execution.id}.tar.gz"
+    return SpecConfig(type=kind, params=PLACES[kind] | {"Key": key})
+
+
+@pytest.mark.parametrize("kind", PLACES)
+async def test_a_result_whose_place_names_the_job_that_made_it_is_used_by_others_and_by_the_next(tmp_path, kind):
+    async with opened(tmp_path) as house:
+        orch = await house_of(house)
+        sources = ("job", "s3", "s3managed", "urldownload", "gcs", "azure")
+        await house.join("n-1", cpu=64, sources=sources, publishers=tuple(PLACES))
+        task = {"publisher": SpecConfig(type=kind, params=PLACES[kind])}
+        first = await submit(house, asked("first", **task))
+        view = await placed(house, first)
+        for execution in list(view.live_current()):
+            told = RunResult(execution_id=execution.id, job_id=first, publish_result=place_of(kind, execution))
+            await on_message(orch, Delivery(execution.node_id, "RunResult", told))
+        made = list((await until(house, first, lambda v: v.job.is_done)).current())
+        for name in ("second", "third"):
+            job, executions = await current(house, await submit(house, asked(name, **task)))
+            assert job.state.state_type == "Completed", await events(orch, job.id)
+            assert {e.reused.execution_id for e in executions.values()} == {e.id for e in made}
+            assert [r.result.type for r in (await list_results(orch, job.id)).items] == [
+                e.published_result.type for e in made
+            ]
 
 
 DOUBTS = {

@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from bacalhau.lib.aio import Signal
-from bacalhau.lib.errors import BadRequest, Conflict
+from bacalhau.lib.errors import BadRequest, Conflict, Unavailable
+from bacalhau.lib.wire import encode
 from bacalhau.models.job.inventory import Row, pack_rows
 from bacalhau.models.job.job import InputSource, Timeouts
 from bacalhau.models.job.spec import SpecConfig, require_params
@@ -272,3 +273,87 @@ async def test_a_job_is_not_deleted_while_another_reads_its_result(tmp_path):
             await delete_job(house.orch, first, "default")
         await finish(house, reader, "")
         await delete_job(house.orch, first, "default")
+
+
+async def finish_managed(house, job_id):
+    """Have the executions of a job complete with results in the orchestrator's own bucket."""
+    for execution in list((await placed(house, job_id)).live_current()):
+        result = SpecConfig(type="s3managed", params={"JobID": job_id, "ExecutionID": execution.id})
+        told = m.RunResult(execution_id=execution.id, job_id=job_id, publish_result=result)
+        await on_message(house.orch, Delivery(execution.node_id, "RunResult", told))
+    return (await until(house, job_id, lambda v: v.job.is_done)).job
+
+
+class Signer:
+    """The orchestrator's links: each another one. It cannot sign the first `failing` times."""
+
+    def __init__(self, failing=0, error=None):
+        self.given, self._failing, self._error = 0, failing, error or Unavailable("no AWS credentials to sign with")
+
+    async def __call__(self, source):
+        if source.kind != "s3managed":
+            return source
+        if self._failing:
+            self._failing -= 1
+            raise self._error
+        self.given += 1
+        return replace(source, params=source.params | {"Link": f"http://bucket/{self.given}"})
+
+
+class Wavering(Listing):
+    """Nodes whose store is away the first time that they are asked for a listing."""
+
+    async def ask(self, node_id, message, seconds=0):
+        answer = await super().ask(node_id, message, seconds)
+        return m.ListInputResponse(fault="the store answers 503") if len(self.asked) == 1 else answer
+
+
+async def test_each_question_about_a_result_in_the_orchestrators_bucket_has_a_fresh_link_and_none_is_stored(tmp_path):
+    async with opened(tmp_path) as house:
+        orch = house.orch
+        orch.bus, orch.sign_input = Wavering(), Signer(failing=1)
+        await house.join("n-1", cpu=64, sources=("job", "s3managed"), publishers=("s3managed",))
+        first = await submit(house, made("first", publisher="s3managed"))
+        await finish_managed(house, first)
+        reader = await submit(house, made("reader", publisher="s3managed", inputs=[{"Job": "first"}]))
+        job = (await placed(house, reader)).job
+        assert job.inventory.objects == 1 and not job.inventory.error
+        assert [taken.source.params["Link"] for taken in orch.bus.asked] == ["http://bucket/1", "http://bucket/2"]
+        assert [set(taken.source.params) for taken in taken_by(job)] == [{"JobID", "ExecutionID"}]
+        assert b"http://bucket" not in encode(job)
+        before = orch.sign_input.given
+        fresh = made("fresh", publisher="s3managed", inputs=[{"Job": "first"}])
+        assert not (await explain_new(orch, fresh, ())).inputs[0].error
+        assert orch.sign_input.given == before + 1
+
+
+async def test_where_the_bucket_is_not_set_up_any_more_the_reader_says_so(tmp_path):
+    async with opened(tmp_path) as house:
+        said = "publisher s3managed is not set up on this orchestrator"
+        house.orch.sign_input = Signer(failing=1000, error=BadRequest(said))
+        await house.join("n-1", cpu=64, sources=("job", "s3managed"), publishers=("s3managed",))
+        await finish_managed(house, await submit(house, made("first", publisher="s3managed")))
+        reader = await submit(house, made("reader", publisher="s3managed", inputs=[{"Job": "first"}]))
+        job = (await until(house, reader, lambda v: v.job.inventory is not None)).job
+        assert job.inventory.error == said and not house.orch.bus.asked
+
+
+async def test_a_node_of_an_older_make_is_passed_over_for_a_result_in_the_orchestrators_bucket(tmp_path):
+    async with opened(tmp_path) as house:
+        house.orch.sign_input = Signer()
+        await house.join("n-1", cpu=64, sources=("job", "s3"), publishers=("s3managed",))
+        await finish_managed(house, await submit(house, made("first", publisher="s3managed")))
+        reader = await submit(house, made("reader", publisher="s3managed", inputs=[{"Job": "first"}]))
+        view = await until(house, reader, lambda v: v.job.is_done)
+        assert "cannot read inputs from s3managed" in view.job.state.message and not house.orch.bus.asked
+
+
+async def test_a_result_of_another_namespace_is_not_found_by_its_name(tmp_path):
+    async with opened(tmp_path) as house:
+        house.orch.sign_input = Signer()
+        await house.join("n-1", cpu=64, sources=("job", "s3managed"), publishers=("s3managed",))
+        await finish_managed(house, await submit(house, made("first", publisher="s3managed")))
+        other = made("reader", publisher="s3managed", inputs=[{"Job": "first"}], namespace="other")
+        with pytest.raises(BadRequest, match="job first is not known"):
+            await submit(house, other)
+        assert not house.orch.sign_input.given

@@ -3,6 +3,7 @@
 Extensions of ours: `PublishOutputs` (of what a node kept), `transport.Running…` (what a node has in hand),
 `transport.Progress` (at most once, never stored), `transport.ResolveInputs…`, `transport.ListInput…`,
 `transport.LocateInputs…` and `transport.Prefetch…` (asked of a node), `transport.Publish*` (who may publish),
+`transport.SignInput…` (by which link an input is fetched),
 `content.*` (blocks of published results), `logs.*` (what executions print).
 """
 
@@ -18,6 +19,7 @@ from bacalhau.models.job.job import InputSource, Job
 from bacalhau.models.job.resources import Resources
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.node.node import NodeInfo
+from bacalhau.models.wire.links import PreSignURLRequest, PreSignURLResponse, SignInputRequest, SignInputResponse
 
 
 class AskForBid(Model):
@@ -429,33 +431,6 @@ class PutLogsResponse(Model):
 
     ends: tuple[LogEnd, ...] = always(factory=tuple)
     limit: int = always(factory=int)
-
-
-class PreSignURLRequest(Model):
-    """A question to the orchestrator: where may this execution put its result, with the orchestrator's credentials?"""
-
-    execution_id: str = always(factory=str)
-    job_id: str = always(factory=str)
-
-
-class PreSignURLResponse(Model):
-    execution_id: str = always(factory=str)
-    job_id: str = always(factory=str)
-    pre_signed_url: str = msgspec.field(default_factory=str, name="PreSignedURL")
-
-
-class SignInputRequest(Model):
-    """A question to the orchestrator (ours): by which link does this node fetch an input, a result that an execution of
-    its own takes?
-    """
-
-    source: SpecConfig = always(factory=SpecConfig)
-
-
-class SignInputResponse(Model):
-    """The input with its link."""
-
-    source: SpecConfig = always(factory=SpecConfig)
 
 
 # Wire type name of each message; `transport.`, `content.` and `logs.` are part of the name.

@@ -20,7 +20,7 @@ from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, Forbidden, StorageFailure, TimedOut, Unavailable
 from bacalhau.lib.failpoint import Point, reach
 from bacalhau.lib.ids import short_id
-from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience
+from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience, passing_failures
 from bacalhau.lib.units import show_bytes
 from bacalhau.lib.wire import Model
 from bacalhau.models.execution.event import Event, Topic, make_event
@@ -304,11 +304,7 @@ class Reading:
     async def _take(self, each: InputSource, place: str) -> None:
         asking, namespace = self._asking, self._asking.job.namespace
         question = ListInputRequest(
-            input=await with_links(asking.orch, each),
-            namespace=namespace,
-            count=asking.count,
-            place=place,
-            seconds=asking.seconds,
+            input=each, namespace=namespace, count=asking.count, place=place, seconds=asking.seconds
         )
         answer = await asking.ask(question, ListInputResponse)
         rows = read_page(answer, asking.count)
@@ -334,8 +330,7 @@ class Reading:
 
 async def confirm_empty(asking: "Asking", item: InputSource) -> None:
     """Raise the source's own StorageFailure where it may not be empty."""
-    linked = await with_links(asking.orch, item)
-    question = ResolveInputsRequest(inputs=(linked,), namespace=asking.job.namespace)
+    question = ResolveInputsRequest(inputs=(item,), namespace=asking.job.namespace)
     error, hint = find_error(await asking.ask(question, ResolveInputsResponse))
     if error:
         raise StorageFailure(error, hint=hint)
@@ -387,10 +382,15 @@ class Asking:
             raise _Outdated
 
     async def ask(self, question: Model, kind: type[A]) -> A:
-        """Ask until a node answers. Raises the StorageFailure of the first node when none of them can, and Unavailable
-        where none is there.
+        """Ask until a node answers, each time with fresh links. Raises the StorageFailure of the first node when none
+        can, and Unavailable where none is there.
         """
-        return await self._effort.persist(partial(self._ask_each, question, kind))
+        return await self._effort.persist(partial(self._ask_linked, question, kind))
+
+    async def _ask_linked(self, question: Model, kind: type[A]) -> A:
+        with passing_failures():
+            linked = await with_links(self.orch, question)
+        return await self._ask_each(linked, kind)
 
     async def _ask_each(self, question: Model, kind: type[A]) -> A:
         errors: list[BacalhauError] = []

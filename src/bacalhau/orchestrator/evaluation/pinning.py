@@ -11,11 +11,13 @@ from msgspec.structs import replace
 
 from bacalhau.lib.errors import BacalhauError, BadRequest, Conflict, NotFound
 from bacalhau.lib.ids import short_id
+from bacalhau.lib.wire import Model
 from bacalhau.models.execution.execution import Execution
 from bacalhau.models.job.job import EVERYWHERE, LONG_RUNNING, InputSource, Job
 from bacalhau.models.job.spec import read_params
 from bacalhau.models.job.state import JobStateType
 from bacalhau.models.job.taken import KIND, MOST_RESULTS, JobParams, TakenResult, taking_inputs, with_pinned
+from bacalhau.models.wire.messages import ListInputRequest, ResolveInputsRequest
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.published import list_published
 from bacalhau.orchestrator.scheduling.view import RESULT
@@ -142,13 +144,22 @@ async def _pin(orch: Orchestrator, source: Job, params: JobParams) -> tuple[Take
     return tuple(_take(orch, source, execution, params) for execution in published)
 
 
-async def with_links(orch: Orchestrator, item: InputSource) -> InputSource:
-    """Add links to the results that an input takes, for a question to a node that need not run anything which reads
-    them. Results that are fetched without a link stay as they are. Raises Unavailable.
+async def with_links(orch: Orchestrator, question: Model) -> Model:
+    """Add links to the results that the inputs in a question take, because the node that is asked need not run anything
+    which reads them. All else stays as it is. Raises BacalhauError where this orchestrator cannot sign.
     """
+    if isinstance(question, ListInputRequest):
+        return replace(question, input=await _with_links(orch, question.input))
+    if isinstance(question, ResolveInputsRequest):
+        return replace(question, inputs=tuple([await _with_links(orch, item) for item in question.inputs]))
+    return question
+
+
+async def _with_links(orch: Orchestrator, item: InputSource) -> InputSource:
+    """Add links to the results that the orchestrator found for an input, and to nothing that a user named."""
     params = read_params(item.source, JobParams)[0] if item.source.kind == KIND else None
     if params is None or not params.pinned:
-        return replace(item, source=await orch.sign_input(item.source))
+        return item
     signed = [replace(taken, source=await orch.sign_input(taken.source)) for taken in params.pinned]
     return replace(item, source=with_pinned(item.source, tuple(signed)))
 

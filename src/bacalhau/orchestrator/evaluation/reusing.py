@@ -33,7 +33,6 @@ from bacalhau.models.job.uses import Reuse, Reused
 from bacalhau.models.wire.messages import ResolveInputsRequest, ResolveInputsResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.locating import nodes_to_ask
-from bacalhau.orchestrator.evaluation.pinning import with_links
 from bacalhau.ports.publisher import Published
 
 AT_ONCE = 200  # partitions whose results are looked for and written together
@@ -200,9 +199,10 @@ async def _ask(orch: Orchestrator, job: Job, inputs: Sequence[InputSource]) -> l
     """Ask a node which results are in their places; none where nobody answers, or they cannot be asked for."""
     kinds = {item.source.kind for item in inputs}
     try:
-        question = ResolveInputsRequest(inputs=tuple([await with_links(orch, item) for item in inputs]))
+        linked = [replace(item, source=await orch.sign_input(item.source)) for item in inputs]
     except BacalhauError:
         return [False] * len(inputs)
+    question = ResolveInputsRequest(inputs=tuple(linked))
     for node_id in nodes_to_ask(orch, job):
         node = orch.cluster.get(node_id)
         if node is None or not kinds.issubset(node.info.compute.storage_sources or ()):

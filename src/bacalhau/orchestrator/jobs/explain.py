@@ -22,7 +22,7 @@ from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.evaluation.evaluate import context_of
 from bacalhau.orchestrator.evaluation.inventory import show_listing
 from bacalhau.orchestrator.evaluation.locating import ask_nodes, located_inputs, nodes_with_inputs, sum_up
-from bacalhau.orchestrator.evaluation.pinning import pin_inputs
+from bacalhau.orchestrator.evaluation.pinning import pin_inputs, with_links
 from bacalhau.orchestrator.evaluation.preview import Preview, preview_inputs
 from bacalhau.orchestrator.jobs.change import read_view
 from bacalhau.orchestrator.jobs.submit import prepare_job
@@ -203,7 +203,7 @@ async def _with_inputs(
 
 async def _resolve(orch: Orchestrator, node_id: str, question: ResolveInputsRequest) -> tuple[InputAnswer, ...]:
     try:
-        found = await orch.bus.ask(node_id, question)
+        found = await orch.bus.ask(node_id, await with_links(orch, question))
     except BacalhauError as e:
         log.info("node %s did not say what inputs hold: %s", node_id, e)
         return ()

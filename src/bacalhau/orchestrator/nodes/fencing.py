@@ -9,14 +9,8 @@ from bacalhau.lib.errors import BadRequest, Forbidden, NotFound, Unavailable
 from bacalhau.models.job.spec import SpecConfig
 from bacalhau.models.job.taken import taking_inputs
 from bacalhau.models.node.node import APPROVED
-from bacalhau.models.wire.messages import (
-    PreSignURLRequest,
-    PreSignURLResponse,
-    PublishRequest,
-    PublishResponse,
-    SignInputRequest,
-    SignInputResponse,
-)
+from bacalhau.models.wire.links import PreSignURLRequest, PreSignURLResponse, SignInputRequest, SignInputResponse
+from bacalhau.models.wire.messages import PublishRequest, PublishResponse
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.change import require_connected
 
@@ -57,14 +51,14 @@ async def answer_upload(orch: Orchestrator, node_id: str, request: PreSignURLReq
 
 async def answer_input(orch: Orchestrator, node_id: str, request: SignInputRequest) -> SignInputResponse:
     """Answer with the link to a result. Raises Forbidden to a node without an execution that reads it, BadRequest where
-    this orchestrator signs none.
+    this orchestrator signs none, and Unavailable where it cannot now.
     """
     require_connected(orch, node_id)
     if not await _reads(orch, node_id, request.source):
         raise Forbidden(f"node {node_id} runs nothing that reads this result of publisher {request.source.kind}")
     signed = await orch.sign_input(request.source)
     if signed == request.source:
-        raise BadRequest(f"this orchestrator signs no links to results of publisher {signed.kind} any more")
+        raise BadRequest(f"results of publisher {signed.kind} are not fetched by links of this orchestrator")
     return SignInputResponse(source=signed)
 
 

@@ -26,6 +26,7 @@ from bacalhau.models.node.node import (
     relabelled,
 )
 from bacalhau.models.wire import messages as m
+from bacalhau.models.wire.links import PreSignURLRequest, SignInputRequest
 from bacalhau.orchestrator.core import Orchestrator
 from bacalhau.orchestrator.nodes.change import change_in_turn, disconnected, note_node, require_connected
 from bacalhau.orchestrator.nodes.content import answer_content, keep_page
@@ -85,9 +86,9 @@ async def _answer_member(orch: Orchestrator, delivery: Delivery) -> Model:
     message = delivery.message
     if isinstance(message, m.PutLogsRequest):
         return await orch.logs.on_put_logs(orch.store, delivery.node_id, message)
-    if isinstance(message, m.PreSignURLRequest):
+    if isinstance(message, PreSignURLRequest):
         return await answer_upload(orch, delivery.node_id, message)
-    if isinstance(message, m.SignInputRequest):
+    if isinstance(message, SignInputRequest):
         return await answer_input(orch, delivery.node_id, message)
     if isinstance(message, m.KeepPageRequest):
         return await keep_page(orch, delivery.node_id, message)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 
@@ -20,13 +20,13 @@ from bacalhau.border.folding import DistinctNames
 from bacalhau.lib.aio import gather_bounded, together
 from bacalhau.lib.errors import StorageFailure
 from bacalhau.lib.hashing import hash_stretch
-from bacalhau.lib.patience import USUAL, Effort, Patience
+from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience
 from bacalhau.plugins.objects.digest import is_composite
 from bacalhau.plugins.objects.disk import disk_failure
 from bacalhau.plugins.s3.bucket import BucketAddress
 from bacalhau.plugins.s3.bulk import STREAMS, Stretch
 from bacalhau.plugins.s3.client import Request, S3Client
-from bacalhau.plugins.s3.failure import ANEW, AbsentObject, ChangedObject
+from bacalhau.plugins.s3.failure import ANEW, AbsentObject, AccessRefused, ChangedObject
 from bacalhau.plugins.s3.operation import CHECKSUM_MODE, DIGEST_HEADER, DIGEST_METADATA, head, version_query
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.storage import Entry, Record, record_nothing
@@ -36,6 +36,7 @@ RANGED_BYTES = 64 << 20
 _RANGE_BYTES = 32 << 20
 _SMALL_AT_ONCE = 32
 _WRITE_BYTES = 1 << 20
+T = TypeVar("T")
 _FIRST_BYTE = re.compile(r"bytes (\d{1,18})-")
 
 
@@ -217,7 +218,7 @@ class _Fetch:
             await self._client.once(await self._request(span), keep)
 
         try:
-            await self._client.persist(attempt, lambda: span.at)
+            await self._client.persist(attempt if self._link is None else renewing(attempt), lambda: span.at)
         except (AbsentObject, ChangedObject) as e:
             raise await self._tell_change(span.entry) or e from e
 
@@ -360,6 +361,23 @@ class _Fetch:
         if not span.is_part and self._needs_hash(span):
             for chunk in block:
                 span.hash.update(chunk)
+
+
+def renewing(attempt: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """Make of an attempt by a signed link one whose first refusal may pass: the link may have run out on its way."""
+    refused = False
+
+    async def attempt_again() -> T:
+        nonlocal refused
+        try:
+            return await attempt()
+        except AccessRefused as e:
+            if refused:
+                raise
+            refused = True
+            raise Passing(e.message, hint=e.hint, component="S3").because(Fault("the link is refused")) from e
+
+    return attempt_again
 
 
 async def blocks(body: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:

@@ -3,6 +3,8 @@ that the orchestrator signs for it.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +13,8 @@ from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
 from bacalhau.plugins.s3.client import Request, S3Client
-from bacalhau.plugins.s3.fetch import Origin, fetch_entries, strong_etag
+from bacalhau.plugins.s3.failure import AbsentObject, AccessRefused, ChangedObject
+from bacalhau.plugins.s3.fetch import Origin, fetch_entries, renewing, strong_etag
 from bacalhau.plugins.s3.linked import linked_address
 from bacalhau.plugins.s3.params import S3SourceParams
 from bacalhau.plugins.s3.reported import KeptInput
@@ -44,7 +47,8 @@ class KeptSource:
             request = Request(_ADDRESS, "GET", _name_of(source), headers=(_FIRST_BYTE,), url=await self._link(source))
             return await self._client.once(request, lambda response: _read_entry(source, response))
 
-        return Manifest(source, (await Effort(self._patience).persist(look),))
+        with _explained(source):
+            return Manifest(source, (await Effort(self._patience).persist(renewing(look)),))
 
     async def fetch(self, manifest: Manifest, into: Path, report: Report) -> Volume:
         """Bring the archive into `into`, which is the volume."""
@@ -53,7 +57,8 @@ class KeptSource:
             return await self._link(manifest.source)
 
         origin = Origin(self._client, _ADDRESS, patience=self._patience, link=find_link)
-        await fetch_entries(origin, manifest.entries, into, report)
+        with _explained(manifest.source):
+            await fetch_entries(origin, manifest.entries, into, report)
         return Volume(into)
 
     async def _link(self, source: SpecConfig) -> str:
@@ -67,6 +72,25 @@ class KeptSource:
             if not e.retryable:
                 raise StorageFailure(said, hint=e.hint, component="S3") from e
             raise Passing(said, hint=e.hint, component="S3").because(Fault(e.message)) from e
+
+
+@contextmanager
+def _explained(source: SpecConfig) -> Iterator[None]:
+    """Name the result in the errors of a place that the node does not know."""
+    params = require_params(source, KeptInput)
+    which = f"the result of job {params.job_id}, execution {params.execution_id}"
+    try:
+        yield
+    except AbsentObject as e:
+        said = f"{which} is not in the orchestrator's bucket any more"
+        raise StorageFailure(said, hint="run that job again", component="S3") from e
+    except ChangedObject as e:
+        said = f"{which} changed after it was listed"
+        raise StorageFailure(said, hint=e.hint, component="S3") from e
+    except AccessRefused as e:
+        said = f"the orchestrator's bucket refuses the signed link to {which}"
+        hint = "check the orchestrator's credentials, and its clock"
+        raise StorageFailure(said, hint=hint, component="S3") from e
 
 
 def _name_of(source: SpecConfig) -> str:
