@@ -204,6 +204,21 @@ async def test_silence_has_a_limit(tmp_path):
         await IpfsSource(Silent(), patience=0.05).resolve(input_of(cid))
 
 
+@pytest.mark.parametrize(("wanted", "waited"), [("50ms", "0.05"), ("1h", "0.07"), ("", "0.07")])
+async def test_an_input_may_be_waited_for_a_shorter_time_than_its_node_waits_and_no_longer(tmp_path, wanted, waited):
+    """Also while it is brought: a block may be gone between."""
+    cid = cid_of(b"", RAW, 1)
+    source = IpfsSource(Silent(), patience=0.07)
+    spec = SpecConfig(type="ipfs", params={"CID": str(cid), "ReadTimeout": wanted})
+    (tmp_path / "in").mkdir()
+    for work in (
+        source.resolve(spec),
+        source.fetch(Manifest(spec, (Entry(str(cid), "x", 1),)), tmp_path / "in", ignore),
+    ):
+        with pytest.raises(StorageFailure, match=f"content {cid} did not come within {waited} s"):
+            await work
+
+
 async def test_an_endpoint_that_is_not_there(tmp_path, free_port):
     source = IpfsSource(BlockStore(tmp_path / "s"), f"/ip4/127.0.0.1/tcp/{free_port}", patience=1)
     for ask in (source.check(), source.resolve(input_of(cid_of(b"", RAW, 1)))):
@@ -339,6 +354,11 @@ async def test_content_inside_of_its_cid(tmp_path):
         ({"CID": [5]}, ["field 'CID': expected `str`, got `array`"]),
         ({"CID": "Qmx"}, ["'Qmx' is not valid"]),
         ({"CID": TREES["tutorial"][2], "Path": "x"}, []),
+        ({"CID": TREES["tutorial"][2], "readtimeout": "1m30s"}, []),
+        ({"CID": TREES["tutorial"][2], "ReadTimeout": "soon"}, ["ReadTimeout 'soon' is no duration above 0. Write it"]),
+        ({"CID": TREES["tutorial"][2], "ReadTimeout": "0s"}, ["ReadTimeout '0s' is no duration"]),
+        ({"CID": TREES["tutorial"][2], "ReadTimeout": -3}, ["ReadTimeout '-3' is no duration"]),
+        ({"CID": "x", "ReadTimeout": 30}, ["'x' is not valid", "ReadTimeout '30' is no duration"]),
         ({"Hash": "x", "CID": "hello"}, ["'hello' is not valid"]),
     ],
 )
@@ -407,3 +427,18 @@ async def test_content_that_nobody_has_ends_the_search_for_good_but_where_the_ip
     is_cut_off = "Addr" not in peers
     assert raised.value.retryable == is_cut_off == ("is connected to no other" in raised.value.message)
     assert is_cut_off or "InputSources.ReadTimeout" in raised.value.hint
+
+
+async def test_a_search_that_the_input_ended_is_not_begun_again_and_says_who_ended_it(tmp_path):
+    async def answer(reader, writer):
+        if b"swarm/peers" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n{"Peers": [{"x": "y"}]}')
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        spec = SpecConfig(type="ipfs", params={"CID": str(FILE_CID), "ReadTimeout": "200ms"})
+        with pytest.raises(StorageFailure, match=r"did not come within 0\.2 s") as raised:
+            await IpfsSource(BlockStore(tmp_path), endpoint).resolve(spec)
+    assert not raised.value.retryable and "the ReadTimeout of the input ended the search" in raised.value.hint

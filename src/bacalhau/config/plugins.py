@@ -244,7 +244,7 @@ class InputSources(Section):
             description=(
                 "Limit for finding out what the sources of a task hold; long, because some IPFS content is slow to"
                 " find. One block of IPFS content is waited for for four fifths of it, or for Patience where that is"
-                " less."
+                " less, or for the input's own ReadTimeout where that is still less."
             )
         ),
     ] = Seconds(300.0)

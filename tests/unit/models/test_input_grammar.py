@@ -77,6 +77,7 @@ def s3(bucket, key, **more):
         ("ipfs://QmXyZ:/c", "ipfs", {"CID": "QmXyZ"}, "/c"),
         ("ipfs://QmXyZ/a%20b/c.txt:/c", "ipfs", {"CID": "QmXyZ/a b/c.txt"}, "/c"),
         ("ipfs://QmXyZ/", "ipfs", {"CID": "QmXyZ"}, "/inputs"),
+        ("ipfs://QmXyZ:/c,opt=read-timeout=30s", "ipfs", {"CID": "QmXyZ", "ReadTimeout": "30s"}, "/c"),
         ("job://j-12ab:/c", "job", {"Job": "j-12ab"}, "/c"),
         ("job://My-Job/out/a%20b/", "job", {"Job": "My-Job", "Path": "out/a b"}, "/inputs"),
         ("job://name:/c,opt=wait=true", "job", {"Job": "name", "Wait": True}, "/c"),

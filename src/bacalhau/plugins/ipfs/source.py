@@ -1,16 +1,19 @@
 """Inputs by content: from the content store, and from a Kubo node's network where one is configured."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bacalhau.border.archive import Limits
-from bacalhau.border.names import length_fault
+from bacalhau.border.names import length_fault, shorten
 from bacalhau.lib.aio import gather_bounded
 from bacalhau.lib.errors import BadRequest, NotFound, StorageFailure
 from bacalhau.lib.patience import tell_wait
+from bacalhau.lib.units import parse_duration
 from bacalhau.lib.wire import Model
 from bacalhau.models.job.spec import SpecConfig, read_params, require_params
 from bacalhau.plugins.ipfs.blocks import BlockStore
@@ -26,18 +29,20 @@ from bacalhau.ports.storage import WHOLE, Content, Entry, Manifest, Partition, V
 
 class IpfsParams(Model):
     """`cid` may have a path below it: `CID/sub/path`. `writable` (ours): the task gets a copy of its own, and not what
-    its node's cache holds.
+    its node's cache holds. `read_timeout` (ours) is a duration such as 30s, for which a block is waited for at most, ""
+    for as long as the node waits; it never waits longer.
     """
 
     cid: str = ""
     writable: bool = False
+    read_timeout: str = ""
 
 
 class IpfsSource:
     """`endpoint` is the RPC address of a Kubo node (URL or multiaddress), asked for what `content` does not hold.
 
-    `patience` is how many seconds are waited for one block. Trees of more than `most_entries` are refused: a few
-    blocks can describe billions.
+    `patience` is how many seconds are waited for one block, where the input names no shorter time. Trees of more than
+    `most_entries` are refused: a few blocks can describe billions.
     """
 
     def __init__(
@@ -69,9 +74,10 @@ class IpfsSource:
 
         Reads directories and the first block of files.
         """
-        cid, path = _path_of(require_params(source, IpfsParams))
+        params = require_params(source, IpfsParams)
+        cid, path = _path_of(params)
         if (entries := self._listed.get((cid, path))) is None:
-            async with self._reader() as reader:
+            async with self._reader(params) as reader:
                 at, _ = await resolve(reader, cid, path)
                 entries = tuple([entry async for entry in _list_files(reader, at, self._most_entries)])
             self._remember((cid, path), entries)
@@ -89,7 +95,8 @@ class IpfsSource:
 
     async def fetch_rest(self, manifest: Manifest, missing: tuple[Entry, ...], into: Path, report: Report) -> Volume:
         """Directories and symbolic links are always read, because they are no entries."""
-        cid, path = _path_of(require_params(manifest.source, IpfsParams))
+        params = require_params(manifest.source, IpfsParams)
+        cid, path = _path_of(params)
         lacking = {entry.path for entry in missing}
         held = {into / entry.path: entry.size for entry in manifest.entries if entry.path not in lacking}
         if not path and held.keys() == {into / str(cid)}:  # a single file, which is its own root
@@ -104,7 +111,7 @@ class IpfsSource:
             report(Step("staging", files, len(manifest.entries), size, manifest.size, note))
 
         limits = Limits(manifest.size, self._most_entries)
-        async with self._reader(partial(tell, 0, 0, 0)) as reader:
+        async with self._reader(params, partial(tell, 0, 0, 0)) as reader:
             at, _ = await resolve(reader, cid, path)
             return Volume(await complete_tree(reader, at, into, held, Watch(tell, manifest.record), limits))
 
@@ -119,20 +126,34 @@ class IpfsSource:
         return [Content(f"{place}/{entry.path}", f"ipfs\0{entry.key}") for entry in manifest.entries]
 
     @asynccontextmanager
-    async def _reader(self, wait: Callable[[str], None] = tell_wait) -> AsyncIterator[Reader]:
+    async def _reader(self, params: IpfsParams, wait: Callable[[str], None] = tell_wait) -> AsyncIterator[Reader]:
+        limit = _Limit.of(params, self._patience)
         if not self._endpoint:
-            yield VerifiedReader(StoreReader(_Near(self._content, None, self._patience, wait)))
+            yield VerifiedReader(StoreReader(_Near(self._content, None, limit, wait)))
             return
         async with Kubo.open(self._endpoint, self._patience) as kubo:
-            yield VerifiedReader(StoreReader(_Near(self._content, kubo, self._patience, wait)))
+            yield VerifiedReader(StoreReader(_Near(self._content, kubo, limit, wait)))
+
+
+class _Limit(NamedTuple):
+    """The time for one block in seconds, and what to do where it is too short."""
+
+    seconds: float
+    hint: str
+
+    @classmethod
+    def of(cls, params: IpfsParams, patience: float) -> "_Limit":
+        """Choose the shorter one of the input's time and the node's own."""
+        wanted = _seconds_of(params)
+        return cls(wanted, _INPUTS) if wanted < patience else cls(patience, _LONGER)
 
 
 class _Near:
     """Blocks from the content store, else from Kubo, within a time limit. `wait` is told of one that is slow."""
 
-    def __init__(self, content: ContentStore, kubo: Kubo | None, patience: float, wait: Callable[[str], None]) -> None:
+    def __init__(self, content: ContentStore, kubo: Kubo | None, limit: _Limit, wait: Callable[[str], None]) -> None:
         self._content, self._kubo = content, kubo
-        self._patience, self._wait = patience, wait
+        self._limit, self._wait = limit, wait
 
     async def get_many(self, cids: Sequence[str]) -> list[bytes]:
         if isinstance(self._content, ManyBlocks):
@@ -144,7 +165,7 @@ class _Near:
         loop = asyncio.get_running_loop()
         slow = loop.call_later(_SLOW_SECONDS, self._wait, f"waiting for content {cid}")
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._limit.seconds):
                 return await self._find(cid)
         except TimeoutError as e:
             raise await self._late(cid) from e
@@ -161,12 +182,12 @@ class _Near:
         """Make the error of a block that did not come in time. Another node may find it where this one's own IPFS node
         is cut off; where it is not, another search would only take as long again.
         """
-        said = f"content {cid} did not come within {self._patience:g} s"
+        said = f"content {cid} did not come within {self._limit.seconds:g} s"
         if self._kubo is None:
             return StorageFailure(said, hint=_WHERE, retryable=True)
         if await self._kubo.is_cut_off():
             return StorageFailure(f"{said}: this node's own IPFS node is connected to no other", retryable=True)
-        return StorageFailure(said, hint=_LONGER)
+        return StorageFailure(said, hint=self._limit.hint)
 
     async def _find(self, cid: str) -> bytes:
         try:
@@ -184,6 +205,10 @@ _LONGER = (
     "No IPFS node that this node's own reaches has it, or it takes longer to find: see InputSources.ReadTimeout and"
     " InputSources.Patience."
 )
+_INPUTS = (
+    "No IPFS node that this node's own reaches has it, or it takes longer to find: the ReadTimeout of the input ended"
+    " the search."
+)
 _WHERE = (
     "Without an IPFS endpoint only content published here can be read; set InputSources.Types.IPFS.Endpoint to reach"
     " more."
@@ -191,14 +216,26 @@ _WHERE = (
 
 
 def check_source(spec: SpecConfig) -> list[str]:
-    """`CID` (with or without a path below it) is required; nothing else is known."""
+    """List every problem of an input by content: `CID`, with or without a path below it, is required."""
     params, problems = read_params(spec, IpfsParams)
     if params:
-        try:
-            _path_of(params)
-        except BadRequest as e:
-            problems.append(f"{e.message}. {e.hint}".strip())
+        for read in (_path_of, _seconds_of):
+            try:
+                read(params)
+            except BadRequest as e:
+                problems.append(f"{e.message}. {e.hint}".strip())
     return [f"source ipfs: {problem}" for problem in problems]
+
+
+def _seconds_of(params: IpfsParams) -> float:
+    """Return the input's own time for a block in seconds, inf where it names none. Raises BadRequest."""
+    if not params.read_timeout.strip():
+        return math.inf
+    with suppress(ValueError):
+        if seconds := parse_duration(params.read_timeout):
+            return seconds
+    said = f"ReadTimeout {shorten(params.read_timeout)!r} is no duration above 0"
+    raise BadRequest(said, hint="Write it like 30s or 2m.")
 
 
 def _path_of(params: IpfsParams) -> tuple[Cid, str]:

@@ -7,13 +7,14 @@ from bacalhau.models.text.grammar import host_and_path, parse_bool, refuse_optio
 
 def read_input(uri: str, options: dict[str, str]) -> SpecConfig:
     """Read `ipfs://CID` or `ipfs://CID/path/below/it` as an input source. Raises BadRequest."""
-    refuse_options(options, ("writable",), "storage ipfs")
+    refuse_options(options, ("writable", "read-timeout"), "storage ipfs")
     cid, path = host_and_path(uri)
     if not cid:
         raise BadRequest("invalid ipfs params. cid cannot be empty", hint=f"write ipfs://CID in place of {uri}")
     below = path.strip("/")
     writable = {"Writable": parse_bool(options["writable"], "writable")} if "writable" in options else {}
-    return SpecConfig(type="ipfs", params={"CID": f"{cid}/{below}" if below else cid, **writable})
+    limit = {"ReadTimeout": options["read-timeout"]} if "read-timeout" in options else {}
+    return SpecConfig(type="ipfs", params={"CID": f"{cid}/{below}" if below else cid, **writable, **limit})
 
 
 def read_publisher(uri: str, options: dict[str, str]) -> SpecConfig:
