@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import aiohttp
-
+from bacalhau.border.exchange import Incoming
 from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.lib.patience import USUAL, Effort, Fault, Passing, Patience
 from bacalhau.models.job.spec import SpecConfig, require_params
@@ -97,7 +96,7 @@ def _name_of(source: SpecConfig) -> str:
     return f"{require_params(source, KeptInput).execution_id}.tar.gz"
 
 
-async def _read_entry(source: SpecConfig, response: aiohttp.ClientResponse) -> Entry:
+async def _read_entry(source: SpecConfig, response: Incoming) -> Entry:
     """Read size and ETag of the whole off the answer to a request for its first byte."""
     told = _WHOLE.fullmatch(response.headers.get("Content-Range", "")) if response.status == 206 else None
     size = int(told[1]) if told else response.content_length if response.status == 200 else None
