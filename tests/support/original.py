@@ -60,7 +60,7 @@ TASK = set(
     ["Name", "Engine", "Publisher", "Env", "Meta", "InputSources", "ResultPaths", "Resources", "Network", "Timeouts"]
 )
 BODIES = {
-    "orchestrator/jobs": {"Job", "Force"},
+    "orchestrator/jobs": {"Job", "Force", "IdempotencyToken"},
     "jobs/diff": {"Job"},
     "rerun": {"JobVersion", "Reason"},
     "nodes": {"Action", "Message", "NodeID"},
