@@ -167,8 +167,8 @@ class Retention(Section):
         Seconds,
         Meta(
             description=(
-                "Time after its last publication that content published here to IPFS is kept; 0s keeps it for ever,"
-                " because others may point to it."
+                "Time after its last publication that content published here to IPFS is kept, and as long as a job is"
+                " known that uses it again (Reuse); 0s keeps it for ever, because others may point to it."
             )
         ),
     ] = Seconds(0.0)

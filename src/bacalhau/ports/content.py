@@ -32,8 +32,10 @@ class Freed(NamedTuple):
 class OwnContent(ContentStore, Protocol):
     """The content store of this very process."""
 
-    async def forget(self, before: int) -> int:
-        """Remove blocks that were last put, or asked after with `missing`, before `before` (Unix ns); how many."""
+    async def forget(self, before: int, kept: Sequence[str] = ()) -> int:
+        """Remove blocks that were last put, or asked after with `missing`, before `before` (Unix ns), and that are not
+        below the roots `kept` (CIDs); return how many.
+        """
         ...
 
     async def drop(self, roots: Sequence[str], kept: Sequence[str], before: int) -> Freed:

@@ -297,6 +297,10 @@ class RetentionStore(DraftStore, Protocol):
         """List the versions of jobs that are stored in more than so many bytes."""
         ...
 
+    async def list_reused_content(self) -> list[str]:
+        """List the CIDs of results that known jobs took of earlier ones."""
+        ...
+
     async def list_published_content(self, besides: str) -> list[str]:
         """List the CIDs of all results that are published to IPFS, but for those of the job `besides`."""
         ...

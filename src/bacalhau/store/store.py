@@ -184,6 +184,9 @@ class SqliteStore(Housed):
     async def list_open_inventories(self) -> list[str]:
         return await self._database.read("list_open_inventories", {}, retention.read_ids, "lists")
 
+    async def list_reused_content(self) -> list[str]:
+        return await self._database.read("list_reused_content", {}, retention.read_ids, "lists")
+
     async def list_published_content(self, besides: str) -> list[str]:
         return await self._database.read("list_published_content", {"job": besides}, retention.read_ids, "lists")
 

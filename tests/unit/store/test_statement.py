@@ -59,6 +59,7 @@ WHOLE = {
     "list_long_jobs",
     "list_live_executions",
     "list_published_content",
+    "list_reused_content",
     "list_open_inventories",
     "forget_messages_to_strangers",
     "journal_prune",

@@ -170,14 +170,13 @@ async def _keep_held(orch: Orchestrator, job: Job, found: Sequence[_Found]) -> l
     inputs = {each.partition: _as_input(orch, job, each.execution) for each in found}
     asked = [(part, item) for part, item in inputs.items() if item is not None]
     there = {each.partition for each in found if not each.execution.published_result.type}
+    roots = {str((e.execution.published_result.params or {}).get("CID", "")) for e in found if _is_content(e.execution)}
+    await orch.content.renew(sorted(roots))  # before a node looks, so that nothing of it goes afterwards
     for start in range(0, len(asked), AT_ONCE):
         some = asked[start : start + AT_ONCE]
         answers = await _ask(orch, job, [item for _, item in some])
         there |= {part for (part, _), is_there in zip(some, answers, strict=True) if is_there}
-    held = [each for each in found if each.partition in there]
-    roots = {str((e.execution.published_result.params or {}).get("CID", "")) for e in held if _is_content(e.execution)}
-    await orch.content.renew(sorted(roots))
-    return held
+    return [each for each in found if each.partition in there]
 
 
 def _is_content(execution: Execution) -> bool:

@@ -8,13 +8,15 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from bacalhau.lib.aio import Signal
+from bacalhau.lib.clock import now_ns
 from bacalhau.lib.errors import BacalhauError, Unavailable
 from bacalhau.orchestrator.state.forgotten import PAUSE, Forgetting
-from bacalhau.orchestrator.state.limits import Retention, limits_of
+from bacalhau.orchestrator.state.limits import SECOND, Retention, limits_of
 from bacalhau.ports.content import OwnContent
 
 EVERY = 60.0  # seconds between two looks
 STEP = 100  # jobs
+HOUR = 3600.0  # seconds, after which content is looked at whatever its age
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ class Keeper:
         self._forgetting, self._store = forgetting, forgetting.store
         self._content = content
         self._retention = retention
+        self._content_due = 0
 
     async def forget(self) -> None:
         """Everything that is beyond the limits now."""
@@ -47,8 +50,17 @@ class Keeper:
         ):
             await Signal().wait(PAUSE)
         await self._forgetting.inventories.touch(await self._store.list_open_inventories())
-        if self._retention.content_age:
-            await self._content.forget(limits_of(self._retention.content_age, 0).before)
+        await self._forget_content()
+
+    async def _forget_content(self) -> None:
+        """Forget old content but for what known jobs took of earlier ones. That is walked block by block, so content is
+        looked at a hundred times within its age, and not each minute.
+        """
+        age, now = self._retention.content_age, now_ns()
+        if age and now >= self._content_due:
+            kept = await self._store.list_reused_content()
+            await self._content.forget(limits_of(age, 0).before, kept)
+            self._content_due = now + int(min(age / 100, HOUR) * SECOND)
 
     async def _forget_jobs(self) -> int:
         limits, count = limits_of(self._retention.jobs_age, self._retention.jobs_count), 0

@@ -119,11 +119,11 @@ class BlockStore:
         for cid in cids:
             await self._off_loop(Path(self._path(parse_cid(cid))).unlink, missing_ok=True)
 
-    async def forget(self, before: int) -> int:
+    async def forget(self, before: int, kept: Sequence[str] = ()) -> int:
         """A folder at a time. A block that is asked after at that very moment stays."""
-        count = 0
+        count, spared = 0, await self._off_loop(self._paths_below, kept)
         for folder in await self._off_loop(self._folders):
-            count += await self._off_loop(self._forget_in, folder, before)
+            count += await self._off_loop(self._forget_in, folder, before, spared)
         self._bytes = None if count else self._bytes
         return count
 
@@ -160,8 +160,14 @@ class BlockStore:
     def _folders(self) -> list[Path]:
         return [entry for entry in self._folder.iterdir() if entry != self._incoming]
 
-    def _forget_in(self, folder: Path, before: int) -> int:
-        return sum(_remove_old(path, self._incoming / uuid4().hex, before) for path in folder.iterdir())
+    def _paths_below(self, roots: Sequence[str]) -> frozenset[str]:
+        """Name the files of all blocks below these roots."""
+        below = reachable(map(parse_cid, roots), self._size, self._read_one)
+        return frozenset(map(self._path, below.values()))
+
+    def _forget_in(self, folder: Path, before: int, spared: frozenset[str]) -> int:
+        paths = (path for path in folder.iterdir() if str(path) not in spared)
+        return sum(_remove_old(path, self._incoming / uuid4().hex, before) for path in paths)
 
     async def _make_room(self, size: int) -> None:
         """Remove old blocks where `size` bytes more are too much. StorageFailure when that is not enough."""

@@ -133,3 +133,12 @@ select distinct json_extract(cast(e.body as text), '$.PublishedResult.Params.CID
 where e.job not in (select number from jobs where id = :job)
     and lower(json_extract(cast(e.body as text), '$.PublishedResult.Type')) = 'ipfs'
     and json_extract(cast(e.body as text), '$.PublishedResult.Params.CID') is not null;
+
+-- Content that executions took of earlier ones. Only versions that asked for reuse have keys, each with its last execution.
+
+-- name: list_reused_content
+select distinct json_extract(cast(e.body as text), '$.PublishedResult.Params.CID')
+from reuse_keys r join executions e on e.number = r.execution
+where instr(e.body, cast('"Reused":' as blob)) > 0
+    and lower(json_extract(cast(e.body as text), '$.PublishedResult.Type')) = 'ipfs'
+    and json_extract(cast(e.body as text), '$.PublishedResult.Params.CID') is not null;
