@@ -13,10 +13,11 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
+from bacalhau.api.access.audit import Audit, open_audit
 from bacalhau.api.access.guard import Guard
 from bacalhau.api.http.answer import Answer
 from bacalhau.api.http.connection import Connection, SocketConnection
-from bacalhau.api.http.edge import Edge, Receive, Scope, Send
+from bacalhau.api.http.edge import ASGIApp, Edge, Receive, Scope, Send
 from bacalhau.api.http.errors import NO_SUCH_PLACE, on_crash, on_expected, on_framework, only_runs_jobs
 from bacalhau.api.http.metrics import Metrics
 from bacalhau.api.http.origin import Door
@@ -69,7 +70,9 @@ class HttpApi:
             logging_config=None,
         )
         self.end_waits = waits.end
-        inner = Guard(self.litestar, config.api.auth) if is_guarded(config.api.auth) else self.litestar
+        inner: ASGIApp = Guard(self.litestar, config.api.auth) if is_guarded(config.api.auth) else self.litestar
+        self.audit = open_audit(config)
+        inner = Audit(inner, self.audit) if self.audit else inner
         self._edge = Edge(inner, server_version(), state.absent, Door(config.api), self.metrics.traffic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -198,6 +201,8 @@ async def serve_on(app: HttpApi, listener: socket.socket, tls: ssl.SSLContext | 
             server.stop()
             async with asyncio.timeout(STOP_SECONDS + 5):
                 await server.stopped.wait()
+            if app.audit:
+                app.audit.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from bacalhau.config.access import API
+from bacalhau.config.logging import Logging
 from bacalhau.config.plugins import Engines, InputSources, Publishers, ResultDownloaders
 from bacalhau.config.scheduler import Scheduler
 from bacalhau.config.section import Count, Port, Seconds, Section
@@ -402,14 +403,6 @@ class Compute(Section):
     logs: ComputeLogs = ComputeLogs()
     cache: Cache = Cache()
     allocated_capacity: AllocatedCapacity = AllocatedCapacity()
-
-
-class Logging(Section):
-    level: Annotated[
-        Literal["trace", "debug", "info", "warn", "warning", "error", "fatal", "critical"],
-        Meta(description="Least important kind of log line that is written."),
-    ] = "info"
-    mode: Annotated[Literal["default", "json"], Meta(description="default for people, json for machines.")] = "default"
 
 
 class DefaultPublisher(Section):

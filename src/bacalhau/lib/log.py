@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +10,22 @@ from typing import Any
 from bacalhau.lib.clock import now_ns, rfc3339
 from bacalhau.lib.credentials import without_credentials
 
+_KINDS = {"j": "job", "e": "execution", "n": "node"}
+_ID = re.compile(r"\b([jen])-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b")
+
 
 class _Json(logging.Formatter):
+    """One object a line. The first job, execution and node that its message names have keys of their own."""
+
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": rfc3339(now_ns()),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": without_credentials(record.getMessage()),
+            "message": (message := without_credentials(record.getMessage())),
         }
+        for prefix, uuid in reversed(_ID.findall(message)):
+            line[_KINDS[prefix]] = f"{prefix}-{uuid}"
         if record.exc_info:
             line["error"] = without_credentials(self.formatException(record.exc_info))
         return json.dumps(line)

@@ -15,7 +15,7 @@ import msgspec
 
 from bacalhau.api.access.token import TokenReader
 from bacalhau.api.http.edge import ASGIApp, Receive, Scope, Send, answer_now
-from bacalhau.api.http.errors import READS_JOBS, REQUEST_ID
+from bacalhau.api.http.errors import CALLER, READS_JOBS, REQUEST_ID
 from bacalhau.config.access import HASHED, Auth, User
 from bacalhau.lib.base64url import read_base64url
 from bacalhau.lib.errors import Unauthorized, Unavailable
@@ -34,6 +34,7 @@ _RESOURCES = {
     "/id": "agent",
     "/node_info": "agent",
     "/api/v1/orchestrator/jobs": "job",
+    "/api/v1/orchestrator/activity": "job",
     "/api/v1/orchestrator/events": "job",
     "/api/v1/requester": "job",
     "/requester": "job",
@@ -94,6 +95,7 @@ class Guard:
         except Unavailable as e:
             await _refuse(scope, send, ErrorBody(status=503, message=e.message, code=e.code, component="Authorizer"))
             return
+        scope[CALLER] = caller.name
         needed = needed_action(method, path)
         if not is_allowed(caller.actions, needed):
             reason = f"user '{caller.name}' does not have the required capability '{needed}'"

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 COMPONENT = "APIServer"
 MAX_MESSAGE = 16_000  # characters
 REQUEST_ID = "bacalhau.request_id"  # key of the ASGI scope
+CALLER = "bacalhau.caller"  # in the scope: the name of the user; not there where there are no users
+OBJECT = "bacalhau.object"  # in the scope: the id of what the request made
 READS_JOBS = "bacalhau.reads-jobs"  # in the scope: whether the user may read jobs; not there where there are no users
 
 NO_SUCH_PLACE = ErrorBody(

@@ -14,7 +14,7 @@ from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from bacalhau.api.http.answer import JSON
-from bacalhau.api.http.errors import COMPONENT, READS_JOBS, refused
+from bacalhau.api.http.errors import COMPONENT, OBJECT, READS_JOBS, refused
 from bacalhau.border.names import require_name, require_start_of_id, shorten
 from bacalhau.config.schema import Config
 from bacalhau.lib.errors import BacalhauError, BadRequest, Forbidden, Unavailable
@@ -118,6 +118,11 @@ def _require_right_to_inputs(request: Ask, job: Job) -> None:
 async def read_body(request: Ask, kind: type[T], *, nulls: bool = False) -> tuple[T, list[str]]:
     """The request's body, see `parse_body`. Raises TooSlow when the client does not send it."""
     return await parse_request(request, lambda text: parse_body(text, kind, nulls=nulls))
+
+
+def note_object(request: Ask, name: str) -> None:
+    """Note the id of what a request made, for the audit log."""
+    cast(dict[str, Any], request.scope)[OBJECT] = name
 
 
 def header(request: Ask, name: bytes) -> str:

@@ -11,7 +11,7 @@ from litestar import Response, post
 from litestar.types import ControllerRouterHandler
 
 from bacalhau.api.http.answer import JSON, go_json
-from bacalhau.api.http.request import Ask, orchestrator, read_body
+from bacalhau.api.http.request import Ask, note_object, orchestrator, read_body
 from bacalhau.api.seed.envelope import read_envelope
 from bacalhau.api.seed.errors import AmbiguousJob, MissingJob
 from bacalhau.border.names import require_name
@@ -54,6 +54,7 @@ async def submit(request: Ask) -> Response[bytes]:
     payload = await read_envelope(request, SubmitPayload)
     orch, job = orchestrator(request), _read_job(payload, orchestrator(request).checks.publishers)
     accepted = await submit_job(orch, job, force=False, warnings=(), sender=Sender(payload.client_id))
+    note_object(request, accepted.job_id)
     stored = await read.find_job(orch, accepted.job_id)
     return _answer(SubmitResponse(job=seed_submitted(stored, payload.api_version)), stored.id)
 

@@ -11,7 +11,17 @@ from litestar.types import ControllerRouterHandler
 from bacalhau.api.http.answer import PlainAnswer, send_after
 from bacalhau.api.http.client_version import HEADER, needs_states_in_history
 from bacalhau.api.http.errors import refused
-from bacalhau.api.http.request import Ask, header, ignored, named_job, orchestrator, read_body, read_job_body, waits
+from bacalhau.api.http.request import (
+    Ask,
+    header,
+    ignored,
+    named_job,
+    note_object,
+    orchestrator,
+    read_body,
+    read_job_body,
+    waits,
+)
 from bacalhau.api.v1.query import (
     GetJob,
     ListExecutions,
@@ -67,9 +77,11 @@ async def put_job(request: Ask) -> PutJobResponse:
         raise refused("empty/nil job")
     client, instance = header(request, b"x-bacalhau-installationid"), header(request, b"x-bacalhau-instanceid")
     sender = Sender(client, instance, asked.idempotency_token or query.idempotency_token)
-    return await submit_job(
+    answer = await submit_job(
         orchestrator(request), asked.job, force=asked.force, warnings=ignored(unknown), sender=sender
     )
+    note_object(request, answer.job_id)
+    return answer
 
 
 @get("/jobs", query=ListJobs)
