@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from bacalhau.compute.state.ahead import PagesAhead
 from bacalhau.compute.state.cache import InputCache
 from bacalhau.compute.state.capacity import Capacity
 from bacalhau.compute.state.kept import Kept
@@ -114,7 +115,7 @@ class ComputeNode:
     `address` is where others reach the tasks' ports. What has ended is remembered for `keep_seconds`, and of that the
     newest `keep_records`; 0 is no limit. `task_disk` is how many bytes the inputs and results of a task may take that
     asks for no disk. `patience` is that with stores which do not take a result. `cache` holds inputs of earlier tasks,
-    and `prefetches` bring those of the next ones into it.
+    and `prefetches` bring those of the next ones into it. `ahead` are pages of listings that are asked for next.
     """
 
     node_id: str
@@ -156,6 +157,7 @@ class ComputeNode:
     started: int = field(default_factory=now_ns)
     numbers: Numbers = field(default_factory=Numbers)
     stages: Stages = field(default_factory=Stages)
+    ahead: PagesAhead = field(default_factory=PagesAhead)
 
     @property
     def missing_engines(self) -> set[str]:

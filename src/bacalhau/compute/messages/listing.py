@@ -1,11 +1,15 @@
-"""Answers to the question what an input holds, a page at a time, with this node's own credentials and rules."""
+"""Answers to the question what an input holds, a page at a time, with this node's own credentials and rules.
+
+While the orchestrator takes in a page, the node reads the one that follows it: a server gives one page after the other,
+and otherwise either side would wait for the other.
+"""
 
 import asyncio
 
 from msgspec.structs import replace
 
 from bacalhau.compute.core import ComputeNode
-from bacalhau.lib.errors import StorageFailure
+from bacalhau.lib.errors import BacalhauError, StorageFailure
 from bacalhau.lib.patience import GaveUp, hurried
 from bacalhau.models.job.inventory import Row, pack_rows
 from bacalhau.models.job.spec import SpecConfig
@@ -19,6 +23,24 @@ LONGEST = 25.0  # seconds for a page of a server that is slow; the bus gives up 
 
 async def list_input(node: ComputeNode, question: ListInputRequest) -> ListInputResponse:
     """List a page of an input, or say what it waits for. Raises StorageFailure for what will not pass by itself."""
+    ahead = node.ahead.take(question)
+    answer = (await ahead if ahead is not None else None) or await _list(node, question)
+    if len(answer.following) == 1:  # several are asked for side by side anyway
+        following = replace(question, place=answer.following[0])
+        node.ahead.put(following, node.crew.start(_read_ahead(node, following)))
+    return answer
+
+
+async def _read_ahead(node: ComputeNode, question: ListInputRequest) -> ListInputResponse | None:
+    """List a page, None where that fails: it is listed again when it is asked for, and the failure told then."""
+    try:
+        answer = await _list(node, question)
+    except BacalhauError:
+        return None
+    return None if answer.fault else answer
+
+
+async def _list(node: ComputeNode, question: ListInputRequest) -> ListInputResponse:
     source = question.input.source
     storage = node.plugins.sources.get(source.kind)
     if storage is None:
