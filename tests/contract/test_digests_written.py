@@ -72,6 +72,24 @@ async def test_files_are_hashed_as_they_go_and_read_once(s3, bucket, tmp_path, f
         }
 
 
+async def test_a_plain_result_reads_only_what_goes_in_parts_twice(s3, bucket, tmp_path):
+    folder, parts = tmp_path / "e-1" / "result", "outputs/1/" + str(9 * BLOCK)
+    for name, data in bodies().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    params = {"Bucket": bucket, "Key": "p-{executionID}/", "Endpoint": s3.url, "Region": "us-east-1"}
+    spec, publisher = SpecConfig(type="s3", params=params | {"Encoding": "plain"}), S3Publisher()
+    with opened_below(folder) as opened:
+        written = begin_written(folder.parent)
+        await publisher.publish(Result(folder, spec, "j-1", "e-1", "n-1", 0, written=written), ignore)
+        complete_written(written, folder)
+    await publisher.close()
+    assert opened.paths == sorted(str(folder / name) for name in [*bodies(), parts])
+    assert {row.path: row.sha256 for row in written.rows} == {
+        name: hashlib.sha256(data).hexdigest() for name, data in bodies().items()
+    }
+
+
 @pytest.mark.parametrize("kind", ["local", "ipfs"])
 async def test_a_name_that_is_no_text_is_told_as_it_is_when_files_are_hashed_later(s3, bucket, tmp_path, folder, kind):
     (folder / os.fsdecode(b"outputs/\xff\xfe")).write_bytes(b"odd")

@@ -30,7 +30,7 @@ from bacalhau.plugins.s3.mark import put_mark, refuse_mark, remove_mark
 from bacalhau.plugins.s3.operation import EXECUTION_METADATA, JOB_METADATA, MOST_OBJECTS, digest_text, list_objects
 from bacalhau.plugins.s3.params import S3PublisherParams, check_publisher, result_spec
 from bacalhau.plugins.s3.settings import current_settings
-from bacalhau.plugins.s3.upload import Target, abort_left, put_whole, upload_stream
+from bacalhau.plugins.s3.upload import Target, abort_left, part_size, put_whole, upload_stream
 from bacalhau.ports.plugin import Setting, publisher_patience
 from bacalhau.ports.progress import Report, Step
 from bacalhau.ports.publisher import Result
@@ -147,10 +147,11 @@ async def _publish_plain(target: Target, result: Result, progress: _Sending) -> 
 
     async def put_large(name: str, size: int) -> None:
         path = folder / name
-        digest = await asyncio.to_thread(digest_file, path)
+        # An upload in parts begins with the digest, so that others can compare the object: its file is read twice.
+        known = "" if size < part_size(size) else await asyncio.to_thread(digest_file, path)
         own = target._replace(key=target.key + name)
-        await upload_stream(own, _read(path), expected=size, sent=progress.sent, digest=digest)
-        written.add(name, size, b64decode(digest))
+        uploaded = await upload_stream(own, _read(path), expected=size, sent=progress.sent, digest=known)
+        written.add(name, uploaded.size, b64decode(uploaded.digest))
         progress.sent(0, 1)
 
     small = _SmallFiles(folder, [each for each in files if each[1] <= _PIECE_BYTES])
