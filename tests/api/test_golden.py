@@ -57,6 +57,7 @@ DEPARTURES = {
     "post-notallowed": Departure(409, "ResourceInUse", "no changes detected for new job spec", "the caller's mistake"),
     "delete-done": Departure(409, "ResourceInUse", "cannot stop job in state Completed", "the caller's mistake"),
     "api-jobs-reverse": Departure(200, "", "", "its own command line offers to sort by id"),
+    "api-metrics": Departure(200, "", "", "metrics, as Prometheus asks for them everywhere"),
     "put-badpublisher": Departure(
         400,
         "InternalError",
@@ -91,7 +92,6 @@ READ_ERRORS = [
     "api-history-badtype",
     "api-node-unknown",
     "api-notfound",
-    "api-metrics",
     "api-openapi",
     "put-notype",
     "put-same",

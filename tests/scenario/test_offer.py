@@ -103,7 +103,7 @@ def test_another_node_takes_what_one_refuses(strict):
 @pytest.fixture(scope="module")
 def plain(start_system, tmp_path_factory):
     """A node with ports to give out, and two GPUs as far as the maker's tool says."""
-    first, tools = free_port(), tmp_path_factory.mktemp("tools")
+    first, tools = free_port(50), tmp_path_factory.mktemp("tools")
     (tools / "nvidia-smi").write_text(
         "#!/bin/sh\necho '0, Tesla T4, 15360, 00000000:00:1E.0'\necho '1, Tesla T4, 15360, 00000000:00:1F.0'\n"
     )
@@ -111,7 +111,7 @@ def plain(start_system, tmp_path_factory):
     network = {
         "Network.AdvertisedAddress": "127.0.0.1",
         "Network.PortRangeStart": first,
-        "Network.PortRangeEnd": first + 50,
+        "Network.PortRangeEnd": first + 49,
     }
     variables = OWNER | {"PATH": f"{tools}:{os.environ['PATH']}"}
     settings = {f"Compute.{name}": value for name, value in network.items()} | {

@@ -187,7 +187,9 @@ class Lane(Generic[T]):
         self._queues.clear()
         self._opened.fire()
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """The number of messages that are not settled."""
         return sum(map(len, self._queues.values()))
 
     def letters(self) -> list[Letter[T]]:

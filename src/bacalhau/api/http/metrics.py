@@ -84,7 +84,7 @@ class Metrics:
         if self._orch:
             found["orchestrator"] = (self._orch.outbox.settled, self._orch.outbox.waiting)
         if self._node:
-            found["node"] = (self._node.reports.settled, len(self._node.reports))
+            found["node"] = (self._node.reports.settled, self._node.reports.waiting)
         return found
 
 
@@ -177,7 +177,7 @@ def _queue(orch: Orchestrator) -> Iterator[Metric]:
         "room": len(waiting),
         "parked": len(parked),
         "quota": orch.cluster.quotas.waiting,
-        "inputs": len(orch.awaited),
+        "inputs": orch.awaited.count,
         "evaluation": orch.queue.ready,
     }
     yield _labelled(GaugeMetricFamily, "queue_jobs", "Jobs that wait, by what for.", "reason", _floats(counts))

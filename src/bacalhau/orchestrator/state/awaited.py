@@ -24,7 +24,9 @@ class Awaited:
         self._waits: dict[str, Wait] = {}
         self._readers: dict[str, set[str]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """The number of jobs that wait."""
         return len(self._waits)
 
     def find(self, job_id: str, version: int) -> Wait | None:

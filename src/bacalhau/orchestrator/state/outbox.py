@@ -97,9 +97,9 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """The number of messages that wait."""
-        return sum(map(len, self._lanes.values()))
+        return sum(lane.waiting for lane in self._lanes.values())
 
     def unsent(self) -> Iterator[tuple[str, int]]:
         """Count the messages that wait, by node."""
         for node_id, lane in self._lanes.items():
-            yield node_id, len(lane.letters())
+            yield node_id, lane.waiting
