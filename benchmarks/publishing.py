@@ -114,7 +114,7 @@ async def _stage_cached(url: str, into: Path, key: str, data: Path) -> Figures:
         cache = await open_cache(stack, Cache(), data)
         if cache is None:
             raise RuntimeError(f"there can be no cache in {data}")
-        way = Way(cache, source, cache.tree(into.name) / "0", set())
+        way = Way(cache, source, cache.tree(into.name) / "0")
 
         async def stage() -> None:
             if await bring_cached(way, await source.resolve(wanted), into, ignore) is None:
