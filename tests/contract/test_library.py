@@ -186,7 +186,8 @@ def test_a_builder_says_what_the_command_line_says(client):
     assert [r.name for r in task.result_paths] == ["outputs", "more"]
     assert (task.resources.cpu, task.resources.memory, task.resources.gpu) == ("2", "1Gb", "1")
     assert (task.network.type, task.network.domains, task.timeouts.total_timeout) == ("HTTP", ("x.org",), 7)
-    assert client.explain(job).state == "Failed"
+    # No node has such a label; in the first seconds of a system one may still come.
+    assert client.explain(job).state in ("Failed", "Queued")
 
 
 def test_notebooks_show_tables_and_no_markup_of_others(client):
