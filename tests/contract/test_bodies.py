@@ -1,6 +1,7 @@
 """Servers that send without end, to everything here that reads a body whole or believes a length."""
 
 import tracemalloc
+from contextlib import aclosing
 
 import pytest
 
@@ -9,7 +10,7 @@ from bacalhau.border.addresses import Reach
 from bacalhau.border.bodies import ANSWER, PAGE, SMALL, BodyTooLong
 from bacalhau.client import transport
 from bacalhau.client.sso import sign_in
-from bacalhau.client.transport import Endpoint, open_transport
+from bacalhau.client.transport import Endpoint, Transport
 from bacalhau.config.access import Oauth2
 from bacalhau.lib.errors import BacalhauError, StorageFailure, Unavailable
 from bacalhau.lib.wire import Model
@@ -43,7 +44,7 @@ async def identify_kubo(server):
 
 
 async def ask_api(server):
-    async with open_transport(Endpoint(server.url)) as way:
+    async with aclosing(Transport(Endpoint(server.url))) as way:
         await way.ask(Model, "/agent/version")
 
 

@@ -3,12 +3,13 @@ through one.
 """
 
 import os
+from contextlib import aclosing
 
 import pytest
 
 from bacalhau.border.addresses import Reach
 from bacalhau.border.proxies import find_proxy
-from bacalhau.client.transport import Endpoint, open_transport
+from bacalhau.client.transport import Endpoint, Transport
 from bacalhau.lib.errors import BacalhauError, BadRequest, StorageFailure
 from bacalhau.models.wire.api import AliveResponse
 from bacalhau.plugins.s3.bucket import BucketAddress
@@ -55,19 +56,19 @@ def test_the_proxy_for_a_url(monkeypatch, variables, url, found):
 async def test_a_proxy_of_another_language_is_refused_by_name(monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@p:1080")
     with pytest.raises(BadRequest, match=r"the proxy of the environment for http://api\.example begins with socks5://"):
-        async with open_transport(Endpoint("http://api.example")):
+        async with aclosing(Transport(Endpoint("http://api.example"))):
             pass
 
 
 async def test_a_client_asks_through_the_proxy_but_not_this_machine(monkeypatch, proxy):
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    async with open_transport(Endpoint("http://api.example:1234")) as transport:
+    async with aclosing(Transport(Endpoint("http://api.example:1234"))) as transport:
         with pytest.raises(BacalhauError):
             await transport.ask(AliveResponse, "/agent/alive")
     assert [each.headers["Host"] for each in proxy.requests] == ["api.example:1234"]
     async with listening(Server()) as api:
         api.answers = [says(200, '{"Status": "OK"}')]
-        async with open_transport(Endpoint(api.url)) as transport:
+        async with aclosing(Transport(Endpoint(api.url))) as transport:
             assert (await transport.ask(AliveResponse, "/agent/alive")).status == "OK"
     assert len(proxy.requests) == 1
 

@@ -7,7 +7,6 @@ heard at the next block. Both block: async callers use `stream` and `unpack_asyn
 
 import asyncio
 import gzip
-import hashlib
 import os
 import posixpath
 import stat
@@ -22,7 +21,7 @@ from bacalhau.border.folding import DistinctNames
 from bacalhau.border.tar import END, Member, header, padding
 from bacalhau.lib.aio import in_thread
 from bacalhau.lib.errors import NotFound, StorageFailure
-from bacalhau.lib.hashing import Listener
+from bacalhau.lib.hashing import Listener, hashed
 from bacalhau.lib.tree import walk
 from bacalhau.lib.units import show_bytes
 
@@ -86,18 +85,9 @@ def _tar(folder: Path, tell: Listener | None) -> Iterator[bytes]:
         member = _member(folder, name, status)
         yield header(member)
         if stat.S_ISREG(status.st_mode):
-            content = _content(folder / name, member.size)
-            yield from content if tell is None else _hashed(content, name, member.size, tell)
+            yield from hashed(_content(folder / name, member.size), name, tell)
             yield padding(member.size)
     yield END
-
-
-def _hashed(content: Iterator[bytes], name: str, size: int, tell: Listener) -> Iterator[bytes]:
-    made = hashlib.sha256()
-    for block in content:
-        made.update(block)
-        yield block
-    tell(name, size, made.digest())
 
 
 def _member(folder: Path, name: str, status: os.stat_result) -> Member:

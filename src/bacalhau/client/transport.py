@@ -11,8 +11,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -156,14 +155,6 @@ class Transport:
         self.url = endpoint.url.rstrip("/")
         self._http = _make_http(endpoint)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Close the connections. A second call does nothing."""
         await self._http.aclose()
@@ -282,11 +273,6 @@ class Transport:
         self._http.headers.update(bearer(token))
         self.endpoint = self.endpoint._replace(headers={**self.endpoint.headers, **bearer(token)})
         return True
-
-
-def open_transport(endpoint: Endpoint) -> Transport:
-    """Make the way to a server, a context that closes it. Raises BadRequest for a URL that cannot be one."""
-    return Transport(endpoint)
 
 
 def _make_http(endpoint: Endpoint) -> httpx.AsyncClient:

@@ -1,11 +1,13 @@
 """Which server, and as whom."""
 
+from contextlib import aclosing
+
 import pytest
 
 from bacalhau.client.endpoint import CLIENT_HEADER, credentials, resolve_endpoint
 from bacalhau.client.identity import client_id
 from bacalhau.client.overrides import Overrides
-from bacalhau.client.transport import open_transport
+from bacalhau.client.transport import Transport
 from bacalhau.lib.errors import BadRequest, Unauthorized
 
 
@@ -73,7 +75,7 @@ async def test_a_certificate_file_that_cannot_be_used_is_an_error_whatever_the_s
     path = str(tmp_path / name)
     endpoint = resolve_endpoint(url, Overrides(cacert=path, insecure=insecure))
     with pytest.raises(BadRequest) as caught:
-        async with open_transport(endpoint):
+        async with aclosing(Transport(endpoint)):
             pass
     assert caught.value.message == f"cannot use the certificates in {path}: {reason}"
     assert "--cacert" in caught.value.hint

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +10,13 @@ from typing import NamedTuple
 from bacalhau.cli.frame.connection import connect
 from bacalhau.cli.frame.lazy import resolve
 from bacalhau.cli.system.asking import ask_activity
-from bacalhau.cli.system.frame import read_time
 from bacalhau.client.client import AsyncClient
 from bacalhau.client.overrides import Overrides
 from bacalhau.config.load import load_settings
 from bacalhau.config.schema import Config
-from bacalhau.lib.clock import now_ns
+from bacalhau.lib.clock import from_rfc3339, now_ns
 from bacalhau.lib.errors import BacalhauError, NotFound
+from bacalhau.lib.ports import is_free
 from bacalhau.lib.units import show_bytes
 from bacalhau.lib.wire import Model
 from bacalhau.models.node.version import this_version
@@ -135,7 +134,7 @@ async def _clock_difference(client: AsyncClient) -> float | None:
         told = (await ask_activity(client)).time
     except NotFound:
         return None
-    return (before + now_ns()) / 2e9 - read_time(told).timestamp()
+    return (before + now_ns()) / 2e9 - from_rfc3339(told) / 1e9
 
 
 async def check_docker(place: Place) -> Finding:
@@ -186,7 +185,7 @@ def _existing(folder: Path) -> Path:
 async def check_ports(place: Place) -> Finding:
     """Look whether the ports of a server are free, or in use by one."""
     wanted = {"API.Port": place.config.api.port, "Orchestrator.Port": place.config.orchestrator.port}
-    taken = {key: port for key, port in wanted.items() if not _is_free(port)}
+    taken = {key: port for key, port in wanted.items() if not is_free("127.0.0.1", port)}
     if not taken:
         return Finding(name="ports", state=OK, message=f"{', '.join(map(str, wanted.values()))} are free")
     text = ", ".join(f"{port} ({key})" for key, port in taken.items())
@@ -203,16 +202,6 @@ async def _is_served(place: Place) -> bool:
             await client.alive()
     except BacalhauError:
         return False
-    return True
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
     return True
 
 

@@ -4,12 +4,13 @@ executions that nodes have.
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from bacalhau.cli.output.block import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Piece, Size, bar, one_line
 from bacalhau.cli.output.live import show_time
 from bacalhau.cli.output.width import filled, middle_out
+from bacalhau.lib.clock import from_rfc3339
 from bacalhau.lib.ids import short_id
 from bacalhau.lib.units import show_bytes
 from bacalhau.models.node.node import CONNECTED, NodeState
@@ -174,4 +175,4 @@ def _age(since: str, now: datetime) -> str:
 
 def read_time(text: str) -> datetime:
     """Read the UTC time that a server of ours writes, to the microsecond."""
-    return datetime.fromisoformat(f"{text.rstrip('Z')[:26]}+00:00")
+    return datetime.fromtimestamp(from_rfc3339(text) / 1e9, UTC)

@@ -3,6 +3,7 @@
 It is made from what is in memory, in bounded time, so that it can be asked for every few seconds.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from itertools import islice
@@ -27,7 +28,7 @@ def find_activity(orch: Orchestrator, namespace: str, limit: int) -> ActivityRes
     newest = nlargest(limit, _live(views), key=lambda found: found[0].create_time)
     return ActivityResponse(
         time=rfc3339(now_ns()),
-        jobs=_by_state(v.job for v in views if not v.job.is_done),
+        jobs=dict(Counter(v.job.state.state_type.value for v in views if not v.job.is_done)),
         queue=_by_reason(v.job for v in views if v.job.state.state_type in _WAITING),
         live=sum(len(on_node) for v in views for on_node in v.live_on.values()),
         executions=tuple(_row(orch, execution, job) for execution, job in newest),
@@ -36,13 +37,6 @@ def find_activity(orch: Orchestrator, namespace: str, limit: int) -> ActivityRes
 
 def _live(views: Iterable[JobView]) -> Iterator[tuple[Execution, Job]]:
     return islice(((execution, v.job) for v in views for execution in v.live()), _MOST_SEEN)
-
-
-def _by_state(jobs: Iterable[Job]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for job in jobs:
-        counts[job.state.state_type.value] = counts.get(job.state.state_type.value, 0) + 1
-    return counts
 
 
 def _by_reason(jobs: Iterable[Job]) -> tuple[QueuedJobs, ...]:

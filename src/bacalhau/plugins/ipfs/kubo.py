@@ -1,7 +1,6 @@
 """A Kubo node by its RPC interface: one place for its addresses, its calls and its errors."""
 
 import asyncio
-import hashlib
 import os
 import re
 import stat
@@ -19,7 +18,7 @@ from bacalhau.border.connect import open_session
 from bacalhau.border.sending import sending
 from bacalhau.lib.aio import read_up_to
 from bacalhau.lib.errors import BacalhauError, BadRequest, NotFound, StorageFailure, Unavailable
-from bacalhau.lib.hashing import Listener
+from bacalhau.lib.hashing import Listener, hashed
 from bacalhau.lib.network import network_fault
 from bacalhau.lib.tree import walk
 from bacalhau.lib.wire import decode
@@ -186,22 +185,16 @@ def _part(folder: Path, below: str, mode: int, boundary: str, tell: Listener | N
         yield _head(name, "application/x-directory", boundary) + b"\r\n"
     elif stat.S_ISREG(mode):
         yield _head(name, "application/octet-stream", boundary)
-        yield from _content(path, below, tell)
+        yield from hashed(_content(path), below, tell)
         yield b"\r\n"
     else:
         raise not_storable(str(path))
 
 
-def _content(path: Path, below: str, tell: Listener | None) -> Iterator[bytes]:
-    made, size = hashlib.sha256(), 0
+def _content(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
         while piece := file.read(_PIECE):
-            if tell is not None:
-                made.update(piece)
-            size += len(piece)
             yield piece
-    if tell is not None:
-        tell(below, size, made.digest())
 
 
 def _head(name: str, kind: str, boundary: str) -> bytes:
